@@ -1,0 +1,1 @@
+"""A mail server that speaks Postal's wire."""
