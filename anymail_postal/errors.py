@@ -1,0 +1,145 @@
+"""The package's exceptions.
+
+Those that end a send have two parents, ours and Anymail's, so that code written for Anymail catches them
+and `fail_silently` covers them. Errors of configuration stay outside that family: nothing may hide them.
+"""
+
+# ruff: noqa: N818  (the names say what happened, as Anymail's do)
+
+import json
+from typing import Any
+
+import requests
+from anymail.exceptions import (
+    AnymailConfigurationError,
+    AnymailError,
+    AnymailRequestsAPIError,
+    AnymailWebhookValidationFailure,
+)
+
+REDACTED = "[redacted]"
+
+
+class PostalError(Exception):
+    """The root of this package's exceptions."""
+
+
+class UnknownServer(PostalError, AnymailConfigurationError, LookupError):
+    """No settings name this Postal server."""
+
+
+class PostalAPIError(PostalError, AnymailRequestsAPIError):
+    """Postal refused a call, or could not be asked.
+
+    `code` is Postal's word, "parameter-error" where Postal gives none, or None if the answer is not
+    Postal's. Text and repr never hold the API key, which Postal repeats in its own error.
+    """
+
+    response: requests.Response | None
+    esp_name: str | None
+
+    def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.code = code
+        if self.esp_name is None:
+            self.esp_name = "Postal"
+
+    def describe_response(self) -> str | None:
+        """The HTTP status and the answer, with secrets taken out."""
+        if self.response is None:
+            return None
+        description = f"Postal API response {self.response.status_code} ({self.response.reason})"
+        return f"{description}{redacted_answer(self.response)}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {' '.join(map(str, self.args))} code={self.code!r}>"
+
+
+class PostalAuthError(PostalAPIError):
+    """Postal does not know the API key."""
+
+
+class PostalServerSuspended(PostalAPIError):
+    """The mail server, or the organisation it belongs to, is suspended."""
+
+
+class PostalSenderError(PostalAPIError):
+    """This server may not send mail from the From address."""
+
+
+class PostalValidationError(PostalAPIError):
+    """Postal refused the contents of the call."""
+
+
+class PostalMessageNotFound(PostalAPIError):
+    """The server has no message with this id."""
+
+
+class PostalResponseError(PostalAPIError):
+    """The answer is not Postal's: a proxy's page, a server error, or another shape than expected."""
+
+
+class PostalMetadataTooLarge(PostalError, AnymailError, ValueError):
+    """The metadata does not fit into a Message-ID, and there is no store to keep it."""
+
+
+class PostalHeaderError(PostalError, AnymailError, ValueError):
+    """A header cannot be written: a line break in it, or a word longer than a line may be."""
+
+
+class WebhookSignatureError(PostalError, AnymailWebhookValidationFailure):
+    """A request proves not to come from Postal: no signature, a malformed one, or one by another key."""
+
+
+class KeysUnavailable(PostalError):
+    """Whether a signature is good cannot be known now: an unknown key id, or no usable key."""
+
+
+class ReplyTokenError(PostalError):
+    """A reply address or Message-ID is forged, damaged or expired."""
+
+
+# Contract 1.6: every code that Postal's API can answer.
+CLASS_BY_CODE: dict[str, type[PostalAPIError]] = {
+    "AccessDenied": PostalAuthError,
+    "InvalidServerAPIKey": PostalAuthError,
+    "ServerSuspended": PostalServerSuspended,
+    "UnauthenticatedFromAddress": PostalSenderError,
+    "FromAddressMissing": PostalSenderError,
+    "NoRecipients": PostalValidationError,
+    "TooManyToAddresses": PostalValidationError,
+    "TooManyCCAddresses": PostalValidationError,
+    "TooManyBCCAddresses": PostalValidationError,
+    "NoContent": PostalValidationError,
+    "AttachmentMissingName": PostalValidationError,
+    "AttachmentMissingData": PostalValidationError,
+    "parameter-error": PostalValidationError,
+    "MessageNotFound": PostalMessageNotFound,
+}
+
+
+def redacted_answer(response: requests.Response) -> str:
+    """The body of an answer for people: indented JSON or the raw text, without the API key."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return ": " + redact(repr(response.text), *sent_keys(response))
+    if isinstance(answer, dict) and isinstance(answer.get("data"), dict) and "token" in answer["data"]:
+        answer = {**answer, "data": {**answer["data"], "token": REDACTED}}
+    return ":\n" + redact(json.dumps(answer, indent=2), *sent_keys(response))
+
+
+def redact(text: str, *secrets: str) -> str:
+    """`text` without the secrets."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def sent_keys(response: requests.Response) -> list[str]:
+    """The API keys that the request of this answer carried: a proxy's page may repeat its headers."""
+    request: requests.PreparedRequest | None = getattr(response, "request", None)
+    key = request.headers.get("X-Server-API-Key") if request is not None and request.headers else None
+    if isinstance(key, bytes):
+        key = key.decode("latin-1")
+    return [key] if key else []
