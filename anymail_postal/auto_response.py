@@ -17,7 +17,7 @@ def is_auto_response(
     """Whether `message` was sent by a machine: an auto-reply, a bounce or a mailing.
 
     `reverse_path` is the envelope sender; None or "" is the null one, which only notices have (RFC 5321,
-    section 4.5.5). `bounce` is what Postal says about it. Headers: RFC 3834 sections 2 and 5, RFC 2369 (List-*).
+    section 4.5.5). `bounce` is what Postal says about it. Headers: RFC 3834, RFC 2369 (List-*).
     """
     return (
         bounce

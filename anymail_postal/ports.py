@@ -1,7 +1,7 @@
 """What a store must offer to the backend and the views; `anymail_postal.contrib.store` is one.
 
-A store remembers what Postal does not give back: metadata of any size, events seen before, posts that wait for
-a task, mail that waits for its time, addresses not to mail again. The core works without one.
+A store remembers what Postal does not give back: metadata of any size, events seen before, posts that wait
+for a task, mail that waits for its time, addresses not to mail again. The core works without one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Claim(Enum):
 
 @dataclass(frozen=True)
 class SentMessage:
-    """One recipient's message as accepted: `postal_id` and `token` come from Postal's answer, the rest is ours."""
+    """One recipient's message as accepted: `postal_id` and `token` are Postal's answer, the rest is ours."""
 
     postal_id: int
     token: str
