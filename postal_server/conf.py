@@ -1,0 +1,379 @@
+"""The configuration: Postal's `postal.yml` and environment, and our own keys beside Postal's.
+
+This is the only module that reads them. Groups and keys are spelt as in the file: `config().dns.route_domain`.
+Every key also has an environment variable, `<GROUP>_<KEY>` in upper case, which wins; lists are separated
+by commas there. Source: contract 11.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import ConfigurationError
+
+DEFAULT_PATH = Path("postal.yml")
+PATH_VARIABLE = "POSTAL_CONFIG_FILE_PATH"
+
+
+def key(default: Any, about: str) -> Any:
+    """A configuration key: its default and one sentence for the documentation."""
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Postal:
+    web_hostname: str = key("postal.example.com", "Host name of the web interface and the API.")
+    web_protocol: str = key("https", "`https` or `http`, as users reach the web host.")
+    smtp_hostname: str = key("postal.example.com", "Host name in SMTP banners and Received headers.")
+    use_ip_pools: bool = key(False, "Choose source addresses from IP pools.")
+    default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.")
+    default_maximum_hold_expiry_days: int = key(7, "Days until a hold expires without action.")
+    default_suppression_list_automatic_removal_days: int = key(30, "Days an address stays suppressed.")
+    default_spam_threshold: float = key(5.0, "Score above which incoming mail counts as spam.")
+    default_spam_failure_threshold: float = key(20.0, "Score from which incoming mail is refused.")
+    use_local_ns_for_domain_verification: bool = key(False, "Ask the resolver, not the domain's servers.")
+    use_resent_sender_header: bool = key(True, "Put a Resent-Sender header on what is sent.")
+    signing_key_path: str = key("$config-file-root/signing.key", "PEM file of the installation's key.")
+    smtp_relays: tuple[str, ...] = key(
+        (), "Ordered relays, `smtp://user:password@host:port?ssl_mode=Auto`; all mail goes there."
+    )
+    trusted_proxies: tuple[str, ...] = key((), "Networks whose X-Forwarded-For is believed.")
+    queued_message_lock_stale_days: int = key(1, "Understood, without effect: workers are leased instead.")
+    batch_queued_messages: bool = key(True, "Send several messages over one connection.")
+    allowed_request_destinations: tuple[str, ...] = key(
+        (), "Private networks or hosts that webhooks and endpoints may reach."
+    )
+
+
+@dataclass(frozen=True)
+class WebServer:
+    default_port: int = key(5000, "Port of the web process; `PORT` wins.")
+    default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
+    max_threads: int = key(64, "Threads that answer requests.")
+
+
+@dataclass(frozen=True)
+class Worker:
+    threads: int = key(2, "Threads that prepare and sign.")
+    max_connections: int = key(600, "Outgoing connections of one worker process.")
+    connections_per_destination: int = key(20, "Outgoing connections to one destination.")
+    default_health_server_port: int = key(9090, "Port of the worker's health server; 0 for none.")
+    default_health_server_bind_address: str = key("127.0.0.1", "Address of the worker's health server.")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Postal's own databases: read by `import` only."""
+
+    host: str = key("localhost", "Host.")
+    port: int = key(3306, "Port.")
+    username: str = key("postal", "User.")
+    password: str = key("", "Password.")
+    encoding: str = key("utf8mb4", "Encoding.")
+    database: str = key("postal", "Name of the main database.")
+    database_name_prefix: str = key("postal", "Prefix of the message databases.")
+    pool_size: int = key(5, "Understood, without effect.")
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    default_port: int = key(25, "Port for mail in and for submission; `PORT` wins.")
+    default_bind_address: str = key("::", "Address to listen on; `BIND_ADDRESS` wins.")
+    default_health_server_port: int = key(9091, "Port of the SMTP process's health server; 0 for none.")
+    default_health_server_bind_address: str = key("127.0.0.1", "Address of that health server.")
+    tls_enabled: bool = key(False, "Offer STARTTLS.")
+    tls_certificate_path: str = key("$config-file-root/smtp.cert", "PEM file with the certificate chain.")
+    tls_private_key_path: str = key("$config-file-root/smtp.key", "PEM file with its private key.")
+    tls_ciphers: str = key("", "OpenSSL cipher list.")
+    ssl_version: str = key("SSLv23", "Understood, without effect: TLS 1.2 and newer.")
+    implicit_tls_port: int = key(0, "Port that speaks TLS from the first byte (465); 0 for none.")
+    plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
+    proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
+    log_connections: bool = key(False, "Log every connection.")
+    max_message_size: int = key(14, "Largest message in MiB.")
+    max_connections: int = key(1000, "Connections at a time.")
+    max_connections_per_client: int = key(100, "Connections at a time from one address (IPv6: one /64).")
+    max_recipients: int = key(1000, "Recipients of one transaction.")
+    log_ip_address_exclusion_matcher: str = key("", "Addresses (regular expression) not to log.")
+
+
+@dataclass(frozen=True)
+class Dns:
+    mx_records: tuple[str, ...] = key(
+        ("mx1.postal.example.com", "mx2.postal.example.com"), "Hosts that domains name in MX records."
+    )
+    spf_include: str = key("spf.postal.example.com", "Name that domains include in SPF records.")
+    return_path_domain: str = key("rp.postal.example.com", "Domain of the default return path.")
+    route_domain: str = key("routes.postal.example.com", "Domain of the routes' own addresses.")
+    track_domain: str = key("track.postal.example.com", "Name that tracking domains point to.")
+    helo_hostname: str = key("", "Name in EHLO; the SMTP host name by default.")
+    dkim_identifier: str = key("postal", "DKIM selector, or its first part.")
+    domain_verify_prefix: str = key("postal-verification", "First word of ownership records.")
+    custom_return_path_prefix: str = key("psrp", "Host of a domain's own return path.")
+    timeout: int = key(5, "Seconds to wait for a resolver.")
+    resolv_conf_path: str = key("/etc/resolv.conf", "Where the resolvers are named.")
+    resolvers: tuple[str, ...] = key((), "Resolvers as `address` or `address:port`, instead of that file.")
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """The host that takes the installation's own notices."""
+
+    host: str = key("127.0.0.1", "Host.")
+    port: int = key(25, "Port.")
+    username: str = key("", "User.")
+    password: str = key("", "Password.")
+    authentication_type: str = key("login", "AUTH mechanism.")
+    enable_starttls: bool = key(False, "Require STARTTLS.")
+    enable_starttls_auto: bool = key(True, "Use STARTTLS where it is offered.")
+    openssl_verify_mode: str = key("peer", "`peer` or `none`.")
+    from_name: str = key("Postal", "Display name of notices.")
+    from_address: str = key("postal@example.com", "Address of notices.")
+
+
+@dataclass(frozen=True)
+class SmtpClient:
+    open_timeout: int = key(30, "Seconds to connect.")
+    read_timeout: int = key(30, "Seconds to wait for an answer (the final dot has ten minutes).")
+    port: int = key(25, "Port of the hosts that MX records name.")
+
+
+@dataclass(frozen=True)
+class Scanner:
+    enabled: bool = key(False, "Use it.")
+    host: str = key("127.0.0.1", "Host.")
+    port: int = key(0, "Port.")
+    ssl: bool = key(False, "Use TLS (rspamd).")
+    password: str = key("", "Password (rspamd).")
+    flags: str = key("", "Flags header (rspamd).")
+
+
+@dataclass(frozen=True)
+class Rspamd(Scanner):
+    port: int = key(11334, "Port.")
+
+
+@dataclass(frozen=True)
+class Spamd(Scanner):
+    port: int = key(783, "Port.")
+
+
+@dataclass(frozen=True)
+class Clamav(Scanner):
+    port: int = key(2000, "Port.")
+
+
+@dataclass(frozen=True)
+class Logging:
+    enabled: bool = key(True, "Write logs to standard error.")
+    level: str = key("INFO", "Lowest level that is written.")
+    format: str = key("text", "`text` or `json`.")
+    rails_log_enabled: bool = key(False, "Understood, without effect.")
+    highlighting_enabled: bool = key(False, "Understood, without effect.")
+    sentry_dsn: str = key("", "Understood, without effect.")
+
+
+@dataclass(frozen=True)
+class Rails:
+    environment: str = key("production", "Understood, without effect.")
+    secret_key: str = key("", "Secret of sessions and stored keys; by default the file `secret.key`.")
+
+
+@dataclass(frozen=True)
+class Storage:
+    url: str = key(
+        "sqlite:///$config-file-root/postal.sqlite3", "`sqlite:///path` or `postgresql://user@host/name`."
+    )
+    min_free_mb: int = key(100, "Free disk space in MB below which nothing is accepted.")
+
+
+@dataclass(frozen=True)
+class DeliveryPolicy:
+    mode: str = key("catch", "Where mail goes: `catch` keeps all of it here, `mx` sends to the internet.")
+    catch_port: int = key(2526, "Port of the catch listener, on loopback.")
+    catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
+    max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.")
+
+
+@dataclass(frozen=True)
+class Control:
+    token: str = key("", "Switches the control interface of tests on, and guards it.")
+
+
+GROUPS: Mapping[str, type] = {
+    "postal": Postal,
+    "web_server": WebServer,
+    "worker": Worker,
+    "main_db": Database,
+    "message_db": Database,
+    "smtp_server": SmtpServer,
+    "dns": Dns,
+    "smtp": Smtp,
+    "smtp_client": SmtpClient,
+    "rspamd": Rspamd,
+    "spamd": Spamd,
+    "clamav": Clamav,
+    "logging": Logging,
+    "rails": Rails,
+    "storage": Storage,
+    "delivery": DeliveryPolicy,
+    "control": Control,
+}
+NOT_HONOURED: Mapping[str, str] = {
+    "gelf": "Graylog logging is not supported; logs go to standard error.",
+    "oidc": "Login by OpenID Connect is not supported.",
+    "migration_waiter": "There is no migration waiter; run `postal-server upgrade` first.",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration. `warnings` names what was given and cannot be honoured."""
+
+    root: Path
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+    postal: Postal = field(default_factory=Postal)
+    web_server: WebServer = field(default_factory=WebServer)
+    worker: Worker = field(default_factory=Worker)
+    main_db: Database = field(default_factory=Database)
+    message_db: Database = field(default_factory=Database)
+    smtp_server: SmtpServer = field(default_factory=SmtpServer)
+    dns: Dns = field(default_factory=Dns)
+    smtp: Smtp = field(default_factory=Smtp)
+    smtp_client: SmtpClient = field(default_factory=SmtpClient)
+    rspamd: Rspamd = field(default_factory=Rspamd)
+    spamd: Spamd = field(default_factory=Spamd)
+    clamav: Clamav = field(default_factory=Clamav)
+    logging: Logging = field(default_factory=Logging)
+    rails: Rails = field(default_factory=Rails)
+    storage: Storage = field(default_factory=Storage)
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    control: Control = field(default_factory=Control)
+
+    def file(self, name: str) -> Path:
+        """The path of a file key, with `$config-file-root` filled in."""
+        return Path(name.replace("$config-file-root", str(self.root)))
+
+    @property
+    def plaintext_auth(self) -> bool:
+        """Is AUTH offered without TLS?"""
+        told = self.smtp_server.plaintext_auth
+        return not self.smtp_server.tls_enabled if told is None else told
+
+    @property
+    def max_message_bytes(self) -> int:
+        return self.smtp_server.max_message_size * 1024 * 1024
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the type of the key `name`; raises `ConfigurationError` that names the key."""
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None:
+        if type(None) in kinds:
+            return None
+        raise ConfigurationError(f"{name}: a value is required.")
+    kind = next(k for k in kinds if k is not type(None))
+    if typing.get_origin(kind) is tuple:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, (list, tuple)):
+            raise ConfigurationError(f"{name}: {value!r} is not a list.")
+        return tuple(str(item).strip() for item in items if str(item).strip())
+    if kind is bool:
+        words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
+        words |= {"off": False, "": False}
+        found = words.get(str(value).strip().lower())
+        if found is None:
+            raise ConfigurationError(f"{name}: {value!r} is neither true nor false.")
+        return found
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{name}: {value!r} is not a valid {kind.__name__}.") from None
+
+
+def _group(name: str, kind: type, given: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for item in dataclasses.fields(kind):
+        variable = f"{name}_{item.name}".upper()
+        if variable in environ:
+            values[item.name] = _convert(variable, environ[variable], hints[item.name])
+        elif item.name in given and given[item.name] is not None:
+            values[item.name] = _convert(f"{name}.{item.name}", given[item.name], hints[item.name])
+    return kind(**values)
+
+
+def parse(
+    document: Mapping[str, Any], environ: Mapping[str, str], root: Path, path: Path | None = None
+) -> Config:
+    """The configuration in a version 2 document. Raises `ConfigurationError`."""
+    warnings = []
+    for name, given in document.items():
+        if name == "version":
+            continue
+        if name in NOT_HONOURED:
+            warnings.append(f"{name}: {NOT_HONOURED[name]}")
+        elif name not in GROUPS:
+            warnings.append(f"{name}: unknown group, ignored.")
+        elif not isinstance(given, Mapping) and given is not None:
+            raise ConfigurationError(f"{name}: a group of keys is expected, not {given!r}.")
+        else:
+            known = {item.name for item in dataclasses.fields(GROUPS[name])}
+            warnings += [f"{name}.{k}: unknown key, ignored." for k in given or () if k not in known]
+    groups = {name: _group(name, kind, document.get(name) or {}, environ) for name, kind in GROUPS.items()}
+    return Config(root=root, path=path, warnings=tuple(warnings), **groups)
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the file at `path`, else at `POSTAL_CONFIG_FILE_PATH`, else `postal.yml` here, if there is one.
+
+    Raises `ConfigurationError` where a named file is missing or something in it is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    told = path or (Path(environ[PATH_VARIABLE]) if environ.get(PATH_VARIABLE) else None)
+    found = (told or DEFAULT_PATH).absolute()
+    if not found.exists():
+        if told:
+            raise ConfigurationError(f"{told}: there is no such configuration file.")
+        return parse({}, environ, found.parent)
+    try:
+        document = yaml.safe_load(found.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{found}: cannot be read: {error}") from error
+    if not isinstance(document, Mapping):
+        raise ConfigurationError(f"{found}: groups of keys are expected.")
+    return parse(document, environ, found.parent, found)
+
+
+@functools.lru_cache(maxsize=1)
+def config() -> Config:
+    """The configuration of this process, read once."""
+    return load()
+
+
+def secret_key(config: Config) -> str:
+    """The installation's secret: `rails.secret_key`, else the file `secret.key` beside the configuration.
+
+    Raises `ConfigurationError` where there is neither; `postal-server initialize` makes the file.
+    """
+    if config.rails.secret_key:
+        return config.rails.secret_key
+    path = config.root / "secret.key"
+    try:
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error.strerror}). "
+            "Run `postal-server initialize`, or set rails.secret_key."
+        ) from error

@@ -1,0 +1,152 @@
+"""Refusals: what we will not do, and the word Postal has for it.
+
+A refusal carries Postal's `code` and a sentence for the peer; `api/` and `smtpd/replies.py` each turn it
+into an answer in one place. What is only for the log travels as the exception's cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class PostalServerError(Exception):
+    """Root of this package's exceptions."""
+
+
+class ConfigurationError(PostalServerError):
+    """The configuration cannot be used; the text names the key or file at fault."""
+
+
+class HostileInput(PostalServerError, ValueError):
+    """Bytes from outside that no parser of ours accepts."""
+
+
+class Busy(PostalServerError):
+    """The disk or the queue cannot keep up: try again later (SMTP 452 4.3.1, HTTP 503).
+
+    `retry_after` is in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refusal(PostalServerError):
+    """We will not do what was asked. `code` is Postal's, `extra` what its answer has beside the message."""
+
+    code: ClassVar[str] = ""
+    message: ClassVar[str | None] = None
+
+    def __init__(self, message: str | None = None, **extra: Any) -> None:
+        self.text = self.message if message is None else message
+        self.extra: Mapping[str, Any] = extra
+        super().__init__(self.text or self.code)
+
+
+class AccessDenied(Refusal):
+    code = "AccessDenied"
+    message = "Must be authenticated as a server."
+
+
+class InvalidServerAPIKey(Refusal):
+    code = "InvalidServerAPIKey"
+    message = "The API token provided in X-Server-API-Key was not valid."
+
+
+class ServerSuspended(Refusal):
+    code = "ServerSuspended"
+
+
+class NoRecipients(Refusal):
+    code = "NoRecipients"
+    message = "There are no recipients defined to receive this message"
+
+
+class TooManyToAddresses(Refusal):
+    code = "TooManyToAddresses"
+    message = "The maximum number of To addresses has been reached (maximum 50)"
+
+
+class TooManyCCAddresses(Refusal):
+    code = "TooManyCCAddresses"
+    message = "The maximum number of CC addresses has been reached (maximum 50)"
+
+
+class TooManyBCCAddresses(Refusal):
+    code = "TooManyBCCAddresses"
+    message = "The maximum number of BCC addresses has been reached (maximum 50)"
+
+
+class NoContent(Refusal):
+    code = "NoContent"
+    message = "There is no content defined for this e-mail"
+
+
+class FromAddressMissing(Refusal):
+    code = "FromAddressMissing"
+    message = "The From address is missing and is required"
+
+
+class UnauthenticatedFromAddress(Refusal):
+    code = "UnauthenticatedFromAddress"
+    message = "The From address is not authorised to send mail from this server"
+
+
+class AttachmentMissingName(Refusal):
+    code = "AttachmentMissingName"
+    message = "An attachment is missing a name"
+
+
+class AttachmentMissingData(Refusal):
+    code = "AttachmentMissingData"
+    message = "An attachment is missing data"
+
+
+class MessageNotFound(Refusal):
+    code = "MessageNotFound"
+    message = "No message found matching provided ID"
+
+
+class ParameterError(Refusal):
+    """A parameter is missing or of the wrong type. Postal gives these no code (`parameter-error`)."""
+
+    code = "parameter-error"
+
+
+class InvalidRecipient(Refusal):
+    """No address, or one without a domain. SMTP only, as are those below."""
+
+    code = "InvalidRecipient"
+    message = "Invalid RCPT TO"
+
+
+class InvalidServerToken(Refusal):
+    code = "InvalidServerToken"
+    message = "Invalid server token"
+
+
+class InvalidRouteToken(Refusal):
+    code = "InvalidRouteToken"
+    message = "Invalid route token"
+
+
+class RouteRejects(Refusal):
+    code = "RouteRejects"
+    message = "Route does not accept incoming messages"
+
+
+class AuthenticationRequired(Refusal):
+    code = "AuthenticationRequired"
+    message = "Authentication required"
+
+
+class LoopDetected(Refusal):
+    code = "LoopDetected"
+    message = "Loop detected"
+
+
+class MessageTooLarge(Refusal):
+    code = "MessageTooLarge"
+    message = "Message too large"

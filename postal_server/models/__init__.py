@@ -1,0 +1,43 @@
+"""What is remembered."""
+
+from .domain import Domain, TrackDomain
+from .mailbox import CaughtMail, Simulation
+from .message import Body, Delivery, ImportedToken, Message
+from .queue import Counter, QueuedMessage, ScheduledTask, Site, Worker
+from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
+from .server import Credential, Organization, Server
+from .suppression import FailureEvidence, Suppression
+from .tracking import Click, Link, Load
+from .webhook import Webhook, WebhookAttempt, WebhookRequest
+
+__all__ = [
+    "AdditionalRouteEndpoint",
+    "AddressEndpoint",
+    "Body",
+    "CaughtMail",
+    "Click",
+    "Counter",
+    "Credential",
+    "Delivery",
+    "Domain",
+    "FailureEvidence",
+    "HTTPEndpoint",
+    "ImportedToken",
+    "Link",
+    "Load",
+    "Message",
+    "Organization",
+    "QueuedMessage",
+    "Route",
+    "SMTPEndpoint",
+    "ScheduledTask",
+    "Server",
+    "Simulation",
+    "Site",
+    "Suppression",
+    "TrackDomain",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookRequest",
+    "Worker",
+]

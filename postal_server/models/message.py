@@ -1,0 +1,118 @@
+"""Messages and what became of them. A message is one envelope recipient of one submission."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from postal_server.rules.status import DeliveryStatus, Scope
+
+from .fields import choices
+
+
+class Body(models.Model):
+    """The bytes of one submission, shared by its recipients and never updated.
+
+    `id` is that of the first message that uses it. Kept apart from `Message`, because a status update of a
+    row that carries the text would write the text again.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    server_id = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    raw = models.BinaryField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["server_id", "created_at"], name="body_retention")]
+
+    def __str__(self) -> str:
+        return f"body {self.id}"
+
+
+class Message(models.Model):
+    """One message for one recipient, as the API shows it.
+
+    The stored text is `prefix` + the body's `raw`: the prefix has what differs between recipients or was
+    added after acceptance (`DKIM-Signature`, `X-Postal-MsgID`, `X-Postal-Spam`...). `size_bytes` is the size
+    as accepted. Rows refer to configuration by plain number, so that deleting a domain or a route does not
+    touch a million messages. The token is computed from the id (`services/token.py`), except for imported
+    messages (`ImportedToken`).
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    server_id = models.BigIntegerField()
+    body_id = models.BigIntegerField(null=True)  # null once the text was purged
+    scope = models.CharField(max_length=8, choices=choices(Scope))
+    rcpt_to = models.TextField(null=True)  # noqa: DJ001 - Postal tells null from empty
+    mail_from = models.TextField(null=True)  # noqa: DJ001 - null is the null reverse-path
+    subject = models.TextField(null=True)  # noqa: DJ001 - cut to 200 characters
+    message_id = models.TextField(null=True)  # noqa: DJ001 - without brackets
+    message_id_day = models.IntegerField(null=True)  # days since 1970, with the hash below: a small index
+    message_id_hash = models.BigIntegerField(null=True)
+    tag = models.TextField(null=True)  # noqa: DJ001
+    status = models.CharField(max_length=16, default=DeliveryStatus.PENDING.value)
+    size_bytes = models.BigIntegerField()
+    prefix = models.BinaryField(default=b"")
+    is_bounce = models.BooleanField(default=False)
+    bounce_for_id = models.BigIntegerField(null=True)
+    received_with_ssl = models.BooleanField(null=True)
+    domain_id = models.BigIntegerField(null=True)
+    credential_id = models.BigIntegerField(null=True)
+    route_id = models.BigIntegerField(null=True)
+    endpoint_type = models.CharField(max_length=16, blank=True, default="")
+    endpoint_id = models.BigIntegerField(null=True)
+    is_inspected = models.BooleanField(default=False)
+    is_spam = models.BooleanField(default=False)
+    spam_score = models.FloatField(default=0.0)
+    is_threat = models.BooleanField(default=False)
+    threat_details = models.TextField(null=True)  # noqa: DJ001
+    is_rewritten = models.BooleanField(default=False)  # links and pixel done
+    hold_expires_at = models.DateTimeField(null=True)
+    last_attempt_at = models.DateTimeField(null=True)
+    loaded_at = models.DateTimeField(null=True)
+    clicked_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["server_id", "id"], name="message_of_server"),
+            models.Index(fields=["message_id_day", "message_id_hash"], name="message_by_message_id"),
+            models.Index(
+                fields=["hold_expires_at"],
+                name="message_held",
+                condition=models.Q(hold_expires_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.id}"
+
+
+class Delivery(models.Model):
+    """The record of one attempt or decision. `seconds` is how long the transaction took."""
+
+    message_id = models.BigIntegerField(db_index=True)
+    status = models.CharField(max_length=16)
+    code = models.IntegerField(null=True)  # the remote's reply code
+    details = models.CharField(max_length=250)
+    output = models.TextField(null=True)  # noqa: DJ001
+    sent_with_ssl = models.BooleanField(null=True)
+    tls = models.CharField(max_length=64, blank=True, default="")  # version and certificate result
+    log_id = models.CharField(max_length=16, null=True)  # noqa: DJ001
+    seconds = models.FloatField(null=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.status} of message {self.message_id}"
+
+
+class ImportedToken(models.Model):
+    """The token of a message that was made elsewhere and cannot be computed."""
+
+    token = models.CharField(max_length=32, primary_key=True)
+    server_id = models.BigIntegerField()
+    message_id = models.BigIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.token

@@ -1,0 +1,110 @@
+"""The queue: one row for each message that waits. Source: the engine's design."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class QueueRow(models.Model):
+    """What messages and webhook requests have in common while they wait.
+
+    Ready means: `due_at` and `claimed_by` are null. `claims` counts claims without a recorded attempt since
+    the last one; `attempts` those that were tried.
+    """
+
+    due_at = models.DateTimeField(null=True)
+    claimed_by = models.BigIntegerField(null=True)
+    claims = models.SmallIntegerField(default=0)
+    attempts = models.SmallIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+
+class QueuedMessage(QueueRow):
+    """A message that waits for its (next) attempt; `id` is the message's.
+
+    `destination` is the lane within the server: a recipient domain for outgoing mail, `http:<endpoint id>`,
+    `smtp:<endpoint id>`, `address:<endpoint id>` or `local` for incoming.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    server_id = models.BigIntegerField()
+    destination = models.CharField(max_length=255)
+    priority = models.SmallIntegerField(default=0)  # 0 transactional, 1 bulk
+    size_bytes = models.BigIntegerField()
+    is_manual = models.BooleanField(default=False)  # released or redelivered by a person
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["server_id", "priority", "destination", "id"],
+                name="queue_ready",
+                condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
+            ),
+            models.Index(fields=["due_at"], name="queue_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(
+                fields=["claimed_by"], name="queue_claimed", condition=models.Q(claimed_by__isnull=False)
+            ),
+            models.Index(fields=["expires_at"], name="queue_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"queued message {self.id}"
+
+
+class Worker(models.Model):
+    """A process that claims. Its rows are free again once its beat has stood still for long enough."""
+
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    beat = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"worker {self.id} ({self.host}:{self.pid})"
+
+
+class Site(models.Model):
+    """What is known of a destination from one source address: paused until, rate, concurrency."""
+
+    source = models.CharField(max_length=64, default="")
+    destination = models.CharField(max_length=255)
+    paused_until = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=250, blank=True)
+    rate = models.FloatField(null=True)  # messages a minute
+    concurrency = models.IntegerField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "destination"], name="one_site_per_source")
+        ]
+
+    def __str__(self) -> str:
+        return self.destination
+
+
+class ScheduledTask(models.Model):
+    """A task that any worker may do when it is due; claimed like a message."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    due_at = models.DateTimeField()
+    claimed_by = models.BigIntegerField(null=True)
+    last_run_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Counter(models.Model):
+    """A named number: `message_id`, the installation's one sequence on SQLite; `directory`, its version."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    value = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}"

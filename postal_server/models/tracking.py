@@ -1,0 +1,43 @@
+"""Tracked links, and the opens and clicks of a message."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Link(models.Model):
+    """A link in a message that was rewritten. Its token is computed from the id unless it was imported."""
+
+    server_id = models.BigIntegerField()
+    message_id = models.BigIntegerField(db_index=True)
+    imported_token = models.CharField(max_length=32, null=True, unique=True)  # noqa: DJ001
+    url = models.TextField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Load(models.Model):
+    """One request for a message's pixel."""
+
+    message_id = models.BigIntegerField(db_index=True)
+    ip_address = models.CharField(max_length=64)
+    user_agent = models.TextField(null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"load of message {self.message_id}"
+
+
+class Click(models.Model):
+    """One request for a tracked link."""
+
+    message_id = models.BigIntegerField(db_index=True)
+    link = models.ForeignKey(Link, models.CASCADE, related_name="clicks")
+    ip_address = models.CharField(max_length=64)
+    user_agent = models.TextField(null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"click of message {self.message_id}"

@@ -1,0 +1,87 @@
+"""Webhooks: who is told, what waits to be told, and what was tried."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from .queue import QueueRow
+from .server import Server
+
+WEBHOOK_URL = RegexValidator(
+    r"(?i)^https?://[a-z0-9\-._?=&/+:%@]+\Z",
+    "http:// or https://, letters, digits and - . _ ? = & / + : % @.",
+)
+
+
+class Webhook(models.Model):
+    """A receiver of a server's events. Source: contract 3.1."""
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="webhooks")
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=255)
+    url = models.CharField(max_length=2000, validators=[WEBHOOK_URL])
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=250, blank=True, editable=False)
+    all_events = models.BooleanField(default=True)
+    events = models.JSONField(default=list, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WebhookRequest(QueueRow):
+    """An event that waits to be posted. `body` holds the exact bytes, so that every try is signed alike."""
+
+    id = models.BigAutoField(primary_key=True)
+    webhook_id = models.BigIntegerField()
+    server_id = models.BigIntegerField()
+    message_id = models.BigIntegerField(null=True)
+    uuid = models.UUIDField()
+    event = models.CharField(max_length=64)
+    body = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["webhook_id", "id"],
+                name="webhook_ready",
+                condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
+            ),
+            models.Index(fields=["message_id", "webhook_id", "id"], name="webhook_of_message"),
+            models.Index(fields=["due_at"], name="webhook_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(
+                fields=["claimed_by"], name="webhook_claimed", condition=models.Q(claimed_by__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} for webhook {self.webhook_id}"
+
+
+class WebhookAttempt(models.Model):
+    """One try to post an event. `status_code` is negative where there was no answer (contract 3.5)."""
+
+    server_id = models.BigIntegerField()
+    webhook_id = models.BigIntegerField()
+    uuid = models.UUIDField()
+    event = models.CharField(max_length=64)
+    url = models.CharField(max_length=2000)
+    attempt = models.SmallIntegerField()
+    status_code = models.IntegerField()
+    answer = models.TextField(blank=True)  # its first kilobyte
+    payload = models.TextField()
+    will_retry = models.BooleanField()
+    seconds = models.FloatField(null=True)
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["server_id", "id"], name="webhook_attempt_of_server")]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.url}: {self.status_code}"

@@ -1,0 +1,127 @@
+"""The values that flow between edges, journal, pipeline and services. No behaviour lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.status import DeliveryStatus, Scope
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """One recipient of an accepted submission: what becomes a `Message` row and its queue row."""
+
+    server_id: int
+    scope: Scope
+    rcpt_to: str | None
+    destination: str  # the lane: recipient domain, `http:<id>`, `smtp:<id>`, `address:<id>`, `local`
+    domain_id: int | None = None
+    credential_id: int | None = None
+    route_id: int | None = None
+    endpoint_type: str = ""
+    endpoint_id: int | None = None
+    is_bounce: bool = False
+    bounce_for_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A submission that was accepted and is to be stored: one text, one or more recipients.
+
+    `raw` is the text to store, Postal's Received line included. `message_id` is without brackets.
+    """
+
+    raw: bytes
+    messages: tuple[NewMessage, ...]
+    mail_from: str | None
+    subject: str | None
+    message_id: str | None
+    tag: str | None = None
+    priority: int = 0
+    received_with_ssl: bool | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A message that is durable: what the API answers."""
+
+    id: int
+    token: str
+    rcpt_to: str | None
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A queue row that this worker holds."""
+
+    id: int  # of the message, or of the webhook request
+    server_id: int
+    lane: str
+    attempts: int  # made before this one
+    is_manual: bool
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an SMTP delivery goes: the MX of `domain`, or one `host`."""
+
+    domain: str  # the name in `No SMTP servers were available for <domain>`
+    host: str | None = None
+    port: int | None = None
+    ssl_mode: str = "Auto"  # None, Auto, STARTTLS, TLS
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Prepared: hand `data` to `target` for one recipient."""
+
+    claimed: Claimed
+    reverse_path: str | None
+    recipient: str
+    data: bytes
+    target: Target
+    source: str | None = None  # local address to send from
+
+
+@dataclass(frozen=True)
+class Post:
+    """Prepared: post `body` to `url`. `timeout` in seconds, for the whole exchange."""
+
+    claimed: Claimed
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    timeout: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Prepared: nothing to send. The message gets this status at once."""
+
+    claimed: Claimed
+    status: DeliveryStatus
+    details: str
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of something that was sent."""
+
+    claimed: Claimed
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the queue must do once results are recorded, in the same transaction."""
+
+    finished: list[int] = field(default_factory=list)
+    deferred: list[tuple[int, datetime]] = field(default_factory=list)  # id, due_at
