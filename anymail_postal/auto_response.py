@@ -25,9 +25,7 @@ def is_auto_response(
         or _is_auto_submitted(message)
         or any(_word(value) in BULK_PRECEDENCES for value in message.get_all("Precedence", []))
         or any(name.lower().startswith("list-") for name in message)
-        or any(
-            _word(value) not in ("", "no", "none") for name in MARKERS for value in message.get_all(name, [])
-        )
+        or any(_word(value) not in ("no", "none") for name in MARKERS for value in message.get_all(name, []))
     )
 
 
