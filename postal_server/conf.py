@@ -1,6 +1,6 @@
 """The configuration: Postal's `postal.yml` and environment, and our own keys beside Postal's.
 
-This is the only module that reads them. Groups and keys are spelt as in the file: `config().dns.route_domain`.
+This is the only module that reads them. Keys are spelt as in the file: `config().dns.route_domain`.
 Every key also has an environment variable, `<GROUP>_<KEY>` in upper case, which wins; lists are separated
 by commas there. Source: contract 11.5.
 """

@@ -1,0 +1,54 @@
+# Every command makes the virtual environment it needs; only Python 3.10 or newer has to be there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint types format docs bench vectors soak clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python setup.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python setup.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo ## Send, deliver, track and reply, end to end (KEEP=1 leaves it running)
+	@$(BIN)/python -m example_project.demo $(if $(KEEP),--keep)
+
+run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./postal
+	@$(BIN)/postal-server --config postal/postal.yml run --initialize
+
+test: $(VENV)/.dev ## Run all tests (ARGS='-k name' to choose)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy anymail_postal postal_server example_project
+
+format: $(VENV)/.dev ## Mend what the linter can mend, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## Build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side
+	$(BIN)/python -m benchmarks $(ARGS)
+
+vectors: $(VENV)/.dev ## Compare with recordings of a real Postal (OUT=DIR keeps the recording, VECTORS=DIR uses others)
+	$(BIN)/python -m tests.vectors $(if $(VECTORS),--vectors $(VECTORS)) $(if $(OUT),--out $(OUT))
+
+clean: ## Remove what the other commands made, but for ./postal
+	rm -rf $(VENV) build dist docs/_build .tox .mypy_cache .ruff_cache .pytest_cache *.egg-info
