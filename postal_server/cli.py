@@ -1,0 +1,120 @@
+"""`postal-server`: one command line for everything an administrator does.
+
+Parses only what comes before the command; each command is a Django management command with its own `--help`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+COMMANDS = {
+    "run": "web, SMTP and worker in one process",
+    "web": "the web process: API, JWKS, tracking, admin",
+    "smtp": "the SMTP process: mail in, submission, and the catch",
+    "worker": "a worker process: deliveries, webhooks and scheduled tasks",
+    "initialize": "make configuration, keys, database and a first mail server",
+    "upgrade": "bring the database up to date",
+    "make-user": "make an administrator",
+    "default-dkim-record": "print the DKIM record of the installation's key",
+    "test-app-smtp": "send a test mail through the host that takes notices",
+    "console": "a Python shell with the models",
+    "version": "print the version",
+}
+ALIASES = {"web-server": "web", "smtp-server": "smtp", "update": "upgrade", "console": "shell"}
+MISSING_EXTRA = "postal-server needs its extra: pip install 'anymail-postal[server]' ({name} is missing)."
+
+
+def usage() -> str:
+    lines = [f"  {name:<20} {about}" for name, about in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: postal-server [--config FILE] COMMAND [OPTION ...]",
+            "",
+            "A mail server that speaks Postal's wire.",
+            "",
+            "commands (`postal-server COMMAND --help` tells the options of each):",
+            *lines,
+            "",
+            "The configuration is read from --config, $POSTAL_CONFIG_FILE_PATH or ./postal.yml.",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 failed, 2 wrong use."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    path: str | None = None
+    while words and words[0].startswith("--config"):
+        option, equals, value = words.pop(0).partition("=")
+        if option != "--config" or not (equals or words):
+            return _complain("--config needs the path of a configuration file.")
+        path = value if equals else words.pop(0)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    name = ALIASES.get(words[0], words[0])
+    if name not in {*COMMANDS, *ALIASES.values()}:
+        return _complain(f"{words[0]!r} is not a command.\n\n{usage()}")
+    try:
+        return _run(name, words[1:], path)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("postal_server", "anymail_postal")):
+            raise
+        return _complain(MISSING_EXTRA.format(name=error.name), status=1)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(name: str, words: list[str], path: str | None) -> int:
+    from .errors import ConfigurationError  # noqa: PLC0415 - the extra may be missing
+
+    if path is not None:
+        os.environ["POSTAL_CONFIG_FILE_PATH"] = path
+    try:
+        asks_help = "--help" in words or "-h" in words
+        if not asks_help and (name == "initialize" or "--initialize" in words):
+            _prepare_files(path)
+        return _django(name, words)
+    except ConfigurationError as error:
+        return _complain(str(error), status=1)
+
+
+def _prepare_files(path: str | None) -> None:
+    """Django's settings need the files of the installation, so they come first."""
+    from . import conf, files  # noqa: PLC0415 - the extra may be missing
+
+    told = Path(path or os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
+    made = [told] if files.write_configuration(told) else []
+    os.environ[conf.PATH_VARIABLE] = str(told)
+    for file in made + files.write_secrets(conf.load(told)):
+        print(f"made {file}")
+
+
+def _django(name: str, words: list[str]) -> int:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
+    import django  # noqa: PLC0415 - settings first
+    from django.core.management import load_command_class  # noqa: PLC0415
+    from django.core.management.base import CommandError  # noqa: PLC0415
+
+    django.setup()
+    app = "django.core" if name == "shell" else "postal_server"
+    command = load_command_class(app, name.replace("-", "_"))
+    parser = command.create_parser("postal-server", name)
+    options = vars(parser.parse_args(words))
+    try:
+        command.execute(*options.pop("args", ()), **options)
+    except CommandError as error:
+        return _complain(str(error), status=error.returncode)
+    return 0
+
+
+def _complain(message: str, status: int = 2) -> int:
+    print(f"postal-server: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
