@@ -21,7 +21,10 @@ REDACTED = "[redacted]"
 
 
 class PostalError(Exception):
-    """The root of this package's exceptions."""
+    """The root of this package's exceptions. Those of Anymail's family take its keyword arguments."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
 
 
 class UnknownServer(PostalError, AnymailConfigurationError, LookupError):
@@ -39,7 +42,7 @@ class PostalAPIError(PostalError, AnymailRequestsAPIError):
     esp_name: str | None
 
     def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().__init__(*args, **kwargs)
         self.code = code
         if self.esp_name is None:
             self.esp_name = "Postal"
@@ -93,6 +96,10 @@ class WebhookSignatureError(PostalError, AnymailWebhookValidationFailure):
 
 class KeysUnavailable(PostalError):
     """Whether a signature is good cannot be known now: an unknown key id, or no usable key."""
+
+
+class UnreadableBody(PostalError, ValueError):
+    """A signed request says nothing we understand: no JSON or form, wrong types, bad base64."""
 
 
 class ReplyTokenError(PostalError):

@@ -1,0 +1,153 @@
+"""Which public keys may have signed a request: the pinned ones, and those that Postal publishes.
+
+A key set that cannot be fetched is no reason to lose mail: the last good keys are kept, and what cannot be
+checked now is answered with "come again".
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import requests
+from anymail.exceptions import AnymailConfigurationError
+
+from . import conf
+from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys
+
+logger = logging.getLogger(__name__)
+
+JWKS_PATH = "/.well-known/jwks.json"
+TIMEOUT = timedelta(seconds=2)  # Postal itself waits 5 s for our answer
+MAX_BYTES = 65536  # Postal's key set has under 1 KB
+FRESH_FOR = timedelta(minutes=15)
+# Whatever the reason to fetch: requests with made-up key ids must not make us a flood on Postal.
+PAUSE = timedelta(minutes=1)
+
+
+class KeySet:
+    """The keys published at one URL, kept in this process (a shared cache could be poisoned).
+
+    `fetch` returns the parsed document or raises; `clock` counts seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fetch: Callable[[str], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.url = url
+        self._fetch = fetch or fetch_json
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: tuple[PublicKey, ...] = ()
+        self._fetched_at = self._tried_at = float("-inf")
+
+    def keys(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
+        """The keys as far as known, after a fetch if they are old or `wanted` is not among them."""
+        if not self._knows(wanted):
+            with self._lock:  # one thread fetches, the others wait for what it finds
+                if not self._knows(wanted) and self._clock() - self._tried_at >= PAUSE.total_seconds():
+                    self._refresh()
+        return self._keys
+
+    def _knows(self, wanted: str | None) -> bool:
+        if self._clock() - self._fetched_at >= FRESH_FOR.total_seconds():
+            return False
+        return wanted is None or any(key.id == wanted for key in self._keys)
+
+    def _refresh(self) -> None:
+        self._tried_at = self._clock()
+        try:
+            self._keys = parse_jwks(self._fetch(self.url))
+        except (requests.RequestException, ValueError, RecursionError) as error:
+            logger.warning("The public keys at %s cannot be fetched: %s", self.url, error)
+        else:
+            self._fetched_at = self._clock()
+
+
+@lru_cache(maxsize=1024)
+def key_set(url: str) -> KeySet:
+    """This process's `KeySet` of a URL."""
+    return KeySet(url)
+
+
+def fetch_json(url: str) -> Any:
+    """The JSON document at `url`. Raises `requests.RequestException` or `ValueError`.
+
+    Bounded in time and size, without redirects: the URL comes from the settings, and so must the keys.
+    """
+    seconds = TIMEOUT.total_seconds()
+    give_up_at = time.monotonic() + seconds
+    with requests.get(url, timeout=seconds, allow_redirects=False, stream=True) as response:
+        if response.status_code != 200:
+            raise ValueError(f"HTTP status {response.status_code}")
+        content = b""
+        for chunk in response.iter_content(8192):
+            content += chunk
+            if len(content) > MAX_BYTES:
+                raise ValueError("the answer is too large for a key set")
+            if time.monotonic() > give_up_at:  # the time-out above is one for each read
+                raise requests.Timeout("the answer takes too long")
+    return json.loads(content)
+
+
+def candidates(config: conf.ServerConfig, wanted: str | None = None) -> tuple[PublicKey, ...]:
+    """The keys that may have signed a request to this server, among them `wanted` if it can be had.
+
+    Raises `AnymailConfigurationError` if no source of keys is configured, or a pinned key is none.
+    """
+    pinned, urls = sources(config)
+    if not pinned and not urls:
+        raise AnymailConfigurationError(
+            "You must set ANYMAIL = {'POSTAL_WEBHOOK_KEY': ...} or ANYMAIL_POSTAL_WEBHOOK_KEY"
+            " or POSTAL_WEBHOOK_KEY in your Django settings, or POSTAL_WEBHOOK_JWKS_URL."
+        )
+    if wanted is not None and any(key.id == wanted for key in pinned):
+        return pinned
+    return pinned + tuple(key for url in urls for key in key_set(url).keys(wanted))
+
+
+def sources(config: conf.ServerConfig) -> tuple[tuple[PublicKey, ...], list[str]]:
+    """The pinned keys and the key set URLs of POSTAL_WEBHOOK_KEY and POSTAL_WEBHOOK_JWKS_URL.
+
+    Raises `AnymailConfigurationError`.
+    """
+    value = config.webhook_key
+    entries = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
+    pinned: list[PublicKey] = []
+    urls: list[str] = []
+    for entry in entries:
+        try:
+            if isinstance(entry, str) and entry.startswith(("https://", "http://")):
+                urls.append(str(conf.jwks_url(entry)))
+            else:
+                pinned += parse_keys(entry)
+        except (BadPublicKey, conf.BadValueError) as error:
+            raise AnymailConfigurationError(f"POSTAL_WEBHOOK_KEY {_shown(entry)} {error}") from error
+    if config.webhook_jwks_url is not None:
+        urls.append(jwks_url(config))
+    return tuple(pinned), urls
+
+
+def jwks_url(config: conf.ServerConfig) -> str:
+    """Where this server's Postal publishes its keys, by POSTAL_WEBHOOK_JWKS_URL or POSTAL_API_URL."""
+    if isinstance(config.webhook_jwks_url, str):
+        return config.webhook_jwks_url
+    try:
+        return str(conf.jwks_url(config.required("api_url") + JWKS_PATH))
+    except conf.BadValueError as error:
+        raise AnymailConfigurationError(f"The key set URL below POSTAL_API_URL {error}") from error
+
+
+def _shown(entry: str | Mapping[str, Any]) -> str:
+    """Enough of a key to find it in the settings."""
+    text = " ".join(str(entry).split())
+    return f"{text[:40]!r}{'...' if len(text) > 40 else ''}"
