@@ -1,0 +1,151 @@
+"""Header fields of a raw message, read and changed without parsing its body."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+MAX_FIELDS = 1000  # more than any honest message; what follows them is not looked at
+
+_FOLD = re.compile(rb"\n(?=[ \t])")
+_ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
+_ONLY_BLANKS = re.compile(r"[ \t]+\Z")
+_CHARSETS_WITHOUT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"}
+
+
+def split_header(raw: bytes) -> tuple[bytes, bytes]:
+    """The header fields, each with its line end, and the body after the first empty line.
+
+    Without an empty line all is header and the body is empty. CRLF and bare LF both end lines.
+    """
+    end = _header_end(raw)
+    return raw[: end[0]], raw[end[1] :]
+
+
+def _header_end(raw: bytes) -> tuple[int, int]:
+    """Where the header fields end and where the body begins."""
+    if raw.startswith((b"\r\n", b"\n")):
+        return 0, 2 if raw[0] == ord("\r") else 1
+    crlf = raw.find(b"\n\r\n")
+    lf = raw.find(b"\n\n", 0, crlf + 1 if crlf >= 0 else len(raw))
+    if lf >= 0:
+        return lf + 1, lf + 2
+    return (crlf + 1, crlf + 3) if crlf >= 0 else (len(raw), len(raw))
+
+
+def unfold(header_block: bytes) -> bytes:
+    """The block with LF line ends and every field on one line; the blank or TAB of a fold stays."""
+    block = header_block.replace(b"\r\n", b"\n")
+    return _FOLD.sub(b"", block) if b"\n " in block or b"\n\t" in block else block
+
+
+def header_fields(raw: bytes, limit: int = MAX_FIELDS) -> list[tuple[str, bytes]]:
+    """The first `limit` fields as (name, unfolded value without outer blanks), in order.
+
+    Lines that are no field are left out. Names keep their case.
+    """
+    fields = []
+    for line in unfold(split_header(raw)[0]).split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if colon and (name := name.rstrip(b" \t")):
+            fields.append((name.decode("latin-1"), value.strip(b" \t\r")))
+            if len(fields) == limit:
+                break
+    return fields
+
+
+def header_values(raw: bytes, name: str) -> list[str]:
+    """The values of every field called `name`, in order, unfolded but not RFC 2047-decoded.
+
+    Addresses must be read from this and never from decoded text, which could hold commas and brackets
+    of its own. Bytes that are not UTF-8 become U+FFFD.
+    """
+    wanted = name.lower()
+    return [value.decode("utf-8", "replace") for key, value in header_fields(raw) if key.lower() == wanted]
+
+
+def first(raw: bytes, name: str) -> str | None:
+    """The topmost value of `name`, or None. What a server prepends itself is found here."""
+    return next(iter(header_values(raw, name)), None)
+
+
+def last(raw: bytes, name: str) -> str | None:
+    """The lowest value of `name`, or None. Postal lets the last of repeated fields count."""
+    return next(reversed(header_values(raw, name)), None)
+
+
+def subject(raw: bytes) -> str | None:
+    """The Subject, decoded, or None."""
+    value = last(raw, "Subject")
+    return None if value is None else decode_header(value)
+
+
+def message_id(raw: bytes) -> str | None:
+    """The Message-ID without its angle brackets, or None."""
+    value = last(raw, "Message-ID")
+    if not value:
+        return None
+    return value.partition("<")[2].partition(">")[0].strip() or value.strip("<> \t") or None
+
+
+def decode_text(data: bytes, charset: str) -> str:
+    """`data` as text. Never raises: what cannot be decoded is U+FFFD, an unknown charset is UTF-8."""
+    try:
+        if charset.lower().replace("-", "_") in _CHARSETS_WITHOUT_TEXT:
+            raise LookupError(charset)
+        return data.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+
+
+def decode_header(value: bytes | str) -> str:
+    """A header value with its RFC 2047 encoded words decoded. Never raises.
+
+    Blanks between two encoded words go; words of one charset are joined before decoding, because some
+    senders split characters. What is no encoded word stays as it is.
+    """
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if "=?" not in text:
+        return text
+    decoded: list[str] = []
+    pending, charset = b"", ""
+    position = 0
+    for match in _ENCODED_WORD.finditer(text):
+        data = _decode_word(match[2], match[3])
+        if data is None:
+            continue
+        between = text[position : match.start()]
+        if not pending or not _ONLY_BLANKS.match(between):
+            decoded += [decode_text(pending, charset), between]
+            pending = b""
+        elif match[1].lower() != charset:
+            decoded.append(decode_text(pending, charset))
+            pending = b""
+        charset = match[1].lower()
+        pending += data
+        position = match.end()
+    return "".join([*decoded, decode_text(pending, charset or "utf-8"), text[position:]])
+
+
+def _decode_word(encoding: str, payload: str) -> bytes | None:
+    """The bytes of an encoded word's payload, or None where it cannot be decoded."""
+    data = payload.encode("utf-8", "replace")
+    if encoding in "qQ":
+        return binascii.a2b_qp(data, header=True)
+    try:
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
+    except binascii.Error:
+        return None
+
+
+def remove_header(raw: bytes, name: str) -> bytes:
+    """`raw` without any field called `name`; every other byte stays."""
+    end = _header_end(raw)[0]
+    field = re.compile(rb"(?im)^%s[ \t]*:.*(?:\n[ \t].*)*(?:\n|\Z)" % re.escape(name.encode("ascii")))
+    header, found = field.subn(b"", raw[:end])
+    return header + raw[end:] if found else raw
+
+
+def prepend(raw: bytes, headers: bytes) -> bytes:
+    """`raw` with `headers`, complete lines each with its CRLF, put first."""
+    return headers + raw

@@ -1,0 +1,69 @@
+"""Messages as bytes: what their header says, and the lines that this server puts on top."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from .header import (
+    decode_header,
+    first,
+    header_fields,
+    header_values,
+    last,
+    message_id,
+    prepend,
+    remove_header,
+    split_header,
+    subject,
+)
+
+__all__ = [
+    "decode_header",
+    "first",
+    "format_date",
+    "header_fields",
+    "header_values",
+    "last",
+    "message_id",
+    "prepend",
+    "received_line",
+    "remove_header",
+    "split_header",
+    "subject",
+]
+
+MAX_RECEIVED_PART = 255  # characters of a greeting or host name that a peer chose
+
+_NOT_PRINTABLE = re.compile(r"[^!-'*-~]")  # parentheses would close the comment
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def format_date(at: datetime) -> str:
+    """`at`, an aware time, as in a Date header, with its own offset (RFC 5322 section 3.3).
+
+    By hand: `strftime` names days and months in the process's language.
+    """
+    offset = at.strftime("%z")[:5]
+    return f"{_DAYS[at.weekday()]}, {at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} {offset}"
+
+
+def received_line(
+    source: str, *, ip: str, rdns: str | None, by: str, via: str, at: datetime, private: bool = False
+) -> bytes:
+    """The Received field of a message that this server takes in, one unfolded line with its CRLF.
+
+    `source` is `api`, `web-ui` or the name an SMTP client greeted with; `via` is `HTTP` or `SMTP`; `rdns`
+    the name of `ip` in DNS, if it has one. `private` leaves the client out. As Postal has it, an SMTP
+    time ends in `-0000`, an API one in `+0000`, and SMTP puts the source's host in the same place.
+    """
+    date = format_date(at.astimezone(timezone.utc))
+    if via == "SMTP":
+        date = date[:-5] + "-0000"
+    client = "" if private else f"from {_clean(source)} ({_clean(rdns or ip)} [{_clean(ip)}]) "
+    return f"Received: {client}by {by} with {via}; {date}\r\n".encode()
+
+
+def _clean(text: str) -> str:
+    return _NOT_PRINTABLE.sub("?", text[:MAX_RECEIVED_PART])

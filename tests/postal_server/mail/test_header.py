@@ -1,0 +1,159 @@
+import email.header
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postal_server.mail.header import (
+    MAX_FIELDS,
+    decode_header,
+    decode_text,
+    first,
+    header_fields,
+    header_values,
+    last,
+    message_id,
+    prepend,
+    remove_header,
+    split_header,
+    subject,
+)
+
+FOLDED = b"From: a@b.example\r\nX-Folded: one\r\n two\r\n\tthree \r\nSubject : x\r\n\r\nbody\r\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "header", "body"),
+    [
+        (b"A: 1\r\n\r\nbody", b"A: 1\r\n", b"body"),
+        (b"A: 1\nB: 2\n\nbody", b"A: 1\nB: 2\n", b"body"),
+        (b"A: 1\r\nB: 2\n\nbody\r\n\r\nmore", b"A: 1\r\nB: 2\n", b"body\r\n\r\nmore"),
+        (b"A: 1\n\r\nbody\n\n", b"A: 1\n", b"body\n\n"),
+        (b"\r\nbody", b"", b"body"),
+        (b"\nbody\r\n\r\n", b"", b"body\r\n\r\n"),
+        (b"A: 1\r\n", b"A: 1\r\n", b""),
+        (b"", b"", b""),
+    ],
+)
+def test_the_first_empty_line_ends_the_header(raw, header, body):
+    assert split_header(raw) == (header, body)
+
+
+def test_fields_are_unfolded_and_keep_their_order():
+    assert header_fields(FOLDED) == [
+        ("From", b"a@b.example"),
+        ("X-Folded", b"one two\tthree"),
+        ("Subject", b"x"),
+    ]
+
+
+def test_lines_without_a_name_are_no_fields():
+    assert header_fields(b"no colon here\r\n: no name\r\nA:\r\n\r\n") == [("A", b"")]
+
+
+def test_a_flood_of_fields_is_cut():
+    assert len(header_fields(b"A: 1\r\n" * 5000 + b"\r\n")) == MAX_FIELDS
+    assert len(header_fields(FOLDED, limit=1)) == 1
+
+
+def test_values_are_found_without_regard_to_case():
+    raw = b"To: one\r\nto: tw\xff\r\nSubject: s\r\n\r\nTo: body"
+    assert header_values(raw, "TO") == ["one", "tw\ufffd"]
+    assert (first(raw, "to"), last(raw, "to")) == ("one", "tw\ufffd")
+    assert first(raw, "Cc") is None
+    assert last(raw, "Cc") is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"Message-ID: <a@b.example>\r\n\r\n", "a@b.example"),
+        (b"Message-ID: a@b.example\r\n\r\n", "a@b.example"),
+        (b"Message-Id:\r\n <a@b.example>\r\n\r\n", "a@b.example"),
+        (b"Message-ID:\r\n\r\n", None),
+        (b"Message-ID: <>\r\n\r\n", None),
+        (b"\r\n", None),
+    ],
+)
+def test_message_ids_lose_their_brackets(raw, expected):
+    assert message_id(raw) == expected
+
+
+def test_the_last_subject_counts_and_is_decoded():
+    assert subject(b"Subject: a\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n") == "Grüße"
+    assert subject(b"\r\n") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain", "plain"),
+        (b"=?utf-8?q?Gr=C3=BC=C3=9Fe_=F0=9F=91=8B?= rest", "Grüße 👋 rest"),
+        ("=?UTF-8?Q?one?=\t=?UTF-8?Q?_two?=", "one two"),
+        ("=?UTF-8?B?w7w=?= =?UTF-8?B?w7w=?=", "üü"),
+        ("=?UTF-8?B?ww?= =?UTF-8?B?vA==?=", "ü"),  # a character split over two words
+        ("=?iso-8859-1?q?=FC?= =?utf-8?q?=C3=BC?=", "üü"),
+        ("=?utf-8*de?q?x?=", "x"),  # RFC 2231 section 5
+        ("a =?utf-8?q?b?= c", "a b c"),
+        ("=?nonsense?q?=C3=BC?=", "ü"),
+        ("=?utf-8?b?!!!?=", ""),
+        ("=?utf-8?b?a?=", "=?utf-8?b?a?="),
+        ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        (b"=?utf-8?q?=FF?= \xff", "\ufffd \ufffd"),
+        ("=?undefined?q?a?=", "a"),
+        ("=?base64?q?a?=", "a"),
+    ],
+)
+def test_encoded_words_are_decoded(value, text):
+    assert decode_header(value) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=60))
+def test_what_the_standard_library_encodes_is_decoded(text):
+    encoded = email.header.Header(text, "utf-8", maxlinelen=200).encode(linesep="")
+    assert decode_header(encoded) == (text if "=?" in encoded else encoded)
+
+
+@given(st.binary(max_size=80))
+def test_hostile_headers_never_raise(raw):
+    decode_header(raw)
+    decode_header(b"=?utf-8?b?" + raw + b"?=")
+    header_fields(raw)
+    subject(b"Subject: " + raw)
+    message_id(b"Message-ID: " + raw)
+    header, body = split_header(raw)
+    assert raw.startswith(header)
+    assert raw.endswith(body)
+
+
+def test_charsets_without_text_are_read_as_utf8():
+    assert decode_text("ü".encode(), "punycode") == "ü"
+    assert decode_text(b"\xfc", "latin-1") == "ü"
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "rest"),
+    [
+        (b"A: 1\r\nB: 2\r\n x\r\nC: 3\r\n\r\nB: body", "b", b"A: 1\r\nC: 3\r\n\r\nB: body"),
+        (b"B: 1\nA: 2\nb : 3\n\t4\n\n", "B", b"A: 2\n\n"),
+        (b"A: 1\r\nBB: 2\r\n\r\n", "B", b"A: 1\r\nBB: 2\r\n\r\n"),
+        (b"A: 1\r\nB: 2", "B", b"A: 1\r\n"),
+    ],
+)
+def test_removing_a_field_leaves_every_other_byte(raw, name, rest):
+    assert remove_header(raw, name) == rest
+
+
+def test_prepended_lines_stand_on_top():
+    assert prepend(b"A: 1\r\n\r\n", b"X: 0\r\n") == b"X: 0\r\nA: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("flood", [b"=?utf-8?q?", b"=?utf-8?q?a?= ", b"=?", b"\n ", b"\r\n", b"A:"])
+def test_a_flood_is_read_in_linear_time(flood):
+    raw = b"Subject: " + flood * (200_000 // len(flood))
+    start = time.process_time()
+    subject(raw)
+    remove_header(raw, "Subject")
+    decode_header(raw)
+    assert time.process_time() - start < 2
