@@ -1,0 +1,96 @@
+"""The store in Django's admin: to look at, except for suppressions and mail that waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.formats import localize
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from .models import InboundMail, PostalEvent, PostalMessage, ScheduledMail, Suppression
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin  # Subscriptable only with django-stubs' monkey patch.
+
+
+class Record(ModelAdmin):
+    """Rows that report what happened: nobody adds or changes them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(PostalMessage)
+class PostalMessageAdmin(Record):
+    list_display = ["sent_at", "recipient", "subject", "event_type", "reject_reason", "tag", "server"]
+    list_filter = ["event_type", "server", "tag", "sent_at"]
+    search_fields = ["recipient", "subject", "rfc_message_id", "token", "=postal_id"]
+    fieldsets = [
+        (None, {"fields": ["recipient", "subject", "tag", "metadata", "event_type", "reject_reason"]}),
+        ("Postal", {"fields": ["server", "postal_id", "token", "rfc_message_id"]}),
+        ("Timeline", {"fields": ["timeline"]}),
+    ]
+    readonly_fields = ["timeline"]
+
+    @admin.display(description="")
+    def timeline(self, message: PostalMessage) -> SafeString:
+        """Every event of the message in order, after its acceptance."""
+        rows = [(message.sent_at, "accepted", "", "")]
+        rows += [
+            (event.happened_at, event.event_type, event.details, event.output) for event in message.events()
+        ]
+        return format_html(
+            "<table><tbody>{}</tbody></table>",
+            format_html_join(
+                "",
+                "<tr><td>{}</td><td><strong>{}</strong></td><td>{}<br>{}</td></tr>",
+                ((localize(localtime(at)), *texts) for at, *texts in rows),
+            ),
+        )
+
+
+@admin.register(PostalEvent)
+class PostalEventAdmin(Record):
+    list_display = ["happened_at", "name", "event_type", "reject_reason", "recipient", "postal_id", "server"]
+    list_filter = ["event_type", "name", "server", "happened_at"]
+    search_fields = ["recipient", "=postal_id"]
+
+
+@admin.register(InboundMail)
+class InboundMailAdmin(Record):
+    list_display = ["received_at", "sender", "recipient", "subject", "handled_at", "server"]
+    list_filter = ["server", "received_at"]
+    search_fields = ["sender", "recipient", "subject", "=postal_id"]
+
+
+@admin.register(ScheduledMail)
+class ScheduledMailAdmin(Record):
+    list_display = ["send_at", "subject", "tag", "state", "server"]
+    list_filter = ["state", "server"]
+    search_fields = ["subject"]
+    actions = ["send_again"]
+
+    @admin.action(description="Send again, although Postal may have the mail already", permissions=["delete"])
+    def send_again(self, request: HttpRequest, mails: QuerySet[ScheduledMail]) -> None:
+        """Let the next `postal_send_due` take the selected mail, whatever became of it."""
+        count = mails.exclude(state=ScheduledMail.State.WAITING).update(
+            state=ScheduledMail.State.WAITING, error=""
+        )
+        self.message_user(request, f"{count} will be sent by the next postal_send_due.")
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ModelAdmin):
+    list_display = ["address", "reason", "created_at", "server"]
+    list_filter = ["reason", "server"]
+    search_fields = ["address"]

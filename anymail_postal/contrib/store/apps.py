@@ -1,0 +1,12 @@
+"""The optional app."""
+
+from django.apps import AppConfig
+
+
+class StoreConfig(AppConfig):
+    """`anymail_postal.contrib.store`; its label carries our name, because "store" is a common one."""
+
+    name = "anymail_postal.contrib.store"
+    label = "anymail_postal_store"
+    verbose_name = "Postal"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,211 @@
+"""The store: `anymail_postal.ports.Store` on Django's models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+from anymail.signals import EventType, RejectReason
+from django.db import IntegrityError, OperationalError, connections, models, router, transaction
+from django.utils.timezone import now
+
+from anymail_postal import conf
+from anymail_postal.ports import (
+    Claim,
+    Delivery,
+    MailReceipt,
+    Receipt,
+    ScheduledSend,
+    SentMessage,
+)
+
+from .models import WEIGHTS, InboundMail, PostalEvent, PostalMessage, ScheduledMail, Suppression
+
+# How long a repeat waits for the transaction of the first: Postal gives a webhook 5 s in all.
+LOCK_WAIT = "'2s'"
+MODELS: dict[str, type[PostalEvent] | type[InboundMail]] = {"tracking": PostalEvent, "inbound": InboundMail}
+
+
+class Store:
+    """Rows of `anymail_postal.contrib.store`; its methods are described in `anymail_postal.ports`."""
+
+    def record_sent(self, server: str, messages: Iterable[SentMessage]) -> None:
+        rows = [fitted(PostalMessage(**{**vars(sent), "metadata": dict(sent.metadata)})) for sent in messages]
+        for row in rows:
+            row.server = server
+        PostalMessage.objects.bulk_create(rows, ignore_conflicts=True)
+
+    def metadata(self, server: str, postal_id: int) -> dict[str, Any] | None:
+        rows = PostalMessage.objects.filter(server=server, postal_id=postal_id)
+        found: dict[str, Any] | None = rows.values_list("metadata", flat=True).first()
+        return found
+
+    @contextmanager
+    def receive(self, receipt: Receipt) -> Iterator[Claim]:
+        row = _row(receipt)
+        row.handled_at = now()
+        with transaction.atomic(using=_database(row)):
+            yield _claim(row)
+
+    def keep(self, receipt: Receipt, body: bytes, content_type: str) -> str | None:
+        row = _row(receipt)
+        row.body = body
+        row.content_type = content_type[:255]
+        with transaction.atomic(using=_database(row)):
+            kept = row if _insert(row) else _rows(row).earliest("pk")
+        return f"{_kind(kept)}-{kept.pk}" if kept.handled_at is None else None
+
+    @contextmanager
+    def delivery(self, delivery_id: str) -> Iterator[Delivery | None]:
+        kind, _, number = delivery_id.partition("-")
+        if kind not in MODELS or not number.isdecimal():
+            yield None
+            return
+        database = router.db_for_write(MODELS[kind])
+        waiting = MODELS[kind].objects.using(database).filter(pk=int(number), handled_at=None)
+        with transaction.atomic(using=database):
+            row = waiting.first()
+            # The update is the claim: of two tasks one changes the row, the other waits for it and then finds
+            # nothing to change. It is undone if the receivers fail.
+            if row is None or not waiting.update(handled_at=now(), body=b""):
+                yield None
+                return
+            yield Delivery(_kind(row), row.server, bytes(row.body), row.content_type)
+
+    def schedule(self, sends: Sequence[ScheduledSend]) -> None:
+        ScheduledMail.objects.bulk_create(
+            fitted(
+                ScheduledMail(**{**vars(send), "params": dict(send.params), "metadata": dict(send.metadata)})
+            )
+            for send in sends
+        )
+
+    def suppressed(self, server: str, addresses: Iterable[str]) -> set[str]:
+        addresses = list(addresses)
+        rows = Suppression.objects.filter(server=server, address__in={each.lower() for each in addresses})
+        found = set(rows.values_list("address", flat=True))
+        return {address for address in addresses if address.lower() in found}
+
+
+# --- receiving ---
+
+
+def _row(receipt: Receipt) -> PostalEvent | InboundMail:
+    """The unsaved row of a post."""
+    if isinstance(receipt, MailReceipt):
+        return fitted(InboundMail(**vars(receipt)))
+    values = {**vars(receipt), "reject_reason": receipt.reject_reason or ""}
+    return fitted(PostalEvent(**values, happened_at=receipt.occurred_at or now()))
+
+
+def _claim(row: PostalEvent | InboundMail) -> Claim:
+    """Store the row of a post within the caller's transaction, unless it is there already."""
+    try:
+        if _insert(row):
+            return Claim.NEW
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        return Claim.RUNNING
+    # Kept for a task that has not come yet, and then the project's setting changed: this request is first.
+    waiting = _rows(row).filter(handled_at=None)
+    return Claim.NEW if waiting.update(handled_at=row.handled_at, body=b"") else Claim.DONE
+
+
+def _insert(row: PostalEvent | InboundMail) -> bool:
+    """Whether the row was new. What follows from it is stored too."""
+    database = _database(row)
+    try:
+        with transaction.atomic(
+            using=database
+        ):  # A savepoint: a repeat must not spoil the outer transaction.
+            _set_lock_wait(database, LOCK_WAIT)
+            row.save(using=database, force_insert=True)
+            _set_lock_wait(database, "DEFAULT")
+    except IntegrityError:
+        return False
+    if isinstance(row, PostalEvent):
+        _update_message(row)
+        _suppress(row)
+    return True
+
+
+def _update_message(event: PostalEvent) -> None:
+    """Note in the message's row what became of it, unless more is known."""
+    weight = WEIGHTS.get(event.event_type)
+    if event.postal_id is None or weight is None:
+        return
+    less = [event_type for event_type, other in WEIGHTS.items() if other < weight]
+    PostalMessage.objects.filter(server=event.server, postal_id=event.postal_id, event_type__in=less).update(
+        event_type=event.event_type, reject_reason=event.reject_reason, event_at=event.happened_at
+    )
+
+
+def _suppress(event: PostalEvent) -> None:
+    """Remember the address of mail that bounced or was rejected, where the project wants that."""
+    if event.event_type not in (EventType.BOUNCED, EventType.REJECTED) or not event.recipient:
+        return
+    if event.reject_reason == RejectReason.SPAM:
+        return  # That is about what was written, not about the address.
+    if conf.server(event.server).suppression == "store":
+        row = Suppression(
+            server=event.server,
+            address=event.recipient.lower(),
+            reason=event.reject_reason or event.event_type,
+            postal_id=event.postal_id,
+        )
+        Suppression.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def _rows(row: PostalEvent | InboundMail) -> models.QuerySet[Any]:
+    """The row of the same post that is stored already, if any."""
+    return type(row).objects.using(_database(row)).filter(row.same())
+
+
+def _kind(row: PostalEvent | InboundMail) -> Literal["tracking", "inbound"]:
+    return "tracking" if isinstance(row, PostalEvent) else "inbound"
+
+
+# --- databases ---
+
+
+def _database(row: models.Model) -> str:
+    return router.db_for_write(type(row), instance=row)
+
+
+def _set_lock_wait(database: str, wait: str) -> None:
+    """Let PostgreSQL give up waiting for the first of two equal posts; SQLite does so by its `timeout`."""
+    if connections[database].vendor == "postgresql":
+        with connections[database].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout TO {wait}")
+
+
+def is_lock_timeout(error: OperationalError) -> bool:
+    """Whether somebody else holds the row, as PostgreSQL, MySQL and SQLite say it."""
+    return (
+        getattr(error.__cause__, "sqlstate", None) == "55P03"
+        or error.args[:1] == (1205,)
+        or "locked" in str(error)
+    )
+
+
+# --- values ---
+
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def fitted(row: Row) -> Row:
+    """The row with values that every database takes.
+
+    Texts are cut to their column and lose NUL, which PostgreSQL refuses, and what UTF-8 cannot write.
+    """
+    for field in row._meta.concrete_fields:
+        value = getattr(row, field.attname)
+        if isinstance(value, str):
+            value = value.encode("utf-8", "replace").decode().replace("\0", "")
+            setattr(row, field.attname, value[: field.max_length])
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            setattr(row, field.attname, None)  # No column holds it, and no message has such an id.
+    return row
