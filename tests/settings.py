@@ -12,6 +12,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "anymail",
     "anymail_postal",
+    "anymail_postal.contrib.store",
     "postal_server",
 ]
 MIDDLEWARE = [
