@@ -6,10 +6,20 @@ What we do not understand is deferred. Source: contract 6.8 and 4.9, RFC 5321 se
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from .status import DeliveryStatus
+
+# Transport results without an HTTP answer, as Postal numbers them (contract 3.5).
+TIMED_OUT = -1
+NO_CONNECTION = -2
+NO_TLS = -3
+
+NAMED_WAIT = re.compile(r"(\d{1,6}) (second|minute)s?\b", re.IGNORECASE)
+WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 
 
 @dataclass(frozen=True)
@@ -30,3 +40,126 @@ class Outcome:
     seconds: float | None = None
     retry_after: timedelta | None = None
     spare_sender: bool = False  # a failure that sends no bounce (HTTP 429)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The host at the other end of an SMTP session. `tls` names version and certificate result."""
+
+    host: str
+    address: str
+    port: int
+    source: str | None = None
+    has_tls: bool = False
+    tls: str = ""
+    log_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port} ({self.host})"
+
+
+def named_wait(text: str) -> timedelta | None:
+    """The wait that an SMTP answer names (`try again in 30 seconds`), with ten seconds of margin."""
+    found = NAMED_WAIT.search(text)
+    if not found:
+        return None
+    return timedelta(**{f"{found[2].lower()}s": int(found[1])}) + WAIT_MARGIN
+
+
+def classify(code: int, output: str, *, recipient: str, peer: Peer, seconds: float) -> Outcome:
+    """What an SMTP answer to MAIL, RCPT, DATA or the final dot means for one recipient.
+
+    `code` is the reply code, `output` the whole reply, its lines joined by line feeds; 2xx is an outcome
+    only at the final dot. `seconds` is the time of the transaction. Every 5xx is permanent (RFC 5321).
+    """
+    status, details, wait = (
+        DeliveryStatus.DEFERRED,
+        f"Temporary SMTP delivery error when sending to {peer}",
+        None,
+    )
+    if 200 <= code <= 299:
+        status, details = DeliveryStatus.SENT, f"Message for {recipient} accepted by {peer}"
+        details += f" (from {peer.source})" if peer.source else ""
+    elif 500 <= code <= 599:
+        status, details = DeliveryStatus.FAILED, f"Permanent SMTP delivery error when sending to {peer}"
+    else:
+        wait = named_wait(output)
+    return Outcome(
+        status,
+        details,
+        output=output,
+        code=code,
+        sent_with_ssl=peer.has_tls,
+        tls=peer.tls,
+        log_id=peer.log_id,
+        seconds=seconds,
+        retry_after=wait,
+    )
+
+
+def interrupted(error: str, *, peer: Peer, seconds: float) -> Outcome:
+    """The connection broke or timed out during a transaction. Whether the mail arrived is not known."""
+    return Outcome(
+        DeliveryStatus.DEFERRED,
+        f"An error occurred while sending the message to {peer}",
+        output=error,
+        sent_with_ssl=peer.has_tls,
+        tls=peer.tls,
+        log_id=peer.log_id,
+        seconds=seconds,
+    )
+
+
+def unreachable(
+    domain: str,
+    *,
+    tried: Sequence[str] = (),
+    errors: Sequence[str] = (),
+    is_permanent: bool = False,
+    log_id: str | None = None,
+) -> Outcome:
+    """No host took a connection. `tried` are the hosts, `errors` what went wrong with each.
+
+    Permanent only where the domain does not exist or says that it takes no mail (RFC 7505).
+    """
+    hosts = f"Tried {sentence(tried)}." if tried else "No hosts to try."
+    return Outcome(
+        DeliveryStatus.FAILED if is_permanent else DeliveryStatus.DEFERRED,
+        f"No SMTP servers were available for {domain}. {hosts}",
+        output=", ".join(errors) or None,
+        sent_with_ssl=False,
+        log_id=log_id,
+    )
+
+
+def sentence(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b, and c`."""
+    if len(words) < 3:
+        return " and ".join(words)
+    return f"{', '.join(words[:-1])}, and {words[-1]}"
+
+
+def classify_post(
+    code: int, output: str, *, url: str, seconds: float | None, retry_after: timedelta | None = None
+) -> Outcome:
+    """What an HTTP answer to a post means. `code` is its status, or one of the negative codes above.
+
+    `output` is the start of the answer's body, or what went wrong. Source: contract 4.9: only a 5xx or no
+    answer at all is worth another try, and a 429 spares the sender the bounce.
+    """
+    if 200 <= code <= 299:
+        status = DeliveryStatus.SENT
+    elif code < 0 or 500 <= code <= 599:
+        status = DeliveryStatus.DEFERRED
+    else:
+        status = DeliveryStatus.FAILED
+    return Outcome(
+        status,
+        f"Received a {code} from {url}",
+        output=output.strip(),
+        code=code,
+        sent_with_ssl=url.lower().startswith("https:"),
+        seconds=seconds,
+        retry_after=retry_after,
+        spare_sender=code == 429,
+    )

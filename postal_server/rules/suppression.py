@@ -1,0 +1,59 @@
+"""Which outcomes say that a recipient is not worth trying again.
+
+A remote that refuses us (reputation, rate, policy) or is broken says nothing about the person, so such
+answers never suppress. Source: contract 7.3, RFC 3463 sections 3.2 to 3.8.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+HARD_FAILS = "too many hard fails"
+SOFT_FAILS = "too many soft fails"
+BOUNCED = "hard bounce"
+ADDED = f"Recipient added to suppression list ({HARD_FAILS})"
+REMOVED = "Recipient removed from suppression list"
+EVIDENCE_LASTS = timedelta(hours=24)
+
+ENHANCED = re.compile(r"(?:^|[\s#(])([245])\.(\d{1,3})\.(\d{1,3})\b")
+# RFC 3463: 5.1.x is the address, 5.2.x the mailbox; 5.1.7 and 5.1.8 are about the sender's address.
+PERSONAL_SUBJECTS = {"0", "1", "2"}
+ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}
+# Words of receivers that refuse the sending host or the content, often without an enhanced code.
+IMPERSONAL = re.compile(
+    r"spam|block(?:ed|ing|list)|black ?list|reputation|policy|rate.?limit|too many|throttl|deferred due to|"
+    r"unsolicited|spamhaus|barracuda|TSS\d\d|S3150|RP-00\d|authenticat|SPF|DKIM|DMARC|relay",
+    re.IGNORECASE,
+)
+
+
+def enhanced_code(text: str) -> tuple[str, str, str] | None:
+    """The first RFC 3463 code in an answer, as its three parts."""
+    found = ENHANCED.search(text)
+    return (found[1], found[2], found[3]) if found else None
+
+
+def blames_recipient(code: int | None, output: str) -> bool:
+    """Is this SMTP answer about the recipient, rather than about us, the mail or the receiver's state?
+
+    No answer at all (`code` null: nobody could be reached) is about the address's domain, so it counts.
+    """
+    if code is None:
+        return True
+    if code == 421:
+        return False
+    enhanced = enhanced_code(output)
+    if enhanced is None or enhanced[1] == "0":
+        return not IMPERSONAL.search(output)
+    return enhanced[1] in PERSONAL_SUBJECTS and enhanced[1:] not in ABOUT_THE_SENDER
+
+
+def is_hard_bounce(status: str | None, action: str) -> bool:
+    """Does a delivery report (RFC 3464 `Status` and `Action`) say that the recipient cannot be reached?"""
+    if action.lower() != "failed" or not status:
+        return False
+    enhanced = enhanced_code(status)
+    return (
+        enhanced is not None and enhanced[0] == "5" and blames_recipient(550, status) and enhanced[1] != "0"
+    )

@@ -1,0 +1,47 @@
+import pytest
+
+from postal_server.rules import suppression
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "blamed"),
+    [
+        (550, "550 5.1.1 no such user", True),
+        (550, "550 as asked", True),
+        (554, "554 as asked", True),
+        (552, "552 5.2.2 over quota", True),
+        (550, "550-5.1.1 The account\n550 5.1.1 does not exist", True),
+        (556, "556 5.1.10 no mail here", True),
+        (None, "connection refused", True),
+        (450, "450 4.2.1 mailbox busy", True),
+        (421, "421 4.1.1 whatever", False),
+        (550, "550 5.7.1 blocked for reputation", False),
+        (550, "550 5.7.26 unauthenticated", False),
+        (451, "451 4.7.28 rate limited", False),
+        (554, "554 message looks like spam", False),
+        (550, "550 Access denied, SPF check failed", False),
+        (553, "553 5.1.8 sender domain does not exist", False),
+        (550, "550 5.3.4 message too big", False),
+        (550, "550 5.6.7 no SMTPUTF8", False),
+        (451, "451 4.4.1 no route", False),
+    ],
+)
+def test_only_answers_about_the_person_blame_the_recipient(code, output, blamed):
+    assert suppression.blames_recipient(code, output) is blamed
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "hard"),
+    [
+        ("5.1.1", "failed", True),
+        ("5.2.1", "Failed", True),
+        ("4.2.2", "failed", False),
+        ("5.1.1", "delayed", False),
+        ("5.7.1", "failed", False),
+        ("5.0.0", "failed", False),
+        (None, "failed", False),
+        ("nonsense", "failed", False),
+    ],
+)
+def test_a_report_is_a_hard_bounce_when_it_blames_the_recipient_for_good(status, action, hard):
+    assert suppression.is_hard_bounce(status, action) is hard
