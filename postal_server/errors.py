@@ -115,14 +115,9 @@ class ParameterError(Refusal):
     code = "parameter-error"
 
 
-class InvalidRecipient(Refusal):
-    """No address, or one without a domain. SMTP only, as are those below."""
-
-    code = "InvalidRecipient"
-    message = "Invalid RCPT TO"
-
-
 class InvalidServerToken(Refusal):
+    """A return path of no server of ours. SMTP only, as are those below."""
+
     code = "InvalidServerToken"
     message = "Invalid server token"
 

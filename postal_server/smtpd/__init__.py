@@ -1,0 +1,1 @@
+"""Mail in: SMTP listeners for incoming mail and authenticated submission."""

@@ -1,0 +1,61 @@
+"""Who is connected, and who failed to authenticate lately: limits per client address."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, deque
+from datetime import timedelta
+
+AUTH_FAILURE_WINDOW = timedelta(minutes=10)
+MAX_REMEMBERED = 10_000  # clients with failures; an attacker with more addresses meets the other limits
+
+
+def client_key(address: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 /64 (a single line gets at least that)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+class Clients:
+    """Counts connections and failed AUTH per client. Times are seconds of a monotonic clock."""
+
+    def __init__(self, max_connections: int, max_per_client: int, max_auth_failures: int) -> None:
+        self.max_connections = max_connections
+        self.max_per_client = max_per_client
+        self.max_auth_failures = max_auth_failures
+        self._connections: Counter[str] = Counter()
+        self._total = 0
+        self._failures: dict[str, deque[float]] = {}
+
+    def enter(self, address: str) -> bool:
+        """Count a connection of this client; false, and not counted, if it has too many or all have."""
+        key = client_key(address)
+        if self._total >= self.max_connections or self._connections[key] >= self.max_per_client:
+            return False
+        self._connections[key] += 1
+        self._total += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        key = client_key(address)
+        self._total -= 1
+        self._connections[key] -= 1
+        if self._connections[key] <= 0:
+            del self._connections[key]
+
+    def auth_failed(self, address: str, now: float) -> None:
+        if len(self._failures) >= MAX_REMEMBERED:
+            self._failures.pop(next(iter(self._failures)))
+        self._failures.setdefault(client_key(address), deque(maxlen=self.max_auth_failures)).append(now)
+
+    def may_authenticate(self, address: str, now: float) -> bool:
+        """Has this client failed less than `max_auth_failures` times within the window?"""
+        failures = self._failures.get(client_key(address))
+        if failures is None or len(failures) < self.max_auth_failures:
+            return True
+        return now - failures[0] > AUTH_FAILURE_WINDOW.total_seconds()

@@ -1,0 +1,79 @@
+"""What a command line says: its verb, its argument, and the address and parameters of MAIL and RCPT.
+
+Source: RFC 5321 section 4.1, with Postal's leniency (contract 5.1): verbs match without regard to case and
+as prefixes, addresses need no brackets, parameters nobody knows are ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from postal_server.errors import HostileInput
+
+VERBS = (
+    "EHLO", "HELO", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH", "MAIL FROM", "RCPT TO",
+    "DATA", "BDAT", "RSET", "NOOP", "QUIT",
+)  # fmt: skip
+COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.IGNORECASE)
+FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.IGNORECASE)
+PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)")  # behind the last `<`, before the next `>`
+PROXY = re.compile(rb"PROXY TCP([46]) (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
+CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Command:
+    """`verb` is one of `VERBS`, or empty for anything else; `argument` is the rest of the line."""
+
+    verb: str
+    argument: str
+
+
+@dataclass(frozen=True)
+class Path:
+    """`address` is without brackets, empty for `<>`. Parameter names are upper-case."""
+
+    address: str
+    parameters: Mapping[str, str]
+
+
+def parse_command(line: bytes) -> Command:
+    """The command in a line, given without its line end.
+
+    Raises `HostileInput` for control characters (they would end up in headers) and for what is not UTF-8.
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise HostileInput("a command is not UTF-8") from error
+    if FORBIDDEN.search(text):
+        raise HostileInput("control character in a command")
+    found = COMMAND.match(text)
+    return Command(found[1].upper(), found[2]) if found else Command("", text)
+
+
+def parse_path(argument: str) -> Path:
+    """The address and the parameters behind `MAIL FROM` or `RCPT TO`."""
+    found = PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
+    assert found  # every part is optional
+    pairs = (word.partition("=") for word in found[3].split())
+    return Path((found[1] or found[2] or "").strip(), {name.upper(): value for name, _, value in pairs})
+
+
+def parse_chunk(argument: str) -> tuple[int, bool]:
+    """The size in bytes of a BDAT chunk and whether it is the last. Raises `HostileInput`."""
+    found = CHUNK.fullmatch(argument)
+    if not found:
+        raise HostileInput("BDAT without a size")
+    return int(found[1]), bool(found[2])
+
+
+def parse_proxy(line: bytes) -> str:
+    """The client's address in a PROXY protocol v1 line. Raises `HostileInput`, for `PROXY UNKNOWN` too."""
+    found = PROXY.fullmatch(line)
+    if not found:
+        raise HostileInput("not a PROXY line")
+    return found[2].decode("ascii", "replace")

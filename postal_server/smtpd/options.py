@@ -1,0 +1,30 @@
+"""What the SMTP server is told, with its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+MAX_LINE_BYTES = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; addresses with parameters may be longer
+MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 section 4
+MAX_HELO_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class Options:
+    """`hostname` is `postal.smtp_hostname`. Commands and errors are counted since the last message taken."""
+
+    hostname: str
+    plaintext_auth: bool = False
+    proxy_protocol: bool = False
+    max_message_bytes: int = 14 << 20
+    max_recipients: int = 1000
+    max_commands: int = 2000
+    max_errors: int = 50
+    max_connections: int = 1000
+    max_connections_per_client: int = 100
+    max_auth_failures: int = 30
+    command_timeout: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
+    data_timeout: timedelta = timedelta(minutes=3)  # section 4.5.3.2.5
+    min_data_rate: int = 1024  # bytes a second, on average, once `data_timeout` has passed
+    tls_timeout: timedelta = timedelta(seconds=60)

@@ -1,0 +1,659 @@
+"""One SMTP connection: RFC 5321 with SIZE, 8BITMIME, PIPELINING, SMTPUTF8, CHUNKING, AUTH and STARTTLS.
+
+Replies and states are Postal's (contract 5). Input is kept in one buffer; message data is searched for its
+final dot there instead of being read line by line, which is what makes a message cheap. Only CR LF . CR LF
+ends a message: a line of one dot with a bare LF on either side is content (CVE-2024-27938).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import string
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from postal_server.errors import Busy, HostileInput, PostalServerError, Refusal
+from postal_server.mail.reply import Reply
+
+from . import auth, replies
+from .clients import Clients
+from .commands import parse_chunk, parse_command, parse_path, parse_proxy
+from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
+from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
+from .tls import Certificates
+
+logger = logging.getLogger(__name__)
+
+END_OF_DATA = b"\r\n.\r\n"
+MAX_PROXY_LINE_BYTES = 107  # PROXY protocol, version 1
+MAX_WAITING_BYTES = 65_536  # input taken in while the last message is being stored
+PLAIN_MECHANISMS = "PLAIN LOGIN"
+LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was (contract 5.4)
+CLOSE_TIMEOUT = 10.0  # seconds for the peer to take the last reply
+METRIC = "postal_smtp_server_"
+NEVER = float("inf")
+TRACE_ALPHABET = string.ascii_uppercase + string.digits
+
+
+@dataclass
+class Shared:
+    """What all connections of a server share. `names` looks up the PTR name of an address."""
+
+    handler: Handler
+    options: Options
+    clients: Clients
+    certificates: Certificates | None = None
+    names: Callable[[str], Awaitable[str | None]] | None = None
+    count: Count = count_nothing
+
+
+@dataclass
+class Transaction:
+    """What came since the last EHLO, RSET or message."""
+
+    envelope: Envelope | None = None
+    tried: bool = False  # a recipient was taken, or refused in a way that moves the state forward
+    received: int = 0  # bytes of data taken out of the buffer
+    scanned: int = 0  # where in the buffer the end of data may begin
+    began: float = 0.0  # when data began
+    in_bdat: bool = False
+    chunks: bytearray = field(default_factory=bytearray)
+    chunk_left: int = 0  # bytes of this chunk still to come
+    is_last_chunk: bool = False
+    chunk_refusal: tuple[Reply, str] | None = None
+
+
+class SmtpProtocol(asyncio.Protocol):
+    """Reads commands and data, asks the handler, replies.
+
+    `deadline` (seconds of the loop's clock) is when the server calls `expire()`.
+    """
+
+    def __init__(self, shared: Shared, connections: set[SmtpProtocol], implicit_tls: bool = False) -> None:
+        trace = "".join(secrets.choice(TRACE_ALPHABET) for _ in range(8))
+        self.session = Session(id=trace, client_address="")
+        self.deadline = NEVER
+        self._shared = shared
+        self._handler = shared.handler
+        self._options = shared.options
+        self._connections = connections
+        self._implicit_tls = implicit_tls
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._read: Callable[[], bool] = self._read_command
+        self._exchange: auth.Exchange | None = None  # waits for the next line
+        self._naming: asyncio.Future[None] | None = None
+        self._handshake: asyncio.Future[None] | None = None
+        self._entered = False  # counted among the clients
+        self._busy = False  # a message is being stored, or TLS begins: input waits
+        self._is_full = False  # the peer does not read its replies
+        self._is_paused = False
+        self._is_closing = False
+        self._is_stopping = False
+        self._skipping = False  # the rest of a line that is too long
+        self._commands = self._errors = 0
+        self._is_open = False  # EHLO, HELO or RSET came
+        self._mail = Transaction()
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._connections.add(self)
+        self._wait(self._options.command_timeout.total_seconds())
+        if self._options.proxy_protocol:
+            self._read = self._read_proxy
+            return
+        peer = transport.get_extra_info("peername")
+        self._welcome(peer[0] if peer else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._connections.discard(self)
+        if self._entered:
+            self._shared.clients.leave(self.session.client_address)
+        for task in (self._naming, self._handshake):
+            if task is not None:
+                task.cancel()
+        self._buffer.clear()
+        self._read = self._read_nothing
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closing:
+            return
+        self._buffer += data
+        self._pump()
+
+    def pause_writing(self) -> None:
+        """The peer does not read its replies: it gets no more of them until it does."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._pump()
+
+    def expire(self) -> None:
+        """The peer took too long: say so if it can be said, and do not wait for it to read that."""
+        if self._is_closing or self._is_full or self._handshake is not None:
+            self.abort()
+            return
+        logger.info("%s: timed out (%s)", self.session.id, self.session.client_address)
+        self._close(replies.TIMED_OUT)
+
+    def shut_down(self) -> None:
+        """Close now, or once the message under way is answered."""
+        self._is_stopping = True
+        if not self._busy and self._read not in (self._read_data, self._read_chunk):
+            self._close(replies.SHUTTING_DOWN)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _welcome(self, address: str) -> None:
+        """Count the client and greet it, in TLS if that comes first on this port."""
+        session = self.session
+        session.client_address = address.removeprefix("::ffff:").partition("%")[0]
+        self._shared.count(METRIC + "connections_total")
+        self._entered = self._shared.clients.enter(session.client_address)
+        if not self._entered:
+            self._close(replies.TOO_MANY_CONNECTIONS)
+            return
+        if self._shared.names is not None:
+            self._naming = self._loop.create_task(self._look_up_name(self._shared.names))
+        if self._implicit_tls:
+            self._start_tls()
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
+        self._out.append(f"220 {self._options.hostname} ESMTP Postal/{self.session.id}\r\n".encode())
+        self._flush()
+
+    async def _look_up_name(self, names: Callable[[str], Awaitable[str | None]]) -> None:
+        self.session.client_name = await names(self.session.client_address)
+
+    def _wait(self, seconds: float) -> None:
+        self.deadline = self._loop.time() + seconds
+
+    # Input
+
+    def _pump(self) -> None:
+        """Take from the buffer what can be taken, send the replies, hold the peer back if need be."""
+        while not self._busy and not self._is_full and self._read():
+            pass
+        self._flush()
+        if self._handshake is None:
+            self._pause((self._busy or self._is_full) and len(self._buffer) > MAX_WAITING_BYTES)
+
+    def _pause(self, pause: bool) -> None:
+        if pause == self._is_paused or self._is_closing:
+            return
+        self._is_paused = pause
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _read_nothing(self) -> bool:
+        return False
+
+    def _read_proxy(self) -> bool:
+        end = self._buffer.find(b"\r\n", 0, MAX_PROXY_LINE_BYTES)
+        if end < 0 and len(self._buffer) < MAX_PROXY_LINE_BYTES:
+            return False
+        line = bytes(self._buffer[: max(end, 0)])
+        del self._buffer[: end + 2]
+        self._shared.count(METRIC + "commands_total", command="PROXY")
+        try:
+            address = parse_proxy(line)
+        except HostileInput:
+            self._shared.count(METRIC + "client_errors", error="proxy-error")
+            self._close(replies.PROXY_ERROR)
+            return False
+        self._read = self._read_command
+        self._welcome(address)
+        return not self._is_closing
+
+    def _read_command(self) -> bool:
+        buffer = self._buffer
+        is_auth = self._exchange is not None or buffer[:4].upper() == b"AUTH"
+        limit = MAX_AUTH_LINE_BYTES if is_auth else MAX_LINE_BYTES
+        end = buffer.find(b"\n")
+        if end < 0:
+            if len(buffer) > limit:
+                buffer.clear()
+                self._skipping = True
+            return False
+        line = bytes(buffer[:end])
+        del buffer[: end + 1]
+        self._wait(self._options.command_timeout.total_seconds())
+        self._commands += 1
+        if self._commands > self._options.max_commands:
+            self._close(replies.TOO_MANY_COMMANDS)
+        elif self._skipping or end > limit:
+            self._skipping = False
+            self._exchange = None
+            self._refuse(replies.LINE_TOO_LONG, "invalid-command")
+        else:
+            self._obey(line.removesuffix(b"\r"))
+        return not self._is_closing
+
+    def _obey(self, line: bytes) -> None:
+        if self._exchange is not None:
+            exchange, self._exchange = self._exchange, None
+            self._advance(exchange, line)
+            return
+        try:
+            command = parse_command(line)
+        except HostileInput:
+            self._refuse(replies.BAD_CHARACTERS, "invalid-command")
+            return
+        self._COMMANDS[command.verb](self, command.argument)
+
+    def _read_data(self) -> bool:
+        buffer = self._buffer
+        if (
+            not self._mail.scanned and not self._mail.received and buffer.startswith(b".\r\n")
+        ):  # no content at all
+            del buffer[:3]
+            self._finish(b"")
+            return True
+        end = buffer.find(END_OF_DATA, self._mail.scanned)
+        if end < 0:
+            self._mail.scanned = max(len(buffer) - 4, 0)
+            if self._mail.received + len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
+                # Drained to its end, so that the peer hears why. Keep what may be half of that end.
+                self._mail.received += self._mail.scanned
+                del buffer[: self._mail.scanned]
+                self._mail.scanned = 0
+            self._expect_progress(self._mail.received + len(buffer))
+            return False
+        size = self._mail.received + end + 2
+        data = b"" if self._mail.received else bytes(memoryview(buffer)[: end + 2])
+        del buffer[: end + 5]
+        if size > self._options.max_message_bytes:
+            self._finish_refused(replies.too_large(self._options.max_message_bytes), "message-too-large")
+        else:
+            self._finish(unstuff(data))
+        return not self._is_closing
+
+    def _read_chunk(self) -> bool:
+        """The bytes of a BDAT command, which need no final dot and no unstuffing (RFC 3030)."""
+        taken = min(len(self._buffer), self._mail.chunk_left)
+        if not taken and self._mail.chunk_left:
+            return False
+        if self._mail.chunk_refusal is None:
+            self._mail.chunks += memoryview(self._buffer)[:taken]
+        self._mail.chunk_left -= taken
+        self._mail.received += taken
+        del self._buffer[:taken]
+        if self._mail.chunk_left:
+            self._expect_progress(self._mail.received)
+            return False
+        self._read = self._read_command
+        self._wait(self._options.command_timeout.total_seconds())
+        if (refusal := self._mail.chunk_refusal) is not None:
+            self._mail = Transaction()
+            self._refuse(*refusal)
+        elif self._mail.is_last_chunk:
+            data = bytes(self._mail.chunks)
+            self._mail.chunks = bytearray()
+            self._finish(data)
+        else:
+            self._reply(replies.OK)
+        return not self._is_closing
+
+    def _expect_progress(self, received: int) -> None:
+        """The peer may pause for `data_timeout`, but not stay below the least rate for longer than that."""
+        patience = self._options.data_timeout.total_seconds()
+        by_rate = self._mail.began + received / self._options.min_data_rate
+        self.deadline = min(self._loop.time(), by_rate) + patience
+
+    def _begin_data(self, read: Callable[[], bool]) -> None:
+        self._read = read
+        self._mail.received = self._mail.scanned = 0
+        self._mail.began = self._loop.time()
+        self._wait(self._options.data_timeout.total_seconds())
+
+    # Output
+
+    def _reply(self, reply: Reply) -> None:
+        self._out.append(replies.encode(reply))
+
+    def _refuse(self, reply: Reply, label: str) -> None:
+        """Reply, and count it among the client's errors: `label` in the metric."""
+        self._reply(reply)
+        if not label:
+            return
+        self._shared.count(METRIC + "client_errors", error=label)
+        self._errors += 1
+        if self._errors > self._options.max_errors:
+            self._close(replies.TOO_MANY_ERRORS)
+
+    def _flush(self) -> None:
+        if self._out:
+            data = b"".join(self._out)
+            self._out.clear()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.write(data)
+
+    def _close(self, reply: Reply) -> None:
+        self._reply(reply)
+        self._flush()
+        self._is_closing = True
+        self._read = self._read_nothing
+        self._wait(CLOSE_TIMEOUT)
+        if self._transport is not None:
+            self._transport.close()
+
+    # Transaction
+
+    def _finish(self, data: bytes) -> None:
+        """The message is complete: hand it over, and let input wait until it is stored."""
+        assert self._mail.envelope is not None
+        self._mail.envelope.data = data
+        self._read = self._read_command
+        self._busy = True
+        self.deadline = NEVER
+        if self._naming is not None and not self._naming.done():
+            self._naming.add_done_callback(self._hand_over)
+        else:
+            self._hand_over()
+
+    def _hand_over(self, _naming: object = None) -> None:
+        assert self._mail.envelope is not None
+        if self._is_closing:
+            return
+        try:
+            future: asyncio.Future[None] = asyncio.ensure_future(
+                self._handler.accept(self.session, self._mail.envelope)
+            )
+        except Exception as error:  # an `accept` that is no coroutine may raise at once
+            failed: asyncio.Future[None] = self._loop.create_future()
+            failed.set_exception(error)
+            future = failed
+        future.add_done_callback(self._accepted)
+
+    def _accepted(self, future: asyncio.Future[None]) -> None:
+        """`accept` is done: answer the final dot. It is not cancelled with the connection."""
+        envelope = self._mail.envelope
+        self._busy = False
+        self._mail = Transaction()
+        if future.cancelled():
+            self._reply(replies.LOCAL_ERROR)
+        elif (error := future.exception()) is None:
+            assert envelope is not None
+            self._commands = self._errors = 0
+            self._count_messages(envelope)
+            self._reply(replies.OK)
+        elif isinstance(error, (Refusal, Busy)):
+            self._refuse(*replies.refusal_reply(error))
+        else:
+            self._shared.count(METRIC + "exceptions_total", type="data", error=type(error).__name__)
+            logger.error("%s: a message could not be stored", self.session.id, exc_info=error)
+            self._reply(replies.LOCAL_ERROR)
+        if self._is_closing:
+            return
+        self._wait(self._options.command_timeout.total_seconds())
+        if self._is_stopping:
+            self._close(replies.SHUTTING_DOWN)
+        else:
+            self._pump()
+
+    def _count_messages(self, envelope: Envelope) -> None:
+        tls = "yes" if self.session.tls else "no"
+        for recipient in envelope.recipients:
+            self._shared.count(METRIC + "messages_total", type=recipient.kind, tls=tls)
+
+    def _finish_refused(self, reply: Reply, label: str) -> None:
+        self._read = self._read_command
+        self._mail = Transaction()
+        self._wait(self._options.command_timeout.total_seconds())
+        self._refuse(reply, label)
+        if self._is_stopping and not self._is_closing:
+            self._close(replies.SHUTTING_DOWN)
+
+    # Commands
+
+    def _ehlo(self, argument: str) -> None:
+        self._hello("EHLO", argument)
+        offers = [
+            f"{self._options.hostname} My capabilities are",
+            f"SIZE {self._options.max_message_bytes}",
+            "8BITMIME",
+            "PIPELINING",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+        ]
+        if self._shared.certificates is not None and not self.session.tls:
+            offers.append("STARTTLS")
+        offers.append("AUTH CRAM-MD5 " + PLAIN_MECHANISMS if self._may_use_plain() else "AUTH CRAM-MD5")
+        self._out.append("".join(f"250-{offer}\r\n" for offer in offers[:-1]).encode())
+        self._out.append(f"250 {offers[-1]}\r\n".encode())
+
+    def _helo(self, argument: str) -> None:
+        self._hello("HELO", argument)
+        self._reply(Reply(250, self._options.hostname))
+
+    def _hello(self, verb: str, argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command=verb)
+        self._mail = Transaction()
+        self._is_open = True
+        self.session.helo = argument.strip()[:MAX_HELO_LENGTH] or None
+
+    def _mail_from(self, argument: str) -> None:
+        if not self._is_open or self._mail.tried:
+            self._refuse(replies.EHLO_FIRST, "mail-from-out-of-order")
+            return
+        path = parse_path(argument)
+        size, body = path.parameters.get("SIZE", "0"), path.parameters.get("BODY", "").upper()
+        if not (size.isascii() and size.isdigit() and len(size) < 20 and body in ("", "7BIT", "8BITMIME")):
+            self._refuse(replies.BAD_PARAMETER, "invalid-command")
+            return
+        if int(size) > self._options.max_message_bytes:
+            self._refuse(replies.too_large(self._options.max_message_bytes), "message-too-large")
+            return
+        try:
+            self._handler.check_room(int(size))
+        except Busy as error:
+            self._refuse(*replies.refusal_reply(error))
+            return
+        smtputf8 = "SMTPUTF8" in path.parameters
+        self._mail.envelope = Envelope(path.address or None, body=body or None, smtputf8=smtputf8)
+        self._reply(replies.OK)
+
+    def _rcpt(self, argument: str) -> None:
+        if self._mail.envelope is None or self._mail.in_bdat:
+            self._refuse(replies.MAIL_FIRST, "rcpt-to-out-of-order")
+            return
+        address = parse_path(argument).address
+        if not address:
+            self._refuse(replies.EMPTY_RECIPIENT, "empty-rcpt-to")
+        elif not address.partition("@")[2]:
+            self._refuse(replies.INVALID_RECIPIENT, "invalid-rcpt-to")
+        elif len(self._mail.envelope.recipients) >= self._options.max_recipients:
+            self._reply(replies.TOO_MANY_RECIPIENTS)
+        else:
+            self._take_recipient(self._mail.envelope, address)
+
+    def _take_recipient(self, envelope: Envelope, address: str) -> None:
+        try:
+            recipient = self._handler.recipient(self.session, address)
+        except PostalServerError as error:
+            reply, label = replies.refusal_reply(error)
+            self._mail.tried = self._mail.tried or reply.code not in LEAVES_STATE
+            self._refuse(reply, label)
+            return
+        envelope.recipients.append(recipient)
+        self._mail.tried = True
+        self._reply(replies.OK)
+
+    def _data(self, _argument: str) -> None:
+        if self._mail.in_bdat:
+            self._refuse(replies.BDAT_UNDER_WAY, "data-out-of-order")
+        elif (why := self._why_no_data()) is not None:
+            self._refuse(*why)
+        else:
+            self._begin_data(self._read_data)
+            self._reply(replies.GO_AHEAD)
+
+    def _bdat(self, argument: str) -> None:
+        try:
+            size, self._mail.is_last_chunk = parse_chunk(argument)
+        except HostileInput:
+            self._refuse(replies.BAD_PARAMETER, "invalid-command")
+            return
+        refusal = self._why_no_data()
+        if refusal is None and len(self._mail.chunks) + size > self._options.max_message_bytes:
+            refusal = replies.too_large(self._options.max_message_bytes), "message-too-large"
+        self._begin_data(self._read_chunk)
+        self._mail.in_bdat = True
+        self._mail.chunk_left = size
+        self._mail.chunk_refusal = refusal
+
+    def _why_no_data(self) -> tuple[Reply, str] | None:
+        if self._mail.envelope is not None and self._mail.envelope.recipients:
+            return None
+        # Postal takes and drops a message all of whose recipients it refused.
+        return (replies.NO_VALID_RECIPIENTS if self._mail.tried else replies.RCPT_FIRST), "data-out-of-order"
+
+    def _rset(self, _argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command="RSET")
+        self._mail = Transaction()
+        self._is_open = True
+        self._reply(replies.OK)
+
+    def _noop(self, _argument: str) -> None:
+        self._reply(replies.OK)
+
+    def _quit(self, _argument: str) -> None:
+        self._close(replies.CLOSING)
+
+    def _unknown(self, _argument: str) -> None:
+        self._refuse(replies.INVALID_COMMAND, "invalid-command")
+
+    # TLS
+
+    def _starttls(self, _argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command="STARTLS")  # spelt as Postal's metric
+        if self.session.tls:
+            self._refuse(replies.ALREADY_TLS, "tls-unavailable")
+        elif self._shared.certificates is None:
+            self._refuse(replies.NO_TLS, "tls-unavailable")
+        else:
+            self._reply(replies.READY_FOR_TLS)
+            self._flush()
+            self._start_tls()
+
+    def _start_tls(self) -> None:
+        """Begin TLS with what comes from now on: whatever was sent behind STARTTLS is thrown away."""
+        self._busy = True
+        self._buffer.clear()
+        self._wait(self._options.tls_timeout.total_seconds())
+        self._pause(True)
+        self._handshake = self._loop.create_task(self._shake_hands())
+
+    async def _shake_hands(self) -> None:
+        assert self._shared.certificates is not None
+        is_implicit = not self._is_open and self._implicit_tls
+        try:
+            transport: Any = await self._loop.start_tls(
+                self._transport, self, self._shared.certificates.context(), server_side=True
+            )
+        except (OSError, asyncio.TimeoutError) as error:  # `ssl.SSLError` is an OSError
+            logger.info("%s: no TLS with %s: %s", self.session.id, self.session.client_address, error)
+            self.abort()
+            return
+        if transport is None or self._is_closing:
+            self.abort()
+            return
+        self._transport = transport
+        self._shared.count(METRIC + "tls_connections_total")
+        self._become_secure(transport.get_extra_info("ssl_object").version())
+        if is_implicit:
+            self._greet()
+        self._pump()
+
+    def _become_secure(self, version: str) -> None:
+        """Forget all that was said in clear (RFC 3207 section 4.2). The buffer has only what came in TLS."""
+        self._mail = Transaction()
+        self._handshake = None
+        self._busy = self._is_open = self._is_paused = False
+        self.session.tls = version
+        self.session.helo = self.session.principal = None
+        self._wait(self._options.command_timeout.total_seconds())
+
+    # Authentication
+
+    def _may_use_plain(self) -> bool:
+        return bool(self.session.tls) or self._shared.certificates is None or self._options.plaintext_auth
+
+    def _may_authenticate(self, mechanism: str) -> bool:
+        """Count the command; false, and answered, if this client may not go on with it."""
+        self._shared.count(METRIC + "commands_total", command="AUTH " + mechanism)
+        if mechanism != "CRAM-MD5" and not self._may_use_plain():
+            self._refuse(replies.TLS_REQUIRED, "authentication-required")
+            return False
+        if not self._shared.clients.may_authenticate(self.session.client_address, self._loop.time()):
+            self._refuse(replies.TOO_MANY_AUTH_FAILURES, "invalid-credentials")
+            return False
+        return True
+
+    def _auth(self, mechanism: str, argument: str) -> None:
+        if self._may_authenticate(mechanism):
+            initial = argument.strip().encode()
+            exchange = auth.MECHANISMS[mechanism](initial, self._handler, self._options.hostname)
+            self._advance(exchange, None)
+
+    def _advance(self, exchange: auth.Exchange, line: bytes | None) -> None:
+        """Give the exchange the client's line; send what it asks next, or how it ended."""
+        try:
+            challenge = next(exchange) if line is None else exchange.send(line)
+        except StopIteration as done:
+            principal: Principal = done.value
+            self.session.principal = principal
+            self._reply(replies.granted(principal.path))
+        except auth.AuthFailed as error:
+            self.session.principal = None
+            self._shared.clients.auth_failed(self.session.client_address, self._loop.time())
+            logger.info("%s: AUTH failed (%s)", self.session.id, self.session.client_address)
+            self._refuse(error.reply, error.label)
+        else:
+            self._exchange = exchange
+            self._out.append(b"334 " + b64encode(challenge.encode()) + b"\r\n")
+
+    def _auth_unknown(self, _argument: str) -> None:
+        self._refuse(replies.UNKNOWN_MECHANISM, "invalid-command")
+
+    _COMMANDS: ClassVar[dict[str, Callable[[SmtpProtocol, str], None]]] = {
+        "EHLO": _ehlo,
+        "HELO": _helo,
+        "STARTTLS": _starttls,
+        "AUTH PLAIN": lambda self, argument: self._auth("PLAIN", argument),
+        "AUTH LOGIN": lambda self, argument: self._auth("LOGIN", argument),
+        "AUTH CRAM-MD5": lambda self, argument: self._auth("CRAM-MD5", argument),
+        "AUTH": _auth_unknown,
+        "MAIL FROM": _mail_from,
+        "RCPT TO": _rcpt,
+        "DATA": _data,
+        "BDAT": _bdat,
+        "RSET": _rset,
+        "NOOP": _noop,
+        "QUIT": _quit,
+        "": _unknown,
+    }
+
+
+def unstuff(data: bytes) -> bytes:
+    """The content of DATA without transparency dots. As Postal, leaves a single dot before text alone."""
+    if data.startswith(b".."):
+        data = data[1:]
+    return data.replace(b"\r\n..", b"\r\n.")

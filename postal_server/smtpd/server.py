@@ -1,0 +1,135 @@
+"""The SMTP listeners: start, watch over slow peers, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from postal_server.errors import ConfigurationError
+
+from .clients import Clients
+from .handler import Count, Handler, count_nothing
+from .options import Options
+from .protocol import Shared, SmtpProtocol
+from .tls import Certificates
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 1024
+LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An address to listen on; port 0 takes a free one. `::` takes IPv4 too, where there is IPv6."""
+
+    host: str
+    port: int
+    implicit_tls: bool = False
+
+
+class SmtpServer:
+    """Serves `handler` on all listeners. One event loop.
+
+    `names` gives the PTR name of a client's address, for Received headers.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        options: Options,
+        certificates: Certificates | None = None,
+        names: Callable[[str], Awaitable[str | None]] | None = None,
+        count: Count = count_nothing,
+    ) -> None:
+        clients = Clients(
+            options.max_connections, options.max_connections_per_client, options.max_auth_failures
+        )
+        self._shared = Shared(handler, options, clients, certificates, names, count)
+        self._connections: set[SmtpProtocol] = set()
+        self._servers: list[asyncio.AbstractServer] = []
+        self._sweep: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
+
+    async def start(self, listeners: Sequence[Listener]) -> list[tuple[str, int]]:
+        """Listen; returns the address of each listener. Raises `ConfigurationError` or `OSError`."""
+        loop = asyncio.get_running_loop()
+        addresses = []
+        for listener in listeners:
+            self._check(listener)
+            server = await loop.create_server(
+                self._factory(listener.implicit_tls), sock=_bind(listener), backlog=BACKLOG
+            )
+            self._servers.append(server)
+            addresses.append(server.sockets[0].getsockname()[:2])
+        self._look()
+        return addresses
+
+    async def stop(self, grace: timedelta = timedelta(seconds=3)) -> None:
+        """Take no more connections, say 421 to idle ones, give messages under way `grace` to be answered."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._connections):
+            connection.shut_down()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + grace.total_seconds()
+        while self._connections and loop.time() < ends_at:
+            await asyncio.sleep(0.02)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+    def _check(self, listener: Listener) -> None:
+        if listener.implicit_tls and self._shared.certificates is None:
+            raise ConfigurationError("smtp_server.implicit_tls_port needs smtp_server.tls_enabled.")
+        if listener.implicit_tls and self._shared.options.proxy_protocol:
+            # The PROXY line and the first bytes of TLS may come together.
+            raise ConfigurationError(
+                "smtp_server.implicit_tls_port cannot be used with proxy_protocol: let the proxy end TLS."
+            )
+
+    def _factory(self, implicit_tls: bool) -> Callable[[], SmtpProtocol]:
+        return lambda: SmtpProtocol(self._shared, self._connections, implicit_tls)
+
+    def _look(self) -> None:
+        """Cut off who is past its deadline: one timer for all, none per command."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in [c for c in self._connections if c.deadline < now]:
+            connection.expire()
+        self._sweep = loop.call_later(LOOK_EVERY, self._look)
+
+
+def _bind(listener: Listener) -> socket.socket:
+    """A bound socket. Falls back from `::` to IPv4 on a machine without IPv6."""
+    try:
+        found = socket.getaddrinfo(
+            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, proto, _, address = found[0]
+        sock = socket.socket(family, kind, proto)
+    except OSError:
+        if listener.host != "::":
+            raise
+        return _bind(Listener("0.0.0.0", listener.port))  # noqa: S104 - what `::` asks for
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(listener.host != "::"))
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{listener.host}:{listener.port}: {error.strerror}") from error
+    sock.setblocking(False)
+    return sock
