@@ -22,7 +22,7 @@ $(VENV)/.dev: $(BIN)/python setup.cfg
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## Send, deliver, track and reply, end to end (KEEP=1 leaves it running)
-	@$(BIN)/python -m example_project.demo $(if $(KEEP),--keep)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./postal
 	@$(BIN)/postal-server --config postal/postal.yml run --initialize
@@ -35,7 +35,7 @@ lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev ## Check types
-	$(BIN)/mypy anymail_postal postal_server example_project
+	$(BIN)/mypy anymail_postal postal_server example_project demo
 
 format: $(VENV)/.dev ## Mend what the linter can mend, and format
 	$(BIN)/ruff check --fix .

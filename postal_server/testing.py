@@ -80,7 +80,7 @@ class RunningServer:
     """`postal-server run` in a folder of its own.
 
     `folder` keeps its database between `stop` and `start`; without one a temporary folder is used, and
-    removed at the end.     Raises `ServerError` with the server's own words if it does not come up.
+    removed at the end. Raises `ServerError` with the server's own words if it does not come up.
     """
 
     def __init__(self, folder: Path | None = None, *, use_cache: bool = True) -> None:

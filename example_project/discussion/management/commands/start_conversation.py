@@ -1,0 +1,32 @@
+"""`manage.py start_conversation TOPIC EMAIL EMAIL ...`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand
+
+from example_project.discussion.models import Conversation
+
+
+class Command(BaseCommand):
+    help = "Start a conversation between people, who are made if they are new. Prints its address."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("topic")
+        parser.add_argument("people", nargs="+", metavar="EMAIL")
+        parser.add_argument("--password", help="set this password for everybody who is made")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        conversation = Conversation.objects.create(topic=options["topic"])
+        for email in options["people"]:
+            person, made = User.objects.get_or_create(
+                username=email, defaults={"email": email, "first_name": email.partition("@")[0].title()}
+            )
+            if made and options["password"]:
+                person.set_password(options["password"])
+                person.save()
+            conversation.people.add(person)
+        self.stdout.write(conversation.get_absolute_url())

@@ -1,0 +1,59 @@
+"""Tell the people of a conversation that somebody wrote."""
+
+from __future__ import annotations
+
+import base64
+from email.mime.image import MIMEImage
+from email.utils import make_msgid
+
+from anymail.exceptions import AnymailError
+from anymail.message import AnymailMessage
+from anymail_postal.replies import reply_address
+from django.template.loader import render_to_string
+
+from .models import Message, Notification
+
+# A small square, as the logo that is shown in the HTML part.
+LOGO = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAwAAAAMCAIAAADZF8uwAAAAE0lEQVR42mOwzr9CEDGMKhqMigAM0tbhQzVZNwAAAABJRU5ErkJggg=="
+)
+
+
+def notify(message: Message) -> list[Notification]:
+    """Send one notification to everybody in the conversation but the author."""
+    people = message.conversation.people.exclude(pk=message.author_id)
+    return [send(Notification.objects.create(message=message, person=person)) for person in people]
+
+
+def send(notification: Notification) -> Notification:
+    """Send it: text and HTML, an inline image, a tag, metadata that events bring back, a reply address."""
+    mail = build(notification)
+    try:
+        mail.send()
+    except AnymailError as error:
+        notification.state, notification.detail = "failed", str(error)
+    else:
+        notification.postal_id = mail.anymail_status.message_id
+    notification.save()
+    return notification
+
+
+def build(notification: Notification) -> AnymailMessage:
+    message, person = notification.message, notification.person
+    conversation = message.conversation
+    cid = make_msgid(domain="discussion.invalid")
+    context = {"message": message, "person": person, "logo": cid.strip("<>")}
+    mail = AnymailMessage(
+        subject=f"New message in “{conversation.topic}”",
+        body=render_to_string("discussion/notification.txt", context),
+        to=[f"{person.get_full_name()} <{person.email}>"],
+        reply_to=[reply_address(conversation, person)],
+        tags=["notification"],
+        metadata={"notification": notification.pk},
+    )
+    mail.attach_alternative(render_to_string("discussion/notification.html", context), "text/html")
+    logo = MIMEImage(LOGO, "png")
+    logo["Content-ID"] = cid
+    logo["Content-Disposition"] = "inline"
+    mail.attach(logo)
+    return mail

@@ -1,0 +1,46 @@
+"""What mail servers and people tell us: the delivery of notifications, and replies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anymail.inbound import AnymailInboundMessage
+from anymail.signals import AnymailTrackingEvent, tracking
+from anymail_postal.replies import ReplyMatch
+from django.dispatch import receiver
+
+from anymail_postal.signals import reply_received, reply_rejected
+
+from .models import Conversation, Message, Notification, RejectedReply
+from .notifications import notify
+
+
+@receiver(tracking)
+def note_delivery(event: AnymailTrackingEvent, **kwargs: Any) -> None:
+    """Mark the notification that the event's metadata names."""
+    pk = (event.metadata or {}).get("notification")
+    notification = Notification.objects.filter(pk=pk).first() if pk is not None else None
+    if notification is not None and notification.is_news(event.event_type):
+        notification.state = event.event_type
+        notification.detail = event.mta_response or event.description or ""
+        notification.save(update_fields=["state", "detail"])
+
+
+@receiver(reply_received)
+def add_reply(match: ReplyMatch, message: AnymailInboundMessage, **kwargs: Any) -> None:
+    """Add the new part of the reply to its conversation, in the name of the person who was notified."""
+    conversation = Conversation.objects.filter(pk=match.object_id, people=match.user_id).first()
+    if conversation is None:
+        RejectedReply.objects.create(sender=str(message.from_email), reason="not in this conversation")
+        return
+    text = message.stripped_text or message.text or ""
+    notify(
+        Message.objects.create(
+            conversation=conversation, author_id=match.user_id, text=text.strip(), by_email=True
+        )
+    )
+
+
+@receiver(reply_rejected)
+def note_rejection(message: AnymailInboundMessage, reason: str, **kwargs: Any) -> None:
+    RejectedReply.objects.create(sender=str(message.from_email)[:320], reason=str(reason)[:200])
