@@ -79,10 +79,19 @@ def record(stack: contextlib.ExitStack, vectors: Path, work: Path, out: Path) ->
     (work / "postal.yml").write_text(CONFIGURATION.format(**ports), "utf-8")
     environment = {**os.environ, "POSTAL_CONFIG_FILE_PATH": str(work / "postal.yml")}
     run = [sys.executable, "-m", "postal_server"]
-    subprocess.run([*run, "initialize", "--no-server"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*run, "initialize", "--no-server"], env=environment, check=True, stdout=subprocess.DEVNULL
+    )
     zone = vectors / "zone.json" if (vectors / "zone.json").exists() else HERE / "zone.json"
     names = out / "names.json"
-    install = [sys.executable, "-m", "tests.vectors.installation", vectors / "postal.json", names, ports["http"]]
+    install = [
+        sys.executable,
+        "-m",
+        "tests.vectors.installation",
+        vectors / "postal.json",
+        names,
+        ports["http"],
+    ]
     subprocess.run([str(word) for word in install], env=environment, check=True)
     log = work / "sinks.log"
     certificate = (work / "smtp.cert", work / "smtp.key")

@@ -85,7 +85,9 @@ class Installation:
         from postal_server.mail import dkim
         from postal_server.models import Domain
 
-        name = self.names["domain"] if label == "domain" else self.names.get(f"{label}_domain", f"{label}.test")
+        name = (
+            self.names["domain"] if label == "domain" else self.names.get(f"{label}_domain", f"{label}.test")
+        )
         values = {"verified_at": self.now, "dkim_status": "OK", **values}
         row = Domain.objects.create(name=name, dkim_private_key=dkim.generate_rsa(), **values)
         if label in DKIM_LABELS:
@@ -133,7 +135,9 @@ class Installation:
     def track(self, live: Any, domain: Any) -> None:
         from postal_server.models import TrackDomain
 
-        TrackDomain.objects.create(server=live, domain=domain, name="click", ssl_enabled=False, dns_status="OK")
+        TrackDomain.objects.create(
+            server=live, domain=domain, name="click", ssl_enabled=False, dns_status="OK"
+        )
 
     def webhook(self, server: Any, url: str) -> None:
         from postal_server.services import provisioning
