@@ -91,8 +91,8 @@ class Installation:
         values = {"verified_at": self.now, "dkim_status": "OK", **values}
         row = Domain.objects.create(name=name, dkim_private_key=dkim.generate_rsa(), **values)
         if label in DKIM_LABELS:
-            key = dkim.SigningKey.load(row.dkim_private_key)
-            self.names[f"{label}_dkim"] = dkim.public_record(key)
+            signing = dkim.SigningKey.load(row.dkim_private_key)
+            self.names[f"{label}_dkim"] = dkim.public_record(signing)
             self.names[f"{label}_dkim_name"] = f"postal-{row.dkim_suffix}._domainkey"
         return row
 
