@@ -5,11 +5,31 @@
 
 from __future__ import annotations
 
+import hmac
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from postal_server.rules.status import CredentialType, RouteMode, ServerMode, SpamMode
+from postal_server.mail.address import bare_address, split_address, split_tag
+from postal_server.models import (
+    AdditionalRouteEndpoint,
+    AddressEndpoint,
+    Counter,
+    Credential,
+    Domain,
+    HTTPEndpoint,
+    Route,
+    Server,
+    SMTPEndpoint,
+    TrackDomain,
+    Webhook,
+)
+from postal_server.models.route import EndpointChoice
+from postal_server.rules import route as route_rules
+from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
+
+from . import credential as credentials
 
 
 @dataclass(frozen=True)
@@ -52,7 +72,7 @@ class DomainEntry:
     organization_id: int | None
     is_verified: bool
     use_for_any: bool
-    dkim_selector: str  # `<identifier>-<suffix>`
+    dkim_suffix: str  # of the selector `<dkim_identifier>-<suffix>`
     dkim_private_key: str  # PEM, or empty
     dkim_ed25519_private_key: str
     dkim_status: str
@@ -130,3 +150,336 @@ class Directory:
     @cached_property
     def server_by_token(self) -> dict[str, ServerEntry]:
         return {server.token: server for server in self.servers.values()}
+
+    def server_by_path(self, path: str) -> ServerEntry | None:
+        """The server that an SMTP user name (`org/server` or `org_server`) means."""
+        return self._server_by_path.get(path)
+
+    def api_credential(self, key: str) -> CredentialEntry | None:
+        """The API credential that has this key."""
+        return self._by_key(key, CredentialType.API)
+
+    def smtp_credential(self, key: str) -> CredentialEntry | None:
+        """The SMTP credential that has this key."""
+        return self._by_key(key, CredentialType.SMTP)
+
+    def smtp_credentials(self, server_id: int) -> list[CredentialEntry]:
+        """The server's SMTP credentials, whose keys CRAM-MD5 is tried with."""
+        return self._smtp_credentials.get(server_id, [])
+
+    def ip_credential(self, client: str) -> CredentialEntry | None:
+        """The SMTP-IP credential of the narrowest network that holds the address `client`."""
+        address = ip_address(client)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return next((entry for entry in self._networks if entry.network and address in entry.network), None)
+
+    def authorised_domain(self, server: ServerEntry, address: str) -> DomainEntry | None:
+        """The domain that lets `server` send as `address` (contract 1.13); null if none does.
+
+        The server's own domain of that name, else its organisation's, else one of its own for any sender.
+        """
+        name = split_address(bare_address(address))[1].lower()
+        return (
+            self._own_domains.get((server.id, name))
+            or self._shared_domains.get((server.organization_id, name))
+            or self._any_domains.get(server.id)
+        )
+
+    def route_for(self, address: str) -> RouteEntry | None:
+        """The route that takes mail for `address` (contract 4.1)."""
+        return route_rules.match(*split_address(address), self._routes_by_name)
+
+    def route_by_token(self, local: str) -> tuple[RouteEntry, str | None] | None:
+        """The route whose token is the name in a local part of the route domain, and the tag behind it."""
+        name, tag = split_tag(local)
+        found = self._routes_by_token.get(name)
+        return (found, tag) if found else None
+
+    def return_path_route(self, server_id: int) -> RouteEntry | None:
+        """The server's route for reports that match no message."""
+        return self._return_path_routes.get(server_id)
+
+    def mail_domain(self, name: str) -> DomainEntry | None:
+        """A verified domain of this name, a server's own first."""
+        return self._mail_domains.get(name.lower())
+
+    def server_of_domain(self, domain: DomainEntry) -> ServerEntry | None:
+        """The server that owns the domain, or the first of the organisation that does."""
+        if domain.server_id is not None:
+            return self.servers.get(domain.server_id)
+        owned = (s for s in self.servers.values() if s.organization_id == domain.organization_id)
+        return min(owned, key=lambda server: server.id, default=None)
+
+    def webhooks_for(self, server_id: int, event: str) -> list[WebhookEntry]:
+        """The enabled webhooks of a server that want this event."""
+        return [
+            webhook
+            for webhook in self._webhooks_of.get(server_id, [])
+            if webhook.enabled and (webhook.all_events or event in webhook.events)
+        ]
+
+    def _by_key(self, key: str, type: CredentialType) -> CredentialEntry | None:
+        digest = credentials.digest(key)
+        entry = self._by_digest.get(digest)
+        if entry is None or entry.type is not type or not hmac.compare_digest(entry.digest, digest):
+            return None
+        return entry
+
+    @cached_property
+    def _by_digest(self) -> dict[str, CredentialEntry]:
+        return {entry.digest: entry for entry in self.credentials.values() if entry.digest}
+
+    @cached_property
+    def _server_by_path(self) -> dict[str, ServerEntry]:
+        found = {}
+        for server in self.servers.values():
+            found[f"{server.organization_permalink}_{server.permalink}"] = server
+            found[f"{server.organization_permalink}/{server.permalink}"] = server
+        return found
+
+    @cached_property
+    def _smtp_credentials(self) -> dict[int, list[CredentialEntry]]:
+        found = defaultdict(list)
+        for entry in self.credentials.values():
+            if entry.type is CredentialType.SMTP:
+                found[entry.server_id].append(entry)
+        return dict(found)
+
+    @cached_property
+    def _networks(self) -> list[CredentialEntry]:
+        entries = [entry for entry in self.credentials.values() if entry.network]
+        return sorted(
+            entries, key=lambda entry: entry.network.prefixlen if entry.network else 0, reverse=True
+        )
+
+    @cached_property
+    def _verified(self) -> list[DomainEntry]:
+        return [domain for domain in self.domains.values() if domain.is_verified]
+
+    @cached_property
+    def _own_domains(self) -> dict[tuple[int, str], DomainEntry]:
+        return {(d.server_id, d.name.lower()): d for d in self._verified if d.server_id is not None}
+
+    @cached_property
+    def _shared_domains(self) -> dict[tuple[int, str], DomainEntry]:
+        return {
+            (d.organization_id, d.name.lower()): d for d in self._verified if d.organization_id is not None
+        }
+
+    @cached_property
+    def _any_domains(self) -> dict[int, DomainEntry]:
+        flagged = [d for d in self._verified if d.use_for_any and d.server_id is not None]
+        by_name = sorted(flagged, key=lambda domain: domain.name, reverse=True)
+        return {domain.server_id: domain for domain in by_name if domain.server_id is not None}
+
+    @cached_property
+    def _mail_domains(self) -> dict[str, DomainEntry]:
+        shared_first = sorted(self._verified, key=lambda domain: domain.server_id is not None)
+        return {domain.name.lower(): domain for domain in shared_first}
+
+    @cached_property
+    def _routes_by_name(self) -> dict[tuple[str, str], RouteEntry]:
+        return {(r.name.lower(), r.domain_name.lower()): r for r in self.routes.values() if r.domain_name}
+
+    @cached_property
+    def _routes_by_token(self) -> dict[str, RouteEntry]:
+        return {entry.token: entry for entry in self.routes.values()}
+
+    @cached_property
+    def _return_path_routes(self) -> dict[int, RouteEntry]:
+        return {e.server_id: e for e in self.routes.values() if e.name == route_rules.RETURN_PATH}
+
+    @cached_property
+    def _webhooks_of(self) -> dict[int, list[WebhookEntry]]:
+        found = defaultdict(list)
+        for webhook in self.webhooks.values():
+            found[webhook.server_id].append(webhook)
+        return dict(found)
+
+
+def load() -> Directory:
+    """The picture of now: one query a table. Deleted servers and what belongs to them are left out."""
+    version = Counter.objects.filter(name="directory").values_list("value", flat=True).first() or 0
+    servers = {server.id: server for server in _servers()}
+    return Directory(
+        version=version,
+        servers=servers,
+        credentials={c.id: c for c in _credentials() if c.server_id in servers},
+        domains={d.id: d for d in _domains() if d.server_id is None or d.server_id in servers},
+        routes={r.id: r for r in _routes() if r.server_id in servers},
+        endpoints={(e.type, e.id): e for e in _endpoints() if e.server_id in servers},
+        webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
+        track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
+    )
+
+
+def _servers() -> list[ServerEntry]:
+    rows = Server.objects.filter(deleted_at=None, organization__deleted_at=None)
+    return [
+        ServerEntry(
+            id=row.pk,
+            uuid=str(row.uuid),
+            name=row.name,
+            permalink=row.permalink,
+            organization_id=row.organization_id,
+            organization_permalink=row.organization.permalink,
+            token=row.token,
+            mode=ServerMode(row.mode),
+            postmaster_address=row.postmaster_address,
+            spam_threshold=row.spam_threshold,
+            spam_failure_threshold=row.spam_failure_threshold,
+            outbound_spam_threshold=row.outbound_spam_threshold,
+            send_limit=row.send_limit,
+            allow_sender=row.allow_sender,
+            privacy_mode=row.privacy_mode,
+            log_smtp_data=row.log_smtp_data,
+            is_suspended=bool(row.suspended_at or row.organization.suspended_at),
+        )
+        for row in rows.select_related("organization")
+    ]
+
+
+def _credentials() -> list[CredentialEntry]:
+    return [
+        CredentialEntry(
+            id=row.pk,
+            server_id=row.server_id,
+            type=CredentialType(row.type),
+            digest=row.key_digest or "",
+            secret=credentials.decrypt(row.key_encrypted) if row.key_encrypted else "",
+            network=ip_network(row.network, strict=False) if row.network else None,
+            hold=row.hold,
+        )
+        for row in Credential.objects.all()
+    ]
+
+
+def _domains() -> list[DomainEntry]:
+    return [
+        DomainEntry(
+            id=row.pk,
+            name=row.name,
+            server_id=row.server_id,
+            organization_id=row.organization_id,
+            is_verified=row.verified_at is not None,
+            use_for_any=row.use_for_any,
+            dkim_suffix=row.dkim_suffix,
+            dkim_private_key=row.dkim_private_key,
+            dkim_ed25519_private_key=row.dkim_ed25519_private_key,
+            dkim_status=row.dkim_status,
+            return_path_status=row.return_path_status,
+        )
+        for row in Domain.objects.all()
+    ]
+
+
+def _chosen(row: EndpointChoice) -> tuple[str, int] | None:
+    """The endpoint that a route or an additional endpoint names."""
+    for type, number in (
+        (EndpointType.HTTP, row.http_endpoint_id),
+        (EndpointType.SMTP, row.smtp_endpoint_id),
+        (EndpointType.ADDRESS, row.address_endpoint_id),
+    ):
+        if number is not None:
+            return type.value, number
+    return None
+
+
+def _routes() -> list[RouteEntry]:
+    additional: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for extra in AdditionalRouteEndpoint.objects.order_by("pk"):
+        if chosen := _chosen(extra):
+            additional[extra.route_id].append(chosen)
+    entries = []
+    for row in Route.objects.select_related("domain"):
+        main = _chosen(row)
+        mode = RouteMode(row.mode)
+        if mode is RouteMode.ENDPOINT and main is None:
+            mode = RouteMode.REJECT  # its endpoint was deleted (contract 4.1)
+        entries.append(
+            RouteEntry(
+                id=row.pk,
+                server_id=row.server_id,
+                name=row.name,
+                domain_id=row.domain_id,
+                domain_name=row.domain.name if row.domain else "",
+                token=row.token,
+                mode=mode,
+                spam_mode=SpamMode(row.spam_mode),
+                endpoints=(main, *additional[row.pk]) if main and mode is RouteMode.ENDPOINT else (),
+            )
+        )
+    return entries
+
+
+def _endpoints() -> list[EndpointEntry]:
+    return [
+        *(
+            EndpointEntry(
+                type=EndpointType.HTTP.value,
+                id=http.pk,
+                server_id=http.server_id,
+                name=http.name,
+                url=http.url,
+                encoding=http.encoding,
+                format=http.format,
+                strip_replies=http.strip_replies,
+                include_attachments=http.include_attachments,
+                timeout=http.timeout,
+            )
+            for http in HTTPEndpoint.objects.all()
+        ),
+        *(
+            EndpointEntry(
+                type=EndpointType.SMTP.value,
+                id=smtp.pk,
+                server_id=smtp.server_id,
+                name=smtp.name,
+                hostname=smtp.hostname,
+                port=smtp.port,
+                ssl_mode=smtp.ssl_mode,
+            )
+            for smtp in SMTPEndpoint.objects.all()
+        ),
+        *(
+            EndpointEntry(
+                type=EndpointType.ADDRESS.value,
+                id=row.pk,
+                server_id=row.server_id,
+                name=row.address,
+                address=row.address,
+            )
+            for row in AddressEndpoint.objects.all()
+        ),
+    ]
+
+
+def _webhooks() -> list[WebhookEntry]:
+    return [
+        WebhookEntry(
+            id=row.pk,
+            server_id=row.server_id,
+            url=row.url,
+            enabled=row.enabled,
+            all_events=row.all_events,
+            events=frozenset(row.events),
+        )
+        for row in Webhook.objects.all()
+    ]
+
+
+def _track_domains() -> list[TrackDomainEntry]:
+    return [
+        TrackDomainEntry(
+            server_id=row.server_id,
+            domain_id=row.domain_id,
+            host=row.full_name,
+            ssl_enabled=row.ssl_enabled,
+            track_clicks=row.track_clicks,
+            track_loads=row.track_loads,
+            excluded_hosts=frozenset(row.excluded_click_domains.split()),
+            is_ok=row.dns_status == "OK",
+        )
+        for row in TrackDomain.objects.select_related("domain")
+    ]

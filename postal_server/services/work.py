@@ -67,8 +67,32 @@ class Claimed:
 
 
 @dataclass(frozen=True)
+class Inspection:
+    """What the spam and virus scanners say. `score` is 0 where none is configured."""
+
+    score: float = 0
+    is_spam: bool = False
+    is_threat: bool = False
+    threat_details: str | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What preparing changed on a message's row, written when its result is recorded. Null: unchanged.
+
+    `raw` is a body of the message's own, where it must differ from the one that was accepted.
+    """
+
+    prefix: bytes | None = None
+    tag: str | None = None
+    raw: bytes | None = None
+    is_rewritten: bool | None = None
+    inspection: Inspection | None = None
+
+
+@dataclass(frozen=True)
 class Target:
-    """Where an SMTP delivery goes: the MX of `domain`, or one `host`."""
+    """Where an SMTP delivery goes: the MX of `domain`, or one `host`; if that is down, the `alternatives`."""
 
     domain: str  # the name in `No SMTP servers were available for <domain>`
     host: str | None = None
@@ -76,6 +100,7 @@ class Target:
     ssl_mode: str = "Auto"  # None, Auto, STARTTLS, TLS
     username: str = ""
     password: str = ""
+    alternatives: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,35 +113,51 @@ class Mail:
     data: bytes
     target: Target
     source: str | None = None  # local address to send from
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)
 class Post:
-    """Prepared: post `body` to `url`. `timeout` in seconds, for the whole exchange."""
+    """Prepared: post `body` to `url`. `timeout` in seconds, for the whole exchange.
+
+    `headers` are all but Host, Content-Length, Connection, and Authorization where the URL has user info.
+    """
 
     claimed: Claimed
     url: str
     headers: Sequence[tuple[str, str]]
     body: bytes
     timeout: float
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Prepared: nothing to send. The message gets this status at once."""
+    """Prepared: nothing to send. The message gets this status at once.
+
+    `notice`: the sender is told by mail; the text, with `{id}` for the notice's id, is put behind `details`.
+    `suppress_for`: the recipient is suppressed for this reason. `bounced_ids`: the message is a report that
+    these outgoing messages bounced, for good if `is_hard_bounce`.
+    """
 
     claimed: Claimed
     status: DeliveryStatus
     details: str
     output: str | None = None
+    changes: Changes | None = None
+    notice: str | None = None
+    suppress_for: str | None = None
+    bounced_ids: tuple[int, ...] = ()
+    is_hard_bounce: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of something that was sent."""
+    """What became of something that was sent; `changes` are those of the `Mail` or `Post`."""
 
     claimed: Claimed
     outcome: Outcome
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)

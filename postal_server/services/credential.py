@@ -1,0 +1,73 @@
+"""Make credentials, and keep their keys: digests of all, encrypted ones where CRAM-MD5 needs the key."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import secrets
+from ipaddress import ip_network
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.utils.crypto import salted_hmac
+
+from postal_server.errors import ConfigurationError
+from postal_server.models import Credential, Server
+from postal_server.models.fields import LETTERS_AND_DIGITS
+from postal_server.rules.status import CredentialType
+
+KEY_LENGTH = 24
+
+
+@functools.lru_cache(maxsize=1)
+def _fernet() -> Fernet:
+    secret = salted_hmac("postal_server.credential", "smtp-key", algorithm="sha256").digest()
+    return Fernet(base64.urlsafe_b64encode(secret))
+
+
+def generate_key() -> str:
+    """24 random letters and digits (contract, appendix B)."""
+    return "".join(secrets.choice(LETTERS_AND_DIGITS) for _ in range(KEY_LENGTH))
+
+
+def digest(key: str) -> str:
+    """What is stored and looked up for a key: SHA-256 in hex. Keys are random, so no salt is needed."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def encrypt(key: str) -> str:
+    return _fernet().encrypt(key.encode()).decode("ascii")
+
+
+def decrypt(encrypted: str) -> str:
+    """The key in clear. Raises `ConfigurationError` if it was made with another secret than this one."""
+    try:
+        return _fernet().decrypt(encrypted).decode()
+    except InvalidToken as error:
+        raise ConfigurationError(
+            "A stored SMTP key cannot be decrypted: the installation's secret key has changed."
+        ) from error
+
+
+def create(
+    server: Server,
+    type: CredentialType,
+    name: str,
+    key: str | None = None,
+    *,
+    network: str | None = None,
+    hold: bool = False,
+) -> tuple[Credential, str]:
+    """A stored credential and its key in clear, which is not shown again; for SMTP-IP its network.
+
+    `key` is for keys that exist already (import). Raises `ValueError` for a `network` that is none.
+    """
+    credential = Credential(server=server, type=type.value, name=name, hold=hold)
+    if type is CredentialType.SMTP_IP:
+        credential.network = secret = str(ip_network(network or "", strict=False))
+    else:
+        secret = key or generate_key()
+        credential.key_digest = digest(secret)
+        credential.key_encrypted = encrypt(secret) if type is CredentialType.SMTP else ""
+    credential.save()
+    return credential, secret
