@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from postal_server.mail.reply import Reply
+
 from .status import DeliveryStatus
 
 # Transport results without an HTTP answer, as Postal numbers them (contract 3.5).
@@ -66,21 +68,22 @@ def named_wait(text: str) -> timedelta | None:
     return timedelta(**{f"{found[2].lower()}s": int(found[1])}) + WAIT_MARGIN
 
 
-def classify(code: int, output: str, *, recipient: str, peer: Peer, seconds: float) -> Outcome:
+def classify(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
     """What an SMTP answer to MAIL, RCPT, DATA or the final dot means for one recipient.
 
-    `code` is the reply code, `output` the whole reply, its lines joined by line feeds; 2xx is an outcome
-    only at the final dot. `seconds` is the time of the transaction. Every 5xx is permanent (RFC 5321).
+    2xx is an outcome only at the final dot. `seconds` is the time of the transaction. Every 5xx is permanent
+    (RFC 5321), what is no reply a deferral.
     """
+    output = str(reply)
     status, details, wait = (
         DeliveryStatus.DEFERRED,
         f"Temporary SMTP delivery error when sending to {peer}",
         None,
     )
-    if 200 <= code <= 299:
+    if 200 <= reply.code <= 299:
         status, details = DeliveryStatus.SENT, f"Message for {recipient} accepted by {peer}"
         details += f" (from {peer.source})" if peer.source else ""
-    elif 500 <= code <= 599:
+    elif reply.is_permanent:
         status, details = DeliveryStatus.FAILED, f"Permanent SMTP delivery error when sending to {peer}"
     else:
         wait = named_wait(output)
@@ -88,7 +91,7 @@ def classify(code: int, output: str, *, recipient: str, peer: Peer, seconds: flo
         status,
         details,
         output=output,
-        code=code,
+        code=reply.code,
         sent_with_ssl=peer.has_tls,
         tls=peer.tls,
         log_id=peer.log_id,
@@ -97,7 +100,7 @@ def classify(code: int, output: str, *, recipient: str, peer: Peer, seconds: flo
     )
 
 
-def interrupted(error: str, *, peer: Peer, seconds: float) -> Outcome:
+def interrupted(error: str, *, peer: Peer, seconds: float | None) -> Outcome:
     """The connection broke or timed out during a transaction. Whether the mail arrived is not known."""
     return Outcome(
         DeliveryStatus.DEFERRED,

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from postal_server.mail.reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus
 
@@ -25,15 +26,14 @@ SENT, DEFERRED, FAILED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryS
         (554, FAILED),
         (354, DEFERRED),
         (999, DEFERRED),
-        (0, DEFERRED),
     ],
 )
 def test_an_smtp_answer_is_classified_by_its_first_digit(code, status):
-    result = outcome.classify(code, f"{code} text", recipient="a@dest.example", peer=PEER, seconds=0.5)
+    result = outcome.classify(Reply(code, "text"), recipient="a@dest.example", peer=PEER, seconds=0.5)
     assert result.status is status
     assert (result.code, result.output, result.seconds, result.log_id) == (
         code,
-        f"{code} text",
+        f"{code:03} text",
         0.5,
         "DUTUY1AE",
     )
@@ -48,12 +48,15 @@ def test_an_smtp_answer_is_classified_by_its_first_digit(code, status):
     ],
 )
 def test_details_are_postals(code, details):
-    assert outcome.classify(code, "x", recipient="a@dest.example", peer=PEER, seconds=0).details == details
+    assert (
+        outcome.classify(Reply(code, "x"), recipient="a@dest.example", peer=PEER, seconds=0).details
+        == details
+    )
 
 
 def test_the_source_address_is_named_when_it_is_known():
     peer = outcome.Peer("mx.dest.example", "127.0.0.1", 25, source="192.0.2.7", has_tls=True, tls="TLSv1.3")
-    result = outcome.classify(250, "250 ok", recipient="a@b.example", peer=peer, seconds=0)
+    result = outcome.classify(Reply(250, "ok"), recipient="a@b.example", peer=peer, seconds=0)
     assert (
         result.details
         == "Message for a@b.example accepted by 127.0.0.1:25 (mx.dest.example) (from 192.0.2.7)"
@@ -72,12 +75,12 @@ def test_the_source_address_is_named_when_it_is_known():
     ],
 )
 def test_a_wait_named_in_a_deferral_is_kept(text, wait):
-    result = outcome.classify(int(text[:3]), text, recipient="a@b.example", peer=PEER, seconds=0)
+    result = outcome.classify(Reply.parse([text.encode()]), recipient="a@b.example", peer=PEER, seconds=0)
     assert result.retry_after == wait
 
 
 def test_a_wait_named_in_a_failure_means_nothing():
-    result = outcome.classify(550, "550 try in 30 seconds", recipient="a@b.example", peer=PEER, seconds=0)
+    result = outcome.classify(Reply(550, "try in 30 seconds"), recipient="a@b.example", peer=PEER, seconds=0)
     assert result.retry_after is None
 
 
