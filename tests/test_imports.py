@@ -42,11 +42,10 @@ LIBRARY_PURE = {
 LIBRARY_EDGES = {"backend", "webhooks", "urls", "checks", "apps", "management", "contrib", "testing"}
 
 
-def modules(package: str) -> Iterator[tuple[str, Path]]:
-    for path in sorted((ROOT / package).rglob("*.py")):
-        relative = path.relative_to(ROOT / package)
-        if "migrations" not in relative.parts:
-            yield ".".join(relative.with_suffix("").parts), path
+def modules(package: str) -> list[tuple[str, Path]]:
+    """The dotted name within the package and the path of each module, migrations left out."""
+    paths = ((path.relative_to(ROOT / package), path) for path in sorted((ROOT / package).rglob("*.py")))
+    return [(".".join(p.with_suffix("").parts), path) for p, path in paths if "migrations" not in p.parts]
 
 
 def imports(package: str, module: str, path: Path) -> Iterator[str]:
@@ -60,7 +59,7 @@ def imports(package: str, module: str, path: Path) -> Iterator[str]:
     }
     here = [package, *module.split(".")]
     if here[-1] == "__init__":
-        here = here[:-1] + ["__init__"]
+        here = [*here[:-1], "__init__"]
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
