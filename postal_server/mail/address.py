@@ -214,12 +214,16 @@ def parse_mailboxes(text: str) -> list[Mailbox]:
     """The mailboxes of an address header, in order (RFC 5322 section 3.4, obsolete forms included).
 
     A word without `@` counts as a mailbox, as Postal has it. Raises ValueError for text that is no list
-    of addresses: `Name <>`, two `<>` in one item, an unquoted `@` in a name, quotes that never close.
+    of addresses: `Name <>`, two `<>` in one item, an unquoted `@` in a name, quotes and groups
+    that never close.
     """
     if len(text) > MAX_HEADER:
         raise ValueError("Too long for a list of addresses")
     mailboxes = []
-    for item in _items(text):
+    items = list(_items(text))
+    if items[-1].group is not None:
+        raise ValueError("A group must end in a semicolon")
+    for item in items:
         phrase = _join(item.phrase).strip()
         if not phrase and not item.angles:
             continue  # RFC 5322 section 4.4: empty items are allowed

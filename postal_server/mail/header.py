@@ -18,19 +18,21 @@ def split_header(raw: bytes) -> tuple[bytes, bytes]:
 
     Without an empty line all is header and the body is empty. CRLF and bare LF both end lines.
     """
-    end = _header_end(raw)
-    return raw[: end[0]], raw[end[1] :]
+    header_end, body_start = find_body(raw, 0, len(raw))
+    return raw[:header_end], raw[body_start:]
 
 
-def _header_end(raw: bytes) -> tuple[int, int]:
-    """Where the header fields end and where the body begins."""
-    if raw.startswith((b"\r\n", b"\n")):
-        return 0, 2 if raw[0] == ord("\r") else 1
-    crlf = raw.find(b"\n\r\n")
-    lf = raw.find(b"\n\n", 0, crlf + 1 if crlf >= 0 else len(raw))
+def find_body(raw: bytes, start: int, end: int) -> tuple[int, int]:
+    """Where the header fields of the message or part in `raw[start:end]` end, and where its body begins."""
+    if raw.startswith(b"\r\n", start, end):
+        return start, start + 2
+    if raw.startswith(b"\n", start, end):
+        return start, start + 1
+    crlf = raw.find(b"\n\r\n", start, end)
+    lf = raw.find(b"\n\n", start, crlf + 1 if crlf >= 0 else end)
     if lf >= 0:
         return lf + 1, lf + 2
-    return (crlf + 1, crlf + 3) if crlf >= 0 else (len(raw), len(raw))
+    return (crlf + 1, crlf + 3) if crlf >= 0 else (end, end)
 
 
 def unfold(header_block: bytes) -> bytes:
@@ -140,7 +142,7 @@ def _decode_word(encoding: str, payload: str) -> bytes | None:
 
 def remove_header(raw: bytes, name: str) -> bytes:
     """`raw` without any field called `name`; every other byte stays."""
-    end = _header_end(raw)[0]
+    end = find_body(raw, 0, len(raw))[0]
     field = re.compile(rb"(?im)^%s[ \t]*:.*(?:\n[ \t].*)*(?:\n|\Z)" % re.escape(name.encode("ascii")))
     header, found = field.subn(b"", raw[:end])
     return header + raw[end:] if found else raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import re
 from datetime import datetime, timezone
 
@@ -26,6 +27,7 @@ __all__ = [
     "header_values",
     "last",
     "message_id",
+    "parse_date",
     "prepend",
     "received_line",
     "remove_header",
@@ -47,6 +49,17 @@ def format_date(at: datetime) -> str:
     """
     offset = at.strftime("%z")[:5]
     return f"{_DAYS[at.weekday()]}, {at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} {offset}"
+
+
+def parse_date(text: str) -> datetime | None:
+    """The time that a Date header names, aware, or None. `-0000` counts as UTC."""
+    try:
+        at = email.utils.parsedate_to_datetime(text)
+        at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+        format_date(at)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return at
 
 
 def received_line(

@@ -166,6 +166,7 @@ def test_address_lists_are_parsed(text, mailboxes):
         '"open <a@b.example>',
         "open (comment <a@b.example>",
         "<a@b.example",
+        "open group: a@b.example",
         "a@b.example>",
         "x" * 200_001,
     ],

@@ -1,0 +1,103 @@
+"""Content-Transfer-Encodings (RFC 2045 section 6): choosing, encoding and decoding."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+MAX_LINE = 998  # octets without the CRLF, RFC 5322 section 2.1.1
+QP_LINE = 73  # characters before the `=` of a soft line end, as Postal has it
+BASE64_LINE = 60
+
+# A byte that quoted-printable writes as itself: printable ASCII but `=`, blank, TAB, CR and LF.
+_LITERAL_IN_QP = bytes(c for c in range(32, 127) if c != 61) + b"\t\r\n"
+_QP_TABLE = {c: chr(c) if c in _LITERAL_IN_QP else f"={c:02X}" for c in range(256)}
+# A chunk must not end inside an escape: neither after `=` nor after its first digit.
+_QP_CHUNK = re.compile(rf".{{1,{QP_LINE}}}(?<!=)(?<!=[0-9A-F])")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+def has_long_line(data: bytes) -> bool:
+    """Is a line longer than 998 octets? Looks at one byte range per 999, so it costs next to nothing."""
+    start, end = 0, len(data)
+    while end - start > MAX_LINE:
+        line_end = data.rfind(b"\n", start, start + MAX_LINE + 2)
+        if line_end < 0 or (line_end - start == MAX_LINE + 1 and data[line_end - 1] != ord("\r")):
+            return True
+        start = line_end + 1
+    return False
+
+
+def is_7bit(data: bytes) -> bool:
+    """May `data`, with its CRLF line ends, go out as it is (RFC 2045 section 2.7)?"""
+    return data.isascii() and b"\0" not in data and not has_long_line(data)
+
+
+def choose(data: bytes) -> str:
+    """The cheapest encoding for text: `7bit`, `quoted-printable` or `base64` (contract 1.8 rule 8)."""
+    if is_7bit(data):
+        return "7bit"
+    escaped = len(data.translate(None, _LITERAL_IN_QP))
+    qp_cost = len(data) + 2 * escaped
+    return "quoted-printable" if 3 * qp_cost <= 4 * len(data) else "base64"
+
+
+def to_crlf(data: bytes) -> bytes:
+    """`data` with every CRLF, CR and LF as CRLF."""
+    data = data.replace(b"\r\n", b"\n")
+    if b"\r" in data:
+        data = data.replace(b"\r", b"\n")
+    return data.replace(b"\n", b"\r\n")
+
+
+def to_lf(data: bytes) -> bytes:
+    """`data` with every CRLF and CR as LF."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def encode(data: bytes, encoding: str) -> bytes:
+    """`data` in a transfer encoding that `choose` names."""
+    if encoding == "base64":
+        return encode_base64(data)
+    if encoding == "quoted-printable":
+        return encode_quoted_printable(data)
+    return data
+
+
+def encode_base64(data: bytes) -> bytes:
+    """Base64 in lines of 60 characters, each ended by CRLF."""
+    text = binascii.b2a_base64(data, newline=False)
+    lines = [text[i : i + BASE64_LINE] for i in range(0, len(text), BASE64_LINE)]
+    return b"\r\n".join([*lines, b""])
+
+
+def encode_quoted_printable(data: bytes) -> bytes:
+    """Quoted-printable. CRLF stay line ends; a text without a final one ends in a soft line end."""
+    escaped = data.replace(b"\r\n", b"\n").decode("latin-1").translate(_QP_TABLE).replace("\r", "=0D")
+    lines = []
+    # RFC 2045 section 6.7 rule 3: a blank at the end of a line is encoded.
+    escaped = escaped.replace(" \n", "=20\n").replace("\t\n", "=09\n")
+    for line in escaped.split("\n"):
+        lines.append(line if len(line) <= QP_LINE else "=\r\n".join(_QP_CHUNK.findall(line)))
+    text = "\r\n".join(lines)
+    return (text if not lines[-1] else text + "=\r\n").encode("ascii")
+
+
+def decode(data: bytes, encoding: str) -> bytes:
+    """`data` without its transfer encoding. Never raises: what is no code is passed over.
+
+    An encoding that nobody knows counts as none.
+    """
+    encoding = encoding.strip().lower()
+    if encoding == "base64":
+        return decode_base64(data)
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(data)
+    return data
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Base64, decoded leniently: other characters are skipped, an incomplete end is dropped."""
+    kept = _NOT_BASE64.sub(b"", data)
+    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
+    return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
