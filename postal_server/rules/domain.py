@@ -1,0 +1,104 @@
+"""The DNS records of a domain compared with those it must publish. Texts and statuses: contract 9.3.
+
+`found` is what DNS has: TXT records as whole strings, host names without their final dot in any case.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class DnsStatus(str, enum.Enum):
+    OK = "OK"
+    MISSING = "Missing"
+    INVALID = "Invalid"
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a record stands. `error` is empty where it is in order."""
+
+    status: DnsStatus
+    error: str = ""
+
+
+GOOD = Check(DnsStatus.OK)
+
+
+def check_spf(found: Sequence[str], include: str) -> Check:
+    """Does an SPF record of the domain include ours?"""
+    records = [text.split() for text in found if text.lower().startswith("v=spf1")]
+    if not records:
+        return Check(DnsStatus.MISSING, "No SPF record exists for this domain")
+    wanted = f"include:{include}".lower()
+    if any(term.lower().lstrip("+?~-") == wanted for terms in records for term in terms):
+        return GOOD
+    return Check(DnsStatus.INVALID, f"An SPF record exists but it doesn't include {include}")
+
+
+def check_dkim(name: str, found: Sequence[str], expected: str) -> Check:
+    """Is the one TXT record at `name` our public key? Blanks and the final semicolon do not matter."""
+    if not found:
+        return Check(DnsStatus.MISSING, f"No TXT records were returned for {name}")
+    if len(found) > 1:
+        many = f"There are {len(found)} records for at {name}. There should only be one."
+        return Check(DnsStatus.INVALID, many)
+    if _tags(found[0]) == _tags(expected):
+        return GOOD
+    return Check(
+        DnsStatus.INVALID,
+        f"The DKIM record at {name} does not match the record we have provided. "
+        "Please check it has been copied correctly.",
+    )
+
+
+def check_mx(domain: str, found: Sequence[str], expected: Sequence[str]) -> Check:
+    """Do all of our hosts take the domain's mail? None of them means that it does not receive here."""
+    if not found:
+        return Check(DnsStatus.MISSING, f"There are no MX records for {domain}")
+    hosts = {host.lower() for host in found}
+    missing = [host for host in expected if host.lower() not in hosts]
+    if not missing:
+        return GOOD
+    if len(missing) == len(expected):
+        return Check(DnsStatus.MISSING, "You have MX records but none of them point to us.")
+    records = "record" if len(missing) == 1 else "records"
+    return Check(DnsStatus.INVALID, f"MX {records} for {_listed(missing)} are missing and are required.")
+
+
+def check_return_path(name: str, found: Sequence[str], expected: str) -> Check:
+    return _check_cname(name, found, expected, f"There is no return path record at {name}")
+
+
+def check_track_domain(name: str, found: Sequence[str], expected: str) -> Check:
+    return _check_cname(name, found, expected, f"There is no record at {name}")
+
+
+def is_verified(found: Sequence[str], expected: str) -> bool:
+    """Does the apex have the ownership record, as one whole TXT string?"""
+    return expected in found
+
+
+def _check_cname(name: str, found: Sequence[str], expected: str, missing: str) -> Check:
+    if not found:
+        return Check(DnsStatus.MISSING, missing)
+    if found[0].lower() == expected.lower():
+        return GOOD
+    return Check(
+        DnsStatus.INVALID,
+        f"There is a CNAME record at {name} but it points to {found[0]} which is incorrect. "
+        f"It should point to {expected}.",
+    )
+
+
+def _tags(record: str) -> str:
+    return "".join(record.split()).rstrip(";")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b, and c`."""
+    if len(names) < 3:
+        return " and ".join(names)
+    return f"{', '.join(names[:-1])}, and {names[-1]}"

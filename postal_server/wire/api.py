@@ -1,0 +1,415 @@
+"""The four actions of `/api/v1`: request parameters in, envelopes out.
+
+What is missing, or of a wrong type, is a `Refusal` with Postal's code and text; what Postal answers with an
+HTTP 500 is a `ParameterError` that names the parameter. Source: contract 1.3 to 1.12.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email
+import email.policy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import parse_qsl
+
+from postal_server.errors import (
+    AttachmentMissingData,
+    AttachmentMissingName,
+    Busy,
+    FromAddressMissing,
+    HostileInput,
+    NoContent,
+    NoRecipients,
+    ParameterError,
+    Refusal,
+    TooManyBCCAddresses,
+    TooManyCCAddresses,
+    TooManyToAddresses,
+)
+
+from .http import to_json
+
+MAX_RECIPIENTS = 50  # of each kind
+MAX_NESTING = 100  # of JSON, as in the framework that Postal uses
+MAX_FORM_BYTES = 4 * 1024 * 1024
+MAX_FORM_FIELDS = 4096
+MAX_ID = 2**63 - 1  # the column's
+EXPANSIONS = (
+    "status",
+    "details",
+    "inspection",
+    "plain_body",
+    "html_body",
+    "attachments",
+    "headers",
+    "raw_message",
+    "activity_entries",
+)
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,255}\Z")  # RFC 5322 section 2.2
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+
+Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file as given: `name` and `data` may be missing."""
+
+    name: str | None
+    content_type: str
+    data: bytes | None
+
+
+@dataclass(frozen=True)
+class SendMessage:
+    """The parameters of `send/message`, with their types right; nothing else is checked yet."""
+
+    to: Sequence[str] = ()
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    from_: str | None = None
+    sender: str | None = None
+    subject: str | None = None
+    tag: str | None = None
+    reply_to: str | None = None
+    plain_body: str | None = None
+    html_body: str | None = None
+    attachments: Sequence[Attachment] = ()
+    headers: Sequence[tuple[str, str]] = ()
+    bounce: bool = False
+
+
+@dataclass(frozen=True)
+class SendRaw:
+    """The parameters of `send/raw`. `data` is the decoded message."""
+
+    rcpt_to: Sequence[str]
+    mail_from: str
+    data: bytes = field(repr=False)
+    bounce: bool = False
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The parameters of `messages/*`. `expansions` is in the order of the answer."""
+
+    id: int
+    expansions: Sequence[str] = ()
+
+
+def read_parameters(content_type: str, body: bytes, query: str) -> Parameters:
+    """The parameters of a request, from JSON, the query string, or a form field called `params`.
+
+    Raises `HostileInput` for what Postal answers with HTTP 400, `ParameterError` for bad `params`.
+    """
+    if content_type.startswith("application/json"):
+        given = parse_json(body) if body.strip() else {}
+        return {**(given if isinstance(given, dict) else {}), **_query(query)}
+    params = dict(_query(query)).get("params")
+    if _is_blank(params):
+        params = _form(content_type, body).get("params")
+    if _is_blank(params):
+        return {}
+    try:
+        found = parse_json(str(params).encode("utf-8", "surrogatepass"))
+    except HostileInput as error:
+        raise ParameterError("`params` parameter is not valid JSON") from error
+    if not isinstance(found, dict):
+        raise ParameterError("`params` parameter must be a JSON object")
+    return found
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON text, without the nulls in its arrays and with lone surrogates replaced.
+
+    Raises `HostileInput` for anything that is not UTF-8 or not JSON, numbers of more than 4300 digits and
+    nesting deeper than 100 included.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise HostileInput("not a JSON text") from error
+    if body.count(b"[") + body.count(b"{") > MAX_NESTING and _depth(value) > MAX_NESTING:
+        raise HostileInput("nested too deeply")
+    return _clean(value)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(value: Any) -> int:
+    """How many arrays and objects stand inside each other."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (dict, list))]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return (
+            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
+    if isinstance(value, list):
+        return [_clean(item) for item in value if item is not None]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _query(query: str) -> dict[str, Any]:
+    """Query parameters: the last one of a name, or a list for names that end in `[]`."""
+    found: dict[str, Any] = {}
+    for name, value in _pairs(query):
+        if name.endswith("[]"):
+            items = found.setdefault(name[:-2], [])
+            found[name[:-2]] = [*items, value] if isinstance(items, list) else [value]
+        else:
+            found[name] = value
+    return found
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
+    except ValueError as error:
+        raise HostileInput("not urlencoded UTF-8 text") from error
+
+
+def _form(content_type: str, body: bytes) -> dict[str, Any]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        if len(body) > MAX_FORM_BYTES:
+            raise HostileInput("a form of more than 4 MiB")
+        try:
+            return _query(body.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise HostileInput("not UTF-8") from error
+    if kind == "multipart/form-data":
+        return dict(_multipart(content_type, body))
+    return {}
+
+
+def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
+    """The named fields of a multipart form."""
+    if len(body) > MAX_FORM_BYTES:
+        raise HostileInput("a form of more than 4 MiB")
+    head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
+    form = email.message_from_bytes(head + body, policy=email.policy.compat32)
+    parts = form.get_payload()
+    for part in parts if isinstance(parts, list) else ():
+        assert isinstance(part, Message)
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            try:
+                yield name, content.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise HostileInput("not UTF-8") from error
+
+
+def read_send_message(parameters: Parameters) -> SendMessage:
+    """The parameters of `send/message`. Raises `ParameterError` for a wrong type."""
+    return SendMessage(
+        to=_addresses(parameters, "to"),
+        cc=_addresses(parameters, "cc"),
+        bcc=_addresses(parameters, "bcc"),
+        from_=_text(parameters, "from"),
+        sender=_text(parameters, "sender"),
+        subject=_text(parameters, "subject", numbers=True),
+        tag=_text(parameters, "tag", numbers=True),
+        reply_to=_text(parameters, "reply_to"),
+        plain_body=_text(parameters, "plain_body"),
+        html_body=_text(parameters, "html_body"),
+        attachments=_attachments(parameters),
+        headers=_headers(parameters),
+        bounce=_is_true(parameters.get("bounce")),
+    )
+
+
+def check_before_authorisation(message: SendMessage) -> None:
+    """Raise the first refusal that comes before the From address is looked at."""
+    if not (message.to or message.cc or message.bcc):
+        raise NoRecipients
+    limits: tuple[tuple[Sequence[str], type[Refusal]], ...] = (
+        (message.to, TooManyToAddresses),
+        (message.cc, TooManyCCAddresses),
+        (message.bcc, TooManyBCCAddresses),
+    )
+    for addresses, refusal in limits:
+        if len(addresses) > MAX_RECIPIENTS:
+            raise refusal
+    if _is_blank(message.plain_body) and _is_blank(message.html_body):
+        raise NoContent
+    if _is_blank(message.from_):
+        raise FromAddressMissing
+
+
+def check_attachments(message: SendMessage) -> None:
+    """Raise the refusal for the first attachment without a name or content."""
+    for attachment in message.attachments:
+        if _is_blank(attachment.name):
+            raise AttachmentMissingName
+        if not attachment.data or not attachment.data.strip():
+            raise AttachmentMissingData
+
+
+def read_send_raw(parameters: Parameters) -> SendRaw:
+    """The parameters of `send/raw`. Raises `ParameterError` for what is missing or of a wrong type."""
+    recipients = parameters.get("rcpt_to")
+    if not isinstance(recipients, list):
+        raise _missing("rcpt_to")
+    for name in ("mail_from", "data"):
+        if _is_blank(parameters.get(name)):
+            raise _missing(name)
+    mail_from, data = _text(parameters, "mail_from"), _text(parameters, "data")
+    return SendRaw(
+        rcpt_to=_address_list("rcpt_to", recipients),
+        mail_from=mail_from or "",
+        data=decode_base64(data or ""),
+        bounce=_is_true(parameters.get("bounce")),
+    )
+
+
+def read_lookup(parameters: Parameters) -> Lookup:
+    """The parameters of `messages/*`. Digits in a string are taken for the number they name (Q1)."""
+    given = parameters.get("id")
+    if _is_blank(given):
+        raise _missing("id")
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= len(str(MAX_ID)):
+        given = int(given)
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise ParameterError("`id` parameter must be an integer")
+    wanted = parameters.get("_expansions")
+    if wanted is True:
+        return Lookup(given, EXPANSIONS)
+    names = wanted if isinstance(wanted, list) else ()
+    return Lookup(given, tuple(name for name in EXPANSIONS if name in names))
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode leniently: what is not of the alphabet is skipped, and padding may be missing."""
+    try:
+        return base64.b64decode(text)
+    except (binascii.Error, ValueError):
+        pass
+    kept = _NOT_BASE64.sub("", text)
+    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
+    return base64.b64decode(kept + "=" * (-len(kept) % 4))
+
+
+def success(data: Any, seconds: float) -> bytes:
+    """The envelope of a result."""
+    return _envelope("success", data, seconds)
+
+
+def failure(refusal: Refusal, seconds: float) -> bytes:
+    """The envelope of a refusal."""
+    message = {} if refusal.text is None else {"message": refusal.text}
+    if isinstance(refusal, ParameterError):
+        return _envelope("parameter-error", message, seconds)
+    return _envelope("error", {**message, **refusal.extra, "code": refusal.code}, seconds)
+
+
+def busy(error: Busy, seconds: float) -> bytes:
+    """The envelope that goes with HTTP 503: not Postal's, which has no back-pressure."""
+    return _envelope("error", {"message": str(error), "code": "Busy"}, seconds)
+
+
+def _envelope(status: str, data: Any, seconds: float) -> bytes:
+    return to_json({"status": status, "time": round(seconds, 3), "flags": {}, "data": data})
+
+
+def _missing(name: str) -> ParameterError:
+    return ParameterError(f"`{name}` parameter is required but is missing")
+
+
+def _is_blank(value: Any) -> bool:
+    """Null, false, empty, or nothing but white space."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value is False or value in ([], {})
+
+
+def _is_true(value: Any) -> bool:
+    return value is not None and value is not False
+
+
+def _text(parameters: Parameters, name: str, *, numbers: bool = False) -> str | None:
+    value = parameters.get(name)
+    if value is None or value is False:
+        return None
+    if isinstance(value, str):
+        return value
+    if numbers and isinstance(value, (int, float)):
+        return _as_text(value)
+    raise ParameterError(f"`{name}` parameter must be a string")
+
+
+def _addresses(parameters: Parameters, name: str) -> Sequence[str]:
+    value = parameters.get(name)
+    if isinstance(value, str):
+        return tuple(item for item in re.split(r",\s*", value.strip()) if item)
+    if value is None or value is False:
+        return ()
+    if not isinstance(value, list):
+        raise ParameterError(f"`{name}` parameter must be a list of addresses")
+    return _address_list(name, value)
+
+
+def _address_list(name: str, values: list[Any]) -> Sequence[str]:
+    if not all(isinstance(value, str) for value in values):
+        raise ParameterError(f"`{name}` parameter must be a list of addresses")
+    return tuple(values)
+
+
+def _attachments(parameters: Parameters) -> Sequence[Attachment]:
+    value = parameters.get("attachments")
+    if value is None or value is False:
+        return ()
+    if not isinstance(value, list):
+        raise ParameterError("`attachments` parameter must be a list of objects")
+    return tuple(_attachment(item) for item in value if isinstance(item, dict))
+
+
+def _attachment(item: Parameters) -> Attachment:
+    for key in ("name", "content_type", "data"):
+        if not (_is_blank(item.get(key)) or isinstance(item[key], str)):
+            raise ParameterError(f"`attachments` parameter has a `{key}` that is not a string")
+    data = item.get("data")
+    return Attachment(
+        name=item.get("name") or None,
+        content_type=DEFAULT_CONTENT_TYPE if _is_blank(item.get("content_type")) else item["content_type"],
+        data=decode_base64(data) if isinstance(data, str) else None,
+    )
+
+
+def _headers(parameters: Parameters) -> Sequence[tuple[str, str]]:
+    value = parameters.get("headers")
+    if not isinstance(value, dict):
+        return ()
+    for name in value:
+        if not _HEADER_NAME.match(name):
+            raise ParameterError(f"`headers` parameter has a name that is not valid: {name[:80]}")
+    return tuple((name, _as_text(content)) for name, content in value.items())
+
+
+def _as_text(value: Any) -> str:
+    """A value in a header: text as it is, null as nothing, all else as JSON, lists with blanks."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

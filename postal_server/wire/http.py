@@ -1,0 +1,183 @@
+"""HTTP answers as Postal gives them: which headers, in which order, and its bare error pages.
+
+Source: contract 1.2 and 8.4, and the recordings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from postal_server.errors import HostileInput
+
+Header = tuple[str, str]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SECURITY: tuple[Header, ...] = (
+    ("x-frame-options", "sameorigin"),
+    ("x-content-type-options", "nosniff"),
+    ("x-xss-protection", "1; mode=block"),
+    ("x-download-options", "noopen"),
+    ("x-permitted-cross-domain-policies", "none"),
+    (
+        "content-security-policy",
+        "child-src 'self'; connect-src 'self'; font-src 'self' https: data:; img-src 'self' https: data:; "
+        "object-src 'none'; script-src 'self'; style-src 'self' https: 'unsafe-inline'",
+    ),
+)
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+# Text that could end a <script> element or a line of JavaScript, written so that it cannot.
+_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer: its own headers, which stand before those that every answer has.
+
+    `traced` answers carry a request id and the time spent.
+    """
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+    traced: bool = True
+
+    @property
+    def status_line(self) -> str:
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+    def all_headers(self, request_id: str, seconds: float) -> list[Header]:
+        """Every header in wire order."""
+        trace = (("x-request-id", request_id), ("x-runtime", f"{seconds:.6f}")) if self.traced else ()
+        return [*self.headers, *trace, *SECURITY, ("content-length", str(len(self.body)))]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request's head, read from a WSGI environ; the body is still to be read."""
+
+    method: str
+    path: str
+    query: str
+    client: str  # the client's address
+    environ: Mapping[str, Any]
+
+    def header(self, name: str) -> str:
+        """The value of a header, or nothing. Content-Type and Content-Length are headers too."""
+        key = name.upper().replace("-", "_")
+        return str(self.environ.get(f"HTTP_{key}") or self.environ.get(key) or "")
+
+    @property
+    def content_length(self) -> int | None:
+        """The length of the body, 0 if there is none, null if it is sent in chunks."""
+        told = str(self.environ.get("CONTENT_LENGTH") or "")
+        if told.isascii() and told.isdigit():
+            return int(told)
+        return None if "chunked" in self.header("Transfer-Encoding").lower() else 0
+
+    def read(self, limit: int) -> bytes:
+        """The body. Raises `BodyTooLarge` if it has more than `limit` bytes, before reading where told."""
+        length = self.content_length
+        if length is not None and length > limit:
+            raise BodyTooLarge
+        stream = self.environ["wsgi.input"]
+        if length is not None:
+            return bytes(stream.read(length)) if length else b""
+        body = bytes(stream.read(limit + 1))
+        if len(body) > limit:
+            raise BodyTooLarge
+        return body
+
+
+class BodyTooLarge(HostileInput):
+    """A body of more bytes than we read."""
+
+
+def read_request(environ: Mapping[str, Any], trusted: Sequence[Network]) -> Request:
+    """The head of a request that came over WSGI."""
+    return Request(
+        method=str(environ["REQUEST_METHOD"]),
+        path=str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", "")),
+        query=str(environ.get("QUERY_STRING", "")),
+        client=client_address(
+            str(environ.get("REMOTE_ADDR", "")), str(environ.get("HTTP_X_FORWARDED_FOR", "")), trusted
+        ),
+        environ=environ,
+    )
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as Postal writes it: no blanks, UTF-8, and `<`, `>`, `&`, U+2028, U+2029 as `\\uXXXX`.
+
+    Text that is not Unicode (lone surrogates) is replaced.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.translate(_ESCAPES).encode("utf-8", "replace")
+
+
+def json_answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+    """An answer with JSON in it; good ones have an etag."""
+    if status != 200:
+        return Answer(status, (("content-type", "application/json; charset=utf-8"), *headers), body)
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = (
+        ("content-type", "application/json; charset=utf-8"),
+        ("etag", f'W/"{tag}"'),
+        ("cache-control", "max-age=0, private, must-revalidate"),
+    )
+    return Answer(200, headers, body)
+
+
+def wants_json(accept: str) -> bool:
+    """Does an Accept header ask for JSON errors? Lists with `*/*` come from browsers."""
+    return "json" in accept and "*/*" not in accept
+
+
+def error_answer(status: int, accept: str = "") -> Answer:
+    """An error outside the API's envelope: a small page, or JSON for those who accept only that."""
+    phrase = HTTPStatus(status).phrase
+    if wants_json(accept):
+        body = to_json({"status": status, "error": phrase})
+        return Answer(status, (("content-type", "application/json; charset=UTF-8"),), body)
+    page = f"<!DOCTYPE html>\n<html lang=en><title>{status} {phrase}</title><h1>{phrase}</h1>\n"
+    return Answer(status, (("content-type", "text/html; charset=UTF-8"),), page.encode())
+
+
+def forbidden_host() -> Answer:
+    """The answer to a request for another host than ours."""
+    return Answer(403, (("content-type", "text/html; charset=UTF-8"),), b"", traced=False)
+
+
+def host_name(value: str) -> str:
+    """The host of a Host header: lower case, without port and final dot. IPv6 literals keep brackets."""
+    host = value.strip().lower()
+    if not host.endswith("]"):
+        name, colon, port = host.rpartition(":")
+        if colon and port.isdigit():
+            host = name
+    return host.removesuffix(".")
+
+
+def networks(names: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and CIDR networks. Raises ValueError for what is neither."""
+    return tuple(ipaddress.ip_network(name, strict=False) for name in names)
+
+
+def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
+    """The address of the client: the last one in X-Forwarded-For that no trusted proxy has, or the peer."""
+    found = peer
+    for hop in [peer, *reversed(forwarded_for.split(","))] if forwarded_for else ():
+        try:
+            address = ipaddress.ip_address(hop.strip())
+        except ValueError:
+            break
+        found = str(address)
+        if not any(address in network for network in trusted if network.version == address.version):
+            break
+    return found

@@ -1,0 +1,198 @@
+"""A stored message as `messages/message` and `messages/deliveries` show it. Source: contract 1.11, 1.12."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from postal_server.rules.status import DeliveryStatus
+
+LINE = 60  # characters of base64
+PURGED_TEXT = b"\r\n\r\n"  # what Postal shows for a text that is gone (contract Q13)
+
+
+class MessageRow(Protocol):
+    """What is shown of a message. `body_id` is null once the text was purged."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def body_id(self) -> int | None: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def rcpt_to(self) -> str | None: ...
+    @property
+    def mail_from(self) -> str | None: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def tag(self) -> str | None: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def is_bounce(self) -> bool: ...
+    @property
+    def bounce_for_id(self) -> int | None: ...
+    @property
+    def received_with_ssl(self) -> bool | None: ...
+    @property
+    def is_inspected(self) -> bool: ...
+    @property
+    def is_spam(self) -> bool: ...
+    @property
+    def spam_score(self) -> float: ...
+    @property
+    def is_threat(self) -> bool: ...
+    @property
+    def threat_details(self) -> str | None: ...
+    @property
+    def last_attempt_at(self) -> datetime | None: ...
+    @property
+    def hold_expires_at(self) -> datetime | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class DeliveryRow(Protocol):
+    """What is shown of an attempt."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def details(self) -> str: ...
+    @property
+    def output(self) -> str | None: ...
+    @property
+    def sent_with_ssl(self) -> bool | None: ...
+    @property
+    def log_id(self) -> str | None: ...
+    @property
+    def seconds(self) -> float | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+class File(Protocol):
+    """An attachment of a parsed message."""
+
+    @property
+    def filename(self) -> str: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class ActivityRow(Protocol):
+    """An open or a click."""
+
+    @property
+    def ip_address(self) -> str: ...
+    @property
+    def user_agent(self) -> str | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+def epoch(at: datetime | None) -> float | None:
+    """Seconds since 1970."""
+    return None if at is None else at.timestamp()
+
+
+def status(message: MessageRow) -> dict[str, Any]:
+    return {
+        "status": message.status,
+        "last_delivery_attempt": epoch(message.last_attempt_at),
+        "held": message.status == DeliveryStatus.HELD.value,
+        "hold_expiry": epoch(message.hold_expires_at),
+    }
+
+
+def details(message: MessageRow) -> dict[str, Any]:
+    return {
+        "rcpt_to": message.rcpt_to,
+        "mail_from": message.mail_from,
+        "subject": message.subject,
+        "message_id": message.message_id,
+        "timestamp": epoch(message.created_at),
+        "direction": message.scope,
+        "size": None if message.body_id is None else str(message.size_bytes),
+        "bounce": message.is_bounce,
+        "bounce_for_id": message.bounce_for_id or 0,
+        "tag": message.tag,
+        "received_with_ssl": message.received_with_ssl,
+    }
+
+
+def inspection(message: MessageRow) -> dict[str, Any]:
+    return {
+        "inspected": message.is_inspected,
+        "spam": message.is_spam,
+        "spam_score": float(message.spam_score),
+        "threat": message.is_threat,
+        "threat_details": message.threat_details,
+    }
+
+
+def attachments(files: Iterable[File]) -> list[dict[str, Any]]:
+    return [
+        {
+            "filename": file.filename,
+            "content_type": file.content_type,
+            "data": mime_base64(file.data),
+            "size": len(file.data),
+            "hash": hashlib.sha1(file.data, usedforsecurity=False).hexdigest(),
+        }
+        for file in files
+    ]
+
+
+def activity(
+    loads: Iterable[ActivityRow], clicks: Iterable[tuple[str, ActivityRow]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Opens, and clicks as (target, row)."""
+    return {
+        "loads": [_activity(load) for load in loads],
+        "clicks": [{"url": url, **_activity(click)} for url, click in clicks],
+    }
+
+
+def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.id,
+            "status": row.status,
+            "details": row.details,
+            "output": row.output,
+            "sent_with_ssl": bool(row.sent_with_ssl),
+            "log_id": row.log_id,
+            "time": None if row.seconds is None else round(row.seconds, 2),
+            "timestamp": epoch(row.created_at),
+        }
+        for row in rows
+    ]
+
+
+def mime_base64(data: bytes) -> str:
+    """Base64 in lines of 60 characters, each ended by LF, the last one included."""
+    text = base64.b64encode(data).decode("ascii")
+    return "".join(f"{text[start : start + LINE]}\n" for start in range(0, len(text), LINE))
+
+
+def _activity(row: ActivityRow) -> dict[str, Any]:
+    at = row.created_at.astimezone(timezone.utc).replace(tzinfo=None)
+    return {
+        "ip_address": row.ip_address,
+        "user_agent": row.user_agent,
+        "timestamp": f"{at.isoformat(timespec='milliseconds')}Z",
+    }
