@@ -86,12 +86,13 @@ def open_token(text: str, secrets: Iterable[bytes], purpose: str, today: date) -
 def address_pattern(local_part: str, domain: str) -> re.Pattern[str]:
     """Finds reply addresses in text: `local_part+TOKEN@domain` in any case, the token as group 1.
 
-    Whatever stands between `+` and `@` is found, so that a damaged token is noticed rather than overlooked.
+    Whatever stands between `+` and `@` is found, so that a damaged token is noticed rather than overlooked;
+    and also an address inside a link, where those two are written %2B and %40.
     """
     # It ends where a domain cannot go on: a@d.example is not in "a@d.example.org" but is in "a@d.example."
     return re.compile(
-        rf"(?<![\w.+-]){re.escape(local_part)}\+([^\s@<>()\[\],;:\"]{{1,64}})"
-        rf"@{re.escape(domain)}(?![\w-]|\.\w)",
+        rf"(?<![\w.+-]){re.escape(local_part)}(?:\+|%2B)([^\s@<>()\[\],;:\"]{{1,64}})"
+        rf"(?:@|%40){re.escape(domain)}(?![\w-]|\.\w)",
         re.IGNORECASE,
     )
 

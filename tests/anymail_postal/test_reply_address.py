@@ -179,6 +179,7 @@ PATTERN = address_pattern("reply", "r.example.org")
         ("mailto:reply+abc@r.example.org?subject=x", ["abc"]),
         ("reply+da_maged!@r.example.org", ["da_maged!"]),
         ("reply+a+b@r.example.org", ["a+b"]),
+        ("https://x.example/?to=reply%2Babc%40r.example.org&x=1", ["abc"]),
         ("reply@r.example.org", []),
         ("reply+@r.example.org", []),
         ("noreply+abc@r.example.org", []),
