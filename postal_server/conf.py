@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from .conf_v1 import translate
 from .errors import ConfigurationError
 
 DEFAULT_PATH = Path("postal.yml")
@@ -199,7 +200,9 @@ class Storage:
 
 @dataclass(frozen=True)
 class DeliveryPolicy:
-    mode: str = key("catch", "Where mail goes: `catch` keeps all of it here, `mx` sends to the internet.")
+    mode: str = key(
+        "catch", "`catch` keeps all mail here, `mx` sends to the internet, `relays` to postal.smtp_relays."
+    )
     catch_port: int = key(2526, "Port of the catch listener, on loopback.")
     catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
     max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.")
@@ -229,6 +232,8 @@ GROUPS: Mapping[str, type] = {
     "delivery": DeliveryPolicy,
     "control": Control,
 }
+DELIVERY_MODES = ("catch", "mx", "relays")
+OUR_GROUPS = frozenset({"storage", "delivery", "control"})
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
     "oidc": "Login by OpenID Connect is not supported.",
@@ -332,7 +337,36 @@ def parse(
             known = {item.name for item in dataclasses.fields(GROUPS[name])}
             warnings += [f"{name}.{k}: unknown key, ignored." for k in given or () if k not in known]
     groups = {name: _group(name, kind, document.get(name) or {}, environ) for name, kind in GROUPS.items()}
-    return Config(root=root, path=path, warnings=tuple(warnings), **groups)
+    if path is not None and not OUR_GROUPS & set(document):
+        groups, told = _as_postal_does(groups)
+        warnings += told
+    config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
+    _check(config)
+    return config
+
+
+def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A file that knows none of our groups is Postal's own: keep what its users rely on, and say so."""
+    warnings = []
+    if groups["delivery"].mode == "catch":
+        warnings.append("delivery.mode: not set, so all mail is kept here; `mx` sends it out.")
+    smtp = groups["smtp_server"]
+    if smtp.tls_enabled and smtp.plaintext_auth is None:
+        groups = {**groups, "smtp_server": dataclasses.replace(smtp, plaintext_auth=True)}
+        warnings.append("smtp_server.plaintext_auth: not set, so AUTH is offered without TLS, as by Postal.")
+    return groups, warnings
+
+
+def _check(config: Config) -> None:
+    """What one key alone does not tell. Raises `ConfigurationError`."""
+    if config.delivery.mode not in DELIVERY_MODES:
+        raise ConfigurationError(
+            f"delivery.mode: {config.delivery.mode!r} is none of {', '.join(DELIVERY_MODES)}."
+        )
+    if config.delivery.mode == "relays" and not config.postal.smtp_relays:
+        raise ConfigurationError("delivery.mode: relays needs postal.smtp_relays.")
+    if config.postal.web_protocol not in ("http", "https"):
+        raise ConfigurationError(f"postal.web_protocol: {config.postal.web_protocol!r} is not http or https.")
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -353,6 +387,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         raise ConfigurationError(f"{found}: cannot be read: {error}") from error
     if not isinstance(document, Mapping):
         raise ConfigurationError(f"{found}: groups of keys are expected.")
+    if document and document.get("version", 1) == 1:
+        document, gone = translate(document)
+        parsed = parse(document, environ, found.parent, found)
+        return dataclasses.replace(parsed, warnings=(*gone, *parsed.warnings))
     return parse(document, environ, found.parent, found)
 
 

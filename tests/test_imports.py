@@ -15,7 +15,8 @@ STDLIB_WITH_IO = {"asyncio", "socket", "ssl", "smtplib", "subprocess", "sqlite3"
 # room -> rooms of the same package that it may import (itself always)
 SERVER = {
     "errors": set(),
-    "conf": {"errors"},
+    "conf": {"errors", "conf_v1"},
+    "conf_v1": set(),
     "files": {"conf"},
     "mail": {"errors"},
     "rules": {"mail"},

@@ -1,0 +1,133 @@
+"""Postal's `postal.yml`, both layouts, and the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from postal_server import conf
+from postal_server.errors import ConfigurationError
+
+
+def load(folder: Path, document: Any, environ: dict[str, str] | None = None) -> conf.Config:
+    path = folder / "postal.yml"
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), "utf-8")
+    return conf.load(path, environ or {})
+
+
+def test_without_a_file_postals_defaults_hold_and_nothing_leaves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = conf.load(environ={})
+    assert config.smtp_server.default_port == 25
+    assert config.delivery.mode == "catch"
+
+
+def test_named_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nothing\.yml: there is no such"):
+        conf.load(tmp_path / "nothing.yml", {})
+
+
+def test_file_and_environment_the_environment_wins(tmp_path):
+    document = {"version": 2, "dns": {"return_path_domain": "rp.a.test", "mx_records": ["mx.a.test"]}}
+    config = load(
+        tmp_path, document, {"DNS_MX_RECORDS": "mx1.b.test, mx2.b.test", "SMTP_SERVER_TLS_ENABLED": "1"}
+    )
+    assert config.dns.return_path_domain == "rp.a.test"
+    assert config.dns.mx_records == ("mx1.b.test", "mx2.b.test")
+    assert config.smtp_server.tls_enabled is True
+
+
+def test_config_file_root_is_the_folder_of_the_file(tmp_path):
+    config = load(tmp_path, {"version": 2})
+    assert config.file(config.postal.signing_key_path) == tmp_path / "signing.key"
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({"version": 2, "web_server": {"default_port": "many"}}, r"web_server\.default_port: 'many'"),
+        ({"version": 2, "postal": {"use_ip_pools": "perhaps"}}, r"postal\.use_ip_pools: 'perhaps'"),
+        ({"version": 2, "dns": ["a list"]}, r"dns: a group of keys"),
+        ({"version": 2, "dns": {"mx_records": 5}}, r"dns\.mx_records: 5 is not a list"),
+        ({"version": 2, "delivery": {"mode": "everywhere"}}, r"delivery\.mode: 'everywhere'"),
+        ({"version": 2, "delivery": {"mode": "relays"}}, r"delivery\.mode: relays needs postal\.smtp_relays"),
+        ({"version": 2, "postal": {"web_protocol": "gopher"}}, r"postal\.web_protocol: 'gopher'"),
+        ("- a\n- list\n", r"groups of keys are expected"),
+        ("a: [", r"postal\.yml: cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, document, named):
+    with pytest.raises(ConfigurationError, match=named):
+        load(tmp_path, document)
+
+
+def test_environment_variable_that_is_wrong_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="WORKER_THREADS: 'x'"):
+        load(tmp_path, {"version": 2}, {"WORKER_THREADS": "x"})
+
+
+def test_what_cannot_be_honoured_is_said_by_name(tmp_path):
+    config = load(
+        tmp_path, {"version": 2, "storage": {}, "oidc": {"enabled": True}, "dns": {"nmae": 1}, "x": {}}
+    )
+    assert [warning.split(":")[0] for warning in config.warnings] == ["oidc", "dns.nmae", "x"]
+
+
+def test_postals_own_file_keeps_plaintext_auth_and_says_so(tmp_path):
+    config = load(tmp_path, {"version": 2, "smtp_server": {"tls_enabled": True}})
+    assert config.plaintext_auth is True
+    assert {w.split(":")[0] for w in config.warnings} == {"delivery.mode", "smtp_server.plaintext_auth"}
+
+
+@pytest.mark.parametrize(
+    ("smtp", "offered"),
+    [
+        ({"tls_enabled": True}, False),
+        ({"tls_enabled": False}, True),
+        ({"tls_enabled": True, "plaintext_auth": True}, True),
+        ({"tls_enabled": False, "plaintext_auth": False}, False),
+    ],
+)
+def test_plaintext_auth_is_off_where_tls_is_on(tmp_path, smtp, offered):
+    assert load(tmp_path, {"version": 2, "storage": {}, "smtp_server": smtp}).plaintext_auth is offered
+
+
+def test_file_of_2019_is_understood(tmp_path):
+    config = load(
+        tmp_path,
+        {
+            "web": {"host": "postal.a.test", "protocol": "https"},
+            "general": {"maximum_delivery_attempts": 12, "exception_url": "x"},
+            "web_server": {"port": 5001, "bind_address": "127.0.0.1", "max_threads": 5},
+            "main_db": {"host": "db", "username": "postal", "database": "postal"},
+            "message_db": {"prefix": "mail"},
+            "rabbitmq": {"host": "q"},
+            "smtp_server": {"port": 2525, "tls_enabled": True, "max_message_size": 20},
+            "dns": {
+                "smtp_server_hostname": "mx.a.test",
+                "return_path": "rp.a.test",
+                "mx_records": ["mx.a.test"],
+            },
+            "rails": {"secret_key": "s" * 40},
+            "smtp_relays": [{"hostname": "relay.a.test", "port": 587, "ssl_mode": "TLS"}],
+        },
+    )
+    assert config.postal.web_hostname == "postal.a.test"
+    assert config.postal.smtp_hostname == "mx.a.test"
+    assert config.postal.default_maximum_delivery_attempts == 12
+    assert config.postal.smtp_relays == ("smtp://relay.a.test:587?ssl_mode=TLS",)
+    assert config.web_server.default_port == 5001
+    assert config.message_db.database_name_prefix == "mail"
+    assert config.max_message_bytes == 20 * 1024 * 1024
+    assert config.dns.return_path_domain == "rp.a.test"
+    assert conf.secret_key(config) == "s" * 40
+    named = {warning.split(":")[0] for warning in config.warnings}
+    assert {"rabbitmq", "general.exception_url", "smtp_server.plaintext_auth", "delivery.mode"} == named
+
+
+def test_missing_secret_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"secret\.key: cannot be read .*initialize"):
+        conf.secret_key(load(tmp_path, {"version": 2}))
