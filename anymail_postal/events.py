@@ -109,6 +109,12 @@ class PostalEvent:
         return self.direction == "incoming"
 
 
+class TrackingEvent(AnymailTrackingEvent):
+    """An `AnymailTrackingEvent` with Postal's own facts."""
+
+    postal: PostalEvent
+
+
 def read(
     fields: Mapping[str, Any],
     *,
@@ -118,7 +124,7 @@ def read(
     held_suppressed_as_rejected: bool = False,
     tag_separator: str | None = None,
     find_metadata: Callable[[PostalEvent], dict[str, Any] | None] = lambda event: None,
-) -> AnymailTrackingEvent:
+) -> TrackingEvent:
     """Anymail's event for a webhook's parsed body, with Postal's own facts as its `postal`.
 
     `find_metadata` is asked once, for mail that we sent. Raises `UnreadableBody` for values of wrong types.
@@ -141,7 +147,7 @@ def read(
         event_type, reject_reason = read_hold(facts) or (event_type, None)
 
     created_at = body.time(fields, "timestamp")
-    event = AnymailTrackingEvent(
+    event = TrackingEvent(  # type: ignore[no-untyped-call]
         event_type=event_type,
         timestamp=created_at and created_at.replace(microsecond=0),
         event_id=body.text(fields, "uuid"),
@@ -156,7 +162,7 @@ def read(
         tags=_tags(facts.tag, tag_separator),
         user_agent=facts.user_agent,
     )
-    event.postal = facts  # type: ignore[attr-defined]
+    event.postal = facts
     return event
 
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,7 @@ import requests
 from anymail.exceptions import AnymailConfigurationError
 
 from . import conf
-from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys
+from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys, require_cryptography
 
 logger = logging.getLogger(__name__)
 
@@ -99,42 +100,43 @@ def fetch_json(url: str) -> Any:
     return json.loads(content)
 
 
-def candidates(config: conf.ServerConfig, wanted: str | None = None) -> tuple[PublicKey, ...]:
-    """The keys that may have signed a request to this server, among them `wanted` if it can be had.
+@dataclass(frozen=True)
+class KeySources:
+    """Where the keys of one server come from: written down, or published at these URLs."""
 
-    Raises `AnymailConfigurationError` if no source of keys is configured, or a pinned key is none.
+    pinned: tuple[PublicKey, ...]
+    urls: tuple[str, ...]
+
+    def keys(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
+        """The keys that may have signed a request, among them that with the id `wanted` if it can be had."""
+        if wanted is not None and any(key.id == wanted for key in self.pinned):
+            return self.pinned
+        return self.pinned + tuple(key for url in self.urls for key in key_set(url).keys(wanted))
+
+
+def sources(config: conf.ServerConfig) -> KeySources:
+    """What POSTAL_WEBHOOK_KEY and POSTAL_WEBHOOK_JWKS_URL say.
+
+    Raises `AnymailConfigurationError` if they name no source at all, or something that is no key.
     """
-    pinned, urls = sources(config)
-    if not pinned and not urls:
-        raise AnymailConfigurationError(
-            "You must set ANYMAIL = {'POSTAL_WEBHOOK_KEY': ...} or ANYMAIL_POSTAL_WEBHOOK_KEY"
-            " or POSTAL_WEBHOOK_KEY in your Django settings, or POSTAL_WEBHOOK_JWKS_URL."
-        )
-    if wanted is not None and any(key.id == wanted for key in pinned):
-        return pinned
-    return pinned + tuple(key for url in urls for key in key_set(url).keys(wanted))
-
-
-def sources(config: conf.ServerConfig) -> tuple[tuple[PublicKey, ...], list[str]]:
-    """The pinned keys and the key set URLs of POSTAL_WEBHOOK_KEY and POSTAL_WEBHOOK_JWKS_URL.
-
-    Raises `AnymailConfigurationError`.
-    """
+    require_cryptography()
     value = config.webhook_key
-    entries = value if isinstance(value, (list, tuple)) else () if value is None else (value,)
     pinned: list[PublicKey] = []
-    urls: list[str] = []
-    for entry in entries:
+    urls = [] if config.webhook_jwks_url is None else [jwks_url(config)]
+    for entry in value if isinstance(value, (list, tuple)) else () if value is None else (value,):
         try:
             if isinstance(entry, str) and entry.startswith(("https://", "http://")):
                 urls.append(str(conf.jwks_url(entry)))
             else:
                 pinned += parse_keys(entry)
         except (BadPublicKey, conf.BadValueError) as error:
-            raise AnymailConfigurationError(f"POSTAL_WEBHOOK_KEY {_shown(entry)} {error}") from error
-    if config.webhook_jwks_url is not None:
-        urls.append(jwks_url(config))
-    return tuple(pinned), urls
+            raise AnymailConfigurationError(f"POSTAL_WEBHOOK_KEY: {_shown(entry)} {error}") from error
+    if not pinned and not urls:
+        raise AnymailConfigurationError(
+            "You must set ANYMAIL = {'POSTAL_WEBHOOK_KEY': ...} or ANYMAIL_POSTAL_WEBHOOK_KEY"
+            " or POSTAL_WEBHOOK_KEY in your Django settings, or POSTAL_WEBHOOK_JWKS_URL."
+        )
+    return KeySources(tuple(pinned), tuple(urls))
 
 
 def jwks_url(config: conf.ServerConfig) -> str:

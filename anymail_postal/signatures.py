@@ -126,15 +126,20 @@ def _refusal(why: str) -> WebhookSignatureError:
 # --- public keys ---
 
 
+def require_cryptography() -> None:
+    """Raises `AnymailConfigurationError` if nothing can be verified here."""
+    if missing is not None:
+        raise AnymailConfigurationError(
+            "Postal's webhooks need the package cryptography; please run: pip install cryptography"
+        ) from missing
+
+
 def parse_keys(source: str | Mapping[str, Any]) -> tuple[PublicKey, ...]:
     """The public keys in bare base64, PEM, a DKIM record, a JWK or a JWK set (text or dict).
 
     Parsed once per text. Raises `BadPublicKey`; `AnymailConfigurationError` without `cryptography`.
     """
-    if missing is not None:
-        raise AnymailConfigurationError(
-            "Postal's webhooks need the package cryptography; please run: pip install cryptography"
-        ) from missing
+    require_cryptography()
     if isinstance(source, str):
         return _parse_text(source)
     try:
