@@ -517,6 +517,11 @@ def server(name: str = DEFAULT_SERVER, **overrides: Any) -> ServerConfig:
     return ServerConfig(name, [*layers, *named])
 
 
+def mailer(alias: str, options: Mapping[str, Any]) -> ServerConfig:
+    """The settings of the server of a MAILERS entry, which Django hands `options` of while it makes it."""
+    return ServerConfig(alias, [(f"MAILERS[{alias!r}]['OPTIONS']", options), *named_layers(alias)])
+
+
 def named_layers(name: str) -> list[Layer]:
     """Where the settings write something under this server name."""
     layers: list[Layer] = []

@@ -4,8 +4,6 @@ Those that end a send have two parents, ours and Anymail's, so that code written
 and `fail_silently` covers them. Errors of configuration stay outside that family: nothing may hide them.
 """
 
-# ruff: noqa: N818  (the names say what happened, as Anymail's do)
-
 import json
 from typing import Any
 

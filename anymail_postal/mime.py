@@ -1,0 +1,348 @@
+"""Write a mail as the bytes for `send/raw`.
+
+The header block is written here, character by character, because Python's `email` folds it wrongly: it drops
+the quotes of long names with a comma, and encodes long URLs and message ids (cpython, seen on 3.10 to 3.13).
+The result is 7-bit with CRLF line ends, text is always UTF-8 (Postal's link rewriter labels it so), and the
+structure is the simplest that holds the contents.
+
+    mixed( alternative( plain, watch-html, amp, related( html, inline files ), calendar ), attachments )
+    where each wrapper stands only if it holds more than one thing
+
+Sources: RFC 5322 (headers), 2045-2047 (MIME, encoded words), 2183 and 2231 (file names), 2387 (related).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from binascii import b2a_qp
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from itertools import groupby
+from typing import NamedTuple
+from urllib.parse import quote
+
+from .errors import PostalHeaderError
+
+LINE = 78  # RFC 5322, section 2.1.1: what lines should keep to,
+LONGEST_LINE = 998  # and what they must.
+LONGEST_WORD = 996  # leaves room for the blank that begins a folded line
+ENCODED_WORD_BYTES = 45  # make 75 characters, the most that RFC 2047 allows
+
+# The order in which a reader finds them: the last one it understands is shown (RFC 2046, section 5.1.4).
+ALTERNATIVES_BEFORE_HTML = ("text/watch-html", "text/x-amp-html")
+ALTERNATIVES_AFTER_HTML = ("text/calendar",)
+ALTERNATIVES = (*ALTERNATIVES_BEFORE_HTML, *ALTERNATIVES_AFTER_HTML)
+
+_LINE_BREAK = re.compile(r"[\r\n]")
+_NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322, section 3.6.8; the limit keeps the line short
+_PLAIN_VALUE = re.compile(r"[ -~]*")
+_WORDS = re.compile(r"([ \t]*)([^ \t]+)")
+_ODD = re.compile(r"[^ -~]|=\?")  # may not stand in a header as it is, or would be taken for an encoded word
+_SPECIALS = re.compile(r'[()<>@,:;.\\"\[\]]| {2}|^ | $')
+_METHOD = re.compile(r"^METHOD:([A-Za-z-]{1,40})\s*$", re.MULTILINE | re.IGNORECASE)
+_SHORT_FILENAME = re.compile(r"[ -~]{1,60}")
+_FILENAME_PIECES = re.compile(r"(?:%..|[^%]){1,20}")
+# What 7bit may hold, and what quoted-printable leaves as it is.
+_SEVEN_BIT = bytes({*range(0x20, 0x7F), 0x09, 0x0D, 0x0A})
+_PRINTABLE = _SEVEN_BIT.replace(b"=", b"")
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """A display name in Unicode ("" for none), and an address in ASCII."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class File:
+    """An attachment, or with a `content_id` (without brackets) a part that the HTML shows.
+
+    `content_type` is complete, with its charset where it is text.
+    """
+
+    name: str
+    content_type: str
+    content: bytes
+    content_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The contents of one mail. `message_id` has no brackets; `date` is aware.
+
+    `spoofed_to` is a complete To header in place of `to`. `alternatives` are (content type, text), of the
+    types in `ALTERNATIVES`. Headers written from other fields must not be in `headers`.
+    """
+
+    from_: Sequence[Mailbox]
+    message_id: str
+    date: datetime | str
+    to: Sequence[Mailbox] = ()
+    cc: Sequence[Mailbox] = ()
+    reply_to: Sequence[Mailbox] = ()
+    sender: Mailbox | None = None
+    spoofed_to: str | None = None
+    subject: str = ""
+    headers: Iterable[tuple[str, str]] = ()
+    text: str | None = None
+    html: str | None = None
+    alternatives: Sequence[tuple[str, str]] = ()
+    inline: Sequence[File] = ()
+    attachments: Sequence[File] = ()
+
+
+class Part(NamedTuple):
+    """A part of a mail: its MIME headers, each without its line end, and its encoded body."""
+
+    headers: list[str]
+    body: bytes
+
+
+def compose(mail: Mail, unique: str) -> bytes:
+    """The complete mail. `unique` makes its boundaries: ASCII letters and digits, new for each mail.
+
+    Raises `PostalHeaderError` for a header that cannot be written: a line break in it, an odd name, a word
+    longer than a line may be, an address not in ASCII.
+    """
+    part = _contents(mail, unique)
+    headers = "\r\n".join([*_headers(mail), "MIME-Version: 1.0", *part.headers])
+    return headers.encode("ascii") + b"\r\n\r\n" + part.body
+
+
+def _headers(mail: Mail) -> list[str]:
+    """The header fields without those of MIME, in the order in which mail programs write them."""
+    date = mail.date if isinstance(mail.date, str) else format_datetime(mail.date)
+    lines = [header("Date", date), mailboxes("From", mail.from_)]
+    # RFC 5322, section 3.6.2: several authors need a sender.
+    sender = mail.sender or (mail.from_[0] if len(mail.from_) > 1 else None)
+    if sender is not None:
+        lines.append(mailboxes("Sender", [sender]))
+    if mail.reply_to:
+        lines.append(mailboxes("Reply-To", mail.reply_to))
+    if mail.spoofed_to is not None:
+        lines.append(header("To", mail.spoofed_to))
+    elif mail.to:
+        lines.append(mailboxes("To", mail.to))
+    if mail.cc:
+        lines.append(mailboxes("Cc", mail.cc))
+    lines += [header("Message-ID", f"<{mail.message_id}>"), header("Subject", mail.subject)]
+    lines += [header(name, value) for name, value in mail.headers]
+    return lines
+
+
+# --- headers ---
+
+
+def header(name: str, value: str) -> str:
+    """One header field without its line end: folded at blanks only, words not in ASCII encoded.
+
+    A value without blanks, such as a URL or a message id, thus stays in one piece.
+    """
+    check_header(name, value)
+    value = value.strip(" \t")
+    line = f"{name}: {value}"
+    if len(line) <= LINE and _PLAIN_VALUE.fullmatch(value) and "=?" not in value:
+        return line  # almost every header
+    return _fold(name, _words(value))
+
+
+def check_header(name: str, value: str) -> None:
+    """Raises `PostalHeaderError` for a line break, which would begin another header, or an odd name."""
+    if not _NAME.fullmatch(name):
+        raise PostalHeaderError(f"{name!r} is not the name of a header.")
+    if _LINE_BREAK.search(value):
+        raise PostalHeaderError(f"The header {name!r} has a line break in its value {value!r}.")
+
+
+def _words(value: str) -> Iterator[str]:
+    """The words of a value, each with the blanks before it; those not in ASCII encoded.
+
+    Neighbours not in ASCII are encoded as one, because blanks between encoded words do not count.
+    """
+    for is_odd, group in groupby(_WORDS.findall(value), key=lambda word: bool(_ODD.search(word[1]))):
+        words = list(group)
+        blanks = words[0][0] or " "
+        if is_odd:
+            yield from _encoded(blanks, "".join(map("".join, words)).lstrip(" \t"))
+        else:
+            yield from (before + word if before else f" {word}" for before, word in words)
+
+
+def _encoded(blanks: str, text: str) -> Iterator[str]:
+    """RFC 2047 encoded words for `text`, each at most 75 characters, with `blanks` before the first."""
+    raw = text.encode("utf-8", "replace")
+    while raw:
+        end = min(len(raw), ENCODED_WORD_BYTES)
+        while end < len(raw) and raw[end] & 0xC0 == 0x80:  # do not cut a character
+            end -= 1
+        yield f"{blanks}=?utf-8?b?{b64encode(raw[:end]).decode('ascii')}?="
+        raw, blanks = raw[end:], " "
+
+
+def _fold(name: str, words: Iterable[str]) -> str:
+    """The header, in lines of at most 78 characters where its words (blanks first) allow it."""
+    lines, line = [], f"{name}:"
+    room = LONGEST_LINE  # the first word stays beside the name if it can: some readers want it there
+    for word in words:
+        if len(word) > LONGEST_WORD + 1:
+            raise PostalHeaderError(f"The header {name!r} has a word of {len(word) - 1} characters.")
+        if len(line) + len(word) > room:
+            lines.append(line)
+            line = ""
+        line += word
+        room = LINE
+    return "\r\n".join([*lines, line])
+
+
+def mailboxes(name: str, boxes: Sequence[Mailbox]) -> str:
+    """An address header without its line end, folded only between mailboxes."""
+    *before, last = [f" {mailbox(box)}" for box in boxes]
+    return _fold(name, [*(f"{box}," for box in before), last])
+
+
+def mailbox(box: Mailbox) -> str:
+    """A mailbox as RFC 5322 spells it: its name quoted if it has specials, encoded if not in ASCII."""
+    if not _PLAIN_VALUE.fullmatch(box.address):
+        raise PostalHeaderError(f"The address {box.address!r} is not in ASCII and cannot stand in a header.")
+    if not box.name:
+        return box.address
+    if _LINE_BREAK.search(box.name):
+        raise PostalHeaderError(f"The name {box.name!r} has a line break in it.")
+    if _ODD.search(box.name):
+        return f"{''.join(_encoded('', box.name))} <{box.address}>"
+    if _SPECIALS.search(box.name):
+        escaped = box.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" <{box.address}>'
+    return f"{box.name} <{box.address}>"
+
+
+# --- contents ---
+
+
+def _contents(mail: Mail, unique: str) -> Part:
+    """Bodies and files, wrapped as little as possible."""
+    html = [] if mail.html is None else [_text_part("text/html", mail.html)]
+    inline = [_file_part(file) for file in mail.inline]
+    if html and inline:
+        html, inline = [_wrap('related; type="text/html"', [*html, *inline], f"=_r{unique}")], []
+    bodies = [
+        *([] if mail.text is None else [_text_part("text/plain", mail.text)]),
+        *_alternatives(mail, ALTERNATIVES_BEFORE_HTML),
+        *html,
+        *_alternatives(mail, ALTERNATIVES_AFTER_HTML),
+    ]
+    files = [*inline, *map(_file_part, mail.attachments)]
+    if not bodies and not files:
+        bodies = [_text_part("text/plain", "")]
+    parts = [_wrap("alternative", bodies, f"=_a{unique}")] if len(bodies) > 1 else bodies
+    return _wrap("mixed", [*parts, *files], f"=_m{unique}") if files else parts[0]
+
+
+def _alternatives(mail: Mail, types: Sequence[str]) -> list[Part]:
+    return [
+        _text_part(content_type, text)
+        for wanted in types
+        for content_type, text in mail.alternatives
+        if mimetype(content_type) == wanted
+    ]
+
+
+def _wrap(subtype: str, parts: Iterable[Part], boundary: str) -> Part:
+    """A multipart. Its boundary begins with "=_", which encoded bodies cannot hold (RFC 2045, 6.7)."""
+    delimiter = f"--{boundary}\r\n"
+    pieces = []
+    for part in parts:
+        pieces += [(delimiter + "\r\n".join(part.headers)).encode("ascii"), b"\r\n\r\n", part.body, b"\r\n"]
+    pieces.append(f"--{boundary}--\r\n".encode("ascii"))
+    return Part([f'Content-Type: multipart/{subtype}; boundary="{boundary}"'], b"".join(pieces))
+
+
+def _text_part(content_type: str, text: str) -> Part:
+    """A body in UTF-8. Parameters other than its charset are kept; a calendar gets its method (RFC 6047)."""
+    kind, *parameters = (each.strip() for each in content_type.split(";"))
+    parameters = [each for each in parameters if each and not each.lower().startswith("charset=")]
+    method = _METHOD.search(text) if kind == "text/calendar" and not parameters else None
+    if method:
+        parameters = [f"method={method[1].upper()}"]
+    raw = _crlf(text.encode("utf-8", "replace"))
+    encoding, body = _encode_text(raw)
+    return Part(
+        [
+            header("Content-Type", "; ".join([kind, "charset=utf-8", *parameters])),
+            f"Content-Transfer-Encoding: {encoding}",
+        ],
+        body,
+    )
+
+
+def _encode_text(raw: bytes) -> tuple[str, bytes]:
+    """The transfer encoding for text with CRLF line ends, and the text in it: the shortest that is 7-bit."""
+    if is_sendable_as_is(raw):
+        return "7bit", raw
+    escapes = len(raw.translate(None, _PRINTABLE))
+    if escapes * 6 <= len(raw):  # three bytes for one against four for three
+        return "quoted-printable", b2a_qp(raw.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
+    return "base64", _base64(raw)
+
+
+def is_sendable_as_is(raw: bytes) -> bool:
+    """Is this text with CRLF line ends 7-bit, without control characters and long lines?"""
+    return not raw.translate(None, _SEVEN_BIT) and len(max(raw.split(b"\r\n"), key=len)) <= LONGEST_LINE - 2
+
+
+def _file_part(file: File) -> Part:
+    """A file, exact to the byte, but for an attached mail, which may only be written as it is.
+
+    RFC 2046, section 5.2.1: message/rfc822 takes no encoding. One that is not 7-bit is a file like others.
+    """
+    content_type = file.content_type
+    encoding, body = "base64", b""
+    if mimetype(content_type) == "message/rfc822":
+        body = _crlf(file.content)
+        if is_sendable_as_is(body):
+            encoding = "7bit"
+        else:
+            content_type = "application/octet-stream"
+    if encoding == "base64":
+        body = _base64(file.content)
+    headers = [header("Content-Type", content_type), f"Content-Transfer-Encoding: {encoding}"]
+    kind = "attachment"
+    if file.content_id is not None:
+        kind = "inline"
+        headers.append(header("Content-ID", f"<{file.content_id}>"))
+    headers.append("".join([f"Content-Disposition: {kind}", *_filename(file.name)]))
+    return Part(headers, body)
+
+
+def _filename(name: str) -> Iterator[str]:
+    """The filename parameter, in pieces if it is long, percent-encoded if it is not plain ASCII (RFC 2231)."""
+    if not name:
+        return
+    if _SHORT_FILENAME.fullmatch(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        yield f';\r\n filename="{escaped}"'
+        return
+    pieces = _FILENAME_PIECES.findall(quote(name, safe="", encoding="utf-8", errors="replace"))
+    for index, piece in enumerate(pieces):
+        number = f"*{index}" if len(pieces) > 1 else ""
+        charset = "" if index else "utf-8''"
+        yield f";\r\n filename{number}*={charset}{piece}"
+
+
+def mimetype(content_type: str) -> str:
+    """A content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _crlf(raw: bytes) -> bytes:
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+def _base64(raw: bytes) -> bytes:
+    text = b64encode(raw)
+    return b"\r\n".join([text[start : start + 76] for start in range(0, len(text), 76)])
