@@ -1,0 +1,176 @@
+"""Tell webhooks what happened: store events, prepare their posts, record what receivers answered."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from postal_server.conf import Config
+from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
+from postal_server.rules.retry import WEBHOOK_LIFETIME, next_webhook_attempt
+from postal_server.rules.status import DeliveryStatus
+from postal_server.wire import webhook as wire
+from postal_server.wire.signing import JSON
+
+from .directory import Directory
+from .signing import request_key
+from .token import tokens_of
+from .work import Claimed, Decision, Post, Recorded, Result
+
+TIMEOUT = 5.0  # seconds for the whole exchange
+GONE = 410  # the receiver asks not to be told again
+GONE_REASON = "The receiver answered 410 Gone."
+ANSWER_CHARACTERS = 1024
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell a server's webhooks. `message_id` keeps the events of one message in order."""
+
+    server_id: int
+    name: str
+    payload: Mapping[str, Any]
+    message_id: int | None = None
+
+
+def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
+    """Does any webhook of the server listen to this event? Asked before a payload is built."""
+    return bool(directory.webhooks_for(server_id, name))
+
+
+def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
+    """Store a request for each event and each webhook that wants it, in one query; answers how many.
+
+    Bodies are built here, once: every try posts the same bytes.
+    """
+    requests = []
+    for event in events:
+        for webhook in directory.webhooks_for(event.server_id, event.name):
+            identity = uuid.uuid4()
+            requests.append(
+                WebhookRequest(
+                    webhook_id=webhook.id,
+                    server_id=event.server_id,
+                    message_id=event.message_id,
+                    uuid=identity,
+                    event=event.name,
+                    body=wire.envelope(event.name, event.payload, now, identity),
+                    created_at=now,
+                    expires_at=now + WEBHOOK_LIFETIME,
+                )
+            )
+    if requests:
+        WebhookRequest.objects.bulk_create(requests)
+    return len(requests)
+
+
+def emit_for_message(
+    name: str, message: Message, payload: Mapping[str, Any], directory: Directory, now: datetime
+) -> int:
+    """Store an event about one message: its hash comes first, then `payload`."""
+    if not is_wanted(message.server_id, name, directory):
+        return 0
+    about = wire.message_hash(message, tokens_of([message.id])[message.id])
+    event = Event(message.server_id, name, {"message": about, **payload}, message.id)
+    return emit([event], directory, now)
+
+
+def prepare(
+    claimed: Sequence[Claimed], directory: Directory, config: Config, now: datetime
+) -> list[Post | Decision]:
+    """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
+
+    A webhook that was switched off is still told what was queued before.
+    """
+    key = request_key(config)
+    rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
+    prepared: list[Post | Decision] = []
+    for claim in claimed:
+        row = rows.get(claim.id)
+        webhook = directory.webhooks.get(row.webhook_id) if row else None
+        if row is None or webhook is None:
+            prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook is gone."))
+            continue
+        body = bytes(row.body)
+        prepared.append(Post(claim, webhook.url, key.request_headers(body, JSON), body, TIMEOUT))
+    return prepared
+
+
+def record(
+    results: Sequence[Result | Decision], directory: Directory, config: Config, now: datetime
+) -> Recorded:
+    """Log what receivers answered, and say which requests are done and when the others are due.
+
+    Two queries for a batch, and one more where a receiver is to be marked as used or gone. The caller holds
+    the transaction and removes finished requests.
+    """
+    recorded = Recorded()
+    answered = {}
+    for result in results:
+        if isinstance(result, Decision):
+            recorded.finished.append(result.claimed.id)
+        else:
+            answered[result.claimed.id] = result
+    rows = WebhookRequest.objects.in_bulk(list(answered)) if answered else {}
+    attempts, used, gone = [], set(), set()
+    for number, result in answered.items():
+        row = rows.get(number)
+        if row is None:
+            recorded.finished.append(number)
+            continue
+        outcome, failures = result.outcome, result.claimed.attempts + 1
+        due = None
+        if outcome.status is DeliveryStatus.SENT:
+            used.add(row.webhook_id)
+        elif outcome.code == GONE:
+            gone.add(row.webhook_id)
+        else:
+            # Any answer but 2xx and 410 is tried again, whatever it means for a message.
+            jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
+            due = next_webhook_attempt(failures, now, jitter=jitter, retry_after=outcome.retry_after)
+        if due is None:
+            recorded.finished.append(number)
+        else:
+            recorded.deferred.append((number, due))
+        attempts.append(_attempt(row, result, directory, now, will_retry=due is not None))
+    WebhookAttempt.objects.bulk_create(attempts)
+    if used:
+        Webhook.objects.filter(pk__in=used).update(last_used_at=now)
+    if gone:
+        _disable(gone)
+    return recorded
+
+
+def _attempt(
+    row: WebhookRequest, result: Result, directory: Directory, now: datetime, *, will_retry: bool
+) -> WebhookAttempt:
+    outcome = result.outcome
+    webhook = directory.webhooks.get(row.webhook_id)
+    return WebhookAttempt(
+        server_id=row.server_id,
+        webhook_id=row.webhook_id,
+        uuid=row.uuid,
+        event=row.event,
+        url=webhook.url if webhook else "",
+        attempt=result.claimed.attempts + 1,
+        status_code=outcome.code or 0,
+        answer=(outcome.output or "").replace("\0", "")[:ANSWER_CHARACTERS],
+        payload=bytes(row.body).decode(),
+        will_retry=will_retry,
+        seconds=outcome.seconds,
+        created_at=now,
+    )
+
+
+def _disable(webhook_ids: Iterable[int]) -> None:
+    """Switch webhooks off whose receiver is gone, and drop what else waits for it."""
+    WebhookRequest.objects.filter(webhook_id__in=webhook_ids, claimed_by=None).delete()
+    # Saved one by one: the directory must hear of it.
+    for webhook in Webhook.objects.filter(pk__in=webhook_ids, enabled=True):
+        webhook.enabled = False
+        webhook.disabled_reason = GONE_REASON
+        webhook.save(update_fields=["enabled", "disabled_reason"])

@@ -1,0 +1,194 @@
+"""Webhook events: their names, payloads and the envelope around them. Source: contract 3.
+
+Key order is Postal's and part of the wire: receivers may store the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from postal_server.rules.status import DeliveryStatus
+
+from .http import to_json
+
+SENT = "MessageSent"
+DELAYED = "MessageDelayed"
+FAILED = "MessageDeliveryFailed"
+HELD = "MessageHeld"
+BOUNCED = "MessageBounced"
+LINK_CLICKED = "MessageLinkClicked"
+LOADED = "MessageLoaded"
+DNS_ERROR = "DomainDNSError"
+LIMIT_APPROACHING = "SendLimitApproaching"
+LIMIT_EXCEEDED = "SendLimitExceeded"
+
+# A status that is not here (Processed, Error, HoldCancelled) tells nobody.
+BY_STATUS: Mapping[DeliveryStatus, str] = {
+    DeliveryStatus.SENT: SENT,
+    DeliveryStatus.DEFERRED: DELAYED,
+    DeliveryStatus.FAILED: FAILED,
+    DeliveryStatus.HELD: HELD,
+}
+SUBSCRIBABLE = (SENT, DELAYED, FAILED, HELD, BOUNCED, LINK_CLICKED, LOADED, DNS_ERROR)
+
+
+class MessageRow(Protocol):
+    """What events say of a message."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def rcpt_to(self) -> str | None: ...
+    @property
+    def mail_from(self) -> str | None: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def is_inspected(self) -> bool: ...
+    @property
+    def is_spam(self) -> bool: ...
+    @property
+    def tag(self) -> str | None: ...
+
+
+class DeliveryRow(Protocol):
+    """What events say of an attempt."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def details(self) -> str: ...
+    @property
+    def output(self) -> str | None: ...
+    @property
+    def sent_with_ssl(self) -> bool | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def seconds(self) -> float | None: ...
+
+
+class ServerNames(Protocol):
+    """What events say of a mail server."""
+
+    @property
+    def uuid(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def permalink(self) -> str: ...
+    @property
+    def organization_permalink(self) -> str: ...
+
+
+class DomainState(Protocol):
+    """What the last DNS check found."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uuid(self) -> UUID: ...
+    @property
+    def dns_checked_at(self) -> datetime | None: ...
+    @property
+    def spf_status(self) -> str: ...
+    @property
+    def spf_error(self) -> str: ...
+    @property
+    def dkim_status(self) -> str: ...
+    @property
+    def dkim_error(self) -> str: ...
+    @property
+    def mx_status(self) -> str: ...
+    @property
+    def mx_error(self) -> str: ...
+    @property
+    def return_path_status(self) -> str: ...
+    @property
+    def return_path_error(self) -> str: ...
+
+
+def spam_status(message: MessageRow) -> str:
+    if not message.is_inspected:
+        return "NotChecked"
+    return "Spam" if message.is_spam else "NotSpam"
+
+
+def message_hash(message: MessageRow, token: str) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "token": token,
+        "direction": message.scope,
+        "message_id": message.message_id,
+        "to": message.rcpt_to,
+        "from": message.mail_from,
+        "subject": message.subject,
+        "timestamp": message.created_at.timestamp(),
+        "spam_status": spam_status(message),
+        "tag": message.tag,
+    }
+
+
+def delivery_payload(message: MessageRow, token: str, delivery: DeliveryRow) -> dict[str, Any]:
+    """Of the four events that follow an attempt or a decision."""
+    return {
+        "message": message_hash(message, token),
+        "status": delivery.status,
+        "details": delivery.details,
+        "output": delivery.output or "",
+        "sent_with_ssl": delivery.sent_with_ssl,
+        "timestamp": delivery.created_at.timestamp(),
+        "time": None if delivery.seconds is None else round(delivery.seconds, 2),
+    }
+
+
+def bounce_payload(
+    original: MessageRow, original_token: str, report: MessageRow, report_token: str
+) -> dict[str, Any]:
+    return {
+        "original_message": message_hash(original, original_token),
+        "bounce": message_hash(report, report_token),
+    }
+
+
+def server_hash(server: ServerNames) -> dict[str, Any]:
+    return {
+        "uuid": server.uuid,
+        "name": server.name,
+        "permalink": server.permalink,
+        "organization": server.organization_permalink,
+    }
+
+
+def limit_payload(server: ServerNames, volume: int, limit: int) -> dict[str, Any]:
+    return {"server": server_hash(server), "volume": volume, "limit": limit}
+
+
+def dns_payload(server: ServerNames, domain: DomainState) -> dict[str, Any]:
+    checks = ("spf", "dkim", "mx", "return_path")
+    states = {
+        f"{check}_{kind}": getattr(domain, f"{check}_{kind}") or None
+        for check in checks
+        for kind in ("status", "error")
+    }
+    return {
+        "server": server_hash(server),
+        "domain": domain.name,
+        "uuid": str(domain.uuid),
+        "dns_checked_at": domain.dns_checked_at.timestamp() if domain.dns_checked_at else None,
+        **states,
+    }
+
+
+def envelope(event: str, payload: Mapping[str, Any], at: datetime, uuid: UUID) -> bytes:
+    """The body of a webhook request, built once: every try posts these bytes."""
+    return to_json({"event": event, "timestamp": at.timestamp(), "payload": payload, "uuid": str(uuid)})

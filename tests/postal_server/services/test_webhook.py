@@ -1,0 +1,171 @@
+import base64
+import json
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
+from postal_server.rules import outcome
+from postal_server.services import signing, webhook
+from postal_server.services.work import Claimed, Decision, Post, Result
+
+from .conftest import NOW
+
+
+def claim(number, attempts=0):
+    return Claimed(number, 1, "webhook:1", attempts, False, 100, NOW)
+
+
+def answered(number, code, attempts=0, retry_after=None, text="ok"):
+    found = outcome.classify_post(code, text, url="http://h.example/", seconds=0.2, retry_after=retry_after)
+    return Result(claim(number, attempts), found)
+
+
+@pytest.fixture
+def requests(world):
+    """Three stored requests of one webhook."""
+    world.add_webhook()
+    events = [webhook.Event(world.server.pk, "MessageSent", {"n": n}, n) for n in range(3)]
+    webhook.emit(events, world.directory(), NOW)
+    return list(WebhookRequest.objects.order_by("id"))
+
+
+class TestEmit:
+    def test_each_webhook_that_listens_gets_a_request_of_its_own(self, world):
+        world.add_webhook()
+        world.add_webhook(name="some", all_events=False, events=["MessageHeld"])
+        world.add_webhook(name="both", all_events=False, events=["MessageSent"])
+        assert (
+            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {"a": 1}, 5)], world.directory(), NOW)
+            == 2
+        )
+        one, two = WebhookRequest.objects.all()
+        assert one.uuid != two.uuid
+        said = json.loads(bytes(one.body))
+        assert list(said) == ["event", "timestamp", "payload", "uuid"]
+        assert said == {
+            "event": "MessageSent",
+            "timestamp": NOW.timestamp(),
+            "payload": {"a": 1},
+            "uuid": str(one.uuid),
+        }
+        assert (one.message_id, one.due_at, one.claimed_by) == (5, None, None)
+        assert one.expires_at > NOW + timedelta(days=3)
+
+    @pytest.mark.parametrize("count", [1, 20])
+    def test_a_batch_takes_one_query(self, world, count, django_assert_num_queries):
+        world.add_webhook()
+        directory = world.directory()
+        with django_assert_num_queries(1):
+            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {})] * count, directory, NOW)
+
+    def test_without_a_webhook_there_is_no_query(self, world, django_assert_num_queries):
+        directory = world.directory()
+        with django_assert_num_queries(0):
+            assert webhook.emit([webhook.Event(world.server.pk, "MessageSent", {})], directory, NOW) == 0
+
+    def test_events_about_a_message_begin_with_its_hash(self, world):
+        world.add_webhook()
+        message = Message(id=4, server_id=world.server.pk, scope="outgoing", size_bytes=1, created_at=NOW)
+        webhook.emit_for_message(
+            "MessageLoaded", message, {"ip_address": "192.0.2.1"}, world.directory(), NOW
+        )
+        payload = json.loads(bytes(WebhookRequest.objects.get().body))["payload"]
+        assert list(payload) == ["message", "ip_address"]
+        assert payload["message"]["id"] == 4
+
+
+class TestPrepare:
+    def test_the_stored_bytes_are_posted_and_signed(self, world, requests, config):
+        [post, *_] = webhook.prepare([claim(row.id) for row in requests], world.directory(), config, NOW)
+        assert isinstance(post, Post)
+        assert (post.url, post.body, post.timeout) == (
+            "http://hook.example/all",
+            bytes(requests[0].body),
+            5.0,
+        )
+        signature = dict(post.headers)["X-Postal-Signature-256"]
+        public = signing.request_key(config).private_key.public_key()
+        public.verify(base64.b64decode(signature), post.body, padding.PKCS1v15(), hashes.SHA256())
+
+    def test_another_try_is_the_same_request(self, world, requests, config):
+        claims = [claim(requests[0].id, 3)]
+        assert webhook.prepare(claims, world.directory(), config, NOW) == webhook.prepare(
+            claims, world.directory(), config, NOW + timedelta(hours=1)
+        )
+
+    def test_a_batch_takes_one_query(self, world, requests, config, django_assert_num_queries):
+        directory = world.directory()
+        with django_assert_num_queries(1):
+            webhook.prepare([claim(row.id) for row in requests], directory, config, NOW)
+
+    def test_what_was_queued_before_a_webhook_was_switched_off_is_sent(self, world, requests, config):
+        Webhook.objects.update(enabled=False)
+        [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        assert isinstance(post, Post)
+
+    def test_requests_of_a_deleted_webhook_are_dropped(self, world, requests, config):
+        Webhook.objects.all().delete()
+        directory = world.directory()
+        [decision] = webhook.prepare([claim(requests[0].id)], directory, config, NOW)
+        assert isinstance(decision, Decision)
+        assert webhook.record([decision], directory, config, NOW).finished == [requests[0].id]
+
+
+class TestRecord:
+    @pytest.mark.parametrize("code", [200, 204, 299])
+    def test_a_good_answer_finishes(self, world, requests, config, code):
+        recorded = webhook.record([answered(requests[0].id, code)], world.directory(), config, NOW)
+        assert (recorded.finished, recorded.deferred) == ([requests[0].id], [])
+        assert Webhook.objects.get().last_used_at == NOW
+
+    @pytest.mark.parametrize(
+        "code", [301, 404, 429, 500, outcome.TIMED_OUT, outcome.NO_CONNECTION, outcome.NO_TLS]
+    )
+    def test_any_other_answer_is_tried_again_after_two_minutes(self, world, requests, config, code):
+        recorded = webhook.record([answered(requests[0].id, code)], world.directory(), config, NOW)
+        [(number, due)] = recorded.deferred
+        assert number == requests[0].id
+        assert timedelta(minutes=2) <= due - NOW <= timedelta(minutes=2.2)
+        assert recorded.finished == []
+
+    def test_retry_after_is_honoured(self, world, requests, config):
+        result = answered(requests[0].id, 503, retry_after=timedelta(hours=1))
+        [(_, due)] = webhook.record([result], world.directory(), config, NOW).deferred
+        assert due == NOW + timedelta(hours=1)
+
+    def test_the_last_try_ends_it(self, world, requests, config):
+        recorded = webhook.record(
+            [answered(requests[0].id, 500, attempts=15)], world.directory(), config, NOW
+        )
+        assert recorded.finished == [requests[0].id]
+        assert not WebhookAttempt.objects.get().will_retry
+
+    def test_gone_switches_the_webhook_off_and_drops_the_rest(self, world, requests, config):
+        WebhookRequest.objects.filter(pk=requests[0].pk).update(claimed_by=1)
+        recorded = webhook.record([answered(requests[0].id, 410)], world.directory(), config, NOW)
+        assert recorded.finished == [requests[0].id]
+        row = Webhook.objects.get()
+        assert (row.enabled, row.disabled_reason) == (False, webhook.GONE_REASON)
+        assert list(WebhookRequest.objects.values_list("id", flat=True)) == [requests[0].id]
+
+    def test_every_try_is_logged(self, world, requests, config):
+        webhook.record(
+            [answered(requests[0].id, 503, attempts=2, text="a" * 2000)], world.directory(), config, NOW
+        )
+        row = WebhookAttempt.objects.get()
+        assert (row.attempt, row.status_code, row.will_retry, row.seconds) == (3, 503, True, 0.2)
+        assert (row.answer, row.url, row.event) == ("a" * 1024, "http://hook.example/all", "MessageSent")
+        assert row.uuid == requests[0].uuid
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_a_batch_takes_three_queries(self, world, requests, config, count, django_assert_num_queries):
+        directory = world.directory()
+        results = [answered(row.id, 200) for row in requests[:count]]
+        with django_assert_num_queries(3):
+            webhook.record(results, directory, config, NOW)
+
+    def test_a_request_that_is_gone_is_finished(self, world, config):
+        assert webhook.record([answered(99, 200)], world.directory(), config, NOW).finished == [99]
