@@ -73,7 +73,7 @@ def test_what_cannot_be_honoured_is_said_by_name(tmp_path):
     config = load(
         tmp_path, {"version": 2, "storage": {}, "oidc": {"enabled": True}, "dns": {"nmae": 1}, "x": {}}
     )
-    assert [warning.split(":")[0] for warning in config.warnings] == ["oidc", "dns.nmae", "x"]
+    assert [warning.split(":")[0] for warning in config.warnings] == ["dns.nmae", "oidc", "x"]
 
 
 def test_postals_own_file_keeps_plaintext_auth_and_says_so(tmp_path):
