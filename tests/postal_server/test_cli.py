@@ -1,0 +1,120 @@
+"""The command line: what it understands, and what it says to wrong use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from postal_server import cli
+
+
+def postal_server(*words, folder, environ=None):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO_", "POSTAL_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "postal_server", *words],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.getcwd(), **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_without_a_command_it_lists_them_all(capsys):
+    assert cli.main([]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fly"], "'fly' is not a command"),
+        (["--config"], "--config needs the path"),
+        (["--confug", "x"], "not a"),
+    ],
+)
+def test_wrong_use_is_named_and_ends_with_2(words, said, capsys):
+    assert cli.main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_missing_configuration_is_one_line_without_a_traceback(tmp_path):
+    done = postal_server("--config", "nothing.yml", "worker", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "postal-server: nothing.yml: there is no such configuration file.\n"
+
+
+def test_wrong_configuration_is_one_line_that_names_the_key(tmp_path):
+    (tmp_path / "postal.yml").write_text("version: 2\ndelivery: {mode: everywhere}\n")
+    done = postal_server("version", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("postal-server: delivery.mode: 'everywhere'")
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_extra_is_named():
+    code = (
+        "import sys; sys.modules['yaml'] = None\n"
+        "from postal_server.cli import main; sys.exit(main(['version']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "pip install 'anymail-postal[server]'" in done.stderr
+
+
+def test_initialize_makes_an_installation_and_can_be_run_again(tmp_path):
+    first = postal_server("initialize", "--domain", "example.test", folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "API key" in first.stdout
+    assert {"postal.yml", "signing.key", "secret.key", "postal.sqlite3"} <= set(os.listdir(tmp_path))
+    again = postal_server("initialize", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "API key" not in again.stdout
+
+
+def test_database_that_is_not_there_says_what_to_do(tmp_path):
+    (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
+    done = postal_server("make-user", "--email", "a@example.test", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Run `postal-server initialize` first" in done.stderr
+
+
+def test_make_user_makes_an_administrator_once(tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    words = [
+        sys.executable,
+        "-m",
+        "postal_server",
+        "make-user",
+        "--email",
+        "a@example.test",
+        "--password-stdin",
+    ]
+    environ = {**os.environ, "PYTHONPATH": os.getcwd()}
+    runs = [
+        subprocess.run(
+            words, cwd=tmp_path, env=environ, input="correct horse battery\n", capture_output=True, text=True
+        )
+        for _ in range(2)
+    ]
+    assert runs[0].returncode == 0, runs[0].stderr
+    assert runs[1].returncode == 1
+    assert "There is a user a@example.test already" in runs[1].stderr
+
+
+def test_default_dkim_record_is_the_public_half_of_the_signing_key(tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    done = postal_server("default-dkim-record", folder=tmp_path)
+    assert done.stdout.startswith('postal._domainkey.rp.localhost. IN TXT "v=DKIM1; t=s; h=sha256; p=MII')
+
+
+@pytest.mark.parametrize("name", sorted({*cli.COMMANDS, "web-server", "smtp-server", "update"} - {"console"}))
+def test_every_command_has_help(name, tmp_path):
+    (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
+    done = postal_server(name, "--help", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: postal-server")
