@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import idna
@@ -14,6 +14,7 @@ MAX_DOMAIN = 253  # RFC 1035 section 2.3.4, without the final dot
 MAX_HEADER = 200_000  # characters of an address header that are looked at: some 4,000 addresses
 
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
+_PHRASE_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 _CONTROL_OR_BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -265,3 +266,26 @@ def parse_address_list(header_value: str) -> list[str]:
         elif "@" in (text := _join(item.phrase, quoted=True).strip()):
             addresses.append(re.sub(r" ?([.@]) ?", r"\1", text))
     return addresses
+
+
+def quote_phrase(name: str) -> str:
+    """`name` in quotes if it holds a special character or is not ASCII, as Postal's library has it."""
+    if name.isascii() and not _PHRASE_SPECIALS.search(name):
+        return name
+    return _quote(name)
+
+
+def join_groups(
+    mailboxes: Sequence[Mailbox], render: Callable[[Mailbox], str], phrase: Callable[[str], str]
+) -> list[str]:
+    """Each mailbox as text, with the name of a group before its first and `;` after its last one."""
+    texts = []
+    for index, mailbox in enumerate(mailboxes):
+        text, group = render(mailbox), mailbox.group
+        if group is not None:
+            if index == 0 or mailboxes[index - 1].group != group:
+                text = f"{phrase(group)}: {text}"
+            if index + 1 == len(mailboxes) or mailboxes[index + 1].group != group:
+                text += ";"
+        texts.append(text)
+    return texts

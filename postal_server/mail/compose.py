@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .address import Mailbox, domain_to_ascii, parse_mailboxes
+from .address import Mailbox, domain_to_ascii, join_groups, parse_mailboxes, quote_phrase
+from .date import format_date, parse_date
 from .encoded_word import b_words, is_plain, neutralise, unstructured
-from .message import format_date, parse_date
 from .mime import parse_content_type, quote_token
 from .transfer import choose, encode, encode_base64, has_long_line, to_crlf
 
@@ -60,12 +60,11 @@ MAX_PLAIN_NAME = 400  # characters of a display name that stand in one line
 
 _SPELLINGS = {name.lower(): name for name in FIELD_ORDER}
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")  # RFC 5322 section 2.2
-_PHRASE_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*\Z")
 _PLAIN = r"[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+"
 _PLAIN_MAILBOX = re.compile(rf"(?:{_ATEXT}(?: {_ATEXT})* <{_PLAIN}>|{_PLAIN})\Z")
-_MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
+MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 
 
 @dataclass(frozen=True)
@@ -271,21 +270,7 @@ def address_field(name: str, text: str) -> str:
         return unstructured(name, text)
     if not mailboxes:
         return unstructured(name, text)
-    return f"{name}: " + ", \r\n ".join(_grouped(mailboxes, encode_mailbox))
-
-
-def _grouped(mailboxes: Sequence[Mailbox], render: Callable[[Mailbox], str]) -> list[str]:
-    """Each mailbox as text, with the name of a group before its first and `;` after its last one."""
-    texts = []
-    for index, mailbox in enumerate(mailboxes):
-        text, group = render(mailbox), mailbox.group
-        if group is not None:
-            if index == 0 or mailboxes[index - 1].group != group:
-                text = f"{encode_phrase(group)}: {text}"
-            if index + 1 == len(mailboxes) or mailboxes[index + 1].group != group:
-                text += ";"
-        texts.append(text)
-    return texts
+    return f"{name}: " + ", \r\n ".join(join_groups(mailboxes, encode_mailbox, encode_phrase))
 
 
 def encode_mailbox(mailbox: Mailbox) -> str:
@@ -304,13 +289,6 @@ def encode_phrase(name: str) -> str:
     if not is_plain(name) or len(name) > MAX_PLAIN_NAME:
         return "\r\n ".join(b_words(name))
     return quote_phrase(name)
-
-
-def quote_phrase(name: str) -> str:
-    """`name` in quotes if it holds a special character or is not ASCII, as Postal's library has it."""
-    if name.isascii() and not _PHRASE_SPECIALS.search(name):
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def encode_address(address: str) -> str:
@@ -334,8 +312,8 @@ def _date_field(name: str, value: str) -> str:
 
 
 def _message_id_field(name: str, value: str) -> str:
-    ids = _MESSAGE_ID.findall(value)
-    if not ids or _MESSAGE_ID.sub("", value).strip():
+    ids = MESSAGE_ID.findall(value)
+    if not ids or MESSAGE_ID.sub("", value).strip():
         return unstructured(name, value)
     return f"{name}: " + "\r\n ".join(ids)
 

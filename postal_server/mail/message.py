@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 from datetime import datetime, timezone
 
+from .date import format_date, parse_date
 from .header import (
     decode_header,
     first,
@@ -18,8 +18,11 @@ from .header import (
     split_header,
     subject,
 )
+from .message_view import Attachment, MessageParts, parts
 
 __all__ = [
+    "Attachment",
+    "MessageParts",
     "decode_header",
     "first",
     "format_date",
@@ -28,6 +31,7 @@ __all__ = [
     "last",
     "message_id",
     "parse_date",
+    "parts",
     "prepend",
     "received_line",
     "remove_header",
@@ -38,28 +42,6 @@ __all__ = [
 MAX_RECEIVED_PART = 255  # characters of a greeting or host name that a peer chose
 
 _NOT_PRINTABLE = re.compile(r"[^!-'*-~]")  # parentheses would close the comment
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def format_date(at: datetime) -> str:
-    """`at`, an aware time, as in a Date header, with its own offset (RFC 5322 section 3.3).
-
-    By hand: `strftime` names days and months in the process's language.
-    """
-    offset = at.strftime("%z")[:5]
-    return f"{_DAYS[at.weekday()]}, {at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} {offset}"
-
-
-def parse_date(text: str) -> datetime | None:
-    """The time that a Date header names, aware, or None. `-0000` counts as UTC."""
-    try:
-        at = email.utils.parsedate_to_datetime(text)
-        at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-        format_date(at)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return at
 
 
 def received_line(

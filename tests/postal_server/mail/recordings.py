@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
@@ -59,3 +60,21 @@ def expansions():
     for record in load("api"):
         if "message" in record:
             yield record["name"], stored(record), json.loads(record["message"])["data"]
+
+
+def inbound_payloads():
+    """Each incoming mail that was posted as `Hash`: subject, what was sent in, what was posted.
+
+    Form fields come as text, with attachments flat; `form` says so.
+    """
+    sent = {f"{r['name']}--{r['endpoint']}": base64.b64decode(r["data"]) for r in load("inbound")}
+    for row in load("wire"):
+        label = row.get("request", "").partition("/inbound/")[2].split(" ")[0]
+        if label not in ("in", "hash-form", "hash-json-strip", "hash-json-noattach"):
+            continue
+        body = base64.b64decode(row["body"])
+        is_form = not body.startswith(b"{")
+        payload = dict(parse_qsl(body.decode(), keep_blank_values=True)) if is_form else json.loads(body)
+        name = str(payload["message_id"] or "").partition("@")[0]
+        if name in sent:
+            yield name, sent[name], payload, is_form
