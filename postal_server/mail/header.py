@@ -140,12 +140,26 @@ def _decode_word(encoding: str, payload: str) -> bytes | None:
         return None
 
 
+def _field_pattern(name: str) -> re.Pattern[bytes]:
+    """Matches a whole field in a header block, its folds and its line end included."""
+    return re.compile(rb"(?im)^%s[ \t]*:.*(?:\n[ \t].*)*(?:\n|\Z)" % re.escape(name.encode("ascii")))
+
+
 def remove_header(raw: bytes, name: str) -> bytes:
     """`raw` without any field called `name`; every other byte stays."""
     end = find_body(raw, 0, len(raw))[0]
-    field = re.compile(rb"(?im)^%s[ \t]*:.*(?:\n[ \t].*)*(?:\n|\Z)" % re.escape(name.encode("ascii")))
-    header, found = field.subn(b"", raw[:end])
+    header, found = _field_pattern(name).subn(b"", raw[:end])
     return header + raw[end:] if found else raw
+
+
+def set_field(header_block: bytes, name: str, value: str) -> bytes:
+    """The block with `name` said once: in the place of its first field, or at the end."""
+    line = f"{name}: {value}\r\n".encode()
+    pattern = _field_pattern(name)
+    match = pattern.search(header_block)
+    if match is None:
+        return header_block + line
+    return header_block[: match.start()] + line + pattern.sub(b"", header_block[match.end() :])
 
 
 def prepend(raw: bytes, headers: bytes) -> bytes:
