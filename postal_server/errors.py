@@ -115,6 +115,12 @@ class ParameterError(Refusal):
     code = "parameter-error"
 
 
+class InvalidRecipient(Refusal):
+    """A recipient that cannot stand in an SMTP command. Postal's API takes it and fails later."""
+
+    code = "InvalidRecipient"
+
+
 class InvalidServerToken(Refusal):
     """A return path of no server of ours. SMTP only, as are those below."""
 

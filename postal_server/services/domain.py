@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -160,22 +159,6 @@ def due_tracks(now: datetime) -> QuerySet[TrackDomain]:
     """Tracking domains that the scheduled check looks at."""
     unchecked = Q(dns_checked_at=None) | Q(dns_checked_at__lt=now - RECHECK)
     return TrackDomain.objects.filter(unchecked).select_related("domain")
-
-
-def dns_error_payload(domain: Domain, server: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload of `DomainDNSError`, for a domain of a server; `server` is the server's hash."""
-    checked_at = domain.dns_checked_at
-    statuses: dict[str, Any] = {}
-    for name in CHECKS:
-        statuses[f"{name}_status"] = getattr(domain, f"{name}_status")
-        statuses[f"{name}_error"] = getattr(domain, f"{name}_error") or None
-    return {
-        "server": dict(server),
-        "domain": domain.name,
-        "uuid": str(domain.uuid),
-        "dns_checked_at": None if checked_at is None else checked_at.timestamp(),
-        **statuses,
-    }
 
 
 def mail_hosts(found: Sequence[str]) -> list[str]:

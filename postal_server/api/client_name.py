@@ -1,0 +1,88 @@
+"""What clients are called in DNS, without ever making a request wait for long."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ipaddress
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MAX_NAMES = 10_000
+MAX_LOOKUPS = 100  # under way or waiting; more clients go by their addresses
+THREADS = 4
+KEPT_SECONDS = 3600.0
+FIRST_WAIT = 0.1  # seconds that the request which starts a look-up waits for it
+
+
+@dataclass(frozen=True)
+class _Known:
+    name: str | None
+    until: float
+
+
+class ClientNames:
+    """PTR names of addresses, looked up in the background and kept for an hour.
+
+    `lookup` answers a name or None, and must give up by itself. Loopback and private addresses have none.
+    """
+
+    def __init__(
+        self, lookup: Callable[[str], str | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lookup = lookup
+        self._clock = clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._running: dict[str, concurrent.futures.Future[None]] = {}
+        self._lock = threading.Lock()
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    def __call__(self, address: str) -> str | None:
+        """The name of `address`, or None if it has none or is not known yet."""
+        known = self._known.get(address)
+        if known is not None and known.until > self._clock():
+            return known.name
+        if not _may_have_name(address):
+            return None
+        started = self._start(address)
+        if started is not None:
+            concurrent.futures.wait([started], FIRST_WAIT)
+            known = self._known.get(address)
+        return known.name if known else None
+
+    def _start(self, address: str) -> concurrent.futures.Future[None] | None:
+        """Begin a look-up, unless one is under way or there are too many."""
+        with self._lock:
+            if address in self._running or len(self._running) >= MAX_LOOKUPS:
+                return None
+            if self._pool is None:
+                self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "client-name")
+            future = self._running[address] = self._pool.submit(self._find, address)
+        return future
+
+    def _find(self, address: str) -> None:
+        name = None
+        try:
+            name = self._lookup(address)
+        finally:
+            with self._lock:
+                self._known[address] = _Known(name, self._clock() + KEPT_SECONDS)
+                self._known.move_to_end(address)
+                if len(self._known) > MAX_NAMES:
+                    self._known.popitem(last=False)
+                self._running.pop(address, None)
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _may_have_name(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False

@@ -1,0 +1,188 @@
+"""The four actions of `/api/v1`: authenticate, read, ask the services, answer.
+
+The two send actions stay clear of the database and of Django: credentials and domains come from the
+directory, and the journal makes the message durable before the answer. Source: contract 1.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from django.db import close_old_connections
+
+from postal_server.conf import Config
+from postal_server.errors import (
+    AccessDenied,
+    Busy,
+    HostileInput,
+    InvalidServerAPIKey,
+    MessageTooLarge,
+    Refusal,
+    ServerSuspended,
+)
+from postal_server.mail.compose import make_boundaries
+from postal_server.services import message as messages
+from postal_server.services import submission
+from postal_server.services.directory import CredentialEntry, Directory
+from postal_server.services.submission import Client, Submitted
+from postal_server.services.work import Accepted, Stored
+from postal_server.wire import api as wire
+from postal_server.wire import message as shown
+from postal_server.wire.http import Answer, BodyTooLarge, Request, error_answer, json_answer
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
+PATH = re.compile(r"/api/v1/(send/message|send/raw|messages/message|messages/deliveries)(?:\.\w+)?/?\Z")
+# A message of 50 MiB, in base64 with its line ends written as `\n`, and 4 MiB for everything else.
+MAX_BODY_BYTES = submission.MAX_API_MESSAGE_BYTES * 62 // 45 + 4 * 1024 * 1024
+
+
+class Journal(Protocol):
+    """What makes messages durable (`engine.journal`)."""
+
+    def check_room(self, size_bytes: int) -> None:
+        """Raise `Busy` if a message of this size cannot be taken now."""
+
+    def store(self, accepted: Accepted) -> list[Stored]:
+        """Return when the message is durable. Raises `Busy`."""
+
+
+@dataclass(frozen=True)
+class API:
+    """`/api/v1`, for any number of threads. `reverse_name` says what an address is called, at once."""
+
+    config: Config
+    directory: Callable[[], Directory]
+    journal: Journal
+    reverse_name: Callable[[str], str | None]
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request below `/api/`. Bugs are the caller's to log."""
+        started = time.monotonic()
+        accept = request.header("Accept")
+        found = PATH.match(request.path)
+        if found is None or request.method not in METHODS:
+            return error_answer(404, accept)
+        try:
+            data = self._act(ACTIONS[found[1]], request)
+            return json_answer(wire.success(data, time.monotonic() - started))
+        except AccessDenied as refusal:
+            return json_answer(wire.failure(refusal, 0.0))
+        except MessageTooLarge as refusal:
+            return json_answer(wire.failure(refusal, time.monotonic() - started), 413)
+        except Refusal as refusal:
+            return json_answer(wire.failure(refusal, time.monotonic() - started))
+        except HostileInput:
+            return error_answer(400, accept)
+        except Busy as busy:
+            headers = (("retry-after", str(busy.retry_after)),)
+            return json_answer(wire.busy(busy, time.monotonic() - started), 503, headers)
+
+    def _act(self, action: Action, request: Request) -> Any:
+        directory = self.directory()
+        credential = authenticate(request.header("X-Server-API-Key"), directory)
+        if action.sends:
+            self.journal.check_room(request.content_length or 0)
+        try:
+            body = request.read(MAX_BODY_BYTES)
+        except BodyTooLarge as error:
+            raise MessageTooLarge from error
+        parameters = wire.read_parameters(request.header("Content-Type"), body, request.query)
+        del body  # beside what was read from it, a large one would be held twice
+        return action.run(self, parameters, credential, directory, request)
+
+    def store(self, submitted: Submitted) -> dict[str, Any]:
+        """Wait until the submission is durable, and show its ids and tokens. Raises `Busy`."""
+        stored = self.journal.store(submitted.accepted)
+        shown_messages = {}
+        for key, place in submitted.keys:
+            shown_messages[key] = {"id": stored[place].id, "token": stored[place].token}
+        return {"message_id": submitted.accepted.message_id, "messages": shown_messages}
+
+
+def authenticate(key: str, directory: Directory) -> CredentialEntry:
+    """The API credential with this key. Raises the refusals of contract 1.4, in its order."""
+    key = key.strip()
+    if not key:
+        raise AccessDenied
+    credential = directory.api_credential(key)
+    if credential is None:
+        raise InvalidServerAPIKey(token=key)
+    if directory.servers[credential.server_id].is_suspended:
+        raise ServerSuspended
+    return credential
+
+
+Parameters = Mapping[str, Any]
+Run = Callable[[API, Parameters, CredentialEntry, Directory, Request], Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    run: Run
+    sends: bool
+
+
+def send_message(
+    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
+) -> dict[str, Any]:
+    submitted = submission.submit_message(
+        wire.read_send_message(parameters),
+        credential,
+        directory,
+        client=Client(request.client, api.reverse_name(request.client)),
+        message_uuid=str(uuid.uuid4()),
+        boundaries=make_boundaries(secrets.token_bytes(20)),
+        config=api.config,
+        now=datetime.now(timezone.utc),
+    )
+    return api.store(submitted)
+
+
+def send_raw(
+    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
+) -> dict[str, Any]:
+    submitted = submission.submit_raw(wire.read_send_raw(parameters), credential, directory)
+    return {"message_id": None, "messages": {}} if submitted is None else api.store(submitted)
+
+
+def show_message(
+    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
+) -> dict[str, Any]:
+    lookup = wire.read_lookup(parameters)
+    with _database():
+        return messages.show(messages.find(credential.server_id, lookup.id), lookup.expansions)
+
+
+def show_deliveries(
+    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
+) -> list[dict[str, Any]]:
+    lookup = wire.read_lookup(parameters)
+    with _database():
+        found = messages.find(credential.server_id, lookup.id)
+        return shown.deliveries(messages.deliveries(found.row.id))
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """This thread's connection, fit for use and given back: Django's own handler is not around us."""
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
+ACTIONS: Mapping[str, Action] = {
+    "send/message": Action(send_message, sends=True),
+    "send/raw": Action(send_raw, sends=True),
+    "messages/message": Action(show_message, sends=False),
+    "messages/deliveries": Action(show_deliveries, sends=False),
+}

@@ -1,0 +1,259 @@
+"""Accept outgoing mail, from the API or authenticated SMTP: what the journal appends.
+
+Nothing here touches the database: the caller brings the directory, the time and the randomness.
+Source: contract 1.7 to 1.10, 1.13 and 5.5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postal_server.conf import Config
+from postal_server.errors import InvalidRecipient, MessageTooLarge, UnauthenticatedFromAddress
+from postal_server.mail.address import bare_address, domain_to_ascii, parse_address_list
+from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
+from postal_server.mail.message import header_values, last, message_id, received_line, split_header, subject
+from postal_server.rules.status import Scope
+from postal_server.wire import api
+
+from .directory import CredentialEntry, Directory, DomainEntry, ServerEntry
+from .work import Accepted, NewMessage
+
+MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
+MAX_ADDRESS_BYTES = 256  # RFC 5321 section 4.5.3.1.3
+SUBJECT_LENGTH = 200  # of the stored copy
+NO_DOMAIN = "local"  # the lane of what cannot leave
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who sends: an IP address, and its name in DNS if that is known."""
+
+    ip: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """An accepted submission. `keys` holds each recipient as it was named, and its place in `messages`."""
+
+    accepted: Accepted
+    keys: Sequence[tuple[str, int]]
+
+
+def submit_message(
+    request: api.SendMessage,
+    credential: CredentialEntry,
+    directory: Directory,
+    *,
+    client: Client,
+    message_uuid: str,
+    boundaries: tuple[str, str],
+    config: Config,
+    now: datetime,
+) -> Submitted:
+    """What `send/message` asks for. Raises a `Refusal`, the first one in Postal's order."""
+    api.check_before_authorisation(request)
+    server = directory.servers[credential.server_id]
+    senders = () if request.sender is None else (request.sender,)
+    domain = authorise(directory, server, (request.from_ or "",), senders)
+    api.check_attachments(request)
+    new_id = f"{message_uuid}@{config.dns.return_path_domain}"
+    received = received_line(
+        "api",
+        ip=client.ip,
+        rdns=client.name,
+        by=config.postal.web_hostname,
+        via="HTTP",
+        at=now,
+        private=server.privacy_mode,
+    )
+    raw = compose(_mail(request), message_id=new_id, date=now, received=received, boundaries=boundaries)
+    if len(raw) > MAX_API_MESSAGE_BYTES:
+        raise MessageTooLarge
+    recipients = [bare_address(entry) for entry in (*request.to, *request.cc, *request.bcc)]
+    return _submit(
+        raw,
+        list(zip(recipients, recipients, strict=True)),
+        credential,
+        domain,
+        mail_from=bare_address(request.from_ or ""),
+        tag=request.tag,
+        is_bounce=request.bounce,
+        received_with_ssl=True,
+    )
+
+
+def submit_raw(request: api.SendRaw, credential: CredentialEntry, directory: Directory) -> Submitted | None:
+    """What `send/raw` asks for, or None where there is no recipient. Raises a `Refusal`."""
+    server = directory.servers[credential.server_id]
+    raw = normalise(request.data)
+    if len(raw) > MAX_API_MESSAGE_BYTES:
+        raise MessageTooLarge
+    try:
+        domain = authorise(directory, server, header_values(raw, "From"), header_values(raw, "Sender"))
+    except UnauthenticatedFromAddress as refusal:
+        refusal.text = None  # this action says no more than the code
+        raise
+    if not request.rcpt_to:
+        return None
+    return _submit(
+        raw,
+        [(entry, bare_address(entry)) for entry in dict.fromkeys(request.rcpt_to)],
+        credential,
+        domain,
+        mail_from=request.mail_from,
+        is_bounce=request.bounce,
+        received_with_ssl=True,
+    )
+
+
+def submit_smtp(
+    raw: bytes,
+    recipients: Sequence[str],
+    credential: CredentialEntry,
+    directory: Directory,
+    *,
+    reverse_path: str | None,
+    received_with_ssl: bool,
+) -> Accepted:
+    """A mail from an authenticated SMTP client; `raw` has its Received line. Raises a `Refusal`.
+
+    A null reverse-path is recorded, but does not make the mail a bounce.
+    """
+    server = directory.servers[credential.server_id]
+    domain = authorise(directory, server, header_values(raw, "From"), header_values(raw, "Sender"))
+    return _submit(
+        raw,
+        [(recipient, recipient) for recipient in recipients],
+        credential,
+        domain,
+        mail_from=reverse_path,
+        received_with_ssl=received_with_ssl or None,
+    ).accepted
+
+
+def authorise(
+    directory: Directory, server: ServerEntry, from_values: Iterable[str], sender_values: Iterable[str]
+) -> DomainEntry:
+    """The domain that lets `server` send as this. Raises `UnauthenticatedFromAddress`.
+
+    Every address of every From field must be authorised (unlike Postal's, contract Q5), and the first one
+    decides the domain; where the server allows it, those of the Sender fields will do.
+    """
+    domain = _domain_of_all(directory, server, from_values)
+    if domain is None and server.allow_sender:
+        domain = _domain_of_all(directory, server, sender_values)
+    if domain is None:
+        raise UnauthenticatedFromAddress
+    return domain
+
+
+def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[str]) -> DomainEntry | None:
+    found = None
+    for value in values:
+        addresses = parse_address_list(value)
+        domains = [directory.authorised_domain(server, address) for address in addresses]
+        if not all(domains) or not domains:
+            return None
+        found = found or domains[0]
+    return found
+
+
+def normalise(data: bytes) -> bytes:
+    """The message as it is stored: header, CRLF CRLF, body. Line ends elsewhere stay as they are."""
+    header, body = split_header(data)
+    if data.startswith(b"\r\n\r\n", len(header) - 2) and header.endswith(b"\r\n"):
+        return data
+    return header.rstrip(b"\r\n") + b"\r\n\r\n" + body
+
+
+def _mail(request: api.SendMessage) -> OutgoingMail:
+    return OutgoingMail(
+        to=list(request.to),
+        cc=list(request.cc),
+        from_=request.from_ or "",
+        sender=request.sender,
+        subject=request.subject,
+        reply_to=request.reply_to,
+        plain_body=request.plain_body,
+        html_body=request.html_body,
+        headers=list(request.headers),
+        attachments=[
+            OutgoingAttachment(item.name or "", item.content_type, item.data or b"")
+            for item in request.attachments
+        ],
+    )
+
+
+def _submit(
+    raw: bytes,
+    recipients: Sequence[tuple[str, str]],
+    credential: CredentialEntry,
+    domain: DomainEntry,
+    *,
+    mail_from: str | None,
+    tag: str | None = None,
+    is_bounce: bool = False,
+    received_with_ssl: bool | None,
+) -> Submitted:
+    """`recipients` are (name in the answer, address)."""
+    messages: list[NewMessage] = []
+    places: dict[tuple[str, str], int] = {}
+    keys = []
+    for key, address in recipients:
+        rcpt_to, destination = envelope_recipient(address)
+        local, at, _ = (rcpt_to or "").rpartition("@")
+        identity = (local, destination) if at else (rcpt_to or "", "")
+        if identity not in places:
+            places[identity] = len(messages)
+            messages.append(
+                NewMessage(
+                    server_id=credential.server_id,
+                    scope=Scope.OUTGOING,
+                    rcpt_to=rcpt_to,
+                    destination=destination,
+                    domain_id=domain.id,
+                    credential_id=credential.id,
+                    is_bounce=is_bounce,
+                )
+            )
+        keys.append((key, places[identity]))
+    accepted = Accepted(
+        raw=raw,
+        messages=tuple(messages),
+        mail_from=_storable(mail_from),
+        subject=_storable(subject(raw), SUBJECT_LENGTH),
+        message_id=_storable(message_id(raw)),
+        tag=_storable(tag if tag and tag.strip() else last(raw, "X-Postal-Tag")) or None,
+        received_with_ssl=received_with_ssl,
+    )
+    return Submitted(accepted, keys)
+
+
+def envelope_recipient(address: str) -> tuple[str | None, str]:
+    """The address to store and its lane. The domain is punycoded where that is possible.
+
+    What is no address is taken, as Postal does, and fails later; what cannot stand in a command or a column
+    raises `InvalidRecipient`.
+    """
+    if _CONTROL.search(address) or len(address.encode("utf-8", "replace")) > MAX_ADDRESS_BYTES:
+        raise InvalidRecipient(f"No mail server can take this recipient: {address[:80]!r}")
+    local, at, domain = address.rpartition("@")
+    if not (at and domain):
+        return address or None, NO_DOMAIN
+    try:
+        ascii_domain = domain_to_ascii(domain)
+    except ValueError:
+        return address, NO_DOMAIN if "[" not in domain else domain.lower()
+    return (address if domain.isascii() else f"{local}@{ascii_domain}"), ascii_domain
+
+
+def _storable(text: str | None, length: int | None = None) -> str | None:
+    """Text as every database takes it: PostgreSQL has no NUL."""
+    return None if text is None else text.replace("\0", "")[:length]

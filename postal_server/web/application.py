@@ -1,0 +1,120 @@
+"""The WSGI application: which part answers a request, and what every answer has.
+
+The wire (API, tracking, key set) is answered here, without Django's handler; all else is Django's: the
+start page, the administration and its static files.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from postal_server.conf import Config
+from postal_server.errors import ConfigurationError
+from postal_server.wire.http import (
+    LOOPBACK,
+    Answer,
+    Network,
+    Request,
+    error_answer,
+    forbidden_host,
+    host_name,
+    networks,
+    read_request,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+log = logging.getLogger(__name__)
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+READING = frozenset({"GET", "HEAD"})
+NOT_REQUEST_ID = re.compile(r"[^\w-]")
+
+View = Callable[[Request], Answer]
+
+
+def allowed_hosts(config: Config) -> list[str]:
+    """The hosts that the web process answers for; a loopback name stands for all of them."""
+    name = config.postal.web_hostname.lower()
+    return [*LOOPBACK_HOSTS] if name in LOOPBACK_HOSTS or name == "::1" else [name]
+
+
+def trusted_proxies(config: Config) -> tuple[Network, ...]:
+    """The networks whose X-Forwarded-For is believed; loopback always is. Raises `ConfigurationError`."""
+    try:
+        return (*LOOPBACK, *networks(config.postal.trusted_proxies))
+    except ValueError as error:
+        raise ConfigurationError(f"postal.trusted_proxies: {error}") from error
+
+
+@dataclass
+class Application:
+    """`pages` are by path, for GET and HEAD; `make_django` is asked at the first request for a page."""
+
+    config: Config
+    api: View
+    tracking: View
+    tracking_mark: str
+    pages: Mapping[str, View]
+    make_django: Callable[[], WSGIApplication]
+    _django: WSGIApplication | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.hosts = frozenset(allowed_hosts(self.config))
+        self.trusted = trusted_proxies(self.config)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        started = time.monotonic()
+        request = read_request(environ, self.trusted)
+        view = self._view(request)
+        if view is None:
+            return self._pages_of_django()(environ, start_response)
+        try:
+            answer = view(request)
+        except Exception:  # a bug: logged once, here
+            log.exception("%s %s could not be answered", request.method, request.path[:200])
+            answer = error_answer(500, request.header("Accept"))
+        headers = answer.all_headers(_request_id(request), time.monotonic() - started)
+        start_response(answer.status_line, headers)
+        return [] if request.method == "HEAD" else [answer.body]
+
+    def _view(self, request: Request) -> View | None:
+        if request.header(self.tracking_mark) == "1":
+            return self.tracking
+        if not self._is_for_us(request):
+            return _refuse_host
+        if request.path.startswith("/api/"):
+            return self.api
+        return self.pages.get(request.path) if request.method in READING else None
+
+    def _is_for_us(self, request: Request) -> bool:
+        forwarded = request.header("X-Forwarded-Host").rpartition(",")[2]
+        return host_name(request.header("Host")) in self.hosts and (
+            not forwarded.strip() or host_name(forwarded) in self.hosts
+        )
+
+    def _pages_of_django(self) -> WSGIApplication:
+        # Loading the administration takes longer than starting all the rest.
+        with self._lock:
+            if self._django is None:
+                self._django = self.make_django()
+            return self._django
+
+
+def _refuse_host(request: Request) -> Answer:
+    return forbidden_host()
+
+
+def _request_id(request: Request) -> str:
+    """The id that a front proxy gave the request, cleaned, or a new one."""
+    given = NOT_REQUEST_ID.sub("", request.header("X-Request-Id"))[:255]
+    return given or str(uuid.uuid4())

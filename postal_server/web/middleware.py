@@ -1,0 +1,23 @@
+"""What Django's pages have in common with the wire's answers: Postal's security headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+
+from postal_server.wire.http import SECURITY
+
+
+def security_headers(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: add each header that the view did not set to something stricter."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        for name, value in SECURITY:
+            response.headers.setdefault(name, value)
+        return response
+
+    return middleware

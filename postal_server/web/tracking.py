@@ -1,0 +1,99 @@
+"""The public answers of tracking: a pixel, and redirects. Source: contract 8.4.
+
+Answers any request that the front proxy marks with `X-Postal-Track-Host: 1`, whatever its host and method.
+What is recorded must not keep a person from where they want to go: a failure to record is logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from urllib.parse import parse_qs
+
+from django.db import DatabaseError
+
+from postal_server.services import tracking
+from postal_server.services.directory import Directory, ServerEntry
+from postal_server.services.tracking import Visitor
+from postal_server.wire.http import Answer, Request
+
+log = logging.getLogger(__name__)
+
+MARK = "X-Postal-Track-Host"
+IMAGE_PATH = re.compile(r"/img/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)")
+LINK_PATH = re.compile(r"/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)")
+# A transparent PNG of one pixel.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+NOT_IN_HEADER = re.compile(r"[^\x21-\x7e]")
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The tracking host."""
+
+    directory: Callable[[], Directory]
+
+    def answer(self, request: Request) -> Answer:
+        if found := IMAGE_PATH.match(request.path):
+            return self._image(found[1], found[2], request)
+        if found := LINK_PATH.match(request.path):
+            return self._link(found[1], found[2], request)
+        return _text(200, "Hello.")
+
+    def _image(self, server_token: str, token: str, request: Request) -> Answer:
+        server = self._server(server_token)
+        if server is None:
+            return _text(404, "Invalid Server Token")
+        try:
+            tracking.record_load(
+                server, token, _visitor(request), self.directory(), datetime.now(timezone.utc)
+            )
+        except DatabaseError:
+            log.exception("An open could not be recorded.")
+        if parse_qs(request.query).get("src"):
+            return _text(400, "Invalid/missing source image")
+        return Answer(200, (("content-type", "image/png"),), PIXEL, traced=False)
+
+    def _link(self, server_token: str, token: str, request: Request) -> Answer:
+        server = self._server(server_token)
+        if server is None:
+            return _text(404, "Invalid Server Token")
+        link = tracking.find_link(server, token)
+        if link is None:
+            return _text(404, "Link not found")
+        try:
+            tracking.record_click(link, token, _visitor(request), self.directory(), _now())
+        except DatabaseError:
+            log.exception("A click could not be recorded.")
+        return redirect(link.url)
+
+    def _server(self, token: str) -> ServerEntry | None:
+        return self.directory().server_by_token.get(token.lower())
+
+
+def redirect(url: str) -> Answer:
+    """The answer that sends a browser on; what a header cannot hold is percent-encoded."""
+    location = NOT_IN_HEADER.sub(_percent, url)
+    return Answer(307, (("location", location),), f"Redirected to: {url}".encode(), traced=False)
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "replace"))
+
+
+def _text(status: int, text: str) -> Answer:
+    return Answer(status, (), text.encode(), traced=False)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _visitor(request: Request) -> Visitor:
+    return Visitor(request.client, request.header("User-Agent") or None)
