@@ -21,9 +21,11 @@ def has_long_line(data: bytes) -> bool:
     """Is a line longer than 998 octets? Looks at one byte range per 999, so it costs next to nothing."""
     start, end = 0, len(data)
     while end - start > MAX_LINE:
-        line_end = data.rfind(b"\n", start, start + MAX_LINE + 2)
-        if line_end < 0 or (line_end - start == MAX_LINE + 1 and data[line_end - 1] != ord("\r")):
-            return True
+        line_end = data.rfind(b"\n", start, start + MAX_LINE + 1)
+        if line_end < 0:
+            if data[start + MAX_LINE : start + MAX_LINE + 2] != b"\r\n":
+                return True
+            line_end = start + MAX_LINE + 1
         start = line_end + 1
     return False
 

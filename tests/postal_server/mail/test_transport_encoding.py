@@ -9,9 +9,7 @@ from postal_server.mail.transfer import has_long_line
 from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header, repair_lines, to_7bit
 
 UTF8 = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-EIGHT_BIT = (
-    UTF8 + b"Content-Transfer-Encoding: 8bit\r\nX-Last: 1\r\n\r\nGr\xc3\xbc\xc3\x9fe to everybody here\r\n"
-)
+EIGHT_BIT = UTF8 + b"Content-Transfer-Encoding: 8bit\r\nX-Last: 1\r\n\r\nw\xc3\xb6rds to everybody\r\n"
 
 
 def leaves(raw):
@@ -26,8 +24,7 @@ def test_seven_bit_messages_come_back_untouched(raw):
 
 def test_a_single_part_is_encoded_in_place():
     assert to_7bit(EIGHT_BIT) == (
-        UTF8
-        + b"Content-Transfer-Encoding: quoted-printable\r\nX-Last: 1\r\n\r\nGr=C3=BC=C3=9Fe to everybody here\r\n"
+        UTF8 + b"Content-Transfer-Encoding: quoted-printable\r\nX-Last: 1\r\n\r\nw=C3=B6rds to everybody\r\n"
     )
 
 
