@@ -18,12 +18,19 @@ COMMANDS = {
     "initialize": "make configuration, keys, database and a first mail server",
     "upgrade": "bring the database up to date",
     "make-user": "make an administrator",
+    "import": "take over a Postal installation",
     "default-dkim-record": "print the DKIM record of the installation's key",
     "test-app-smtp": "send a test mail through the host that takes notices",
     "console": "a Python shell with the models",
     "version": "print the version",
 }
-ALIASES = {"web-server": "web", "smtp-server": "smtp", "update": "upgrade", "console": "shell"}
+ALIASES = {
+    "web-server": "web",
+    "smtp-server": "smtp",
+    "update": "upgrade",
+    "console": "shell",
+    "import": "import_postal",
+}
 MISSING_EXTRA = "postal-server needs its extra: pip install 'anymail-postal[server]' ({name} is missing)."
 
 
@@ -59,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in {*COMMANDS, *ALIASES.values()}:
         return _complain(f"{words[0]!r} is not a command.\n\n{usage()}")
     try:
-        return _run(name, words[1:], path)
+        return _run(name, words, path)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(("postal_server", "anymail_postal")):
             raise
@@ -77,7 +84,7 @@ def _run(name: str, words: list[str], path: str | None) -> int:
         asks_help = "--help" in words or "-h" in words
         if not asks_help and (name == "initialize" or "--initialize" in words):
             _prepare_files(path)
-        return _django(name, words)
+        return _django(name, words[0], words[1:])
     except ConfigurationError as error:
         return _complain(str(error), status=1)
 
@@ -93,7 +100,7 @@ def _prepare_files(path: str | None) -> None:
         print(f"made {file}")
 
 
-def _django(name: str, words: list[str]) -> int:
+def _django(name: str, told: str, words: list[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
     import django  # noqa: PLC0415 - settings first
     from django.core.management import load_command_class  # noqa: PLC0415
@@ -102,7 +109,7 @@ def _django(name: str, words: list[str]) -> int:
     django.setup()
     app = "django.core" if name == "shell" else "postal_server"
     command = load_command_class(app, name.replace("-", "_"))
-    parser = command.create_parser("postal-server", name)
+    parser = command.create_parser("postal-server", told)
     options = vars(parser.parse_args(words))
     try:
         command.execute(*options.pop("args", ()), **options)

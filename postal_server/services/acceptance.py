@@ -122,3 +122,16 @@ def _queued(
         created_at=now,
         expires_at=now + lifetime,
     )
+
+
+def start_ids_above(number: int) -> None:
+    """Let the sequence go on above `number`, unless it is there already (after an import)."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT setval('postal_message_id', greatest(%s, nextval('postal_message_id')))", [number]
+            )
+            return
+    counter, _ = Counter.objects.get_or_create(name="message_id")
+    if counter.value < number:
+        Counter.objects.filter(name="message_id").update(value=number)
