@@ -1,0 +1,1 @@
+"""The ways out: SMTP, HTTP and DNS, all asyncio. They implement `engine.ports`."""

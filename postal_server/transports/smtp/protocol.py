@@ -1,0 +1,203 @@
+"""The sender's side of RFC 5321 without any I/O: replies in, bytes out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from postal_server.engine.ports import Mail, Stage
+from postal_server.errors import HostileInput
+from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
+from postal_server.mail.reply import Reply
+from postal_server.mail.transfer import to_crlf
+
+MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some say more
+MAX_LINES = 200
+END = b".\r\n"
+
+NOT_AN_ADDRESS = Reply(553, "The address cannot be used in SMTP", "5.1.3")
+NEEDS_SMTPUTF8 = Reply(550, "The address needs SMTPUTF8, which the host does not offer", "5.6.7")
+TOO_LARGE = Reply(552, "The message is larger than the host takes", "5.3.4")
+
+
+class ReplyReader:
+    """Cuts what a peer sends into replies. Raises `HostileInput` for a line or reply without end."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._lines: list[bytes] = []
+
+    @property
+    def has_rest(self) -> bool:
+        """Is there a part of a reply?"""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """The replies that are complete with `data`. Garbage becomes a reply with code 0."""
+        self._buffer += data
+        *lines, rest = self._buffer.split(b"\n")
+        self._buffer = rest
+        if len(rest) > MAX_LINE_BYTES:
+            raise HostileInput("a reply line without end")
+        found = []
+        for line in lines:
+            self._lines.append(bytes(line))
+            if len(line) > MAX_LINE_BYTES or len(self._lines) > MAX_LINES:
+                raise HostileInput("a reply without end")
+            if line[3:4] != b"-" or not line[:3].isdigit():
+                found.append(_parse(tuple(self._lines)))
+                self._lines.clear()
+        return found
+
+
+@functools.lru_cache(maxsize=512)
+def _parse(lines: tuple[bytes, ...]) -> Reply:
+    """Most replies are the same few, again and again."""
+    return Reply.parse(lines)
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What an EHLO reply offers: keyword, upper-case, and its parameters."""
+
+    keywords: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, reply: Reply) -> Offers:
+        pairs = (line.strip().partition(" ") for line in reply.text.split("\n")[1:])
+        return cls({name.upper(): value.strip() for name, _, value in pairs if name})
+
+    def __contains__(self, keyword: str) -> bool:
+        return keyword in self.keywords
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The largest message the host takes (RFC 1870), null if it does not say."""
+        size = self.keywords.get("SIZE", "")
+        return (int(size) or None) if size.isascii() and size.isdigit() and len(size) < 20 else None
+
+    @property
+    def mechanisms(self) -> list[str]:
+        """AUTH mechanisms; `AUTH=LOGIN` is an old way to write them."""
+        old = [name[5:] for name in self.keywords if name.startswith("AUTH=")]
+        return [*self.keywords.get("AUTH", "").upper().split(), *old]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Bytes to send, and a stage for each reply to wait for."""
+
+    chunks: tuple[bytes, ...]
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The reply that decides, and whether RSET must come before the next mail."""
+
+    stage: Stage
+    reply: Reply
+    needs_reset: bool = False
+
+
+class Interrupted(Exception):
+    """The connection ended before the replies to the last step were complete."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.value)
+        self.stage = stage
+
+
+Dialogue = Generator[Step, list[Reply], Conclusion]
+
+
+def transaction(mail: Mail, offers: Offers, needs_reset: bool = False) -> Dialogue:
+    """One mail to one recipient: yields what to send, is sent the replies.
+
+    Fewer replies than stages mean that the connection ended; raises `Interrupted` if those do not decide.
+    With PIPELINING (RFC 2920) the commands up to DATA go out together.
+    """
+    refusal = unacceptable(mail, offers)
+    if refusal is not None:
+        return Conclusion(Stage.MAIL, refusal, needs_reset)
+    commands = [
+        *([(b"RSET\r\n", Stage.RSET)] if needs_reset else []),
+        (mail_command(mail, offers), Stage.MAIL),
+        (f"RCPT TO:<{_ascii_domain(mail.recipient)}>\r\n".encode(), Stage.RCPT),
+        (b"DATA\r\n", Stage.DATA),
+    ]
+    groups = [commands] if "PIPELINING" in offers else [[command] for command in commands]
+    for group in groups:
+        step = Step(tuple(command for command, _ in group), tuple(stage for _, stage in group))
+        replies = yield step
+        failed = _first_failure(step.stages, replies)
+        if failed is not None:
+            if len(replies) == len(step.stages) and replies[-1].code == 354:
+                # The host waits for a message although it took no recipient (RFC 2920 section 3.1).
+                yield Step((END,), (Stage.DOT,))
+            return failed
+        if len(replies) < len(step.stages):
+            raise Interrupted(step.stages[len(replies)])
+    replies = yield Step((*content(mail.data), END), (Stage.DOT,))
+    if not replies:
+        raise Interrupted(Stage.DOT)
+    return Conclusion(Stage.DOT, replies[0])
+
+
+def _first_failure(stages: Sequence[Stage], replies: Iterable[Reply]) -> Conclusion | None:
+    for stage, reply in zip(stages, replies, strict=False):
+        wanted = 3 if stage is Stage.DATA else 2
+        if reply.code // 100 != wanted:
+            return Conclusion(stage, reply, needs_reset=True)
+    return None
+
+
+def unacceptable(mail: Mail, offers: Offers) -> Reply | None:
+    """The reply that says why this host cannot be given this mail, before anything is said to it."""
+    if not is_plausible_recipient(mail.recipient):
+        return NOT_AN_ADDRESS
+    if mail.reverse_path is not None and not is_plausible_recipient(mail.reverse_path):
+        return NOT_AN_ADDRESS
+    if _needs_smtputf8(mail) and "SMTPUTF8" not in offers:
+        return NEEDS_SMTPUTF8
+    if offers.max_bytes is not None and len(mail.data) > offers.max_bytes:
+        return TOO_LARGE
+    return None
+
+
+def mail_command(mail: Mail, offers: Offers) -> bytes:
+    """MAIL with the parameters that the mail needs and the host offers."""
+    words = [f"MAIL FROM:<{_ascii_domain(mail.reverse_path) if mail.reverse_path else ''}>"]
+    if offers.max_bytes is not None:
+        words.append(f"SIZE={len(mail.data)}")
+    if "8BITMIME" in offers and not mail.data.isascii():
+        words.append("BODY=8BITMIME")
+    if _needs_smtputf8(mail):
+        words.append("SMTPUTF8")
+    return " ".join(words).encode() + b"\r\n"
+
+
+def _needs_smtputf8(mail: Mail) -> bool:
+    """A domain can be written in ASCII, a local part cannot."""
+    return not all(path.rpartition("@")[0].isascii() for path in (mail.recipient, mail.reverse_path or ""))
+
+
+def _ascii_domain(address: str) -> str:
+    local, at, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}{at}{domain_to_ascii(domain)}"
+
+
+def content(data: bytes) -> tuple[bytes, ...]:
+    """The message as DATA sends it: lines that end in CRLF, none of them a lone dot.
+
+    A CR or LF on its own is made a line end: the receiver could take it for one, and what follows for
+    commands (CVE-2023-51764 and its kin).
+    """
+    ends = data.count(b"\n")
+    if data.count(b"\r") != ends or data.count(b"\r\n") != ends:
+        data = to_crlf(data)
+    if data.startswith(b"."):
+        data = b"." + data
+    data = data.replace(b"\r\n.", b"\r\n..")
+    return (data,) if data.endswith(b"\r\n") or not data else (data, b"\r\n")

@@ -1,0 +1,379 @@
+"""One connection to one host: greeting, TLS, AUTH, then one mail after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from postal_server.engine.ports import Mail, Stage, Tls
+from postal_server.errors import HostileInput
+from postal_server.mail.reply import Reply
+
+from .protocol import Conclusion, Interrupted, Offers, ReplyReader, Step, transaction
+
+BLOCK_BYTES = 262_144  # written at a time: a large message is not copied into the transport as a whole
+
+# RFC 5321 section 4.5.3.2 names most of these; they are the least a patient sender waits.
+STAGE_TIMEOUTS: Mapping[Stage, timedelta] = MappingProxyType(
+    {
+        Stage.CONNECT: timedelta(seconds=30),
+        Stage.BANNER: timedelta(minutes=5),
+        Stage.HELO: timedelta(minutes=5),
+        Stage.STARTTLS: timedelta(minutes=2),
+        Stage.AUTH: timedelta(minutes=2),
+        Stage.RSET: timedelta(minutes=2),
+        Stage.MAIL: timedelta(minutes=5),
+        Stage.RCPT: timedelta(minutes=5),
+        Stage.DATA: timedelta(minutes=2),
+        Stage.BLOCK: timedelta(minutes=3),
+        Stage.DOT: timedelta(minutes=10),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait at each stage."""
+
+    stages: Mapping[Stage, timedelta] = STAGE_TIMEOUTS
+
+    @classmethod
+    def limited(cls, connect: timedelta, read: timedelta) -> Timeouts:
+        """The RFC's, none above `read` but those for the message itself, which a host may take time over."""
+        own = (Stage.BLOCK, Stage.DOT)
+        stages = {s: t if s in own else min(t, read) for s, t in STAGE_TIMEOUTS.items()}
+        return cls({**stages, Stage.CONNECT: connect})
+
+    def scaled(self, factor: float) -> Timeouts:
+        return Timeouts({stage: timeout * factor for stage, timeout in self.stages.items()})
+
+    def seconds(self, stage: Stage) -> float:
+        return self.stages[stage].total_seconds()
+
+
+class SmtpError(Exception):
+    """The session cannot go on. `reply` is the host's, null where the connection broke or timed out."""
+
+    def __init__(self, stage: Stage, text: str, reply: Reply | None = None) -> None:
+        super().__init__(text)
+        self.stage = stage
+        self.reply = reply
+
+
+class TlsError(SmtpError):
+    """No TLS. `is_certificate` if all that is wrong is the certificate."""
+
+    def __init__(self, text: str, is_certificate: bool = False) -> None:
+        super().__init__(Stage.STARTTLS, text)
+        self.is_certificate = is_certificate
+
+
+class Connection(asyncio.Protocol):
+    """Sends steps and collects their replies. One timer for all stages."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.is_usable = True
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None
+        self._reader = ReplyReader()
+        self._replies: list[Reply] = []
+        self._stages: tuple[Stage, ...] = (Stage.BANNER,)
+        self._waiter: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None  # set while the transport takes no more
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._error = "connection closed by the other side"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._error = describe(exc)
+        self.is_usable = False
+        self._wake()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._replies += self._reader.feed(data)
+        except HostileInput as error:
+            self._break(str(error))
+            return
+        if len(self._replies) > len(self._stages):
+            # Nobody asked for the last: those to come would be taken for answers to other commands.
+            self._break("reply without a command")
+        elif len(self._replies) == len(self._stages):
+            self._wake()
+        elif self._replies:
+            self._deadline = self._loop.time() + self._timeouts.seconds(self._stages[len(self._replies)])
+
+    def pause_writing(self) -> None:
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
+
+    async def exchange(self, step: Step) -> list[Reply]:
+        """Send, and wait for a reply per stage. Fewer replies: the connection is no longer usable.
+
+        Raises `SmtpError` if not even one came.
+        """
+        self._stages = step.stages
+        self._wait_for(step.stages[0])
+        is_sent = self.is_usable and await self._write(step.chunks)
+        if self.is_usable and len(self._replies) < len(self._stages):
+            self._wait_for(step.stages[min(len(self._replies), len(step.stages) - 1)])
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        replies = self._replies[: len(step.stages)]
+        self._replies, self._stages, self._deadline = [], (), 0.0
+        if not replies:
+            is_cut = step.stages == (Stage.DOT,) and not is_sent
+            raise SmtpError(Stage.BLOCK if is_cut else step.stages[0], self._error)
+        return replies
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> str:
+        """Turn to TLS; returns its version. Raises `TlsError`."""
+        if self._reader.has_rest or not self.is_usable:
+            raise TlsError("text in clear behind the answer to STARTTLS")
+        try:
+            self._transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_hostname=host,
+                ssl_handshake_timeout=self._timeouts.seconds(Stage.STARTTLS),
+            )
+        except (OSError, asyncio.TimeoutError, ValueError) as error:  # ValueError: a name TLS cannot carry
+            self.abort()
+            certificate = isinstance(error, ssl.SSLCertVerificationError)
+            raise TlsError(describe(error), certificate) from error
+        return str(self._transport.get_extra_info("ssl_object").version())
+
+    def stop(self, why: str, spare: Stage) -> None:
+        """Break off, unless a reply to the stage `spare` is awaited."""
+        if self._stages[:1] != (spare,):
+            self._break(why)
+
+    def quit(self) -> None:
+        """Say goodbye, without waiting for an answer."""
+        if self.is_usable:
+            self._stages = (Stage.RSET,)
+            self._transport.write(b"QUIT\r\n")
+        self.close()
+
+    def close(self) -> None:
+        self.is_usable = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self.is_usable = False
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake()
+
+    async def _write(self, chunks: tuple[bytes, ...]) -> bool:
+        """Hand the bytes to the transport, large ones in pieces as the peer takes them. False: not all."""
+        if sum(map(len, chunks)) <= BLOCK_BYTES:
+            self._transport.writelines(chunks)
+            return True
+        for chunk in chunks:
+            view = memoryview(chunk)
+            for start in range(0, len(chunk), BLOCK_BYTES):
+                if not self.is_usable:
+                    return False
+                self._transport.write(view[start : start + BLOCK_BYTES])
+                if self._room is not None:
+                    self._wait_for(Stage.BLOCK)
+                    await self._room
+        return True
+
+    def _wait_for(self, stage: Stage) -> None:
+        self._deadline = self._loop.time() + self._timeouts.seconds(stage)
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+        elif self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        """The timer: goes off when a deadline may be over, and is set again only while one is."""
+        self._timer = None
+        if not self._deadline:
+            return
+        if self._loop.time() >= self._deadline:
+            self._break("timed out")
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    def _break(self, why: str) -> None:
+        self._error = why
+        self.abort()
+
+    def _wake(self) -> None:
+        self.resume_writing()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@dataclass(frozen=True)
+class Security:
+    """What is asked of TLS on a connection. `context` null: none.
+
+    `problem` is recorded where the context does not verify the certificate.
+    """
+
+    context: ssl.SSLContext | None = None
+    is_implicit: bool = False
+    is_required: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A smarthost's user. `may_use_clear` where the configuration says to do without TLS."""
+
+    username: str
+    password: str
+    may_use_clear: bool = False
+
+
+class Session:
+    """An open session with a host. Not for two mails at a time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        host: str,
+        address: str,
+        port: int,
+        before_dot: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.host = host
+        self.address = address
+        self.port = port
+        self.offers = Offers()
+        self.tls: Tls | None = None
+        self.delivered = 0  # mails that came to a conclusion
+        self.idle_since = 0.0
+        self._before_dot = before_dot
+        self._needs_reset = False
+
+    @property
+    def is_usable(self) -> bool:
+        return self.connection.is_usable
+
+    async def open(self, helo: str, security: Security, login: Login | None = None) -> None:
+        """Everything before the first MAIL. Raises `SmtpError`; the connection is then closed."""
+        try:
+            if security.is_implicit:
+                await self._start_tls(security)
+            await self._expect(Stage.BANNER, b"")
+            await self._hello(helo)
+            if security.context is not None and self.tls is None:
+                await self._ask_for_tls(helo, security)
+            if login is not None:
+                await self._log_in(login)
+        except BaseException:
+            self.connection.abort()
+            raise
+
+    async def deliver(self, mail: Mail) -> Conclusion:
+        """Hand over one mail. Raises `SmtpError` where the connection breaks without an answer."""
+        dialogue = transaction(mail, self.offers, self._needs_reset)
+        try:
+            step = next(dialogue)
+            while True:
+                step = dialogue.send(await self._replies_to(step))
+        except StopIteration as done:
+            conclusion: Conclusion = done.value
+        except Interrupted as error:
+            raise SmtpError(error.stage, "connection closed by the other side") from error
+        except BaseException:
+            self.connection.abort()  # cancelled in the middle of a mail
+            raise
+        self._needs_reset = conclusion.needs_reset
+        self.delivered += 1
+        if conclusion.reply.code == 421 or not conclusion.reply.is_understood:
+            self.connection.close()
+        return conclusion
+
+    async def _replies_to(self, step: Step) -> list[Reply]:
+        if self._before_dot is not None and step.stages == (Stage.DOT,):
+            await self._before_dot()
+        return await self.connection.exchange(step)
+
+    async def _expect(self, stage: Stage, command: bytes) -> Reply:
+        """The reply to a command; raises `SmtpError` unless it is positive."""
+        [reply] = await self.connection.exchange(Step((command,) if command else (), (stage,)))
+        if not reply.is_positive:
+            raise SmtpError(stage, str(reply), reply)
+        return reply
+
+    async def _hello(self, helo: str) -> None:
+        try:
+            self.offers = Offers.parse(await self._expect(Stage.HELO, f"EHLO {helo}\r\n".encode()))
+        except SmtpError as error:
+            if error.reply is None or not error.reply.is_permanent:
+                raise
+            await self._expect(Stage.HELO, f"HELO {helo}\r\n".encode())
+            self.offers = Offers()
+
+    async def _ask_for_tls(self, helo: str, security: Security) -> None:
+        if "STARTTLS" not in self.offers:
+            if security.is_required:
+                raise TlsError("STARTTLS is required, and not offered")
+            return
+        try:
+            await self._expect(Stage.STARTTLS, b"STARTTLS\r\n")
+        except SmtpError as error:
+            if security.is_required or error.reply is None:
+                raise
+            return  # offered, but not given: in clear, as if it had not been offered
+        await self._start_tls(security)
+        await self._hello(helo)
+
+    async def _start_tls(self, security: Security) -> None:
+        assert security.context is not None
+        version = await self.connection.start_tls(security.context, self.host)
+        self.tls = Tls(version, security.problem)
+
+    async def _log_in(self, login: Login) -> None:
+        if self.tls is None and not login.may_use_clear:
+            raise SmtpError(Stage.AUTH, "no TLS, and the password is not sent in clear (ssl_mode=None would)")
+        if "PLAIN" in self.offers.mechanisms:
+            token = b64encode(f"\0{login.username}\0{login.password}".encode())
+            await self._expect(Stage.AUTH, b"AUTH PLAIN " + token + b"\r\n")
+        elif "LOGIN" in self.offers.mechanisms:
+            await self._expect(Stage.AUTH, b"AUTH LOGIN\r\n")
+            await self._expect(Stage.AUTH, b64encode(login.username.encode()) + b"\r\n")
+            await self._expect(Stage.AUTH, b64encode(login.password.encode()) + b"\r\n")
+        else:
+            raise SmtpError(Stage.AUTH, "no AUTH mechanism of ours is offered")
+
+
+def describe(error: BaseException) -> str:
+    """An error of the network in a few words, without Python's own."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.rstrip(".")
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, asyncio.TimeoutError):
+        return "timed out"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
+    return str(error) or type(error).__name__

@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import write_certificate
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """For `mx.dest.example`."""
+    return write_certificate(tmp_path_factory.mktemp("tls"), "mx.dest.example")

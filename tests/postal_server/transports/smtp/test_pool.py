@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from postal_server.engine.ports import Lookup, Stage, Target
+from postal_server.transports.smtp.connect import CatchHosts, Connector
+from postal_server.transports.smtp.pool import Limits, SmtpPool
+from tests.fakes import FakeResolver, mail
+from tests.loops import LOOPS, run
+
+from .scripted import CLOSE, HANG, Scripted
+from .senders import ZONE, pool
+
+
+def with_host(test, host: Scripted | None = None, loop: str = "asyncio", **kwargs):
+    """Run `test(host, sender)`."""
+
+    async def work():
+        async with host or Scripted() as running:
+            sender = pool(running.port, **kwargs)
+            try:
+                return await test(running, sender)
+            finally:
+                await sender.close(timedelta(0))
+
+    return run(work(), loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_session_is_kept_for_the_next_mail_of_its_destination(loop):
+    async def test(host, sender):
+        for _ in range(5):
+            assert (await sender.send(mail())).is_delivered
+        assert len(host.connections) == 1
+        assert "RSET" not in host.lines
+
+    with_host(test, loop=loop)
+
+
+def test_another_destination_or_source_gets_its_own():
+    async def test(host, sender):
+        await sender.send(mail())
+        await sender.send(mail("bob@other.example"))
+        await sender.send(mail(source="127.0.0.1"))
+        assert len(host.connections) == 3
+
+    with_host(test, zone={**ZONE, "other.example": {"MX": ["mx.dest.example"]}})
+
+
+def test_after_a_refused_mail_the_session_is_reset_once():
+    async def test(host, sender):
+        assert (await sender.send(mail())).reply.code == 550
+        for _ in range(2):
+            assert (await sender.send(mail())).is_delivered
+        assert host.lines.count("RSET") == 1
+        assert len(host.connections) == 1
+
+    with_host(test, Scripted({"RCPT": ["550 no"], "DATA": ["503 no recipients"]}))
+
+
+def test_a_mail_refused_after_its_data_needs_no_reset():
+    async def test(host, sender):
+        await sender.send(mail())
+        await sender.send(mail())
+        assert "RSET" not in host.lines
+
+    with_host(test, Scripted({"DOT": ["554 no"]}))
+
+
+@pytest.mark.parametrize("how", ["closed by the host", "closed at MAIL", "421 at MAIL"])
+def test_a_kept_session_found_dead_is_replaced_once(how):
+    async def test(host, sender):
+        assert (await sender.send(mail())).is_delivered
+        if how == "closed by the host":
+            host.connections[0].transport.close()
+            await asyncio.sleep(0.02)
+        else:
+            host.answers["MAIL"] = [CLOSE if "closed" in how else "421 idle for too long"]
+        assert (await sender.send(mail())).is_delivered
+        assert len(host.connections) == 2
+
+    with_host(test, Scripted(ehlo="250 host.example"))
+
+
+def test_a_new_session_that_dies_is_not_tried_again():
+    async def test(host, sender):
+        result = await sender.send(mail())
+        assert (result.stage, result.reply) == (Stage.MAIL, None)
+        assert len(host.connections) == 1
+
+    with_host(test, Scripted({"MAIL": CLOSE}))
+
+
+def test_a_kept_session_that_dies_after_the_final_dot_is_not_tried_again():
+    async def test(host, sender):
+        await sender.send(mail())
+        host.answers["DOT"] = CLOSE
+        result = await sender.send(mail())
+        assert (result.stage, result.reply) == (Stage.DOT, None)
+        assert len(host.received) == 2
+
+    with_host(test)
+
+
+def test_a_reply_nobody_asked_for_ends_the_session():
+    async def test(host, sender):
+        await sender.send(mail())
+        host.connections[0].transport.write(b"250 surprise\r\n")
+        await asyncio.sleep(0.02)
+        host.answers["RCPT"] = "550 no"
+        assert (await sender.send(mail())).reply.code == 550  # not taken for the surprise
+        assert len(host.connections) == 2
+
+    with_host(test)
+
+
+def test_idle_sessions_are_let_go():
+    async def test(host, sender):
+        await sender.send(mail())
+        assert sender.open_sessions == 1
+        await asyncio.sleep(1.2)
+        assert sender.open_sessions == 0
+        assert host.lines[-1] == "QUIT"
+
+    with_host(test, limits=Limits(idle=timedelta(seconds=0.1)))
+
+
+def test_a_session_is_not_used_for_ever():
+    async def test(host, sender):
+        for _ in range(5):
+            await sender.send(mail())
+        assert len(host.connections) == 3
+
+    with_host(test, limits=Limits(mails_per_session=2))
+
+
+async def busiest(sender, letters):
+    """The largest number of open sessions while all letters are sent at once."""
+    tasks = [asyncio.ensure_future(sender.send(letter)) for letter in letters]
+    most = 0
+    while not all(task.done() for task in tasks):
+        most = max(most, sender.open_sessions)
+        await asyncio.sleep(0)
+    assert all(task.result().is_delivered for task in tasks)
+    return most
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [(Limits(per_destination=2), 8), (Limits(per_host=3), 3), (Limits(total=4), 4), (Limits(), 20)],
+    ids=["per destination", "per host", "in all", "none reached"],
+)
+def test_sessions_stay_within_limits(limits, most):
+    domains = [f"d{i}.example" for i in range(4)]
+    zone = {**ZONE, **{domain: {"MX": ["mx.dest.example"]} for domain in domains}}
+
+    async def test(host, sender):
+        letters = [mail(f"u{n}@{domain}") for n in range(5) for domain in domains]
+        assert await busiest(sender, letters) <= most
+        assert len(host.received) == 20
+
+    with_host(test, zone=zone, limits=limits)
+
+
+def test_an_idle_session_makes_room_for_another_destination():
+    async def test(host, sender):
+        await sender.send(mail())
+        assert (await sender.send(mail("bob@other.example"))).is_delivered
+        assert sender.open_sessions == 1
+
+    zone = {**ZONE, "other.example": {"MX": ["mx.dest.example"]}}
+    with_host(test, zone=zone, limits=Limits(per_host=1))
+    with_host(test, zone=zone, limits=Limits(total=1))
+
+
+def test_closing_spares_what_waits_for_the_answer_to_its_final_dot():
+    async def work():
+        async with Scripted({"DOT": HANG}) as after, Scripted({"RCPT": HANG}, "250 host.example") as before:
+            late, early = pool(after.port), pool(before.port)
+            tasks = [asyncio.ensure_future(sender.send(mail())) for sender in (late, early)]
+            while not after.received or len(before.lines) < 3:
+                await asyncio.sleep(0.01)
+            closing = [asyncio.ensure_future(sender.close()) for sender in (late, early)]
+            await asyncio.sleep(0.1)
+            assert tasks[1].result().error == "this server is shutting down"
+            assert not tasks[0].done()
+            after.connections[0].transport.write(b"250 queued\r\n")
+            assert (await tasks[0]).is_delivered
+            await asyncio.gather(*closing)
+
+    run(work())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_aiosmtpd_takes_a_thousand_lines_and_dots(loop):
+    received = []
+
+    class Sink:
+        async def handle_DATA(self, server, session, envelope):
+            received.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+            return "250 2.0.0 ok"
+
+    data = b"Subject: x\r\n\r\n" + b"..\r\n.\r\ntext\r\n" * 1000
+
+    async def work():
+        server = await asyncio.get_running_loop().create_server(
+            lambda: SMTP(Sink(), hostname="sink.example", enable_SMTPUTF8=True), "127.0.0.1", 0
+        )
+        sender = pool(server.sockets[0].getsockname()[1])
+        for recipient in ("ann@dest.example", "jürgen@dest.example"):
+            assert (await sender.send(mail(recipient, data=data))).is_delivered
+        await sender.close()
+        server.close()
+        await asyncio.sleep(0.02)
+
+    run(work(), loop)
+    assert received == [
+        ("bounce@rp.example", [to], data) for to in ("ann@dest.example", "jürgen@dest.example")
+    ]
+
+
+def test_in_catch_mode_every_target_is_the_one_listener():
+    async def work():
+        async with Scripted() as host:
+            resolver = FakeResolver()
+            sender = SmtpPool(
+                Connector(CatchHosts("127.0.0.1", host.port), resolver, lambda source: "us.example")
+            )
+            relay = Target("dest.example", "relay.example", 587, "TLS", "user", "pass")
+            for letter in (mail("a@anywhere.example"), mail("b@[192.0.2.1]"), mail(target=relay)):
+                result = await sender.send(letter)
+                assert result.is_delivered
+                assert result.port == host.port
+            assert resolver.asked == []
+            await sender.close()
+
+    run(work())
+
+
+class TestUnreachable:
+    @pytest.mark.parametrize(
+        "lookup", [Lookup.NO_DOMAIN, Lookup.NULL_MX, Lookup.FAILED, Lookup.TIMED_OUT], ids=lambda x: x.name
+    )
+    def test_a_look_up_without_hosts_is_the_result(self, lookup):
+        async def test(host, sender):
+            result = await sender.send(mail("a@odd.example"))
+            assert (result.stage, result.lookup, result.tried) == (Stage.RESOLVE, lookup, ())
+            assert result.seconds is None
+
+        with_host(test, zone={"odd.example": lookup})
+
+    def test_the_next_host_is_tried(self):
+        zone = {
+            "dest.example": {"MX": ["nowhere.example", "dead.example", "mx.dest.example"]},
+            "dead.example": {"A": ["127.0.0.9"]},
+            "mx.dest.example": {"A": ["127.0.0.1"]},
+        }
+
+        async def test(host, sender):
+            result = await sender.send(mail())
+            assert result.is_delivered
+            assert [(a.host, a.address, a.error) for a in result.tried] == [
+                ("nowhere.example", "", "nowhere.example: the domain does not exist"),
+                ("dead.example", "127.0.0.9", "Connection refused"),
+            ]
+
+        with_host(test, zone=zone)
+
+    def test_every_host_that_was_tried_is_named(self):
+        async def test(host, sender):
+            result = await sender.send(mail())
+            assert (result.stage, result.error) == (Stage.CONNECT, "Connection refused, Connection refused")
+            assert [a.host for a in result.tried] == ["a.example", "b.example"]
+
+        zone = {
+            "dest.example": {"MX": ["a.example", "b.example"]},
+            "a.example": {"A": ["127.0.0.8"]},
+            "b.example": {"A": ["127.0.0.9"]},
+        }
+        with_host(test, zone=zone)
+
+    def test_a_target_of_its_own_has_alternatives(self):
+        async def test(host, sender):
+            spare = Target("dest.example", "mx.dest.example", host.port, "None")
+            target = Target("dest.example", "127.0.0.9", 1, "None", alternatives=(spare,))
+            assert (await sender.send(mail(target=target))).is_delivered
+
+        with_host(test)
+
+    def test_an_address_literal_is_connected_to(self):
+        async def test(host, sender):
+            result = await sender.send(mail("a@[127.0.0.1]"))
+            assert result.is_delivered
+            assert result.address == "127.0.0.1"
+
+        with_host(test, zone={})
