@@ -1,11 +1,14 @@
 """Signed reply addresses: lengths, purposes, rotation, expiry, and whatever hostile text may hold."""
 
 import base64
+import hmac
 import re
 from datetime import date
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +71,13 @@ def test_the_format_does_not_change():
     # Expected texts: RFC 5869 and RFC 4648 worked out by hand with hmac and hashlib.
     assert made(ReplyToken(12, 7)) == "daaaaaamaaaaab3ls2ff57ntqmwgusi"
     assert made(ReplyToken(A_UUID, None, TODAY)) == "c5is22q7hrja6xsnbknfg7k4nmpj6aejmh26f6kdoxivy4a"
+
+
+def test_keys_are_those_of_hkdf():
+    info = b"anymail_postal/reply/1/reply"
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(SECRET)
+    raw = base64.b32decode(made().upper() + "=")
+    assert hmac.digest(key, raw[:9], "sha256")[:10] == raw[9:]
 
 
 @pytest.mark.parametrize("purpose", ["replies", "REPLY", "", "reply/1"])

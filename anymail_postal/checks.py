@@ -1,0 +1,331 @@
+"""System checks: what is wrong with the settings, and what to do about it.
+
+The ids are those of the settings table in `anymail_postal.conf`: E for errors, W for warnings, I for notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+import django.core.checks
+from anymail.exceptions import AnymailConfigurationError
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from . import conf, keys
+from .webhooks import PostalWebhookView
+
+TAG = "anymail_postal"
+ANYMAIL_VIEWS = "anymail.webhooks.postal"
+SHORTEST_MAX_AGE = timedelta(seconds=2400)  # Postal repeats a webhook for 36 min; the rest is slack.
+# A mail of 14 MiB, which Postal accepts by default, is 20.2 million bytes as JSON.
+SMALLEST_INBOUND_LIMIT = 20 * 1024 * 1024
+# Each process has its own, or none at all: it does not know what the other workers have handled.
+PRIVATE_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
+
+
+def register() -> None:
+    """Register the checks; the app does it."""
+    django.core.checks.register(check_settings, TAG)
+    django.core.checks.register(check_deployment, TAG, deploy=True)
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """What is wrong wherever the project runs."""
+    messages: list[CheckMessage] = [
+        Error(each.message, hint=each.hint, id=f"{TAG}.{each.check}") for each in conf.problems()
+    ]
+    if find_spec("cryptography") is None:
+        messages.append(
+            error(
+                "E011",
+                "The package cryptography is missing: neither webhooks nor sealed metadata work without it.",
+                "Run: pip install cryptography",
+            )
+        )
+        return messages
+    servers, routes = _servers(), list(_routes())
+    for server in servers:
+        messages += _check_url(server)
+        messages += _check_keys(server)
+        messages += _check_parts(server)
+        messages += _check_limits(server)
+    if servers:
+        messages += _check_sending()
+        messages += _check_key_sources(servers, routes)
+    messages += _check_order(routes)
+    return list(dict.fromkeys(messages))
+
+
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """What matters where strangers can reach the webhooks: `manage.py check --deploy`."""
+    routes = list(_routes())
+    messages: list[CheckMessage] = []
+    if any(route.is_ours for route in routes):
+        for server in _servers():
+            if server.has_key_source:
+                messages += _check_exposure(server, routes)
+    return list(dict.fromkeys(messages))
+
+
+def error(number: str, message: str, hint: str) -> CheckMessage:
+    """An error with one of our ids."""
+    return Error(message, hint=hint, id=f"{TAG}.{number}")
+
+
+def warning(number: str, message: str, hint: str) -> CheckMessage:
+    """A warning with one of our ids."""
+    return Warning(message, hint=hint, id=f"{TAG}.{number}")
+
+
+def note(number: str, message: str, hint: str) -> CheckMessage:
+    """A note with one of our ids."""
+    return Info(message, hint=hint, id=f"{TAG}.{number}")
+
+
+# --- what is checked ---
+
+
+@dataclass(frozen=True)
+class Server:
+    """The settings of one server. A bad value is None here: its own check reports it."""
+
+    config: conf.ServerConfig
+
+    def get(self, attribute: str) -> Any:
+        """The value of a setting, by its lower-case name."""
+        try:
+            return getattr(self.config, attribute)
+        except AnymailConfigurationError:
+            return None
+
+    def named(self, setting: str) -> str:
+        """A setting, for people."""
+        name = self.config.name
+        return setting if name == conf.DEFAULT_SERVER else f"{setting} of the server {name!r}"
+
+    @property
+    def has_key_source(self) -> bool:
+        """Is there any key to check its webhooks with?"""
+        return bool(self.get("webhook_key") or self.get("webhook_jwks_url"))
+
+
+@dataclass(frozen=True)
+class Route:
+    """A class-based view in the URLs, in their order, with the arguments of its `as_view()`."""
+
+    view: type
+    namespace: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Is this one of our webhook views, or a subclass?"""
+        return issubclass(self.view, PostalWebhookView)
+
+
+def _servers() -> list[Server]:
+    """The servers that the settings name; none if those are in no shape to name any."""
+    try:
+        return [Server(conf.server(name)) for name in conf.server_names()]
+    except AnymailConfigurationError:
+        return []
+
+
+def _routes() -> Iterator[Route]:
+    """The project's class-based views."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        yield from _routes_in(get_resolver(), ())
+
+
+def _routes_in(resolver: URLResolver, namespaces: tuple[str, ...]) -> Iterator[Route]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _routes_in(pattern, (*namespaces, *filter(None, [pattern.namespace])))
+        elif isinstance(pattern, URLPattern) and hasattr(pattern.callback, "view_class"):
+            options = getattr(pattern.callback, "view_initkwargs", {})
+            yield Route(pattern.callback.view_class, ":".join(namespaces), options)
+
+
+# --- everywhere ---
+
+
+def _check_url(server: Server) -> Iterator[CheckMessage]:
+    url = urlsplit(server.get("api_url") or "")
+    if url.scheme == "http" and not conf.is_loopback(url.hostname or ""):
+        yield warning(
+            "W001",
+            f"{server.named('POSTAL_API_URL')} is not https: key and mail can be read on the way.",
+            "Use the https URL of Postal's web interface.",
+        )
+
+
+def _check_keys(server: Server) -> Iterator[CheckMessage]:
+    if not server.has_key_source:
+        return
+    if server.get("webhook_jwks_url"):
+        try:
+            keys.jwks_url(server.config)
+        except AnymailConfigurationError as problem:
+            yield error(
+                "E008",
+                f"{server.named('POSTAL_WEBHOOK_JWKS_URL')}: {problem}",
+                "Give the https URL of the key set, or True together with an https POSTAL_API_URL.",
+            )
+            return
+    try:
+        keys.sources(server.config)
+    except AnymailConfigurationError as problem:
+        yield error(
+            "E006",
+            f"{server.named('POSTAL_WEBHOOK_KEY')} is not a public key: {problem}",
+            "Set it to what `manage.py postal_webhook_key` prints, or to Postal's DKIM record.",
+        )
+
+
+def _check_parts(server: Server) -> Iterator[CheckMessage]:
+    """Settings that want something which is not installed."""
+    for attribute in ("metadata", "send_at", "suppression", "webhook_dedupe", "webhook_dispatch"):
+        value = server.get(attribute)
+        wants_store = value == "store" or (attribute == "webhook_dispatch" and value not in (None, "sync"))
+        if wants_store and conf.store() is None:
+            yield error(
+                "E010",
+                f"{server.named(f'POSTAL_{attribute.upper()}')} is {value!r}, which needs the store.",
+                f"Add {conf.STORE_APP!r} to INSTALLED_APPS and run migrate, or choose another value.",
+            )
+    if server.get("webhook_dispatch") == "task" and django.VERSION < (6, 0):
+        yield error(
+            "E010",
+            f"{server.named('POSTAL_WEBHOOK_DISPATCH')} is 'task', which needs Django 6.0.",
+            "Update Django, or give the dotted path of a callable that starts a task of yours.",
+        )
+    if server.get("strip_replies") and not _has_replies_extra():
+        yield error(
+            "E010",
+            f"{server.named('POSTAL_STRIP_REPLIES')} is True, but the extra for it is not installed.",
+            "Run: pip install 'anymail-postal[replies]'",
+        )
+
+
+def _has_replies_extra() -> bool:
+    return all(find_spec(name) is not None for name in ("mailparser_reply", "quotequail", "lxml"))
+
+
+def _check_limits(server: Server) -> Iterator[CheckMessage]:
+    max_age = server.get("webhook_max_age")
+    if max_age is not None and max_age < SHORTEST_MAX_AGE:
+        yield warning(
+            "W003",
+            f"{server.named('POSTAL_WEBHOOK_MAX_AGE')} refuses events that Postal still repeats.",
+            "Postal tries a webhook for 36 minutes: set at least 2400 seconds, better 7200, or None.",
+        )
+    limit = server.get("inbound_max_bytes")
+    if limit is not None and limit < SMALLEST_INBOUND_LIMIT:
+        yield warning(
+            "W006",
+            f"{server.named('POSTAL_INBOUND_MAX_BYTES')} is less than a mail of the size that Postal accepts"
+            " by default: such mail is given back to its sender.",
+            "Set at least 20971520 (20 MiB); the default is 50 MiB.",
+        )
+
+
+def _check_sending() -> Iterator[CheckMessage]:
+    """Key and URL are missed only where mail is sent through us."""
+    for config in _sending_configs():
+        for number, attribute, hint in (
+            (
+                "E001",
+                "api_key",
+                "Set it to the key of a credential of type API of the mail server in Postal.",
+            ),
+            (
+                "E002",
+                "api_url",
+                "Set it to the address of Postal's web interface, such as https://postal.example.com.",
+            ),
+        ):
+            try:
+                value = getattr(config, attribute)
+            except AnymailConfigurationError:
+                continue  # A bad one is reported as such.
+            if value is None:
+                setting = Server(config).named(f"POSTAL_{attribute.upper()}")
+                yield error(number, f"{setting} is missing: mail cannot be sent.", hint)
+
+
+def _sending_configs() -> list[conf.ServerConfig]:
+    if conf.uses_mailers():
+        return [conf.mailer(alias, options) for alias, options in conf.mailers().items()]
+    return [conf.server()] if conf.is_our_backend(settings.EMAIL_BACKEND) else []
+
+
+def _check_key_sources(servers: list[Server], routes: list[Route]) -> Iterator[CheckMessage]:
+    """One of the servers must have a key; which of them do receive, only Postal knows."""
+    ours = [route for route in routes if route.is_ours]
+    has_own = any(route.options.keys() & {"webhook_key", "webhook_jwks_url"} for route in ours)
+    has_any = has_own or any(server.has_key_source for server in servers)
+    if ours and not has_any and conf.global_value(conf.SERVER_REGISTRY) is None:
+        yield error(
+            "E007",
+            "The URLs have Postal's webhooks, but no key to check them with: all are answered 500.",
+            "Set POSTAL_WEBHOOK_KEY to what `manage.py postal_webhook_key` prints.",
+        )
+
+
+def _check_order(routes: list[Route]) -> Iterator[CheckMessage]:
+    ours = [number for number, route in enumerate(routes) if route.is_ours]
+    theirs = [number for number, route in enumerate(routes) if route.view.__module__ == ANYMAIL_VIEWS]
+    if not ours or not theirs:
+        return
+    shared = {routes[number].namespace for number in ours} & {routes[number].namespace for number in theirs}
+    if min(theirs) < min(ours) or shared:
+        yield warning(
+            "W007",
+            "Anymail's own Postal webhooks are in the URLs beside ours, and it is not clear which count.",
+            "Include anymail_postal.urls before anymail.urls, and with namespace='anymail_postal'.",
+        )
+
+
+# --- where strangers are ---
+
+
+def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessage]:
+    dedupe = server.get("webhook_dedupe")
+    uses_cache = dedupe == "cache" or (dedupe == "auto" and conf.store() is None)
+    if uses_cache and settings.CACHES["default"]["BACKEND"].endswith(PRIVATE_CACHES):
+        yield warning(
+            "W004",
+            f"{server.named('POSTAL_WEBHOOK_DEDUPE')} uses a cache that each process has for itself: repeats"
+            " pass where there are several workers.",
+            f"Configure a shared cache in CACHES, or add {conf.STORE_APP!r} to INSTALLED_APPS.",
+        )
+    options = [route.options for route in routes if route.is_ours]
+    has_own = any(each.keys() & {"webhook_secret", "basic_auth"} for each in options)
+    if server.get("webhook_secret") == () and not has_own:
+        yield warning(
+            "W005",
+            f"{server.named('POSTAL_WEBHOOK_SECRET')} is not set. A signature proves that Postal posted, but"
+            " not for whom: anybody with a server on the same Postal can post to your URLs.",
+            "Set it to 'user:password', and write https://user:password@... as the URL in Postal.",
+        )
+    if server.get("webhook_allow_sha1"):
+        yield note(
+            "I001",
+            f"{server.named('POSTAL_WEBHOOK_ALLOW_SHA1')} lets signatures by SHA-1 pass.",
+            "Set it to False if your Postal is 3.2.0 or newer: it signs with SHA-256 too.",
+        )
+    if server.get("webhook_max_age") is None:
+        yield note(
+            "I002",
+            f"{server.named('POSTAL_WEBHOOK_MAX_AGE')} is not set: once an event is no longer remembered,"
+            " whoever saw it can post it again.",
+            "Set it to 7200 seconds, unless your server repeats webhooks for longer than Postal does.",
+        )
