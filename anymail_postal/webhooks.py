@@ -372,10 +372,10 @@ class PostalInboundWebhookView(PostalWebhookView):
         """Fill in the new part of a reply; Postal's own `strip_replies` has a say first."""
         from .reply_text import extract_reply  # noqa: PLC0415  (needs the extra "replies")
 
-        reply = extract_reply(message.text, message.html, self.config.reply_languages)
-        if message.stripped_text is None:
-            message.stripped_text = reply.text
-        message.stripped_html = reply.html
+        text = message.text if message.stripped_text is None else message.stripped_text
+        languages = self.config.reply_languages
+        reply = extract_reply(text, message.html, languages, server=self.config.name)
+        message.stripped_text, message.stripped_html = reply.text, reply.html
 
     def receipt(self, event: inbound_mail.InboundEvent) -> MailReceipt:
         """What is remembered of the mail."""
