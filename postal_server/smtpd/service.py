@@ -1,0 +1,115 @@
+"""What the SMTP protocol asks, answered by the services: who may send, who gets mail, and make it durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Protocol
+
+from postal_server.conf import Config
+from postal_server.errors import MessageTooLarge
+from postal_server.mail.message import received_line
+from postal_server.services import reception, submission
+from postal_server.services.directory import CredentialEntry, Directory
+from postal_server.services.work import Accepted, Stored
+
+from .handler import Envelope, Principal, Recipient, Session
+
+
+class Journal(Protocol):
+    """What makes messages durable (`engine.journal`)."""
+
+    def check_room(self, size_bytes: int) -> None:
+        """Raise `Busy` if a message of this size cannot be taken now."""
+
+    def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
+        """Done when the message is durable. Raises `Busy`."""
+
+
+class MailHandler:
+    """The `Handler` of the running server. Everything but the journal is looked up in memory."""
+
+    def __init__(self, config: Config, directory: Callable[[], Directory], journal: Journal) -> None:
+        self._config = config
+        self._directory = directory
+        self._journal = journal
+
+    def authenticate(self, secret: str) -> Principal | None:
+        directory = self._directory()
+        credential = directory.smtp_credential(secret)
+        return None if credential is None else _principal(credential, directory)
+
+    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]]:
+        directory = self._directory()
+        server = directory.server_by_path(username)
+        if server is None:
+            return []
+        return [(_principal(c, directory), c.secret) for c in directory.smtp_credentials(server.id)]
+
+    def check_room(self, size_bytes: int) -> None:
+        self._journal.check_room(size_bytes)
+
+    def recipient(self, session: Session, address: str) -> Recipient:
+        directory = self._directory()
+        credential = session.principal.credential if session.principal else None
+        taken = reception.take(address, credential, session.client_address, directory, self._config)
+        if taken.credential is not None and session.principal is None:
+            session.principal = _principal(taken.credential, directory)
+        return Recipient(address, taken.kind, taken)
+
+    async def accept(self, session: Session, envelope: Envelope) -> None:
+        raw = self._received(session) + envelope.data
+        if len(raw) > self._config.max_message_bytes:
+            raise MessageTooLarge
+        reception.check_loop(raw, self._config.postal.smtp_hostname)
+        submissions = self._submissions(session, envelope, raw)
+        await asyncio.gather(*[self._journal.append_async(accepted) for accepted in submissions])
+
+    def _submissions(self, session: Session, envelope: Envelope, raw: bytes) -> list[Accepted]:
+        """One for each mail server that has recipients. Raises a `Refusal`."""
+        taken: list[reception.Taken] = [recipient.decision for recipient in envelope.recipients]
+        outgoing = [each for each in taken if each.kind == reception.OUTGOING]
+        incoming = [each for each in taken if each.kind != reception.OUTGOING]
+        with_ssl = session.tls is not None
+        result: list[Accepted] = []
+        if outgoing:
+            result.append(self._outgoing(outgoing, envelope, raw, with_ssl))
+        if incoming:
+            result += reception.accept(incoming, raw, envelope.reverse_path, received_with_ssl=with_ssl)
+        return result
+
+    def _outgoing(
+        self, taken: Sequence[reception.Taken], envelope: Envelope, raw: bytes, with_ssl: bool
+    ) -> Accepted:
+        credential = taken[0].credential
+        assert credential is not None, "outgoing recipients have one"
+        return submission.submit_smtp(
+            raw,
+            [each.rcpt_to for each in taken],
+            credential,
+            self._directory(),
+            reverse_path=envelope.reverse_path,
+            received_with_ssl=with_ssl,
+        )
+
+    def _received(self, session: Session) -> bytes:
+        """Our Received line; a server in privacy mode leaves its clients out."""
+        private = False
+        if session.principal is not None:
+            server = self._directory().servers.get(session.principal.credential.server_id)
+            private = server is not None and server.privacy_mode
+        return received_line(
+            session.helo or "",
+            ip=session.client_address,
+            rdns=session.client_name,
+            by=self._config.postal.smtp_hostname,
+            via="SMTP",
+            at=datetime.now(timezone.utc),
+            private=private,
+        )
+
+
+def _principal(credential: CredentialEntry, directory: Directory) -> Principal:
+    server = directory.servers[credential.server_id]
+    return Principal(f"{server.organization_permalink}/{server.permalink}", credential)
