@@ -286,8 +286,8 @@ def _read_plain(value: str) -> tuple[str, dict[str, str]] | None:
 class InboundMessage(AnymailInboundMessage):
     """An `AnymailInboundMessage` that is read fast and does not raise on odd mail.
 
-    The public interface is the same. An address that cannot be read is left out, a text in an unknown charset
-    is read as UTF-8 or Latin-1, a date that no calendar has is None.
+    The public interface is the same. An address that cannot be read is left out, text in no known charset is
+    read as UTF-8 or else as ASCII with replacements, a date that no calendar has is None.
     """
 
     def __init__(self, policy: EmailPolicy | None = None) -> None:
@@ -338,12 +338,18 @@ class InboundMessage(AnymailInboundMessage):
         """The text of this part, with LF line ends."""
         if self.get_content_maintype() == "message":
             return "\n".join(part.as_string() for part in self._attached())
-        try:
-            text: str | None = super().get_content_text(charset, errors)
-        except (LookupError, UnicodeError):
-            if charset is not None or errors is not None or self.get_content_maintype() == "multipart":
-                raise
-            return self._text_of_unknown_charset()
+        if charset is not None or errors is not None or self.get_content_maintype() == "multipart":
+            return self._decoded(charset, errors)
+        for guess, strictness in ((self.get_content_charset(), "replace"), ("utf-8", "strict")):
+            try:
+                if guess is not None:
+                    return self._decoded(guess, strictness)
+            except (LookupError, UnicodeError):
+                continue
+        return self._decoded("us-ascii", "replace")
+
+    def _decoded(self, charset: str | None, errors: str | None) -> str | None:
+        text: str | None = super().get_content_text(charset, errors)
         return text
 
     def get_content_bytes(self) -> Any:
@@ -356,12 +362,6 @@ class InboundMessage(AnymailInboundMessage):
         """What a message part holds: one mail, or the blocks of a delivery status (RFC 3464)."""
         payload = self.get_payload()
         return [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
-
-    def _text_of_unknown_charset(self) -> str:
-        try:
-            return str(super().get_content_text("utf-8", "strict"))
-        except UnicodeError:
-            return str(super().get_content_text("iso-8859-1"))
 
     def _plain(self, header: str) -> tuple[str, dict[str, str]] | None:
         for name, value in self.raw_items():

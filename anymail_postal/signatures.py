@@ -88,9 +88,7 @@ def read_signature(
         return Signature("sha256", _signature_bytes(sha256), key_id)
     if sha1 is not None and allow_sha1:
         return Signature("sha1", _signature_bytes(sha1), key_id)
-    raise WebhookSignatureError(
-        "The request has no signature of Postal's" + (", only SHA-1." * (sha1 is not None) or ".")
-    )
+    raise WebhookSignatureError(f"The request has no {'SHA-256 ' if sha1 is not None else ''}signature.")
 
 
 def _signature_bytes(header: str) -> bytes:
@@ -99,7 +97,7 @@ def _signature_bytes(header: str) -> bytes:
             return base64.b64decode(header, validate=True)
     except ValueError:  # also binascii.Error, and non-ASCII text
         pass
-    raise _refusal("has a signature that is not base64.")
+    raise WebhookSignatureError("The request has a signature that is not base64.")
 
 
 def verify(body: bytes, signature: Signature, keys: Sequence[PublicKey]) -> PublicKey:
@@ -116,11 +114,7 @@ def verify(body: bytes, signature: Signature, keys: Sequence[PublicKey]) -> Publ
     for key in keys:
         if key.has_signed(body, signature):
             return key
-    raise _refusal("has a wrong signature.")
-
-
-def _refusal(why: str) -> WebhookSignatureError:
-    return WebhookSignatureError(f"The request {why}")
+    raise WebhookSignatureError("The request has a wrong signature.")
 
 
 # --- public keys ---

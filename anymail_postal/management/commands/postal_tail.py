@@ -1,0 +1,55 @@
+"""Follow events as they come in."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandError
+
+from ... import conf
+
+
+class Command(BaseCommand):
+    help = "Print the latest events in the store, and then new ones as they come in, until interrupted."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--server", help="only events of this server")
+        parser.add_argument("--lines", "-n", type=int, default=10, help="how many past events (10)")
+        parser.add_argument("--interval", type=float, default=1.0, help="seconds between two looks (1)")
+        parser.add_argument("--no-follow", dest="follow", action="store_false", help="stop after past events")
+
+    def handle(
+        self, *args: Any, server: str | None, lines: int, interval: float, follow: bool, **options: Any
+    ) -> None:
+        if conf.store() is None:
+            raise CommandError(f"Events are kept only with {conf.STORE_APP!r} in INSTALLED_APPS.")
+        events = apps.get_model("anymail_postal_store", "PostalEvent")._default_manager.order_by("pk")
+        if server is not None:
+            events = events.filter(server=server)
+        past = list(events.reverse()[: max(lines, 0)])[::-1]
+        last = past[-1].pk if past else (events.values_list("pk", flat=True).last() or 0)
+        self.print(past)
+        try:
+            while follow:
+                time.sleep(interval)
+                new = list(events.filter(pk__gt=last)[:1000])
+                last = new[-1].pk if new else last
+                self.print(new)
+        except KeyboardInterrupt:
+            pass  # the way to end it
+
+    def print(self, events: list[Any]) -> None:
+        """One line for each event."""
+        for event in events:
+            words = (
+                f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
+                event.server,
+                event.name,
+                f"{event.event_type}/{event.reject_reason}" if event.reject_reason else event.event_type,
+                event.recipient,
+                event.output or event.details,
+            )
+            self.stdout.write("  ".join(" ".join(word.split()) for word in words if word))

@@ -1,0 +1,491 @@
+"""Tests of a project's receivers, without a Postal: signed requests for every event and inbound format.
+
+    class ReceiverTests(PostalTestMixin, TestCase):
+        def test_bounce_marks_the_contact(self):
+            self.post_webhook("MessageBounced", to="ann@example.com")
+            self.assertTrue(Contact.objects.get(email="ann@example.com").bounced)
+
+With pytest, the fixtures `postal_webhook` and `postal_inbound` do the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.message import EmailMessage as MimeMessage
+from email.message import Message
+from functools import cache
+from itertools import count
+from typing import Any, Literal, cast
+from urllib.parse import quote, quote_plus
+
+import django.core.mail
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from django.conf import settings
+from django.http import HttpRequest
+from django.test import Client, RequestFactory, override_settings
+from django.urls import NoReverseMatch, reverse
+
+from . import conf, metadata
+from .body import FORM
+from .signatures import parse_keys
+
+Format = Literal["Hash", "RawMessage"]
+Encoding = Literal["BodyAsJSON", "FormData"]
+Mime = bytes | str | Message
+Signing = rsa.RSAPrivateKey
+
+KEY_BITS = 1024  # as the installer of Postal makes them, and quick
+_numbers = count(1)
+
+
+# --- the key ---
+
+
+@cache
+def make_key() -> Signing:
+    """A private key for tests, the same one all through this process."""
+    return rsa.generate_private_key(65537, KEY_BITS)
+
+
+def public_key(key: Signing) -> str:
+    """The value of POSTAL_WEBHOOK_KEY for a private key."""
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(der).decode()
+
+
+def key_id(key: Signing) -> str:
+    """What X-Postal-Signature-Kid names the key by."""
+    return parse_keys(public_key(key))[0].id
+
+
+def trusting(key: Signing) -> override_settings:
+    """Settings under which requests signed with `key` are Postal's, on every server that they name."""
+    servers = conf.global_value(conf.SERVERS)
+    trusted = {"webhook_key": public_key(key), "webhook_jwks_url": None}
+    return override_settings(
+        ANYMAIL={
+            **getattr(settings, "ANYMAIL", {}),
+            "POSTAL_WEBHOOK_KEY": public_key(key),
+            "POSTAL_SERVERS": {name: {**servers.get(name, {}), **trusted} for name in conf.server_names()},
+        }
+    )
+
+
+def sign(body: bytes, key: Signing) -> dict[str, str]:
+    """The three headers that Postal sends with these exact bytes."""
+    pkcs1 = padding.PKCS1v15()
+    return {
+        "X-Postal-Signature-Kid": key_id(key),
+        "X-Postal-Signature": base64.b64encode(key.sign(body, pkcs1, hashes.SHA1())).decode(),  # noqa: S303
+        "X-Postal-Signature-256": base64.b64encode(key.sign(body, pkcs1, hashes.SHA256())).decode(),
+    }
+
+
+# --- requests ---
+
+
+@dataclass(frozen=True)
+class PostalRequest:
+    """A request as Postal makes it. Change it with `dataclasses.replace`: drop a header, damage the body."""
+
+    path: str
+    body: bytes = field(repr=False)
+    content_type: str
+    headers: Mapping[str, str]
+
+    def send(self, client: Client | None = None) -> Any:
+        """The response of the view at `path`."""
+        return (client or Client()).post(self.path, **self._arguments())
+
+    def build(self) -> HttpRequest:
+        """The request, to call a view with."""
+        return RequestFactory().post(self.path, **self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"data": self.body, "content_type": self.content_type, "headers": dict(self.headers)}
+
+
+def webhook_request(
+    event: str = "MessageSent",
+    *,
+    key: Signing | None = None,
+    server: str = conf.DEFAULT_SERVER,
+    **values: Any,
+) -> PostalRequest:
+    """A signed webhook. `values` as in `webhook_body`; `key` is by default that of `make_key()`."""
+    return _signed("tracking", json_bytes(webhook_body(event, **values)), "application/json", key, server)
+
+
+def inbound_request(
+    mime: Mime | Mapping[str, Any],
+    *,
+    mail_from: str | None = "sender@example.org",
+    rcpt_to: str = "inbound@example.com",
+    format: Format | None = None,
+    encoding: Encoding = "BodyAsJSON",
+    key: Signing | None = None,
+    server: str = conf.DEFAULT_SERVER,
+) -> PostalRequest:
+    """A signed post of an incoming mail, as an HTTP endpoint of these settings makes it.
+
+    `mime` is a mail, by default posted as RawMessage, or fields of a Hash post. Fields that are not given
+    have the values that Postal gives to the simplest mail.
+    """
+    if isinstance(mime, Mapping):
+        fields = hash_fields(mail_from, rcpt_to, {"plain_body": "Hello\n", **mime})
+    elif format == "Hash":
+        fields = hash_fields(mail_from, rcpt_to, read_mime(mime))
+    else:
+        fields = raw_fields(mail_from, rcpt_to, mime_bytes(mime))
+    if encoding == "FormData":
+        return _signed("inbound", form_bytes(fields), FORM, key, server)
+    return _signed("inbound", json_bytes(fields), "application/json", key, server)
+
+
+def _signed(kind: str, body: bytes, content_type: str, key: Signing | None, server: str) -> PostalRequest:
+    headers = sign(body, key or make_key())
+    secret = next(iter(conf.server(server).webhook_secret), None)
+    if secret is not None:
+        headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+    return PostalRequest(find_url(kind, server), body, content_type, headers)
+
+
+def find_url(kind: str, server: str = conf.DEFAULT_SERVER) -> str:
+    """The path of a view in the project's URLs. Raises `NoReverseMatch` if it is not included."""
+    name, arguments = f"postal_{kind}_webhook", {}
+    if server != conf.DEFAULT_SERVER:
+        name, arguments = f"postal_server_{kind}_webhook", {"server": server}
+    try:
+        return reverse(f"anymail_postal:{name}", kwargs=arguments)  # the include beside anymail.urls
+    except NoReverseMatch:
+        return reverse(f"anymail:{name}", kwargs=arguments)
+
+
+def json_bytes(fields: Mapping[str, Any]) -> bytes:
+    """JSON as Postal writes it: compact, UTF-8, with `<`, `>` and `&` escaped."""
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()
+
+
+def form_bytes(fields: Mapping[str, Any]) -> bytes:
+    """A form as Postal writes it: nulls are bare keys, lists of attachments are flat (contract 4.7)."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in fields.items():
+        if name == "attachments":
+            for number, attachment in enumerate(value):
+                pairs += [(f"attachments[{number}][{key}]", each) for key, each in attachment.items()]
+        elif isinstance(value, list):
+            pairs += [(name, each) for each in value]
+        else:
+            pairs.append((name, value))
+    return "&".join(
+        quote(name) if value is None else f"{quote(name)}={quote_plus(_form_value(value))}"
+        for name, value in pairs
+    ).encode()
+
+
+def _form_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# --- webhooks ---
+
+STATUS = {
+    "MessageSent": ("Sent", "Message for {to} accepted by 192.0.2.1:25 (mx.example.com)", "250 2.0.0 Ok"),
+    "MessageDelayed": (
+        "SoftFail",
+        "Temporary SMTP delivery error when sending to 192.0.2.1:25 (mx.example.com)",
+        "451 4.7.1 try again later",
+    ),
+    "MessageDeliveryFailed": (
+        "HardFail",
+        "Permanent SMTP delivery error when sending to 192.0.2.1:25 (mx.example.com)",
+        "550 5.1.1 no such user",
+    ),
+    "MessageHeld": ("Held", "Recipient ({to}) is on the suppression list (reason: too many hard fails)", ""),
+}
+SERVER = {
+    "uuid": "e6a1d8a2-3c1c-4d1d-9a5e-0f6ac1d1a3c5",
+    "name": "Example",
+    "permalink": "example",
+    "organization": "example",
+}
+
+
+def webhook_body(event: str, **values: Any) -> dict[str, Any]:
+    """The fields of a webhook, as contract 3.3 has them.
+
+    `values` replace fields wherever they stand: around the payload (`uuid`, `timestamp`), in the message
+    (`to`, `sender` for its `from`, `subject`, `tag`, `id`, `message_id`, `direction`) or in the payload
+    (`details`, `output`, `url`, `user_agent`). `metadata` is sealed in the Message-ID. Raises TypeError for
+    others.
+    """
+    if "sender" in values:
+        values["from"] = values.pop("sender")
+    if "metadata" in values:
+        values["message_id"] = _seal(values.pop("metadata"))
+    fields = {"event": event, "timestamp": time.time(), "payload": {}, "uuid": str(uuid.uuid4())}
+    _take(values, fields)
+    message = _message()
+    if event.startswith("Message"):
+        _take(values, message)
+    fields["payload"] = fields["payload"] or _payload(event, message)
+    _take(values, fields["payload"])
+    if values:
+        raise TypeError(f"A {event} has no {', '.join(sorted(values))}.")
+    return fields
+
+
+def _take(values: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Move those of the values to the fields that have these names."""
+    for name in fields.keys() & values.keys():
+        fields[name] = values.pop(name)
+
+
+def _payload(event: str, message: dict[str, Any]) -> dict[str, Any]:
+    if event in STATUS:
+        return _delivery(event, message)
+    if event == "MessageBounced":
+        report = {**_message(), "direction": "incoming", "from": None, "to": "abcdef@rp.example.com"}
+        return {"original_message": message, "bounce": report}
+    if event == "DomainDNSError":
+        return _dns_error()
+    if event.startswith("SendLimit"):
+        return {"server": SERVER, "volume": 90, "limit": 100}
+    visit = {"ip_address": "192.0.2.7", "user_agent": "Mozilla/5.0"}
+    if event == "MessageLinkClicked":
+        return {"message": message, "url": "https://example.com/", "token": secrets.token_hex(8), **visit}
+    return {"message": message, **visit}
+
+
+def _message() -> dict[str, Any]:
+    number = next(_numbers)
+    return {
+        "id": number,
+        "token": secrets.token_hex(8),
+        "direction": "outgoing",
+        "message_id": f"{uuid.uuid4()}@rp.example.com",
+        "to": "recipient@example.com",
+        "from": "sender@example.com",
+        "subject": f"Message {number}",
+        # Older than a minute: of a younger one the store may still learn, and the view would wait for it.
+        "timestamp": time.time() - 120,
+        "spam_status": "NotChecked",
+        "tag": None,
+    }
+
+
+def _delivery(event: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    status, details, output = STATUS[event]
+    return {
+        "message": message,
+        "status": status,
+        "details": details.format(to=message["to"]),
+        "output": output,
+        "sent_with_ssl": None if status == "Held" else True,
+        "timestamp": time.time(),
+        "time": None if status == "Held" else 0.25,
+    }
+
+
+def _dns_error() -> dict[str, Any]:
+    checks: dict[str, Any] = {}
+    for check in ("spf", "dkim", "mx", "return_path"):
+        checks |= {f"{check}_status": "OK", f"{check}_error": None}
+    return {
+        "server": SERVER,
+        "domain": "example.com",
+        "uuid": str(uuid.uuid4()),
+        "dns_checked_at": time.time(),
+        **checks,
+        "spf_status": "Missing",
+        "spf_error": "No SPF record exists for this domain",
+    }
+
+
+def _seal(values: Mapping[str, Any]) -> str:
+    secret = conf.secret_keys(conf.server())[0]
+    return metadata.seal(values, secret, secrets.token_bytes(metadata.NONCE_BYTES), "example.com")
+
+
+# --- incoming mail ---
+
+
+def raw_fields(mail_from: str | None, rcpt_to: str, mail: bytes) -> dict[str, Any]:
+    """The fields of a RawMessage post."""
+    return {
+        "id": next(_numbers),
+        "rcpt_to": rcpt_to,
+        "mail_from": mail_from,
+        "message": mime_base64(mail),
+        "base64": True,
+        "size": len(mail),
+    }
+
+
+def hash_fields(mail_from: str | None, rcpt_to: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a Hash post, `fields` among them. Raises TypeError for one that Postal does not send."""
+    number = next(_numbers)
+    simplest = {
+        "id": number,
+        "rcpt_to": rcpt_to,
+        "mail_from": mail_from,
+        "token": secrets.token_hex(8),
+        "subject": f"Mail {number}",
+        "message_id": f"{uuid.uuid4()}@example.org",
+        "timestamp": time.time(),
+        "size": "1024",
+        "spam_status": "NotSpam",
+        "bounce": False,
+        "received_with_ssl": True,
+        "to": rcpt_to,
+        "cc": None,
+        "from": mail_from,
+        "date": "Tue, 03 Jan 2023 04:05:06 +0100",
+        "in_reply_to": None,
+        "references": None,
+        "html_body": None,
+        "attachment_quantity": len(fields.get("attachments", ())),
+        "auto_submitted": None,
+        "reply_to": None,
+        "plain_body": None,
+    }
+    unknown = fields.keys() - simplest.keys() - {"attachments", "replies_from_plain_body"}
+    if unknown:
+        raise TypeError(f"A Hash post has no {', '.join(sorted(unknown))}.")
+    return {**simplest, **fields}
+
+
+def read_mime(mime: Mime) -> dict[str, Any]:
+    """The Hash fields that Postal reads from a mail."""
+    mail = mime_bytes(mime)
+    message = message_from_bytes(mail)
+    fields: dict[str, Any] = {
+        "size": str(len(mail)),
+        "plain_body": None,
+        "html_body": None,
+        "attachments": [],
+    }
+    for name in ("Subject", "To", "Cc", "From", "Date", "In-Reply-To", "References", "Auto-Submitted"):
+        fields[name.lower().replace("-", "_")] = _decoded_header(message, name)
+    fields["message_id"] = (_decoded_header(message, "Message-ID") or "").strip("<>") or None
+    reply_to = _decoded_header(message, "Reply-To")
+    fields["reply_to"] = [reply_to] if reply_to else None
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        content = cast(bytes, part.get_payload(decode=True))
+        body = {"text/plain": "plain_body", "text/html": "html_body"}.get(part.get_content_type())
+        if part.get_filename() or part.get_content_disposition() == "attachment":
+            fields["attachments"].append(
+                {
+                    "filename": part.get_filename(),
+                    "content_type": part.get_content_type(),
+                    "size": len(content),
+                    "data": mime_base64(content),
+                }
+            )
+        elif body and fields[body] is None:
+            fields[body] = content.decode(part.get_content_charset("us-ascii"), "replace")
+    fields["attachment_quantity"] = len(fields["attachments"])
+    return fields
+
+
+def _decoded_header(message: Message, name: str) -> str | None:
+    value = message.get(name)
+    return None if value is None else str(make_header(decode_header(value)))
+
+
+def mime_bytes(mime: Mime) -> bytes:
+    """The bytes of a mail, with CRLF line ends as it travels."""
+    if isinstance(mime, Message):
+        mime = mime.as_bytes()
+    elif isinstance(mime, str):
+        mime = mime.encode()
+    return b"\r\n".join(mime.replace(b"\r\n", b"\n").split(b"\n"))
+
+
+def mime_base64(content: bytes) -> str:
+    """Base64 in lines of 60 characters, as Ruby writes it."""
+    text = base64.b64encode(content).decode()
+    return "".join(f"{text[start : start + 60]}\n" for start in range(0, len(text), 60))
+
+
+def simple_mail(text: str = "Hello\n", **headers: str) -> MimeMessage:
+    """A small mail to post; `headers` with `_` for `-`, such as `in_reply_to`."""
+    message = MimeMessage()
+    defaults = {"from": "Ann Example <sender@example.org>", "to": "inbound@example.com", "subject": "Hello"}
+    for name, value in {**defaults, **headers}.items():
+        message[name.replace("_", "-").title()] = value
+    message.set_content(text)
+    return message
+
+
+# --- sending ---
+
+
+def assert_no_unsupported(messages: Iterable[Any] | None = None) -> None:
+    """Fail if Postal cannot send one of these mails as it is; by default those in `mail.outbox`.
+
+    Useful where tests send through another backend. Raises AssertionError naming the subject and the feature.
+    """
+    from anymail.exceptions import AnymailUnsupportedFeature  # noqa: PLC0415
+
+    from .backend import EmailBackend  # noqa: PLC0415  (only this helper needs it)
+
+    backend = EmailBackend(
+        api_key="test", api_url="https://postal.example.com", ignore_unsupported_features=False
+    )
+    for message in django.core.mail.outbox if messages is None else messages:
+        try:
+            payload = backend.build_message_payload(copy.copy(message), backend.send_defaults)
+            for make_call in payload.calls():
+                make_call()
+        except AnymailUnsupportedFeature as error:
+            raise AssertionError(f"Postal cannot send {message.subject!r}: {error}") from error
+
+
+# --- unittest ---
+
+
+class PostalTestMixin:
+    """For `django.test.SimpleTestCase` and its kind: posts what Postal would post."""
+
+    client: Client
+    addCleanup: Callable[..., None]  # noqa: N815
+
+    postal_key: Signing
+
+    def setUp(self) -> None:
+        """Trust the test key."""
+        super().setUp()  # type: ignore[misc]
+        self.postal_key = make_key()
+        trust = trusting(self.postal_key)
+        trust.enable()
+        self.addCleanup(trust.disable)
+
+    def post_webhook(self, event: str = "MessageSent", **values: Any) -> Any:
+        """Post a webhook; arguments as in `webhook_request`. Returns the response."""
+        return webhook_request(event, key=self.postal_key, **values).send(self.client)
+
+    def post_inbound(self, mime: Mime | Mapping[str, Any], **options: Any) -> Any:
+        """Post an incoming mail; arguments as in `inbound_request`. Returns the response."""
+        return inbound_request(mime, key=self.postal_key, **options).send(self.client)
+
+    def assert_no_unsupported(self, messages: Iterable[Any] | None = None) -> None:
+        """See `anymail_postal.testing.assert_no_unsupported`."""
+        assert_no_unsupported(messages)
