@@ -151,3 +151,10 @@ class LoopDetected(Refusal):
 class MessageTooLarge(Refusal):
     code = "MessageTooLarge"
     message = "Message too large"
+
+
+class UndecodableSubject(Refusal):
+    """Postal cannot store such a mail: it closes the connection, and the sender tries again for days."""
+
+    code = "UndecodableSubject"
+    message = "Subject is neither ASCII nor UTF-8 (RFC 6532)"

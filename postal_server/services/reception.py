@@ -17,9 +17,10 @@ from postal_server.errors import (
     LoopDetected,
     RouteRejects,
     ServerSuspended,
+    UndecodableSubject,
 )
 from postal_server.mail.address import split_address, split_tag
-from postal_server.mail.message import header_values, message_id, subject
+from postal_server.mail.message import header_fields, header_values, message_id, subject
 from postal_server.rules import route as rules
 from postal_server.rules.status import EndpointType, RouteMode, Scope
 
@@ -81,8 +82,10 @@ def accept(
 ) -> list[Accepted]:
     """The submissions for one mail to these incoming recipients and return paths, one for each server.
 
-    `raw` begins with our Received line. A route with several endpoints gets a message for each.
+    `raw` begins with our Received line. A route with several endpoints gets a message for each. Raises
+    `UndecodableSubject`.
     """
+    _check_subject(raw)
     by_server: dict[int, list[NewMessage]] = {}
     for recipient in recipients:
         by_server.setdefault(recipient.server.id, []).extend(_messages(recipient))
@@ -106,6 +109,15 @@ def check_loop(raw: bytes, smtp_hostname: str) -> None:
     mark = f"by {smtp_hostname}".lower()
     if sum(mark in value.lower() for value in header_values(raw, "Received")) > MAX_HOPS:
         raise LoopDetected
+
+
+def _check_subject(raw: bytes) -> None:
+    for name, value in header_fields(raw):
+        if name.lower() == "subject":
+            try:
+                value.decode()
+            except UnicodeDecodeError as error:
+                raise UndecodableSubject from error
 
 
 def _report(local: str, address: str, directory: Directory) -> Taken:

@@ -7,6 +7,7 @@ from postal_server.errors import (
     LoopDetected,
     RouteRejects,
     ServerSuspended,
+    UndecodableSubject,
 )
 from postal_server.models import AdditionalRouteEndpoint, Domain, HTTPEndpoint, Route, Server, SMTPEndpoint
 from postal_server.rules.status import CredentialType
@@ -174,3 +175,16 @@ def test_mail_that_came_through_here_five_times_is_a_loop(times, looping):
             reception.check_loop(raw, "mx.example.test")
     else:
         reception.check_loop(raw, "mx.example.test")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_text"),
+    [(b"Gr\xc3\xbc\xc3\x9fe", True), (b"=?latin1?q?Gr=FC?=", True), (b"Gr\xfc\xdfe", False)],
+)
+def test_a_subject_must_be_text(take, value, is_text):
+    raw = b"Subject: " + value + b"\r\n\r\nGr\xfc\xdfe\r\n"
+    if is_text:
+        assert reception.accept([take("hold@example.test")], raw, None, received_with_ssl=False)
+    else:
+        with pytest.raises(UndecodableSubject):
+            reception.accept([take("hold@example.test")], raw, None, received_with_ssl=False)

@@ -1,0 +1,166 @@
+"""The payload posted to an HTTP endpoint, in its four formats. Source: contract 4.5 to 4.7.
+
+Key order is Postal's and part of the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import quote_plus
+
+from postal_server.mail.message import MessageParts, header_fields
+from postal_server.mail.reply_separation import separate
+
+from .http import to_json
+from .message import mime_base64
+from .signing import FORM, JSON
+
+HASH, RAW = "Hash", "RawMessage"
+AS_JSON, AS_FORM = "BodyAsJSON", "FormData"
+SHOWN_HEADERS = ("to", "cc", "from", "date", "in_reply_to", "references")
+
+_UNRESERVED = "*-._"  # beside letters and digits: what an HTML form leaves as it is
+
+
+class NotText(ValueError):
+    """Bytes in a shown header or body that are not UTF-8 and of no declared charset."""
+
+
+def check_text(text: bytes, parts: MessageParts) -> None:
+    """Raise `NotText` for a mail that cannot be posted as JSON in format `Hash`.
+
+    Postal passes such bytes on unconverted, which forms can hold and JSON cannot (contract 4.5, Q14).
+    """
+    shown = {name.replace("_", "-") for name in (*SHOWN_HEADERS, "auto_submitted", "reply_to")}
+    for name, value in header_fields(text):
+        if name.lower() in shown:
+            try:
+                value.decode()
+            except UnicodeDecodeError as error:
+                raise NotText(f"the header {name} is not UTF-8") from error
+    if parts.is_undeclared and "\ufffd" in (parts.plain_body or ""):
+        raise NotText("the body has no Content-Type and is not UTF-8")
+
+
+class MessageRow(Protocol):
+    """What a payload says of a message."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def rcpt_to(self) -> str | None: ...
+    @property
+    def mail_from(self) -> str | None: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def is_inspected(self) -> bool: ...
+    @property
+    def is_spam(self) -> bool: ...
+    @property
+    def is_bounce(self) -> bool: ...
+    @property
+    def received_with_ssl(self) -> bool | None: ...
+
+
+def raw_payload(message: MessageRow, text: bytes) -> dict[str, Any]:
+    """Format `RawMessage`: the stored text, the inspection's headers included."""
+    return {
+        "id": message.id,
+        "rcpt_to": message.rcpt_to,
+        "mail_from": message.mail_from,
+        "message": mime_base64(text),
+        "base64": True,
+        "size": message.size_bytes,
+    }
+
+
+def hash_payload(
+    message: MessageRow,
+    token: str,
+    parts: MessageParts,
+    *,
+    spam: str,
+    strip_replies: bool = False,
+    include_attachments: bool = True,
+    is_form: bool = False,
+) -> dict[str, Any]:
+    """Format `Hash`: the parsed mail. A form has the full Content-Type of attachments, JSON the bare type."""
+    body = parts.plain_body
+    replies: dict[str, Any] = {}
+    if strip_replies:
+        body, cut = separate(body, is_undeclared=parts.is_undeclared)
+        replies = {"replies_from_plain_body": cut}
+    payload = {
+        "id": message.id,
+        "rcpt_to": message.rcpt_to,
+        "mail_from": message.mail_from,
+        "token": token,
+        "subject": message.subject,
+        "message_id": message.message_id,
+        "timestamp": message.created_at.timestamp(),
+        "size": str(message.size_bytes),
+        "spam_status": spam,
+        "bounce": message.is_bounce,
+        "received_with_ssl": message.received_with_ssl,
+        **{name: _last(parts, name) for name in SHOWN_HEADERS},
+        "html_body": parts.html_body,
+        "attachment_quantity": len(parts.attachments),
+        "auto_submitted": _last(parts, "auto_submitted"),
+        "reply_to": None if (reply_to := _last(parts, "reply_to")) is None else [reply_to],
+        "plain_body": body,
+        **replies,
+    }
+    if include_attachments:
+        payload["attachments"] = [
+            {
+                "filename": attachment.filename,
+                "content_type": attachment.full_content_type if is_form else attachment.content_type,
+                "size": len(attachment.data),
+                "data": mime_base64(attachment.data),
+            }
+            for attachment in parts.attachments
+        ]
+    return payload
+
+
+def _last(parts: MessageParts, name: str) -> str | None:
+    values = parts.headers.get(name.replace("_", "-"))
+    return values[-1] if values else None
+
+
+def encode(payload: Mapping[str, Any], encoding: str) -> tuple[bytes, str]:
+    """The request body and its content type."""
+    if encoding == AS_FORM:
+        return "&".join(_fields("", payload)).encode(), FORM
+    return to_json(payload), JSON
+
+
+def _fields(name: str, value: Any) -> Sequence[str]:
+    """The fields of a form for one value: `a[0][b]=c`; null is a bare name."""
+    if isinstance(value, Mapping):
+        return [field for key, item in value.items() for field in _fields(_inner(name, key), item)]
+    if isinstance(value, list):
+        if all(isinstance(item, str) for item in value):
+            return [field for item in value for field in _fields(name, item)]
+        return [field for n, item in enumerate(value) for field in _fields(_inner(name, str(n)), item)]
+    if value is None:
+        return [_quote(name)]
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return [f"{_quote(name)}={_quote(text)}"]
+
+
+def _inner(name: str, key: str) -> str:
+    return f"{name}[{key}]" if name else key
+
+
+def _quote(text: str) -> str:
+    return quote_plus(text, safe=_UNRESERVED, errors="replace").replace("~", "%7E")
