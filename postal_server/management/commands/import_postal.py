@@ -15,6 +15,7 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.errors import ConfigurationError, HostileInput
 from postal_server.management.base import ServerCommand
+from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.services.importing import Importer, Report, Source
 from postal_server.transports.http import is_allowed_host
 from postal_server.transports.mariadb import MariaDB
@@ -57,11 +58,10 @@ class Command(ServerCommand):
         if bool(options["dump"]) == options["live"]:
             raise CommandError("Give a dump of the main database, or --live.")
         config = conf.config()
+        allowed = AllowedDestinations.parse(config.postal.allowed_request_destinations)
         try:
             main, of_servers = self._live(config) if options["live"] else self._dumps(options)
-            importer = Importer(
-                lambda host: is_allowed_host(host, config.postal.allowed_request_destinations), self._progress
-            )
+            importer = Importer(lambda host: is_allowed_host(host, allowed.permits), self._progress)
             report = importer.run(main, of_servers, dry_run=options["dry_run"])
         except (HostileInput, ConfigurationError, OSError) as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,9 @@
+"""`postal-server worker`."""
+
+from postal_server.engine.process import Role
+from postal_server.management.roles import RoleCommand
+
+
+class Command(RoleCommand):
+    help = "A worker process: deliveries, webhooks and scheduled tasks; any number of them share the queue."
+    roles = (Role.WORKER,)

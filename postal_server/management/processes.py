@@ -1,0 +1,241 @@
+"""What the process commands are made of: the one place where edges, transports and engine meet."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from cheroot.wsgi import Server as WSGIServer
+
+from postal_server import wsgi
+from postal_server.conf import Config
+from postal_server.engine.ports import HttpPoster, SmtpSender
+from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
+from postal_server.engine.worker import BeforeDot, MakeTransports
+from postal_server.errors import ConfigurationError
+from postal_server.rules.request_destination import AllowedDestinations
+from postal_server.smtpd import catch, metrics
+from postal_server.smtpd.options import Options
+from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.service import MailHandler
+from postal_server.smtpd.tls import Certificates
+from postal_server.transports.dns import DNS_PORT, DnsResolver
+from postal_server.transports.http import HttpPool
+from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
+from postal_server.transports.smtp.pool import Limits, SmtpPool
+from postal_server.transports.smtp.session import Timeouts
+
+PORT, BIND = "PORT", "BIND_ADDRESS"
+HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
+
+
+def run(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> None:
+    """Serve these roles until SIGTERM. Raises `ConfigurationError` or `OSError` where a part cannot start."""
+    Process(config, plan(config, roles, ready_file)).run()
+
+
+def plan(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> Plan:
+    """The parts of a process. `PORT` and its like are Postal's, and for processes of one role."""
+    alone = len(roles) == 1
+    edges: list[MakeEdge] = []
+    if Role.SMTP in roles:
+        edges.append(partial(SmtpEdge, honour_environment=alone))
+        if config.delivery.mode == "catch":
+            edges.append(CatchEdge)
+    if Role.WEB in roles:
+        edges.append(partial(WebEdge, honour_environment=alone))
+    return Plan(
+        roles=frozenset(roles),
+        edges=edges,
+        make_transports=_transports(config) if Role.WORKER in roles else None,
+        health=_health(config, roles),
+        ready_file=ready_file,
+    )
+
+
+def resolver(config: Config) -> DnsResolver:
+    """A resolver as the configuration names it. Raises `ConfigurationError`."""
+    return DnsResolver(
+        [_server(text) for text in config.dns.resolvers],
+        resolv_conf=Path(config.dns.resolv_conf_path),
+        timeout=timedelta(seconds=config.dns.timeout),
+    )
+
+
+class SmtpEdge:
+    """Mail in and submission; on a port of its own with TLS from the first byte, where one is given."""
+
+    name = "smtp"
+
+    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+        config = core.config
+        given = config.smtp_server
+        host, port = given.default_bind_address, given.default_port
+        if honour_environment:
+            host, port = _from_environment(host, port, BIND, PORT)
+        self._listeners = [Listener(host, port)]
+        if given.implicit_tls_port:
+            self._listeners.append(Listener(host, given.implicit_tls_port, implicit_tls=True))
+        self._server = SmtpServer(
+            MailHandler(config, core.directory, core.journal),
+            Options(
+                hostname=config.postal.smtp_hostname,
+                plaintext_auth=config.plaintext_auth,
+                proxy_protocol=given.proxy_protocol,
+                max_message_bytes=config.max_message_bytes,
+                max_recipients=given.max_recipients,
+                max_connections=given.max_connections,
+                max_connections_per_client=given.max_connections_per_client,
+            ),
+            _certificates(config),
+            resolver(config).name_of,
+            metrics.count,
+        )
+
+    async def start(self) -> Addresses:
+        return await self._server.start(self._listeners)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+
+class CatchEdge:
+    """The catch, on loopback."""
+
+    name = "catch"
+
+    def __init__(self, core: Core) -> None:
+        self._config = core.config
+        if not ipaddress.ip_address(self._config.delivery.catch_host).is_loopback:
+            raise ConfigurationError("delivery.catch_host: a loopback address is required.")
+
+    async def start(self) -> Addresses:
+        given = self._config.delivery
+        host, port = self._config.smtp_server.default_bind_address, self._config.smtp_server.default_port
+        own = ("127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host, port)
+        certificates = _certificates(self._config)
+        self._server, self._handler = await catch.listen(
+            given.catch_host, given.catch_port, own, certificates.context() if certificates else None
+        )
+        return [(given.catch_host, given.catch_port)]
+
+    async def stop(self) -> None:
+        self._server.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._handler.close)
+
+
+class WebEdge:
+    """The WSGI application in a threaded server."""
+
+    name = "web"
+
+    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+        given = core.config.web_server
+        host, port = given.default_bind_address, given.default_port
+        if honour_environment:
+            host, port = _from_environment(host, port, BIND, PORT)
+        application = wsgi.create(
+            core.config, journal=core.journal, directory=core.directory, resolver=resolver(core.config)
+        )
+        self._server = WSGIServer(
+            (host, port), application, numthreads=given.max_threads, request_queue_size=128, timeout=60
+        )
+        self._server.max_request_header_size = 64 * 1024
+        self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
+
+    async def start(self) -> Addresses:
+        await asyncio.get_running_loop().run_in_executor(None, self._server.prepare)
+        self._thread.start()
+        host, port = self._server.bind_addr[:2]
+        return [(host, port)]
+
+    async def stop(self) -> None:
+        self._server.shutdown_timeout = 2
+        await asyncio.get_running_loop().run_in_executor(None, self._server.stop)
+
+
+def _transports(config: Config) -> MakeTransports:
+    def make(before_dot: BeforeDot) -> tuple[SmtpSender, HttpPoster]:
+        names = resolver(config)
+        given = config.smtp_client
+        allowed = AllowedDestinations.parse(config.postal.allowed_request_destinations)
+        if config.delivery.mode == "catch":
+            finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
+        else:
+            finder = MxHosts(names, given.port)
+        helo = config.dns.helo_hostname or config.postal.smtp_hostname
+        connector = Connector(
+            finder,
+            names,
+            lambda source: helo,
+            timeouts=Timeouts.limited(
+                timedelta(seconds=given.open_timeout), timedelta(seconds=given.read_timeout)
+            ),
+            before_dot=before_dot,
+        )
+        limits = Limits(
+            per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
+        )
+        return SmtpPool(connector, limits), HttpPool(allowed.permits)
+
+    return make
+
+
+def _certificates(config: Config) -> Certificates | None:
+    given = config.smtp_server
+    if not given.tls_enabled:
+        return None
+    certificate, key = config.file(given.tls_certificate_path), config.file(given.tls_private_key_path)
+    try:
+        return Certificates(certificate, key, given.tls_ciphers)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"smtp_server.tls_certificate_path: {certificate}, {key}: {error}"
+        ) from error
+
+
+def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int] | None:
+    """Postal's SMTP and worker processes have a health server; the web process answers for itself."""
+    if Role.WORKER in roles:
+        host, port = (
+            config.worker.default_health_server_bind_address,
+            config.worker.default_health_server_port,
+        )
+    elif Role.SMTP in roles:
+        host, port = (
+            config.smtp_server.default_health_server_bind_address,
+            config.smtp_server.default_health_server_port,
+        )
+    else:
+        return None
+    host, port = _from_environment(host, port, HEALTH_BIND, HEALTH_PORT)
+    return (host, port) if port else None
+
+
+def _from_environment(host: str, port: int, bind_name: str, port_name: str) -> tuple[str, int]:
+    given = os.environ.get(port_name, "")
+    if given and not given.isdigit():
+        raise ConfigurationError(f"{port_name}: {given!r} is not a port.")
+    return os.environ.get(bind_name) or host, int(given) if given else port
+
+
+def _server(text: str) -> tuple[str, int]:
+    """`address`, `address:port` or `[address]:port`."""
+    host, port = text, str(DNS_PORT)
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or str(DNS_PORT)
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    try:
+        return str(ipaddress.ip_address(host)), int(port)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"dns.resolvers: {text!r} is not an address with or without a port."
+        ) from error

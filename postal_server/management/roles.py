@@ -1,0 +1,44 @@
+"""The commands that serve: `run`, `web`, `smtp` and `worker`."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from postal_server import conf
+from postal_server.engine.process import Role
+from postal_server.errors import ConfigurationError
+
+from . import processes
+from .base import ServerCommand, require_current_database
+
+logger = logging.getLogger(__name__)
+
+
+class RoleCommand(ServerCommand):
+    """Serves `roles` until SIGTERM or SIGINT."""
+
+    roles: ClassVar[tuple[Role, ...]]
+    needs_database = False  # checked below, after what --initialize makes
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--ready-file", type=Path, help="write process id and addresses here once ready")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options.get("initialize"):
+            call_command("initialize")
+        require_current_database()
+        config = conf.config()
+        for warning in config.warnings:
+            logger.warning("%s", warning)
+        try:
+            processes.run(config, self.roles, options["ready_file"])
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"Cannot listen: {error}") from error

@@ -1,0 +1,24 @@
+"""What the SMTP server counts, under Postal's names (contract 11.3)."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+PREFIX = "postal_smtp_server_"
+COUNTERS = {
+    counter._name: counter
+    for counter in (
+        Counter(PREFIX + "connections", "Connections."),
+        Counter(PREFIX + "tls_connections", "Connections with TLS."),
+        Counter(PREFIX + "exceptions", "Connections that ended with a bug.", ["type", "error"]),
+        Counter(PREFIX + "commands", "Commands.", ["command"]),
+        Counter(PREFIX + "client_errors", "Commands that were refused.", ["error"]),
+        Counter(PREFIX + "messages", "Recipients of messages taken.", ["type", "tls"]),
+    )
+}
+
+
+def count(metric: str, /, **labels: str) -> None:
+    """The `Count` of a running server. The library adds `_total` to every counter by itself."""
+    counter = COUNTERS[metric.removesuffix("_total")]
+    (counter.labels(**labels) if labels else counter).inc()
