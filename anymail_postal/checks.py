@@ -5,6 +5,7 @@ The ids are those of the settings table in `anymail_postal.conf`: E for errors, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -61,7 +62,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         messages += _check_sending()
         messages += _check_key_sources(servers, routes)
     messages += _check_order(routes)
-    return list(dict.fromkeys(messages))
+    return _once(messages)
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
@@ -72,7 +73,12 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
         for server in _servers():
             if server.has_key_source:
                 messages += _check_exposure(server, routes)
-    return list(dict.fromkeys(messages))
+    return _once(messages)
+
+
+def _once(messages: list[CheckMessage]) -> list[CheckMessage]:
+    """Without repeats: several servers may share a setting."""
+    return [each for number, each in enumerate(messages) if each not in messages[:number]]
 
 
 def error(number: str, message: str, hint: str) -> CheckMessage:
@@ -106,10 +112,9 @@ class Server:
         except AnymailConfigurationError:
             return None
 
-    def named(self, setting: str) -> str:
-        """A setting, for people."""
-        name = self.config.name
-        return setting if name == conf.DEFAULT_SERVER else f"{setting} of the server {name!r}"
+    def where(self, attribute: str) -> str:
+        """Where this server's value of a setting is written, or would be."""
+        return conf.find(getattr(conf.ServerConfig, attribute), self.config.layers)[0]
 
     @property
     def has_key_source(self) -> bool:
@@ -162,7 +167,7 @@ def _check_url(server: Server) -> Iterator[CheckMessage]:
     if url.scheme == "http" and not conf.is_loopback(url.hostname or ""):
         yield warning(
             "W001",
-            f"{server.named('POSTAL_API_URL')} is not https: key and mail can be read on the way.",
+            f"{server.where('api_url')} is not https: key and mail can be read on the way.",
             "Use the https URL of Postal's web interface.",
         )
 
@@ -176,7 +181,7 @@ def _check_keys(server: Server) -> Iterator[CheckMessage]:
         except AnymailConfigurationError as problem:
             yield error(
                 "E008",
-                f"{server.named('POSTAL_WEBHOOK_JWKS_URL')}: {problem}",
+                f"{server.where('webhook_jwks_url')}: {problem}",
                 "Give the https URL of the key set, or True together with an https POSTAL_API_URL.",
             )
             return
@@ -185,7 +190,7 @@ def _check_keys(server: Server) -> Iterator[CheckMessage]:
     except AnymailConfigurationError as problem:
         yield error(
             "E006",
-            f"{server.named('POSTAL_WEBHOOK_KEY')} is not a public key: {problem}",
+            f"{server.where('webhook_key')} is not a public key: {problem}",
             "Set it to what `manage.py postal_webhook_key` prints, or to Postal's DKIM record.",
         )
 
@@ -198,19 +203,19 @@ def _check_parts(server: Server) -> Iterator[CheckMessage]:
         if wants_store and conf.store() is None:
             yield error(
                 "E010",
-                f"{server.named(f'POSTAL_{attribute.upper()}')} is {value!r}, which needs the store.",
+                f"{server.where(attribute)} is {value!r}, which needs the store.",
                 f"Add {conf.STORE_APP!r} to INSTALLED_APPS and run migrate, or choose another value.",
             )
     if server.get("webhook_dispatch") == "task" and django.VERSION < (6, 0):
         yield error(
             "E010",
-            f"{server.named('POSTAL_WEBHOOK_DISPATCH')} is 'task', which needs Django 6.0.",
+            f"{server.where('webhook_dispatch')} is 'task', which needs Django 6.0.",
             "Update Django, or give the dotted path of a callable that starts a task of yours.",
         )
     if server.get("strip_replies") and not _has_replies_extra():
         yield error(
             "E010",
-            f"{server.named('POSTAL_STRIP_REPLIES')} is True, but the extra for it is not installed.",
+            f"{server.where('strip_replies')} is True, but the extra for it is not installed.",
             "Run: pip install 'anymail-postal[replies]'",
         )
 
@@ -224,14 +229,14 @@ def _check_limits(server: Server) -> Iterator[CheckMessage]:
     if max_age is not None and max_age < SHORTEST_MAX_AGE:
         yield warning(
             "W003",
-            f"{server.named('POSTAL_WEBHOOK_MAX_AGE')} refuses events that Postal still repeats.",
+            f"{server.where('webhook_max_age')} refuses events that Postal still repeats.",
             "Postal tries a webhook for 36 minutes: set at least 2400 seconds, better 7200, or None.",
         )
     limit = server.get("inbound_max_bytes")
     if limit is not None and limit < SMALLEST_INBOUND_LIMIT:
         yield warning(
             "W006",
-            f"{server.named('POSTAL_INBOUND_MAX_BYTES')} is less than a mail of the size that Postal accepts"
+            f"{server.where('inbound_max_bytes')} is less than a mail of the size that Postal accepts"
             " by default: such mail is given back to its sender.",
             "Set at least 20971520 (20 MiB); the default is 50 MiB.",
         )
@@ -257,14 +262,19 @@ def _check_sending() -> Iterator[CheckMessage]:
             except AnymailConfigurationError:
                 continue  # A bad one is reported as such.
             if value is None:
-                setting = Server(config).named(f"POSTAL_{attribute.upper()}")
-                yield error(number, f"{setting} is missing: mail cannot be sent.", hint)
+                message = (
+                    f"POSTAL_{attribute.upper()} is missing for the server {config.name!r}, which is to send."
+                )
+                yield error(number, message, hint)
 
 
 def _sending_configs() -> list[conf.ServerConfig]:
     if conf.uses_mailers():
         return [conf.mailer(alias, options) for alias, options in conf.mailers().items()]
-    return [conf.server()] if conf.is_our_backend(settings.EMAIL_BACKEND) else []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Django 6.1 deprecates the setting, as the project knows by now.
+        backend = settings.EMAIL_BACKEND
+    return [conf.server()] if conf.is_our_backend(backend) else []
 
 
 def _check_key_sources(servers: list[Server], routes: list[Route]) -> Iterator[CheckMessage]:
@@ -303,7 +313,7 @@ def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessag
     if uses_cache and settings.CACHES["default"]["BACKEND"].endswith(PRIVATE_CACHES):
         yield warning(
             "W004",
-            f"{server.named('POSTAL_WEBHOOK_DEDUPE')} uses a cache that each process has for itself: repeats"
+            f"{server.where('webhook_dedupe')} uses a cache that each process has for itself: repeats"
             " pass where there are several workers.",
             f"Configure a shared cache in CACHES, or add {conf.STORE_APP!r} to INSTALLED_APPS.",
         )
@@ -312,20 +322,20 @@ def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessag
     if server.get("webhook_secret") == () and not has_own:
         yield warning(
             "W005",
-            f"{server.named('POSTAL_WEBHOOK_SECRET')} is not set. A signature proves that Postal posted, but"
+            f"{server.where('webhook_secret')} is not set. A signature proves that Postal posted, but"
             " not for whom: anybody with a server on the same Postal can post to your URLs.",
             "Set it to 'user:password', and write https://user:password@... as the URL in Postal.",
         )
     if server.get("webhook_allow_sha1"):
         yield note(
             "I001",
-            f"{server.named('POSTAL_WEBHOOK_ALLOW_SHA1')} lets signatures by SHA-1 pass.",
+            f"{server.where('webhook_allow_sha1')} lets signatures by SHA-1 pass.",
             "Set it to False if your Postal is 3.2.0 or newer: it signs with SHA-256 too.",
         )
     if server.get("webhook_max_age") is None:
         yield note(
             "I002",
-            f"{server.named('POSTAL_WEBHOOK_MAX_AGE')} is not set: once an event is no longer remembered,"
+            f"{server.where('webhook_max_age')} is not set: once an event is no longer remembered,"
             " whoever saw it can post it again.",
             "Set it to 7200 seconds, unless your server repeats webhooks for longer than Postal does.",
         )
