@@ -14,8 +14,9 @@ from typing import Protocol
 
 from postal_server.engine.ports import Attempt, Lookup, Resolver, Stage, Target
 from postal_server.mail.address import domain_to_ascii, literal_address
+from postal_server.transports.network import describe
 
-from .session import Connection, Login, Security, Session, SmtpError, Timeouts, TlsError, describe
+from .session import Connection, Login, Security, Session, SmtpError, Timeouts, TlsError
 
 DEFAULT_PORT = 25
 FALL_BACK_AFTER = timedelta(milliseconds=250)  # RFC 8305 section 5: to the next address

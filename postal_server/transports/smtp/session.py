@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from postal_server.engine.ports import Mail, Stage, Tls
 from postal_server.errors import HostileInput
 from postal_server.mail.reply import Reply
+from postal_server.transports.network import describe
 
 from .protocol import Conclusion, Interrupted, Offers, ReplyReader, Step, transaction
 
@@ -364,16 +364,3 @@ class Session:
             await self._expect(Stage.AUTH, b64encode(login.password.encode()) + b"\r\n")
         else:
             raise SmtpError(Stage.AUTH, "no AUTH mechanism of ours is offered")
-
-
-def describe(error: BaseException) -> str:
-    """An error of the network in a few words, without Python's own."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message.rstrip(".")
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
-    if isinstance(error, asyncio.TimeoutError):
-        return "timed out"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
-    return str(error) or type(error).__name__

@@ -194,7 +194,8 @@ class TestUnacceptable:
     def test_what_the_host_cannot_be_given_is_refused_by_ourselves(self, values, enhanced):
         offers = Offers({"SIZE": "100"})
         refusal = unacceptable(mail(**values), offers)
-        assert refusal is not None and refusal.enhanced == enhanced
+        assert refusal is not None
+        assert refusal.enhanced == enhanced
         dialogue = transaction(mail(**values), offers)
         with pytest.raises(StopIteration) as done:
             next(dialogue)
@@ -222,7 +223,8 @@ class TestContent:
     def test_cve_2023_51764_no_end_of_data_is_smuggled_out(self, end):
         sent = b"".join((*content(b"a" + end + b"MAIL FROM:<x@y.example>\r\n"), b".\r\n"))
         lines = sent.split(b"\r\n")
-        assert b"\r" not in b"".join(lines) and b"\n" not in b"".join(lines)
+        assert b"\r" not in b"".join(lines)
+        assert b"\n" not in b"".join(lines)
         assert lines.index(b".") == len(lines) - 2
 
     @given(st.binary(max_size=300).map(lambda b: b.translate(bytes([b"ab.\r\n"[i % 5] for i in range(256)]))))

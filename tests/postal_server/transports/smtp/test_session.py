@@ -44,7 +44,8 @@ def test_a_mail_is_delivered(ehlo, loop):
     assert host.received == [b"Subject: x\r\n\r\n..dot\r\n"]
     assert host.lines[0] == "EHLO us.example"
     assert host.lines[-1] == "QUIT"
-    assert result.seconds is not None and 0 <= result.seconds < 2
+    assert result.seconds is not None
+    assert 0 <= result.seconds < 2
     assert len(result.log_id) == 8
 
 
@@ -145,7 +146,8 @@ class TestTls:
                 return results
 
         first, second = run(work(), loop)
-        assert first.is_delivered and second.is_delivered
+        assert first.is_delivered
+        assert second.is_delivered
         assert str(first.tls) == "TLSv1.3, certificate not verified: self-signed certificate"
         assert second.tls == first.tls
         assert len(host.connections) == 3  # the second delivery knows of the certificate beforehand
@@ -196,7 +198,8 @@ class TestTls:
         host = Scripted(ehlo=EHLO_TLS, tls=server_context(certificate))
         target = Target("dest.example", "mx.dest.example", ssl_mode="None")
         result = deliver(host, letter=mail(target=target))
-        assert result.is_delivered and result.tls is None
+        assert result.is_delivered
+        assert result.tls is None
 
 
 class TestLogin:

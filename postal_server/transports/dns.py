@@ -1,0 +1,166 @@
+"""DNS look-ups, remembered as long as their records say; failures for a moment, to spare a dead server."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import dns.asyncresolver
+import dns.exception
+import dns.flags
+import dns.name
+import dns.rdatatype
+import dns.resolver
+import dns.reversename
+from dns.rdtypes.ANY.TXT import TXT
+
+from postal_server.engine.ports import Answer, Lookup
+
+logger = logging.getLogger(__name__)
+
+DNS_PORT = 53
+MIN_TTL = 1.0  # seconds; a TTL of 0 would ask again for every mail of a batch
+MAX_TTL = 86_400.0
+NEGATIVE_TTL = 300.0  # where the answer has no SOA (RFC 2308 section 5 allows up to 3 hours)
+FAILURE_TTL = 5.0
+MAX_REMEMBERED = 20_000
+
+
+class DnsResolver:
+    """Implements `Resolver` with dnspython.
+
+    `servers` are `(address, port)`; without any, those of the file `resolv_conf`. `timeout` is for one
+    question, all servers and tries included. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[tuple[str, int]] = (),
+        *,
+        resolv_conf: Path = Path("/etc/resolv.conf"),
+        timeout: timedelta = timedelta(seconds=5),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._resolver = dns.asyncresolver.Resolver(str(resolv_conf), configure=not servers)
+        if servers:
+            self._resolver.nameservers = [address for address, _ in servers]
+            self._resolver.nameserver_ports = dict(servers)
+        self._resolver.lifetime = timeout.total_seconds()
+        self._resolver.timeout = timeout.total_seconds() / 2
+        self._resolver.use_edns(0, dns.flags.DO, 1232)
+        self._clock = clock
+        self._answers: dict[tuple[str, str], tuple[float, Answer]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Future[Answer]] = {}
+
+    async def records(self, name: str, kind: str) -> Answer:
+        """The records as text; TXT strings joined, names without their final dot."""
+        key = (name.lower().rstrip("."), kind)
+        until, answer = self._answers.get(key, (0.0, None))
+        if answer is not None and until > self._clock():
+            return answer
+        asking = self._asking.get(key)
+        if asking is None:
+            # Asked once, however many mails wait for it, and to its end if one of them gives up.
+            asking = self._asking[key] = asyncio.ensure_future(self._ask(*key))
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def mail_hosts(self, domain: str) -> Answer:
+        """By preference, equals shuffled (RFC 5321 section 5.1); the domain itself where it has no MX."""
+        answer = await self.records(domain, "MX")
+        if answer.lookup is Lookup.NO_DATA:
+            return Answer(Lookup.FOUND, (domain,))
+        if answer.lookup is not Lookup.FOUND:
+            return answer
+        pairs = [(int(preference), host) for preference, host in map(str.split, answer.values)]
+        if [host for _, host in pairs] == ["."]:
+            return Answer(Lookup.NULL_MX)
+        random.shuffle(pairs)
+        hosts = [host for _, host in sorted(pairs, key=lambda pair: pair[0]) if host != "."]
+        return Answer(Lookup.FOUND, tuple(dict.fromkeys(hosts)), answer.is_secure)
+
+    async def addresses(self, host: str) -> Answer:
+        """All IPv6, then all IPv4 addresses; what is one already is its own answer."""
+        try:
+            return Answer(Lookup.FOUND, (str(ipaddress.ip_address(host)),))
+        except ValueError:
+            six, four = await asyncio.gather(self.records(host, "AAAA"), self.records(host, "A"))
+        values = six.values + four.values
+        if not values:
+            return four if four.lookup is not Lookup.NO_DATA else six
+        return Answer(Lookup.FOUND, values, six.is_secure and four.is_secure)
+
+    async def name_of(self, address: str) -> str | None:
+        """Its first PTR name, null if there is none or no answer."""
+        try:
+            name = dns.reversename.from_address(address).to_text()
+        except (ValueError, dns.exception.DNSException):
+            return None
+        answer = await self.records(name, "PTR")
+        return answer.values[0] if answer.values else None
+
+    async def _ask(self, name: str, kind: str) -> Answer:
+        answer, ttl = await self._answer(name, kind)
+        if len(self._answers) >= MAX_REMEMBERED:
+            self._answers.pop(next(iter(self._answers)))
+        self._answers[name, kind] = self._clock() + min(max(ttl, MIN_TTL), MAX_TTL), answer
+        return answer
+
+    async def _answer(self, name: str, kind: str) -> tuple[Answer, float]:
+        """The answer, and for how many seconds it is good."""
+        try:
+            found = await self._resolver.resolve(f"{name}.", kind, search=False)
+        except dns.resolver.NXDOMAIN as error:
+            return Answer(Lookup.NO_DOMAIN), _negative_ttl(error)
+        except dns.resolver.NoAnswer as error:
+            return Answer(Lookup.NO_DATA), _soa_ttl(error.kwargs["response"])
+        except dns.exception.Timeout:
+            return Answer(Lookup.TIMED_OUT), FAILURE_TTL
+        except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
+            return Answer(Lookup.NO_DOMAIN), MAX_TTL  # no such name can exist
+        except (dns.exception.DNSException, OSError) as error:
+            logger.info("DNS: %s %s: %s", name, kind, error)
+            return Answer(Lookup.FAILED), FAILURE_TTL
+        is_secure = bool(found.response.flags & dns.flags.AD)
+        values = tuple(_text(record) for record in found)
+        return Answer(Lookup.FOUND, values, is_secure), float(found.rrset.ttl if found.rrset else MIN_TTL)
+
+
+def _text(record: dns.rdata.Rdata) -> str:
+    if isinstance(record, TXT):
+        return b"".join(record.strings).decode("utf-8", "replace")
+    text = record.to_text()
+    return text[:-1] if text.endswith(".") and not text.endswith(" .") else text
+
+
+def _negative_ttl(error: dns.resolver.NXDOMAIN) -> float:
+    responses = error.kwargs["responses"].values()
+    return min((_soa_ttl(response) for response in responses), default=NEGATIVE_TTL)
+
+
+def _soa_ttl(response: dns.message.Message) -> float:
+    """RFC 2308 section 5: the lesser of the SOA's TTL and its minimum."""
+    for rrset in response.authority:
+        if rrset.rdtype == dns.rdatatype.SOA:
+            return float(min(rrset.ttl, rrset[0].minimum))
+    return NEGATIVE_TTL
+
+
+def parse_servers(texts: Sequence[str]) -> list[tuple[str, int]]:
+    """`address` or `address:port` (IPv6 in brackets if it has a port). Raises ValueError."""
+    servers = []
+    for text in texts:
+        host, port = text, ""
+        if text.startswith("["):
+            host, _, port = text[1:].partition("]")
+            port = port.removeprefix(":")
+        elif text.count(":") == 1:
+            host, _, port = text.partition(":")
+        servers.append((str(ipaddress.ip_address(host)), int(port or DNS_PORT)))
+    return servers

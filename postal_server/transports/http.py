@@ -1,0 +1,489 @@
+"""HTTP posts: kept connections, a limit on all that comes back, and only to addresses that are allowed.
+
+The headers and their order are Postal's (contract 3.2), but that `Connection` says `keep-alive`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import re
+import socket
+import ssl
+import zlib
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from postal_server.engine.ports import HttpResult, Post
+from postal_server.errors import HostileInput
+from postal_server.mail.address import domain_to_ascii
+
+from .network import describe
+
+TIMED_OUT, NO_CONNECTION, NO_TLS = -1, -2, -3
+MAX_HEAD_BYTES = 16_384
+MAX_BODY_BYTES = 65_536  # read of an answer; a longer one costs its connection
+KEPT_BYTES = 1024  # of an answer, decoded
+MAX_ADDRESSES = 4  # of one host
+MAX_INTERIM = 10  # 1xx answers before the final one
+LOOK_EVERY = 1.0  # seconds between looks at idle connections
+
+STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
+SAFE_IN_TARGET = "/?:@!$&'()*+,;=%~-._"
+
+Permits = Callable[[str, str], bool]
+Lookup = Callable[[str, int], Awaitable[list[str]]]
+
+
+@dataclass(frozen=True)
+class Url:
+    """A URL taken apart. `target` is what stands in the request line."""
+
+    is_secure: bool
+    host: str
+    port: int
+    target: str
+    authorization: str
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """Raises ValueError."""
+        parts = urlsplit(text.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("Not an http or https URL")
+        is_secure = parts.scheme == "https"
+        host = parts.hostname if ":" in parts.hostname else domain_to_ascii(parts.hostname)
+        target = quote(parts.path or "/", safe=SAFE_IN_TARGET)
+        target += f"?{quote(parts.query, safe=SAFE_IN_TARGET)}" if parts.query else ""
+        user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        token = b64encode(user.encode()).decode() if "@" in parts.netloc else ""
+        return cls(is_secure, host, parts.port or (443 if is_secure else 80), target, token)
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"
+
+
+def compose(url: Url, post: Post) -> bytes:
+    """The request up to its body. Raises ValueError for a header that would break out of its line."""
+    fields = [
+        *post.headers,
+        *([("Authorization", f"Basic {url.authorization}")] if url.authorization else []),
+        ("Connection", "keep-alive"),
+        ("Host", url.host_header),
+        ("Content-Length", str(len(post.body))),
+    ]
+    if any(c in name + value for name, value in fields for c in "\r\n\0"):
+        raise ValueError("A header has a line end in it")
+    lines = [f"POST {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+class AnswerReader:
+    """Reads one answer from what a server sends, without I/O. Raises `HostileInput` for what is none.
+
+    `is_done` when the answer is complete, or long enough; `may_reuse` if another can follow it.
+    """
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self.is_done = self.may_reuse = self.has_begun = False
+        self._buffer = bytearray()
+        self._left: int | None = None  # of the body or the chunk; null: unknown
+        self._is_chunked = False
+        self._taken = 0
+        self._interim = 0
+        self._read: Callable[[], bool] = self._read_head
+
+    def feed(self, data: bytes) -> None:
+        self.has_begun = True
+        self._buffer += data
+        while not self.is_done and self._read():
+            pass
+        if self.is_done and self._buffer:
+            self.may_reuse = False  # more than one answer to one request
+
+    def end(self) -> None:
+        """The server closed the connection: the end of an answer without length."""
+        if not self.is_done and (not self.status or self._left is not None or self._is_chunked):
+            raise HostileInput("connection closed in the middle of the answer")
+        self.is_done = True
+
+    @property
+    def kept(self) -> bytes:
+        """The start of the body, its content encoding undone as far as it can be."""
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            return bytes(self.body[:KEPT_BYTES])
+        try:
+            # No more comes out than is kept, however much it would become.
+            return zlib.decompressobj(47).decompress(bytes(self.body), KEPT_BYTES)
+        except zlib.error:
+            return bytes(self.body[:KEPT_BYTES])
+
+    def _read_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                raise HostileInput("answer headers without end")
+            return False
+        first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
+        del self._buffer[: end + 4]
+        found = STATUS.fullmatch(first)
+        if not found or end > MAX_HEAD_BYTES:
+            raise HostileInput("not an HTTP answer")
+        pairs = (line.decode("latin-1").partition(":") for line in lines)
+        self.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        if found[2][:1] == b"1":
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise HostileInput("interim answers without end")
+            return True
+        self.status = int(found[2])
+        self._find_length(is_http_1_1=found[1] == b"1")
+        return True
+
+    def _find_length(self, is_http_1_1: bool) -> None:
+        connection = self.headers.get("connection", "").lower()
+        self.may_reuse = "close" not in connection and (is_http_1_1 or "keep-alive" in connection)
+        length = self.headers.get("content-length", "")
+        if self.status in (204, 304):
+            self._left = 0
+        elif self.headers.get("transfer-encoding", "").lower().endswith("chunked"):
+            self._is_chunked = True
+        elif length.isascii() and length.isdigit() and len(length) < 20:
+            self._left = int(length)
+        else:
+            self.may_reuse = False
+        self._read = self._read_chunk_size if self._is_chunked else self._read_body
+        if self._left == 0 and not self._is_chunked:
+            self.is_done = True
+
+    def _read_body(self) -> bool:
+        if not self._take():
+            return False
+        if self._left == 0:
+            if self._is_chunked:
+                self._read = self._read_chunk_end
+            else:
+                self.is_done = True
+        return True
+
+    def _take(self) -> bool:
+        """Move what belongs to the body out of the buffer; at the limit the answer is long enough."""
+        size = len(self._buffer) if self._left is None else min(self._left, len(self._buffer))
+        if not size:
+            return False
+        room = MAX_BODY_BYTES - len(self.body)
+        self.body += self._buffer[: min(size, room)]
+        del self._buffer[:size]
+        if self._left is not None:
+            self._left -= size
+        if size > room or (len(self.body) >= MAX_BODY_BYTES and self._left != 0):
+            self.is_done = True
+            self.may_reuse = False
+        return True
+
+    def _read_chunk_size(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        found = CHUNK_SIZE.fullmatch(line)
+        if not found:
+            raise HostileInput("not a chunk")
+        self._left = int(found[1], 16)
+        self._read = self._read_body if self._left else self._read_trailer
+        return True
+
+    def _read_chunk_end(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        if line:
+            raise HostileInput("a chunk longer than it says")
+        self._read = self._read_chunk_size
+        return True
+
+    def _read_trailer(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        self._taken += len(line)
+        if self._taken > MAX_HEAD_BYTES:
+            raise HostileInput("trailers without end")
+        self.is_done = not line
+        return True
+
+    def _line(self) -> bytes | None:
+        line, mark, rest = self._buffer.partition(b"\r\n")
+        if not mark:
+            if len(self._buffer) > MAX_HEAD_BYTES:
+                raise HostileInput("a line without end")
+            return None
+        self._buffer = rest
+        return bytes(line)
+
+
+class Connection(asyncio.Protocol):
+    """One connection, one exchange at a time."""
+
+    def __init__(self) -> None:
+        self.is_usable = True
+        self.idle_since = 0.0
+        self._transport: Any = None
+        self._reader: AnswerReader | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            self.abort()  # an answer that nobody asked for
+            return
+        try:
+            self._reader.feed(data)
+        except HostileInput as error:
+            self._finish(error)
+        else:
+            if self._reader.is_done:
+                self._finish(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_usable = False
+        if self._reader is None:
+            return
+        try:
+            if exc is not None:
+                raise exc
+            self._reader.end()
+        except (HostileInput, OSError) as error:
+            self._finish(error)
+        else:
+            self._finish(None)
+
+    async def exchange(self, head: bytes, body: bytes) -> AnswerReader:
+        """Send a request and read its answer. Raises `OSError` or `HostileInput`."""
+        reader = self._reader = AnswerReader()
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            self._transport.writelines((head, body))
+            await self._waiter
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, (OSError, HostileInput)) and not reader.has_begun:
+                raise NothingCame(describe(error)) from error
+            raise
+        finally:
+            self._reader = self._waiter = None
+        if not reader.may_reuse:
+            self.abort()
+        return reader
+
+    def abort(self) -> None:
+        self.is_usable = False
+        self._transport.abort()
+
+    def _finish(self, error: Exception | None) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if error is None:
+            self._waiter.set_result(None)
+        else:
+            self._waiter.set_exception(error)
+
+
+class NothingCame(OSError):
+    """The connection ended before the first byte of an answer."""
+
+
+@dataclass
+class _Site:
+    """One scheme, host and port."""
+
+    slots: asyncio.Semaphore
+    idle: list[Connection] = field(default_factory=list)
+    users: int = 0
+
+
+class HttpPool:
+    """Implements `HttpPoster`.
+
+    `permits(host, address)` says whether an address may be connected to; names are looked up once, and the
+    connection is made to the very address that was asked about, so that a name cannot change its mind.
+    """
+
+    def __init__(
+        self,
+        permits: Permits,
+        *,
+        per_site: int = 20,
+        idle: timedelta = timedelta(seconds=30),
+        verifying: ssl.SSLContext | None = None,
+        lookup: Lookup | None = None,
+    ) -> None:
+        self._permits = permits
+        self._per_site = per_site
+        self._max_idle = idle.total_seconds()
+        self._verifying = verifying or ssl.create_default_context()
+        self._lookup = lookup or look_up
+        self._sites: dict[tuple[bool, str, int], _Site] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def post(self, post: Post) -> HttpResult:
+        """Never raises for what a server does, nor for a URL that is none."""
+        try:
+            url = Url.parse(post.url)
+            head = compose(url, post)
+        except ValueError as error:
+            return HttpResult(NO_CONNECTION, str(error).encode())
+        key = (url.is_secure, url.host, url.port)
+        site = self._sites.get(key)
+        if site is None:
+            site = self._sites[key] = _Site(asyncio.Semaphore(self._per_site))
+        site.users += 1
+        try:
+            async with site.slots:
+                return await self._timed(site, url, head, post)
+        finally:
+            site.users -= 1
+            if not site.users and not site.idle:
+                self._sites.pop(key, None)
+
+    async def close(self) -> None:
+        """Close idle connections. Posts under way end with their callers."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for site in self._sites.values():
+            for connection in site.idle:
+                connection.abort()
+            site.idle.clear()
+        await asyncio.sleep(0)
+
+    async def _timed(self, site: _Site, url: Url, head: bytes, post: Post) -> HttpResult:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            answer = await asyncio.wait_for(self._exchange(site, url, head, post.body), post.timeout)
+        except ssl.SSLCertVerificationError:
+            status, text = NO_TLS, "Invalid SSL certificate"
+        except ssl.SSLError as error:
+            status, text = NO_TLS, describe(error)
+        except asyncio.TimeoutError:
+            status, text = TIMED_OUT, f"Timed out after {post.timeout:g}s"
+        except (OSError, HostileInput) as error:
+            status, text = NO_CONNECTION, describe(error)
+        else:
+            return HttpResult(
+                answer.status,
+                answer.kept,
+                retry_after(answer.headers.get("retry-after", "")),
+                loop.time() - began,
+            )
+        return HttpResult(status, text.encode(), seconds=loop.time() - began)
+
+    async def _exchange(self, site: _Site, url: Url, head: bytes, body: bytes) -> AnswerReader:
+        connection = self._take(site)
+        if connection is not None:
+            try:
+                answer = await connection.exchange(head, body)
+            except NothingCame:
+                pass  # closed by the server while it was idle: this post gets a new one
+            else:
+                self._keep(site, connection)
+                return answer
+        connection = await self._connect(url)
+        answer = await connection.exchange(head, body)
+        self._keep(site, connection)
+        return answer
+
+    async def _connect(self, url: Url) -> Connection:
+        try:
+            addresses = await self._lookup(url.host, url.port)
+        except OSError as error:
+            raise OSError(f"{url.host} cannot be looked up") from error
+        allowed = [a for a in addresses if self._permits(url.host, a)][:MAX_ADDRESSES]
+        if not allowed:
+            raise OSError(f"{url.host} is at no address that may be posted to")
+        for address in allowed:
+            try:
+                return await self._dial(url, address)
+            except ssl.SSLError:
+                raise
+            except OSError as error:
+                last = error
+        raise last
+
+    async def _dial(self, url: Url, address: str) -> Connection:
+        tls: dict[str, Any] = {"ssl": self._verifying, "server_hostname": url.host} if url.is_secure else {}
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(Connection, address, url.port, **tls)
+        except asyncio.TimeoutError as error:  # of the operating system, not ours
+            raise OSError("connecting timed out") from error
+        return connection
+
+    def _take(self, site: _Site) -> Connection | None:
+        while site.idle:
+            connection = site.idle.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    def _keep(self, site: _Site, connection: Connection) -> None:
+        if not connection.is_usable:
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        site.idle.append(connection)
+        if self._timer is None:
+            self._timer = loop.call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        """Let go of connections that were idle for too long, or closed by the server."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._max_idle
+        for key, site in list(self._sites.items()):
+            for connection in [c for c in site.idle if c.idle_since < oldest or not c.is_usable]:
+                site.idle.remove(connection)
+                connection.abort()
+            if not site.users and not site.idle:
+                del self._sites[key]
+        if any(site.idle for site in self._sites.values()):
+            self._timer = loop.call_later(LOOK_EVERY, self._look)
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the machine's own resolver and hosts file have them."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_allowed_host(host: str, permits: Permits) -> bool:
+    """Would a post to this host be tried? Looks it up; a name without address is not refused."""
+    try:
+        found: Sequence[Any] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    return any(permits(host, str(address[0])) for *_, address in found)
+
+
+def retry_after(value: str, now: datetime | None = None) -> int | None:
+    """Seconds named by a Retry-After header, as a number or a date; null for anything else."""
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    try:
+        at = email.utils.parsedate_to_datetime(value)
+        return max(int((at - (now or datetime.now(timezone.utc))).total_seconds()), 0)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import zlib
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postal_server.errors import HostileInput
+from postal_server.rules.request_destination import AllowedDestinations
+from postal_server.transports.http import (
+    KEPT_BYTES,
+    MAX_BODY_BYTES,
+    AnswerReader,
+    HttpPool,
+    Url,
+    compose,
+    retry_after,
+)
+from tests.certificates import server_context, trusting
+from tests.fakes import post
+from tests.loops import LOOPS, run
+
+LOOPBACK = AllowedDestinations.parse(["127.0.0.0/8"]).permits
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+HANG, CLOSE = b"<hang>", b"<close>"
+
+
+class Server:
+    """Answers each request with the next of `answers`, the last one again and again."""
+
+    def __init__(self, *answers: bytes, tls: ssl.SSLContext | None = None) -> None:
+        self.answers = list(answers) or [OK]
+        self.tls = tls
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Server:
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=self.tls)
+        self.port = self.server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/hook"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        for writer in self.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                self.requests.append(head + await reader.readexactly(size))
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                if answer == CLOSE:
+                    break
+                if answer != HANG:
+                    writer.write(answer)
+                    if b"\r\nConnection: close" in answer:
+                        break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        writer.close()
+
+
+def exchange(server, work=None, loop="asyncio", permits=LOOPBACK, **kwargs):
+    """The result of one post to the server, or of `work(server, pool)`."""
+
+    async def one(running, pool):
+        return await pool.post(post(running.url, timeout=kwargs.get("timeout", 5.0)))
+
+    async def both():
+        async with server:
+            pool = HttpPool(permits, **{k: v for k, v in kwargs.items() if k != "timeout"})
+            result = await (work or one)(server, pool)
+            await pool.close()
+            return result
+
+    return run(both(), loop)
+
+
+class TestRequest:
+    def test_headers_are_those_of_postal_in_their_order(self):
+        headers = [
+            ("Accept-Encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3"),
+            ("Accept", "*/*"),
+            ("User-Agent", "Postal/1.0"),
+            ("Content-Type", "application/json"),
+            ("X-Postal-Signature", "abc="),
+        ]
+        request = post("https://hooks.example/in?x=1", b"{}", headers=headers)
+        assert compose(Url.parse(request.url), request).decode() == (
+            "POST /in?x=1 HTTP/1.1\r\n"
+            "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\n"
+            "Accept: */*\r\nUser-Agent: Postal/1.0\r\nContent-Type: application/json\r\nX-Postal-Signature: abc=\r\n"
+            "Connection: keep-alive\r\nHost: hooks.example\r\nContent-Length: 2\r\n\r\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "host_header", "target", "authorization"),
+        [
+            ("http://a.example", "a.example", "/", ""),
+            ("http://a.example:80/x", "a.example", "/x", ""),
+            ("https://a.example:8443/x", "a.example:8443", "/x", ""),
+            ("http://[2001:db8::1]:8080/", "[2001:db8::1]:8080", "/", ""),
+            ("http://me:p%40ss@a.example/", "a.example", "/", "bWU6cEBzcw=="),
+            ("http://a.example/ä b?c d", "a.example", "/%C3%A4%20b?c%20d", ""),
+            ("http://bücher.example/", "xn--bcher-kva.example", "/", ""),
+            ("http://a.example/x\r\nEvil: 1", "a.example", "/xEvil:%201", ""),
+        ],
+    )
+    def test_a_url_is_taken_apart(self, text, host_header, target, authorization):
+        url = Url.parse(text)
+        assert (url.host_header, url.target, url.authorization) == (host_header, target, authorization)
+
+    @pytest.mark.parametrize(
+        "text", ["", "ftp://a.example/", "file:///etc/passwd", "http://", "http://a:x/", "http://[::1/"]
+    )
+    def test_what_is_no_url_is_a_failed_post(self, text):
+        assert exchange(Server(), lambda _, pool: pool.post(post(text))).status == -2
+
+    @pytest.mark.parametrize("field", [("X-A", "b\r\nEvil: 1"), ("X-A\nEvil", "b")])
+    def test_a_header_cannot_break_out_of_its_line(self, field):
+        with pytest.raises(ValueError, match="line end"):
+            compose(Url.parse("http://a.example/"), post("http://a.example/", headers=[field]))
+
+
+class TestPost:
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_an_answer_is_the_result_and_the_connection_is_kept(self, loop):
+        async def work(server, pool):
+            results = [await pool.post(post(server.url, b'{"n": %d}' % n)) for n in range(5)]
+            assert [(r.status, r.body) for r in results] == [(200, b"ok")] * 5
+            assert server.connections == 1
+            assert server.requests[4].endswith(b'\r\n\r\n{"n": 4}')
+
+        exchange(Server(), work, loop)
+
+    @pytest.mark.parametrize("status", [200, 204, 301, 404, 410, 429, 500, 503])
+    def test_every_status_is_a_result_and_redirects_are_not_followed(self, status):
+        answer = b"HTTP/1.1 %d X\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n" % status
+        server = Server(answer)
+        assert exchange(server).status == status
+        assert len(server.requests) == 1
+
+    def test_a_kept_connection_closed_by_the_server_is_replaced(self):
+        async def work(server, pool):
+            assert (await pool.post(post(server.url))).status == 200
+            server.writers[0].close()
+            await asyncio.sleep(0.02)
+            assert (await pool.post(post(server.url))).status == 200
+            assert server.connections == 2
+
+        exchange(Server(), work)
+
+    def test_one_closed_at_the_request_is_replaced_once(self):
+        async def work(server, pool):
+            assert (await pool.post(post(server.url))).status == 200
+            assert (await pool.post(post(server.url))).status == 200
+            assert (server.connections, len(server.requests)) == (2, 3)
+
+        exchange(Server(OK, CLOSE, OK), work)
+
+    @pytest.mark.parametrize(
+        ("answer", "status", "text"),
+        [
+            (HANG, -1, b"Timed out after 0.2s"),
+            (CLOSE, -2, b"connection closed in the middle of the answer"),
+            (b"220 mx.example ESMTP\r\n\r\n", -2, b"not an HTTP answer"),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nshort",
+                -2,
+                b"connection closed",
+            ),
+            (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000, -2, b"answer headers without end"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", -2, b"not a chunk"),
+        ],
+        ids=["hang", "close", "another protocol", "cut", "endless headers", "bad chunk"],
+    )
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_no_answer_is_a_result_too(self, loop, answer, status, text):
+        result = exchange(Server(answer), loop=loop, timeout=0.2)
+        assert result.status == status
+        assert result.body.startswith(text)
+        assert result.seconds is not None
+
+    def test_a_port_that_nobody_listens_on(self):
+        result = exchange(Server(), lambda _, pool: pool.post(post("http://127.0.0.1:1/")))
+        assert (result.status, result.body) == (-2, b"Connection refused")
+
+    def test_connections_to_one_site_are_limited(self):
+        async def work(server, pool):
+            results = await asyncio.gather(*(pool.post(post(server.url)) for _ in range(20)))
+            assert {r.status for r in results} == {200}
+            assert server.connections <= 3
+
+        exchange(Server(), work, per_site=3)
+
+    def test_a_large_body_arrives_whole(self):
+        async def work(server, pool):
+            body = b"x" * 5_000_000
+            assert (await pool.post(post(server.url, body))).status == 200
+            assert server.requests[0].endswith(body)
+
+        exchange(Server(), work)
+
+
+class TestTls:
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_a_certificate_is_verified(self, loop, certificate):
+        async def work(server, pool):
+            return await pool.post(post(server.url.replace("127.0.0.1", "mx.dest.example")))
+
+        async def lookup(host, port):
+            return ["127.0.0.1"]
+
+        tls = server_context(certificate)
+        good = exchange(Server(tls=tls), work, loop, verifying=trusting(certificate[0]), lookup=lookup)
+        bad = exchange(Server(tls=tls), work, loop, lookup=lookup)
+        assert good.status == 200
+        assert (bad.status, bad.body) == (-3, b"Invalid SSL certificate")
+
+    def test_a_server_without_tls_is_no_success(self):
+        async def work(server, pool):
+            return await pool.post(post(server.url.replace("http:", "https:"), timeout=1.0))
+
+        assert exchange(Server(), work).status in (-1, -3)
+
+
+class TestServerSideRequestForgery:
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "127.0.0.1",
+            "localhost",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "0.0.0.0",
+        ],
+    )
+    def test_this_machine_cannot_be_posted_to(self, host):
+        server = Server()
+
+        async def work(running, pool):
+            return await pool.post(post(f"http://{host}:{running.port}/"))
+
+        result = exchange(server, work, permits=AllowedDestinations().permits)
+        assert result.status == -2
+        assert server.connections == 0
+
+    def test_a_name_with_a_private_address_is_refused(self):
+        async def lookup(host, port):
+            return ["10.0.0.1", "fd00::1"]
+
+        result = exchange(
+            Server(),
+            lambda _, pool: pool.post(post("http://evil.example/")),
+            permits=AllowedDestinations().permits,
+            lookup=lookup,
+        )
+        assert result.body == b"evil.example is at no address that may be posted to"
+
+    def test_dns_rebinding_a_name_is_looked_up_once_and_connected_to_where_it_was_checked(self):
+        answers = [["127.0.0.1"], ["127.0.0.9"]]
+        asked, checked = [], []
+
+        async def lookup(host, port):
+            asked.append(host)
+            return answers[len(asked) - 1]
+
+        def permits(host, address):
+            checked.append(address)
+            return True
+
+        async def work(server, pool):
+            return await pool.post(post(f"http://rebind.example:{server.port}/"))
+
+        assert exchange(Server(), work, permits=permits, lookup=lookup).status == 200
+        assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])
+
+
+def read(*pieces: bytes, ends: bool = False) -> AnswerReader:
+    reader = AnswerReader()
+    for piece in pieces:
+        reader.feed(piece)
+    if ends:
+        reader.end()
+    return reader
+
+
+class TestAnswerReader:
+    def test_chunks_are_joined(self):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        reader = read(head + b"3;x=1\r\nabc\r\n2", b"\r\nde\r\n0\r\nTrailer: x\r\n\r\n")
+        assert (reader.is_done, reader.may_reuse, reader.kept) == (True, True, b"abcde")
+
+    def test_an_answer_without_length_ends_with_the_connection(self):
+        reader = read(b"HTTP/1.1 200 OK\r\n\r\nabc", ends=True)
+        assert (reader.is_done, reader.may_reuse, reader.kept) == (True, False, b"abc")
+
+    def test_interim_answers_are_passed_over(self):
+        assert (
+            read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").status
+            == 201
+        )
+
+    @pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n"])
+    def test_a_connection_that_will_close_is_not_reused(self, head):
+        assert not read(head + b"Content-Length: 0\r\n\r\n").may_reuse
+
+    def test_a_second_answer_to_one_request_is_not_taken_for_the_next(self):
+        assert not read(OK + OK).may_reuse
+
+    def test_only_the_start_of_a_long_answer_is_read_and_kept(self):
+        reader = read(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", b"x" * (MAX_BODY_BYTES + 1))
+        assert (reader.is_done, reader.may_reuse, len(reader.kept)) == (True, False, KEPT_BYTES)
+        assert len(reader.body) == MAX_BODY_BYTES
+
+    @pytest.mark.parametrize(
+        ("encoding", "encode"),
+        [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)],
+    )
+    def test_content_encodings_are_undone(self, encoding, encode):
+        body = encode(b"hello")
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+        assert read(head.encode() + body).kept == b"hello"
+
+    def test_a_compression_bomb_yields_no_more_than_is_kept(self):
+        body = gzip.compress(b"\0" * 10_000_000)
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+        assert len(read(head + body).kept) == KEPT_BYTES
+
+    @given(st.lists(st.binary(max_size=50), max_size=10))
+    def test_any_bytes_are_an_answer_or_one_exception(self, pieces):
+        try:
+            read(b"HTTP/1.1 200 OK\r\n", *pieces, ends=True)
+        except HostileInput:
+            pass
+
+    @given(st.binary(max_size=200), st.integers(1, 20))
+    def test_how_it_is_cut_does_not_matter(self, body, size):
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        assert read(*(answer[i : i + size] for i in range(0, len(answer), size))).kept == body
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 30, None),
+    ],
+)
+def test_retry_after(value, seconds):
+    assert retry_after(value, datetime(2026, 1, 1, tzinfo=timezone.utc)) == seconds
