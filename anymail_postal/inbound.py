@@ -250,6 +250,14 @@ class LenientPolicy(EmailPolicy):
             return name, PLAIN_HEADER(name, value.replace("=?", "= ?"))
 
 
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The header line; as UTF-8 where Python cannot express the value in ASCII."""
+        try:
+            return super().fold_binary(name, value)
+        except UnicodeError:
+            return f"{name}: {value}{self.linesep}".encode()
+
+
 PLAIN_HEADER = HeaderRegistry(use_default_map=False)
 POLICY = LenientPolicy(refold_source="none")
 

@@ -1,0 +1,483 @@
+import copy
+import json
+import pickle
+from dataclasses import FrozenInstanceError
+from datetime import datetime, timezone
+
+import pytest
+from anymail.signals import AnymailTrackingEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymail_postal import body, events
+from anymail_postal.errors import UnreadableBody
+from anymail_postal.testing import webhook_body
+
+from .recorded import WEBHOOKS
+
+REFUSED = "Permanent SMTP delivery error when sending to 192.0.2.1:25 (mx.example.com)"
+SUPPRESSED = "Recipient (a@b.example) is on the suppression list (reason: {})"
+
+
+def read(event="MessageSent", options=None, **values):
+    return events.read(webhook_body(event, **values), **(options or {}))
+
+
+@pytest.mark.parametrize(
+    ("event", "event_type"),
+    [
+        ("MessageSent", "delivered"),
+        ("MessageDelayed", "deferred"),
+        ("MessageDeliveryFailed", "bounced"),
+        ("MessageHeld", "queued"),
+        ("MessageBounced", "bounced"),
+        ("MessageLoaded", "opened"),
+        ("MessageLinkClicked", "clicked"),
+        ("DomainDNSError", "unknown"),
+        ("SendLimitApproaching", "unknown"),
+        ("SendLimitExceeded", "unknown"),
+        ("MessageComplained", "unknown"),
+    ],
+)
+def test_event_type_by_name(event, event_type):
+    found = read(event)
+    assert found.event_type == event_type
+    assert found.postal.name == event
+    assert isinstance(found, AnymailTrackingEvent)
+
+
+FAILURES = [
+    # details, output -> event type, reject reason
+    (REFUSED, "550 5.1.1 no such user", "bounced", "invalid"),
+    (REFUSED, "550-5.1.10 no such user", "bounced", "invalid"),
+    (REFUSED, "550 5.7.1 this looks like spam", "bounced", "spam"),
+    (REFUSED, "554 5.7.1 Unsolicited bulk mail, blocked", "bounced", "spam"),
+    (REFUSED, "554 5.7.1 blocked using zen.spamhaus.org", "bounced", "blocked"),
+    (REFUSED, "554 5.7.606 Access denied, banned sending IP", "bounced", "blocked"),
+    (REFUSED, "550 5.7.26 not authenticated", "bounced", "bounced"),
+    (REFUSED, "552 5.2.2 over quota", "bounced", "bounced"),
+    (REFUSED, "550 spam", "bounced", "bounced"),
+    (REFUSED, "550 5.11.1 spam", "bounced", "bounced"),
+    (REFUSED, "", "bounced", "bounced"),
+    (
+        REFUSED + ". Recipient added to suppression list (too many hard fails)",
+        "550 5.1.1",
+        "bounced",
+        "invalid",
+    ),
+    ("Maximum number of delivery attempts (18) has been reached.", "", "bounced", "timed_out"),
+    ("Message is likely spam. Threshold is 5.0 and the message scored 9.1.", "", "rejected", "spam"),
+    ("Message doesn't have an RCPT to", "", "failed", None),
+    ("Raw message has been removed. Cannot send message.", "", "failed", None),
+    ("", "550 5.1.1 no such user", "failed", None),
+]
+
+
+@pytest.mark.parametrize(("details", "output", "event_type", "reason"), FAILURES)
+def test_final_failure_by_its_text(details, output, event_type, reason):
+    found = read("MessageDeliveryFailed", details=details, output=output)
+    assert (found.event_type, found.reject_reason) == (event_type, reason)
+    assert (found.description, found.mta_response) == (details, output)
+
+
+def test_refusal_may_stay_a_failure():
+    found = read(
+        "MessageDeliveryFailed", {"hardfail_as_bounced": False}, details=REFUSED, output="550 5.1.1 x"
+    )
+    assert (found.event_type, found.reject_reason) == ("failed", "invalid")
+
+
+HOLDS = [
+    # details -> hold reason; with the setting: event type, reject reason
+    (SUPPRESSED.format("too many hard fails"), "suppressed", "rejected", "bounced"),
+    (SUPPRESSED.format("too many soft fails"), "suppressed", "rejected", "timed_out"),
+    (SUPPRESSED.format("added by hand"), "suppressed", "rejected", "blocked"),
+    ("Recipient (a@b.example) is on the suppression list", "suppressed", "rejected", "blocked"),
+    ("Message held because send limit (100) has been reached.", "send_limit", "queued", None),
+    ("Server is in development mode.", "development_mode", "queued", None),
+    ("Credential is configured to hold all messages authenticated by it.", "credential", "queued", None),
+    ("Mail server has been suspended. No e-mails can be processed.", "suspended", "queued", None),
+    ("Message placed into quarantine.", "other", "queued", None),
+    ("", "other", "queued", None),
+    (None, "other", "queued", None),
+]
+
+
+@pytest.mark.parametrize(("details", "hold_reason", "event_type", "reason"), HOLDS)
+def test_hold_by_its_text(details, hold_reason, event_type, reason):
+    found = read("MessageHeld", details=details)
+    assert (found.event_type, found.reject_reason) == ("queued", None)
+    assert found.postal.hold_reason == hold_reason
+    found = read("MessageHeld", {"held_suppressed_as_rejected": True}, details=details)
+    assert (found.event_type, found.reject_reason) == (event_type, reason)
+
+
+def test_only_holds_have_a_hold_reason():
+    assert read("MessageSent").postal.hold_reason is None
+
+
+# --- which event it is ---
+
+
+@pytest.mark.parametrize(
+    ("status", "event_type"),
+    [
+        ("Sent", "delivered"),
+        ("SoftFail", "deferred"),
+        ("HardFail", "failed"),
+        ("Held", "queued"),
+        ("New", "unknown"),
+    ],
+)
+@pytest.mark.parametrize("name", ["MessageSent", "MessageDelayed", None])
+def test_delivery_events_are_told_by_their_status(name, status, event_type):
+    fields = {"event": name, "payload": {"status": status}}
+    assert events.read(fields).event_type == event_type
+
+
+@pytest.mark.parametrize("name", ["MessageBounced", "MessageDelayed", "Whatever", None])
+def test_bounce_payload_is_a_bounce_whatever_it_is_called(name):
+    fields = {**webhook_body("MessageBounced", to="ann@example.com", id=7), "event": name}
+    fields["payload"]["bounce"]["id"] = 8
+    found = events.read(fields)
+    assert (found.event_type, found.reject_reason) == ("bounced", "bounced")
+    assert (found.recipient, found.message_id, found.postal.bounce_id) == ("ann@example.com", 7, 8)
+
+
+SHAPES = [
+    ({"event": "NewEvent", "payload": {"url": "https://x.example"}}, "unknown"),
+    ({"event": "NewEvent", "payload": {"status": "Sent"}}, "unknown"),
+    ({"event": None, "payload": {"url": "https://x.example"}}, "clicked"),
+    ({"payload": {"url": "https://x.example"}}, "clicked"),
+    ({"payload": {"status": "Held"}}, "queued"),
+    ({"payload": {}}, "unknown"),
+    ({"event": "MessageSent", "payload": {}}, "delivered"),
+    ({"event": "MessageLoaded", "payload": None}, "opened"),
+    ({}, "unknown"),
+]
+
+
+@pytest.mark.parametrize(("fields", "event_type"), SHAPES)
+def test_shape_counts_only_without_a_name(fields, event_type):
+    found = events.read(fields)
+    assert found.event_type == event_type
+    assert found.esp_event is fields
+
+
+def test_table_can_be_replaced():
+    assert read("MessageLoaded", {"event_types": {"MessageLoaded": "unknown"}}).event_type == "unknown"
+
+
+@pytest.mark.parametrize("event", ["MessageDelayed", "MessageDeliveryFailed", "MessageHeld"])
+def test_incoming_mail_that_we_did_not_get(event):
+    found = read(event, {"held_suppressed_as_rejected": True}, direction="incoming")
+    assert (found.event_type, found.reject_reason) == ("inbound_failed", None)
+    assert found.postal.is_incoming
+
+
+# --- the fields ---
+
+
+def test_fields_of_a_delivery():
+    fields = webhook_body(
+        "MessageSent", id=5, to="Ann <ann@EXAMPLE.com>", tag="welcome", sender="me@example.com", subject="Hi"
+    )
+    fields["timestamp"] = 1606753101.961181
+    fields["payload"]["timestamp"] = 1606753099.25
+    fields["payload"]["message"]["timestamp"] = 1606753000.5
+    found = events.read(fields, server="second")
+    assert found.timestamp == datetime(2020, 11, 30, 16, 18, 21, tzinfo=timezone.utc)
+    assert (found.event_id, found.message_id) == (fields["uuid"], 5)
+    assert (found.recipient, found.tags, found.metadata) == ("ann@EXAMPLE.com", ["welcome"], None)
+    assert (found.click_url, found.user_agent) == (None, None)
+    message = fields["payload"]["message"]
+    assert found.postal == events.PostalEvent(
+        name="MessageSent",
+        server="second",
+        id=5,
+        token=message["token"],
+        rfc_message_id=message["message_id"],
+        subject="Hi",
+        sender="me@example.com",
+        tag="welcome",
+        direction="outgoing",
+        spam_status="NotChecked",
+        stored_at=datetime(2020, 11, 30, 16, 16, 40, 500000, tzinfo=timezone.utc),
+        occurred_at=datetime(2020, 11, 30, 16, 18, 19, 250000, tzinfo=timezone.utc),
+        status="Sent",
+        details=fields["payload"]["details"],
+        output="250 2.0.0 Ok",
+        smtp_code=250,
+        enhanced_status="2.0.0",
+        sent_with_ssl=True,
+        duration=0.25,
+    )
+
+
+def test_fields_of_a_click():
+    fields = webhook_body("MessageLinkClicked", url="https://example.com/a", user_agent="Browser")
+    found = events.read(fields)
+    assert (found.click_url, found.user_agent) == ("https://example.com/a", "Browser")
+    assert (found.postal.url, found.postal.user_agent) == ("https://example.com/a", "Browser")
+    assert found.postal.link_token == fields["payload"]["token"] != found.postal.token
+    assert found.postal.ip_address == "192.0.2.7"
+    assert found.postal.occurred_at.timestamp() == pytest.approx(fields["timestamp"])
+
+
+def test_bounce_happened_when_the_report_came():
+    fields = webhook_body("MessageBounced")
+    fields["payload"]["bounce"]["timestamp"] = 1606753099.5
+    assert events.read(fields).postal.occurred_at == datetime(
+        2020, 11, 30, 16, 18, 19, 500000, tzinfo=timezone.utc
+    )
+
+
+def test_fields_of_a_server_event():
+    found = read("DomainDNSError")
+    assert found.postal.server_info["permalink"] == "example"
+    assert (found.message_id, found.recipient, found.tags, found.metadata) == (None, None, [], None)
+
+
+@pytest.mark.parametrize("place", ["payload", "message"])
+def test_headers_are_read_should_postal_send_them(place):
+    fields = webhook_body("MessageSent")
+    where = fields["payload"] if place == "payload" else fields["payload"]["message"]
+    where["headers"] = {"x-order": ["7"]}
+    assert events.read(fields).postal.headers == {"x-order": ["7"]}
+    where["headers"] = [["x-order", "7"]]
+    assert events.read(fields).postal.headers == {}
+
+
+REPLIES = [
+    ("250 2.0.0 Ok", 250, "2.0.0"),
+    ("550-5.1.1 no such user", 550, "5.1.1"),
+    ("  421 4.7.0  try later", 421, "4.7.0"),
+    ("554 as asked", 554, None),
+    ("550", 550, None),
+    ("550 5.1.1234 x", 550, None),
+    ("2500 x", None, None),
+    ("199 x", None, None),
+    ("Timed out after 30s", None, None),
+    ("", None, None),
+    (None, None, None),
+]
+
+
+@pytest.mark.parametrize(("output", "code", "enhanced"), REPLIES)
+def test_smtp_reply(output, code, enhanced):
+    facts = read("MessageDelayed", output=output).postal
+    assert (facts.smtp_code, facts.enhanced_status) == (code, enhanced)
+
+
+@pytest.mark.parametrize(
+    ("tag", "separator", "tags"),
+    [
+        (None, None, []),
+        ("", None, []),
+        ("a", None, ["a"]),
+        ("a|b", None, ["a|b"]),
+        ("a|b", "|", ["a", "b"]),
+        ("|a||b|", "|", ["a", "b"]),
+        (None, "|", []),
+    ],
+)
+def test_tags(tag, separator, tags):
+    assert read("MessageSent", {"tag_separator": separator}, tag=tag).tags == tags
+
+
+RECIPIENTS = {
+    "a@b.example": "a@b.example",
+    "Ann <a@b.example>": "a@b.example",
+    "ü@bücher.example": "ü@bücher.example",
+    **dict.fromkeys([None, "", "foo", "a@b.example, c@d.example", "<", "\x00", "ü@ü@ü"]),
+}
+
+
+@pytest.mark.parametrize(("to", "recipient"), RECIPIENTS.items())
+def test_recipient_is_the_bare_address_or_none(to, recipient):
+    assert read("MessageSent", to=to).recipient == recipient
+
+
+@pytest.mark.parametrize("timestamp", [None, 0, 1606753101, 1606753101.9999999])
+def test_timestamp_has_whole_seconds(timestamp):
+    found = read("MessageSent", timestamp=timestamp)
+    assert (found.timestamp is None) == (timestamp is None)
+    assert found.timestamp is None or found.timestamp.timestamp() == int(timestamp)
+
+
+def test_metadata_is_asked_for_once_and_only_for_sent_mail():
+    asked = []
+
+    def find(facts):
+        asked.append(facts.id)
+        return {"order": 7}
+
+    found = read("MessageSent", {"find_metadata": find}, id=5)
+    assert (found.metadata, found.postal.metadata, asked) == ({"order": 7}, {"order": 7}, [5])
+    read("MessageHeld", {"find_metadata": find}, direction="incoming")
+    read("DomainDNSError", {"find_metadata": find})
+    assert asked == [5]
+
+
+@pytest.mark.parametrize("metadata", [None, {}])
+def test_unknown_metadata_is_none_but_a_dict_in_our_facts(metadata):
+    found = read("MessageSent", {"find_metadata": lambda facts: metadata})
+    assert (found.metadata, found.postal.metadata) == (None, {})
+
+
+def test_facts_cannot_be_changed_but_copied_and_pickled():
+    found = read("MessageSent")
+    with pytest.raises(FrozenInstanceError):
+        found.postal.name = "other"
+    assert pickle.loads(pickle.dumps(found)).postal == found.postal == copy.deepcopy(found).postal
+
+
+# --- hostile ---
+
+
+WRONG_TYPES = [
+    {"event": 5},
+    {"event": ["MessageSent"]},
+    {"uuid": {}},
+    {"timestamp": "now"},
+    {"timestamp": 1e300},
+    {"payload": []},
+    {"payload": "x"},
+    {"payload": {"message": 5}},
+    {"payload": {"message": {"id": "x"}}},
+    {"payload": {"message": {"id": 10**30}}},
+    {"payload": {"message": {"id": True}}},
+    {"payload": {"message": {"to": ["a@b.example"]}}},
+    {"payload": {"message": {"tag": 5}}},
+    {"payload": {"message": {"timestamp": []}}},
+    {"payload": {"status": 5}},
+    {"payload": {"status": "Sent", "details": {}}},
+    {"payload": {"output": 5}},
+    {"payload": {"time": "1"}},
+    {"payload": {"sent_with_ssl": "yes"}},
+    {"payload": {"url": 5}},
+    {"payload": {"server": []}},
+    {"payload": {"bounce": 5, "original_message": {}}},
+]
+
+
+@pytest.mark.parametrize("fields", WRONG_TYPES, ids=json.dumps)
+def test_wrong_types_are_unreadable(fields):
+    with pytest.raises(UnreadableBody):
+        events.read(fields)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+message = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(webhook_body("MessageSent")["payload"]["message"], anything)
+)
+PAYLOAD_KEYS = {
+    key
+    for name in events.EVENT_TYPES
+    for key in webhook_body(name)["payload"]
+    if key not in ("message", "bounce")
+}
+payload = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(sorted(PAYLOAD_KEYS), anything),
+        **dict.fromkeys(["message", "bounce", "original_message"], message | anything),
+    },
+)
+envelope = st.fixed_dictionaries(
+    {},
+    optional={
+        "event": st.sampled_from([*events.EVENT_TYPES, "Other"]) | anything,
+        "timestamp": anything,
+        "uuid": anything,
+        "payload": payload | anything,
+    },
+)
+
+
+@given(envelope | st.dictionaries(st.text(), anything))
+def test_any_json_is_an_event_or_unreadable(fields):
+    try:
+        found = events.read(fields)
+    except UnreadableBody:
+        return
+    assert found.esp_event is fields
+    for value in vars(found.postal).values():
+        if isinstance(value, str):
+            value.encode()  # what a database or cache does first
+
+
+@given(st.text(max_size=60))
+def test_any_recipient(to):
+    assert isinstance(read("MessageSent", to=to).recipient, str | None)
+
+
+# --- the recording ---
+
+RECORDED = {
+    # event, direction, status, beginning of the SMTP reply -> event type, reject reason
+    ("MessageSent", "outgoing", "Sent"): ("delivered", None),
+    ("MessageSent", "incoming", "Sent"): ("delivered", None),  # which the view leaves out
+    ("MessageDelayed", "outgoing", "SoftFail"): ("deferred", None),
+    ("MessageDelayed", "incoming", "SoftFail"): ("inbound_failed", None),
+    ("MessageDeliveryFailed", "incoming", "HardFail"): ("inbound_failed", None),
+    ("MessageHeld", "outgoing", "Held"): ("queued", None),
+    ("MessageHeld", "incoming", "Held"): ("inbound_failed", None),
+    ("MessageBounced", "outgoing", None): ("bounced", "bounced"),
+    ("MessageLoaded", "outgoing", None): ("opened", None),
+    ("MessageLinkClicked", "outgoing", None): ("clicked", None),
+}
+RECORDED_FAILURES = {
+    "": ("failed", None),
+    "550 5.1.1 no such user": ("bounced", "invalid"),
+    "553 5.1.3 bad": ("bounced", "invalid"),
+    "552 5.2.2 over quota": ("bounced", "bounced"),
+    "554 as asked": ("bounced", "bounced"),
+    "550 5.7.1 spam": ("bounced", "spam"),
+    "554 5.7.1 blocked": ("bounced", "blocked"),
+}
+HOLD_REASONS = {
+    "Credential is conf": "credential",
+    "Recipient (rcpt-55": "suppressed",
+    "Message has been a": "other",
+}
+
+
+RECORDED_RECIPIENTS = {
+    "foo": None,
+    "Name <ok-raw-rcpt-display-name@dest.example>": "ok-raw-rcpt-display-name@dest.example",
+}
+
+
+def test_every_recorded_webhook_is_the_right_event():
+    seen = set()
+    for post in WEBHOOKS:
+        fields = body.parse(post.body, post.content_type)
+        found = events.read(fields)
+        facts, payload = found.postal, fields["payload"]
+        message = payload.get("message") or payload["original_message"]
+        kind = (fields["event"], message["direction"], payload.get("status"))
+        seen.add(kind)
+        wanted = RECORDED.get(kind) or RECORDED_FAILURES[payload["output"]]
+        assert (found.event_type, found.reject_reason) == wanted, post.body
+        assert (found.event_id, found.message_id) == (fields["uuid"], message["id"])
+        assert found.timestamp.timestamp() == int(fields["timestamp"])
+        assert found.recipient == RECORDED_RECIPIENTS.get(message["to"], message["to"])
+        assert (facts.id, facts.token, facts.rfc_message_id) == (
+            message["id"],
+            message["token"],
+            message["message_id"],
+        )
+        assert (facts.subject, facts.sender, facts.tag) == (
+            message["subject"],
+            message["from"],
+            message["tag"],
+        )
+        assert (facts.details, facts.output) == (payload.get("details"), payload.get("output"))
+        if facts.status == "Held":
+            assert facts.hold_reason == HOLD_REASONS[facts.details[:18]]
+    assert seen >= RECORDED.keys()
