@@ -1,5 +1,9 @@
 """Settings of the project's own tests."""
 
+import os
+
+from tests import postgresql
+
 SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdef"
 DEBUG = False
 USE_TZ = True
@@ -33,6 +37,7 @@ TEMPLATES = [
         },
     }
 ]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+DATABASES = {"default": postgresql.settings(os.environ) or SQLITE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"

@@ -10,8 +10,8 @@ from django.db import models
 class QueueRow(models.Model):
     """What messages and webhook requests have in common while they wait.
 
-    Ready means: `due_at` and `claimed_by` are null. `claims` counts claims without a recorded attempt since
-    the last one; `attempts` those that were tried.
+    Ready means: `due_at` and `claimed_by` are null. `claims` counts claims since the last recorded attempt;
+    `attempts` those that were tried. A row older than `expires_at` fails, whatever its attempts.
     """
 
     due_at = models.DateTimeField(null=True)
@@ -70,7 +70,10 @@ class Worker(models.Model):
 
 
 class Site(models.Model):
-    """What is known of a destination from one source address: paused until, rate, concurrency."""
+    """What is known of a destination from one source address: paused until, rate, concurrency.
+
+    `destination` is a lane's, without the mail server: one pause holds for all customers.
+    """
 
     source = models.CharField(max_length=64, default="")
     destination = models.CharField(max_length=255)
@@ -89,7 +92,10 @@ class Site(models.Model):
 
 
 class ScheduledTask(models.Model):
-    """A task that any worker may do when it is due; claimed like a message."""
+    """A task that any worker may do when it is due; claimed like a message.
+
+    `name` is one of `engine.housekeeping`'s.
+    """
 
     name = models.CharField(max_length=64, primary_key=True)
     due_at = models.DateTimeField()

@@ -49,7 +49,7 @@ class WebhookRequest(QueueRow):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["webhook_id", "id"],
+                fields=["server_id", "webhook_id", "id"],
                 name="webhook_ready",
                 condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
             ),
@@ -58,6 +58,7 @@ class WebhookRequest(QueueRow):
             models.Index(
                 fields=["claimed_by"], name="webhook_claimed", condition=models.Q(claimed_by__isnull=False)
             ),
+            models.Index(fields=["expires_at"], name="webhook_expiry"),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,391 @@
+"""The journal: the one thread of a process that writes, in ticks, with one commit for all that waits.
+
+A tick is one transaction: record what finished, store what was accepted, claim up to the room there is.
+While its commit is being synced the next tick's work gathers, so that the disk sets the size of the batches
+and not their number. What each part does in a tick is the parts' own affair (`Acceptance` below, `tick.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from django.db import connection, transaction
+from django.db.utils import Error as DatabaseFailure
+
+from postal_server.errors import Busy
+from postal_server.services.work import Accepted, Stored
+
+from . import metrics
+from .database import DATABASE_AWAY, can_serve, is_disk_full, turnstile
+from .disk import Disk
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL = 0.05  # seconds without a wake-up after which the parts are asked for work anyway
+BACK_OFF = (0.05, 1.0)  # seconds to wait while the database is away: at first, at most
+# So often may a batch fail while the database answers before its rows are written one by one.
+TRIES_OF_A_BATCH = 3
+
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+MAX_WAIT = 5.0  # seconds, predicted or measured, until an answer
+TICK_MESSAGES = 500
+TICK_BYTES = 16 * 1024 * 1024
+ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of text
+
+
+class Part(Protocol):
+    """One share of a tick. All but the inboxes behind `take` is called by the journal's thread."""
+
+    name: str
+
+    def take(self) -> Sequence[Any]:
+        """What is to be written in the next tick, in order; empty if there is nothing to do."""
+
+    def write(self, items: Sequence[Any], now: datetime) -> Any:
+        """Write `items` within the tick's transaction; the result goes to `committed`."""
+
+    def committed(self, items: Sequence[Any], written: Any) -> None:
+        """The tick is durable."""
+
+    def put_back(self, items: Sequence[Any], *, in_doubt: bool) -> None:
+        """The database could not serve. `in_doubt`: it broke during the commit, which may have succeeded."""
+
+    def refused(self, item: Any, error: Exception) -> None:
+        """This item alone cannot be written. Runs outside of a transaction."""
+
+
+@dataclass
+class Entry:
+    """A submission that waits for its commit."""
+
+    accepted: Accepted
+    promise: Future[list[Stored]] | asyncio.Future[list[Stored]]
+    loop: asyncio.AbstractEventLoop | None = None  # null for a promise to a thread
+    at: float = field(default_factory=time.monotonic)
+    is_started: bool = False
+
+    @property
+    def cost(self) -> int:
+        return len(self.accepted.raw) + ROW_COST * len(self.accepted.messages)
+
+    def start(self) -> bool:
+        """Does anybody still wait? After this a promise to a thread cannot be cancelled any more."""
+        if isinstance(self.promise, asyncio.Future):
+            return not self.promise.cancelled()
+        if not self.is_started:
+            self.is_started = self.promise.set_running_or_notify_cancel()
+        return self.is_started
+
+
+Store = Callable[[Sequence[Accepted], datetime], list[list[Stored]]]
+
+
+class Acceptance:
+    """Takes submissions from any thread and stores them in batches; refuses what would wait too long."""
+
+    name = "acceptance"
+
+    def __init__(self, store: Store, disk: Disk | None = None) -> None:
+        self._store = store
+        self.disk = disk
+        self._lock = threading.Lock()
+        self._waiting: deque[Entry] = deque()
+        self._bytes = 0  # of all that waits or is being written
+        self._cost = 0
+        self._seconds_per_cost = 0.0  # moving average over ticks
+        self._is_open = True
+        self.on_take: list[Callable[[], None]] = []  # whose claims this tick makes work for
+
+    def check_room(self, size_bytes: int = 0) -> None:
+        """Raise `Busy` if a submission of this size cannot be taken now. For any thread."""
+        if not self._is_open:
+            raise Busy("The server is stopping.")
+        if self.disk and not self.disk.has_room():
+            raise Busy("The disk is nearly full.", retry_after=60)
+        if self._bytes and self._bytes + size_bytes > MAX_PENDING_BYTES:
+            raise Busy("Too much mail is waiting to be stored.")
+        if self.predicted_wait() > MAX_WAIT:
+            raise Busy("The database cannot keep up.")
+
+    def predicted_wait(self) -> float:
+        """How long an answer takes from now on, in seconds."""
+        with self._lock:
+            oldest = self._waiting[0].at if self._waiting else None
+        age = time.monotonic() - oldest if oldest is not None else 0.0
+        return age + self._cost * self._seconds_per_cost
+
+    def add(self, entry: Entry) -> None:
+        self.check_room(len(entry.accepted.raw))
+        with self._lock:
+            self._waiting.append(entry)
+            self._bytes += len(entry.accepted.raw)
+            self._cost += entry.cost
+
+    def close(self) -> None:
+        """Accept nothing more; what waits is still stored."""
+        self._is_open = False
+
+    def take(self) -> Sequence[Entry]:
+        taken: list[Entry] = []
+        messages = size = 0
+        while messages < TICK_MESSAGES and size < TICK_BYTES:
+            with self._lock:
+                if not self._waiting:
+                    break
+                entry = self._waiting.popleft()
+            if not entry.start():
+                self._gone([entry])
+                continue
+            taken.append(entry)
+            messages += len(entry.accepted.messages)
+            size += len(entry.accepted.raw)
+        if taken:
+            for want in self.on_take:
+                want()
+        return taken
+
+    def write(self, items: Sequence[Entry], now: datetime) -> tuple[list[list[Stored]], float]:
+        started = time.monotonic()
+        return self._store([entry.accepted for entry in items], now), started
+
+    def committed(self, items: Sequence[Entry], written: tuple[list[list[Stored]], float]) -> None:
+        stored, started = written
+        self._learn(items, time.monotonic() - started)
+        self._gone(items)
+        metrics.ACCEPTED.inc(sum(len(each) for each in stored))
+        _resolve([(entry, answer) for entry, answer in zip(items, stored, strict=True)])
+
+    def _learn(self, items: Sequence[Entry], seconds: float) -> None:
+        measured = seconds / sum(entry.cost for entry in items)
+        self._seconds_per_cost += (measured - self._seconds_per_cost) * 0.2
+
+    def put_back(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
+        """Wait for the database, but nobody waits longer than `MAX_WAIT`.
+
+        After a commit in doubt the peers are told to come again: at worst a mail is stored that was not
+        acknowledged, as when the connection breaks before the answer.
+        """
+        limit = time.monotonic() - MAX_WAIT
+        kept = [] if in_doubt else [entry for entry in items if entry.at > limit]
+        lost = [entry for entry in items if in_doubt or entry.at <= limit]
+        with self._lock:
+            self._waiting.extendleft(reversed(kept))
+            overdue = [entry for entry in self._waiting if entry.at <= limit]
+            self._waiting = deque(entry for entry in self._waiting if entry.at > limit)
+        self._gone([*lost, *overdue])
+        _resolve([(entry, Busy("The database cannot serve.")) for entry in (*lost, *overdue)])
+
+    def refused(self, item: Entry, error: Exception) -> None:
+        logger.error("A submission cannot be stored", exc_info=error)
+        self._gone([item])
+        _resolve([(item, Busy("The message cannot be stored."))])
+
+    def _gone(self, entries: Sequence[Entry]) -> None:
+        with self._lock:
+            self._bytes -= sum(len(entry.accepted.raw) for entry in entries)
+            self._cost -= sum(entry.cost for entry in entries)
+
+
+def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
+    """Keep the promises: one call into each event loop, however many wait there."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, list[Stored] | Busy]]] = defaultdict(list)
+    for entry, answer in answers:
+        by_loop[entry.loop].append((entry.promise, answer))
+    for loop, promises in by_loop.items():
+        if loop is None:
+            _keep(promises)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_keep, promises)
+
+
+def _keep(promises: Sequence[tuple[Any, list[Stored] | Busy]]) -> None:
+    for promise, answer in promises:
+        if promise.done():
+            continue  # whoever waited in a loop has gone
+        if isinstance(answer, Busy):
+            promise.set_exception(answer)
+        else:
+            promise.set_result(answer)
+
+
+class Journal:
+    """Runs the ticks. `parts` are asked in order; whoever adds some does so before `start`."""
+
+    def __init__(self, acceptance: Acceptance) -> None:
+        self._acceptance = acceptance
+        self.parts: Sequence[Part] = [acceptance]
+        self.at_end: Callable[[], None] | None = None  # run in a last transaction
+        self._disk = acceptance.disk
+        self._wake = threading.Event()
+        self._is_stopping = False
+        self._failures = 0  # ticks in a row that the database could not serve
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    # For any thread
+
+    def check_room(self, size_bytes: int = 0) -> None:
+        """Raise `Busy` if a submission of this size (0 if not known) cannot be taken now."""
+        self._acceptance.check_room(size_bytes)
+
+    def append(self, accepted: Accepted) -> Future[list[Stored]]:
+        """Store a submission; the future is done once it is durable. Raises `Busy`, as may the future."""
+        promise: Future[list[Stored]] = Future()
+        self._acceptance.add(Entry(accepted, promise))
+        self.wake()
+        return promise
+
+    def store(self, accepted: Accepted) -> list[Stored]:
+        """Store a submission and wait until it is durable. Raises `Busy`."""
+        promise = self.append(accepted)
+        try:
+            return promise.result(MAX_WAIT)
+        except FutureTimeout:
+            if promise.cancel():
+                raise Busy("The database cannot keep up.") from None
+            return promise.result()  # it is being written: only the commit can tell
+
+    def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
+        """As `append`, for the running event loop."""
+        loop = asyncio.get_running_loop()
+        promise: asyncio.Future[list[Stored]] = loop.create_future()
+        self._acceptance.add(Entry(accepted, promise, loop))
+        self.wake()
+        return promise
+
+    def wake(self) -> None:
+        """There is work."""
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Accept nothing more, write what waits, and end the thread (within `timeout` seconds)."""
+        self._acceptance.close()
+        self._is_stopping = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    # The journal's thread
+
+    def _run(self) -> None:
+        self._turnstile = turnstile()
+        try:
+            while self._next_tick() or not self._is_stopping:
+                pass
+            if self.at_end:
+                with self._turnstile.turn(), transaction.atomic():
+                    self.at_end()
+        except DATABASE_AWAY as error:
+            logger.warning("The worker could not sign off: %s", error)
+        finally:
+            self._turnstile.close()
+            connection.close()
+
+    def _next_tick(self) -> bool:
+        """Write what waits. Was there anything?"""
+        if not self._is_stopping:
+            self._wake.wait(POLL_INTERVAL)
+        self._wake.clear()
+        try:
+            batch = [(part, items) for part in self.parts if (items := part.take())]
+            if batch:
+                self._write(batch)
+        except Exception:  # a bug of a part must not end the thread that all acknowledgements come from
+            logger.exception("A part of the journal failed outside of its transaction")
+            metrics.WORKER_ERRORS.labels("journal").inc()
+            time.sleep(BACK_OFF[0])
+            return True
+        return bool(batch)
+
+    def _write(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
+        try:
+            self._commit(batch)
+            self._failures = 0
+        except CommitInDoubt as error:
+            self._wait_for_database(batch, error, in_doubt=True)
+        except DATABASE_AWAY as error:
+            self._failures += 1
+            if is_disk_full(error) or self._failures < TRIES_OF_A_BATCH or not self._can_serve():
+                self._wait_for_database(batch, error, in_doubt=False)
+            else:
+                self._write_apart(batch)
+        except Exception:
+            logger.exception("A tick failed; its parts are written one by one")
+            self._write_apart(batch)
+
+    def _commit(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
+        started = time.monotonic()
+        is_written = False
+        try:
+            with self._turnstile.turn(), transaction.atomic():
+                now = datetime.now(timezone.utc)
+                written = [part.write(items, now) for part, items in batch]
+                is_written = True
+        except DATABASE_AWAY as error:
+            if is_written and not is_disk_full(error):
+                raise CommitInDoubt(str(error)) from error
+            raise
+        metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
+        for (part, items), result in zip(batch, written, strict=True):
+            metrics.COMMIT_ROWS.labels(part.name).observe(len(items))
+            part.committed(items, result)
+
+    def _write_apart(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
+        """Each part in a transaction of its own, so that one bad row does not refuse its neighbours."""
+        for part, items in batch:
+            self._bisect(part, items)
+        self._failures = 0
+
+    def _bisect(self, part: Part, items: Sequence[Any]) -> None:
+        try:
+            self._commit([(part, items)])
+        except Exception as error:
+            if not self._can_serve():
+                self._wait_for_database([(part, items)], error, in_doubt=isinstance(error, CommitInDoubt))
+            elif len(items) == 1:
+                part.refused(items[0], error)
+            else:
+                half = len(items) // 2
+                self._bisect(part, items[:half])
+                self._bisect(part, items[half:])
+
+    def _can_serve(self) -> bool:
+        connection.close()
+        return can_serve()
+
+    def _wait_for_database(
+        self, batch: list[tuple[Part, Sequence[Any]]], error: Exception, *, in_doubt: bool
+    ) -> None:
+        logger.warning("The database cannot serve (%s); trying again", error)
+        metrics.DATABASE_FAILURES.inc()
+        connection.close()
+        is_full = isinstance(error, DatabaseFailure) and is_disk_full(error)
+        if is_full and self._disk:
+            self._disk.drop_ballast()
+        for part, items in batch:
+            # With a full disk nothing new is taken: the ballast is there for the results.
+            part.put_back(items, in_doubt=in_doubt or is_full)
+        first, most = BACK_OFF
+        time.sleep(min(most, first * 2 ** min(self._failures, 10)))
+        self.wake()
+
+
+class CommitInDoubt(Exception):
+    """The connection broke during COMMIT: nobody knows whether the transaction is durable."""

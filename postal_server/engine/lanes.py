@@ -1,0 +1,149 @@
+"""How much of each destination this worker may hold, where its claims go on, and which lanes are paused.
+
+Pure: no clock, no database. A lane is what waits for one destination; its name is the destination's (a
+recipient domain, `http:<id>`, `webhook:<id>`...). Limits are by destination, whichever mail server it is for.
+Used by the journal's thread only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from postal_server.services.work import Claimed
+
+# One unreachable host of a destination is no reason to stop; so many in a row are.
+FAILURES_UNTIL_PAUSE = 10
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=10)
+BYTE_BUDGET = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`connections` to one destination; `held` rows and `held_bytes` of all lanes together."""
+
+    connections: int
+    held: int
+    held_bytes: int = BYTE_BUDGET
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A destination that cannot be reached is left alone until `until`, then tried with one message."""
+
+    until: datetime
+    length: timedelta = FIRST_PAUSE
+
+    def longer(self, now: datetime) -> Pause:
+        length = min(self.length * 2, LONGEST_PAUSE)
+        return Pause(now + length, length)
+
+
+class Lanes:
+    """What one worker holds of one kind of row, and the place in each server's lanes where it claims next."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.last_server = 0
+        self._last_lane: dict[tuple[int, int], str] = {}
+        self._held: dict[int, Claimed] = {}
+        self._held_bytes = 0
+        self._held_by_lane: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._pauses: dict[str, Pause] = {}
+
+    @property
+    def held(self) -> Iterable[int]:
+        """The ids of the rows that this worker holds."""
+        return self._held.keys()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._held_bytes
+
+    @property
+    def space(self) -> int:
+        """How many more rows may be held, by number; 0 once the byte budget is used up."""
+        return max(0, self.limits.held - len(self._held)) if self._has_bytes() else 0
+
+    def _has_bytes(self) -> bool:
+        return self._held_bytes < self.limits.held_bytes
+
+    def room(self, lane: str, now: datetime, *, bulk: bool = False) -> int:
+        """How many more rows of this lane may be held.
+
+        Twice the connections, so that each finds its next message ready; bulk mail leaves half of that to
+        transactional mail. One for a lane that is probed after its pause, none during it.
+        """
+        held = self._held_by_lane[lane]
+        if pause := self._pauses.get(lane):
+            return 0 if now < pause.until else max(0, 1 - held)
+        return max(0, self.limits.connections * (1 if bulk else 2) - held)
+
+    def within_budget(self, sizes: Sequence[int]) -> int:
+        """How many of the rows of these sizes, from the first on, fit into the byte budget.
+
+        A row that is larger than the whole budget fits when nothing else is held.
+        """
+        total = self._held_bytes
+        for count, size in enumerate(sizes):
+            total += size
+            if total > self.limits.held_bytes and (self._held or count):
+                return count
+        return len(sizes)
+
+    def hold(self, claimed: Iterable[Claimed]) -> None:
+        for row in claimed:
+            if row.id in self._held:
+                continue
+            self._held[row.id] = row
+            self._held_bytes += row.size_bytes
+            self._held_by_lane[row.lane] += 1
+
+    def release(self, ids: Iterable[int]) -> None:
+        """These rows are finished, deferred or given back. Unknown ids are passed over."""
+        for row in [self._held.pop(i) for i in ids if i in self._held]:
+            self._held_bytes -= row.size_bytes
+            self._held_by_lane[row.lane] -= 1
+            if not self._held_by_lane[row.lane]:
+                del self._held_by_lane[row.lane]
+
+    def release_all(self) -> None:
+        self.release(list(self._held))
+
+    def last_lane(self, server_id: int, priority: int) -> str:
+        """The lane of this server after which the next claim goes on; empty for the first."""
+        return self._last_lane.get((server_id, priority), "")
+
+    def go_on_after(self, server_id: int, priority: int, lane: str) -> None:
+        """Set `last_lane`; empty to start again with the first."""
+        if lane:
+            self._last_lane[server_id, priority] = lane
+        else:
+            self._last_lane.pop((server_id, priority), None)
+
+    def note(self, lane: str, *, was_reached: bool, now: datetime) -> bool:
+        """Learn from an attempt. Has this changed the lane's pause?"""
+        pause = self._pauses.get(lane)
+        if was_reached:
+            self._failures.pop(lane, None)
+            return self._pauses.pop(lane, None) is not None
+        self._failures[lane] += 1
+        if pause is None and self._failures[lane] >= FAILURES_UNTIL_PAUSE:
+            self._pauses[lane] = Pause(now + FIRST_PAUSE)
+        elif pause is not None and now >= pause.until:  # the probe failed
+            self._pauses[lane] = pause.longer(now)
+        return self._pauses.get(lane) is not pause
+
+    def pause(self, lane: str) -> Pause | None:
+        return self._pauses.get(lane)
+
+    def set_pauses(self, until: Mapping[str, datetime]) -> None:
+        """Take over the pauses that all workers share."""
+        self._pauses = {
+            lane: pause if (pause := self._pauses.get(lane)) and pause.until == time else Pause(time)
+            for lane, time in until.items()
+        }

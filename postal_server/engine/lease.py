@@ -1,0 +1,154 @@
+"""The worker's lease: the worker is leased, not the row.
+
+Each worker beats; the others watch by their own monotonic clocks, so that no jump of a wall clock frees the
+rows of a worker that lives. On SQLite all workers are on this machine, and a lock says at once who is dead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+from django.db.models import F
+
+from postal_server.models import QueuedMessage, ScheduledTask, WebhookRequest, Worker
+
+from .database import beside, sqlite_path
+
+# Seconds. A dead worker is seen by the second observation after its last beat, and freed 45 to 50 seconds
+# later: within a minute. A live one stops sending 5 seconds before anybody may take its rows.
+BEAT_INTERVAL = 10.0
+OBSERVE_INTERVAL = 5.0
+HELD_FOR = 40.0
+DEAD_AFTER = 45.0
+
+
+class Observer:
+    """Judges workers by their beats. Pure; times are seconds of the observer's monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int, float]] = {}  # worker -> (beat, when it was first seen)
+        self._observed_at: float | None = None
+
+    def observe(self, beats: Mapping[int, int], now: float) -> list[int]:
+        """The workers whose beat has stood still for `DEAD_AFTER` of uninterrupted watching.
+
+        While the database was away nobody could beat, so a gap in watching starts all clocks again.
+        """
+        if self._observed_at is not None and now - self._observed_at > 3 * OBSERVE_INTERVAL:
+            self._seen.clear()
+        self._observed_at = now
+        self._seen = {
+            worker: seen if (seen := self._seen.get(worker)) and seen[0] == beat else (beat, now)
+            for worker, beat in beats.items()
+        }
+        return [worker for worker, (_, since) in self._seen.items() if now - since >= DEAD_AFTER]
+
+
+class ProcessLock:
+    """A file that is locked as long as the process of worker `worker_id` lives (SQLite only)."""
+
+    def __init__(self, database: Path, worker_id: int) -> None:
+        self._path = beside(database, f"worker-{worker_id}")
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    @staticmethod
+    def remove(database: Path, worker_id: int) -> None:
+        """Remove what a dead process left behind."""
+        beside(database, f"worker-{worker_id}").unlink(missing_ok=True)
+
+    @staticmethod
+    def is_orphaned(database: Path, worker_id: int) -> bool:
+        """Has the process died that made this worker's lock?"""
+        try:
+            file = os.open(beside(database, f"worker-{worker_id}"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False  # nothing is known; its beat will tell
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(file)
+
+
+class Lease:
+    """This process's row among the workers. All but `is_held` run in the journal's thread."""
+
+    def __init__(self) -> None:
+        self._database = sqlite_path()
+        self._lock: ProcessLock | None = None
+        self._observer = Observer()
+        self._beaten_at = float("-inf")
+        self.worker_id: int | None = None
+
+    def is_held(self, now: float) -> bool:
+        """May this worker still believe that its rows are its own? `now` is monotonic, in seconds."""
+        return self.worker_id is not None and now - self._beaten_at < HELD_FOR
+
+    def is_beat_due(self, now: float) -> bool:
+        return now - self._beaten_at >= BEAT_INTERVAL
+
+    def beat(self) -> bool:
+        """Show that this worker lives; in a transaction. False if it was declared dead, or is new."""
+        rows = Worker.objects.filter(pk=self.worker_id or 0)
+        return rows.update(beat=F("beat") + 1) == 1
+
+    def register(self, now: datetime) -> int:
+        """Add a row for this worker, in a transaction; `take` its id once that is durable."""
+        row = Worker.objects.create(host=socket.gethostname(), pid=os.getpid(), started_at=now)
+        if self._database:
+            self._unlock()
+            self._lock = ProcessLock(self._database, row.pk)
+        return row.pk
+
+    def take(self, worker_id: int, beaten_at: float) -> None:
+        """The beat of `worker_id` that was written at `beaten_at` is durable."""
+        self.worker_id = worker_id
+        self._beaten_at = beaten_at
+
+    def bury_the_dead(self, now: float) -> list[int]:
+        """Remove dead workers and free what they held, in a transaction; the result is their ids."""
+        workers = Worker.objects.all()
+        beats = dict(workers.exclude(pk=self.worker_id or 0).values_list("pk", "beat"))
+        dead = {*self._observer.observe(beats, now), *self._orphans(beats)}
+        buried = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
+        # By their absence, not by number: what a worker claimed in its last moment is free as well.
+        for model in (QueuedMessage, WebhookRequest, ScheduledTask):
+            rows = model._default_manager.filter(claimed_by__isnull=False)
+            rows.exclude(claimed_by__in=workers.values("pk")).update(claimed_by=None)
+        if self._database:
+            for worker in buried:
+                # Not before the row is gone for good: without its file only the beat would tell.
+                remove = functools.partial(ProcessLock.remove, self._database, worker)
+                transaction.on_commit(remove)
+        return buried
+
+    def _orphans(self, workers: Mapping[int, int]) -> list[int]:
+        if self._database is None:
+            return []
+        return [worker for worker in workers if ProcessLock.is_orphaned(self._database, worker)]
+
+    def end(self) -> None:
+        """Remove this worker's row; in a transaction, after its rows were released."""
+        Worker.objects.filter(pk=self.worker_id or 0).delete()
+        self.worker_id = None
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.release()
+            self._lock = None

@@ -1,0 +1,26 @@
+"""What is counted, in Prometheus's terms. Names with Postal's meaning are Postal's (contract 11.3)."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+LATENCY = (0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 86400)
+
+ACCEPTED = Counter("postal_messages_accepted", "Messages stored.")
+COMMIT_SECONDS = Histogram("postal_commit_seconds", "Duration of the journal's ticks.", buckets=SECONDS)
+COMMIT_ROWS = Histogram("postal_commit_rows", "Items of a part in one tick.", ["part"], buckets=ROWS)
+DATABASE_FAILURES = Counter("postal_database_failures", "Ticks that the database could not serve.")
+IN_FLIGHT = Gauge("postal_in_flight", "Rows that this worker holds.", ["kind"])
+OUTCOMES = Counter("postal_outcomes", "Results recorded.", ["kind", "status"])
+PAUSED = Gauge("postal_paused_destinations", "Destinations that are left alone for now.")
+WORKERS_BURIED = Counter("postal_lease_expiries", "Dead workers whose rows were freed.")
+POISON = Counter("postal_poison", "Rows held because workers died with them.", ["kind"])
+
+LATENCY_OF_QUEUE = Histogram(
+    "postal_message_queue_latency", "Age of messages when they are claimed, in seconds.", buckets=LATENCY
+)
+WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
+TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])
+TASKS_RUN = Counter("postal_worker_job_executions", "Scheduled tasks run.", ["thread", "job"])

@@ -1,0 +1,68 @@
+"""From what the transports report to an `Outcome`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from postal_server.rules import outcome as rules
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.status import DeliveryStatus
+
+from .ports import HttpResult, Lookup, Mail, Post, SmtpResult, Stage
+
+RETRIED = "This message will be retried automatically."  # Postal's sentence
+TRANSACTION = (Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BLOCK, Stage.DOT)
+
+
+def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
+    """What became of a mail."""
+    # A host that refuses the session says nothing about the mail: no host was available (contract 6.8).
+    if result.seconds is None or result.stage not in TRANSACTION:
+        return _unreachable(mail, result)
+    peer = rules.Peer(
+        host=result.host,
+        address=result.address,
+        port=result.port,
+        source=result.source,
+        has_tls=result.tls is not None,
+        tls=str(result.tls or ""),
+        log_id=result.log_id,
+    )
+    if result.reply is None:
+        return rules.interrupted(result.error, peer=peer, seconds=result.seconds)
+    return rules.classify(
+        result.reply,
+        recipient=mail.recipient,
+        peer=peer,
+        seconds=result.seconds,
+    )
+
+
+def _unreachable(mail: Mail, result: SmtpResult) -> Outcome:
+    return rules.unreachable(
+        mail.target.domain,
+        tried=[attempt.host for attempt in result.tried],
+        errors=[attempt.error for attempt in result.tried] or ([result.error] if result.error else []),
+        is_permanent=result.lookup in (Lookup.NO_DOMAIN, Lookup.NULL_MX),
+        log_id=result.log_id,
+    )
+
+
+def of_post(post: Post, result: HttpResult) -> Outcome:
+    """What became of a post."""
+    return rules.classify_post(
+        result.status,
+        result.body.decode("utf-8", "replace"),
+        url=post.url,
+        seconds=result.seconds,
+        retry_after=None if result.retry_after is None else timedelta(seconds=result.retry_after),
+    )
+
+
+def of_bug(error: Exception) -> Outcome:
+    """Our own mistake: the message is tried again (contract 6.2)."""
+    return Outcome(
+        DeliveryStatus.ERROR,
+        f"An internal error occurred while sending this message. {RETRIED}",
+        output=f"{type(error).__name__}: {error}",
+    )

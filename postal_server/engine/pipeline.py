@@ -1,0 +1,206 @@
+"""The pipeline: claim, prepare, talk, record; one event loop for mails and posts alike.
+
+The journal hands over what it claimed. A few threads prepare it (signing releases the GIL), the loop talks
+through the ports, and results go back to the journal. No transaction is open while anybody talks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from django.db import connection
+
+from postal_server.services.work import Claimed, Decision, Mail, Post, Result
+
+from . import metrics, outcome
+from .database import DATABASE_AWAY
+from .ports import HttpPoster, SmtpSender, Stage
+from .tick import Claims, Cleared, Done, Recording, Returned, expiry, verdict
+
+logger = logging.getLogger(__name__)
+
+PREPARED_TOGETHER = 16  # rows a thread prepares at a time: two threads then share even a small claim
+GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
+AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
+
+Prepared = Mail | Post | Decision
+Prepare = Callable[[Sequence[Claimed], datetime], Sequence[Prepared]]
+
+
+class Abandoned(Exception):
+    """This worker may not send what it holds: its lease was lost, or it is stopping."""
+
+
+@dataclass
+class Line:
+    """One kind of row on its way through the pipeline."""
+
+    name: str
+    prepare: Prepare
+    recording: Recording
+
+
+class Pipeline:
+    """Runs in one event loop. `may_send` is asked, from that loop, before each mail or post and before each
+    final dot; while it says no, they wait.
+    """
+
+    def __init__(
+        self, sender: SmtpSender, poster: HttpPoster, may_send: Callable[[], bool], threads: int
+    ) -> None:
+        self._sender = sender
+        self._poster = poster
+        self._may_send = may_send
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self._suspects = asyncio.Lock()  # one suspect at a time
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_stopping = False
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Run in this loop."""
+        self._loop = loop
+
+    # For the journal's thread
+
+    def hand_over(self, line: Line, claims: Claims) -> None:
+        """Process what was just claimed."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._begin, line, claims)
+
+    def abandon(self) -> None:
+        """The lease was lost: break off whatever has not come to its final dot."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._cancel_all)
+
+    # In the loop
+
+    async def before_dot(self) -> None:
+        """Wait until a mail may be finished: for the transports. Raises `Abandoned`."""
+        await self._gate()
+
+    async def stop(self) -> None:
+        """Take nothing more, break off what is before its final dot, let the others end; seconds at most."""
+        self._is_stopping = True
+        await asyncio.gather(self._sender.close(), self._poster.close())
+        self._cancel_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, line: Line, claims: Claims) -> None:
+        now = datetime.now(timezone.utc)
+        if line.name == "messages":
+            for claimed in claims.fresh:
+                metrics.LATENCY_OF_QUEUE.observe((now - claimed.created_at).total_seconds())
+        decisions = [verdict(row, line.name) for row in claims.poison] + [
+            expiry(row) for row in claims.expired
+        ]
+        if decisions:
+            line.recording.add(decisions)
+        fresh = claims.fresh
+        for start in range(0, len(fresh), PREPARED_TOGETHER):
+            self._spawn(self._process(line, fresh[start : start + PREPARED_TOGETHER]))
+        if claims.suspects:
+            self._spawn(self._process_suspects(line, claims.suspects))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _cancel_all(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _process_suspects(self, line: Line, suspects: Sequence[Claimed]) -> None:
+        """Workers died with these. Alone, one that is harmless cannot be taken for the culprit."""
+        for number, suspect in enumerate(suspects):
+            try:
+                async with self._suspects:
+                    prepared = await self._prepare(line, [suspect])
+                    line.recording.add([Cleared(suspect)])
+            except asyncio.CancelledError:
+                line.recording.add([Returned(row) for row in suspects[number:]])
+                return
+            self._talk_about(line, prepared)
+
+    async def _process(self, line: Line, claimed: Sequence[Claimed]) -> None:
+        try:
+            prepared = await self._prepare(line, claimed)
+        except asyncio.CancelledError:
+            line.recording.add([Returned(row) for row in claimed])
+            return
+        self._talk_about(line, prepared)
+
+    def _talk_about(self, line: Line, prepared: Sequence[Prepared | Result | Returned]) -> None:
+        done = [item for item in prepared if not isinstance(item, (Mail, Post))]
+        if done:
+            line.recording.add(done)
+        for item in prepared:
+            if isinstance(item, (Mail, Post)):
+                self._spawn(self._talk(line, item))
+
+    async def _prepare(self, line: Line, claimed: Sequence[Claimed]) -> list[Prepared | Result | Returned]:
+        """Prepare in a thread. A bug costs the message that has it an attempt, and no other."""
+        loop = asyncio.get_running_loop()
+        try:
+            prepared = await loop.run_in_executor(self._threads, _in_thread, line.prepare, claimed)
+        except DATABASE_AWAY as error:
+            logger.warning("The database cannot serve (%s)", error)
+            await asyncio.sleep(AFTER_DATABASE_FAILURE)
+            return [Returned(row) for row in claimed]
+        except Exception as error:
+            if len(claimed) > 1:
+                return [item for row in claimed for item in await self._prepare(line, [row])]
+            return [_bug(line, claimed[0], error)]
+        missing = {row.id: row for row in claimed}
+        for item in prepared:
+            missing.pop(item.claimed.id, None)
+        lost = [_bug(line, row, LookupError("it was not prepared")) for row in missing.values()]
+        return [*prepared, *lost]
+
+    async def _talk(self, line: Line, item: Mail | Post) -> None:
+        line.recording.add([await self._talk_and_judge(line, item)])
+
+    async def _talk_and_judge(self, line: Line, item: Mail | Post) -> Done | Returned:
+        try:
+            await self._gate()
+            if isinstance(item, Mail):
+                sent = await self._sender.send(item)
+                if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
+                    return Returned(item.claimed)  # we broke it off
+                result = outcome.of_mail(item, sent)
+            else:
+                result = outcome.of_post(item, await self._poster.post(item))
+        except (asyncio.CancelledError, Abandoned):
+            return Returned(item.claimed)
+        except Exception as error:
+            return _bug(line, item.claimed, error)
+        return Result(item.claimed, result, item.changes)
+
+    async def _gate(self) -> None:
+        while not self._may_send():
+            await asyncio.sleep(GATE_INTERVAL)
+        if self._is_stopping:
+            raise Abandoned
+
+
+def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepared]:
+    try:
+        return prepare(claimed, datetime.now(timezone.utc))
+    except DATABASE_AWAY:
+        connection.close()  # this thread's: the next batch opens a new one
+        raise
+
+
+def _bug(line: Line, claimed: Claimed, error: Exception) -> Result:
+    logger.error("Processing %s %d failed", line.name, claimed.id, exc_info=error)
+    metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
+    return Result(claimed, outcome.of_bug(error))

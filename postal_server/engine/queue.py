@@ -1,0 +1,262 @@
+"""The queue's tables: claim, finish, defer, promote. One code for messages and for webhook requests.
+
+Claims are fair and flat: they walk from server to server and, within a server, from lane to lane, jumping
+over the partial index of ready rows from one key to the next, so that their cost does not depend on how much
+is queued, or for whom. All functions run inside the caller's transaction.
+"""
+
+# ruff: noqa: S608 - the names of tables and columns in the statements are ours
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.functions import Length
+
+from postal_server.models import QueuedMessage, WebhookRequest
+from postal_server.models.queue import QueueRow
+from postal_server.services.work import Claimed
+
+from .lanes import Lanes
+
+SERVERS_A_CLAIM = 16
+LANES_A_SERVER = 64
+READY = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells the two tables apart. `lane` is the column below the server, `prefix` that of lane names.
+
+    `priorities` are the values of the column `priority`, first to go first; null stands for no such column.
+    `keeps_order`: of one message, a lane's rows are claimed one after the other.
+    """
+
+    name: str
+    model: type[QueueRow]
+    lane: str
+    size: str
+    prefix: str = ""
+    priorities: tuple[int | None, ...] = (None,)
+    keeps_order: bool = False
+
+
+MESSAGES = Kind("messages", QueuedMessage, "destination", "q.size_bytes", priorities=(0, 1))
+WEBHOOKS = Kind(
+    "webhooks", WebhookRequest, "webhook_id", "LENGTH(q.body)", prefix="webhook:", keeps_order=True
+)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Up to `room` rows of one lane."""
+
+    server_id: int
+    priority: int | None
+    lane: Any  # the value of the lane's column
+    room: int
+
+
+class Queue:
+    """One table of rows that wait, as one worker sees it."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self._table = kind.model._meta.db_table
+        self._locks_rows = connection.features.has_select_for_update_skip_locked
+
+    @property
+    def rows(self) -> QuerySet[Any]:
+        return self.kind.model._default_manager.order_by()
+
+    # Claiming
+
+    def claim(self, worker_id: int, lanes: Lanes, limit: int, now: datetime) -> list[Claimed]:
+        """Make up to `limit` ready rows this worker's, fairly over servers and lanes."""
+        servers = self._servers(lanes.last_server)
+        picks: list[Pick] = []
+        for server in servers:
+            share = -(-limit // len(servers))
+            picks += self._picks_of(server, lanes, share, now)
+        found = self._select(picks)
+        fitting = lanes.within_budget([size for _, size in found])
+        # The byte budget may be used up by the first server: the next claim starts with the second then.
+        if servers:
+            lanes.last_server = servers[-1] if fitting == len(found) else servers[0]
+        return self._take(worker_id, [pk for pk, _ in found[:fitting]])
+
+    def _servers(self, last: int) -> list[int]:
+        """Mail servers that have ready rows: those after `last`, then from the beginning."""
+        after = self._walk("server_id", {}, last, SERVERS_A_CLAIM)
+        if len(after) < SERVERS_A_CLAIM and last:
+            before = self._walk("server_id", {}, 0, SERVERS_A_CLAIM - len(after))
+            after += [server for server in before if server <= last]
+        return after
+
+    def _picks_of(self, server: int, lanes: Lanes, share: int, now: datetime) -> Iterator[Pick]:
+        """What to take from one server: transactional lanes first, each up to its room and its share."""
+        for priority in self.kind.priorities:
+            if share <= 0:
+                return
+            found = self._lanes_of(server, priority, lanes, min(share, LANES_A_SERVER))
+            bulk = bool(priority)
+            rooms = [(lane, lanes.room(f"{self.kind.prefix}{lane}", now, bulk=bulk)) for lane in found]
+            open_lanes = [(lane, room) for lane, room in rooms if room]
+            for lane, room in open_lanes:
+                taken = min(room, -(-share // len(open_lanes)))
+                yield Pick(server, priority, lane, taken)
+            share -= sum(min(room, -(-share // len(open_lanes))) for _, room in open_lanes)
+
+    def _lanes_of(self, server: int, priority: int | None, lanes: Lanes, count: int) -> list[Any]:
+        """The next lanes of a server that have ready rows; from the beginning after the last one."""
+        fixed = {"server_id": server} if priority is None else {"server_id": server, "priority": priority}
+        first: Any = "" if self.kind.lane == "destination" else 0
+        last = lanes.last_lane(server, priority or 0)
+        found = self._walk(self.kind.lane, fixed, type(first)(last or first), count)
+        if not found and last:
+            found = self._walk(self.kind.lane, fixed, first, count)
+        lanes.go_on_after(server, priority or 0, str(found[-1]) if len(found) == count else "")
+        return found
+
+    def _walk(self, column: str, fixed: dict[str, int], last: Any, count: int) -> list[Any]:
+        """The next `count` distinct values of `column` after `last` among ready rows: one index step each."""
+        where = "".join(f" AND q.{name} = %s" for name in fixed)
+
+        def following(value: str) -> str:
+            return (
+                f"(SELECT q.{column} FROM {self._table} q WHERE {READY.format(row='q')}{where} "
+                f"AND q.{column} > {value} ORDER BY q.{column} LIMIT 1)"
+            )
+
+        sql = (
+            f"WITH RECURSIVE head(value, n) AS (SELECT {following('%s')}, 1 UNION ALL "
+            f"SELECT {following('head.value')}, head.n + 1 FROM head "
+            "WHERE head.value IS NOT NULL AND head.n < %s) "
+            "SELECT value FROM head WHERE value IS NOT NULL ORDER BY n"
+        )
+        rows = self._execute(sql, [*fixed.values(), last, *fixed.values(), count])
+        return [value for (value,) in rows]
+
+    def _select(self, picks: Sequence[Pick]) -> list[tuple[int, int]]:
+        """The (id, size) of what is ready, pick by pick, oldest first; locked where several may claim."""
+        if not picks:
+            return []
+        guard = (
+            f" AND NOT EXISTS (SELECT 1 FROM {self._table} o WHERE o.message_id = q.message_id "
+            f"AND o.{self.kind.lane} = q.{self.kind.lane} AND o.id < q.id)"
+            if self.kind.keeps_order
+            else ""
+        )
+        lock = " FOR UPDATE OF q SKIP LOCKED" if self._locks_rows else ""
+        parts, values = [], []
+        for number, pick in enumerate(picks):
+            priority = "" if pick.priority is None else " AND q.priority = %s"
+            parts.append(
+                f"SELECT id, size FROM (SELECT q.id, {self.kind.size} AS size FROM {self._table} q "
+                f"WHERE {READY.format(row='q')} AND q.server_id = %s{priority} AND q.{self.kind.lane} = %s"
+                f"{guard} ORDER BY q.id LIMIT %s{lock}) p{number}"
+            )
+            values += [pick.server_id, *([] if pick.priority is None else [pick.priority])]
+            values += [pick.lane, pick.room]
+        return [(pk, size) for pk, size in self._execute(" UNION ALL ".join(parts), values)]
+
+    def _take(self, worker_id: int, ids: list[int]) -> list[Claimed]:
+        if not ids:
+            return []
+        rows = self.rows.filter(pk__in=ids)
+        rows.update(claimed_by=worker_id, due_at=None, claims=F("claims") + 1)
+        loaded = {row[0]: self._claimed(row) for row in rows.values_list(*self._columns())}
+        return [loaded[pk] for pk in ids]
+
+    def _columns(self) -> list[Any]:
+        columns = ["id", "server_id", self.kind.lane, "attempts", "claims", "created_at"]
+        if self.kind.model is QueuedMessage:
+            return [*columns, "size_bytes", "is_manual"]
+        return [*columns, Length("body")]
+
+    def _claimed(self, row: Sequence[Any]) -> Claimed:
+        pk, server, lane, attempts, claims, created_at, size, *manual = row
+        return Claimed(
+            id=pk,
+            server_id=server,
+            lane=f"{self.kind.prefix}{lane}",
+            attempts=attempts,
+            is_manual=bool(manual and manual[0]),
+            size_bytes=size,
+            created_at=created_at,
+            claims=claims,
+        )
+
+    def take_expired(self, worker_id: int, now: datetime, limit: int) -> list[Claimed]:
+        """Claim rows whose lifetime is over, whatever their lane or due time."""
+        rows = self.rows.filter(expires_at__lte=now, claimed_by=None).order_by("expires_at")
+        return self._take(worker_id, self._first_free(rows, limit))
+
+    def promote(self, now: datetime, limit: int) -> int:
+        """Make rows ready that are due; how many."""
+        rows = self.rows.filter(due_at__lte=now, claimed_by=None).order_by("due_at")
+        ids = self._first_free(rows, limit)
+        return self.rows.filter(pk__in=ids).update(due_at=None) if ids else 0
+
+    def _first_free(self, rows: QuerySet[Any], limit: int) -> list[int]:
+        """The ids of the first rows, without those that another worker is just changing."""
+        return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])
+
+    # Ending a claim. Each names the worker: rows that were taken from it meanwhile are left alone.
+
+    def still_held(self, worker_id: int | None, ids: Collection[int]) -> set[int]:
+        """Those of `ids` that are this worker's; nobody can take them until the transaction ends."""
+        rows = self.rows.filter(pk__in=ids, claimed_by=worker_id).select_for_update()
+        return set(rows.values_list("pk", flat=True)) if ids and worker_id is not None else set()
+
+    def finish(self, worker_id: int, ids: Collection[int]) -> None:
+        if ids:
+            self.rows.filter(pk__in=ids, claimed_by=worker_id).delete()
+
+    def defer(self, worker_id: int, deferred: Iterable[tuple[int, datetime]]) -> None:
+        """Give rows back until their next attempt. Counts the attempt that was made."""
+        by_time = defaultdict(list)
+        for pk, due_at in deferred:
+            by_time[due_at].append(pk)
+        for due_at, ids in by_time.items():
+            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows.update(claimed_by=None, due_at=due_at, claims=0, attempts=F("attempts") + 1)
+        if self.kind.keeps_order:
+            self._defer_followers(by_time)
+
+    def _defer_followers(self, by_time: dict[datetime, list[int]]) -> None:
+        """Later rows of the same message and lane wait for the earlier one: out of the way of claims."""
+        for due_at, ids in by_time.items():
+            for pk, lane, message in self.rows.filter(pk__in=ids).values_list(
+                "pk", self.kind.lane, "message_id"
+            ):
+                followers = self.rows.filter(message_id=message, pk__gt=pk, claimed_by=None)
+                if message is not None:
+                    followers.filter(**{self.kind.lane: lane}).update(due_at=due_at)
+
+    def release(self, worker_id: int, ids: Collection[int] | None = None) -> None:
+        """Give rows back untried (all of this worker's by default): ready again, the claim not counted."""
+        rows = self.rows.filter(claimed_by=worker_id)
+        rows = rows if ids is None else rows.filter(pk__in=ids)
+        rows.update(claimed_by=None, claims=F("claims") - 1)
+
+    def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
+        """Give back what a claim took whose commit was in doubt."""
+        self.rows.filter(claimed_by=worker_id).exclude(pk__in=list(known)).update(claimed_by=None)
+
+    def clear(self, worker_id: int, ids: Collection[int]) -> None:
+        """These suspects were prepared without harm: forget how often they were claimed."""
+        if ids:
+            self.rows.filter(pk__in=ids, claimed_by=worker_id).update(claims=0)
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            rows: list[Any] = cursor.fetchall()
+        return rows

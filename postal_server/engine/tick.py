@@ -1,0 +1,335 @@
+"""What a worker does in each tick of the journal: beat, record what finished, claim what it has room for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from django.db import connection
+
+from postal_server.models import Site
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.work import Claimed, Decision, Recorded, Result
+
+from . import metrics
+from .lanes import Lanes
+from .lease import OBSERVE_INTERVAL, Lease
+from .queue import Queue
+
+logger = logging.getLogger(__name__)
+
+TICK_RESULTS = 500
+TICK_CLAIMS = 200
+TICK_PROMOTIONS = 500
+TICK_EXPIRIES = 100
+CHORES_INTERVAL = 1.0  # seconds between looks at what is due, what has expired, and what is paused
+# So old may an outcome get before nothing more is sent: it bounds what is sent twice if we die now.
+RECORD_WITHIN = 5.0
+POISON_CLAIMS = 3  # without a recorded attempt
+# What could not be recorded, for a bug of ours, is tried again after this.
+AFTER_A_BUG = timedelta(minutes=5)
+
+Done = Result | Decision
+Record = Callable[[Sequence[Done], datetime], Recorded]
+
+
+class Beating:
+    """Keeps the worker's lease, and ends those of the dead."""
+
+    name = "lease"
+
+    def __init__(self, lease: Lease, on_loss: Callable[[], None]) -> None:
+        self._lease = lease
+        self._on_loss = on_loss
+        self._observed_at = float("-inf")
+
+    def take(self) -> Sequence[float]:
+        now = time.monotonic()
+        is_due = self._lease.is_beat_due(now) or now - self._observed_at >= OBSERVE_INTERVAL
+        return [now] if is_due else []
+
+    def write(self, items: Sequence[float], now: datetime) -> int:
+        started = items[0]
+        worker_id = self._lease.worker_id
+        if worker_id is None or not self._lease.beat():
+            worker_id = self._lease.register(now)
+        if buried := self._lease.bury_the_dead(started):
+            logger.warning("Freed what dead workers held: %s", buried)
+            metrics.WORKERS_BURIED.inc(len(buried))
+        return worker_id
+
+    def committed(self, items: Sequence[float], written: int) -> None:
+        is_lost = self._lease.worker_id not in (None, written)
+        self._lease.take(written, items[0])
+        self._observed_at = items[0]
+        if is_lost:
+            logger.error("This worker was declared dead; it goes on as worker %d", written)
+            self._on_loss()
+
+    def put_back(self, items: Sequence[float], *, in_doubt: bool) -> None:
+        """Nothing is kept: the next tick beats again."""
+
+    def refused(self, item: float, error: Exception) -> None:
+        logger.error("The worker cannot beat", exc_info=error)
+        self._observed_at = item  # not again at once
+
+
+@dataclass
+class Share:
+    """What a worker holds of one kind of row, and how its results are recorded."""
+
+    queue: Queue
+    lanes: Lanes
+    record: Record
+
+    @property
+    def name(self) -> str:
+        return self.queue.kind.name
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A suspect that was prepared without harm."""
+
+    claimed: Claimed
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A row that is given back untried."""
+
+    claimed: Claimed
+
+
+Timed = tuple[float, Done | Cleared | Returned]  # when it was known, what
+
+
+class Recording:
+    """Records results and ends the claims on their rows. Never loses one while the database is away."""
+
+    def __init__(self, share: Share, lease: Lease, wake: Callable[[], None]) -> None:
+        self.name = f"{share.name} recorded"
+        self._share = share
+        self._lease = lease
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._waiting: deque[Timed] = deque()
+        self._writing_since: float | None = None
+        self.on_take: list[Callable[[], None]] = []  # whose claims this tick makes room or work for
+
+    def add(self, done: Sequence[Done | Cleared | Returned]) -> None:
+        """Record these with the next tick. For any thread."""
+        now = time.monotonic()
+        with self._lock:
+            self._waiting.extend((now, item) for item in done)
+        self._wake()
+
+    def is_timely(self, now: float) -> bool:
+        """Are results recorded soon enough to send more?"""
+        with self._lock:
+            waiting = self._waiting[0][0] if self._waiting else None
+        since = self._writing_since if self._writing_since is not None else waiting
+        return since is None or now - since < RECORD_WITHIN
+
+    def is_empty(self) -> bool:
+        with self._lock:
+            return not self._waiting and self._writing_since is None
+
+    def take(self) -> Sequence[Timed]:
+        with self._lock:
+            taken = [self._waiting.popleft() for _ in range(min(TICK_RESULTS, len(self._waiting)))]
+        if taken:
+            self._writing_since = taken[0][0]
+            for want in self.on_take:
+                want()
+        return taken
+
+    def write(self, items: Sequence[Timed], now: datetime) -> None:
+        queue, worker_id = self._share.queue, self._lease.worker_id
+        self._share.lanes.release(self._ending(items))
+        held = queue.still_held(worker_id, [item.claimed.id for _, item in items])
+        ours = [item for _, item in items if item.claimed.id in held]
+        if worker_id is None or not ours:
+            return
+        done = [item for item in ours if isinstance(item, (Result, Decision))]
+        if done:
+            recorded = self._share.record(done, now)
+            queue.finish(worker_id, recorded.finished)
+            queue.defer(worker_id, recorded.deferred)
+            self._note(done, now)
+        queue.clear(worker_id, [item.claimed.id for item in ours if isinstance(item, Cleared)])
+        if returned := [item.claimed.id for item in ours if isinstance(item, Returned)]:
+            queue.release(worker_id, returned)
+
+    @staticmethod
+    def _ending(items: Sequence[Timed]) -> list[int]:
+        return [item.claimed.id for _, item in items if not isinstance(item, Cleared)]
+
+    def _note(self, done: Sequence[Done], now: datetime) -> None:
+        """Pause the lanes of destinations that cannot be reached, and take up those that can."""
+        lanes = self._share.lanes
+        for item in done:
+            if not isinstance(item, Result) or item.outcome.status is DeliveryStatus.ERROR:
+                continue
+            lane, outcome = item.claimed.lane, item.outcome
+            was_reached = outcome.seconds is not None or outcome.status is not DeliveryStatus.DEFERRED
+            if lanes.note(lane, was_reached=was_reached, now=now):
+                pause = lanes.pause(lane)
+                Site.objects.update_or_create(
+                    source="",
+                    destination=lane,
+                    defaults={
+                        "paused_until": pause.until if pause else None,
+                        "reason": (outcome.output or outcome.details)[:250] if pause else "",
+                    },
+                )
+
+    def committed(self, items: Sequence[Timed], written: None) -> None:
+        self._writing_since = None
+        for _, item in items:
+            if isinstance(item, (Result, Decision)):
+                status = item.outcome.status if isinstance(item, Result) else item.status
+                metrics.OUTCOMES.labels(self._share.name, status.value).inc()
+
+    def put_back(self, items: Sequence[Timed], *, in_doubt: bool) -> None:
+        """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
+        with self._lock:
+            self._waiting.extendleft(reversed(items))
+        self._share.lanes.hold(item.claimed for _, item in items)
+        self._writing_since = None
+
+    def refused(self, item: Timed, error: Exception) -> None:
+        """A bug: the row goes back to the queue without a record of this attempt."""
+        claimed = item[1].claimed
+        logger.error("The result of %s %d cannot be recorded", self._share.name, claimed.id, exc_info=error)
+        metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
+        if self._lease.worker_id is not None:
+            due_at = datetime.now(timezone.utc) + AFTER_A_BUG
+            self._share.queue.defer(self._lease.worker_id, [(claimed.id, due_at)])
+        self._writing_since = None
+        self._share.lanes.release([claimed.id])
+
+
+@dataclass
+class Claims:
+    """What a tick claimed. `poison` and `expired` are not to be tried; `suspects` one at a time."""
+
+    fresh: list[Claimed] = field(default_factory=list)
+    suspects: list[Claimed] = field(default_factory=list)
+    poison: list[Claimed] = field(default_factory=list)
+    expired: list[Claimed] = field(default_factory=list)
+
+
+class Claiming:
+    """Claims rows for the pipeline whenever there is room, and brings back what is due."""
+
+    def __init__(self, share: Share, lease: Lease, hand_over: Callable[[Claims], None]) -> None:
+        self.name = f"{share.name} claimed"
+        self._share = share
+        self._lease = lease
+        self._hand_over = hand_over
+        self._is_wanted = True  # is there reason to believe that something is ready?
+        self._is_doubtful = False
+        self._chores_at = float("-inf")
+        self._version: int | None = None
+        self.is_stopped = False
+
+    def want(self) -> None:
+        """Rows may be ready, or room may be free."""
+        self._is_wanted = True
+
+    def take(self) -> Sequence[float]:
+        now = time.monotonic()
+        if self.is_stopped or not self._lease.is_held(now):
+            return []
+        chores_due = now - self._chores_at >= CHORES_INTERVAL
+        if not self._is_wanted and not chores_due:
+            self._is_wanted = self._others_wrote()
+        return [now] if chores_due or (self._is_wanted and self._share.lanes.space) else []
+
+    def _others_wrote(self) -> bool:
+        """Has another connection changed the database? SQLite knows (3 us); elsewhere it may always be."""
+        if connection.vendor != "sqlite":
+            return True
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA data_version")
+            (version,) = cursor.fetchone()
+        known, self._version = self._version, int(version)
+        return self._version != known
+
+    def write(self, items: Sequence[float], now: datetime) -> tuple[Claims, bool]:
+        share, worker_id = self._share, self._lease.worker_id
+        claims = Claims()
+        is_more = False
+        if worker_id is None:
+            return claims, False
+        if self._is_doubtful:
+            share.queue.release_unknown(worker_id, share.lanes.held)
+        if items[0] - self._chores_at >= CHORES_INTERVAL:
+            is_more = share.queue.promote(now, TICK_PROMOTIONS) == TICK_PROMOTIONS
+            claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
+            self._read_pauses()
+        if limit := min(TICK_CLAIMS, share.lanes.space):
+            self._sort(claims, share.queue.claim(worker_id, share.lanes, limit, now))
+        return claims, is_more
+
+    def _read_pauses(self) -> None:
+        paused = Site.objects.filter(source="", paused_until__isnull=False)
+        pauses = {site: until for site, until in paused.values_list("destination", "paused_until") if until}
+        self._share.lanes.set_pauses(pauses)
+        metrics.PAUSED.set(len(pauses))
+
+    @staticmethod
+    def _sort(claims: Claims, claimed: Sequence[Claimed]) -> None:
+        for row in claimed:
+            if row.claims > POISON_CLAIMS:
+                claims.poison.append(row)
+            elif row.claims == POISON_CLAIMS:
+                claims.suspects.append(row)
+            else:
+                claims.fresh.append(row)
+
+    def committed(self, items: Sequence[float], written: tuple[Claims, bool]) -> None:
+        claims, is_more = written
+        self._is_doubtful = False
+        if items[0] - self._chores_at >= CHORES_INTERVAL and not is_more:
+            self._chores_at = items[0]
+        claimed = [*claims.fresh, *claims.suspects, *claims.poison]
+        self._is_wanted = bool(claimed)  # until a claim finds nothing
+        self._share.lanes.hold(claimed)
+        metrics.IN_FLIGHT.labels(self._share.name).set(len(list(self._share.lanes.held)))
+        if claimed or claims.expired:
+            self._hand_over(claims)
+
+    def put_back(self, items: Sequence[float], *, in_doubt: bool) -> None:
+        """Nothing is kept: the rows were not claimed; or nobody knows, and the next claim gives them back."""
+        self._is_doubtful = self._is_doubtful or in_doubt
+        self._is_wanted = True
+
+    def refused(self, item: float, error: Exception) -> None:
+        logger.error("Nothing can be claimed from %s", self._share.name, exc_info=error)
+        metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
+        self._is_wanted = False
+        self._chores_at = item
+
+
+def verdict(claimed: Claimed, kind: str) -> Decision:
+    """What becomes of poison: held for a person to look at, or, with nobody to release it, failed."""
+    metrics.POISON.labels(kind).inc()
+    return Decision(
+        claimed,
+        DeliveryStatus.HELD if kind == "messages" else DeliveryStatus.FAILED,
+        "Held because workers stopped while they processed this message."
+        if kind == "messages"
+        else "Workers stopped while they processed this request.",
+    )
+
+
+def expiry(claimed: Claimed) -> Decision:
+    """What becomes of a row whose lifetime is over."""
+    return Decision(claimed, DeliveryStatus.FAILED, "The maximum lifetime of this message has been reached.")

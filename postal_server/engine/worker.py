@@ -1,0 +1,124 @@
+"""A worker put together: its lease, two kinds of row, and its parts in the journal's ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from postal_server.conf import Config
+from postal_server.models import ScheduledTask
+from postal_server.services.directory import Directory
+from postal_server.services.work import Claimed, Recorded
+
+from .housekeeping import Housekeeping
+from .journal import Acceptance, Journal
+from .lanes import Lanes, Limits
+from .lease import Lease
+from .pipeline import Line, Pipeline, Prepared
+from .ports import HttpPoster, SmtpSender
+from .queue import MESSAGES, WEBHOOKS, Kind, Queue
+from .tick import Beating, Claiming, Done, Recording, Share
+
+BeforeDot = Callable[[], Awaitable[None]]
+MakeTransports = Callable[[BeforeDot], tuple[SmtpSender, HttpPoster]]
+
+
+@dataclass(frozen=True)
+class Trade:
+    """The services that know what to do with one kind of row, on both sides of the talking."""
+
+    prepare: Callable[[Sequence[Claimed], Directory, Config, datetime], Sequence[Prepared]]
+    record: Callable[[Sequence[Done], Directory, Config, datetime], Recorded]
+
+
+class Worker:
+    """Claims, delivers and posts for one process; `start` before the journal, in the event loop.
+
+    `messages` and `webhooks` are what the services do with each kind.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Callable[[], Directory],
+        journal: Journal,
+        acceptance: Acceptance,
+        make_transports: MakeTransports,
+        *,
+        messages: Trade,
+        webhooks: Trade,
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self.lease = Lease()
+        sender, poster = make_transports(self.before_dot)
+        self.pipeline = Pipeline(sender, poster, self.may_send, config.worker.threads)
+        self._housekeeping = Housekeeping(config, self.lease, acceptance.disk)
+        self._shares: list[Share] = []
+        self._recordings: list[Recording] = []
+        self._claimings: list[Claiming] = []
+        for kind, trade in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
+            self._add(kind, trade, journal)
+        # Whatever is accepted or recorded in a tick may be work for either kind, in the same tick.
+        wants = [claiming.want for claiming in self._claimings]
+        acceptance.on_take += wants
+        for recording in self._recordings:
+            recording.on_take += wants
+        beating = Beating(self.lease, self._start_again)
+        journal.parts = [beating, *self._recordings, acceptance, *self._claimings]
+        journal.at_end = self._sign_off
+
+    def _add(self, kind: Kind, trade: Trade, journal: Journal) -> None:
+        told = self._config.worker
+        limits = Limits(told.connections_per_destination, held=2 * told.max_connections)
+        share = Share(Queue(kind), Lanes(limits), partial(self._record, trade))
+        recording = Recording(share, self.lease, journal.wake)
+        line = Line(kind.name, partial(self._prepare, trade), recording)
+        self._shares.append(share)
+        self._recordings.append(recording)
+        self._claimings.append(Claiming(share, self.lease, partial(self.pipeline.hand_over, line)))
+
+    def _prepare(self, trade: Trade, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared]:
+        return trade.prepare(claimed, self._directory(), self._config, now)
+
+    def _record(self, trade: Trade, done: Sequence[Done], now: datetime) -> Recorded:
+        return trade.record(done, self._directory(), self._config, now)
+
+    def start(self) -> None:
+        self.pipeline.bind(asyncio.get_running_loop())
+        self._housekeeping.start()
+
+    async def stop(self) -> None:
+        """Claim nothing more, end what can be ended within seconds; the journal then writes the results."""
+        for claiming in self._claimings:
+            claiming.is_stopped = True
+        self._housekeeping.stop()
+        await self.pipeline.stop()
+
+    def may_send(self) -> bool:
+        """May anything be sent? Not without the lease, nor while results wait too long to be recorded."""
+        now = time.monotonic()
+        return self.lease.is_held(now) and all(recording.is_timely(now) for recording in self._recordings)
+
+    async def before_dot(self) -> None:
+        await self.pipeline.before_dot()
+
+    def _start_again(self) -> None:
+        """The lease was lost, and with it all rows."""
+        for share in self._shares:
+            share.lanes.release_all()
+        self.pipeline.abandon()
+
+    def _sign_off(self) -> None:
+        """Free what is left, in the journal's last transaction."""
+        worker_id = self.lease.worker_id
+        if worker_id is None:
+            return
+        for share in self._shares:
+            share.queue.release(worker_id)
+        ScheduledTask.objects.filter(claimed_by=worker_id).update(claimed_by=None)
+        self.lease.end()

@@ -1,0 +1,133 @@
+"""A database that several threads can use: the engine commits, and `TestCase` would not see it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from postal_server import conf
+from postal_server.engine import database as databases
+from postal_server.models import QueuedMessage, WebhookRequest, Worker
+from tests.fakes import NOW
+
+LIFETIME = timedelta(days=5)
+
+
+def _use(prepared: dict[str, Any]) -> Any:
+    """Have all threads use this database from now on; the result is what `_restore` needs."""
+    former = connections.settings["default"], connections["default"]
+    connections.settings["default"] = connections.configure_settings({"default": prepared})["default"]
+    connections["default"] = connections.create_connection("default")
+    return former
+
+
+def _restore(former: Any) -> None:
+    connections["default"].close()
+    connections.settings["default"], connections["default"] = former
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    return databases.settings(conf.parse({"storage": {"url": f"sqlite:///{path}"}}, {}, path.parent))
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory, django_db_blocker) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "postal.sqlite3"
+    with django_db_blocker.unblock():
+        former = _use(_sqlite(path))
+        call_command("migrate", verbosity=0)
+        with connections["default"].cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _restore(former)
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_postgresql(django_test_environment, django_db_blocker) -> Iterator[dict[str, Any]]:
+    """Settings of a migrated database on the server that the settings name, apart from pytest-django's."""
+    name = settings.DATABASES["default"]["NAME"]
+    with django_db_blocker.unblock():
+        former = _use({**settings.DATABASES["default"], "NAME": "engine"})
+        connections["default"].creation.create_test_db(verbosity=0, autoclobber=True)
+        prepared = dict(connections["default"].settings_dict)
+        settings.DATABASES["default"]["NAME"] = name
+        _restore(former)
+        yield prepared
+        former = _use(prepared)
+        connections["default"].creation.destroy_test_db("engine", verbosity=0)
+        settings.DATABASES["default"]["NAME"] = name
+        _restore(former)
+
+
+@pytest.fixture
+def database(request, tmp_path, django_db_blocker) -> Iterator[str]:
+    """An empty database for all threads; the value is its vendor: SQLite, unless the settings say otherwise."""
+    vendor = connections["default"].vendor
+    if vendor == "postgresql":
+        prepared = request.getfixturevalue("empty_postgresql")
+    else:
+        shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "postal.sqlite3")
+        prepared = _sqlite(tmp_path / "postal.sqlite3")
+    with django_db_blocker.unblock():
+        former = _use(prepared)
+        yield vendor
+        if vendor == "postgresql":
+            _delete_all()
+        _restore(former)
+
+
+def _delete_all() -> None:
+    """Empty our tables. A flush truncates them, which costs a second each time."""
+    with connections["default"].cursor() as cursor:
+        for model in apps.get_app_config("postal_server").get_models():
+            cursor.execute(f'ALTER TABLE "{model._meta.db_table}" DISABLE TRIGGER ALL')
+            cursor.execute(f'DELETE FROM "{model._meta.db_table}"')
+            cursor.execute(f'ALTER TABLE "{model._meta.db_table}" ENABLE TRIGGER ALL')
+
+
+@pytest.fixture
+def worker_id(database) -> int:
+    return Worker.objects.create(host="here", pid=1, started_at=NOW).pk
+
+
+@pytest.fixture
+def enqueue(database) -> Callable[..., list[int]]:
+    """Queue messages, `count` for one server and destination; the ids are rising over all calls."""
+    last = 0
+
+    def add(count: int = 1, server: int = 1, destination: str = "a.example", **values: Any) -> list[int]:
+        nonlocal last
+        ids = list(range(last + 1, last + count + 1))
+        last += count
+        values = {"size_bytes": 1000, "created_at": NOW, "expires_at": NOW + LIFETIME, **values}
+        QueuedMessage.objects.bulk_create(
+            QueuedMessage(id=pk, server_id=server, destination=destination, **values) for pk in ids
+        )
+        return ids
+
+    return add
+
+
+@pytest.fixture
+def ask(database) -> Callable[..., int]:
+    """Queue one webhook request; the result is its id."""
+
+    def add(webhook: int = 1, message: int | None = 1, server: int = 1, **values: Any) -> int:
+        import uuid
+
+        values = {"body": b"{}", "created_at": NOW, "expires_at": NOW + LIFETIME, **values}
+        return WebhookRequest.objects.create(
+            webhook_id=webhook, message_id=message, server_id=server, uuid=uuid.uuid4(), event="x", **values
+        ).pk
+
+    return add
