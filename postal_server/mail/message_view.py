@@ -91,8 +91,8 @@ def parts(raw: bytes) -> MessageParts:
         plain = root if root.mime_type == "text/plain" else None
         html = root if root.mime_type == "text/html" else None
     return MessageParts(
-        plain_body=_text(plain) if plain else None,
-        html_body=_text(html) if html else None,
+        plain_body=body_text(plain) if plain else None,
+        html_body=body_text(html) if html else None,
         attachments=tuple(attachments),
         headers=headers_view(raw),
         is_undeclared=plain is not None and plain.content_type is None,
@@ -107,7 +107,7 @@ def _content(part: Part) -> bytes:
     return data
 
 
-def _text(part: Part) -> str:
+def body_text(part: Part) -> str:
     """Content as text: by its charset; without one, bytes that are not ASCII are U+FFFD."""
     data = _content(part)
     if part.content_type is None:

@@ -53,10 +53,12 @@ def repair_lines(raw: bytes) -> bytes:
 def dot_stuff(raw: bytes) -> bytes:
     """`raw` as it goes after DATA, without the final dot (RFC 5321 section 4.5.2).
 
-    Lines end in CRLF, the last one too: a bare LF before a dot could end the message at another server.
+    Lines end in CRLF, the last one too: another server could take a bare CR or LF for a line end, with a dot
+    behind it for the end of the message, and what follows for commands (CVE-2023-51764 and its kin).
     """
-    if raw.count(b"\n") != raw.count(b"\r\n"):
-        raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    line_ends = raw.count(b"\r\n")
+    if raw.count(b"\n") != line_ends or raw.count(b"\r") != line_ends:
+        raw = to_crlf(raw)
     stuffed = raw.replace(b"\r\n.", b"\r\n..")
     if raw.startswith(b"."):
         stuffed = b"." + stuffed

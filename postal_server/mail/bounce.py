@@ -1,0 +1,184 @@
+"""Is this mail a bounce, of which message, and for good?
+
+A DSN (RFC 3464) says so itself; recognisers follow for servers that send something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from . import mime
+from .dsn import DeliveryReport, RecipientStatus, parse_report
+from .header import header_values, subject
+from .message_view import body_text
+
+MAX_TOKENS = 100
+MAX_TEXT = 50_000  # characters of an explanation that are read
+
+# Postal's search (contract 7.1 rule 2): any character for the X, any white space before the token.
+_TOKEN = re.compile(rb"(?i).-Postal-MsgID:\s*([A-Za-z0-9]+)")
+_ADDRESS = r"<?([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253})>?"
+_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_CODE = re.compile(r"(?<![\d.])([45]\d\d)(?=[ -])")
+
+# RFC 3463: class 5, but the address itself is good: full, too big, system trouble, expired, policy.
+_NOT_THE_ADDRESS = re.compile(r"5\.(?:2\.[23]|3\.|4\.7\b|7\.)")
+_FULL = re.compile(r"(?i)quota|mailbox (?:is )?full|over ?limit|try again|temporar")
+_WAITING = re.compile(r"(?i)delayed|still trying|will (?:keep|be) (?:trying|retried)|do not need to resend")
+_FAILED_SUBJECT = re.compile(
+    r"(?i)undeliver|returned mail|delivery (?:status|fail|problem|report|notif)|failure notice|mail delivery"
+    r"|could ?n.t be delivered|not delivered|unzustellbar|non remis"
+)
+_MAILER = re.compile(r"(?i)\b(?:mailer-daemon|postmaster|mail-daemon|microsoftexchange)")
+
+
+class BounceKind(Enum):
+    """HARD: the address is no good. SOFT: it failed for now. DELAYED: still trying. DELIVERED: no failure."""
+
+    HARD = "hard"
+    SOFT = "soft"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+
+
+@dataclass(frozen=True)
+class Bounce:
+    """What a bounce tells. `tokens` are those of our own messages that it quotes, in order.
+
+    `recipient` is the address that failed; `status` an enhanced code (RFC 3463); `diagnostic` what the
+    remote server said; `original_message_id` is without brackets.
+    """
+
+    kind: BounceKind
+    tokens: tuple[str, ...] = ()
+    recipient: str | None = None
+    status: str | None = None
+    diagnostic: str | None = None
+    original_message_id: str | None = None
+    report: DeliveryReport | None = None
+
+
+def recognise(raw: bytes) -> Bounce | None:
+    """The bounce in a raw message, or None where nothing says that it is one. Never raises.
+
+    Unlike Postal (contract, Q22) reports are understood: a delay is no failure, and decoded parts are
+    searched for tokens too. A token without any explanation is a soft bounce.
+    """
+    root = mime.parse(raw, into_messages=True)
+    tokens = find_tokens(root)
+    if report := parse_report(mime.parse(raw)):
+        return _from_report(report, tokens)
+    text = _text(root)
+    for recogniser in _RECOGNISERS:
+        if bounce := recogniser(raw, text):
+            return Bounce(bounce.kind, tokens, bounce.recipient, bounce.status, bounce.diagnostic)
+    return Bounce(BounceKind.SOFT, tokens) if tokens else None
+
+
+def find_tokens(root: mime.Part) -> tuple[str, ...]:
+    """Every message token in a message: in its raw text, as Postal looks, and in its decoded parts."""
+    texts = [root.raw]
+    texts += [
+        part.content
+        for part in root.walk()
+        if not part.children and part.encoding in ("base64", "quoted-printable")
+    ]
+    found = (match[1].decode("ascii") for text in texts for match in _TOKEN.finditer(text))
+    return tuple(dict.fromkeys(found))[:MAX_TOKENS]
+
+
+def _from_report(report: DeliveryReport, tokens: tuple[str, ...]) -> Bounce:
+    """The worst that the report says about any recipient."""
+    kinds = [(_kind_of(recipient), recipient) for recipient in report.recipients]
+    order = list(BounceKind)
+    kind, worst = min(kinds, key=lambda pair: order.index(pair[0]), default=(BounceKind.SOFT, None))
+    return Bounce(
+        kind=kind,
+        tokens=tokens,
+        recipient=(worst.final_recipient or worst.original_recipient) if worst else None,
+        status=worst.status if worst else None,
+        diagnostic=worst.diagnostic if worst else None,
+        original_message_id=report.original_message_id,
+        report=report,
+    )
+
+
+def _kind_of(recipient: RecipientStatus) -> BounceKind:
+    """RFC 3464 section 2.3.3. An action that is missing or unknown is read off the status."""
+    if recipient.action == "delayed":
+        return BounceKind.DELAYED
+    if recipient.action in ("delivered", "relayed", "expanded"):
+        return BounceKind.DELIVERED
+    if recipient.action != "failed" and (recipient.status or "").startswith("2"):
+        return BounceKind.DELIVERED
+    return failure_kind(recipient.status, recipient.diagnostic)
+
+
+def failure_kind(status: str | None, diagnostic: str | None) -> BounceKind:
+    """HARD or SOFT for a failure, by its status, else by what the server said."""
+    text = diagnostic or ""
+    if status is None or status.endswith(".0.0"):
+        found = _STATUS.search(text)
+        code = _CODE.search(text)
+        status = found[1] if found else f"{code[1][0]}.0.0" if code else status
+    if status is None or not status.startswith("5") or _NOT_THE_ADDRESS.match(status):
+        return BounceKind.SOFT
+    return BounceKind.SOFT if status == "5.0.0" and _FULL.search(text) else BounceKind.HARD
+
+
+def _text(root: mime.Part) -> str:
+    """The explanation: the first plain text of the message."""
+    part = next((p for p in root.walk() if not p.children and p.mime_type == "text/plain"), None)
+    return body_text(part)[:MAX_TEXT].replace("\r\n", "\n") if part else ""
+
+
+def _explained(recipient: str | None, explanation: str) -> Bounce:
+    diagnostic = " ".join(explanation.split())[:500] or None
+    status = _STATUS.search(explanation)
+    return Bounce(
+        kind=failure_kind(status[1] if status else None, diagnostic),
+        recipient=recipient,
+        status=status[1] if status else None,
+        diagnostic=diagnostic,
+    )
+
+
+def _exim(raw: bytes, text: str) -> Bounce | None:
+    """Exim names the recipients in a header and explains below a line that holds the address."""
+    failed = [address for value in header_values(raw, "X-Failed-Recipients") for address in value.split(",")]
+    if not failed:
+        return None
+    recipient = failed[0].strip()
+    return _explained(recipient, text.partition(f"{recipient}\n")[2].partition("\n\n")[0] or text[:500])
+
+
+_QMAIL_PARAGRAPH = re.compile(_ADDRESS + r":\n((?:[^\n]+(?:\n|\Z))+)")
+
+
+def _qmail(raw: bytes, text: str) -> Bounce | None:
+    """qmail's QSBMF: paragraphs that begin with `<address>:` after a fixed greeting."""
+    if not text.lstrip().startswith("Hi. This is the"):
+        return None
+    match = _QMAIL_PARAGRAPH.search(text)
+    return _explained(match[1], match[2]) if match else None
+
+
+_WROTE = re.compile(_ADDRESS)
+
+
+def _mailer_daemon(raw: bytes, text: str) -> Bounce | None:
+    """Anything else from a mailer whose subject speaks of failure; the first address in it is taken."""
+    is_mailer = any(map(_MAILER.search, header_values(raw, "From")))
+    if not (is_mailer and _FAILED_SUBJECT.search(subject(raw) or "")):
+        return None
+    match = _WROTE.search(text)
+    bounce = _explained(match[1] if match else None, text[match.end() :][:500] if match else text[:500])
+    if _WAITING.search(f"{subject(raw)} {text[:2000]}"):
+        return Bounce(BounceKind.DELAYED, (), bounce.recipient, bounce.status, bounce.diagnostic)
+    return bounce
+
+
+_RECOGNISERS: tuple[Callable[[bytes, str], Bounce | None], ...] = (_exim, _qmail, _mailer_daemon)
