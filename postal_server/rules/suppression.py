@@ -47,13 +47,3 @@ def blames_recipient(code: int | None, output: str) -> bool:
     if enhanced is None or enhanced[1] == "0":
         return not IMPERSONAL.search(output)
     return enhanced[1] in PERSONAL_SUBJECTS and enhanced[1:] not in ABOUT_THE_SENDER
-
-
-def is_hard_bounce(status: str | None, action: str) -> bool:
-    """Does a delivery report (RFC 3464 `Status` and `Action`) say that the recipient cannot be reached?"""
-    if action.lower() != "failed" or not status:
-        return False
-    enhanced = enhanced_code(status)
-    return (
-        enhanced is not None and enhanced[0] == "5" and blames_recipient(550, status) and enhanced[1] != "0"
-    )

@@ -28,20 +28,3 @@ from postal_server.rules import suppression
 )
 def test_only_answers_about_the_person_blame_the_recipient(code, output, blamed):
     assert suppression.blames_recipient(code, output) is blamed
-
-
-@pytest.mark.parametrize(
-    ("status", "action", "hard"),
-    [
-        ("5.1.1", "failed", True),
-        ("5.2.1", "Failed", True),
-        ("4.2.2", "failed", False),
-        ("5.1.1", "delayed", False),
-        ("5.7.1", "failed", False),
-        ("5.0.0", "failed", False),
-        (None, "failed", False),
-        ("nonsense", "failed", False),
-    ],
-)
-def test_a_report_is_a_hard_bounce_when_it_blames_the_recipient_for_good(status, action, hard):
-    assert suppression.is_hard_bounce(status, action) is hard

@@ -1,0 +1,74 @@
+"""Rewrite links and insert the open pixel: once per message, before it is signed. Source: contract 8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from postal_server.mail import tracking
+from postal_server.models import Link
+
+from .directory import Directory, TrackDomainEntry
+from .token import link_token, message_token
+from .work import Job
+
+NO_TRACK = b"+notrack://"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one message is rewritten. Without a `domain` only `+notrack` marks are removed (Q17)."""
+
+    job: Job
+    domain: TrackDomainEntry | None
+
+    @property
+    def _site(self) -> str:
+        if self.domain is None:
+            return ""
+        return f"{'https' if self.domain.ssl_enabled else 'http'}://{self.domain.host}"
+
+    def apply(self, token: Callable[[], str]) -> tracking.Rewritten | None:
+        """The rewritten text, or null where nothing changes; `token` is asked for each link in turn."""
+        domain, server = self.domain, self.job.server.token
+        pixel = f"{self._site}/img/{server}/{message_token(self.job.message.id)}"
+        return tracking.rewrite(
+            self.job.body or b"",
+            link_url=lambda target: f"{self._site}/{server}/{token()}",
+            pixel_url=pixel if domain and domain.track_loads else None,
+            excluded=domain.excluded_hosts if domain else frozenset(),
+            track_clicks=domain is not None and domain.track_clicks,
+        )
+
+
+def rewrite(jobs: Sequence[Job], directory: Directory, now: datetime) -> dict[int, bytes]:
+    """The changed text of each message that has something to change, by message id.
+
+    Links are stored before any mail with them can be sent: one query for a batch, none without links.
+    """
+    plans = [plan for job in jobs if (plan := _plan(job, directory))]
+    # Tokens are made of the ids that rows get when they are stored; so texts with links are read twice.
+    drafts = [(plan, draft) for plan in plans if (draft := plan.apply(lambda: ""))]
+    rows = [
+        Link(server_id=plan.job.server.id, message_id=plan.job.message.id, url=url, created_at=now)
+        for plan, draft in drafts
+        for url in draft.links
+    ]
+    tokens = iter([link_token(link.pk) for link in Link.objects.bulk_create(rows)] if rows else [])
+    changed: dict[int, bytes] = {}
+    for plan, draft in drafts:
+        final = plan.apply(lambda: next(tokens)) if draft.links else draft
+        if final is not None:
+            changed[plan.job.message.id] = final.raw
+    return changed
+
+
+def _plan(job: Job, directory: Directory) -> Plan | None:
+    """How to rewrite a message, if there is anything to do and it was not done before."""
+    if job.message.is_rewritten or job.body is None:
+        return None
+    domain = directory.track_domains.get((job.server.id, job.message.domain_id or 0))
+    if domain is not None and domain.is_ok:
+        return Plan(job, domain)
+    return Plan(job, None) if NO_TRACK in job.body else None

@@ -1,0 +1,63 @@
+"""Where mail goes: the internet, relays, or the catch (`delivery.mode`). Nothing leaves by accident."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from postal_server.conf import Config
+from postal_server.errors import ConfigurationError
+
+from .directory import EndpointEntry
+from .work import Target
+
+CATCH, MX = "catch", "mx"
+SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
+
+
+def for_domain(domain: str, config: Config) -> Target:
+    """Who takes mail for `domain`: the catch, the relays in their order, or the domain's MX."""
+    if config.delivery.mode == CATCH:
+        return _catch(domain, config)
+    if relays := _relays(config.postal.smtp_relays):
+        first, *others = (replace(relay, domain=domain) for relay in relays)
+        return replace(first, alternatives=tuple(others))
+    return Target(domain)
+
+
+def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target:
+    """Who takes what an SMTP endpoint gets. `domain` is the recipient's, for the details."""
+    if config.delivery.mode == CATCH:
+        return _catch(domain, config)
+    return Target(domain, host=endpoint.hostname, port=endpoint.port or 25, ssl_mode=endpoint.ssl_mode)
+
+
+def _catch(domain: str, config: Config) -> Target:
+    return Target(domain, host=config.delivery.catch_host, port=config.delivery.catch_port)
+
+
+@functools.lru_cache(maxsize=8)
+def _relays(urls: tuple[str, ...]) -> tuple[Target, ...]:
+    return tuple(read_relay(url) for url in urls)
+
+
+def read_relay(url: str) -> Target:
+    """A relay from `smtp://user:password@host:port?ssl_mode=Auto`. Raises `ConfigurationError`."""
+    parts = urlsplit(url if "//" in url else f"smtp://{url}")
+    mode = parse_qs(parts.query).get("ssl_mode", ["Auto"])[0]
+    try:
+        host, port = parts.hostname, parts.port or 25
+        ssl_mode = SSL_MODES[mode.lower()]
+    except (KeyError, ValueError) as error:
+        raise ConfigurationError(f"postal.smtp_relays: {url!r} is not a relay: {error}.") from error
+    if not host:
+        raise ConfigurationError(f"postal.smtp_relays: {url!r} names no host.")
+    return Target(
+        host,
+        host=host,
+        port=port,
+        ssl_mode=ssl_mode,
+        username=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+    )
