@@ -107,7 +107,7 @@ class KeySources:
     pinned: tuple[PublicKey, ...]
     urls: tuple[str, ...]
 
-    def keys(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
+    def candidates(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
         """The keys that may have signed a request, among them that with the id `wanted` if it can be had."""
         if wanted is not None and any(key.id == wanted for key in self.pinned):
             return self.pinned

@@ -159,7 +159,7 @@ class PostalWebhookView(AnymailBaseWebhookView):
             allow_sha1=self.config.webhook_allow_sha1,
         )
         self.posted = self.read_body(request)
-        verify(self.posted, signature, sources.keys(signature.key_id))
+        verify(self.posted, signature, sources.candidates(signature.key_id))
 
     def refuse(self, error: Exception) -> HttpResponse:
         """The answer to a post that is not taken."""
