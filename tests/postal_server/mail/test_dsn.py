@@ -119,9 +119,7 @@ RETURNED = b"--r\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <a@b>\r
             b"Remote-MTA: dns; mx.d\r\nDiagnostic-Code: smtp; 421\r\n  wait\r\n\r\n\r\n"
             b"Final-Recipient: rfc822; e@f.example\r\nAction: failed\r\n",
             (
-                RecipientStatus(
-                    "c@d.example", "a@b.example", "delayed", "4.4.1", "421  wait", "mx.d.example"
-                ),
+                RecipientStatus("c@d.example", "a@b.example", "delayed", "4.4.1", "421  wait", "mx.d"),
                 RecipientStatus("e@f.example", None, "failed", None, None, None),
             ),
         ),
