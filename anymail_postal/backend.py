@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Literal, cast
 
+import anymail
 import requests
 from anymail.backends.base_requests import AnymailRequestsBackend, RequestsPayload
 from anymail.exceptions import AnymailError, AnymailSerializationError, AnymailUnsupportedFeature
@@ -39,8 +40,8 @@ from django.template.backends.django import Template as DjangoTemplate
 from django.template.loader import get_template
 from requests.structures import CaseInsensitiveDict
 
-from . import conf, metadata, mime, wire
-from .client import api_headers, network_error, read_data, read_response, retry_safely
+from . import __version__, conf, metadata, mime, wire
+from .client import PostalSession, api_headers, network_error, read_data, read_response, retry_safely
 from .errors import PostalHeaderError, PostalMetadataTooLarge, redact
 from .ports import ScheduledSend, SentMessage
 
@@ -69,6 +70,27 @@ HTML_LINK = re.compile(r"""(href=["']https?)(?=://)""")
 TEXT_LINK = re.compile(r"\b(https?)(?=://)")
 
 
+# An address of nothing but letters, digits and the signs that need no quotes, perhaps with such a name.
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ADDR_SPEC = rf"({_ATEXT}(?:\.{_ATEXT})*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)"
+PLAIN_ADDRESS = re.compile(rf"{_ADDR_SPEC}|([\w'-]+(?: [\w'-]+)*) <{_ADDR_SPEC}>")
+
+
+def read_addresses(values: Any, field: str) -> list[EmailAddress]:
+    """The addresses in a field of the mail, as Anymail reads them.
+
+    Most are plain, and those need no parser, which would take half of the time that reading a mail takes.
+    """
+    emails = []
+    for value in [values] if isinstance(values, str) else values or ():
+        plain = PLAIN_ADDRESS.fullmatch(value) if isinstance(value, str) else None
+        if plain is None:
+            return list(parse_address_list(values, field=field))
+        username, domain, name, named_username, named_domain = plain.groups()
+        emails.append(EmailAddress(name, username=username or named_username, domain=domain or named_domain))
+    return emails
+
+
 class PostalStatus(AnymailStatus):
     """Anymail's status, whose recipients are found in any case, with every response of a batch."""
 
@@ -86,11 +108,10 @@ class PostalStatus(AnymailStatus):
 
 @dataclass
 class Call:
-    """One call to Postal. `recipients` are the addresses asked for, by their spelling on the wire."""
+    """One call to Postal, and what the store remembers of the mail."""
 
     endpoint: Literal["send/message", "send/raw"]
     params: dict[str, Any]
-    recipients: dict[str, str]
     subject: str = ""
     tag: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -113,7 +134,7 @@ class Contents:
     sender: str | None = None
     envelope_sender: EmailAddress | None = None
     message_id: str | None = None
-    headers: CaseInsensitiveDict[Any] = field(default_factory=CaseInsensitiveDict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
     subject: str = ""
     text: str | None = None
     html: str | None = None
@@ -150,7 +171,11 @@ class EmailBackend(AnymailRequestsBackend):
 
     def create_session(self) -> requests.Session:
         """A session that repeats what Postal cannot have accepted."""
-        session: requests.Session = super().create_session()  # type: ignore[no-untyped-call]
+        session = PostalSession()
+        ours, base = f"anymail-postal/{__version__}", f"django-anymail/{anymail.__version__}"
+        session.headers["User-Agent"] = f"{ours} {base} {requests.utils.default_user_agent()}"
+        if self.debug_api_requests:
+            session.hooks["response"].append(self._dump_api_request)
         retry_safely(session, self.config.retries)
         return session
 
@@ -247,6 +272,10 @@ class PostalPayload(RequestsPayload):
     `is_personal`: one call for each To recipient. `is_scheduled`: no call now, but at `send_at`.
     """
 
+    base_message_attrs = tuple(  # type: ignore[assignment]
+        (name, combine, partial(read_addresses, field=name) if convert is parse_address_list else convert)
+        for name, combine, convert in RequestsPayload.base_message_attrs
+    )
     is_personal = False
     is_scheduled = False
     backend: EmailBackend
@@ -261,8 +290,9 @@ class PostalPayload(RequestsPayload):
     ) -> None:
         self.config = config
         self.api_url = f"{config.required('api_url')}/"
-        self.call = Call("send/message", {}, {})
-        self.statuses = CaseInsensitiveCasePreservingDict()
+        self.call = Call("send/message", {})
+        self.addresses: dict[str, str] = {}  # those asked for, by their lower-case spelling on the wire
+        self.statuses: dict[str, AnymailRecipientStatus] = {}
         super().__init__(message, defaults, backend, headers=api_headers(config.required("api_key")))  # type: ignore[no-untyped-call]
 
     def calls(self) -> Iterator[Callable[[], Call]]:
@@ -298,11 +328,18 @@ class PostalPayload(RequestsPayload):
         """Addresses with their names in Unicode and ASCII domains, as `send/message` takes them."""
         return [email.format(idna_encode=self.backend.idna_encode) for email in emails]
 
-    def expect(self, emails: Iterable[EmailAddress]) -> dict[str, str]:
-        """Begin the status of these recipients; returns their addresses by their spelling on the wire."""
-        for email in emails:
-            self.statuses.setdefault(email.addr_spec, AnymailRecipientStatus(None, "unknown"))
-        return {self.wire_address(email).lower(): email.addr_spec for email in emails}
+    def expect(self, email: EmailAddress) -> bool:
+        """Begin the status of a recipient; False if it has begun before."""
+        address = self.wire_address(email).lower()
+        if address in self.addresses:
+            return False
+        self.addresses[address] = email.addr_spec
+        self.statuses[email.addr_spec] = AnymailRecipientStatus(None, "unknown")
+        return True
+
+    def requested(self, address: str) -> str:
+        """The address of a recipient as the mail spells it."""
+        return self.addresses.get(address.lower(), address)
 
     def accept(self, response: requests.Response) -> None:
         """Take the recipients' status from Postal's answer to the call, and tell the store.
@@ -313,8 +350,7 @@ class PostalPayload(RequestsPayload):
         answer = read_response(response, **context)
         result = read_data(wire.read_send, answer, self.config.name, response=response, **context)
         for address, message_id in result.messages.items():
-            requested = self.call.recipients.get(address.lower(), address)
-            self.statuses[requested] = AnymailRecipientStatus(message_id, "queued")
+            self.statuses[self.requested(address)] = AnymailRecipientStatus(message_id, "queued")
         self.record(result)
 
     def fail_unanswered(self) -> None:
@@ -335,7 +371,7 @@ class PostalPayload(RequestsPayload):
             SentMessage(
                 postal_id=int(message_id),
                 token=message_id.token,
-                recipient=self.call.recipients.get(address.lower(), address),
+                recipient=self.requested(address),
                 rfc_message_id=message_id.rfc_message_id,
                 subject=self.call.subject,
                 tag=self.call.tag,
@@ -368,10 +404,11 @@ class MessagePayload(PostalPayload):
         yield self.only_call
 
     def only_call(self) -> Call:
+        for email in self.recipients:
+            self.expect(email)
         return Call(
             "send/message",
             self.data,
-            self.expect(self.recipients),
             subject=str(self.data.get("subject", "")),
             tag=str(self.data.get("tag", "")),
         )
@@ -559,20 +596,10 @@ class Payload(PostalPayload):
                 self.unsupported_feature("merge_data without template_id")
             if self.merge_global_data:
                 self.unsupported_feature("merge_global_data without template_id")
-        seen: set[str] = set()
-        self.keep_recipients(lambda email: self.is_new(email, seen))
-        self.expect(self.contents.recipients)
+        self.keep_recipients(self.expect)  # once each: Postal mails a repeated address twice
         if self.config.suppression == "store":
             self.leave_out_suppressed()
         self.is_personal = self.is_batch() and bool(self.contents.to)
-
-    def is_new(self, email: EmailAddress, seen: set[str]) -> bool:
-        """Is this address not in `seen` yet? It is afterwards. Postal mails a repeated address twice."""
-        address = self.wire_address(email).lower()
-        if address in seen:
-            return False
-        seen.add(address)
-        return True
 
     def keep_recipients(self, is_kept: Callable[[EmailAddress], bool]) -> None:
         """Leave out all other recipients."""
@@ -658,7 +685,6 @@ class Payload(PostalPayload):
         return Call(
             "send/raw" if is_raw else "send/message",
             self.raw_params(contents, message_id) if is_raw else self.message_params(contents),
-            self.expect(contents.recipients),
             subject=contents.subject,
             tag=str(self.tag),
             metadata=contents.metadata,
@@ -736,7 +762,7 @@ class Payload(PostalPayload):
         extra = dict(self.extra)
         sender = extra.pop("sender", None) or contents.sender
         sender_email = parse_single_address(sender, field="sender") if sender else None
-        headers = contents.headers.copy()
+        headers = CaseInsensitiveDict(contents.headers)
         date = headers.pop("Date", None)
         if self.tag:
             headers["X-Postal-Tag"] = self.tag
@@ -774,7 +800,7 @@ def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:
     keep.
     """
     changed: dict[str, Any] = {}
-    kept = contents.headers.copy()
+    kept = CaseInsensitiveDict(contents.headers)
     for name, value in headers.items():
         if value is None or name.lower() in OTHERWISE_WRITTEN:
             continue

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import requests
 from anymail.utils import get_anymail_setting
 from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, Retry
+from urllib3 import Retry
 
 from . import __version__, conf, wire
 from .errors import CLASS_BY_CODE, PostalAPIError, PostalMessageNotFound, PostalResponseError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 T = TypeVar("T")
 
@@ -31,6 +34,23 @@ class SafeRetry(Retry):
         """The wait that the server asks for, in seconds, cut to what a caller can bear."""
         seconds = super().get_retry_after(response)
         return None if seconds is None else min(seconds, MAX_RETRY_AFTER_SECONDS)
+
+
+class PostalSession(requests.Session):
+    """A session that reads proxies and certificates from the environment once, not again for every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._environment: dict[object, Any] = {}
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """What `requests` makes of its arguments, the session and the environment, kept by the arguments."""
+        if proxies:
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        key = url, stream, verify, cert
+        if key not in self._environment:
+            self._environment[key] = super().merge_environment_settings(url, {}, stream, verify, cert)
+        return dict(self._environment[key])
 
 
 def retry_safely(session: requests.Session, retries: int) -> None:
@@ -104,7 +124,7 @@ class PostalClient:
         self.base_url = f"{self.config.required('api_url')}/api/v1/"
         self.timeout = get_anymail_setting("requests_timeout", default=TIMEOUT_SECONDS)
         self.owns_session = session is None
-        self.session = session if session is not None else requests.Session()
+        self.session = session if session is not None else PostalSession()
         if self.owns_session:
             self.session.headers["User-Agent"] = f"anymail-postal/{__version__}"
             retry_safely(self.session, self.config.retries)

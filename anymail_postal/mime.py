@@ -292,7 +292,18 @@ def _encode_text(raw: bytes) -> tuple[str, bytes]:
 
 def is_sendable_as_is(raw: bytes) -> bool:
     """Is this text with CRLF line ends 7-bit, without control characters and long lines?"""
-    return not raw.translate(None, _SEVEN_BIT) and len(max(raw.split(b"\r\n"), key=len)) <= LONGEST_LINE - 2
+    return raw.isascii() and not raw.translate(None, _SEVEN_BIT) and not _has_long_line(raw)
+
+
+def _has_long_line(raw: bytes) -> bool:
+    """Has this text a line that is over 998 bytes with its line end?"""
+    start = 0
+    while len(raw) - start > LONGEST_LINE - 2:
+        # The last line end within reach: by leaps, most lines are not even looked at.
+        start = raw.rfind(b"\n", start, start + LONGEST_LINE) + 1
+        if start == 0:
+            return True
+    return False
 
 
 def _file_part(file: File) -> Part:
@@ -320,7 +331,7 @@ def _file_part(file: File) -> Part:
 
 
 def _filename(name: str) -> Iterator[str]:
-    """The filename parameter, in pieces if it is long, percent-encoded if it is not plain ASCII (RFC 2231)."""
+    """The filename parameter: percent-encoded unless short and ASCII, in pieces if it is long (RFC 2231)."""
     if not name:
         return
     if _SHORT_FILENAME.fullmatch(name):
@@ -340,7 +351,10 @@ def mimetype(content_type: str) -> str:
 
 
 def _crlf(raw: bytes) -> bytes:
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    """The text with CRLF line ends, whichever it had."""
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return raw.replace(b"\n", b"\r\n")
 
 
 def _base64(raw: bytes) -> bytes:
