@@ -22,18 +22,14 @@ class _Rule:
     to_end: bool = True
 
     def cuts(self, text: str) -> Iterator[tuple[int, int]]:
-        position = 0
         for candidate in self.start.finditer(text):
-            if candidate.start() < position:
-                continue
             begin = _line_begin(text, candidate.start())
             if begin is None or not (match := self.whole.match(text, candidate.start())):
                 continue
             if self.to_end:
                 yield begin, len(text)
                 return
-            position = match.end()
-            yield begin, position
+            yield begin, match.end()
 
 
 def _line_begin(text: str, position: int) -> int | None:
