@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus, Scope
+
+if TYPE_CHECKING:
+    from postal_server.models import Message
+
+    from .directory import ServerEntry
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,20 @@ class Claimed:
     is_manual: bool
     size_bytes: int
     created_at: datetime
+    claims: int = 1  # since the last recorded attempt, this one included
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed message with what it takes to prepare it. `body` is its text without the row's prefix.
+
+    `body` is null once the text was purged.
+    """
+
+    claimed: Claimed
+    message: Message
+    server: ServerEntry
+    body: bytes | None
 
 
 @dataclass(frozen=True)
