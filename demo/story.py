@@ -173,7 +173,7 @@ class Story:
             self.postal.deliver(forged, from_="mallory@example.org", subject="Hi", text="It is me, Bob.")
             page = self.ann.wait_until("/", lambda page: "mallory@example.org" in page, "the refusal")
             check("It is me, Bob." not in self.ann.read(self.conversation), "The forged reply was taken.")
-            show("page", page.split("not taken")[-1].strip())
+            show("page", page.split("not taken")[-1].strip().rsplit(" 0 ", 1)[0])
 
     def _message_to(self, recipient: str) -> dict[str, object]:
         """The server's message to `recipient`, with its token as the API tells it."""

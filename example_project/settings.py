@@ -59,11 +59,14 @@ EMAIL_BACKEND = "anymail_postal.backend.EmailBackend"
 DEFAULT_FROM_EMAIL = os.environ.get("EXAMPLE_FROM_EMAIL", "Discussion <discussion@localhost>")
 ANYMAIL = {
     "POSTAL_API_URL": os.environ.get("POSTAL_API_URL", "http://localhost:5000"),
-    "POSTAL_API_KEY": os.environ.get("POSTAL_API_KEY", ""),
-    # The public key of the installation: `manage.py postal_webhook_key` prints it.
-    "POSTAL_WEBHOOK_KEY": os.environ.get("POSTAL_WEBHOOK_KEY", ""),
+    "POSTAL_API_KEY": os.environ.get("POSTAL_API_KEY", "the-key-of-an-api-credential"),
     # Mail for reply+TOKEN@ this domain is posted to the inbound view by a route named `reply`.
     "POSTAL_REPLY_DOMAIN": os.environ.get("POSTAL_REPLY_DOMAIN", "localhost"),
     "POSTAL_STRIP_REPLIES": True,
 }
+# What verifies webhooks: the public key that `manage.py postal_webhook_key` prints, or the published key set.
+if "POSTAL_WEBHOOK_KEY" in os.environ:
+    ANYMAIL["POSTAL_WEBHOOK_KEY"] = os.environ["POSTAL_WEBHOOK_KEY"]
+else:
+    ANYMAIL["POSTAL_WEBHOOK_JWKS_URL"] = True
 # From Django 6.1 on, MAILERS says the same as EMAIL_BACKEND: see "Django 6.1" in the documentation.

@@ -8,8 +8,9 @@ from email.utils import make_msgid
 
 from anymail.exceptions import AnymailError
 from anymail.message import AnymailMessage
-from anymail_postal.replies import reply_address
 from django.template.loader import render_to_string
+
+from anymail_postal.replies import reply_address
 
 from .models import Message, Notification
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from anymail.inbound import AnymailInboundMessage
 from anymail.signals import AnymailTrackingEvent, tracking
-from anymail_postal.replies import ReplyMatch
 from django.dispatch import receiver
 
+from anymail_postal.replies import ReplyMatch
 from anymail_postal.signals import reply_received, reply_rejected
 
 from .models import Conversation, Message, Notification, RejectedReply
@@ -41,6 +41,13 @@ def add_reply(match: ReplyMatch, message: AnymailInboundMessage, **kwargs: Any) 
     )
 
 
+WHY = {
+    "token": "the address is forged or has expired",
+    "auto_response": "an automatic answer",
+    "sender": "not from the person who was asked",
+}
+
+
 @receiver(reply_rejected)
 def note_rejection(message: AnymailInboundMessage, reason: str, **kwargs: Any) -> None:
-    RejectedReply.objects.create(sender=str(message.from_email)[:320], reason=str(reason)[:200])
+    RejectedReply.objects.create(sender=str(message.from_email)[:320], reason=WHY.get(reason, reason))

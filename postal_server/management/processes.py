@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,8 @@ from cheroot.wsgi import Server as WSGIServer
 
 from postal_server import wsgi
 from postal_server.conf import Config
-from postal_server.engine.ports import HttpPoster, SmtpSender
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
-from postal_server.engine.worker import BeforeDot, MakeTransports
+from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
 from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.smtpd import catch, metrics
@@ -161,7 +160,7 @@ class WebEdge:
 
 
 def _transports(config: Config) -> MakeTransports:
-    def make(before_dot: BeforeDot) -> tuple[SmtpSender, HttpPoster]:
+    def make(before_dot: Callable[[], Awaitable[None]]) -> Transports:
         names = resolver(config)
         given = config.smtp_client
         allowed = AllowedDestinations.parse(config.postal.allowed_request_destinations)
@@ -182,7 +181,7 @@ def _transports(config: Config) -> MakeTransports:
         limits = Limits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
-        return SmtpPool(connector, limits), HttpPool(allowed.permits)
+        return Transports(SmtpPool(connector, limits), HttpPool(allowed.permits), names)
 
     return make
 

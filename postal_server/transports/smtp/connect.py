@@ -80,7 +80,7 @@ class CatchHosts:
     """One listener for every target: nothing leaves this machine, and nothing is looked up."""
 
     def __init__(self, address: str, port: int) -> None:
-        self._found = Found(Lookup.FOUND, (Host(address, port, "None"),))
+        self._found = Found(Lookup.FOUND, (Host(address, port),))
 
     async def find(self, target: Target) -> Found:
         return self._found
