@@ -11,9 +11,10 @@ BASE64_LINE = 60
 
 # A byte that quoted-printable writes as itself: printable ASCII but `=`, blank, TAB, CR and LF.
 _LITERAL_IN_QP = bytes(c for c in range(32, 127) if c != 61) + b"\t\r\n"
-_QP_TABLE = {c: chr(c) if c in _LITERAL_IN_QP else f"={c:02X}" for c in range(256)}
+_NOT_LITERAL = re.compile(rb"[^\t\n -<>-~]")
+_QP_ESCAPES = {bytes([c]): b"=%02X" % c for c in range(256)}
 # A chunk must not end inside an escape: neither after `=` nor after its first digit.
-_QP_CHUNK = re.compile(rf".{{1,{QP_LINE}}}(?<!=)(?<!=[0-9A-F])")
+_QP_CHUNK = re.compile(rb".{1,%d}(?<!=)(?<!=[0-9A-F])" % QP_LINE)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
@@ -75,14 +76,15 @@ def encode_base64(data: bytes) -> bytes:
 
 def encode_quoted_printable(data: bytes) -> bytes:
     """Quoted-printable. CRLF stay line ends; a text without a final one ends in a soft line end."""
-    escaped = data.replace(b"\r\n", b"\n").decode("latin-1").translate(_QP_TABLE).replace("\r", "=0D")
-    lines = []
+    escaped = _NOT_LITERAL.sub(lambda match: _QP_ESCAPES[match[0]], data.replace(b"\r\n", b"\n"))
     # RFC 2045 section 6.7 rule 3: a blank at the end of a line is encoded.
-    escaped = escaped.replace(" \n", "=20\n").replace("\t\n", "=09\n")
-    for line in escaped.split("\n"):
-        lines.append(line if len(line) <= QP_LINE else "=\r\n".join(_QP_CHUNK.findall(line)))
-    text = "\r\n".join(lines)
-    return (text if not lines[-1] else text + "=\r\n").encode("ascii")
+    escaped = escaped.replace(b" \n", b"=20\n").replace(b"\t\n", b"=09\n")
+    lines = [
+        line if len(line) <= QP_LINE else b"=\r\n".join(_QP_CHUNK.findall(line))
+        for line in escaped.split(b"\n")
+    ]
+    text = b"\r\n".join(lines)
+    return text if not lines[-1] else text + b"=\r\n"
 
 
 def decode(data: bytes, encoding: str) -> bytes:
