@@ -37,13 +37,10 @@ class PostalAPIError(PostalError, AnymailRequestsAPIError):
     """
 
     response: requests.Response | None
-    esp_name: str | None
 
     def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"esp_name": "Postal", **kwargs})
         self.code = code
-        if self.esp_name is None:
-            self.esp_name = "Postal"
 
     def describe_response(self) -> str | None:
         """The HTTP status and the answer, with secrets taken out."""

@@ -1,0 +1,127 @@
+"""Exceptions: whose children they are, what they say, and that they never tell the key."""
+
+import pickle
+
+import pytest
+import requests
+from anymail.exceptions import (
+    AnymailAPIError,
+    AnymailConfigurationError,
+    AnymailError,
+    AnymailRequestsAPIError,
+    AnymailWebhookValidationFailure,
+)
+from django.core.exceptions import SuspiciousOperation
+
+from anymail_postal import errors
+
+from .answers import KEY, answer, envelope, error
+
+
+@pytest.mark.parametrize(
+    ("kind", "parents"),
+    [
+        (
+            errors.PostalAPIError,
+            (errors.PostalError, AnymailRequestsAPIError, AnymailAPIError, requests.HTTPError),
+        ),
+        (errors.PostalAuthError, (errors.PostalAPIError,)),
+        (errors.PostalServerSuspended, (errors.PostalAPIError,)),
+        (errors.PostalSenderError, (errors.PostalAPIError,)),
+        (errors.PostalValidationError, (errors.PostalAPIError,)),
+        (errors.PostalMessageNotFound, (errors.PostalAPIError,)),
+        (errors.PostalResponseError, (errors.PostalAPIError,)),
+        (errors.PostalMetadataTooLarge, (errors.PostalError, AnymailError, ValueError)),
+        (errors.PostalHeaderError, (errors.PostalError, AnymailError, ValueError)),
+        (
+            errors.WebhookSignatureError,
+            (errors.PostalError, AnymailWebhookValidationFailure, SuspiciousOperation),
+        ),
+        (errors.KeysUnavailable, (errors.PostalError,)),
+        (errors.ReplyTokenError, (errors.PostalError,)),
+        (errors.UnknownServer, (errors.PostalError, AnymailConfigurationError, LookupError)),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_parents(kind: type[Exception], parents: tuple[type, ...]) -> None:
+    assert all(issubclass(kind, parent) for parent in parents)
+    assert "it" in str(kind("it"))
+
+
+def test_configuration_errors_cannot_be_silenced() -> None:
+    assert not issubclass(errors.UnknownServer, AnymailError)
+
+
+def refusal(body: object, status: int = 200) -> errors.PostalAPIError:
+    response = answer(body, status, "Fine" if status == 200 else "Not Fine")
+    response.request = requests.Request(
+        "POST", "https://p.test/", headers={"X-Server-API-Key": KEY}
+    ).prepare()
+    return errors.PostalAPIError("Refused.", code="Odd", response=response)
+
+
+def test_the_text_holds_status_and_answer() -> None:
+    text = str(refusal(error("NoContent", message="There is no content")))
+    assert text.startswith("Refused.\nPostal API response 200 (Fine):\n{")
+    assert '"code": "NoContent"' in text
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<html>Bad Gateway", "Postal API response 502 (Not Fine): '<html>Bad Gateway'"),
+        ("", "Postal API response 502 (Not Fine): ''"),
+        (b"\xff\xfe", "Postal API response 502 (Not Fine): "),
+        ([1], "Postal API response 502 (Not Fine):\n[\n  1\n]"),
+    ],
+    ids=["html", "empty", "binary", "list"],
+)
+def test_answers_of_others_are_shown_as_they_are(body: object, expected: str) -> None:
+    assert expected in str(refusal(body, 502))
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (error("InvalidServerAPIKey", message="not valid", token=KEY), '"token": "[redacted]"'),
+        (envelope("error", {"token": "another secret"}), '"token": "[redacted]"'),
+        (error("Odd", headers={"x-server-api-key": KEY}), '"x-server-api-key": "[redacted]"'),
+        (f"you sent X-Server-API-Key: {KEY}", "you sent X-Server-API-Key: [redacted]"),
+        (envelope("error", [KEY]), "[redacted]"),
+    ],
+    ids=["postal", "token", "echo", "proxy", "list"],
+)
+def test_the_key_is_redacted(body: object, shown: str) -> None:
+    raised = refusal(body)
+    assert shown in str(raised)
+    for text in (str(raised), repr(raised)):
+        assert KEY not in text
+        assert "another secret" not in text
+
+
+def test_tokens_of_messages_are_no_secret() -> None:
+    assert "token7" in str(refusal({"status": "odd", "data": {"messages": {"a@b": {"token": "token7"}}}}))
+
+
+def test_without_a_response_there_is_only_the_text() -> None:
+    raised = errors.PostalAPIError("No answer.")
+    assert str(raised) == "No answer."
+    assert repr(raised) == "<PostalAPIError: No answer. code=None>"
+    assert raised.esp_name == "Postal"
+
+
+def test_a_response_without_its_request_is_described() -> None:
+    assert "200" in str(errors.PostalAPIError(response=answer("x")))
+
+
+def test_a_key_of_bytes_is_found_too() -> None:
+    response = answer(f"echo {KEY}")
+    response.request = requests.Request(
+        "POST", "https://p.test/", headers={"X-Server-API-Key": KEY.encode()}
+    ).prepare()
+    assert KEY not in str(errors.PostalAPIError(response=response))
+
+
+def test_it_can_be_pickled_for_a_task_queue() -> None:
+    copy = pickle.loads(pickle.dumps(errors.PostalHeaderError("odd header")))
+    assert str(copy) == "odd header"
