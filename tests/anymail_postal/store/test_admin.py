@@ -45,7 +45,7 @@ def rows(db):
 
 @pytest.fixture
 def browser(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin", "admin@example.org", "x"))
+    client.force_login(get_user_model().objects.create_superuser("admin"))
     return client
 
 

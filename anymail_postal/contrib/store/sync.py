@@ -1,0 +1,181 @@
+"""Catch up with events that never arrived: ask Postal's API, and send the signals for what was missed.
+
+Postal gives a webhook up after 36 minutes, and has none for the end of a hold. What was missed is written as
+the webhook that would have said it, with an id made from its contents, and goes the way of all webhooks: so
+each is sent once, however often this runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from anymail.signals import EventType
+from django.db.models import QuerySet
+
+from anymail_postal import wire
+from anymail_postal.client import PostalClient
+from anymail_postal.errors import PostalMessageNotFound
+from anymail_postal.events import EVENT_BY_STATUS, EVENT_TYPES
+from anymail_postal.ports import Claim
+from anymail_postal.webhooks import PostalTrackingWebhookView
+
+from .models import FINAL, PostalMessage
+from .store import Store
+
+NAMESPACE = uuid.UUID("6c8a5a5e-1d0c-5b0e-9c1f-0f6a3b1f6f0a")  # of the ids of our own making
+# Postal still tries to post what is younger.
+WEBHOOK_RETRIES = timedelta(minutes=40)
+# An attempt's time may differ from its webhook's by the last digit; two attempts are minutes apart.
+SAME_MOMENT = timedelta(seconds=1)
+# A hold lasts a week, attempts three days; then the state of a message does not change any more.
+CHANGES_FOR = timedelta(days=14)
+
+HOLD_CANCELLED = "MessageHoldCancelled"  # a name of ours: Postal has none
+NAMES = {**EVENT_BY_STATUS, "HoldCancelled": HOLD_CANCELLED, "Bounced": "MessageBounced"}
+BOUNCE_ID = re.compile(r"<msg:(\d{1,18})>")
+EXPANSIONS = ("details", "activity_entries")
+
+Webhook = dict[str, Any]
+
+
+def unfinished(now: datetime) -> QuerySet[PostalMessage]:
+    """Messages of which more is to be heard, and which are old enough to ask about."""
+    return PostalMessage.objects.exclude(event_type__in=FINAL).filter(
+        sent_at__gt=now - CHANGES_FOR, sent_at__lt=now - WEBHOOK_RETRIES
+    )
+
+
+def catch_up(row: PostalMessage, client: PostalClient, now: datetime) -> int:
+    """Send the signals for what was missed about a message; returns how many events there were.
+
+    Raises `PostalAPIError`, and what receivers raise: then that event counts as not sent.
+    """
+    try:
+        message = client.message(row.postal_id, EXPANSIONS)
+        deliveries = client.deliveries(row.postal_id)
+    except PostalMessageNotFound:
+        return 0  # Postal has removed it.
+    missed = [
+        *_missed_deliveries(row, message, deliveries, client, now),
+        *_missed_activity(row, message, now),
+    ]
+    return sum(_emit(row.server, at, webhook) for at, webhook in sorted(missed, key=lambda each: each[0]))
+
+
+def _missed_deliveries(
+    row: PostalMessage,
+    message: wire.PostalMessage,
+    deliveries: Iterable[wire.Delivery],
+    client: PostalClient,
+    now: datetime,
+) -> Iterator[tuple[datetime, Webhook]]:
+    """The webhooks of attempts and decisions that the store has no event of, and their times."""
+    known = [(event.name, event.happened_at) for event in row.events().exclude(occurred_at=None)]
+    for delivery in deliveries:
+        name = NAMES.get(delivery.status)
+        if name is None or now - delivery.at < WEBHOOK_RETRIES:
+            continue
+        at, payload = delivery.at, _delivery_payload(message, delivery)
+        if name == "MessageBounced":
+            bounce = _bounce(delivery, client)
+            at = bounce.created_at if bounce and bounce.created_at else at
+            payload = {
+                "original_message": _message_hash(message),
+                "bounce": _message_hash(bounce) if bounce else {},
+            }
+        if not any(name == other and abs(at - seen) < SAME_MOMENT for other, seen in known):
+            yield at, _webhook(row.server, name, at, payload, str(delivery.id))
+
+
+def _missed_activity(
+    row: PostalMessage, message: wire.PostalMessage, now: datetime
+) -> Iterator[tuple[datetime, Webhook]]:
+    """The webhooks of opens and clicks that the store has no event of, and their times.
+
+    Their own webhooks have no time of theirs: each takes the first event that came soon enough after it.
+    """
+    for name, entries in (("MessageLoaded", message.opens), ("MessageLinkClicked", message.clicks)):
+        came = list(row.events().filter(name=name, occurred_at=None).values_list("happened_at", flat=True))
+        for entry in sorted(entries, key=lambda each: each.at):
+            match = next((at for at in came if -SAME_MOMENT < at - entry.at < WEBHOOK_RETRIES), None)
+            if match is not None:
+                came.remove(match)
+            elif now - entry.at >= WEBHOOK_RETRIES:
+                payload = {
+                    "message": _message_hash(message),
+                    "ip_address": entry.ip_address,
+                    "user_agent": entry.user_agent,
+                    **({"url": entry.url} if name == "MessageLinkClicked" else {}),
+                }
+                identity = f"{entry.at.isoformat()} {entry.ip_address} {entry.url}"
+                yield entry.at, _webhook(row.server, name, entry.at, payload, identity)
+
+
+def _bounce(delivery: wire.Delivery, client: PostalClient) -> wire.PostalMessage | None:
+    """The bounce report that a delivery's details name, if Postal still has it."""
+    found = BOUNCE_ID.search(delivery.details)
+    if found is None:
+        return None
+    try:
+        return client.message(int(found[1]), ("details",))
+    except PostalMessageNotFound:
+        return None
+
+
+def _emit(server: str, at: datetime, webhook: Webhook) -> bool:
+    """Send the signals for one webhook, unless that was done before."""
+    view = PostalTrackingWebhookView(server=server, may_wait=False)
+    view.event_types = {**EVENT_TYPES, HOLD_CANCELLED: EventType.FAILED}
+    view.config = view.find_config(server)
+    view.posted = json.dumps(webhook).encode()
+    [event] = view.read(view.parse(view.posted, "application/json"))
+    with Store().receive(replace(view.receipt(event), occurred_at=at)) as claim:
+        if claim is Claim.NEW:
+            view.send(event)
+    return claim is Claim.NEW
+
+
+# --- webhooks as Postal would have posted them (contract, section 3.3) ---
+
+
+def _webhook(server: str, name: str, at: datetime, payload: dict[str, Any], identity: str) -> Webhook:
+    postal_id = (payload.get("message") or payload["original_message"])["id"]
+    return {
+        "event": name,
+        "timestamp": at.timestamp(),
+        "payload": payload,
+        "uuid": str(uuid.uuid5(NAMESPACE, f"{server} {postal_id} {name} {identity}")),
+    }
+
+
+def _delivery_payload(message: wire.PostalMessage, delivery: wire.Delivery) -> dict[str, Any]:
+    return {
+        "message": _message_hash(message),
+        "status": delivery.status,
+        "details": delivery.details,
+        "output": delivery.output or "",
+        "sent_with_ssl": delivery.sent_with_ssl,
+        "timestamp": delivery.at.timestamp(),
+        "time": delivery.duration_seconds,
+    }
+
+
+def _message_hash(message: wire.PostalMessage) -> dict[str, Any]:
+    return {
+        "id": int(message.id),
+        "token": message.id.token,
+        "direction": message.direction or "outgoing",
+        "message_id": message.id.rfc_message_id or None,
+        "to": message.recipient,
+        "from": message.mail_from,
+        "subject": message.subject,
+        "timestamp": message.created_at.timestamp() if message.created_at else None,
+        "spam_status": "NotChecked",
+        "tag": message.tag,
+    }
