@@ -6,6 +6,7 @@ as prefixes, addresses need no brackets, parameters nobody knows are ignored.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.IGNORECASE)
 FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.IGNORECASE)
 PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)")  # behind the last `<`, before the next `>`
-PROXY = re.compile(rb"PROXY TCP([46]) (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
+PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
 CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.IGNORECASE)
 
 
@@ -74,6 +75,8 @@ def parse_chunk(argument: str) -> tuple[int, bool]:
 def parse_proxy(line: bytes) -> str:
     """The client's address in a PROXY protocol v1 line. Raises `HostileInput`, for `PROXY UNKNOWN` too."""
     found = PROXY.fullmatch(line)
-    if not found:
-        raise HostileInput("not a PROXY line")
-    return found[2].decode("ascii", "replace")
+    try:
+        address = ipaddress.ip_address(found[1].decode("ascii") if found else "")
+    except ValueError as error:  # `UnicodeDecodeError` is one
+        raise HostileInput("not a PROXY line") from error
+    return str(address)

@@ -73,7 +73,7 @@ class SmtpProtocol(asyncio.Protocol):
     `deadline` (seconds of the loop's clock) is when the server calls `expire()`.
     """
 
-    def __init__(self, shared: Shared, connections: set[SmtpProtocol], implicit_tls: bool = False) -> None:
+    def __init__(self, shared: Shared, connections: set[SmtpProtocol]) -> None:
         trace = "".join(secrets.choice(TRACE_ALPHABET) for _ in range(8))
         self.session = Session(id=trace, client_address="")
         self.deadline = NEVER
@@ -81,7 +81,6 @@ class SmtpProtocol(asyncio.Protocol):
         self._handler = shared.handler
         self._options = shared.options
         self._connections = connections
-        self._implicit_tls = implicit_tls
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._buffer = bytearray()
@@ -157,7 +156,7 @@ class SmtpProtocol(asyncio.Protocol):
             self._transport.abort()
 
     def _welcome(self, address: str) -> None:
-        """Count the client and greet it, in TLS if that comes first on this port."""
+        """Count the client and greet it."""
         session = self.session
         session.client_address = address.removeprefix("::ffff:").partition("%")[0]
         self._shared.count(METRIC + "connections_total")
@@ -167,12 +166,9 @@ class SmtpProtocol(asyncio.Protocol):
             return
         if self._shared.names is not None:
             self._naming = self._loop.create_task(self._look_up_name(self._shared.names))
-        if self._implicit_tls:
-            self._start_tls()
-        else:
-            self._greet()
-
-    def _greet(self) -> None:
+        if (tls := self._transport.get_extra_info("ssl_object")) is not None:
+            self._shared.count(METRIC + "tls_connections_total")
+            session.tls = tls.version()
         self._out.append(f"220 {self._options.hostname} ESMTP Postal/{self.session.id}\r\n".encode())
         self._flush()
 
@@ -563,7 +559,6 @@ class SmtpProtocol(asyncio.Protocol):
 
     async def _shake_hands(self) -> None:
         assert self._shared.certificates is not None
-        is_implicit = not self._is_open and self._implicit_tls
         try:
             transport: Any = await self._loop.start_tls(
                 self._transport, self, self._shared.certificates.context(), server_side=True
@@ -578,8 +573,6 @@ class SmtpProtocol(asyncio.Protocol):
         self._transport = transport
         self._shared.count(METRIC + "tls_connections_total")
         self._become_secure(transport.get_extra_info("ssl_object").version())
-        if is_implicit:
-            self._greet()
         self._pump()
 
     def _become_secure(self, version: str) -> None:

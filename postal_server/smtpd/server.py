@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from postal_server.errors import ConfigurationError
 
@@ -65,9 +66,8 @@ class SmtpServer:
         addresses = []
         for listener in listeners:
             self._check(listener)
-            server = await loop.create_server(
-                self._factory(listener.implicit_tls), sock=_bind(listener), backlog=BACKLOG
-            )
+            tls = self._implicit_tls() if listener.implicit_tls else {}
+            server = await loop.create_server(self._protocol, sock=_bind(listener), backlog=BACKLOG, **tls)
             self._servers.append(server)
             addresses.append(server.sockets[0].getsockname()[:2])
         self._look()
@@ -99,8 +99,13 @@ class SmtpServer:
                 "smtp_server.implicit_tls_port cannot be used with proxy_protocol: let the proxy end TLS."
             )
 
-    def _factory(self, implicit_tls: bool) -> Callable[[], SmtpProtocol]:
-        return lambda: SmtpProtocol(self._shared, self._connections, implicit_tls)
+    def _protocol(self) -> SmtpProtocol:
+        return SmtpProtocol(self._shared, self._connections)
+
+    def _implicit_tls(self) -> dict[str, Any]:
+        assert self._shared.certificates is not None
+        timeout = self._shared.options.tls_timeout.total_seconds()
+        return {"ssl": self._shared.certificates.lasting_context(), "ssl_handshake_timeout": timeout}
 
     def _look(self) -> None:
         """Cut off who is past its deadline: one timer for all, none per command."""

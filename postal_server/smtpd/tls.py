@@ -33,6 +33,16 @@ class Certificates:
             self._reload()
         return self._context
 
+    def lasting_context(self) -> ssl.SSLContext:
+        """A context for a listener: each handshake in it is done with the certificate of its time."""
+
+        def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+            connection.context = self.context()
+
+        lasting = self._load()
+        lasting.sni_callback = choose  # called without a server name, too
+        return lasting
+
     def _reload(self) -> None:
         try:
             times = self._times()

@@ -150,17 +150,3 @@ def _soa_ttl(response: dns.message.Message) -> float:
         if rrset.rdtype == dns.rdatatype.SOA:
             return float(min(rrset.ttl, rrset[0].minimum))
     return NEGATIVE_TTL
-
-
-def parse_servers(texts: Sequence[str]) -> list[tuple[str, int]]:
-    """`address` or `address:port` (IPv6 in brackets if it has a port). Raises ValueError."""
-    servers = []
-    for text in texts:
-        host, port = text, ""
-        if text.startswith("["):
-            host, _, port = text[1:].partition("]")
-            port = port.removeprefix(":")
-        elif text.count(":") == 1:
-            host, _, port = text.partition(":")
-        servers.append((str(ipaddress.ip_address(host)), int(port or DNS_PORT)))
-    return servers

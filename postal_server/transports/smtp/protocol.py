@@ -10,7 +10,7 @@ from postal_server.engine.ports import Mail, Stage
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.mail.reply import Reply
-from postal_server.mail.transfer import to_crlf
+from postal_server.mail.transport_encoding import dot_stuff
 
 MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some say more
 MAX_LINES = 200
@@ -139,7 +139,7 @@ def transaction(mail: Mail, offers: Offers, needs_reset: bool = False) -> Dialog
             return failed
         if len(replies) < len(step.stages):
             raise Interrupted(step.stages[len(replies)])
-    replies = yield Step((*content(mail.data), END), (Stage.DOT,))
+    replies = yield Step((dot_stuff(mail.data), END), (Stage.DOT,))
     if not replies:
         raise Interrupted(Stage.DOT)
     return Conclusion(Stage.DOT, replies[0])
@@ -186,18 +186,3 @@ def _needs_smtputf8(mail: Mail) -> bool:
 def _ascii_domain(address: str) -> str:
     local, at, domain = address.rpartition("@")
     return address if domain.isascii() else f"{local}{at}{domain_to_ascii(domain)}"
-
-
-def content(data: bytes) -> tuple[bytes, ...]:
-    """The message as DATA sends it: lines that end in CRLF, none of them a lone dot.
-
-    A CR or LF on its own is made a line end: the receiver could take it for one, and what follows for
-    commands (CVE-2023-51764 and its kin).
-    """
-    ends = data.count(b"\n")
-    if data.count(b"\r") != ends or data.count(b"\r\n") != ends:
-        data = to_crlf(data)
-    if data.startswith(b"."):
-        data = b"." + data
-    data = data.replace(b"\r\n.", b"\r\n..")
-    return (data,) if data.endswith(b"\r\n") or not data else (data, b"\r\n")

@@ -51,9 +51,6 @@ class Timeouts:
         stages = {s: t if s in own else min(t, read) for s, t in STAGE_TIMEOUTS.items()}
         return cls({**stages, Stage.CONNECT: connect})
 
-    def scaled(self, factor: float) -> Timeouts:
-        return Timeouts({stage: timeout * factor for stage, timeout in self.stages.items()})
-
     def seconds(self, stage: Stage) -> float:
         return self.stages[stage].total_seconds()
 

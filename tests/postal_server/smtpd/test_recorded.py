@@ -30,12 +30,20 @@ DEVIATIONS = {
 }
 NOT_SAID = {"BDAT 5 LAST"}  # we know it, and wait for five bytes
 VALUES = {
-    "domain": "example.test", "DOMAIN": "EXAMPLE.TEST", "wild_domain": "wild.test", "suspended_domain": "suspended.test",
-    "private_domain": "private.test", "route_token": "PFidnp7X", "route_domain": "routes.postal.example.test",
-    "return_path_domain": "rp.postal.example.test", "server_token": "s8halm", "smtp_hostname": HOSTNAME,
-    "smtp_key": "K70gy3gHQZaFB9vMhiHcbnpN", "smtp_hold_key": "Bqp29gM1QcnSurTFJ3YvXRHD",
+    "domain": "example.test",
+    "DOMAIN": "EXAMPLE.TEST",
+    "wild_domain": "wild.test",
+    "suspended_domain": "suspended.test",
+    "private_domain": "private.test",
+    "route_token": "PFidnp7X",
+    "route_domain": "routes.postal.example.test",
+    "return_path_domain": "rp.postal.example.test",
+    "server_token": "s8halm",
+    "smtp_hostname": HOSTNAME,
+    "smtp_key": "K70gy3gHQZaFB9vMhiHcbnpN",
+    "smtp_hold_key": "Bqp29gM1QcnSurTFJ3YvXRHD",
     "private_smtp_key": "4qur4DG7VFUTl27fO05up7si",
-}  # fmt: skip
+}
 
 
 def fill(text: str, name: str) -> str:

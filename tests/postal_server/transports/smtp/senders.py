@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from postal_server.engine.ports import Stage
 from postal_server.transports.smtp.connect import Connector, MxHosts
 from postal_server.transports.smtp.pool import Limits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
 from tests.fakes import FakeResolver
 
 ZONE = {"dest.example": {"MX": ["mx.dest.example"]}, "mx.dest.example": {"A": ["127.0.0.1"]}}
-SHORT = Timeouts().scaled(0.2 / 120)  # the shortest but one, two minutes, becomes 0.2 s
+SHORT = Timeouts({**dict.fromkeys(Stage, timedelta(seconds=0.1)), Stage.CONNECT: timedelta(seconds=5)})
 
 
 def pool(port: int, zone: Any = None, limits: Limits | None = None, **connector: Any) -> SmtpPool:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, client_key
+
+WINDOW = AUTH_FAILURE_WINDOW.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("", "", True),
+    ],
+)
+def test_an_ipv6_line_is_one_client(one, other, same):
+    assert (client_key(one) == client_key(other)) is same
+
+
+def test_connections_are_limited_per_client_and_in_all():
+    clients = Clients(max_connections=3, max_per_client=2, max_auth_failures=1)
+    assert [clients.enter("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert [clients.enter("192.0.2.2") for _ in range(2)] == [True, False]
+    clients.leave("192.0.2.1")
+    assert clients.enter("192.0.2.2")
+
+
+def test_failures_are_forgotten_after_a_while():
+    clients = Clients(10, 10, max_auth_failures=2)
+    for at in (0, 1):
+        assert clients.may_authenticate("2001:db8::1", at)
+        clients.auth_failed("2001:db8::1", at)
+    assert not clients.may_authenticate("2001:db8::2", 2)
+    assert clients.may_authenticate("192.0.2.1", 2)
+    assert clients.may_authenticate("2001:db8::1", WINDOW + 1)

@@ -1,0 +1,612 @@
+"""What the recordings do not show: extensions, limits, smuggling, slow and broken peers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postal_server import errors
+from postal_server.errors import ConfigurationError
+from postal_server.smtpd import server as server_module
+from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
+from postal_server.smtpd.protocol import unstuff
+from postal_server.smtpd.server import Listener, SmtpServer
+from tests.loops import LOOPS, run
+
+from .talk import HOSTNAME, MemoryHandler, Running, Talk
+
+TO_IN = ("EHLO c", "MAIL FROM:<ext@remote.example>", "RCPT TO:<in@example.test>")
+HELLO = b"Subject: x\r\n\r\nHello\r\n"
+
+
+def talk(test, *lines, loop="asyncio", **kwargs):
+    """Run `test(talk, server)` after `lines` were said; returns the accepted envelopes."""
+
+    async def work():
+        async with Running(**kwargs) as server:
+            await test(await server.talk(*lines), server)
+            return [envelope for _, envelope in server.handler.accepted]
+
+    return run(work(), loop)
+
+
+def codes(reply: str) -> list[str]:
+    return [line[:3] for line in reply.splitlines()]
+
+
+class TestSmuggling:
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize(
+        "end",
+        [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r\n\0.\r\n"],
+        ids=repr,
+    )
+    def test_cve_2024_27938_only_crlf_dot_crlf_ends_a_message(self, end, loop):
+        smuggled = (
+            b"MAIL FROM:<evil@example.test>\r\nRCPT TO:<in@example.test>\r\nDATA\r\nSubject: evil\r\n\r\n"
+        )
+        data = HELLO + b"a" + end + smuggled
+
+        async def test(talk, _):
+            talk.send(data + b".\r\n")
+            assert (await talk.reply()).startswith("250 ")
+
+        [envelope] = talk(test, *TO_IN, "DATA", loop=loop)
+        assert envelope.data == data  # bare CR and LF are content
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
+    def test_the_end_is_found_however_it_is_cut(self, size):
+        message = HELLO + b"\r\n..\r\n.x\r\n\n.\n" + b"\r\n.\r\n"
+
+        async def test(talk, _):
+            for start in range(0, len(message), size):
+                talk.send(message[start : start + size])
+                await asyncio.sleep(0)
+            assert (await talk.reply()).startswith("250 ")
+
+        [envelope] = talk(test, *TO_IN, "DATA")
+        assert envelope.data == HELLO + b"\r\n.\r\n.x\r\n\n.\n\r\n"
+
+    @pytest.mark.parametrize(
+        ("sent", "content"),
+        [
+            (b".\r\n", b""),
+            (b"..\r\n.\r\n", b".\r\n"),
+            (b"..a\r\n...b\r\n.c\r\n.\r\n", b".a\r\n..b\r\n.c\r\n"),
+            (b"\r\n.\r\n", b"\r\n"),
+        ],
+        ids=["empty", "a dot", "as Postal", "a blank line"],
+    )
+    def test_dots_are_unstuffed(self, sent, content):
+        async def test(talk, _):
+            talk.send(sent)
+            assert (await talk.reply()).startswith("250 ")
+
+        [envelope] = talk(test, *TO_IN, "DATA")
+        assert envelope.data == content
+
+    @given(st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\r\n.", b"\n"]), max_size=30).map(b"".join))
+    def test_unstuffing_undoes_stuffing(self, data):
+        stuffed = (b"\r\n" + data).replace(b"\r\n.", b"\r\n..")[2:]
+        assert unstuff(stuffed) == data
+
+    @given(st.binary(max_size=600))
+    @settings(max_examples=30, deadline=None)
+    def test_any_bytes_leave_the_server_alive(self, data):
+        async def test(talk, server):
+            talk.send(data + b"\r\n.\r\nQUIT\r\n")
+            await asyncio.sleep(0.01)
+            assert (await (await server.talk()).say("NOOP")).startswith("250 ")
+
+        talk(test)
+
+
+class TestExtensions:
+    def test_ehlo_offers_them(self):
+        async def test(talk, _):
+            offers = [line[4:] for line in (await talk.say("EHLO c")).splitlines()[1:]]
+            assert offers == [
+                "SIZE 14680064",
+                "8BITMIME",
+                "PIPELINING",
+                "SMTPUTF8",
+                "ENHANCEDSTATUSCODES",
+                "CHUNKING",
+                "AUTH CRAM-MD5 PLAIN LOGIN",
+            ]
+
+        talk(test)
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_pipelined_mails_are_answered_in_order(self, loop):
+        one = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<in@example.test>\r\nDATA\r\n"
+        count = 20
+
+        async def test(talk, _):
+            talk.send(b"EHLO c\r\n")
+            await talk.reply()
+            for number in range(count):  # what follows DATA is the message: it needs no go-ahead to be here
+                talk.send(one + b"Subject: %d\r\n.\r\n" % number)
+            replies = [await talk.reply() for _ in range(4 * count)]
+            assert replies == ["250 2.0.0 OK", "250 2.0.0 OK", "354 Go ahead", "250 2.0.0 OK"] * count
+
+        accepted = talk(test, loop=loop)
+        assert [envelope.data for envelope in accepted] == [b"Subject: %d\r\n" % n for n in range(count)]
+
+    def test_what_comes_while_a_message_is_stored_waits(self):
+        async def test(talk, server):
+            server.handler.may_finish = asyncio.Event()
+            talk.send(HELLO + b".\r\nNOOP\r\nEHLO d\r\n")
+            await asyncio.sleep(0.02)
+            assert not talk.reader._buffer
+            server.handler.may_finish.set()
+            assert [(await talk.reply())[:3] for _ in range(3)] == ["250", "250", "250"]
+
+        talk(test, *TO_IN, "DATA")
+
+    def test_mail_parameters_reach_the_handler(self):
+        async def test(talk, _):
+            await talk.say("MAIL FROM:<jürgen@remote.example> SMTPUTF8 BODY=8BITMIME")
+            await talk.say("RCPT TO:<in@example.test>")
+            await talk.say("DATA")
+            await talk.say(".")
+
+        [envelope] = talk(test, "EHLO c")
+        assert (envelope.reverse_path, envelope.smtputf8, envelope.body) == (
+            "jürgen@remote.example",
+            True,
+            "8BITMIME",
+        )
+
+    @pytest.mark.parametrize(
+        "command", ["MAIL FROM:<a@b> SIZE=x", "MAIL FROM:<a@b> SIZE=-1", "MAIL FROM:<a@b> BODY=BINARYMIME"]
+    )
+    def test_a_parameter_that_cannot_be_right_is_refused(self, command):
+        async def test(talk, _):
+            assert (await talk.say(command)).startswith("501 5.5.4 ")
+
+        talk(test, "EHLO c")
+
+
+class TestChunking:
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_chunks_are_joined_untouched(self, loop):
+        async def test(talk, _):
+            talk.send(b"BDAT 9\r\nSubject: " + b"BDAT 12\r\nx\r\n\r\n..\r\n.\r\n")
+            talk.send(b"BDAT 0 LAST\r\nNOOP\r\n")
+            assert [(await talk.reply())[:3] for _ in range(4)] == ["250"] * 4
+
+        [envelope] = talk(test, *TO_IN, loop=loop)
+        assert envelope.data == b"Subject: x\r\n\r\n..\r\n.\r\n"
+
+    def test_a_refused_chunk_is_read_over(self):
+        async def test(talk, _):
+            talk.send(b"BDAT 22 LAST\r\nMAIL FROM:<a@b.test>\r\nNOOP\r\n")
+            assert [(await talk.reply())[:3] for _ in range(2)] == ["503", "250"]
+
+        assert talk(test, "EHLO c") == []
+
+    def test_data_and_rcpt_must_wait_for_the_last_chunk(self):
+        async def test(talk, _):
+            talk.send(b"BDAT 2\r\nab")
+            assert (await talk.reply()).startswith("250")
+            assert (await talk.say("DATA")).startswith("503")
+            assert (await talk.say("RCPT TO:<in@example.test>")).startswith("503")
+            talk.send(b"BDAT 2 LAST\r\ncd")
+            assert (await talk.reply()).startswith("250")
+
+        [envelope] = talk(test, *TO_IN)
+        assert envelope.data == b"abcd"
+
+    def test_chunks_above_the_limit_are_refused_and_not_kept(self):
+        async def test(talk, _):
+            talk.send(b"BDAT 800\r\n" + b"x" * 800)
+            assert (await talk.reply()).startswith("250")
+            talk.send(b"BDAT 800 LAST\r\n" + b"x" * 800)
+            assert (await talk.reply()).startswith("552")
+            assert (await talk.say("NOOP")).startswith("250")
+
+        assert talk(test, *TO_IN, max_message_bytes=1000) == []
+
+
+class TestLimits:
+    def test_unbounded_command_line(self):
+        async def test(talk, server):
+            talk.send(b"NOOP " + b"x" * 1_000_000)
+            await asyncio.sleep(0.05)
+            [connection] = server.server._connections
+            assert len(connection._buffer) <= MAX_LINE_BYTES + 1
+            talk.send(b"\r\n")
+            assert (await talk.reply()).startswith("500 ")
+            assert (await talk.say("NOOP")).startswith("250 ")
+
+        talk(test, "EHLO c")
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [
+            ("NOOP " + "x" * (MAX_LINE_BYTES - 6), "250"),
+            ("NOOP " + "x" * MAX_LINE_BYTES, "500"),
+            ("AUTH PLAIN " + "x" * 8000, "535"),
+            ("AUTH PLAIN " + "x" * MAX_AUTH_LINE_BYTES, "500"),
+        ],
+    )
+    def test_a_line_may_be_so_long(self, line, code):
+        async def test(talk, _):
+            assert (await talk.say(line)).startswith(code)
+
+        talk(test, "EHLO c")
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_unbounded_data_is_drained_before_it_is_refused(self, loop):
+        async def test(talk, server):
+            for _ in range(100):
+                talk.send(b"x" * 9998 + b"\r\n")
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            [connection] = server.server._connections
+            assert len(connection._buffer) < 200_000
+            assert (await talk.say(".")) == "552 5.3.4 Message too large (maximum size 0MB)"
+            assert (await talk.say("NOOP")).startswith("250 ")
+
+        assert talk(test, *TO_IN, "DATA", loop=loop, max_message_bytes=100_000) == []
+
+    @pytest.mark.parametrize(("size", "code"), [(1000, "250"), (1001, "552")])
+    @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5, 6])
+    def test_the_limit_is_exact_however_the_end_is_cut(self, size, code, cut):
+        async def test(talk, _):
+            message = b"x" * (size - 2) + b"\r\n.\r\n"
+            talk.send(message[: len(message) - cut])
+            await asyncio.sleep(0.005)
+            talk.send(message[len(message) - cut :])
+            assert (await talk.reply()).startswith(code)
+
+        accepted = talk(test, *TO_IN, "DATA", max_message_bytes=1000)
+        assert [len(envelope.data) for envelope in accepted] == ([size] if code == "250" else [])
+
+    def test_smuggling_in_what_is_drained(self):
+        async def test(talk, _):
+            talk.send(b"x" * 2000 + b".\r\n")
+            await asyncio.sleep(0.01)
+            talk.send(b".\r\nNOOP\r\nx.\r\n")
+            assert (await talk.reply()).startswith("552 ")
+            assert (await talk.reply()).startswith("250 ")  # NOOP, behind the true end
+            assert (await talk.reply()).startswith("502 ")
+
+        talk(test, *TO_IN, "DATA", max_message_bytes=1000)
+
+    def test_a_size_told_beforehand_is_refused_at_once(self):
+        async def test(talk, _):
+            assert (await talk.say("MAIL FROM:<a@b> SIZE=1001")).startswith("552 5.3.4 ")
+            assert (await talk.say("MAIL FROM:<a@b> SIZE=1000")).startswith("250 ")
+
+        talk(test, "EHLO c", max_message_bytes=1000)
+
+    def test_recipients_of_a_transaction(self):
+        async def test(talk, _):
+            replies = [await talk.say("RCPT TO:<in@example.test>") for _ in range(3)]
+            assert [reply[:9] for reply in replies] == ["250 2.0.0", "250 2.0.0", "452 4.5.3"]
+            await talk.say("DATA")
+            assert (await talk.say(".")).startswith("250 ")
+
+        [envelope] = talk(test, "EHLO c", "MAIL FROM:<>", max_recipients=2)
+        assert len(envelope.recipients) == 2
+
+    def test_commands_without_a_message(self):
+        async def test(talk, _):
+            replies = [(await talk.say("NOOP"))[:3] for _ in range(4)]
+            assert replies == ["250", "250", "250", "421"]
+            assert await talk.reply() == "<closed>"
+
+        talk(test, "EHLO c", max_commands=4)
+
+    def test_errors_without_a_message(self):
+        async def test(talk, _):
+            assert (await talk.say("FOO")).startswith("502 ")
+            assert (await talk.say("FOO")).startswith("502 ")
+            talk.send(b"FOO\r\n")
+            assert (await talk.reply()).startswith("502 ")
+            assert (await talk.reply()).startswith("421 4.7.0 ")
+            assert await talk.reply() == "<closed>"
+
+        talk(test, "EHLO c", max_errors=2)
+
+    def test_a_message_that_is_taken_starts_the_counts_anew(self):
+        async def test(talk, _):
+            for _ in range(10):
+                for line in (*TO_IN[1:], "DATA", "."):
+                    assert (await talk.say(line))[0] in "23"
+
+        assert len(talk(test, "EHLO c", max_commands=8)) == 10
+
+    def test_connections_of_a_client(self):
+        async def test(first, server):
+            extra = await Talk.to(server.address)
+            assert (await extra.reply()).startswith("421 4.7.0 ")
+            assert await extra.reply() == "<closed>"
+            await first.say("QUIT")
+            await asyncio.sleep(0.02)
+            assert (await (await server.talk()).say("NOOP")).startswith("250 ")
+
+        talk(test, max_connections_per_client=1)
+
+    def test_failed_authentication(self):
+        wrong = "AUTH PLAIN AHVzZXIAd3Jvbmc="
+
+        async def test(talk, _):
+            assert [(await talk.say(wrong))[:3] for _ in range(3)] == ["535", "535", "454"]
+
+        talk(test, "EHLO c", max_auth_failures=2)
+
+    def test_a_peer_that_reads_no_replies_is_held_back(self):
+        async def test(talk, server):
+            talk.transport.pause_reading()
+            talk.send(b"EHLO c\r\n" * 400_000)
+            await asyncio.sleep(0.3)
+            [connection] = server.server._connections
+            assert connection._is_paused
+            assert len(connection._buffer) < 1_000_000
+            talk.transport.resume_reading()
+            assert (await talk.reply()).startswith("250-")
+
+        talk(test, max_commands=10_000_000)
+
+
+class TestBackPressure:
+    def test_mail_is_put_off_where_there_is_no_room(self):
+        async def test(talk, server):
+            server.handler.is_busy = True
+            assert (await talk.say("MAIL FROM:<a@b>")).startswith("452 4.3.1 ")
+            server.handler.is_busy = False
+            assert (await talk.say("MAIL FROM:<a@b>")).startswith("250 ")
+
+        talk(test, "EHLO c")
+
+    @pytest.mark.parametrize(
+        ("error", "reply"),
+        [
+            (errors.Busy("full"), "452 4.3.1 "),
+            (errors.LoopDetected(), "550 5.4.6 "),
+            (RuntimeError("disk on fire"), "451 4.3.0 "),
+        ],
+        ids=["busy", "refused", "bug"],
+    )
+    def test_a_message_that_is_not_stored_is_not_acknowledged(self, error, reply, caplog):
+        async def test(talk, server):
+            server.handler.fails_with = error
+            talk.send(HELLO + b".\r\n")
+            answer = await talk.reply()
+            assert answer.startswith(reply)
+            assert "fire" not in answer
+            assert (await talk.say("MAIL FROM:<a@b>")).startswith("250 ")
+
+        talk(test, *TO_IN, "DATA")
+        assert ("disk on fire" in caplog.text) == isinstance(error, RuntimeError)
+
+
+class TestStates:
+    @pytest.mark.parametrize(
+        ("lines", "expected"),
+        [
+            (["MAIL FROM:<a@b>"], ["503"]),
+            (["RSET", "MAIL FROM:<a@b>"], ["250", "250"]),
+            (["EHLO c", "MAIL FROM:<a@b>", "MAIL FROM:<c@d>"], ["250", "250", "250"]),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<in@example.test>", "MAIL FROM:<c@d>"],
+                ["250", "250", "250", "503"],
+            ),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@other.example>", "MAIL FROM:<c@d>"],
+                ["250", "250", "530", "250"],
+            ),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<reject@example.test>", "MAIL FROM:<c@d>"],
+                ["250", "250", "550", "503"],
+            ),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<reject@example.test>", "DATA"],
+                ["250", "250", "550", "554"],
+            ),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "RCPT TO:<x@other.example>", "DATA"],
+                ["250", "250", "530", "503"],
+            ),
+            (
+                ["EHLO c", "MAIL FROM:<a@b>", "EHLO c", "RCPT TO:<in@example.test>"],
+                ["250", "250", "250", "503"],
+            ),
+            (["EHLO c", "AUTH"], ["250", "504"]),
+            (["EHLO c\x01"], ["500"]),
+        ],
+        ids=lambda value: " ".join(v.split(":")[0] for v in value) if isinstance(value[0], str) else None,
+    )
+    def test_replies(self, lines, expected):
+        async def test(talk, _):
+            assert [(await talk.say(line)).splitlines()[-1][:3] for line in lines] == expected
+
+        talk(test)
+
+    def test_a_message_goes_to_the_recipients_that_were_taken(self):
+        async def test(talk, _):
+            await talk.say("RCPT TO:<reject@example.test>")
+            await talk.say("RCPT TO:<accept@example.test>")
+            await talk.say("DATA")
+            await talk.say(".")
+
+        [envelope] = talk(test, *TO_IN)
+        assert [r.address for r in envelope.recipients] == ["in@example.test", "accept@example.test"]
+
+
+class TestTime:
+    @pytest.fixture(autouse=True)
+    def look_often(self, monkeypatch):
+        monkeypatch.setattr(server_module, "LOOK_EVERY", 0.02)
+
+    @pytest.mark.parametrize(
+        "lines", [[], ["EHLO c"], list(TO_IN), [*TO_IN, "DATA"]], ids=["banner", "EHLO", "RCPT", "DATA"]
+    )
+    def test_an_idle_peer_is_cut_off(self, lines):
+        async def test(talk, _):
+            assert (await talk.reply()).startswith("421 4.4.2 ")
+            assert await talk.reply() == "<closed>"
+
+        talk(test, *lines, command_timeout=timedelta(seconds=0.1), data_timeout=timedelta(seconds=0.1))
+
+    @pytest.mark.parametrize("lines", [["EHLO c"], [*TO_IN, "DATA"]], ids=["command", "data"])
+    def test_a_slow_sender_is_cut_off_although_it_never_pauses(self, lines):
+        async def test(talk, _):
+            for _ in range(100):
+                talk.send(b"x")
+                await asyncio.sleep(0.01)
+            assert (await talk.reply()).startswith("421 4.4.2 ")
+
+        talk(test, *lines, command_timeout=timedelta(seconds=0.2), data_timeout=timedelta(seconds=0.2))
+
+    def test_a_steady_sender_may_take_longer_than_the_time_out(self):
+        async def test(talk, _):
+            for _ in range(20):
+                talk.send(b"x" * 500 + b"\r\n")
+                await asyncio.sleep(0.02)
+            assert (await talk.say(".")).startswith("250 ")
+
+        assert talk(test, *TO_IN, "DATA", data_timeout=timedelta(seconds=0.2), min_data_rate=1000)
+
+    def test_a_message_being_stored_has_time(self):
+        async def test(talk, server):
+            server.handler.may_finish = asyncio.Event()
+            talk.send(b".\r\n")
+            await asyncio.sleep(0.3)
+            server.handler.may_finish.set()
+            assert (await talk.reply()).startswith("250 ")
+
+        talk(test, *TO_IN, "DATA", command_timeout=timedelta(seconds=0.1))
+
+
+class TestStopping:
+    def test_idle_sessions_hear_421_and_messages_under_way_are_answered(self):
+        async def work():
+            async with Running() as server:
+                idle, sending, storing = [await server.talk(*TO_IN) for _ in range(3)]
+                await sending.say("DATA")
+                await storing.say("DATA")
+                server.handler.may_finish = asyncio.Event()
+                storing.send(b".\r\n")
+                await asyncio.sleep(0.02)
+                stopping = asyncio.ensure_future(server.server.stop())
+                assert (await idle.reply()).startswith("421 4.3.2 ")
+                sending.send(HELLO + b".\r\n")
+                server.handler.may_finish.set()
+                for talk in (sending, storing):
+                    assert (await talk.reply()).startswith("250 ")
+                    assert (await talk.reply()).startswith("421 ")
+                await stopping
+                with pytest.raises(ConnectionRefusedError):
+                    await Talk.to(server.address)
+
+        run(work())
+
+    def test_nobody_is_waited_for_longer_than_told(self):
+        async def work():
+            async with Running() as server:
+                talk = await server.talk(*TO_IN, "DATA")
+                await server.server.stop(timedelta(seconds=0.1))
+                assert server.server.connections == 0
+                assert await talk.reply() == "<closed>"
+
+        run(work())
+
+
+class TestProxyProtocol:
+    def test_the_client_is_whom_the_proxy_names(self):
+        async def work():
+            async with Running(proxy_protocol=True) as server:
+                talk = await Talk.to(server.address)
+                talk.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 25\r\nEHLO c\r\n")
+                assert (await talk.reply()).startswith("220 ")
+                assert (await talk.reply()).startswith("250-")
+                [connection] = server.server._connections
+                assert connection.session.client_address == "192.0.2.7"
+                talk.close()
+
+        run(work())
+
+    @pytest.mark.parametrize(
+        "line", [b"PROXY UNKNOWN\r\n", b"EHLO c\r\n", b"x" * 200], ids=["unknown", "EHLO", "long"]
+    )
+    def test_anything_else_is_refused_and_closed(self, line):
+        async def work():
+            async with Running(proxy_protocol=True) as server:
+                talk = await Talk.to(server.address)
+                talk.send(line)
+                assert (await talk.reply()) == "502 5.5.1 Proxy Error"
+                assert await talk.reply() == "<closed>"
+
+        run(work())
+
+
+class TestListeners:
+    def test_implicit_tls_needs_a_certificate(self):
+        server = SmtpServer(MemoryHandler(), Options(HOSTNAME))
+        with pytest.raises(ConfigurationError, match="implicit_tls_port"):
+            run(server.start([Listener("127.0.0.1", 0, implicit_tls=True)]))
+
+    def test_a_port_in_use_is_named(self):
+        async def work():
+            async with Running() as server:
+                other = SmtpServer(MemoryHandler(), Options(HOSTNAME))
+                with pytest.raises(OSError, match=f"127.0.0.1:{server.address[1]}"):
+                    await other.start([Listener(*server.address)])
+
+        run(work())
+
+    def test_every_address_takes_ipv4_too(self):
+        async def work():
+            server = SmtpServer(MemoryHandler(), Options(HOSTNAME))
+            [(_, port)] = await server.start([Listener("::", 0)])
+            talk = await Talk.to(("127.0.0.1", port))
+            assert (await talk.reply()).startswith("220 ")
+            [connection] = server._connections
+            assert connection.session.client_address == "127.0.0.1"
+            talk.close()
+            await server.stop()
+
+        run(work())
+
+
+def test_the_client_s_name_is_looked_up_before_the_message_is_handed_over():
+    async def names(address: str) -> str:
+        await asyncio.sleep(0.05)
+        return f"host-of-{address}"
+
+    async def work():
+        async with Running(names=names) as server:
+            talk = await server.talk()
+            talk.send("".join(f"{line}\r\n" for line in (*TO_IN, "DATA", ".")).encode())
+            assert (await talk.reply()).startswith("250-")
+            assert [(await talk.reply())[:3] for _ in range(4)] == ["250", "250", "354", "250"]
+            [(session, _)] = server.handler.accepted
+            assert session.client_name == "host-of-127.0.0.1"
+
+    run(work())
+
+
+def test_what_happens_is_counted_under_postal_s_names():
+    async def work():
+        async with Running() as server:
+            talk = await server.talk(*TO_IN, "DATA")
+            await talk.say(".")
+            await talk.say("FOO")
+            await talk.say("AUTH LOGIN")
+            return [(name.removeprefix("postal_smtp_server_"), labels) for name, labels in server.counted]
+
+    assert run(work()) == [
+        ("connections_total", {}),
+        ("commands_total", {"command": "EHLO"}),
+        ("messages_total", {"type": "incoming", "tls": "no"}),
+        ("client_errors", {"error": "invalid-command"}),
+        ("commands_total", {"command": "AUTH LOGIN"}),
+    ]

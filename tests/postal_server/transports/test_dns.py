@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+from postal_server.engine.ports import Answer, Lookup
+from postal_server.transports.dns import NEGATIVE_TTL, DnsResolver
+from tests.loops import LOOPS, run
+
+ZONE: dict[str, Any] = {
+    "dest.example": {"MX": ["20 mx2.dest.example.", "10 mx1.dest.example."]},
+    "equal.example": {"MX": [f"10 mx{n}.dest.example." for n in range(5)]},
+    "mx1.dest.example": {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"]},
+    "mx2.dest.example": {"A": ["192.0.2.3"]},
+    "nomx.example": {"A": ["192.0.2.4"]},
+    "null.example": {"MX": ["0 ."]},
+    "both.example": {"MX": ["0 .", "10 mx1.dest.example."]},
+    "txt.example": {"TXT": ['"one " "string"', '"second"']},
+    "1.2.0.192.in-addr.arpa": {"PTR": ["host.example."]},
+    "broken.example": "SERVFAIL",
+    "refused.example": "REFUSED",
+    "silent.example": "SILENT",
+}
+
+
+class Zone(asyncio.DatagramProtocol):
+    """A DNS server with ZONE; `asked` are the questions."""
+
+    def __init__(self, ttl: int = 60, soa: bool = False, secure: bool = False) -> None:
+        self.ttl, self.soa, self.secure = ttl, soa, secure
+        self.asked: list[tuple[str, str]] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        query = dns.message.from_wire(data)
+        name = query.question[0].name.to_text(omit_final_dot=True).lower()
+        kind = dns.rdatatype.to_text(query.question[0].rdtype)
+        self.asked.append((name, kind))
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.RA | (dns.flags.AD if self.secure else 0)
+        found = ZONE.get(name)
+        if found == "SILENT":
+            return
+        if found is None:
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        elif isinstance(found, str):
+            answer.set_rcode(dns.rcode.from_text(found))
+        elif found.get(kind):
+            answer.answer.append(dns.rrset.from_text(name + ".", self.ttl, "IN", kind, *found[kind]))
+        if self.soa and not answer.answer:
+            soa = f"ns.{name}. admin.{name}. 1 2 3 4 30"
+            answer.authority.append(dns.rrset.from_text(name + ".", 600, "IN", "SOA", soa))
+        self.transport.sendto(answer.to_wire(), address)
+
+
+def ask(question, loop="asyncio", clock=None, **zone):
+    """What `question(resolver, zone)` returns."""
+
+    async def work():
+        running = asyncio.get_running_loop()
+        transport, server = await running.create_datagram_endpoint(
+            lambda: Zone(**zone), local_addr=("127.0.0.1", 0)
+        )
+        address = transport.get_extra_info("sockname")
+        options = {"clock": clock} if clock else {}
+        resolver = DnsResolver([address], timeout=timedelta(seconds=0.4), **options)
+        try:
+            return await question(resolver, server)
+        finally:
+            transport.close()
+            await asyncio.sleep(0)
+
+    return run(work(), loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("domain", "lookup", "hosts"),
+    [
+        ("dest.example", Lookup.FOUND, ("mx1.dest.example", "mx2.dest.example")),
+        ("DEST.Example.", Lookup.FOUND, ("mx1.dest.example", "mx2.dest.example")),
+        ("nomx.example", Lookup.FOUND, ("nomx.example",)),
+        ("null.example", Lookup.NULL_MX, ()),
+        ("both.example", Lookup.FOUND, ("mx1.dest.example",)),
+        ("nowhere.example", Lookup.NO_DOMAIN, ()),
+        ("broken.example", Lookup.FAILED, ()),
+        ("refused.example", Lookup.FAILED, ()),
+        ("silent.example", Lookup.TIMED_OUT, ()),
+        ("x" * 64 + ".example", Lookup.NO_DOMAIN, ()),
+        ("..", Lookup.NO_DOMAIN, ()),
+    ],
+)
+def test_mail_hosts(domain, lookup, hosts, loop):
+    async def question(resolver, _):
+        return await resolver.mail_hosts(domain)
+
+    assert ask(question, loop) == Answer(lookup, hosts)
+
+
+def test_hosts_of_equal_preference_take_turns():
+    async def question(resolver, _):
+        return {(await resolver.mail_hosts("equal.example")).values[0] for _ in range(100)}
+
+    assert len(ask(question)) > 1
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [
+        ("mx1.dest.example", Answer(Lookup.FOUND, ("2001:db8::1", "192.0.2.1"))),
+        ("mx2.dest.example", Answer(Lookup.FOUND, ("192.0.2.3",))),
+        ("192.0.2.9", Answer(Lookup.FOUND, ("192.0.2.9",))),
+        ("2001:db8::9", Answer(Lookup.FOUND, ("2001:db8::9",))),
+        ("nowhere.example", Answer(Lookup.NO_DOMAIN)),
+        ("dest.example", Answer(Lookup.NO_DATA)),
+        ("broken.example", Answer(Lookup.FAILED)),
+    ],
+)
+def test_addresses_ipv6_first(host, answer):
+    async def question(resolver, _):
+        return await resolver.addresses(host)
+
+    assert ask(question) == answer
+
+
+@pytest.mark.parametrize(
+    ("address", "name"), [("192.0.2.1", "host.example"), ("192.0.2.2", None), ("nonsense", None), ("", None)]
+)
+def test_name_of(address, name):
+    async def question(resolver, _):
+        return await resolver.name_of(address)
+
+    assert ask(question) == name
+
+
+def test_strings_of_a_txt_record_are_joined():
+    async def question(resolver, _):
+        return set((await resolver.records("txt.example", "TXT")).values)
+
+    assert ask(question) == {"one string", "second"}
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_validated_answers_say_so(secure):
+    async def question(resolver, _):
+        return (await resolver.records("txt.example", "TXT")).is_secure
+
+    assert ask(question, secure=secure) is secure
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "seconds"),
+    [
+        ("dest.example", {"ttl": 60}, 60),
+        ("dest.example", {"ttl": 0}, 1),
+        ("nowhere.example", {"soa": True}, 30),
+        ("nomx.example", {"soa": True}, 30),
+        ("nowhere.example", {}, NEGATIVE_TTL),
+        ("broken.example", {}, 5),
+    ],
+    ids=["TTL", "TTL of 0", "no domain, SOA", "no data, SOA", "no domain, no SOA", "failure"],
+)
+def test_an_answer_is_remembered_as_long_as_it_says(name, zone, seconds):
+    now = [0.0]
+
+    async def question(resolver, server):
+        asked = []
+        for at in (0, seconds - 0.5, seconds + 0.5):
+            now[0] = at
+            await resolver.records(name, "MX")
+            asked.append(len(server.asked))
+        return asked
+
+    first, before, after = ask(question, clock=lambda: now[0], **zone)
+    assert first == before
+    assert after > before
+
+
+def test_a_question_is_asked_once_however_many_wait_for_it():
+    async def question(resolver, server):
+        tasks = [asyncio.ensure_future(resolver.records("dest.example", "MX")) for _ in range(50)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()  # one that gives up leaves the others their answer
+        answers = await asyncio.gather(*tasks[1:])
+        return len(server.asked), {answer.lookup for answer in answers}
+
+    assert ask(question) == (1, {Lookup.FOUND})
