@@ -71,8 +71,8 @@ def record(
 ) -> Recorded:
     """Record a batch, and say which messages left the queue and when the others are due.
 
-    At most seven queries for sent mail, and some more for each kind of failure that occurs, whatever the
-    size of the batch. What was deleted meanwhile is finished. The caller holds the transaction.
+    Five queries for sent mail, and a few more for each kind of failure that occurs, whatever the size of the
+    batch. What was deleted meanwhile is finished. The caller holds the transaction.
     """
     messages = Message.objects.defer("prefix").in_bulk([result.claimed.id for result in results])
     entries = [
@@ -81,6 +81,7 @@ def record(
     _suppress(entries, config, now)
     _notify_senders(entries, directory, config, now)
     bounced = _originals(entries)
+    _suppress_bounced(bounced, config, now)
     deliveries = [delivery for entry in entries for delivery in _deliveries(entry, now)]
     deliveries += [_delivery_of_bounce(original, entry.message, now) for entry, original in bounced]
     Delivery.objects.bulk_create(deliveries)
@@ -173,6 +174,16 @@ def _originals(entries: Sequence[_Entry]) -> list[tuple[_Entry, Message]]:
         return []
     rows = Message.objects.defer("prefix").in_bulk([number for _, number in wanted])
     return [(entry, rows[number]) for entry, number in wanted if number in rows]
+
+
+def _suppress_bounced(bounced: Sequence[tuple[_Entry, Message]], config: Config, now: datetime) -> None:
+    """Postal lets nobody off for a report (Q22); one that says the address is no good is worth a rest."""
+    hard = {
+        (original.server_id, original.rcpt_to or ""): suppression_rules.BOUNCED
+        for entry, original in bounced
+        if isinstance(entry.result, Decision) and entry.result.is_hard_bounce
+    }
+    suppression.add(hard, config, now)
 
 
 def _delivery_of_bounce(original: Message, report: Message, now: datetime) -> Delivery:

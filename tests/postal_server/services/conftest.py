@@ -10,8 +10,13 @@ import pytest
 
 from postal_server import conf
 from postal_server.mail import dkim
+from postal_server.mail.reply import Reply
 from postal_server.models import Domain, Organization, Server, Webhook
+from postal_server.rules import outcome
+from postal_server.rules.status import Scope
+from postal_server.services import acceptance
 from postal_server.services import directory as directories
+from postal_server.services.work import Accepted, Claimed, NewMessage, Result
 
 NOW = datetime(2026, 11, 22, 18, 58, 0, 250000, tzinfo=timezone.utc)
 DNS = {
@@ -77,3 +82,55 @@ def world(db, domain_key) -> World:
         dkim_status="OK",
     )
     return World(organization, server, domain)
+
+
+RAW = (
+    b"Received: from api (x [192.0.2.1]) by postal.example.test with HTTP; now\r\n"
+    b"From: sender@example.test\r\nTo: a@dest.example\r\nSubject: Hi\r\n"
+    b"Message-ID: <x@rp.postal.example.test>\r\n\r\nHello\r\n"
+)
+
+
+def store(
+    world: World, *recipients: str | None, raw: bytes = RAW, attempts: int = 0, **values
+) -> list[Claimed]:
+    """Store a submission and claim its messages. `values` go to the submission or its messages."""
+    of_message = {
+        key: values.pop(key)
+        for key in (
+            "scope",
+            "domain_id",
+            "credential_id",
+            "route_id",
+            "endpoint_type",
+            "endpoint_id",
+            "is_bounce",
+        )
+        if key in values
+    }
+    is_manual = values.pop("is_manual", False)
+    server = values.pop("server", world.server)
+    of_message = {"scope": Scope.OUTGOING, "domain_id": world.domain.pk, **of_message}
+    messages = tuple(
+        NewMessage(server_id=server.pk, rcpt_to=address, destination="dest.example", **of_message)
+        for address in recipients or ("a@dest.example",)
+    )
+    values = {
+        "mail_from": "sender@example.test",
+        "subject": "Hi",
+        "message_id": "x@rp.postal.example.test",
+        **values,
+    }
+    [stored] = acceptance.store([Accepted(raw=raw, messages=messages, **values)], NOW)
+    return [Claimed(row.id, server.pk, "dest.example", attempts, is_manual, len(raw), NOW) for row in stored]
+
+
+PEER = outcome.Peer("mx.dest.example", "127.0.0.1", 25, log_id="DUTUY1AE")
+
+
+def sent(
+    claimed: Claimed, answer: str = "250 2.0.0 Ok: queued", changes=None, recipient="a@dest.example"
+) -> Result:
+    """What a receiver's answer makes of a claimed message."""
+    reply = Reply.parse([answer.encode()])
+    return Result(claimed, outcome.classify(reply, recipient=recipient, peer=PEER, seconds=0.04), changes)

@@ -1,0 +1,42 @@
+import pytest
+
+from postal_server.models import Message
+from postal_server.services.rows import update_each
+
+from .conftest import NOW, store
+
+
+def test_each_row_gets_its_own_values_in_one_statement(world, django_assert_num_queries):
+    one, two, three = (claim.id for claim in store(world, "a@x.example", "b@x.example", "c@x.example"))
+    with django_assert_num_queries(1):
+        update_each(
+            Message,
+            ("status", "hold_expires_at", "prefix", "is_spam", "spam_score"),
+            {one: ("Sent", None, b"\x00A: 1\r\n", True, 1.5), two: ("Held", NOW, b"", False, -2)},
+        )
+    rows = Message.objects.in_bulk([one, two, three])
+    assert (rows[one].status, rows[one].hold_expires_at, bytes(rows[one].prefix)) == (
+        "Sent",
+        None,
+        b"\x00A: 1\r\n",
+    )
+    assert (rows[one].is_spam, rows[one].spam_score) == (True, 1.5)
+    assert (rows[two].status, rows[two].hold_expires_at, rows[two].spam_score) == ("Held", NOW, -2.0)
+    assert rows[three].status == "Pending"
+
+
+def test_null_keeps_what_is_to_be_kept(world):
+    [claim] = store(world, tag="t")
+    update_each(Message, ("tag", "subject"), {claim.id: (None, None)}, keep=("tag",))
+    row = Message.objects.get()
+    assert (row.tag, row.subject) == ("t", None)
+
+
+def test_nothing_needs_no_query(db, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        update_each(Message, ("tag",), {})
+
+
+@pytest.mark.django_db
+def test_many_rows_are_split():
+    update_each(Message, ("tag",), dict.fromkeys(range(1200), ("x",)))

@@ -1,0 +1,41 @@
+import pytest
+
+from postal_server import conf
+from postal_server.errors import ConfigurationError
+from postal_server.services import target
+from postal_server.services.directory import EndpointEntry
+from postal_server.services.work import Target
+
+ENDPOINT = EndpointEntry("SMTPEndpoint", 1, 1, "s", hostname="mx.internal", ssl_mode="TLS")
+
+
+def config(tmp_path, **groups):
+    return conf.parse(groups, {}, tmp_path)
+
+
+def test_by_default_everything_is_caught(tmp_path):
+    caught = Target("dest.example", host="127.0.0.1", port=2526)
+    relays = {"smtp_relays": ["smtp://relay.example"]}
+    assert target.for_domain("dest.example", config(tmp_path, postal=relays)) == caught
+    assert target.for_endpoint(ENDPOINT, "dest.example", config(tmp_path)) == caught
+
+
+def test_mx_mode_goes_to_the_domain_and_to_the_endpoints_host(tmp_path):
+    mx = config(tmp_path, delivery={"mode": "mx"})
+    assert target.for_domain("dest.example", mx) == Target("dest.example")
+    assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", 25, "TLS")
+
+
+def test_relays_are_tried_in_their_order(tmp_path):
+    urls = ["smtp://user:p%40ss@one.example:587?ssl_mode=STARTTLS", "smtp://two.example"]
+    relayed = config(tmp_path, delivery={"mode": "mx"}, postal={"smtp_relays": urls})
+    second = Target("dest.example", "two.example", 25)
+    assert target.for_domain("dest.example", relayed) == Target(
+        "dest.example", "one.example", 587, "STARTTLS", "user", "p@ss", (second,)
+    )
+
+
+@pytest.mark.parametrize("url", ["smtp://", "smtp://h:port", "smtp://h:99999", "smtp://h?ssl_mode=maybe"])
+def test_a_bad_relay_is_named(url):
+    with pytest.raises(ConfigurationError, match="smtp_relays"):
+        target.read_relay(url)
