@@ -30,7 +30,7 @@ def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target
     """Who takes what an SMTP endpoint gets. `domain` is the recipient's, for the details."""
     if config.delivery.mode == CATCH:
         return _catch(domain, config)
-    return Target(domain, host=endpoint.hostname, port=endpoint.port or 25, ssl_mode=endpoint.ssl_mode)
+    return Target(domain, host=endpoint.hostname, port=endpoint.port, ssl_mode=endpoint.ssl_mode)
 
 
 def _catch(domain: str, config: Config) -> Target:

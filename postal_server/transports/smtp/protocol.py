@@ -116,7 +116,8 @@ def transaction(mail: Mail, offers: Offers, needs_reset: bool = False) -> Dialog
     """One mail to one recipient: yields what to send, is sent the replies.
 
     Fewer replies than stages mean that the connection ended; raises `Interrupted` if those do not decide.
-    With PIPELINING (RFC 2920) the commands up to DATA go out together.
+    With PIPELINING (RFC 2920) the commands before DATA go out together. DATA waits for the recipient to be
+    taken: some hosts answer 354 without one, and would have to be sent an empty message then.
     """
     refusal = unacceptable(mail, offers)
     if refusal is not None:
@@ -127,15 +128,13 @@ def transaction(mail: Mail, offers: Offers, needs_reset: bool = False) -> Dialog
         (f"RCPT TO:<{_ascii_domain(mail.recipient)}>\r\n".encode(), Stage.RCPT),
         (b"DATA\r\n", Stage.DATA),
     ]
-    groups = [commands] if "PIPELINING" in offers else [[command] for command in commands]
+    single = [[command] for command in commands]
+    groups = [commands[:-1], commands[-1:]] if "PIPELINING" in offers else single
     for group in groups:
         step = Step(tuple(command for command, _ in group), tuple(stage for _, stage in group))
         replies = yield step
         failed = _first_failure(step.stages, replies)
         if failed is not None:
-            if len(replies) == len(step.stages) and replies[-1].code == 354:
-                # The host waits for a message although it took no recipient (RFC 2920 section 3.1).
-                yield Step((END,), (Stage.DOT,))
             return failed
         if len(replies) < len(step.stages):
             raise Interrupted(step.stages[len(replies)])

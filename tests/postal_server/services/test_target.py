@@ -23,7 +23,7 @@ def test_by_default_everything_is_caught(tmp_path):
 def test_mx_mode_goes_to_the_domain_and_to_the_endpoints_host(tmp_path):
     mx = config(tmp_path, delivery={"mode": "mx"})
     assert target.for_domain("dest.example", mx) == Target("dest.example")
-    assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", 25, "TLS")
+    assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", None, "TLS")
 
 
 def test_relays_are_tried_in_their_order(tmp_path):
