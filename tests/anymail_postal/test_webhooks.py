@@ -712,12 +712,19 @@ def as_seen(calls):
         values["tags"] = [tag for tag in values.get("tags", []) if tag]  # [None] is a defect of the original
         if hasattr(event, "message"):
             message = event.message
-            values["mail"] = (
-                message.subject, message.text, message.html, str(message.from_email), list(map(str, message.to)),
-                message.date, message.envelope_sender, message.envelope_recipient, message.stripped_text,
+            values["mail"] = [
+                message.subject,
+                message.text,
+                message.html,
+                str(message.from_email),
+                [str(address) for address in message.to],
+                message.date,
+                message.envelope_sender,
+                message.envelope_recipient,
+                message.stripped_text,
                 [(each.get_filename(), each.get_content_bytes()) for each in message.attachments],
                 message.items(),
-            )  # fmt: skip
+            ]
         found.append((call["sender"].__name__, call["esp_name"], values))
     return found
 
