@@ -1,0 +1,167 @@
+"""Look at a set-up and at the Postal behind it, and say what is wrong."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from email.utils import parseaddr
+from typing import Any
+
+import requests
+from anymail.exceptions import AnymailConfigurationError
+from django.conf import settings
+from django.core.checks import ERROR, run_checks
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import NoReverseMatch, resolve, reverse
+
+from ... import checks, conf, keys
+from ...client import PostalClient
+from ...errors import PostalAPIError, PostalAuthError, PostalSenderError
+from ...signatures import parse_jwks
+from ...webhooks import PostalWebhookView
+
+OK, NOTE, FAIL = "ok", "note", "FAIL"
+Result = tuple[str, str]  # one of these, and a sentence
+
+
+class Command(BaseCommand):
+    help = (
+        "Check the settings, and ask the Postal servers about the public keys, the API key and the From "
+        "addresses; print the URLs of the webhooks. Nothing is sent to anybody. Ends with status 1 if "
+        "anything is wrong."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--server", help="only this server; by default all that the settings name")
+        parser.add_argument(
+            "--from",
+            dest="senders",
+            action="append",
+            metavar="ADDRESS",
+            help="an address that mail is sent from, may be repeated (by default DEFAULT_FROM_EMAIL)",
+        )
+
+    def handle(self, *args: Any, server: str | None, senders: list[str] | None, **options: Any) -> None:
+        self.failures = 0
+        self.report("settings", check_settings())
+        try:
+            configs = [conf.server(name) for name in ([server] if server else conf.server_names())]
+        except AnymailConfigurationError as error:
+            raise CommandError(str(error)) from error
+        for config in configs:
+            self.stdout.write(f"Server {config.name!r}:")
+            self.report("public keys", check_keys(config))
+            self.report("API", check_api(config, senders or [settings.DEFAULT_FROM_EMAIL]))
+            self.report("webhooks", check_webhooks(config))
+        if self.failures:
+            raise CommandError(f"{self.failures} things are wrong.")
+
+    def report(self, what: str, results: Iterator[Result]) -> None:
+        """Print results as they come; a setting that cannot be used is one too."""
+        try:
+            for verdict, sentence in results:
+                self.say(verdict, what, sentence)
+        except AnymailConfigurationError as error:
+            self.say(FAIL, what, str(error))
+
+    def say(self, verdict: str, what: str, sentence: str) -> None:
+        """Print one result."""
+        self.failures += verdict == FAIL
+        style = self.style.ERROR if verdict == FAIL else self.style.SUCCESS
+        self.stdout.write(f"  {style(verdict.ljust(4))}  {what}: {sentence}")
+
+
+def check_settings() -> Iterator[Result]:
+    """What the system checks say, those for deployment included."""
+    messages = run_checks(tags=[checks.TAG], include_deployment_checks=True)
+    for message in messages:
+        yield FAIL if message.level >= ERROR else NOTE, f"{message.msg} {message.hint} ({message.id})"
+    if not messages:
+        yield OK, "the system checks find nothing"
+
+
+def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
+    """Whether the keys can be read, and whether Postal signs with them."""
+    if config.webhook_key is None and config.webhook_jwks_url is None:
+        yield NOTE, "none are set; webhooks cannot be taken"
+        return
+    sources = keys.sources(config)
+    pinned = {key.id for key in sources.pinned}
+    for key in sources.pinned:
+        yield OK, f"{key.id[:12]}... is pinned, {key.rsa.key_size} bits"
+    urls = sources.urls or ((keys.jwks_url(config),) if config.api_url else ())
+    for url in urls:
+        try:
+            published = parse_jwks(keys.fetch_json(url))
+        except (requests.RequestException, ValueError, RecursionError) as error:
+            yield FAIL if sources.urls else NOTE, f"{url} cannot be read: {error}"
+            continue
+        for key in published:
+            if sources.urls or key.id in pinned:
+                yield OK, f"{key.id[:12]}... is published at {url}"
+            else:
+                yield FAIL, f"{url} has the key {key.id[:12]}..., which is not pinned: see postal_webhook_key"
+
+
+def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Result]:
+    """Whether Postal knows the API key, and who may send with it."""
+    if config.api_key is None and config.api_url is None:
+        yield NOTE, "neither key nor URL are set; nothing can be sent"
+        return
+    with PostalClient(config.name) as client:
+        try:
+            client.ping()
+        except PostalAuthError:
+            yield FAIL, "Postal does not know the key: see the mail server's credentials"
+            return
+        except PostalAPIError as error:
+            yield FAIL, str(error)
+            return
+        yield OK, f"{config.api_url} knows the key"
+        for sender in senders:
+            yield check_sender(client, sender)
+
+
+def check_sender(client: PostalClient, sender: str) -> Result:
+    """Whether mail may be sent from this address.
+
+    Postal authorises a raw message before it looks for recipients, and this one has none (contract 1.10).
+    """
+    address = parseaddr(sender)[1]
+    mail = f"From: {address}\r\nSubject: postal_check\r\n\r\n"
+    try:
+        client.send_raw(address, [], mail.encode())
+    except PostalSenderError:
+        domain = address.rpartition("@")[2]
+        return FAIL, f"mail from {address} is refused: add and verify the domain {domain} in Postal"
+    except PostalAPIError as error:
+        return FAIL, f"whether mail may be sent from {address} is not known: {error}"
+    return OK, f"mail may be sent from {address}"
+
+
+def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
+    """Where this server is to post."""
+    for kind, menu in (("tracking", "Webhooks"), ("inbound", "HTTP endpoints")):
+        path = find_path(kind, config.name)
+        if path is None:
+            yield NOTE, f"no URL takes {kind} posts; include anymail_postal.urls"
+        else:
+            yield OK, f"the path for Postal's {menu} is {path}"
+    yield OK, f"incoming mail may have {config.inbound_max_bytes} bytes as Postal posts it"
+
+
+def find_path(kind: str, server: str) -> str | None:
+    """The path of our view, None if the URLs have none of ours."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return None
+    is_default = server == conf.DEFAULT_SERVER
+    name = f"postal_{kind}_webhook" if is_default else f"postal_server_{kind}_webhook"
+    for namespace in ("anymail_postal", "anymail"):
+        try:
+            path = reverse(f"{namespace}:{name}", kwargs=None if is_default else {"server": server})
+        except NoReverseMatch:
+            continue
+        view = getattr(resolve(path).func, "view_class", None)
+        if isinstance(view, type) and issubclass(view, PostalWebhookView):
+            return path
+    return None
