@@ -85,8 +85,11 @@ def subject(raw: bytes) -> str | None:
 def message_id(raw: bytes) -> str | None:
     """The Message-ID without its angle brackets, or None."""
     value = last(raw, "Message-ID")
-    if not value:
-        return None
+    return bare_message_id(value) if value else None
+
+
+def bare_message_id(value: str) -> str | None:
+    """The Message-ID in a field's value, without its angle brackets; None if there is nothing in it."""
     return value.partition("<")[2].partition(">")[0].strip() or value.strip("<> \t") or None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from postal_server.conf import Config
@@ -17,6 +18,10 @@ from postal_server.mail import dkim
 from postal_server.models import Domain, TrackDomain
 from postal_server.rules import domain as rules
 from postal_server.rules.domain import Check, DnsStatus
+from postal_server.wire import webhook as wire
+
+from . import directory as directories
+from . import webhook
 
 RECHECK = timedelta(hours=1)
 ERROR_LENGTH = 500  # the columns'
@@ -33,6 +38,7 @@ class Question:
 
 
 Answers = Mapping[Question, Sequence[str] | None]
+Ask = Callable[[Sequence[Question]], Answers]
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,34 @@ def due_tracks(now: datetime) -> QuerySet[TrackDomain]:
     """Tracking domains that the scheduled check looks at."""
     unchecked = Q(dns_checked_at=None) | Q(dns_checked_at__lt=now - RECHECK)
     return TrackDomain.objects.filter(unchecked).select_related("domain")
+
+
+def check(domains: Sequence[Domain], config: Config, now: datetime, ask: Ask) -> None:
+    """Ask about these domains and their tracking domains, and store what the answers mean."""
+    tracks = [track for domain in domains for track in domain.track_domains.select_related("domain")]
+    asked = [question for domain in domains for question in questions(domain, config)]
+    answers = ask([*asked, *map(track_question, tracks)])
+    for domain in domains:
+        record(domain, answers, config, now)
+    for track in tracks:
+        record_track(track, answers, config, now)
+
+
+def check_all(config: Config, now: datetime, ask: Ask) -> None:
+    """The scheduled check. A domain of a server that is not fine tells the server's webhooks each time."""
+    domains, tracks = list(due(now)), list(due_tracks(now))
+    asked = [question for domain in domains for question in questions(domain, config)]
+    answers = ask([*asked, *map(track_question, tracks)])
+    directory = directories.load()
+    for track in tracks:
+        record_track(track, answers, config, now)
+    for domain in domains:
+        with transaction.atomic():
+            record(domain, answers, config, now)
+            server = directory.servers.get(domain.server_id or 0)
+            if server is not None and not is_fine(domain):
+                payload = wire.dns_payload(server, domain)
+                webhook.emit([webhook.Event(server.id, wire.DNS_ERROR, payload)], directory, now)
 
 
 def mail_hosts(found: Sequence[str]) -> list[str]:

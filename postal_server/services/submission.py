@@ -7,7 +7,8 @@ Source: contract 1.7 to 1.10, 1.13 and 5.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,8 @@ from postal_server.conf import Config
 from postal_server.errors import InvalidRecipient, MessageTooLarge, UnauthenticatedFromAddress
 from postal_server.mail.address import bare_address, domain_to_ascii, parse_address_list
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
-from postal_server.mail.message import header_values, last, message_id, received_line, split_header, subject
+from postal_server.mail.header import bare_message_id, decode_header, header_fields, split_header, subject
+from postal_server.mail.message import received_line
 from postal_server.rules.status import Scope
 from postal_server.wire import api
 
@@ -24,6 +26,7 @@ from .work import Accepted, NewMessage
 
 MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
 MAX_ADDRESS_BYTES = 256  # RFC 5321 section 4.5.3.1.3
+TAG_HEADER = "x-postal-tag"
 SUBJECT_LENGTH = 200  # of the stored copy
 NO_DOMAIN = "local"  # the lane of what cannot leave
 
@@ -44,6 +47,15 @@ class Submitted:
 
     accepted: Accepted
     keys: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a message's header says of it, and is kept beside it."""
+
+    subject: str | None
+    message_id: str | None
+    tag: str | None
 
 
 def submit_message(
@@ -83,7 +95,7 @@ def submit_message(
         credential,
         domain,
         mail_from=bare_address(request.from_ or ""),
-        tag=request.tag,
+        told=Told(subject(split_header(raw)[0]), new_id, _first_given(request.tag, *_tag_headers(request))),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -95,8 +107,9 @@ def submit_raw(request: api.SendRaw, credential: CredentialEntry, directory: Dir
     raw = normalise(request.data)
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
+    head = _head(raw)
     try:
-        domain = authorise(directory, server, header_values(raw, "From"), header_values(raw, "Sender"))
+        domain = authorise(directory, server, head["from"], head["sender"])
     except UnauthenticatedFromAddress as refusal:
         refusal.text = None  # this action says no more than the code
         raise
@@ -108,6 +121,7 @@ def submit_raw(request: api.SendRaw, credential: CredentialEntry, directory: Dir
         credential,
         domain,
         mail_from=request.mail_from,
+        told=_told(head),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -127,13 +141,15 @@ def submit_smtp(
     A null reverse-path is recorded, but does not make the mail a bounce.
     """
     server = directory.servers[credential.server_id]
-    domain = authorise(directory, server, header_values(raw, "From"), header_values(raw, "Sender"))
+    head = _head(raw)
+    domain = authorise(directory, server, head["from"], head["sender"])
     return _submit(
         raw,
         [(recipient, recipient) for recipient in recipients],
         credential,
         domain,
         mail_from=reverse_path,
+        told=_told(head),
         received_with_ssl=received_with_ssl or None,
     ).accepted
 
@@ -191,6 +207,32 @@ def _mail(request: api.SendMessage) -> OutgoingMail:
     )
 
 
+def _tag_headers(request: api.SendMessage) -> list[str]:
+    return [value for name, value in reversed(request.headers) if name.lower() == TAG_HEADER]
+
+
+def _head(raw: bytes) -> Mapping[str, Sequence[str]]:
+    """The values of each field by its lower-case name, none for one that is not there. Read once."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, value in header_fields(split_header(raw)[0]):
+        found[name.lower()].append(value.decode("utf-8", "replace"))
+    return found
+
+
+def _told(head: Mapping[str, Sequence[str]]) -> Told:
+    """Subject, Message-ID and tag of a complete message; of repeated fields the last one counts."""
+    subjects, ids = head["subject"], head["message-id"]
+    return Told(
+        subject=decode_header(subjects[-1]) if subjects else None,
+        message_id=bare_message_id(ids[-1]) if ids else None,
+        tag=_first_given(*reversed(head[TAG_HEADER])),
+    )
+
+
+def _first_given(*values: str | None) -> str | None:
+    return next((value for value in values if value and value.strip()), None)
+
+
 def _submit(
     raw: bytes,
     recipients: Sequence[tuple[str, str]],
@@ -198,7 +240,7 @@ def _submit(
     domain: DomainEntry,
     *,
     mail_from: str | None,
-    tag: str | None = None,
+    told: Told,
     is_bounce: bool = False,
     received_with_ssl: bool | None,
 ) -> Submitted:
@@ -228,9 +270,9 @@ def _submit(
         raw=raw,
         messages=tuple(messages),
         mail_from=_storable(mail_from),
-        subject=_storable(subject(raw), SUBJECT_LENGTH),
-        message_id=_storable(message_id(raw)),
-        tag=_storable(tag if tag and tag.strip() else last(raw, "X-Postal-Tag")) or None,
+        subject=_storable(told.subject, SUBJECT_LENGTH),
+        message_id=_storable(told.message_id),
+        tag=_storable(told.tag),
         received_with_ssl=received_with_ssl,
     )
     return Submitted(accepted, keys)
