@@ -146,6 +146,8 @@ class WebEdge:
             (host, port), application, numthreads=given.max_threads, request_queue_size=128, timeout=60
         )
         self._server.max_request_header_size = 64 * 1024
+        # Cheroot keeps 10 and closes the rest, which costs each client of a busy server a connection a call.
+        self._server.keep_alive_conn_limit = 1000
         self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
 
     async def start(self) -> Addresses:
