@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from postal_server.conf import Config
@@ -25,6 +25,7 @@ TIMEOUT = 5.0  # seconds for the whole exchange
 GONE = 410  # the receiver asks not to be told again
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
+LOG_KEPT = timedelta(days=10)
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,13 @@ def record(
     if gone:
         _disable(gone)
     return recorded
+
+
+def prune_attempts(now: datetime) -> None:
+    """Forget tries older than ten days, a hundred rows at a time. Runs each hour."""
+    old = WebhookAttempt.objects.filter(created_at__lt=now - LOG_KEPT).order_by("created_at")
+    while ids := list(old.values_list("pk", flat=True)[:100]):
+        WebhookAttempt.objects.filter(pk__in=ids).delete()
 
 
 def _attempt(

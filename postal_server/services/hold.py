@@ -1,0 +1,102 @@
+"""Messages that wait for a person: release, send again, cancel or expire their hold. Source: contract 7.4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from postal_server.conf import Config
+from postal_server.models import Message, QueuedMessage
+from postal_server.rules import hold
+from postal_server.rules.status import DeliveryStatus, Scope
+
+from . import delivery
+from .directory import Directory, load
+from .reception import LANES, NO_ENDPOINT
+from .submission import envelope_recipient
+from .work import Claimed, Decision
+
+CHUNK = 100  # messages a transaction
+
+
+def requeue(message_ids: Sequence[int], config: Config, now: datetime) -> int:
+    """Try messages again at once, as a person's wish: how many there are.
+
+    Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
+    What waits for its next attempt is brought forward; what is being tried is left alone.
+    """
+    done = 0
+    for chunk in _chunks(message_ids):
+        with transaction.atomic():
+            waiting = QueuedMessage.objects.filter(pk__in=chunk)
+            queued = set(waiting.values_list("pk", flat=True))
+            done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
+            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
+            lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
+            new = [_queue_row(row, now, lifetime) for row in rows.defer("prefix")]
+            QueuedMessage.objects.bulk_create(new)
+            # A released message does not expire while it is on its way.
+            Message.objects.filter(pk__in=chunk).update(hold_expires_at=None)
+            done += len(new)
+    return done
+
+
+def _queue_row(row: Message, now: datetime, lifetime: timedelta) -> QueuedMessage:
+    return QueuedMessage(
+        id=row.id,
+        server_id=row.server_id,
+        destination=_lane(row),
+        size_bytes=row.size_bytes,
+        is_manual=True,
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+
+
+def _lane(row: Message) -> str:
+    if row.scope == Scope.OUTGOING.value:
+        return envelope_recipient(row.rcpt_to or "")[1]
+    return f"{LANES[row.endpoint_type]}:{row.endpoint_id}" if row.endpoint_type in LANES else NO_ENDPOINT
+
+
+def release(message_ids: Sequence[int], config: Config, now: datetime) -> int:
+    """Send held messages after all; how many were held."""
+    held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
+    return requeue(list(held.values_list("pk", flat=True)), config, now)
+
+
+def cancel(
+    message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
+) -> int:
+    """End the hold of messages without sending them; how many were held. No event tells of it."""
+    directory = directory or load()
+    done = 0
+    for chunk in _chunks(message_ids):
+        with transaction.atomic():
+            held = Message.objects.filter(
+                pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
+            )
+            decisions = [
+                Decision(_claimed(row), DeliveryStatus.HOLD_CANCELLED, hold.CANCELLED)
+                for row in held.select_for_update().defer("prefix")
+            ]
+            delivery.record(decisions, directory, config, now)
+            done += len(decisions)
+    return done
+
+
+def expire(config: Config, now: datetime) -> int:
+    """Cancel holds that nobody ended in time; how many. Runs each hour."""
+    due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
+    return cancel(list(due), config, now)
+
+
+def _claimed(row: Message) -> Claimed:
+    """A held message as the results of claimed ones are; it has no row in the queue to finish."""
+    return Claimed(row.id, row.server_id, "", 0, True, row.size_bytes, row.created_at)
+
+
+def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

@@ -1,0 +1,99 @@
+import email
+import email.policy
+
+import pytest
+
+from postal_server.models import Body, Message, Route
+from postal_server.rules.status import Scope
+from postal_server.services import notice, preparation
+from postal_server.services.token import message_token
+from postal_server.services.work import Claimed, Mail
+
+from .conftest import NOW, store
+
+RAW = b"From: Ann <ann@remote.example>\r\nSubject: Hi\r\n\r\nHello\r\n"
+
+
+@pytest.fixture
+def failed(world):
+    """An incoming message for a route of the domain."""
+    route = Route.objects.create(server=world.server, domain=world.domain, name="in", mode="Bounce")
+    [claim] = store(
+        world,
+        "in+tag@example.test",
+        raw=RAW,
+        mail_from="ann@remote.example",
+        scope=Scope.INCOMING,
+        route_id=route.pk,
+        message_id="m@remote.example",
+    )
+    Message.objects.update(prefix=b"X-Postal-Spam: no\r\n")
+    return Message.objects.get(pk=claim.id)
+
+
+@pytest.fixture
+def send(world, config):
+    def call(message):
+        return notice.send([message], {message.id: "Received a 404"}, world.directory(), config, NOW)
+
+    return call
+
+
+def test_it_is_a_report_that_programs_and_people_understand(world, failed, send):
+    [number] = send(failed).values()
+    sent = email.message_from_bytes(bytes(Body.objects.get(pk=number).raw), policy=email.policy.default)
+    assert (sent["From"], sent["To"]) == ("Mail Delivery Service <in@example.test>", "ann@remote.example")
+    assert sent["Subject"] == "Mail Delivery Failed (Hi)"
+    assert sent["Message-ID"].endswith("@rp.postal.example.test>")
+    assert (sent.get_content_type(), sent.get_param("report-type")) == ("multipart/report", "delivery-status")
+    text, status, original = sent.iter_parts()
+    assert f"Message Token: {message_token(failed.id)}@s8halm" in text.get_content()
+    assert "postmaster@example.test" in text.get_content()
+    assert status.get_content_type() == "message/delivery-status"
+    assert "Action: failed" in status.as_string()
+    assert original.get_content()["X-Postal-Spam"] == "no"
+
+
+def test_its_row_is_postals(world, failed, send):
+    assert list(send(failed)) == [failed.id]
+    row = Message.objects.get(is_bounce=True)
+    assert (row.mail_from, row.rcpt_to, row.subject) == (
+        "in@example.test",
+        "ann@remote.example",
+        "Mail Delivery Failed (Hi)",
+    )
+    assert (row.bounce_for_id, row.domain_id, row.credential_id) == (failed.id, world.domain.pk, None)
+
+
+def test_it_goes_out_with_a_null_reverse_path(world, failed, send, config):
+    [number] = send(failed).values()
+    claim = Claimed(number, world.server.pk, "remote.example", 0, False, 100, NOW)
+    [mail] = preparation.prepare([claim], world.directory(), config, NOW)
+    assert isinstance(mail, Mail)
+    assert (mail.reverse_path, mail.recipient) == (None, "ann@remote.example")
+
+
+def test_a_wildcard_route_is_named_by_the_recipient(world, failed, send):
+    Route.objects.update(name="*")
+    send(failed)
+    assert Message.objects.get(is_bounce=True).mail_from == "in@example.test"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, True),
+        ({"mail_from": None}, False),
+        ({"is_bounce": True}, False),
+        ({"mail_from": "nonsense"}, False),
+        ({"mail_from": "a\r\nb@x.example"}, False),
+    ],
+)
+def test_who_is_told(values, told):
+    message = Message(**{"mail_from": "ann@remote.example", **values})
+    assert notice.may_notify(message) is told
+
+
+def test_a_purged_text_sends_no_notice(failed, send):
+    failed.body_id = None
+    assert send(failed) == {}
