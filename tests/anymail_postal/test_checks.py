@@ -383,6 +383,8 @@ settings.configure(ANYMAIL={"POSTAL_API": "both"}, SECRET_KEY="s" * 40)
 django.setup()
 from django.core.checks import run_checks
 assert not [each for each in run_checks() if "anymail_postal" in each.id]
+import sys
 import anymail_postal.backend, anymail_postal.urls
+assert not [name for name in sys.modules if name.startswith("anymail_postal.contrib")]
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,7 +10,7 @@ from anymail.signals import EventType, RejectReason
 from django.db import IntegrityError, OperationalError, connections, models, router, transaction
 from django.utils.timezone import now
 
-from anymail_postal import conf
+from anymail_postal import conf, ports
 from anymail_postal.ports import (
     Claim,
     Delivery,
@@ -27,7 +27,7 @@ LOCK_WAIT = "'2s'"
 MODELS: dict[str, type[PostalEvent] | type[InboundMail]] = {"tracking": PostalEvent, "inbound": InboundMail}
 
 
-class Store:
+class Store(ports.Store):
     """Rows of `anymail_postal.contrib.store`; its methods are described in `anymail_postal.ports`."""
 
     def record_sent(self, server: str, messages: Iterable[SentMessage]) -> None:

@@ -183,27 +183,39 @@ class TestHostileTexts(TestCase):
             PostalEvent.objects.all().delete()
 
 
+def do_not_wait():
+    """Have SQLite say at once that the database is locked."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+
+
 class TestConcurrency:
     @pytest.fixture
     def store(self, transactional_db):
         return Store()
 
-    def test_a_repeat_while_the_first_is_running_is_running(self, store):
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA busy_timeout = 50")
+    def test_a_repeat_while_the_first_is_running_is_running(self, store, monkeypatch):
+        monkeypatch.setattr("anymail_postal.contrib.store.store.LOCK_WAIT", "'50ms'")
         claims = []
 
         def repeat():
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA busy_timeout = 50")
+            do_not_wait()
             claims.append(received(store, event()))
             BaseDatabaseWrapper.close(connection)  # SQLite's own keeps a database in memory open.
 
+        do_not_wait()
         with store.receive(event()) as claim:
             thread = threading.Thread(target=repeat)
             thread.start()
             thread.join()
         assert (claim, claims) == (Claim.NEW, [Claim.RUNNING])
+
+    @pytest.mark.skipif(connection.vendor != "postgresql", reason="a setting of PostgreSQL")
+    def test_receivers_wait_for_their_own_locks_as_ever(self, store):
+        with store.receive(event()), connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("0",)
 
     def test_another_trouble_of_the_database_is_raised(self, store, monkeypatch):
         def fail(*args, **kwargs):
