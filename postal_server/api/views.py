@@ -10,15 +10,13 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from django.db import close_old_connections
-
 from postal_server.conf import Config
+from postal_server.engine.database import checked_connection
 from postal_server.errors import (
     AccessDenied,
     Busy,
@@ -157,7 +155,7 @@ def show_message(
     api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
 ) -> dict[str, Any]:
     lookup = wire.read_lookup(parameters)
-    with _database():
+    with checked_connection():
         return messages.show(messages.find(credential.server_id, lookup.id), lookup.expansions)
 
 
@@ -165,19 +163,9 @@ def show_deliveries(
     api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
 ) -> list[dict[str, Any]]:
     lookup = wire.read_lookup(parameters)
-    with _database():
+    with checked_connection():
         found = messages.find(credential.server_id, lookup.id)
         return shown.deliveries(messages.deliveries(found.row.id))
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    """This thread's connection, fit for use and given back: Django's own handler is not around us."""
-    close_old_connections()
-    try:
-        yield
-    finally:
-        close_old_connections()
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -90,6 +90,19 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def checked_connection() -> Iterator[None]:
+    """This thread's connection for the time of the block, as Django's request handler treats it.
+
+    For edges that answer without that handler: a connection that broke, or is too old, is closed.
+    """
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
 def sqlite_path() -> Path | None:
     """The file of a SQLite database, null for PostgreSQL and for one in memory."""
     name = str(connection.settings_dict["NAME"])

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from django.db import DatabaseError
 
+from postal_server.engine.database import checked_connection
 from postal_server.services import tracking
 from postal_server.services.directory import Directory, ServerEntry
 from postal_server.services.tracking import Visitor
@@ -28,7 +29,7 @@ IMAGE_PATH = re.compile(r"/img/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)")
 LINK_PATH = re.compile(r"/([A-Za-z0-9-]+)/([A-Za-z0-9-]+)")
 # A transparent PNG of one pixel.
 PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR42mNgAAIAAAUAAen63NgAAAAASUVORK5CYII="
 )
 NOT_IN_HEADER = re.compile(r"[^\x21-\x7e]")
 
@@ -40,6 +41,10 @@ class Tracking:
     directory: Callable[[], Directory]
 
     def answer(self, request: Request) -> Answer:
+        with checked_connection():
+            return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
         if found := IMAGE_PATH.match(request.path):
             return self._image(found[1], found[2], request)
         if found := LINK_PATH.match(request.path):
