@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.db.utils import DatabaseError, Error, InterfaceError, OperationalError
 
 from postal_server.conf import Config
