@@ -48,7 +48,7 @@ def _user() -> pwd.struct_passwd | None:
 
 @contextlib.contextmanager
 def cluster(options: str = OPTIONS) -> Iterator[str]:
-    """A running server; the value is the URL of its empty database. Raises `FileNotFoundError` without one."""
+    """A running server; the value is the URL of its empty database. Raises `FileNotFoundError`."""
     programs = binaries()
     if programs is None:
         raise FileNotFoundError("PostgreSQL's initdb is not installed")
@@ -59,9 +59,16 @@ def cluster(options: str = OPTIONS) -> Iterator[str]:
         os.chown(folder, user.pw_uid, user.pw_gid)
 
     def run(program: str, *arguments: str) -> None:
-        identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        command = [str(programs / program), *arguments]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **identity)
+        done = subprocess.run(
+            [str(programs / program), *arguments],
+            cwd=folder,
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            extra_groups=[] if user else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr or done.stdout}")
 

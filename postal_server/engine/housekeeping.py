@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 
 from postal_server.conf import Config
 from postal_server.models import ScheduledTask
+from postal_server.services.domain import Answers, Question
 
 from . import metrics
 from .database import DATABASE_AWAY
@@ -26,6 +27,8 @@ from .disk import Disk
 from .lease import Lease
 
 logger = logging.getLogger(__name__)
+
+Ask = Callable[[Sequence[Question]], Answers]
 
 LOOK_INTERVAL = 1.0  # seconds between looks at what is due
 AFTER_A_FAILURE = timedelta(minutes=5)
@@ -56,7 +59,7 @@ EACH_MINUTE = Every(timedelta(minutes=1))
 class Task:
     """A function, named by its dotted path so that it is imported when it first runs, and its times.
 
-    It is called with those of `config` and `now` that it takes.
+    It is called with those of `config`, `now` and `ask` (DNS questions for their answers) that it takes.
     """
 
     path: str
@@ -67,7 +70,7 @@ SERVICES = "postal_server.services"
 TASKS: Mapping[str, Task] = {
     "deletions": Task(f"{SERVICES}.retention.delete_removed", QUARTER_PAST),
     "dns_checks": Task(f"{SERVICES}.domain.check_all", QUARTER_PAST),
-    "hold_expiry": Task(f"{SERVICES}.retention.expire_holds", QUARTER_PAST),
+    "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
     "retention": Task(f"{SERVICES}.retention.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
     "webhook_log_pruning": Task(f"{SERVICES}.webhook.prune_attempts", QUARTER_TO),
@@ -83,12 +86,15 @@ class Housekeeping:
         config: Config,
         lease: Lease,
         disk: Disk | None = None,
+        *,
+        ask: Ask | None = None,
         tasks: Mapping[str, Task] = TASKS,
         load: Callable[[str], Callable[..., Any]] = import_string,
     ) -> None:
         self._config = config
         self._lease = lease
         self._disk = disk
+        self._ask = ask
         self._tasks = tasks
         self._load = load
         self._stopped = threading.Event()
@@ -98,8 +104,10 @@ class Housekeeping:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no more tasks. One that runs is left: its lease ends with this worker's."""
+        """Begin no more tasks. One that runs gets a second, then its lease ends with this worker's."""
         self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(LOOK_INTERVAL)
 
     def schedule(self, now: datetime) -> None:
         """Give each task that has none a row."""
@@ -135,7 +143,7 @@ class Housekeeping:
         started = time.monotonic()
         try:
             function = self._load(self._tasks[name].path)
-            given = {"config": self._config, "now": now}
+            given = {"config": self._config, "now": now, "ask": self._ask}
             function(**{key: given[key] for key in inspect.signature(function).parameters if key in given})
         except DATABASE_AWAY:
             raise

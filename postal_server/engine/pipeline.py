@@ -7,7 +7,9 @@ through the ports, and results go back to the journal. No transaction is open wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 PREPARED_TOGETHER = 16  # rows a thread prepares at a time: two threads then share even a small claim
 GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
+END_OF_THREADS = 0.5  # seconds that threads have to finish what they prepare when the worker stops
 AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
 
 Prepared = Mail | Post | Decision
@@ -57,6 +60,7 @@ class Pipeline:
         self._sender = sender
         self._poster = poster
         self._may_send = may_send
+        self._thread_count = threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._suspects = asyncio.Lock()  # one suspect at a time
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,9 +96,21 @@ class Pipeline:
         self._cancel_all()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._end_threads()
+
+    async def _end_threads(self) -> None:
+        """Close each thread's database connection; a thread that is stuck is left behind."""
+        barrier = threading.Barrier(self._thread_count)
+        ended = [
+            asyncio.get_running_loop().run_in_executor(self._threads, _end_thread, barrier)
+            for _ in range(self._thread_count)
+        ]
+        await asyncio.gather(*ended)
+        self._threads.shutdown(wait=False)
 
     def _begin(self, line: Line, claims: Claims) -> None:
+        if self._is_stopping:
+            return  # the worker signs off in a moment, and frees what it holds
         now = datetime.now(timezone.utc)
         if line.name == "messages":
             for claimed in claims.fresh:
@@ -198,6 +214,13 @@ def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepare
     except DATABASE_AWAY:
         connection.close()  # this thread's: the next batch opens a new one
         raise
+
+
+def _end_thread(barrier: threading.Barrier) -> None:
+    """Run in every thread of the pool once: none takes two of these, because each waits for the others."""
+    with contextlib.suppress(threading.BrokenBarrierError):
+        barrier.wait(END_OF_THREADS)
+    connection.close()
 
 
 def _bug(line: Line, claimed: Claimed, error: Exception) -> Result:

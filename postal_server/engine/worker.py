@@ -14,17 +14,28 @@ from postal_server.models import ScheduledTask
 from postal_server.services.directory import Directory
 from postal_server.services.work import Claimed, Recorded
 
+from .domain import DomainQuestions
 from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
 from .lanes import Lanes, Limits
 from .lease import Lease
 from .pipeline import Line, Pipeline, Prepared
-from .ports import HttpPoster, SmtpSender
+from .ports import HttpPoster, Resolver, SmtpSender
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
 from .tick import Beating, Claiming, Done, Recording, Share
 
-BeforeDot = Callable[[], Awaitable[None]]
-MakeTransports = Callable[[BeforeDot], tuple[SmtpSender, HttpPoster]]
+
+@dataclass(frozen=True)
+class Transports:
+    """How the worker talks."""
+
+    sender: SmtpSender
+    poster: HttpPoster
+    resolver: Resolver
+
+
+# Called in the event loop, with what is to be awaited before each final dot.
+MakeTransports = Callable[[Callable[[], Awaitable[None]]], Transports]
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,10 @@ class Worker:
         self._config = config
         self._directory = directory
         self.lease = Lease()
-        sender, poster = make_transports(self.before_dot)
-        self.pipeline = Pipeline(sender, poster, self.may_send, config.worker.threads)
-        self._housekeeping = Housekeeping(config, self.lease, acceptance.disk)
+        talk = make_transports(self.before_dot)
+        self.pipeline = Pipeline(talk.sender, talk.poster, self.may_send, config.worker.threads)
+        self._questions = DomainQuestions(talk.resolver)
+        self._housekeeping = Housekeeping(config, self.lease, acceptance.disk, ask=self._questions)
         self._shares: list[Share] = []
         self._recordings: list[Recording] = []
         self._claimings: list[Claiming] = []
@@ -89,15 +101,17 @@ class Worker:
         return trade.record(done, self._directory(), self._config, now)
 
     def start(self) -> None:
-        self.pipeline.bind(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.pipeline.bind(loop)
+        self._questions.bind(loop)
         self._housekeeping.start()
 
     async def stop(self) -> None:
         """Claim nothing more, end what can be ended within seconds; the journal then writes the results."""
         for claiming in self._claimings:
             claiming.is_stopped = True
-        self._housekeeping.stop()
-        await self.pipeline.stop()
+        housekeeping = asyncio.get_running_loop().run_in_executor(None, self._housekeeping.stop)
+        await asyncio.gather(self.pipeline.stop(), housekeeping)
 
     def may_send(self) -> bool:
         """May anything be sent? Not without the lease, nor while results wait too long to be recorded."""

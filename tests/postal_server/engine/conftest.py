@@ -71,7 +71,7 @@ def empty_postgresql(django_test_environment, django_db_blocker) -> Iterator[dic
 
 @pytest.fixture
 def database(request, tmp_path, django_db_blocker) -> Iterator[str]:
-    """An empty database for all threads; the value is its vendor: SQLite, unless the settings say otherwise."""
+    """An empty database for all threads, SQLite unless settings say otherwise; the value is its vendor."""
     vendor = connections["default"].vendor
     if vendor == "postgresql":
         prepared = request.getfixturevalue("empty_postgresql")

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from django.db.utils import OperationalError
+
+from postal_server.engine import pipeline as pipelines
+from postal_server.engine.pipeline import Line, Pipeline
+from postal_server.engine.ports import HttpResult, Mail, Post, Reply, SmtpResult, Stage, Target
+from postal_server.engine.tick import Claims, Cleared, Returned
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.work import Changes, Claimed, Decision, Result
+from tests.fakes import FakeHttp, FakeSmtp, claimed
+
+
+class Inbox:
+    """Stands in for `Recording`."""
+
+    def __init__(self) -> None:
+        self.items: list[object] = []
+
+    def add(self, done: Sequence[object]) -> None:
+        self.items += done
+
+    async def wait_for(self, count: int) -> list[object]:
+        for _ in range(500):
+            if len(self.items) >= count:
+                return self.items
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"only {self.items}")
+
+
+def mail_for(row: Claimed) -> Mail:
+    return Mail(
+        row, "rp@x.example", f"r{row.id}@dest.example", b"x", Target("dest.example"), changes=Changes(tag="t")
+    )
+
+
+def prepare_mails(rows: Sequence[Claimed], now: object) -> list[Mail]:
+    return [mail_for(row) for row in rows]
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.is_open = True
+
+    def __call__(self) -> bool:
+        return self.is_open
+
+
+@asynccontextmanager
+async def running(prepare: Callable, sender=None, poster=None, gate=None, name="messages"):
+    pipeline = Pipeline(sender or FakeSmtp(), poster or FakeHttp(), gate or Gate(), threads=2)
+    pipeline.bind(asyncio.get_running_loop())
+    inbox = Inbox()
+    line = Line(name, prepare, inbox)
+    yield pipeline, line, inbox
+    await pipeline.stop()
+
+
+def test_a_mail_is_prepared_sent_and_its_result_recorded():
+    async def main() -> None:
+        async with running(prepare_mails) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            [result] = await inbox.wait_for(1)
+        assert isinstance(result, Result)
+        assert result.claimed == claimed(1)
+        assert result.outcome.status is DeliveryStatus.SENT
+        assert result.changes == Changes(tag="t")
+
+    asyncio.run(main())
+
+
+def test_a_post_goes_the_same_way():
+    def prepare(rows, now):
+        return [Post(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+
+    async def main() -> None:
+        poster = FakeHttp({"http://x.example/": HttpResult(503, b"busy", 60, 0.1)})
+        async with running(prepare, poster=poster, name="webhooks") as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            [result] = await inbox.wait_for(1)
+        assert (result.outcome.status, result.outcome.code) == (DeliveryStatus.DEFERRED, 503)
+        assert result.outcome.retry_after.total_seconds() == 60
+
+    asyncio.run(main())
+
+
+def test_a_decision_is_recorded_without_talking():
+    decision = Decision(claimed(1), DeliveryStatus.HELD, "because")
+
+    async def main() -> None:
+        sender = FakeSmtp()
+        async with running(lambda rows, now: [decision], sender) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            assert await inbox.wait_for(1) == [decision]
+        assert sender.sent == []
+
+    asyncio.run(main())
+
+
+def test_a_bug_in_preparing_costs_only_the_message_that_has_it():
+    def prepare(rows, now):
+        if any(row.id == 3 for row in rows):
+            raise ZeroDivisionError("division by zero")
+        return prepare_mails(rows, now)
+
+    async def main() -> None:
+        async with running(prepare) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(n) for n in range(1, 6)]))
+            results = await inbox.wait_for(5)
+        by_id = {item.claimed.id: item.outcome for item in results}
+        assert [n for n, outcome in by_id.items() if outcome.status is DeliveryStatus.ERROR] == [3]
+        assert by_id[3].output == "ZeroDivisionError: division by zero"
+
+    asyncio.run(main())
+
+
+def test_a_bug_in_a_transport_is_an_error_of_that_message():
+    class Broken(FakeSmtp):
+        async def send(self, mail: Mail) -> SmtpResult:
+            raise KeyError("x")
+
+    async def main() -> None:
+        async with running(prepare_mails, Broken()) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            [result] = await inbox.wait_for(1)
+        assert result.outcome.status is DeliveryStatus.ERROR
+
+    asyncio.run(main())
+
+
+def test_what_preparing_forgets_is_an_error_and_not_lost():
+    async def main() -> None:
+        async with running(lambda rows, now: []) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            [result] = await inbox.wait_for(1)
+        assert result.outcome.status is DeliveryStatus.ERROR
+
+    asyncio.run(main())
+
+
+def test_without_the_database_rows_are_given_back_untried(monkeypatch):
+    monkeypatch.setattr(pipelines, "AFTER_DATABASE_FAILURE", 0.01)
+
+    def prepare(rows, now):
+        raise OperationalError("gone")
+
+    async def main() -> None:
+        async with running(prepare) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1), claimed(2)]))
+            assert await inbox.wait_for(2) == [Returned(claimed(1)), Returned(claimed(2))]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("messages", DeliveryStatus.HELD), ("webhooks", DeliveryStatus.FAILED)]
+)
+def test_poison_is_not_tried(name, status):
+    async def main() -> None:
+        async with running(prepare_mails, name=name) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(poison=[claimed(1, claims=4)]))
+            [decision] = await inbox.wait_for(1)
+        assert isinstance(decision, Decision)
+        assert decision.status is status
+
+    asyncio.run(main())
+
+
+def test_expired_rows_fail_without_a_try():
+    async def main() -> None:
+        sender = FakeSmtp()
+        async with running(prepare_mails, sender) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(expired=[claimed(1)]))
+            [decision] = await inbox.wait_for(1)
+        assert decision.status is DeliveryStatus.FAILED
+        assert sender.sent == []
+
+    asyncio.run(main())
+
+
+def test_suspects_are_prepared_one_at_a_time_and_cleared_before_they_are_sent():
+    together: list[int] = []
+    running_now = 0
+    lock = threading.Lock()
+
+    def prepare(rows, now):
+        nonlocal running_now
+        with lock:
+            running_now += len(rows)
+            together.append(running_now)
+        threading.Event().wait(0.02)
+        with lock:
+            running_now -= len(rows)
+        return prepare_mails(rows, now)
+
+    async def main() -> None:
+        async with running(prepare) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(suspects=[claimed(n) for n in range(5)]))
+            items = await inbox.wait_for(10)
+        assert set(together) == {1}
+        for number in range(5):
+            kinds = [type(item) for item in items if item.claimed.id == number]
+            assert kinds == [Cleared, Result]
+
+    asyncio.run(main())
+
+
+def test_nothing_is_sent_while_the_gate_is_shut():
+    async def main() -> None:
+        gate, sender = Gate(), FakeSmtp()
+        gate.is_open = False
+        async with running(prepare_mails, sender, gate=gate) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            await asyncio.sleep(0.15)
+            assert sender.sent == []
+            gate.is_open = True
+            await inbox.wait_for(1)
+        assert len(sender.sent) == 1
+
+    asyncio.run(main())
+
+
+def test_a_final_dot_waits_for_the_gate():
+    async def main() -> None:
+        gate = Gate()
+        async with running(prepare_mails, gate=gate) as (pipeline, _, _):
+            gate.is_open = False
+            dot = asyncio.ensure_future(pipeline.before_dot())
+            await asyncio.sleep(0.1)
+            assert not dot.done()
+            gate.is_open = True
+            await asyncio.wait_for(dot, 1)
+
+    asyncio.run(main())
+
+
+class SlowSmtp(FakeSmtp):
+    """Holds each mail at `stage` until it is closed, as the pool does; past the dot it answers."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+        self.closing = asyncio.Event()
+
+    async def send(self, mail: Mail) -> SmtpResult:
+        self.sent.append(mail)
+        await self.closing.wait()
+        told = {"host": "mx", "address": "192.0.2.1", "port": 25, "seconds": 1.0}
+        reply = Reply(250, "OK") if self.stage is Stage.DOT else None
+        return SmtpResult("LOG", self.stage, reply, "" if reply else "shutting down", **told)
+
+    async def close(self) -> None:
+        self.closing.set()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"), [(Stage.RCPT, Returned), (Stage.DOT, Result)], ids=["before the dot", "after it"]
+)
+def test_stopping_gives_back_what_was_broken_off_and_records_the_rest(stage, kind):
+    async def main() -> None:
+        sender = SlowSmtp(stage)
+        async with running(prepare_mails, sender) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            while not sender.sent:
+                await asyncio.sleep(0.01)
+        [item] = inbox.items
+        assert type(item) is kind
+
+    asyncio.run(main())
+
+
+def test_a_lost_lease_breaks_off_what_is_under_way():
+    async def main() -> None:
+        sender = SlowSmtp(Stage.RCPT)
+        async with running(prepare_mails, sender) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            while not sender.sent:
+                await asyncio.sleep(0.01)
+            pipeline.abandon()
+            assert await inbox.wait_for(1) == [Returned(claimed(1))]
+
+    asyncio.run(main())

@@ -1,0 +1,34 @@
+"""The queue and the engine on PostgreSQL too: the same tests, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from tests import postgresql
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_engine_behaves_the_same_on_postgresql():
+    if connections["default"].vendor == "postgresql":
+        pytest.skip("these are the tests on PostgreSQL")
+    if postgresql.binaries() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(Path(__file__).parent)],
+        cwd=ROOT,
+        env={**os.environ, "TEST_DATABASE": "postgresql"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from postal_server.engine import tick
+from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
+from postal_server.engine.lease import Lease
+from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.tick import Beating, Claiming, Cleared, Recording, Returned, Share
+from postal_server.models import QueuedMessage, Site, Worker
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.work import Decision, Recorded, Result
+from tests.fakes import NOW
+
+LATER = NOW + timedelta(minutes=5)
+
+
+class Records:
+    """A service's `record`: finishes what was sent or decided, defers the rest until `LATER`."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, done, now) -> Recorded:
+        recorded = Recorded()
+        for item in done:
+            self.seen.append(item.claimed.id)
+            status = item.outcome.status if isinstance(item, Result) else item.status
+            if status.is_final:
+                recorded.finished.append(item.claimed.id)
+            else:
+                recorded.deferred.append((item.claimed.id, LATER))
+        return recorded
+
+
+@pytest.fixture
+def lease(database, worker_id) -> Lease:
+    lease = Lease()
+    lease.take(worker_id, time.monotonic())
+    return lease
+
+
+@pytest.fixture
+def share(database) -> Share:
+    return Share(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), Records())
+
+
+@pytest.fixture
+def recording(share, lease) -> Recording:
+    return Recording(share, lease, wake=lambda: None)
+
+
+@pytest.fixture
+def claimed_batches() -> list:
+    return []
+
+
+@pytest.fixture
+def claiming(share, lease, claimed_batches) -> Claiming:
+    return Claiming(share, lease, claimed_batches.append)
+
+
+def run(part, now=NOW):
+    """One tick of one part, as the journal runs it."""
+    items = part.take()
+    if items:
+        with transaction.atomic():
+            written = part.write(items, now)
+        part.committed(items, written)
+    return items
+
+
+def sent(claimed, status=DeliveryStatus.SENT, seconds=0.1) -> Result:
+    return Result(claimed, Outcome(status, "details", seconds=seconds))
+
+
+def test_claims_are_handed_over_and_held(claiming, share, enqueue, claimed_batches):
+    enqueue(3)
+    run(claiming)
+    [claims] = claimed_batches
+    assert [row.id for row in claims.fresh] == [1, 2, 3]
+    assert set(share.lanes.held) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("lost_claims", "where"), [(0, "fresh"), (1, "fresh"), (2, "suspects"), (3, "poison")]
+)
+def test_rows_that_workers_died_with_are_suspects_then_poison(
+    claiming, enqueue, claimed_batches, lost_claims, where
+):
+    enqueue(claims=lost_claims)
+    run(claiming)
+    [claims] = claimed_batches
+    assert [row.id for row in getattr(claims, where)] == [1]
+
+
+def test_nothing_is_claimed_without_the_lease(claiming, lease, enqueue):
+    enqueue()
+    lease.take(lease.worker_id, time.monotonic() - 41)
+    assert run(claiming) == []
+
+
+def test_a_stopped_worker_claims_nothing(claiming, enqueue):
+    enqueue()
+    claiming.is_stopped = True
+    assert run(claiming) == []
+
+
+def test_due_rows_come_back(claiming, enqueue, claimed_batches):
+    enqueue(due_at=NOW)
+    run(claiming)
+    assert [row.id for row in claimed_batches[0].fresh] == [1]
+
+
+def test_expired_rows_are_found_even_in_a_paused_lane(claiming, enqueue, claimed_batches):
+    Site.objects.create(destination="a.example", paused_until=LATER)
+    enqueue(expires_at=NOW)
+    run(claiming)
+    [claims] = claimed_batches
+    assert [row.id for row in claims.expired] == [1]
+
+
+def test_a_pause_that_another_worker_wrote_is_honoured(claiming, enqueue, claimed_batches):
+    Site.objects.create(destination="a.example", paused_until=LATER)
+    enqueue(5)
+    run(claiming)
+    assert claimed_batches == []
+
+
+def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claiming, share, enqueue, lease):
+    enqueue(1, claimed_by=lease.worker_id)
+    claiming.put_back(claiming.take(), in_doubt=True)
+    run(claiming)
+    assert set(share.lanes.held) == {1}  # given back, and claimed again in the same tick
+
+
+def test_without_rows_or_news_nothing_is_asked(claiming, database):
+    run(claiming)
+    run(claiming)
+    if database == "sqlite":  # which tells when others have written
+        assert claiming.take() == []
+    claiming.want()
+    assert claiming.take() != []
+
+
+def test_results_are_recorded_and_rows_finished(claiming, recording, share, enqueue, claimed_batches):
+    enqueue(3)
+    run(claiming)
+    one, two, three = claimed_batches[0].fresh
+    decision = Decision(three, DeliveryStatus.HELD, "because")
+    recording.add([sent(one), sent(two, DeliveryStatus.DEFERRED), decision])
+    run(recording)
+    assert share.record.seen == [1, 2, 3]
+    row = QueuedMessage.objects.get()
+    assert (row.pk, row.due_at, row.attempts) == (2, LATER, 1)
+    assert list(share.lanes.held) == []
+    assert recording.is_empty()
+
+
+def test_a_result_whose_row_was_taken_from_us_is_dropped(
+    claiming, recording, share, enqueue, claimed_batches
+):
+    enqueue(2)
+    run(claiming)
+    QueuedMessage.objects.filter(pk=1).update(claimed_by=12345)
+    recording.add([sent(row) for row in claimed_batches[0].fresh])
+    run(recording)
+    assert share.record.seen == [2]
+    assert QueuedMessage.objects.get().claimed_by == 12345
+
+
+def test_returned_rows_are_ready_again(claiming, recording, enqueue, claimed_batches):
+    enqueue(1)
+    run(claiming)
+    recording.add([Returned(claimed_batches[0].fresh[0])])
+    run(recording)
+    row = QueuedMessage.objects.get()
+    assert (row.claimed_by, row.claims, row.attempts) == (None, 0, 0)
+
+
+def test_cleared_suspects_stay_claimed(claiming, recording, share, enqueue, claimed_batches, lease):
+    enqueue(claims=2)
+    run(claiming)
+    recording.add([Cleared(claimed_batches[0].suspects[0])])
+    run(recording)
+    row = QueuedMessage.objects.get()
+    assert (row.claimed_by, row.claims) == (lease.worker_id, 0)
+    assert set(share.lanes.held) == {1}
+
+
+def test_results_wait_while_the_database_is_away(claiming, recording, share, enqueue, claimed_batches):
+    enqueue(1)
+    run(claiming)
+    recording.add([sent(claimed_batches[0].fresh[0])])
+    recording.put_back(recording.take(), in_doubt=False)
+    assert not recording.is_empty()
+    run(recording)
+    assert not QueuedMessage.objects.exists()
+
+
+def test_recording_twice_after_a_doubtful_commit_does_nothing_twice(
+    claiming, recording, share, enqueue, claimed_batches
+):
+    enqueue(1)
+    run(claiming)
+    recording.add([sent(claimed_batches[0].fresh[0])])
+    items = run(recording)
+    recording.put_back(items, in_doubt=True)
+    run(recording)
+    assert share.record.seen == [1]
+
+
+def test_results_that_wait_too_long_shut_the_gate(recording, claiming, enqueue, claimed_batches):
+    enqueue(1)
+    run(claiming)
+    recording.add([sent(claimed_batches[0].fresh[0])])
+    now = time.monotonic()
+    assert recording.is_timely(now + tick.RECORD_WITHIN - 1)
+    assert not recording.is_timely(now + tick.RECORD_WITHIN + 1)
+    items = recording.take()  # being written counts as waiting
+    assert not recording.is_timely(now + tick.RECORD_WITHIN + 1)
+    recording.put_back(items, in_doubt=False)
+    run(recording)
+    assert recording.is_timely(now + 1000)
+
+
+def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
+    claiming, recording, share, enqueue, claimed_batches
+):
+    enqueue(1)
+    run(claiming)
+    recording.add([sent(claimed_batches[0].fresh[0])])
+    [item] = recording.take()
+    recording.refused(item, ZeroDivisionError())
+    row = QueuedMessage.objects.get()
+    assert (row.claimed_by, row.attempts) == (None, 1)
+    assert row.due_at is not None
+    assert list(share.lanes.held) == []
+
+
+def test_an_unreachable_destination_is_paused_for_all_workers_and_its_mail_left_alone(
+    claiming, recording, enqueue, claimed_batches
+):
+    enqueue(100)
+    run(claiming)
+    rows = claimed_batches[0].fresh
+    unreached = [sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows[:FAILURES_UNTIL_PAUSE]]
+    recording.add(unreached)
+    run(recording)
+    site = Site.objects.get()
+    assert (site.destination, site.paused_until) == ("a.example", NOW + timedelta(seconds=30))
+    assert QueuedMessage.objects.filter(attempts=0).count() == 100 - FAILURES_UNTIL_PAUSE
+
+
+def test_a_probe_that_gets_through_lifts_the_pause(claiming, recording, enqueue, claimed_batches):
+    Site.objects.create(destination="a.example", paused_until=NOW)
+    enqueue(10)
+    run(claiming)
+    [probe] = claimed_batches[0].fresh
+    recording.add([sent(probe)])
+    run(recording)
+    assert Site.objects.get().paused_until is None
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [
+        (DeliveryStatus.DEFERRED, 0.2),  # it answered
+        (DeliveryStatus.FAILED, None),  # there is no such domain
+        (DeliveryStatus.ERROR, None),  # our own mistake
+    ],
+)
+def test_only_silence_pauses_a_destination(claiming, recording, enqueue, claimed_batches, status, seconds):
+    enqueue(20)
+    run(claiming)
+    recording.add([sent(row, status, seconds) for row in claimed_batches[0].fresh])
+    run(recording)
+    assert not Site.objects.exists()
+
+
+def test_a_worker_registers_beats_and_learns_that_it_was_buried(database):
+    lease, losses = Lease(), []
+    beating = Beating(lease, on_loss=lambda: losses.append(1))
+    run(beating)
+    first = lease.worker_id
+    assert lease.is_held(time.monotonic())
+    assert beating.take() == []  # not due yet
+    Worker.objects.all().delete()
+    lease.take(first, time.monotonic() - 15)
+    run(beating)
+    assert losses == [1]
+    assert lease.worker_id not in (None, first)
+    with transaction.atomic():
+        lease.end()

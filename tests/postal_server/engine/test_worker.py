@@ -1,0 +1,250 @@
+"""The whole worker with its services on a real database; only the network is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from django.db import connection
+
+from postal_server import conf
+from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
+from postal_server.engine.process import MESSAGES, WEBHOOKS
+from postal_server.engine.worker import Transports, Worker
+from postal_server.mail import dkim
+from postal_server.models import (
+    Delivery,
+    Message,
+    Organization,
+    QueuedMessage,
+    Server,
+    Webhook,
+    WebhookAttempt,
+    WebhookRequest,
+)
+from postal_server.models import Worker as WorkerRow
+from postal_server.rules.status import Scope
+from postal_server.services import acceptance
+from postal_server.services import directory as directories
+from postal_server.services.work import Accepted, NewMessage
+from tests.fakes import FakeHttp, FakeSmtp
+
+RAW = b"From: ann@sender.example\r\nTo: bob@dest.example\r\nSubject: Hi\r\n\r\nHello\r\n"
+URL = "http://app.example/hook"
+
+
+@pytest.fixture
+def config(database, tmp_path) -> conf.Config:
+    (tmp_path / "signing.key").write_text(dkim.generate_rsa(1024))
+    (tmp_path / "secret.key").write_text("x" * 40)
+    return conf.parse({}, {}, tmp_path)
+
+
+@pytest.fixture
+def server(config) -> Server:
+    organization = Organization.objects.create(name="x", permalink="x")
+    server = Server.objects.create(organization=organization, name="y", permalink="y")
+    server.domains.create(
+        name="sender.example",
+        verified_at=datetime.now(timezone.utc),
+        dkim_private_key=dkim.generate_rsa(1024),
+    )
+    Webhook.objects.create(server=server, name="w", url=URL)
+    return server
+
+
+def submission(directory: directories.Directory, *recipients: str) -> Accepted:
+    [domain] = directory.domains.values()
+    messages = tuple(
+        NewMessage(domain.server_id, Scope.OUTGOING, rcpt, rcpt.partition("@")[2], domain_id=domain.id)
+        for rcpt in recipients
+    )
+    return Accepted(RAW, messages, "ann@sender.example", "Hi", "1@sender.example")
+
+
+@asynccontextmanager
+async def working(config, directory, sender, poster):
+    """A journal and a worker in this loop, as a process has them."""
+    box = Acceptance(acceptance.store)
+    journal = Journal(box)
+    worker = Worker(
+        config,
+        lambda: directory,
+        journal,
+        box,
+        lambda before_dot: Transports(sender, poster, None),
+        messages=MESSAGES,
+        webhooks=WEBHOOKS,
+    )
+    worker.start()
+    journal.start()
+    yield journal, worker
+    await worker.stop()
+    await asyncio.get_running_loop().run_in_executor(None, journal.stop)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    ends_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends_at, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+def run(main) -> None:
+    asyncio.run(main())
+
+
+@pytest.fixture
+def directory(server) -> directories.Directory:
+    return directories.load()
+
+
+def test_from_acceptance_to_delivery_and_webhook(config, directory):
+    sender, poster = FakeSmtp(), FakeHttp()
+
+    async def main() -> None:
+        async with working(config, directory, sender, poster) as (journal, _):
+            [stored] = await journal.append_async(submission(directory, "bob@dest.example"))
+            await until(lambda: bool(poster.posts))
+        assert stored.id
+
+    run(main)
+    [mail] = sender.sent
+    assert mail.recipient == "bob@dest.example"
+    assert b"DKIM-Signature:" in mail.data
+    assert mail.data.endswith(RAW)
+    assert Message.objects.get().status == "Sent"
+    assert Delivery.objects.get().status == "Sent"
+    assert poster.posts[0].url == URL
+    assert b"MessageSent" in poster.posts[0].body
+    assert not QueuedMessage.objects.exists()
+    assert not WebhookRequest.objects.exists()
+    assert WebhookAttempt.objects.get().status_code == 200
+    assert not WorkerRow.objects.exists()
+
+
+def test_a_deferred_mail_waits_and_a_refused_one_leaves_the_queue(config, directory):
+    sender = FakeSmtp(
+        {"late@dest.example": Reply(451, "later"), "none@dest.example": Reply(550, "no such user")}
+    )
+
+    async def main() -> None:
+        async with working(config, directory, sender, FakeHttp()) as (journal, _):
+            await journal.append_async(submission(directory, "late@dest.example", "none@dest.example"))
+            await until(lambda: len(sender.sent) == 2)
+
+    run(main)
+    statuses = dict(Message.objects.values_list("rcpt_to", "status"))
+    assert statuses == {"late@dest.example": "SoftFail", "none@dest.example": "HardFail"}
+    row = QueuedMessage.objects.get()
+    wait = row.due_at - datetime.now(timezone.utc)
+    assert timedelta(minutes=4) < wait < timedelta(minutes=8)
+    assert (row.attempts, row.claimed_by) == (1, None)
+
+
+def test_a_failing_webhook_is_tried_later_with_the_same_bytes(config, directory):
+    poster = FakeHttp({URL: HttpResult(500, b"oops", seconds=0.01)})
+
+    async def main() -> None:
+        async with working(config, directory, FakeSmtp(), poster) as (journal, _):
+            await journal.append_async(submission(directory, "bob@dest.example"))
+            await until(lambda: bool(poster.posts))
+            await asyncio.sleep(0.2)
+            await asyncio.get_running_loop().run_in_executor(None, make_due)
+            await until(lambda: len(poster.posts) == 2)
+
+    def make_due() -> None:
+        WebhookRequest.objects.update(due_at=datetime.now(timezone.utc))
+        connection.close()
+
+    run(main)
+    first, second = poster.posts
+    assert first.body == second.body
+    assert list(first.headers) == list(second.headers)
+    row = WebhookRequest.objects.get()
+    assert row.attempts == 2
+    assert row.due_at is not None
+
+
+def test_what_another_process_queued_is_found(config, directory):
+    sender = FakeSmtp()
+
+    def store() -> None:
+        acceptance.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+        connection.close()
+
+    async def main() -> None:
+        async with working(config, directory, sender, FakeHttp()) as (_, worker):
+            await until(lambda: worker.lease.worker_id is not None)
+            await asyncio.sleep(0.3)  # the worker has found nothing and waits
+            await asyncio.get_running_loop().run_in_executor(None, store)
+            await until(lambda: bool(sender.sent), seconds=1)
+
+    run(main)
+
+
+def test_after_a_crash_the_next_worker_delivers(config, directory):
+    """What a dead worker held is delivered by the next one, once its lease is over."""
+    acceptance.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+    QueuedMessage.objects.update(claimed_by=4711, claims=1)  # of a worker that has no row any more
+    sender = FakeSmtp()
+
+    async def main() -> None:
+        async with working(config, directory, sender, FakeHttp()):
+            await until(lambda: bool(sender.sent))
+
+    run(main)
+    assert not QueuedMessage.objects.exists()
+
+
+class HangingSmtp(FakeSmtp):
+    """Never answers; what it was given is cut off when it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = asyncio.Event()
+
+    async def send(self, mail):
+        self.sent.append(mail)
+        await self.closing.wait()
+        return SmtpResult(
+            "LOG", Stage.RCPT, error="shutting down", seconds=1.0, host="mx", address="::1", port=25
+        )
+
+    async def close(self) -> None:
+        self.closing.set()
+
+
+def test_a_clean_stop_gives_back_what_was_under_way_untried(config, directory):
+    async def main() -> None:
+        sender = HangingSmtp()
+        async with working(config, directory, sender, FakeHttp()) as (journal, _):
+            await journal.append_async(submission(directory, "bob@dest.example"))
+            await until(lambda: bool(sender.sent))
+
+    run(main)
+    row = QueuedMessage.objects.get()
+    assert (row.claimed_by, row.due_at, row.attempts, row.claims) == (None, None, 0, 0)
+    assert not Delivery.objects.exists()
+    assert not WorkerRow.objects.exists()
+
+
+def test_many_mails_to_many_destinations_are_all_delivered_once(config, directory):
+    sender = FakeSmtp()
+    recipients = [f"r{n}@d{n % 37}.example" for n in range(600)]
+
+    async def main() -> None:
+        async with working(config, directory, sender, FakeHttp()) as (journal, _):
+            for start in range(0, 600, 50):
+                await journal.append_async(submission(directory, *recipients[start : start + 50]))
+            await until(lambda: len(sender.sent) >= 600, seconds=60)
+
+    run(main)
+    assert sorted(mail.recipient for mail in sender.sent) == sorted(recipients)
+    assert Delivery.objects.filter(status="Sent").count() == 600
+    assert not QueuedMessage.objects.exists()
