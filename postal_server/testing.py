@@ -32,6 +32,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import django.core.mail
+
 from postal_server.mail import dkim
 
 START_SECONDS = 60.0
@@ -246,6 +248,13 @@ def _cache_folder() -> Path:
     return root / "postal-server" / shape.hexdigest()[:20]
 
 
+def mail_backend(path: str) -> dict[str, Any]:
+    """The settings that make `path` the project's mail backend."""
+    if hasattr(django.core.mail, "mailers"):
+        return {"MAILERS": {"default": {"BACKEND": path}}}
+    return {"EMAIL_BACKEND": path}
+
+
 @dataclass(frozen=True)
 class Mail:
     """A mail that left the server: its envelope, its exact bytes, and the message read from them."""
@@ -361,9 +370,9 @@ class MailServer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the Django project under test needs, by setting name."""
+        """What the Django project under test needs, by setting name (MAILERS from Django 6.1 on)."""
         return {
-            "EMAIL_BACKEND": "anymail_postal.backend.EmailBackend",
+            **mail_backend("anymail_postal.backend.EmailBackend"),
             "DEFAULT_FROM_EMAIL": f"app@{self.domain}",
             "ANYMAIL": {
                 "POSTAL_API_URL": self.url,
@@ -424,7 +433,8 @@ class MailServer:
         """Have the receiving side answer for `recipient` (or `*@domain`).
 
         `stage` is `rcpt` or `data` (refused or, with a 4xx reply, delayed there) or `bounce` (taken, and
-        reported undeliverable afterwards). `times` limits how often; `delay` is in seconds.
+        reported undeliverable afterwards); a 2xx reply takes it after `delay` seconds. `times` limits how
+        often.
         """
         given = {"recipient": recipient, "reply": reply, "stage": stage, "times": times, "delay": delay}
         self.control("POST", "simulations", given)

@@ -41,3 +41,4 @@ SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 DATABASES = {"default": postgresql.settings(os.environ) or SQLITE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
+ROOT_URLCONF = "tests.urls"

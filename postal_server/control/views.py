@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from postal_server import conf
+from postal_server.engine import directory
 from postal_server.mail import dkim
 from postal_server.models import CaughtMail, Delivery, Message, Server, Simulation
 from postal_server.rules.status import ServerMode
@@ -47,11 +48,14 @@ def control(*methods: str) -> Callable[[View], Callable[..., HttpResponse]]:
             if request.method not in methods:
                 return JsonResponse({"error": f"Use {' or '.join(methods)}."}, status=405)
             try:
-                return JsonResponse(view(request, _body(request), **captured))
+                answer = JsonResponse(view(request, _body(request), **captured))
             except Server.DoesNotExist:
                 return JsonResponse({"error": "There is no such mail server."}, status=404)
             except WrongRequest as error:
                 return JsonResponse({"error": str(error)}, status=400)
+            if request.method == "POST":
+                directory.refresh()  # what was made is used at once
+            return answer
 
         return wrapper
 

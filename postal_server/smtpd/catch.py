@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from postal_server.services import mailbox
 
@@ -37,7 +37,7 @@ class CatchHandler:
         act = await self._run(mailbox.simulation_for, envelope.mail_from or None, address)
         if act is not None:
             await asyncio.sleep(act.delay_seconds)
-            if act.stage == "rcpt":
+            if act.stage == "rcpt" and not act.reply.startswith("2"):
                 return act.reply
             acts: dict[str, mailbox.Act] = envelope.__dict__.setdefault("acts", {})
             acts[address] = act
@@ -66,6 +66,7 @@ class CatchHandler:
         return "250 2.0.0 OK: kept"
 
     def close(self) -> None:
+        self._database.submit(connections.close_all)
         self._database.shutdown(wait=True)
 
     async def _bounce(self, raw: bytes, return_path: str, address: str, reply: str) -> None:

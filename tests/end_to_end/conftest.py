@@ -1,0 +1,61 @@
+"""A Django project under test whose receivers write down what they hear."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from anymail.signals import inbound, tracking
+
+from anymail_postal.signals import reply_received, reply_rejected
+
+WAIT_SECONDS = 20.0
+
+
+class Heard(list):
+    """What a signal brought, in order of arrival."""
+
+    def wait_for(self, holds: Callable[[Any], bool], wish: str) -> Any:
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            for item in list(self):
+                if holds(item):
+                    return item
+            time.sleep(0.02)
+        raise AssertionError(f"Nobody heard of {wish}. Heard: {list(self)}")
+
+
+@pytest.fixture
+def project(settings, postal, live_server):
+    """The project sends through `postal`, which posts events and mail for reply@ to it."""
+    for name, value in postal.settings.items():
+        setattr(settings, name, value)
+    settings.ANYMAIL = {**settings.ANYMAIL, "POSTAL_STRIP_REPLIES": True}
+    postal.post_events_to(f"{live_server.url}/ours/postal/tracking/")
+    postal.post_mail_to(f"{live_server.url}/ours/postal/inbound/")
+    return postal
+
+
+@pytest.fixture
+def heard():
+    """What each signal brought: `heard["tracking"]`, `heard["reply_received"]`, ..."""
+    signals = {
+        "tracking": (tracking, "event"),
+        "inbound": (inbound, "event"),
+        "reply_received": (reply_received, None),
+        "reply_rejected": (reply_rejected, None),
+    }
+    found = {name: Heard() for name in signals}
+    receivers = []
+    for name, (signal, argument) in signals.items():
+
+        def receive(sender, *, _name=name, _argument=argument, **kwargs):
+            found[_name].append(kwargs[_argument] if _argument else kwargs)
+
+        signal.connect(receive, weak=False)
+        receivers.append((signal, receive))
+    yield found
+    for signal, receive in receivers:
+        signal.disconnect(receive)

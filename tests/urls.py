@@ -1,0 +1,3 @@
+"""No addresses: tests bring their own."""
+
+urlpatterns = []
