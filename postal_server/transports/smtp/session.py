@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,10 @@ class Timeouts:
     """How long to wait at each stage."""
 
     stages: Mapping[Stage, timedelta] = STAGE_TIMEOUTS
+    _seconds: dict[Stage, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._seconds.update({stage: timeout.total_seconds() for stage, timeout in self.stages.items()})
 
     @classmethod
     def limited(cls, connect: timedelta, read: timedelta) -> Timeouts:
@@ -52,7 +56,7 @@ class Timeouts:
         return cls({**stages, Stage.CONNECT: connect})
 
     def seconds(self, stage: Stage) -> float:
-        return self.stages[stage].total_seconds()
+        return self._seconds[stage]
 
 
 class SmtpError(Exception):
@@ -128,10 +132,13 @@ class Connection(asyncio.Protocol):
         Raises `SmtpError` if not even one came.
         """
         self._stages = step.stages
-        self._wait_for(step.stages[0])
-        is_sent = self.is_usable and await self._write(step.chunks)
+        is_sent = self.is_usable
+        if is_sent and sum(map(len, step.chunks)) <= BLOCK_BYTES:
+            self._transport.write(b"".join(step.chunks))
+        elif is_sent:
+            is_sent = await self._write_blocks(step.chunks)
         if self.is_usable and len(self._replies) < len(self._stages):
-            self._wait_for(step.stages[min(len(self._replies), len(step.stages) - 1)])
+            self._wait_for(step.stages[len(self._replies)])
             self._waiter = self._loop.create_future()
             await self._waiter
         replies = self._replies[: len(step.stages)]
@@ -182,11 +189,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self._wake()
 
-    async def _write(self, chunks: tuple[bytes, ...]) -> bool:
-        """Hand the bytes to the transport, large ones in pieces as the peer takes them. False: not all."""
-        if sum(map(len, chunks)) <= BLOCK_BYTES:
-            self._transport.writelines(chunks)
-            return True
+    async def _write_blocks(self, chunks: tuple[bytes, ...]) -> bool:
+        """Hand large data to the transport in pieces, as the peer takes them. False: not all."""
         for chunk in chunks:
             view = memoryview(chunk)
             for start in range(0, len(chunk), BLOCK_BYTES):
