@@ -12,6 +12,7 @@ from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.rules.status import DeliveryStatus
 
 from . import token
+from .rows import insert
 from .work import Accepted, NewMessage, Stored
 
 SUBJECT_CHARACTERS = 200  # of the stored copy (contract 1.7)
@@ -75,10 +76,9 @@ def store(batch: Sequence[Accepted], now: datetime, lifetime: timedelta = LIFETI
         for number, new in zip(numbers, accepted.messages, strict=True):
             messages.append(_message(number, new, accepted, numbers[0], now))
             queue.append(_queued(number, new, accepted, now, lifetime))
-    if bodies:
-        Body.objects.bulk_create(bodies)
-        Message.objects.bulk_create(messages)
-        QueuedMessage.objects.bulk_create(queue)
+    insert(bodies)
+    insert(messages)
+    insert(queue)
     return answer
 
 

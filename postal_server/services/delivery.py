@@ -23,7 +23,7 @@ from . import notice, suppression, webhook
 from .acceptance import allocate_ids
 from .bounce import BOUNCED, LINKED
 from .directory import Directory
-from .rows import update_each
+from .rows import insert, update_each
 from .token import tokens_of
 from .webhook import Event
 from .work import Changes, Claimed, Decision, Recorded, Result
@@ -84,7 +84,7 @@ def record(
     _suppress_bounced(bounced, config, now)
     deliveries = [delivery for entry in entries for delivery in _deliveries(entry, now)]
     deliveries += [_delivery_of_bounce(original, entry.message, now) for entry, original in bounced]
-    Delivery.objects.bulk_create(deliveries)
+    insert(deliveries)
     _update(entries, config, now)
     _update_bounced(bounced, now)
     webhook.emit(_events(entries, bounced, directory), directory, now)
@@ -272,9 +272,11 @@ def _store_bodies(entries: Sequence[_Entry], now: datetime) -> dict[int, int]:
     if not own:
         return {}
     ids = allocate_ids(len(own))
-    Body.objects.bulk_create(
-        Body(id=number, server_id=message.server_id, created_at=message.created_at, raw=raw)
-        for number, (message, raw) in zip(ids, own, strict=True)
+    insert(
+        [
+            Body(id=number, server_id=message.server_id, created_at=message.created_at, raw=raw)
+            for number, (message, raw) in zip(ids, own, strict=True)
+        ]
     )
     return {message.id: number for number, (message, _) in zip(ids, own, strict=True)}
 

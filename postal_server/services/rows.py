@@ -1,48 +1,92 @@
-"""Give many rows values of their own in one statement."""
+"""Write many rows in one statement, where the ORM's batches cost too much.
+
+Measured on SQLite: `bulk_create` of 50 messages 4 times what `insert` needs, `bulk_update` 4 times what
+`update_each` needs. SQLite and PostgreSQL both know these statements.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from django.db import connection
+from django.db import connection, connections, models
 from django.db.models import Field, Model
 
 ROWS_A_STATEMENT = 500
+PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
+
+# Values of these go to the database as they are.
+PLAIN = (models.IntegerField, models.FloatField, models.CharField, models.TextField)
+Column: TypeAlias = "Field[Any, Any]"
+
+
+def insert(rows: Sequence[Model]) -> None:
+    """Insert rows of one model. Their ids are not read back; a key that the database makes is left to it.
+
+    Defaults are those that the rows got when they were made; nothing else is computed, and no signal sent.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    fields = _inserted(model)
+    names = [field.attname for field in fields]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    marks = f"({', '.join(['%s'] * len(fields))})"
+    step = min(ROWS_A_STATEMENT, PARAMETERS_A_STATEMENT // len(fields))
+    for start in range(0, len(rows), step):
+        chunk = rows[start : start + step]
+        parameters = _adapted(fields, ([row.__dict__[name] for name in names] for row in chunk))
+        values = ", ".join([marks] * len(chunk))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {values}',  # noqa: S608 - our names
+                parameters,
+            )
+
+
+@functools.lru_cache(maxsize=64)
+def _inserted(model: type[Model]) -> tuple[Column, ...]:
+    return tuple(field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField))
 
 
 def update_each(
-    model: type[Model], fields: Sequence[str], values: Mapping[int, Sequence[Any]], keep: Sequence[str] = ()
+    model: type[Model], names: Sequence[str], values: Mapping[int, Sequence[Any]], keep: Sequence[str] = ()
 ) -> None:
-    """Set `fields` of each row, by its id, to its `values`. Null leaves the fields in `keep` as they are.
-
-    One statement for 500 rows: `bulk_update` costs four times as much, and row by row ten times. SQLite and
-    PostgreSQL both know `UPDATE ... FROM (VALUES ...)`.
-    """
-    by_name: dict[str, Field[Any, Any]] = {field.name: field for field in model._meta.concrete_fields}
-    columns = [by_name[name] for name in fields]
-    items = list(values.items())
+    """Set the fields `names` of each row, by its id, to its `values`. Null leaves those in `keep` as they are."""
+    by_name: dict[str, Column] = {field.name: field for field in model._meta.concrete_fields}
+    fields = [by_name["id"], *(by_name[name] for name in names)]
+    settings = ", ".join(
+        f'"{field.column}" = '
+        + (f'COALESCE(v.column{n}, t."{field.column}")' if field.name in keep else f"v.column{n}")
+        for n, field in enumerate(fields[1:], 2)
+    )
+    marks = f"({', '.join(_mark(field) for field in fields)})"
+    items = [(pk, *own) for pk, own in values.items()]
     for start in range(0, len(items), ROWS_A_STATEMENT):
         chunk = items[start : start + ROWS_A_STATEMENT]
-        # PostgreSQL takes the parameters of VALUES for text unless they are cast; SQLite has no such types.
-        if connection.vendor == "postgresql":
-            casts = ["CAST(%s AS bigint)", *(f"CAST(%s AS {c.db_type(connection)})" for c in columns)]
-        else:
-            casts = ["%s"] * (len(columns) + 1)
-        row = f"({', '.join(casts)})"
-        parameters: list[Any] = []
-        for pk, own in chunk:
-            parameters.append(pk)
-            parameters += [c.get_db_prep_save(v, connection) for c, v in zip(columns, own, strict=True)]
-        settings = ", ".join(
-            f'"{c.column}" = '
-            + (f'COALESCE(v.column{n}, t."{c.column}")' if c.name in keep else f"v.column{n}")
-            for n, c in enumerate(columns, 2)
-        )
-        rows = ", ".join([row] * len(chunk))
+        rows = ", ".join([marks] * len(chunk))
         with connection.cursor() as cursor:
             cursor.execute(
                 f'UPDATE "{model._meta.db_table}" AS t SET {settings} '  # noqa: S608 - names of ours only
                 f"FROM (VALUES {rows}) AS v WHERE t.id = v.column1",
-                parameters,
+                _adapted(fields, chunk),
             )
+
+
+def _mark(field: Column) -> str:
+    """PostgreSQL takes parameters of VALUES for text unless they are cast; SQLite has no such types."""
+    if connection.vendor != "postgresql":
+        return "%s"
+    return f"CAST(%s AS {field.rel_db_type(connection) if field.primary_key else field.db_type(connection)})"
+
+
+def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """All values of all rows, as the database takes them."""
+    database = connections[connection.alias]  # once: the proxy costs a look-up each time
+    converters = [None if isinstance(field, PLAIN) else field for field in fields]
+    return [
+        value if value is None or field is None else field.get_db_prep_save(value, database)
+        for row in rows
+        for value, field in zip(row, converters, strict=True)
+    ]

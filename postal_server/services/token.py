@@ -67,6 +67,7 @@ def _decode(token: str, purpose: str) -> int | None:
     return None if block & ((1 << CHECK_BITS) - 1) else block >> CHECK_BITS
 
 
+@functools.lru_cache(maxsize=8192)  # asked for when stored, signed, sent and told
 def message_token(message_id: int) -> str:
     """The token of a message, 16 lower-case characters. For imported messages see `tokens_of`."""
     return _encode(message_id, "message")

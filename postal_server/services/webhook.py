@@ -17,6 +17,7 @@ from postal_server.wire import webhook as wire
 from postal_server.wire.signing import JSON
 
 from .directory import Directory
+from .rows import insert
 from .signing import request_key
 from .token import tokens_of
 from .work import Claimed, Decision, Post, Recorded, Result
@@ -64,8 +65,7 @@ def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
                     expires_at=now + WEBHOOK_LIFETIME,
                 )
             )
-    if requests:
-        WebhookRequest.objects.bulk_create(requests)
+    insert(requests)
     return len(requests)
 
 
@@ -138,7 +138,7 @@ def record(
         else:
             recorded.deferred.append((number, due))
         attempts.append(_attempt(row, result, directory, now, will_retry=due is not None))
-    WebhookAttempt.objects.bulk_create(attempts)
+    insert(attempts)
     if used:
         Webhook.objects.filter(pk__in=used).update(last_used_at=now)
     if gone:

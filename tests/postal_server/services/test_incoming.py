@@ -139,7 +139,7 @@ class TestForward:
         assert isinstance(mail, Mail)
         assert (mail.recipient, mail.target) == (
             "in@example.test",
-            Target("example.test", "mx.dest.example", 25, "None"),
+            Target("example.test", "mx.dest.example", None, "None"),
         )
         assert mail.reverse_path == f"s8halm+{token.message_token(claim.id)}@rp.postal.example.test"
         assert mail.data == f"Resent-Sender: {mail.reverse_path}\r\n".encode() + NOT_SPAM + RAW

@@ -1,7 +1,7 @@
 import pytest
 
-from postal_server.models import Message
-from postal_server.services.rows import update_each
+from postal_server.models import Delivery, Message
+from postal_server.services.rows import insert, update_each
 
 from .conftest import NOW, store
 
@@ -40,3 +40,39 @@ def test_nothing_needs_no_query(db, django_assert_num_queries):
 @pytest.mark.django_db
 def test_many_rows_are_split():
     update_each(Message, ("tag",), dict.fromkeys(range(1200), ("x",)))
+
+
+def row(number, **values):
+    return Message(
+        **{"id": number, "server_id": 1, "scope": "outgoing", "size_bytes": 1, "created_at": NOW, **values}
+    )
+
+
+class TestInsert:
+    def test_what_is_inserted_reads_back_alike(self, db, django_assert_num_queries):
+        made = row(
+            7,
+            subject="Grüße",
+            prefix=b"\x00\xff",
+            is_spam=True,
+            spam_score=1.5,
+            hold_expires_at=NOW,
+            tag=None,
+        )
+        with django_assert_num_queries(1):
+            insert([made, row(8)])
+        read = Message.objects.get(pk=7)
+        for field in Message._meta.concrete_fields:
+            expected, found = getattr(made, field.attname), getattr(read, field.attname)
+            assert (bytes(found) if field.name == "prefix" else found) == expected, field.name
+        assert Message.objects.get(pk=8).status == "Pending"
+
+    def test_keys_that_the_database_makes_are_left_to_it(self, db):
+        insert([Delivery(message_id=1, status="Sent", details="x", created_at=NOW) for _ in range(3)])
+        assert Delivery.objects.count() == 3
+
+    @pytest.mark.django_db
+    @pytest.mark.parametrize("count", [0, 1, 1201])
+    def test_any_number(self, count):
+        insert([row(number) for number in range(1, count + 1)])
+        assert Message.objects.count() == count
