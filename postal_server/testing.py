@@ -288,8 +288,9 @@ class Mail:
         return header.addresses[0].addr_spec if header is not None and header.addresses else None
 
     def _body(self, kind: str) -> str:
+        """Decoded, with line ends as Python has them."""
         part = self.message.get_body((kind,))
-        return part.get_content() if part is not None else ""
+        return part.get_content().replace("\r\n", "\n") if part is not None else ""
 
 
 @dataclass

@@ -7,6 +7,7 @@ import smtplib
 import threading
 
 import pytest
+from django.db import connection
 
 from postal_server.models import CaughtMail, Organization, Server, Simulation
 from postal_server.smtpd import catch
@@ -36,6 +37,8 @@ def listening():
     loop.call_soon_threadsafe(server.close)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    # Django leaves connections to databases in memory open.
+    handler._database.submit(lambda: connection.connection and connection.connection.close()).result()
     handler.close()
     loop.close()
 
