@@ -18,7 +18,7 @@ from django.core.cache import cache
 from . import conf
 from .ports import Claim, Receipt
 
-CACHE_PREFIX = "anymail_postal:post:"
+CACHE_PREFIX = "postal:"
 # Longer than any receiver should take; after it, a post whose process died is free again.
 CLAIM_FOR = timedelta(minutes=10)
 
@@ -37,7 +37,8 @@ def mail_key(server: str, postal_id: int, body: bytes) -> str:
 
 
 def _key(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    # 160 bits are enough to tell posts apart, and Django's caches look at every character of a key.
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
 def receive(receipt: Receipt, config: conf.ServerConfig) -> AbstractContextManager[Claim]:

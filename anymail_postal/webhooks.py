@@ -6,10 +6,10 @@ Postal retries after 5xx; it gives inbound mail back to its sender after every o
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -17,18 +17,23 @@ from typing import Any, ClassVar
 from anymail.exceptions import AnymailConfigurationError, AnymailWebhookValidationFailure
 from anymail.signals import inbound, tracking
 from anymail.webhooks.base import AnymailBaseWebhookView
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import (
     BadRequest,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
 )
+from django.core.signals import setting_changed
 from django.db import connection, transaction
-from django.dispatch import Signal
+from django.dispatch import Signal, receiver
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import View
 
 from . import body as post_body
 from . import conf, dedupe, events, keys, signals
@@ -114,6 +119,9 @@ class PostalWebhookView(AnymailBaseWebhookView):
 
     # --- the request ---
 
+    # As in Anymail's base class, but decorated once: doing it at every request costs more than the signature.
+    dispatch = login_not_required(csrf_exempt(View.dispatch))
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Check the post and run its receivers. Bodies of answers are empty: Postal keeps them in its log."""
         try:
@@ -139,7 +147,7 @@ class PostalWebhookView(AnymailBaseWebhookView):
     def find_config(self, server: str) -> conf.ServerConfig:
         """The settings of the server in the URL, under the arguments of `as_view()`."""
         given = {name: getattr(self, name) for name in OPTIONS}
-        return conf.server(server, **{name: value for name, value in given.items() if value is not UNSET})
+        return kept_config(server, {name: value for name, value in given.items() if value is not UNSET})
 
     def run_validators(self, request: HttpRequest) -> None:
         """Anymail's validators, basic auth first: it costs nothing, while the signature needs the body."""
@@ -219,8 +227,10 @@ class PostalWebhookView(AnymailBaseWebhookView):
 
     def call_receivers(self, signal: Signal, **arguments: Any) -> None:
         """Call a signal's receivers, the first exception of which is a 500 whatever it is."""
-        with always_500():
+        try:
             signal.send(sender=type(self), esp_name=self.esp_name, **arguments)
+        except ANSWERED_BY_DJANGO as error:
+            raise ReceiverError(f"A receiver raised {type(error).__name__}: {error}") from error
 
 
 OPTIONS = tuple(sorted(conf.SERVER_ATTRIBUTES & vars(PostalWebhookView).keys()))
@@ -280,7 +290,7 @@ class PostalTrackingWebhookView(PostalWebhookView):
         """
         from .metadata import open_message_id  # noqa: PLC0415  (needs cryptography, which may be missing)
 
-        found = open_message_id(facts.rfc_message_id or "", conf.secret_keys(self.config))
+        found = open_message_id(facts.rfc_message_id or "", self.secrets())
         store = conf.store()
         if found is not None or store is None or facts.id is None:
             return found
@@ -288,6 +298,10 @@ class PostalTrackingWebhookView(PostalWebhookView):
         if found is None and self.may_wait and is_young(facts):
             raise ComeAgain(f"Message {facts.id} is not in the store yet.")
         return found
+
+    def secrets(self) -> Iterator[bytes]:
+        """What metadata may be sealed with; looked up only for a Message-ID that looks sealed."""
+        yield from conf.secret_keys(self.config)
 
     def receipt(self, event: events.TrackingEvent) -> EventReceipt:
         """What is remembered of the event."""
@@ -406,6 +420,45 @@ VIEWS: dict[str, type[PostalWebhookView]] = {
 }
 
 
+# --- settings ---
+
+
+class ConfigMemory:
+    """The settings of each server, kept while they do not change: reading them costs more than an event."""
+
+    def __init__(self) -> None:
+        self.anymail = copy.deepcopy(getattr(settings, "ANYMAIL", None))
+        self.has_registry = conf.global_value(conf.SERVER_REGISTRY) is not None
+        self.configs: dict[str, conf.ServerConfig] = {}
+
+    def is_current(self) -> bool:
+        """Are the settings still those? Changes of others than ANYMAIL are signalled by Django's tests."""
+        return bool(self.anymail == getattr(settings, "ANYMAIL", None))
+
+
+_memory: ConfigMemory | None = None
+
+
+def kept_config(server: str, options: dict[str, Any]) -> conf.ServerConfig:
+    """`conf.server()`, remembered. The answers of a registry are its own to remember."""
+    global _memory  # noqa: PLW0603
+    memory = _memory
+    if memory is None or not memory.is_current():
+        memory = _memory = ConfigMemory()
+    if memory.has_registry or options:
+        return conf.server(server, **options)
+    if server not in memory.configs:
+        memory.configs[server] = conf.server(server)
+    return memory.configs[server]
+
+
+@receiver(setting_changed)
+def forget_config(**_: Any) -> None:
+    """Read all settings again."""
+    global _memory  # noqa: PLW0603
+    _memory = None
+
+
 # --- posts handled outside of their request ---
 
 
@@ -453,15 +506,6 @@ def after_commit(enqueue: Callable[[], object]) -> None:
 
 
 # --- small questions ---
-
-
-@contextmanager
-def always_500() -> Iterator[None]:
-    """Turn exceptions that Django answers with a 4xx into one that it answers with a 500."""
-    try:
-        yield
-    except ANSWERED_BY_DJANGO as error:
-        raise ReceiverError(f"A receiver raised {type(error).__name__}: {error}") from error
 
 
 def own_signal(facts: events.PostalEvent) -> Signal | None:
