@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-from email.mime.image import MIMEImage
-from email.utils import make_msgid
 
 from anymail.exceptions import AnymailError
 from anymail.message import AnymailMessage
@@ -42,8 +40,7 @@ def send(notification: Notification) -> Notification:
 def build(notification: Notification) -> AnymailMessage:
     message, person = notification.message, notification.person
     conversation = message.conversation
-    cid = make_msgid(domain="discussion.invalid")
-    context = {"message": message, "person": person, "logo": cid.strip("<>")}
+    context = {"message": message, "person": person}
     mail = AnymailMessage(
         subject=f"New message in “{conversation.topic}”",
         body=render_to_string("discussion/notification.txt", context),
@@ -52,9 +49,6 @@ def build(notification: Notification) -> AnymailMessage:
         tags=["notification"],
         metadata={"notification": notification.pk},
     )
+    context["logo"] = mail.attach_inline_image(LOGO, "logo.png")
     mail.attach_alternative(render_to_string("discussion/notification.html", context), "text/html")
-    logo = MIMEImage(LOGO, "png")
-    logo["Content-ID"] = cid
-    logo["Content-Disposition"] = "inline"
-    mail.attach(logo)
     return mail

@@ -29,15 +29,14 @@ def note_delivery(event: AnymailTrackingEvent, **kwargs: Any) -> None:
 @receiver(reply_received)
 def add_reply(match: ReplyMatch, message: AnymailInboundMessage, **kwargs: Any) -> None:
     """Add the new part of the reply to its conversation, in the name of the person who was notified."""
+    if not isinstance(match.object_id, int) or match.user_id is None:
+        return reject(message, "sent to no reply address")  # it only answers a mail of ours
     conversation = Conversation.objects.filter(pk=match.object_id, people=match.user_id).first()
     if conversation is None:
-        RejectedReply.objects.create(sender=str(message.from_email), reason="not in this conversation")
-        return
-    text = message.stripped_text or message.text or ""
+        return reject(message, "not in this conversation")
+    text = (message.stripped_text or message.text or "").strip()
     notify(
-        Message.objects.create(
-            conversation=conversation, author_id=match.user_id, text=text.strip(), by_email=True
-        )
+        Message.objects.create(conversation=conversation, author_id=match.user_id, text=text, by_email=True)
     )
 
 
@@ -50,4 +49,8 @@ WHY = {
 
 @receiver(reply_rejected)
 def note_rejection(message: AnymailInboundMessage, reason: str, **kwargs: Any) -> None:
-    RejectedReply.objects.create(sender=str(message.from_email)[:320], reason=WHY.get(reason, reason))
+    reject(message, WHY.get(reason, reason))
+
+
+def reject(message: AnymailInboundMessage, reason: str) -> None:
+    RejectedReply.objects.create(sender=str(message.from_email)[:320], reason=reason)

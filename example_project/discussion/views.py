@@ -11,7 +11,7 @@ from .models import Conversation, Message, RejectedReply
 from .notifications import notify
 
 
-class MessageForm(forms.ModelForm):  # type: ignore[type-arg] - not subscriptable at run time
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # Django has no such subscript
     class Meta:
         model = Message
         fields = ["text"]
