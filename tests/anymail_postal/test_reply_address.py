@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal.errors import ReplyTokenError
-from anymail_postal.reply_address import LAST_DAY, ReplyToken, address_pattern, make_token, open_token
+from anymail_postal.reply_address import EPOCH, LAST_DAY, ReplyToken, address_pattern, make_token, open_token
 
 SECRET = b"a secret of the project, long enough to be one"
 OLDER = b"the secret before that, used for mail in flight"
@@ -27,6 +27,7 @@ TOKENS = {
     "largest small ids": (ReplyToken(2**32 - 1, 2**32 - 1), 31),
     "expiry": (ReplyToken(12, 7, date(2026, 12, 31)), 34),
     "first day": (ReplyToken(12, None, TODAY), 34),
+    "day 0": (ReplyToken(12, None, EPOCH), 34),
     "last day": (ReplyToken(12, None, LAST_DAY), 34),
     "wide object": (ReplyToken(2**32, 7), 44),
     "wide user": (ReplyToken(12, 2**32), 44),
@@ -58,7 +59,7 @@ def test_a_token_has_its_exact_length_and_opens_again(token, length):
     text = made(token)
     assert len(text) == length
     assert re.fullmatch(r"[a-z2-7]+", text)
-    assert opened(text) == token
+    assert opened(text, today=EPOCH) == token
 
 
 @given(tokens)
@@ -73,11 +74,25 @@ def test_the_format_does_not_change():
     assert made(ReplyToken(A_UUID, None, TODAY)) == "c5is22q7hrja6xsnbknfg7k4nmpj6aejmh26f6kdoxivy4a"
 
 
-def test_keys_are_those_of_hkdf():
+def signed_by_hand(raw):
+    """A token of these bytes, signed with the project's secret by another implementation of HKDF."""
     info = b"anymail_postal/reply/1/reply"
     key = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(SECRET)
-    raw = base64.b32decode(made().upper() + "=")
-    assert hmac.digest(key, raw[:9], "sha256")[:10] == raw[9:]
+    return base64.b32encode(raw + hmac.digest(key, raw, "sha256")[:10]).decode().rstrip("=").lower()
+
+
+def test_keys_are_those_of_hkdf():
+    assert signed_by_hand(bytes([0x18, 0, 0, 0, 12, 0, 0, 0, 7])) == made()
+
+
+@pytest.mark.parametrize(
+    "first",
+    [0x08, 0x28, 0x98, 0x19, 0x1A],
+    ids=["version 0", "version 2", "version 9", "expiry without room", "wide without room"],
+)
+def test_a_good_signature_does_not_help_another_format(first):
+    with pytest.raises(ReplyTokenError):
+        opened(signed_by_hand(bytes([first, 0, 0, 0, 12, 0, 0, 0, 7])))
 
 
 @pytest.mark.parametrize("purpose", ["replies", "REPLY", "", "reply/1"])
