@@ -34,7 +34,9 @@ class Store(ports.Store):
         rows = [fitted(PostalMessage(**{**vars(sent), "metadata": dict(sent.metadata)})) for sent in messages]
         for row in rows:
             row.server = server
-        PostalMessage.objects.bulk_create(rows, ignore_conflicts=True)
+        # A savepoint: a failure must not spoil the caller's transaction, for the mail is on its way.
+        with transaction.atomic(using=router.db_for_write(PostalMessage)):
+            PostalMessage.objects.bulk_create(rows, ignore_conflicts=True)
 
     def metadata(self, server: str, postal_id: int) -> dict[str, Any] | None:
         rows = PostalMessage.objects.filter(server=server, postal_id=postal_id)

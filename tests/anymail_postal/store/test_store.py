@@ -101,6 +101,12 @@ class TestSentMessages:
         assert row.subject == "a" + "ä" * 254
         assert row.tag == "t" * 255
 
+    def test_a_failure_does_not_spoil_what_is_around(self, store):
+        with transaction.atomic():
+            with pytest.raises(TypeError):
+                store.record_sent("default", [sent(metadata={"not JSON": object()})])
+            assert not PostalMessage.objects.exists()
+
 
 class TestReceive:
     @pytest.mark.parametrize("receipt", [event(), mail()], ids=["event", "mail"])
