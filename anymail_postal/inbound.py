@@ -249,7 +249,6 @@ class LenientPolicy(EmailPolicy):
         except Exception:  # as above
             return name, PLAIN_HEADER(name, value.replace("=?", "= ?"))
 
-
     def fold_binary(self, name: str, value: str) -> bytes:
         """The header line; as UTF-8 where Python cannot express the value in ASCII."""
         try:

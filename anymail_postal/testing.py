@@ -260,7 +260,8 @@ def _payload(event: str, message: dict[str, Any]) -> dict[str, Any]:
     if event in STATUS:
         return _delivery(event, message)
     if event == "MessageBounced":
-        report = {**_message(), "direction": "incoming", "from": None, "to": "abcdef@rp.example.com"}
+        report = {**_message(), "message_id": None, "from": None, "to": "abcdef@rp.example.com"}
+        report["direction"] = "incoming"
         return {"original_message": message, "bounce": report}
     if event == "DomainDNSError":
         return _dns_error()
