@@ -27,9 +27,10 @@ class DomainQuestions:
     def __call__(self, questions: Sequence[Question]) -> Answers:
         """The records of each question; none where there are none, null where nobody could tell."""
         assert self._loop is not None, "not bound to a loop"
-        return asyncio.run_coroutine_threadsafe(self._ask(questions), self._loop).result(TIMEOUT)
+        return asyncio.run_coroutine_threadsafe(self.ask(questions), self._loop).result(TIMEOUT)
 
-    async def _ask(self, questions: Sequence[Question]) -> dict[Question, Sequence[str] | None]:
+    async def ask(self, questions: Sequence[Question]) -> Answers:
+        """The same, in the running loop."""
         turn = asyncio.Semaphore(TOGETHER)
 
         async def ask(question: Question) -> Sequence[str] | None:

@@ -67,6 +67,24 @@ def release(message_ids: Sequence[int], config: Config, now: datetime) -> int:
     return requeue(list(held.values_list("pk", flat=True)), config, now)
 
 
+def keep_back(
+    message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
+) -> int:
+    """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
+    directory = directory or load()
+    done = 0
+    for chunk in _chunks(message_ids):
+        with transaction.atomic():
+            waiting = QueuedMessage.objects.filter(pk__in=chunk, claimed_by=None).select_for_update()
+            ids = list(waiting.values_list("pk", flat=True))
+            rows = Message.objects.filter(pk__in=ids).defer("prefix")
+            decisions = [Decision(_claimed(row), DeliveryStatus.HELD, hold.BY_PERSON) for row in rows]
+            QueuedMessage.objects.filter(pk__in=ids).delete()
+            delivery.record(decisions, directory, config, now)
+            done += len(decisions)
+    return done
+
+
 def cancel(
     message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
 ) -> int:

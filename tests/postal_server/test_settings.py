@@ -1,0 +1,87 @@
+"""The server's own settings, in a process of their own: Django's pages behind the WSGI application."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import json, sys
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from postal_server import conf, wsgi
+from tests.postal_server.installation import FakeJournal, call
+app = wsgi.create(conf.config(), journal=FakeJournal(), directory=lambda: None, resolver=None)
+answers = {}
+for path in json.load(sys.stdin):
+    reply = call(app, path, method="GET", headers={"Host": "postal.example.test"})
+    headers = {name.lower(): value for name, value in reply.headers}
+    answers[path] = [reply.status, headers, reply.body.decode()]
+print(json.dumps(answers))
+"""
+PATHS = ["/", "/admin/login/", "/static/admin/css/base.css", "/static/../settings.py", "/nothing", "/admin/"]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, list]:
+    root = tmp_path_factory.mktemp("server")
+    (root / "secret.key").write_text("s" * 50)
+    (root / "postal.yml").write_text("version: 2\npostal: {web_hostname: postal.example.test}\n")
+    environment = {
+        **os.environ,
+        "POSTAL_CONFIG_FILE_PATH": str(root / "postal.yml"),
+        "DJANGO_SETTINGS_MODULE": "postal_server.settings",
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", SCRIPT],
+        input=json.dumps(PATHS),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/admin/login/", 200),
+        ("/static/admin/css/base.css", 200),
+        ("/static/../settings.py", 404),
+        ("/nothing", 404),
+        ("/admin/", 302),
+    ],
+)
+def test_page_has_its_status(answers, path, status) -> None:
+    assert answers[path][0] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/login/", "/nothing"])
+def test_page_has_postals_security_headers(answers, path) -> None:
+    headers = answers[path][1]
+    assert headers["x-frame-options"].lower() == "sameorigin"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "script-src 'self'" in headers["content-security-policy"]
+
+
+def test_login_cookie_is_kept_to_https_and_this_site(answers) -> None:
+    cookie = answers["/admin/login/"][1]["set-cookie"]
+    assert "Secure" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_start_page_says_where_things_are(answers) -> None:
+    assert "/.well-known/jwks.json" in answers["/"][2]
+    assert "/admin/" in answers["/"][2]
