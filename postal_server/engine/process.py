@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -76,7 +77,8 @@ class Core:
         self.config = config
         path = sqlite_path()
         self.disk = Disk(path, config.storage.min_free_mb * 1024 * 1024) if path else None
-        self.acceptance = Acceptance(acceptance.store, self.disk)
+        lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
+        self.acceptance = Acceptance(partial(acceptance.store, lifetime=lifetime), self.disk)
         self.journal = Journal(self.acceptance)
 
     @property
@@ -129,7 +131,7 @@ class Process:
         core = Core(self.config)
         directories.keeper.start()
         connections.close_all()  # the loop's thread does without a database from here on
-        with _loop() as loop:
+        with event_loop() as loop:
             loop.run_until_complete(self._serve(core))
         directories.keeper.stop()
 
@@ -221,7 +223,8 @@ def _place(host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The loop of a process: uvloop's where it is installed."""
     loop = uvloop.new_event_loop() if uvloop else asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

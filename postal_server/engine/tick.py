@@ -331,5 +331,10 @@ def verdict(claimed: Claimed, kind: str) -> Decision:
 
 
 def expiry(claimed: Claimed) -> Decision:
-    """What becomes of a row whose lifetime is over."""
-    return Decision(claimed, DeliveryStatus.FAILED, "The maximum lifetime of this message has been reached.")
+    """What becomes of a row whose lifetime is over. Whoever sent us the mail is told."""
+    return Decision(
+        claimed,
+        DeliveryStatus.FAILED,
+        "The maximum lifetime of this message has been reached.",
+        notice=" Bounce sent to sender (see message <msg:{id}>)",
+    )

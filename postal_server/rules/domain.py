@@ -9,6 +9,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ED25519_SELECTOR_END = "-ed25519"  # of a domain's second key, behind the selector of the first
+
 
 class DnsStatus(str, enum.Enum):
     OK = "OK"

@@ -39,6 +39,7 @@ def encrypt(key: str) -> str:
     return _fernet().encrypt(key.encode()).decode("ascii")
 
 
+@functools.lru_cache(maxsize=65536)  # the directory asks for every key again whenever it changes
 def decrypt(encrypted: str) -> str:
     """The key in clear. Raises `ConfigurationError` if it was made with another secret than this one."""
     try:

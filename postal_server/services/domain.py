@@ -69,7 +69,8 @@ def records_to_publish(domain: Domain, config: Config) -> list[Record]:
     records = [
         Record("Ownership", domain.name, "TXT", verification_record(domain, config), False),
         Record("SPF", domain.name, "TXT", f"v=spf1 a mx include:{config.dns.spf_include} ~all", True),
-        Record("DKIM", dkim_name(domain, config), "TXT", _public_key(domain), True),
+        Record("DKIM", dkim_name(domain, config), "TXT", _public_key(domain.dkim_private_key), True),
+        *_ed25519_records(domain, config),
         Record(
             "Return path", return_path_name(domain, config), "CNAME", config.dns.return_path_domain, False
         ),
@@ -112,7 +113,9 @@ def _checks(domain: Domain, answers: Answers, config: Config) -> dict[str, Check
 
     return {
         "spf": compare(apex, lambda found: rules.check_spf(found, config.dns.spf_include)),
-        "dkim": compare(key, lambda found: rules.check_dkim(key_name, found, _public_key(domain))),
+        "dkim": compare(
+            key, lambda found: rules.check_dkim(key_name, found, _public_key(domain.dkim_private_key))
+        ),
         "mx": compare(
             hosts, lambda found: rules.check_mx(domain.name, mail_hosts(found), config.dns.mx_records)
         ),
@@ -204,5 +207,14 @@ def hosts_of(found: Sequence[str]) -> list[str]:
     return [name.rstrip(".") for name in found]
 
 
-def _public_key(domain: Domain) -> str:
-    return dkim.public_record(dkim.SigningKey.load(domain.dkim_private_key))
+def _public_key(pem: str) -> str:
+    return dkim.public_record(dkim.SigningKey.load(pem))
+
+
+def _ed25519_records(domain: Domain, config: Config) -> list[Record]:
+    """The record of the domain's second key, if it has one: receivers that know RSA only do without."""
+    if not domain.dkim_ed25519_private_key:
+        return []
+    selector, rest = dkim_name(domain, config).split(".", 1)
+    name = f"{selector}{rules.ED25519_SELECTOR_END}.{rest}"
+    return [Record("DKIM (Ed25519)", name, "TXT", _public_key(domain.dkim_ed25519_private_key), False)]

@@ -17,6 +17,7 @@ from postal_server.mail.address import is_plausible_recipient
 from postal_server.mail.message import last, remove_header, split_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
+from postal_server.rules.domain import ED25519_SELECTOR_END
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import SOFT_FAILS, blames_recipient
 
@@ -107,7 +108,8 @@ def _used_up(job: Job, context: Context) -> Decision | None:
         return None
     details = f"Maximum number of delivery attempts ({maximum}) has been reached."
     # Receivers that put us off say nothing about the person; who cannot be reached is suppressed.
-    if not job.message.rcpt_to or not blames_recipient(*context.answers.get(job.message.id, (None, ""))):
+    answer = context.answers.get(job.message.id)
+    if not job.message.rcpt_to or answer is None or not blames_recipient(*answer):
         return Decision(job.claimed, DeliveryStatus.FAILED, details)
     details += (
         f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
@@ -244,7 +246,10 @@ def _signature(body: bytes, job: Job, context: Context) -> bytes:
     if domain is not None and domain.dkim_status == OK:
         selector = f"{dns.dkim_identifier}-{domain.dkim_suffix}"
         # Ed25519 beside RSA (RFC 8463): receivers verify the one that they know.
-        keys = [(selector, domain.dkim_private_key), (f"{selector}-ed25519", domain.dkim_ed25519_private_key)]
+        keys = [
+            (selector, domain.dkim_private_key),
+            (f"{selector}{ED25519_SELECTOR_END}", domain.dkim_ed25519_private_key),
+        ]
         signatures = [
             dkim.sign(body, domain=domain.name, selector=name, key=dkim_key(pem), now=now)
             for name, pem in keys
