@@ -53,6 +53,25 @@ class PostalSession(requests.Session):
         return dict(self._environment[key])
 
 
+class PostalAdapter(HTTPAdapter):
+    """An adapter that looks up its connection pool once for each URL, not again for every call."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._pools: dict[object, Any] = {}
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The pool for a request; what a proxy needs may change, so that is looked up."""
+        if proxies:
+            return super().get_connection_with_tls_context(request, verify, proxies, cert)
+        key = request.url, verify, cert
+        if key not in self._pools:
+            self._pools[key] = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return self._pools[key]
+
+
 def retry_safely(session: requests.Session, retries: int) -> None:
     """Let a session repeat calls up to `retries` times where that cannot send mail twice."""
     policy = SafeRetry(
@@ -66,7 +85,7 @@ def retry_safely(session: requests.Session, retries: int) -> None:
         raise_on_status=False,
     )
     for prefix in ("https://", "http://"):
-        session.mount(prefix, HTTPAdapter(max_retries=policy))
+        session.mount(prefix, PostalAdapter(max_retries=policy))
 
 
 def api_headers(api_key: str) -> dict[str, str]:

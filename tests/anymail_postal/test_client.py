@@ -306,3 +306,14 @@ def test_proxies_of_the_call_are_merged_with_those_of_the_environment(
     kept = session.merge_environment_settings(URL, {}, None, None, None)
     assert kept["proxies"]["https"] == "http://proxy.test:1"
     assert kept["verify"] is True
+
+
+def test_the_pool_is_looked_up_once_but_with_a_proxy() -> None:
+    adapter = client.PostalAdapter()
+    request = requests.Request("POST", URL).prepare()
+    pool = adapter.get_connection_with_tls_context(request, True)
+    assert adapter.get_connection_with_tls_context(request, True) is pool
+    assert adapter.get_connection_with_tls_context(request, False) is not pool
+    proxied = adapter.get_connection_with_tls_context(request, True, {"https": "http://proxy.test:1"})
+    assert proxied.proxy.host == "proxy.test"
+    adapter.close()
