@@ -131,8 +131,10 @@ class Housekeeping:
         worker_id = self._lease.worker_id
         if worker_id is None:
             return None
+        due = ScheduledTask.objects.filter(name__in=self._tasks, due_at__lte=now, claimed_by=None)
+        if not due.exists():
+            return None  # found without waiting for the journal's turn to write
         with transaction.atomic():
-            due = ScheduledTask.objects.filter(name__in=self._tasks, due_at__lte=now, claimed_by=None)
             task = due.select_for_update(skip_locked=True).order_by("due_at", "name").first()
             if task is None:
                 return None

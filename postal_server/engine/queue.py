@@ -10,7 +10,7 @@ is queued, or for whom. All functions run inside the caller's transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,6 +63,15 @@ class Pick:
     room: int
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Up to `steps` values after `last`, among the rows with the values `fixed`."""
+
+    last: Any
+    steps: int
+    fixed: Sequence[int | None] = ()
+
+
 class Queue:
     """One table of rows that wait, as one worker sees it."""
 
@@ -78,55 +87,83 @@ class Queue:
     # Claiming
 
     def claim(self, worker_id: int, lanes: Lanes, limit: int, now: datetime) -> list[Claimed]:
-        """Make up to `limit` ready rows this worker's, fairly over servers and lanes."""
+        """Make up to `limit` ready rows this worker's, fairly over servers and lanes.
+
+        At most seven statements, however much is queued and for whom.
+        """
         servers = self._servers(lanes.last_server)
-        picks: list[Pick] = []
-        for server in servers:
-            share = -(-limit // len(servers))
-            picks += self._picks_of(server, lanes, share, now)
-        found = self._select(picks)
+        if not servers:
+            return []
+        share = -(-limit // len(servers))
+        found = self._select(self._picks(servers, lanes, share, now))
         fitting = lanes.within_budget([size for _, size in found])
         # The byte budget may be used up by the first server: the next claim starts with the second then.
-        if servers:
-            lanes.last_server = servers[-1] if fitting == len(found) else servers[0]
+        lanes.last_server = servers[-1] if fitting == len(found) else servers[0]
         return self._take(worker_id, [pk for pk, _ in found[:fitting]])
 
     def _servers(self, last: int) -> list[int]:
         """Mail servers that have ready rows: those after `last`, then from the beginning."""
-        after = self._walk("server_id", {}, last, SERVERS_A_CLAIM)
+        walk = Walk(last, SERVERS_A_CLAIM)
+        [after] = self._walk("server_id", (), [walk])
         if len(after) < SERVERS_A_CLAIM and last:
-            before = self._walk("server_id", {}, 0, SERVERS_A_CLAIM - len(after))
-            after += [server for server in before if server <= last]
+            [again] = self._walk("server_id", (), [Walk(0, SERVERS_A_CLAIM - len(after))])
+            after += [server for server in again if server not in after]
         return after
 
-    def _picks_of(self, server: int, lanes: Lanes, share: int, now: datetime) -> Iterator[Pick]:
-        """What to take from one server: transactional lanes first, each up to its room and its share."""
-        for priority in self.kind.priorities:
-            if share <= 0:
-                return
-            found = self._lanes_of(server, priority, lanes, min(share, LANES_A_SERVER))
-            bulk = bool(priority)
-            rooms = [(lane, lanes.room(f"{self.kind.prefix}{lane}", now, bulk=bulk)) for lane in found]
-            open_lanes = [(lane, room) for lane, room in rooms if room]
-            for lane, room in open_lanes:
-                taken = min(room, -(-share // len(open_lanes)))
-                yield Pick(server, priority, lane, taken)
-            share -= sum(min(room, -(-share // len(open_lanes))) for _, room in open_lanes)
+    def _picks(self, servers: Sequence[int], lanes: Lanes, share: int, now: datetime) -> list[Pick]:
+        """What to take of each server, transactional lanes first, each lane up to its room and its share."""
+        keys = [(server, priority) for server in servers for priority in self.kind.priorities]
+        found = dict(zip(keys, self._lanes_of(keys, lanes, min(share, LANES_A_SERVER)), strict=True))
+        picks = []
+        for server in servers:
+            left = share
+            for priority in self.kind.priorities:
+                bulk = bool(priority)
+                rooms = [(v, lanes.room(self._lane(v), now, bulk=bulk)) for v in found[server, priority]]
+                open_lanes = [(value, room) for value, room in rooms if room]
+                each = -(-left // len(open_lanes)) if open_lanes else 0
+                taken = [Pick(server, priority, value, min(room, each)) for value, room in open_lanes]
+                picks += [pick for pick in taken if pick.room > 0]
+                left -= sum(pick.room for pick in taken)
+        return picks
 
-    def _lanes_of(self, server: int, priority: int | None, lanes: Lanes, count: int) -> list[Any]:
-        """The next lanes of a server that have ready rows; from the beginning after the last one."""
-        fixed = {"server_id": server} if priority is None else {"server_id": server, "priority": priority}
+    def _lane(self, value: Any) -> str:
+        return f"{self.kind.prefix}{value}"
+
+    def _lanes_of(self, keys: Sequence[tuple[int, int | None]], lanes: Lanes, count: int) -> list[list[Any]]:
+        """For each server and priority the next lanes that have ready rows, first ones after the last."""
         first: Any = "" if self.kind.lane == "destination" else 0
-        last = lanes.last_lane(server, priority or 0)
-        found = self._walk(self.kind.lane, fixed, type(first)(last or first), count)
-        if not found and last:
-            found = self._walk(self.kind.lane, fixed, first, count)
-        lanes.go_on_after(server, priority or 0, str(found[-1]) if len(found) == count else "")
+        fixed = ("server_id",) if self.kind.priorities == (None,) else ("server_id", "priority")
+        values = [key[: len(fixed)] for key in keys]
+        places = [lanes.last_lane(server, priority or 0) for server, priority in keys]
+        walks = [
+            Walk(type(first)(place or first), count, value)
+            for place, value in zip(places, values, strict=True)
+        ]
+        found = self._walk(self.kind.lane, fixed, walks)
+        short = [n for n, place in enumerate(places) if place and len(found[n]) < count]
+        if short:
+            again = self._walk(
+                self.kind.lane, fixed, [Walk(first, count - len(found[n]), values[n]) for n in short]
+            )
+            for n, more in zip(short, again, strict=True):
+                found[n] += [lane for lane in more if lane not in found[n]]
+        for (server, priority), values_found in zip(keys, found, strict=True):
+            place = str(values_found[-1]) if len(values_found) == count else ""
+            lanes.go_on_after(server, priority or 0, place)
         return found
 
-    def _walk(self, column: str, fixed: dict[str, int], last: Any, count: int) -> list[Any]:
-        """The next `count` distinct values of `column` after `last` among ready rows: one index step each."""
-        where = "".join(f" AND q.{name} = %s" for name in fixed)
+    def _walk(self, column: str, fixed: Sequence[str], walks: Sequence[Walk]) -> list[list[Any]]:
+        """For each walk the next distinct values of `column` among ready rows: one index step each.
+
+        `fixed` are the columns that each walk has a value for.
+        """
+        text = "varchar" if column == "destination" else "bigint"
+        seeds = ", ".join(
+            f"({number}, CAST(%s AS {text}), CAST(%s AS bigint){', CAST(%s AS bigint)' * len(fixed)})"
+            for number in range(len(walks))
+        )
+        where = "".join(f" AND q.{name} = seed.{name}" for name in fixed)
 
         def following(value: str) -> str:
             return (
@@ -135,13 +172,16 @@ class Queue:
             )
 
         sql = (
-            f"WITH RECURSIVE head(value, n) AS (SELECT {following('%s')}, 1 UNION ALL "
-            f"SELECT {following('head.value')}, head.n + 1 FROM head "
-            "WHERE head.value IS NOT NULL AND head.n < %s) "
-            "SELECT value FROM head WHERE value IS NOT NULL ORDER BY n"
+            f"WITH RECURSIVE seed({', '.join(('walk', 'last', 'steps', *fixed))}) AS (VALUES {seeds}), "
+            f"head(walk, value, n) AS (SELECT seed.walk, {following('seed.last')}, 1 FROM seed UNION ALL "
+            f"SELECT head.walk, {following('head.value')}, head.n + 1 FROM head "
+            "JOIN seed ON seed.walk = head.walk WHERE head.value IS NOT NULL AND head.n < seed.steps) "
+            "SELECT walk, value FROM head WHERE value IS NOT NULL ORDER BY walk, n"
         )
-        rows = self._execute(sql, [*fixed.values(), last, *fixed.values(), count])
-        return [value for (value,) in rows]
+        found: list[list[Any]] = [[] for _ in walks]
+        for number, value in self._execute(sql, [v for w in walks for v in (w.last, w.steps, *w.fixed)]):
+            found[number].append(value)
+        return found
 
     def _select(self, picks: Sequence[Pick]) -> list[tuple[int, int]]:
         """The (id, size) of what is ready, pick by pick, oldest first; locked where several may claim."""
@@ -185,7 +225,7 @@ class Queue:
         return Claimed(
             id=pk,
             server_id=server,
-            lane=f"{self.kind.prefix}{lane}",
+            lane=self._lane(lane),
             attempts=attempts,
             is_manual=bool(manual and manual[0]),
             size_bytes=size,

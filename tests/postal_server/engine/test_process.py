@@ -1,0 +1,144 @@
+"""Real processes: ready, alive, stopped, killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SECONDS_TO_STOP = 5
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if k not in ("DJANGO_SETTINGS_MODULE", "TEST_DATABASE")}
+    return {**inherited, "POSTAL_CONFIG_FILE_PATH": str(folder / "postal.yml"), "PYTHONPATH": str(ROOT)}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "postal_server", *words]
+
+
+@pytest.fixture
+def installation(tmp_path) -> Path:
+    (tmp_path / "postal.yml").write_text(
+        "version: 2\n"
+        f"web_server: {{default_port: {free_port()}}}\n"
+        f"smtp_server: {{default_port: {free_port()}, default_bind_address: 127.0.0.1}}\n"
+        f"delivery: {{catch_port: {free_port()}}}\n"
+        f"worker: {{default_health_server_port: {free_port()}}}\n"
+    )
+    subprocess.run(
+        command(tmp_path, "initialize"),
+        env=environment(tmp_path),
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def start(installation) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start a process and wait until it says that it is ready."""
+    started: list[subprocess.Popen] = []
+
+    def run(role: str) -> subprocess.Popen:
+        ready = installation / "ready"
+        ready.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            command(role, "--ready-file", str(ready)),
+            env=environment(installation),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        ends_at = time.monotonic() + 30
+        while not ready.exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < ends_at, "not ready"
+            time.sleep(0.02)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def told(installation: Path) -> dict:
+    return json.loads((installation / "ready").read_text("utf-8"))
+
+
+def workers(installation: Path) -> list[int]:
+    with sqlite3.connect(installation / "postal.sqlite3") as database:
+        rows = database.execute("SELECT id FROM postal_server_worker").fetchall()
+    database.close()
+    return [pk for (pk,) in rows]
+
+
+def health(installation: Path, path: str) -> tuple[int, str]:
+    text = (installation / "postal.yml").read_text()
+    port = text.rpartition("default_health_server_port: ")[2].strip("}\n")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    ends_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends_at, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(installation, start):
+    process = start("run")
+    ready = told(installation)
+    assert ready["pid"] == process.pid
+    assert set(ready["addresses"]) == {"smtp", "catch", "web"}
+    assert health(installation, "/health") == (200, "OK")
+    wait_until(lambda: health(installation, "/ready") == (200, "OK"))
+    assert len(workers(installation)) == 1
+    asked_at = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(SECONDS_TO_STOP * 2) == 0
+    assert time.monotonic() - asked_at < SECONDS_TO_STOP
+    assert workers(installation) == []
+    assert "is ready after" in process.stdout.read()
+
+
+def test_a_second_instance_takes_over_at_once_after_a_kill(installation, start):
+    first = start("worker")
+    wait_until(lambda: len(workers(installation)) == 1)
+    [dead] = workers(installation)
+    first.kill()
+    first.wait(10)
+    process = start("worker")
+    wait_until(lambda: dead not in workers(installation))
+    assert len(workers(installation)) == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(SECONDS_TO_STOP * 2) == 0
