@@ -13,6 +13,7 @@ import secrets
 import string
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ MAX_PROXY_LINE_BYTES = 107  # PROXY protocol, version 1
 MAX_WAITING_BYTES = 65_536  # input taken in while the last message is being stored
 PLAIN_MECHANISMS = "PLAIN LOGIN"
 LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was (contract 5.4)
+NAME_TIMEOUT = 2.0  # seconds for the client's name, which is only wanted for the Received header
 CLOSE_TIMEOUT = 10.0  # seconds for the peer to take the last reply
 METRIC = "postal_smtp_server_"
 NEVER = float("inf")
@@ -173,7 +175,9 @@ class SmtpProtocol(asyncio.Protocol):
         self._flush()
 
     async def _look_up_name(self, names: Callable[[str], Awaitable[str | None]]) -> None:
-        self.session.client_name = await names(self.session.client_address)
+        with suppress(asyncio.TimeoutError):
+            name = names(self.session.client_address)
+            self.session.client_name = await asyncio.wait_for(name, NAME_TIMEOUT)
 
     def _wait(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds

@@ -47,16 +47,25 @@ class DnsResolver:
         timeout: timedelta = timedelta(seconds=5),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._resolver = dns.asyncresolver.Resolver(str(resolv_conf), configure=not servers)
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
         if servers:
             self._resolver.nameservers = [address for address, _ in servers]
             self._resolver.nameserver_ports = dict(servers)
+        else:
+            self._read(resolv_conf)
         self._resolver.lifetime = timeout.total_seconds()
         self._resolver.timeout = timeout.total_seconds() / 2
         self._resolver.use_edns(0, dns.flags.DO, 1232)
         self._clock = clock
         self._answers: dict[tuple[str, str], tuple[float, Answer]] = {}
         self._asking: dict[tuple[str, str], asyncio.Future[Answer]] = {}
+
+    def _read(self, resolv_conf: Path) -> None:
+        """Without a usable file every look-up fails, which is no matter where all mail is caught."""
+        try:
+            self._resolver.read_resolv_conf(str(resolv_conf))
+        except dns.resolver.NoResolverConfiguration:
+            logger.warning("%s names no resolver: DNS look-ups will fail", resolv_conf)
 
     async def records(self, name: str, kind: str) -> Answer:
         """The records as text; TXT strings joined, names without their final dot."""
@@ -97,8 +106,10 @@ class DnsResolver:
         return Answer(Lookup.FOUND, values, six.is_secure and four.is_secure)
 
     async def name_of(self, address: str) -> str | None:
-        """Its first PTR name, null if there is none or no answer."""
+        """Its first PTR name, null if there is none, no answer, or the address is this machine's own."""
         try:
+            if ipaddress.ip_address(address).is_loopback:
+                return None
             name = dns.reversename.from_address(address).to_text()
         except (ValueError, dns.exception.DNSException):
             return None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postal_server import errors
 from postal_server.errors import ConfigurationError
+from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
 from postal_server.smtpd.protocol import unstuff
@@ -590,6 +591,23 @@ def test_the_client_s_name_is_looked_up_before_the_message_is_handed_over():
             assert [(await talk.reply())[:3] for _ in range(4)] == ["250", "250", "354", "250"]
             [(session, _)] = server.handler.accepted
             assert session.client_name == "host-of-127.0.0.1"
+
+    run(work())
+
+
+def test_a_name_that_does_not_come_holds_up_no_message(monkeypatch):
+    monkeypatch.setattr(protocol, "NAME_TIMEOUT", 0.05)
+
+    async def names(address: str) -> str:
+        await asyncio.sleep(60)
+        return "too late"
+
+    async def work():
+        async with Running(names=names) as server:
+            talk = await server.talk(*TO_IN, "DATA")
+            assert (await talk.say(".")).startswith("250 ")
+            [(session, _)] = server.handler.accepted
+            assert session.client_name is None
 
     run(work())
 

@@ -134,13 +134,26 @@ def test_addresses_ipv6_first(host, answer):
 
 
 @pytest.mark.parametrize(
-    ("address", "name"), [("192.0.2.1", "host.example"), ("192.0.2.2", None), ("nonsense", None), ("", None)]
+    ("address", "name"),
+    [("192.0.2.1", "host.example"), ("192.0.2.2", None), ("nonsense", None), ("", None), ("127.0.0.1", None)],
 )
 def test_name_of(address, name):
     async def question(resolver, _):
         return await resolver.name_of(address)
 
     assert ask(question) == name
+
+
+def test_without_a_resolver_look_ups_fail(tmp_path, caplog):
+    resolver = DnsResolver(resolv_conf=tmp_path / "missing")
+    assert run(resolver.mail_hosts("dest.example")) == Answer(Lookup.FAILED)
+    assert "names no resolver" in caplog.text
+
+
+def test_the_file_names_the_resolver(tmp_path):
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    resolver = DnsResolver(resolv_conf=tmp_path / "resolv.conf")
+    assert [str(server) for server in resolver._resolver.nameservers] == ["127.0.0.1"]
 
 
 def test_strings_of_a_txt_record_are_joined():
