@@ -157,7 +157,7 @@ def routes(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[
 @control("GET", "DELETE")
 def mail(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
     """Caught mail, as soon as there is some: `to`, `subject`, `after` (an id), `timeout` in seconds."""
-    query = {key: value for key, value in request.GET.items() if value}
+    query = {key: str(value) for key, value in request.GET.items() if value}
     if request.method == "DELETE":
         return {"deleted": mailbox.find(server_id).delete()[0]}
     found = mailbox.wait_for(
