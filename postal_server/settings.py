@@ -102,7 +102,10 @@ LOGGING: dict[str, Any] = {
         "handlers": ["stderr" if _config.logging.enabled else "null"],
         "level": _config.logging.level.upper(),
     },
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "mail.log": {"level": "WARNING"},  # the catch's library writes a line for every command
+    },
 }
 # The wire's checks are ours; these would only repeat what a front proxy decides.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
