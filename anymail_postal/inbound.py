@@ -10,6 +10,7 @@ Source: contract, sections 4.3 to 4.8.
 from __future__ import annotations
 
 import base64
+import binascii
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -341,6 +342,13 @@ class InboundMessage(AnymailInboundMessage):
             return None
         return found
 
+    def get_payload(self, i: int | None = None, decode: bool = False) -> Any:
+        """As in `email.message.Message`; what is not the encoding that it claims is left as it came."""
+        try:
+            return super().get_payload(i, decode)  # type: ignore[call-overload]
+        except binascii.Error:  # of uuencoded text, before Python 3.13
+            return str(super().get_payload()).encode("ascii", "surrogateescape")
+
     def get_content_text(self, charset: str | None = None, errors: str | None = None) -> str | None:
         """The text of this part, with LF line ends."""
         if self.get_content_maintype() == "message":
@@ -357,7 +365,8 @@ class InboundMessage(AnymailInboundMessage):
 
     def _decoded(self, charset: str | None, errors: str | None) -> str | None:
         text: str | None = super().get_content_text(charset, errors)
-        return text
+        # Anymail 15.2 does this too, 15.1 does not.
+        return text if text is None else text.replace("\r\n", "\n").replace("\r", "\n")
 
     def get_content_bytes(self) -> Any:
         """The bytes of this part; those of an attached mail have LF line ends."""

@@ -714,8 +714,8 @@ def as_seen(calls):
             message = event.message
             values["mail"] = [
                 message.subject,
-                message.text,
-                message.html,
+                message.text.replace("\r\n", "\n"),  # django-anymail 15.1 leaves CRLF
+                message.html and message.html.replace("\r\n", "\n"),
                 str(message.from_email),
                 [str(address) for address in message.to],
                 message.date,
