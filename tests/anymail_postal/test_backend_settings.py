@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import warnings
+from datetime import timedelta
 from typing import Any
 
 import django.core.mail
 import pytest
 from anymail.exceptions import AnymailConfigurationError
+from anymail.message import AnymailMessage
 from django.core import mail
+from django.core.management import call_command
+from django.utils import timezone
 
 from anymail_postal import conf
+from anymail_postal.backend import EmailBackend
 
 from .answers import KEY, URL, FakePostal
 
@@ -93,3 +99,32 @@ class TestMailers:
 
     def test_views_and_clients_know_the_options(self) -> None:
         assert conf.server("news").webhook_key == "MIGf"
+
+
+@pytest.mark.django_db
+def test_the_store_remembers_what_was_sent(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.ANYMAIL = {"POSTAL_API_KEY": KEY, "POSTAL_API_URL": URL}
+    postal = FakePostal(next_id=41).install(monkeypatch)
+    message = AnymailMessage("Subject", "Body", "from@b.test", ["to@b.test"], metadata={"note": "x" * 300})
+    assert EmailBackend().send_messages([message]) == 1
+    assert postal.endpoints == ["send/message"]
+    store = conf.store()
+    assert store is not None
+    assert store.metadata("default", 41) == {"note": "x" * 300}
+
+
+@pytest.mark.django_db
+def test_the_store_keeps_what_is_due_later(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.ANYMAIL = {"POSTAL_API_KEY": KEY, "POSTAL_API_URL": URL, "POSTAL_SEND_AT": "store"}
+    postal = FakePostal().install(monkeypatch)
+    later = timezone.now() - timedelta(seconds=1)
+    for extra in ({}, {"api": "raw", "bounce": True}):
+        message = AnymailMessage(
+            "Subject", "Body", "from@b.test", ["to@b.test"], send_at=later, esp_extra=extra, tags=["t"]
+        )
+        assert EmailBackend().send_messages([message]) == 1
+    assert postal.calls == []
+    call_command("postal_send_due", stdout=io.StringIO())
+    assert postal.endpoints == ["send/message", "send/raw"]
+    assert postal.bodies[0]["tag"] == "t"
+    assert postal.bodies[1]["bounce"] is True
