@@ -356,9 +356,11 @@ class Journal:
     def _bisect(self, part: Part, items: Sequence[Any]) -> None:
         try:
             self._commit([(part, items)])
+        except CommitInDoubt as error:
+            self._wait_for_database([(part, items)], error, in_doubt=True)
         except Exception as error:
             if not self._can_serve():
-                self._wait_for_database([(part, items)], error, in_doubt=isinstance(error, CommitInDoubt))
+                self._wait_for_database([(part, items)], error, in_doubt=False)
             elif len(items) == 1:
                 part.refused(items[0], error)
             else:

@@ -8,7 +8,7 @@ Used by the journal's thread only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,9 +56,13 @@ class Lanes:
         self._pauses: dict[str, Pause] = {}
 
     @property
-    def held(self) -> Iterable[int]:
+    def held(self) -> Collection[int]:
         """The ids of the rows that this worker holds."""
         return self._held.keys()
+
+    def holds(self, claimed: Claimed) -> bool:
+        """Is this the claim by which the row is held, and not an earlier one of the same row?"""
+        return self._held.get(claimed.id) is claimed
 
     @property
     def held_bytes(self) -> int:
@@ -103,16 +107,16 @@ class Lanes:
             self._held_bytes += row.size_bytes
             self._held_by_lane[row.lane] += 1
 
-    def release(self, ids: Iterable[int]) -> None:
-        """These rows are finished, deferred or given back. Unknown ids are passed over."""
-        for row in [self._held.pop(i) for i in ids if i in self._held]:
+    def release(self, claimed: Iterable[Claimed]) -> None:
+        """These claims are finished, deferred or given back. Those that are not held are passed over."""
+        for row in [self._held.pop(row.id) for row in claimed if self.holds(row)]:
             self._held_bytes -= row.size_bytes
             self._held_by_lane[row.lane] -= 1
             if not self._held_by_lane[row.lane]:
                 del self._held_by_lane[row.lane]
 
     def release_all(self) -> None:
-        self.release(list(self._held))
+        self.release(list(self._held.values()))
 
     def last_lane(self, server_id: int, priority: int) -> str:
         """The lane of this server after which the next claim goes on; empty for the first."""

@@ -55,6 +55,7 @@ class ProcessLock:
     """A file that is locked as long as the process of worker `worker_id` lives (SQLite only)."""
 
     def __init__(self, database: Path, worker_id: int) -> None:
+        self.worker_id = worker_id
         self._path = beside(database, f"worker-{worker_id}")
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,6 +115,11 @@ class Lease:
             self._unlock()
             self._lock = ProcessLock(self._database, row.pk)
         return row.pk
+
+    def give_up_new(self) -> None:
+        """The transaction that registered this worker failed: another may get the same id."""
+        if self._lock and self._lock.worker_id != self.worker_id:
+            self._unlock()
 
     def take(self, worker_id: int, beaten_at: float) -> None:
         """The beat of `worker_id` that was written at `beaten_at` is durable."""

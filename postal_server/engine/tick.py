@@ -17,6 +17,7 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
 
 from . import metrics
+from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
 from .queue import Queue
@@ -72,10 +73,12 @@ class Beating:
             self._on_loss()
 
     def put_back(self, items: Sequence[float], *, in_doubt: bool) -> None:
-        """Nothing is kept: the next tick beats again."""
+        """The next tick beats again."""
+        self._lease.give_up_new()
 
     def refused(self, item: float, error: Exception) -> None:
         logger.error("The worker cannot beat", exc_info=error)
+        self._lease.give_up_new()
         self._observed_at = item  # not again at once
 
 
@@ -120,6 +123,7 @@ class Recording:
         self._lock = threading.Lock()
         self._waiting: deque[Timed] = deque()
         self._writing_since: float | None = None
+        self._released: list[Claimed] = []  # by this tick: claims in the same tick use their room
         self.on_take: list[Callable[[], None]] = []  # whose claims this tick makes room or work for
 
     def add(self, done: Sequence[Done | Cleared | Returned]) -> None:
@@ -151,9 +155,12 @@ class Recording:
 
     def write(self, items: Sequence[Timed], now: datetime) -> None:
         queue, worker_id = self._share.queue, self._lease.worker_id
-        self._share.lanes.release(self._ending(items))
-        held = queue.still_held(worker_id, [item.claimed.id for _, item in items])
-        ours = [item for _, item in items if item.claimed.id in held]
+        # After a lost lease the same row may be ours again, by another claim that is still under way.
+        known = [item for _, item in items if self._share.lanes.holds(item.claimed)]
+        self._released = [item.claimed for item in known if not isinstance(item, Cleared)]
+        self._share.lanes.release(self._released)
+        held = queue.still_held(worker_id, [item.claimed.id for item in known])
+        ours = [item for item in known if item.claimed.id in held]
         if worker_id is None or not ours:
             return
         done = [item for item in ours if isinstance(item, (Result, Decision))]
@@ -165,10 +172,6 @@ class Recording:
         queue.clear(worker_id, [item.claimed.id for item in ours if isinstance(item, Cleared)])
         if returned := [item.claimed.id for item in ours if isinstance(item, Returned)]:
             queue.release(worker_id, returned)
-
-    @staticmethod
-    def _ending(items: Sequence[Timed]) -> list[int]:
-        return [item.claimed.id for _, item in items if not isinstance(item, Cleared)]
 
     def _note(self, done: Sequence[Done], now: datetime) -> None:
         """Pause the lanes of destinations that cannot be reached, and take up those that can."""
@@ -191,6 +194,7 @@ class Recording:
 
     def committed(self, items: Sequence[Timed], written: None) -> None:
         self._writing_since = None
+        self._released = []
         for _, item in items:
             if isinstance(item, (Result, Decision)):
                 status = item.outcome.status if isinstance(item, Result) else item.status
@@ -200,7 +204,8 @@ class Recording:
         """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
         with self._lock:
             self._waiting.extendleft(reversed(items))
-        self._share.lanes.hold(item.claimed for _, item in items)
+        self._share.lanes.hold(self._released)
+        self._released = []
         self._writing_since = None
 
     def refused(self, item: Timed, error: Exception) -> None:
@@ -208,11 +213,15 @@ class Recording:
         claimed = item[1].claimed
         logger.error("The result of %s %d cannot be recorded", self._share.name, claimed.id, exc_info=error)
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
-        if self._lease.worker_id is not None:
-            due_at = datetime.now(timezone.utc) + AFTER_A_BUG
-            self._share.queue.defer(self._lease.worker_id, [(claimed.id, due_at)])
+        due_at = datetime.now(timezone.utc) + AFTER_A_BUG
+        try:
+            if self._lease.worker_id is not None:
+                self._share.queue.defer(self._lease.worker_id, [(claimed.id, due_at)])
+        except DATABASE_AWAY:
+            self.put_back([item], in_doubt=False)
+            return
         self._writing_since = None
-        self._share.lanes.release([claimed.id])
+        self._share.lanes.release([claimed])
 
 
 @dataclass
@@ -299,11 +308,11 @@ class Claiming:
         self._is_doubtful = False
         if items[0] - self._chores_at >= CHORES_INTERVAL and not is_more:
             self._chores_at = items[0]
-        claimed = [*claims.fresh, *claims.suspects, *claims.poison]
+        claimed = [*claims.fresh, *claims.suspects, *claims.poison, *claims.expired]
         self._is_wanted = bool(claimed)  # until a claim finds nothing
         self._share.lanes.hold(claimed)
-        metrics.IN_FLIGHT.labels(self._share.name).set(len(list(self._share.lanes.held)))
-        if claimed or claims.expired:
+        metrics.IN_FLIGHT.labels(self._share.name).set(len(self._share.lanes.held))
+        if claimed:
             self._hand_over(claims)
 
     def put_back(self, items: Sequence[float], *, in_doubt: bool) -> None:

@@ -37,19 +37,31 @@ def test_room(lanes, held, bulk, room):
 
 
 def test_space_is_what_may_still_be_held(lanes):
-    lanes.hold(claimed(n, size_bytes=100) for n in range(30))
+    rows = [claimed(n, size_bytes=100) for n in range(30)]
+    lanes.hold(rows)
     assert lanes.space == 70
-    lanes.release(range(10))
+    lanes.release(rows[:10])
     assert lanes.space == 80
     lanes.release_all()
     assert (lanes.space, lanes.held_bytes, list(lanes.held)) == (100, 0, [])
 
 
 def test_the_same_row_is_held_once_and_released_once(lanes):
-    lanes.hold([claimed(1, size_bytes=10), claimed(1, size_bytes=10)])
-    lanes.release([1, 1, 99])
+    row = claimed(1, size_bytes=10)
+    lanes.hold([row, row])
+    lanes.release([row, row, claimed(99)])
     assert lanes.held_bytes == 0
     assert lanes.room(LANE, NOW) == 10
+
+
+def test_an_earlier_claim_of_a_row_does_not_release_the_later_one(lanes):
+    earlier, later = claimed(1), claimed(1)
+    lanes.hold([earlier])
+    lanes.release_all()
+    lanes.hold([later])
+    lanes.release([earlier])
+    assert lanes.holds(later)
+    assert not lanes.holds(earlier)
 
 
 def test_no_space_without_bytes(lanes):

@@ -46,7 +46,7 @@ def installation(tmp_path) -> Path:
         f"worker: {{default_health_server_port: {free_port()}}}\n"
     )
     subprocess.run(
-        command(tmp_path, "initialize"),
+        command("initialize"),
         env=environment(tmp_path),
         check=True,
         capture_output=True,

@@ -174,6 +174,22 @@ def test_a_result_whose_row_was_taken_from_us_is_dropped(
     assert QueuedMessage.objects.get().claimed_by == 12345
 
 
+def test_a_late_result_of_a_lost_claim_does_not_end_the_new_one(
+    claiming, recording, share, enqueue, claimed_batches, lease
+):
+    enqueue(1)
+    run(claiming)
+    [lost] = claimed_batches[0].fresh
+    share.lanes.release_all()
+    QueuedMessage.objects.update(claimed_by=None)
+    claiming.want()
+    run(claiming)
+    recording.add([Returned(lost), sent(lost)])
+    run(recording)
+    assert QueuedMessage.objects.get().claimed_by == lease.worker_id
+    assert share.record.seen == []
+
+
 def test_returned_rows_are_ready_again(claiming, recording, enqueue, claimed_batches):
     enqueue(1)
     run(claiming)
