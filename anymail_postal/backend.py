@@ -68,8 +68,6 @@ OTHERWISE_WRITTEN = frozenset(
 )
 HTML_LINK = re.compile(r"""(href=["']https?)(?=://)""")
 TEXT_LINK = re.compile(r"\b(https?)(?=://)")
-
-
 # An address of nothing but letters, digits and the signs that need no quotes, perhaps with such a name.
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDR_SPEC = rf"({_ATEXT}(?:\.{_ATEXT})*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)"
@@ -217,6 +215,7 @@ class EmailBackend(AnymailRequestsBackend):
                 response = self.post_call(call(), payload, message)
                 payload.accept(response)
             except AnymailError as error:
+                logger.warning("A mail of a batch was not sent: %s", error)
                 failure = error
         payload.fail_unanswered()
         if failure is not None and all(status.status != "queued" for status in payload.statuses.values()):

@@ -570,7 +570,9 @@ def test_personal_reply_tos(postal: FakePostal) -> None:
     assert postal.body["reply_to"] == "r@b.test, s@b.test"
 
 
-def test_a_failed_call_of_a_batch_fails_its_recipient_only(postal: FakePostal) -> None:
+def test_a_failed_call_of_a_batch_fails_its_recipient_only(
+    postal: FakePostal, caplog: pytest.LogCaptureFixture
+) -> None:
     message = mail(to=["a@b.test", "c@d.test", "e@f.test"], merge_data={})
     postal.answers = [success("a@b.test"), error("NoContent"), requests.ConnectionError("down")]
     assert send(message) == 1
@@ -578,6 +580,8 @@ def test_a_failed_call_of_a_batch_fails_its_recipient_only(postal: FakePostal) -
     assert [status.status for status in recipients.values()] == ["queued", "failed", "failed"]
     assert message.anymail_status.message_id == 1
     assert repr(message.anymail_status)
+    assert "NoContent" in caplog.text
+    assert "down" in caplog.text
 
 
 def test_a_mail_of_a_batch_that_cannot_be_made_fails_its_recipient_only(postal: FakePostal) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def live(postal: MailServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+def live(postal: MailServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> MailServer:
     settings.ANYMAIL = {"POSTAL_API_KEY": postal.api_key, "POSTAL_API_URL": postal.url}
     monkeypatch.setattr(conf, "store", lambda: None)
-    yield postal
+    return postal
 
 
 def mail(live: MailServer, **fields: Any) -> AnymailMessage:
