@@ -238,7 +238,12 @@ def webhook_body(event: str, **values: Any) -> dict[str, Any]:
         values["from"] = values.pop("sender")
     if "metadata" in values:
         values["message_id"] = _seal(values.pop("metadata"))
-    fields = {"event": event, "timestamp": time.time(), "payload": {}, "uuid": str(uuid.uuid4())}
+    fields: dict[str, Any] = {
+        "event": event,
+        "timestamp": time.time(),
+        "payload": {},
+        "uuid": str(uuid.uuid4()),
+    }
     _take(values, fields)
     message = _message()
     if event.startswith("Message"):

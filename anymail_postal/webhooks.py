@@ -427,13 +427,19 @@ class ConfigMemory:
     """The settings of each server, kept while they do not change: reading them costs more than an event."""
 
     def __init__(self) -> None:
-        self.anymail = copy.deepcopy(getattr(settings, "ANYMAIL", None))
+        self.written = copy.deepcopy(_written())
         self.has_registry = conf.global_value(conf.SERVER_REGISTRY) is not None
         self.configs: dict[str, conf.ServerConfig] = {}
 
     def is_current(self) -> bool:
-        """Are the settings still those? Changes of others than ANYMAIL are signalled by Django's tests."""
-        return bool(self.anymail == getattr(settings, "ANYMAIL", None))
+        """Are the settings in ANYMAIL still those? Changes of others are signalled by Django's test tools."""
+        return self.written == _written()
+
+
+def _written() -> dict[str, Any]:
+    """Our settings in ANYMAIL, and the one that ours inherit."""
+    anymail = getattr(settings, "ANYMAIL", {})
+    return {name: value for name, value in anymail.items() if name.startswith(("POSTAL_", "WEBHOOK_"))}
 
 
 _memory: ConfigMemory | None = None

@@ -3,10 +3,12 @@
     python benchmarks/anymail_receiving.py [--rounds 5] [--seconds 1.0]
 
 Each view is called as Django calls it, on a request built beforehand, with a receiver that reads what a
-project reads. Rates are calls per second of this process's CPU time, and rounds alternate between the two, so
-that other work on the machine disturbs neither; medians are compared. The request that django-anymail gets has
-only the SHA-1 signature that it checks; ours gets all three headers, and remembers each post in a cache.
+project reads. Rates are calls per second of this process's CPU time, and rounds alternate between the two,
+so that other work on the machine disturbs neither; medians are compared. The request that django-anymail gets
+has only the SHA-1 signature that it checks; ours gets all three headers, and remembers each post in a cache.
 """
+
+# ruff: noqa: E402  (Django is configured before its models and views are imported)
 
 from __future__ import annotations
 
@@ -110,8 +112,8 @@ def rate(view: Callable[[Any], Any], source: Iterator[Any], seconds: float) -> f
 
 def compare(
     name: str, theirs: Any, mine: Any, posts: list[testing.PostalRequest], args: argparse.Namespace
-) -> float:
-    """Print one row, and return the ratio."""
+) -> None:
+    """Print one row of the table."""
     new_headers = ("X-Postal-Signature-Kid", "X-Postal-Signature-256")
     sources = requests(posts, *new_headers), requests(posts)
     views, rates = (theirs.as_view(), mine.as_view()), ([], [])
@@ -119,11 +121,9 @@ def compare(
         for view, source, found in zip(views, sources, rates, strict=True):
             found.append(rate(view, source, args.seconds))
     theirs_rate, my_rate = (statistics.median(found) for found in rates)
-    size = statistics.mean(len(post.body) for post in posts)
-    print(
-        f"| {name} | {size / 1000:.1f} KB | {theirs_rate:,.0f}/s | {my_rate:,.0f}/s | {my_rate / theirs_rate:.2f}x |"
-    )
-    return my_rate / theirs_rate
+    size = statistics.mean(len(post.body) for post in posts) / 1000
+    ratio = my_rate / theirs_rate
+    print(f"| {name} | {size:.1f} KB | {theirs_rate:,.0f}/s | {my_rate:,.0f}/s | {ratio:.2f}x |")
 
 
 def main() -> None:
@@ -142,10 +142,8 @@ def main() -> None:
         print(f"django-anymail {'.'.join(map(str, anymail.VERSION))}, Django {django.__version__}, ", end="")
         print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f};")
         print(f"RSA-{key.key_size} keys, SHA-1 for django-anymail, SHA-256 and key id for anymail-postal;")
-        print(f"mail of {len(mime(1)) / 1000:.1f} KB; de-duplication in a")
-        print(
-            f"LocMemCache; {VARIANTS} different requests, {args.rounds} rounds of {args.seconds} s each, medians.\n"
-        )
+        print(f"mail of {len(mime(1)) / 1000:.1f} KB; de-duplication in a LocMemCache; {VARIANTS} different")
+        print(f"requests, {args.rounds} rounds of {args.seconds} s each, medians of CPU time.\n")
         print("| view | body | django-anymail | anymail-postal | ratio |")
         print("| --- | --- | --- | --- | --- |")
         compare("tracking", anymails.PostalTrackingWebhookView, ours.PostalTrackingWebhookView, events, args)
