@@ -36,13 +36,17 @@ class Postal:
     web_hostname: str = key("postal.example.com", "Host name of the web interface and the API.")
     web_protocol: str = key("https", "`https` or `http`, as users reach the web host.")
     smtp_hostname: str = key("postal.example.com", "Host name in SMTP banners and Received headers.")
-    use_ip_pools: bool = key(False, "Choose source addresses from IP pools.")
+    use_ip_pools: bool = key(False, "Understood, without effect: the machine's own addresses are used.")
     default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.")
     default_maximum_hold_expiry_days: int = key(7, "Days until a hold expires without action.")
     default_suppression_list_automatic_removal_days: int = key(30, "Days an address stays suppressed.")
-    default_spam_threshold: float = key(5.0, "Score above which incoming mail counts as spam.")
-    default_spam_failure_threshold: float = key(20.0, "Score from which incoming mail is refused.")
-    use_local_ns_for_domain_verification: bool = key(False, "Ask the resolver, not the domain's servers.")
+    default_spam_threshold: float = key(5.0, "Understood, without effect: each mail server has its own.")
+    default_spam_failure_threshold: float = key(
+        20.0, "Understood, without effect: each mail server has its own."
+    )
+    use_local_ns_for_domain_verification: bool = key(
+        False, "Understood, without effect: the resolver is asked."
+    )
     use_resent_sender_header: bool = key(True, "Put a Resent-Sender header on what is sent.")
     signing_key_path: str = key("$config-file-root/signing.key", "PEM file of the installation's key.")
     smtp_relays: tuple[str, ...] = key(
@@ -50,7 +54,7 @@ class Postal:
     )
     trusted_proxies: tuple[str, ...] = key((), "Networks whose X-Forwarded-For is believed.")
     queued_message_lock_stale_days: int = key(1, "Understood, without effect: workers are leased instead.")
-    batch_queued_messages: bool = key(True, "Send several messages over one connection.")
+    batch_queued_messages: bool = key(True, "Understood, without effect: connections are kept.")
     allowed_request_destinations: tuple[str, ...] = key(
         (), "Private networks or hosts that webhooks and endpoints may reach."
     )
@@ -100,12 +104,12 @@ class SmtpServer:
     implicit_tls_port: int = key(0, "Port that speaks TLS from the first byte (465); 0 for none.")
     plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
-    log_connections: bool = key(False, "Log every connection.")
+    log_connections: bool = key(False, "Understood, without effect.")
     max_message_size: int = key(14, "Largest message in MiB.")
     max_connections: int = key(1000, "Connections at a time.")
     max_connections_per_client: int = key(100, "Connections at a time from one address (IPv6: one /64).")
     max_recipients: int = key(1000, "Recipients of one transaction.")
-    log_ip_address_exclusion_matcher: str = key("", "Addresses (regular expression) not to log.")
+    log_ip_address_exclusion_matcher: str = key("", "Understood, without effect.")
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Smtp:
     port: int = key(25, "Port.")
     username: str = key("", "User.")
     password: str = key("", "Password.")
-    authentication_type: str = key("login", "AUTH mechanism.")
+    authentication_type: str = key("login", "Understood, without effect: the best one offered is used.")
     enable_starttls: bool = key(False, "Require STARTTLS.")
     enable_starttls_auto: bool = key(True, "Use STARTTLS where it is offered.")
     openssl_verify_mode: str = key("peer", "`peer` or `none`.")

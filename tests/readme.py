@@ -1,0 +1,44 @@
+"""What the tests of README and documentation read: Markdown pages, their code and their commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block of a page: its language, its text, and the line it begins on."""
+
+    page: Path
+    language: str
+    text: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    """The blocks of a page in one language, in order."""
+    text = page.read_text("utf-8")
+    return [
+        Block(page, found[2], textwrap.dedent(found[3]), text.count("\n", 0, found.start()) + 1)
+        for found in FENCE.finditer(text)
+        if found[2] == language
+    ]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each command that a page shows: lines that begin with `$`."""
+    lines = [line for block in blocks(page, "console") for line in block.text.splitlines()]
+    return [shlex.split(line[2:]) for line in lines if line.startswith("$ ")]

@@ -1,0 +1,382 @@
+"""Every command of the README does what it says, and its code runs (`make test` is what runs this)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import textwrap
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from postal_server.testing import RunningServer, free_ports
+
+from .readme import ROOT, blocks, commands
+
+README = ROOT / "README.md"
+COMMANDS = commands(README)
+CODE = [block.text for block in blocks(README, "python")]
+SETTINGS, NOTIFY, IMPORTS, TEST = CODE
+SECONDS = 120
+
+
+def run(*words: str, cwd: Path, env: dict[str, str] | None = None, given: str = "") -> str:
+    """What a command prints. Fails with all its words if it ends with another status than 0."""
+    done = subprocess.run(
+        words, cwd=cwd, env=env, input=given, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The tests' own environment, without what would choose settings or ports for a process."""
+    left_out = ("DJANGO_SETTINGS_MODULE", "PORT", "POSTAL_CONFIG_FILE_PATH", "PYTHONPATH")
+    return {name: value for name, value in os.environ.items() if name not in left_out} | more
+
+
+def command(*start: str) -> list[str]:
+    """The README's only command that begins with these words."""
+    [found] = [words for words in COMMANDS if words[: len(start)] == list(start)]
+    return found
+
+
+# --- make ---
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@needs_make
+def test_make_alone_lists_every_command() -> None:
+    listed = re.findall(r"^  make (\S+)", run("make", cwd=ROOT), re.MULTILINE)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert listed == targets
+    assert {"demo", "test", "docs"} <= set(listed)
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("words", "recipe"),
+    [
+        pytest.param(["demo"], r"bin/python -m demo ?$", id="demo"),
+        pytest.param(["demo", "KEEP=1"], r"bin/python -m demo --keep$", id="demo KEEP=1"),
+        pytest.param(["test"], r"bin/python -m pytest ?$", id="test"),
+        pytest.param(["docs"], r"bin/python -m sphinx -W .* docs docs/_build/html$", id="docs"),
+    ],
+)
+def test_make_runs_what_is_tested(words: list[str], recipe: str) -> None:
+    said = run("make", "--dry-run", *words, cwd=ROOT).rstrip("\n").splitlines()
+    assert re.search(recipe, said[-1])
+
+
+def test_the_make_commands_shown_are_those_tested() -> None:
+    shown = {" ".join(words) for words in COMMANDS if words[0] == "make"}
+    named = set(re.findall(r"`(make(?: [\w=]+)*)`", README.read_text("utf-8")))
+    assert shown | named == {"make", "make demo", "make demo KEEP=1", "make test", "make docs"}
+
+
+def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", "--keep"],
+        cwd=ROOT,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if line.startswith("Ctrl-C"):
+                break
+        assert "All 9 steps done" in said
+        for name in ("the app", "the mail server"):
+            url = re.search(rf"{name} +(\S+)", said)
+            assert url, said
+            assert requests.get(url[1], timeout=10).ok
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said + rest
+
+
+def test_demo_ends_with_status_0() -> None:
+    said = run(sys.executable, "-m", "demo", cwd=ROOT, env=environment())
+    assert [line[0] for line in said.splitlines() if re.match(r"\d\. ", line)] == list("123456789")
+
+
+# --- pip install, and what it installs ---
+
+
+def need_index(why: str) -> None:
+    """Skip where there is no package index to reach; a machine that tests changes has one."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(f"no package index: {why[-300:]}")
+
+
+def pip(*words: str | Path) -> None:
+    """Run pip of the tests' environment; skip the test if that fails for want of an index."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words, "--quiet", "--disable-pip-version-check"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        need_index(f"pip {' '.join(map(str, words))}:\n{done.stderr}")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the project as it is now, built from a copy."""
+    folder = tmp_path_factory.mktemp("wheel")
+    left_out = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "benchmarks", "tests")
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, folder / "source")
+    [found] = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with the wheel, installed by the README's words; its folder of commands.
+
+    It finds what the wheel requires among the packages of the tests' environment, and the rest in the index.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=folder)
+    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
+    lent = folder / "lent"
+    lent.mkdir()
+    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not path.name.lower().startswith(("anymail_postal", "__editable__", "pip", "__pycache__")):
+            (lent / path.name).symlink_to(path)
+    (Path(paths["purelib"]) / "lent.pth").write_text(str(lent), "utf-8")
+    scripts = Path(paths["scripts"])
+    for words in COMMANDS:
+        if words[:2] == ["pip", "install"]:
+            wanted = words[-1].replace("anymail-postal", str(wheel))
+            pip("--python", scripts / "python", *words[1:-1], wanted)
+    return scripts
+
+
+def test_pip_install_brings_both_packages_complete(installed: Path) -> None:
+    where = "import anymail_postal, postal_server as s; print(anymail_postal.__path__[0], s.__path__[0])"
+    for folder in map(Path, run(str(installed / "python"), "-c", where, cwd=installed).split()):
+        assert installed.parent in folder.parents
+        assert files(folder) == files(ROOT / folder.name)
+
+
+def files(package: Path) -> set[Path]:
+    """All that a package consists of."""
+    found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
+    return {path for path in found if "__pycache__" not in path.parts}
+
+
+@contextlib.contextmanager
+def started(words: list[str], folder: Path, env: dict[str, str], ready: str) -> Iterator[None]:
+    """A command that goes on until SIGTERM, once `ready` answers."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(words, cwd=folder, env=env, stdout=output, stderr=output)
+        try:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                assert process.poll() is None, log.read_text()
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(ready).close()
+                    break
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0, log.read_text()
+
+
+def test_bundled_server_initialises_runs_and_takes_mail(installed: Path, tmp_path: Path) -> None:
+    web, smtp, catch = map(str, free_ports(3))
+    env = environment(
+        WEB_SERVER_DEFAULT_PORT=web,
+        SMTP_SERVER_DEFAULT_PORT=smtp,
+        DELIVERY_CATCH_PORT=catch,
+        WORKER_DEFAULT_HEALTH_SERVER_PORT="0",
+    )
+
+    def server(*words: str) -> list[str]:
+        return [str(installed / words[0]), *words[1:]]
+
+    said = run(*server(*command("postal-server", "initialize")), cwd=tmp_path, env=env)
+    api_key = re.search(r"API key +(\S+)", said)
+    assert api_key, said
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"postal.yml", "postal.sqlite3", "signing.key", "secret.key"} <= made
+    configuration = (tmp_path / "postal.yml").read_text("utf-8")
+    assert "default_port: 5000\n  default_bind_address: 127.0.0.1" in configuration
+    assert "default_port: 2525" in configuration
+    assert "mode: catch" in configuration
+
+    url = f"http://127.0.0.1:{web}"
+    with started(server(*command("postal-server", "run")), tmp_path, env, f"{url}/.well-known/jwks.json"):
+        mail = {"to": ["bob@example.com"], "from": "me@example.test", "subject": "Hi", "plain_body": "Hello"}
+        headers = {"X-Server-API-Key": api_key[1]}
+        answer = requests.post(f"{url}/api/v1/send/message", json=mail, headers=headers, timeout=10).json()
+        assert answer["status"] == "success", answer
+        wait_until_sent(url, headers, answer["data"]["messages"]["bob@example.com"]["id"])
+
+        password = "correct horse battery"
+        make_user = subprocess.run(
+            server("postal-server", "make-user"),
+            cwd=tmp_path,
+            env=env,
+            input=f"root@example.test\n{password}\n{password}\n",
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            start_new_session=True,  # without a terminal, passwords are read from standard input
+        )
+        assert make_user.returncode == 0, make_user.stderr
+        assert log_in(url, "root@example.test", password)
+
+
+def wait_until_sent(url: str, headers: dict[str, str], message_id: int) -> None:
+    """Wait until the server has delivered a message: to the catch, for nothing else listens."""
+    end = time.monotonic() + 30
+    deliveries: list[dict[str, object]] = []
+    while not deliveries and time.monotonic() < end:
+        time.sleep(0.1)
+        answer = requests.post(
+            f"{url}/api/v1/messages/deliveries", json={"id": message_id}, headers=headers, timeout=10
+        )
+        deliveries = answer.json()["data"]
+    assert [each["status"] for each in deliveries] == ["Sent"]
+
+
+def log_in(url: str, user: str, password: str) -> bool:
+    """Does the administration let this user in?"""
+    browser = requests.Session()
+    page = f"{url}/admin/login/?next=/admin/"
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', browser.get(page, timeout=30).text)
+    assert token
+    fields = {"username": user, "password": password, "csrfmiddlewaretoken": token[1]}
+    return browser.post(page, fields, timeout=30).url == f"{url}/admin/"
+
+
+# --- the code, in a project of its own ---
+
+FRAME = """\
+SECRET_KEY = "a-secret-key-for-tests-only-0123456789-abcdef"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "urls"
+USE_TZ = True
+STATIC_URL = "static/"
+DEBUG = False
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "project.sqlite3"}}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "cache"}}
+"""
+CONFTEST = """\
+import pytest
+from django.contrib.auth import get_user_model
+
+
+@pytest.fixture
+def bob(transactional_db):
+    return get_user_model().objects.create(username="bob", email="bob@example.com")
+
+
+@pytest.fixture
+def conversation(bob):
+    return bob  # any object with an id
+"""
+AFTER = """\
+
+    assert conversation.pk == wait_for_reply().object_id
+
+
+received = []
+
+
+@receiver(reply_received)
+def note(match, message, **kwargs):
+    assert message.text.strip() == "Thank you!"
+    received.append(match)
+
+
+def wait_for_reply():
+    end = time.monotonic() + 20
+    while not received and time.monotonic() < end:
+        time.sleep(0.05)
+    return received[0]
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Django project with the README's settings, URLs and code."""
+    folder = tmp_path_factory.mktemp("project")
+    settings, urls = SETTINGS.split("# urls.py\n")
+    apps = '"django.contrib.auth", "django.contrib.contenttypes"'
+    assert "[..., " in settings
+    (folder / "settings.py").write_text(FRAME + settings.replace("[..., ", f"[{apps}, "), "utf-8")
+    (folder / "urls.py").write_text(f"from django.urls import include, path\n\n{urls}", "utf-8")
+    (folder / "manage.py").write_text(
+        textwrap.dedent(
+            """\
+            import sys
+            from django.core.management import execute_from_command_line
+
+            execute_from_command_line(sys.argv)
+            """
+        ),
+        "utf-8",
+    )
+    (folder / "conftest.py").write_text(CONFTEST, "utf-8")
+    head = "import time\n\nfrom django.dispatch import receiver\n"
+    (folder / "test_readme.py").write_text(f"{head}{IMPORTS}{NOTIFY}\n\n{TEST}{AFTER}", "utf-8")
+    return folder
+
+
+def test_settings_pass_the_checks(project: Path) -> None:
+    env = environment(DJANGO_SETTINGS_MODULE="settings", PYTHONPATH=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "ERROR"],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    # Notes that leave a choice, and no warnings.
+    assert set(re.findall(r"anymail_postal\.(\w+)\)", done.stderr)) == {"I001", "I002"}
+
+
+def test_code_and_postal_check_hold_against_a_server(project: Path, postal_server: RunningServer) -> None:
+    postal = postal_server.add()
+    (project / "with_server.py").write_text(
+        f"from settings import *\n\nANYMAIL |= {{'POSTAL_API_URL': {postal.url!r}, "
+        f"'POSTAL_API_KEY': {postal.api_key!r}}}\nDEFAULT_FROM_EMAIL = 'me@{postal.domain}'\n",
+        "utf-8",
+    )
+    env = environment(DJANGO_SETTINGS_MODULE="with_server", PYTHONPATH=str(ROOT))
+    said = run(sys.executable, "manage.py", "postal_check", cwd=project, env=env)
+    assert f"mail may be sent from me@{postal.domain}" in said
+    assert "is published at" in said
+
+
+def test_test_with_the_fixture_passes(project: Path) -> None:
+    env = environment(PYTHONPATH=f"{project}{os.pathsep}{ROOT}")
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds", "settings", "--rootdir", str(project)]
+    said = run(sys.executable, *words, "test_readme.py", cwd=project, env=env)
+    assert "1 passed" in said
