@@ -11,7 +11,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
@@ -35,6 +35,8 @@ from postal_server.services.work import Accepted, Stored
 from postal_server.wire import api as wire
 from postal_server.wire import message as shown
 from postal_server.wire.http import Answer, BodyTooLarge, Request, error_answer, json_answer
+
+from .room import BodyRoom
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
 PATH = re.compile(r"/api/v1/(send/message|send/raw|messages/message|messages/deliveries)(?:\.\w+)?/?\Z")
@@ -60,6 +62,7 @@ class API:
     directory: Callable[[], Directory]
     journal: Journal
     reverse_name: Callable[[str], str | None]
+    room: BodyRoom = field(default_factory=BodyRoom)
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request below `/api/`. Bugs are the caller's to log."""
@@ -88,13 +91,17 @@ class API:
         credential = authenticate(request.header("X-Server-API-Key"), directory)
         if action.sends:
             self.journal.check_room(request.content_length or 0)
+        length = request.content_length
+        with self.room.take(MAX_BODY_BYTES if length is None else min(length, MAX_BODY_BYTES)):
+            parameters = self._read(request)
+            return action.run(self, parameters, credential, directory, request)
+
+    def _read(self, request: Request) -> Parameters:
         try:
             body = request.read(MAX_BODY_BYTES)
         except BodyTooLarge as error:
             raise MessageTooLarge from error
-        parameters = wire.read_parameters(request.header("Content-Type"), body, request.query)
-        del body  # beside what was read from it, a large one would be held twice
-        return action.run(self, parameters, credential, directory, request)
+        return wire.read_parameters(request.header("Content-Type"), body, request.query)
 
     def store(self, submitted: Submitted) -> dict[str, Any]:
         """Wait until the submission is durable, and show its ids and tokens. Raises `Busy`."""
