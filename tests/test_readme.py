@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -96,6 +97,8 @@ def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None
     )
     assert process.stdout is not None
     said = ""
+    watchdog = threading.Timer(SECONDS, process.kill)
+    watchdog.start()
     try:
         for line in process.stdout:
             said += line
@@ -109,6 +112,7 @@ def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=SECONDS)
+        watchdog.cancel()
     assert process.returncode == 130, said + rest
 
 
