@@ -1,12 +1,12 @@
-"""The posts in tests/corpus/wire/wire.json: what a real Postal sent to webhooks and HTTP endpoints."""
+"""The posts in tests/vectors/recorded/wire.json: what a real Postal sent to webhooks and HTTP endpoints."""
 
 import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-CORPUS = Path(__file__).parent.parent / "corpus" / "wire"
-VARS = json.loads((CORPUS / "postal.json").read_text())["vars"]
+VECTORS = Path(__file__).parent.parent / "vectors"
+VARS = json.loads((VECTORS / "postal.json").read_text())["vars"]
 DKIM_RECORD = VARS["default_dkim"]  # of the installation's key, which also signs posts
 KEY_ID = "fdd00281ae940ee7622fd19d77e354817ec6d43af8dab73001c89f45d1bf14ec"
 
@@ -40,7 +40,7 @@ class Post:
 
 def posts(prefix: str) -> list[Post]:
     found = []
-    for entry in json.loads((CORPUS / "wire.json").read_text()):
+    for entry in json.loads((VECTORS / "recorded" / "wire.json").read_text()):
         path = entry["request"].split()[1] if entry["kind"] == "http" else ""
         if path.startswith(prefix):
             found.append(Post(path, dict(entry["headers"]), base64.b64decode(entry["body"])))

@@ -19,7 +19,7 @@ from anymail_postal.backend import EmailBackend
 
 from .answers import KEY, URL, FakePostal, answer
 
-RECORDED = json.loads((Path(__file__).parent.parent / "corpus/wire/api.json").read_text())
+RECORDED = json.loads((Path(__file__).parent.parent / "vectors/recorded/api.json").read_text())
 
 # What Django, or Anymail's reading of addresses, cannot express, by the reason.
 NOT_A_DJANGO_MAIL = {

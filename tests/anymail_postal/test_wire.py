@@ -15,7 +15,7 @@ from anymail_postal.wire import PostalMessageId, WireError
 
 RECORDED = {
     each["name"]: each
-    for each in json.loads((Path(__file__).parent.parent / "corpus/wire/api.json").read_text())
+    for each in json.loads((Path(__file__).parent.parent / "vectors/recorded/api.json").read_text())
 }
 # Names of lookups, by the reader of their data.
 READERS = {

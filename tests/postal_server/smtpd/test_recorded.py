@@ -16,7 +16,7 @@ from tests.loops import LOOPS, run
 
 from .talk import HOSTNAME, Running, Talk
 
-CASES = json.loads((Path(__file__).parents[2] / "corpus/smtp/smtp.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "vectors/recorded/smtp.json").read_text())
 # What is right where Postal does harm.
 DEVIATIONS = {
     "only-refused-then-data": ["2", "2", "2", "5", "5", "2"],

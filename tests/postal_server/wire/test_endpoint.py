@@ -13,7 +13,7 @@ import pytest
 from postal_server.mail.message import message_id, parts
 from postal_server.wire import endpoint
 
-CORPUS = Path(__file__).parents[2] / "corpus/wire"
+CORPUS = Path(__file__).parents[2] / "vectors/recorded"
 MADE_UP_NAME = re.compile(r"\b\d+\.eml")  # of an attached message without a name: random in Postal
 
 
