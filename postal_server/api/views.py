@@ -27,6 +27,7 @@ from postal_server.errors import (
     ServerSuspended,
 )
 from postal_server.mail.compose import make_boundaries
+from postal_server.services import credential as credentials
 from postal_server.services import message as messages
 from postal_server.services import submission
 from postal_server.services.directory import CredentialEntry, Directory
@@ -163,6 +164,7 @@ def show_message(
 ) -> dict[str, Any]:
     lookup = wire.read_lookup(parameters)
     with checked_connection():
+        credentials.mark_used([credential.id], datetime.now(timezone.utc))
         return messages.show(messages.find(credential.server_id, lookup.id), lookup.expansions)
 
 
@@ -171,6 +173,7 @@ def show_deliveries(
 ) -> list[dict[str, Any]]:
     lookup = wire.read_lookup(parameters)
     with checked_connection():
+        credentials.mark_used([credential.id], datetime.now(timezone.utc))
         found = messages.find(credential.server_id, lookup.id)
         return shown.deliveries(messages.deliveries(found.row.id))
 

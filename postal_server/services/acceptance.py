@@ -11,7 +11,7 @@ from django.db import connection
 from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.rules.status import DeliveryStatus
 
-from . import token
+from . import credential, token
 from .rows import insert
 from .work import Accepted, NewMessage, Stored
 
@@ -53,6 +53,8 @@ def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, in
 def store(batch: Sequence[Accepted], now: datetime, lifetime: timedelta = LIFETIME) -> list[list[Stored]]:
     """Store submissions with one message and one queue row for each recipient; four queries in all.
 
+    Once a minute a fifth one notes that a credential was used.
+
     Answers with the stored messages of each submission, in order. `lifetime` ends a message whatever its
     attempts. The caller holds the transaction.
     """
@@ -79,6 +81,7 @@ def store(batch: Sequence[Accepted], now: datetime, lifetime: timedelta = LIFETI
     insert(bodies)
     insert(messages)
     insert(queue)
+    credential.mark_used({row.credential_id for row in messages if row.credential_id is not None}, now)
     return answer
 
 

@@ -6,6 +6,8 @@ import base64
 import functools
 import hashlib
 import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -17,6 +19,7 @@ from postal_server.models.fields import LETTERS_AND_DIGITS
 from postal_server.rules.status import CredentialType
 
 KEY_LENGTH = 24
+MARK_INTERVAL = timedelta(minutes=1)
 
 
 @functools.lru_cache(maxsize=1)
@@ -72,3 +75,15 @@ def create(
         credential.key_encrypted = encrypt(secret) if type is CredentialType.SMTP else ""
     credential.save()
     return credential, secret
+
+
+_marked: dict[int, datetime] = {}
+
+
+def mark_used(credential_ids: Iterable[int], now: datetime) -> None:
+    """Note when credentials were last used, to the minute: one query for a batch, mostly none."""
+    before = now - MARK_INTERVAL
+    due = [number for number in credential_ids if _marked.get(number, before) <= before]
+    if due:
+        Credential.objects.filter(pk__in=due).update(last_used_at=now)
+        _marked.update(dict.fromkeys(due, now))

@@ -1,8 +1,12 @@
+from datetime import timedelta
+
 import pytest
 
 from postal_server.errors import ConfigurationError
 from postal_server.rules.status import CredentialType
 from postal_server.services import credential
+
+from .conftest import NOW
 
 
 def test_an_api_key_is_kept_as_a_digest_only(world):
@@ -35,3 +39,13 @@ def test_a_network_must_be_one(world):
 def test_a_key_of_another_secret_is_a_configuration_error():
     with pytest.raises(ConfigurationError, match="secret key has changed"):
         credential.decrypt("gAAAAABnothing")
+
+
+def test_use_is_noted_once_a_minute(world, django_assert_num_queries):
+    made, _ = credential.create(world.server, CredentialType.API, "app")
+    credential._marked.clear()  # ids return with the database of the next test
+    for seconds, queries in [(0, 1), (1, 0), (59, 0), (60, 1)]:
+        with django_assert_num_queries(queries):
+            credential.mark_used([made.pk], NOW + timedelta(seconds=seconds))
+    made.refresh_from_db()
+    assert made.last_used_at == NOW + timedelta(seconds=60)
