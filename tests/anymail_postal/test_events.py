@@ -48,6 +48,39 @@ def test_event_type_by_name(event, event_type):
     assert isinstance(found, AnymailTrackingEvent)
 
 
+def test_server_is_the_default_one_unless_named():
+    assert read().postal.server == "default"
+    assert read(options={"server": "eu"}).postal.server == "eu"
+
+
+def test_name_is_the_sent_one_whatever_it_means():
+    assert read("MessageReturned", payload=webhook_body("MessageBounced")["payload"]).postal.name == (
+        "MessageReturned"
+    )
+    found = read("MessageSent", status="SoftFail")
+    assert (found.postal.name, found.event_type) == ("MessageSent", "deferred")
+
+
+@pytest.mark.parametrize("payload", [{}, {"status": "Unheard"}], ids=str)
+def test_event_without_any_name_has_an_empty_one(payload):
+    found = events.read({"payload": payload})
+    assert (found.postal.name, found.event_type) == ("", "unknown")
+
+
+@pytest.mark.parametrize("part", ["bounce", "original_message"])
+def test_half_a_bounce_is_none(part):
+    fields = webhook_body("MessageSent")
+    fields["payload"][part] = {"id": 99}
+    found = events.read(fields)
+    assert (found.event_type, found.message_id) == ("delivered", fields["payload"]["message"]["id"])
+
+
+def test_bounce_is_about_the_original_message():
+    fields = webhook_body("MessageBounced")
+    fields["payload"]["message"] = {"id": 99}
+    assert events.read(fields).message_id == fields["payload"]["original_message"]["id"]
+
+
 FAILURES = [
     # details, output -> event type, reject reason
     (REFUSED, "550 5.1.1 no such user", "bounced", "invalid"),
@@ -274,6 +307,7 @@ def test_smtp_reply(output, code, enhanced):
 @pytest.mark.parametrize(
     ("tag", "separator", "tags"),
     [
+        ("two words", None, ["two words"]),
         (None, None, []),
         ("", None, []),
         ("a", None, ["a"]),

@@ -52,12 +52,18 @@ def signed(body=BODY, key=PRIVATE, algorithm=None):
     return base64.b64encode(key.sign(body, padding.PKCS1v15(), algorithm or hashes.SHA256())).decode()
 
 
+@pytest.fixture(autouse=True)
+def nothing_parsed_before():
+    signatures._parse_text.cache_clear()
+
+
 BARE = bare(PRIVATE)
+PADDED = base64.b64encode(der(PRIVATE, serialization.PublicFormat.PKCS1)).decode()  # ends with "="
 PEM = pem(PRIVATE)
 FORMS = {
     "bare": BARE,
     "bare with line breaks": "\n".join([BARE[:64], BARE[64:128], BARE[128:]]) + "\n",
-    "bare PKCS1": base64.b64encode(der(PRIVATE, serialization.PublicFormat.PKCS1)).decode(),
+    "bare PKCS1": PADDED,
     "PEM": PEM,
     "PEM with CRLF and blanks": "  " + PEM.replace("\n", "\r\n") + "\n",
     "PEM as in an environment file": PEM.replace("\n", "\\n"),
@@ -65,6 +71,7 @@ FORMS = {
     "DKIM record": f"v=DKIM1; t=s; h=sha256; p={BARE};",
     "DKIM record with key type": f"v=DKIM1; k=rsa; p={BARE}",
     "DKIM record without end": f"v=DKIM1; p={BARE}",
+    "DKIM record with padding": f"v=DKIM1; p={PADDED};",
     "DKIM record as dig prints it": f'"v=DKIM1; t=s; h=sha256; p={BARE[:100]}" "{BARE[100:]};"',
     "p= alone": f"p={BARE};",
     "p= without semicolon": f"p={BARE}",
@@ -124,6 +131,7 @@ BAD_KEYS = {
     "JWK text that is no JSON": ("{kty: RSA}", "cannot be read"),
     "JWK nested too deep": ("{" + '"a":{' * 100_000, "cannot be read"),
     "dict that is no JSON": ({"kty": object()}, "cannot be read"),
+    "16385 bits": ({"kty": "RSA", "n": b64url((1 << 16384) + 1), "e": "AQAB"}, "has 16385 bits"),
     "512 bits": ({"kty": "RSA", "n": b64url((1 << 511) + 1), "e": "AQAB"}, "has 512 bits|512"),
 }
 
@@ -132,6 +140,14 @@ BAD_KEYS = {
 def test_bad_public_key_says_why(source, why):
     with pytest.raises(BadPublicKey, match=why):
         parse_keys(source)
+
+
+@pytest.mark.parametrize("bits", [1024, 16384])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_smallest_and_largest_key_are_read(bits, padding):
+    modulus = b64url((1 << (bits - 1)) + 1)
+    (key,) = parse_keys({"kty": "RSA", "n": modulus + padding, "e": "AQAB"})
+    assert key.rsa.key_size == bits
 
 
 def test_too_small_key_is_refused_also_where_cryptography_reads_it():
@@ -214,6 +230,8 @@ BAD = {
     "of another known key": (signed(key=OTHER), None, id_of(PRIVATE)),
     "SHA-1 in the SHA-256 header": (GOOD_1, None, None),
     "garbage with an unknown id": ("garbage!", None, UNKNOWN_ID),
+    "empty with an unknown id": ("", None, UNKNOWN_ID),
+    "too long with an unknown id": ("A" * (signatures.MAX_SIGNATURE_LENGTH + 4), None, UNKNOWN_ID),
 }
 
 
@@ -234,10 +252,16 @@ def test_sha1_may_be_forbidden():
 
 
 @pytest.mark.parametrize("keys", [KEYS, ()], ids=["other keys", "no keys"])
+@pytest.mark.parametrize("headers", [(GOOD_256, None), (None, GOOD_1)], ids=["SHA-256", "SHA-1"])
 @pytest.mark.parametrize("key_id", [UNKNOWN_ID, "new", "ключ"])
-def test_unknown_key_id_is_no_proof(keys, key_id):
+def test_unknown_key_id_is_no_proof(keys, headers, key_id):
     with pytest.raises(KeysUnavailable):
-        verify(BODY, read_signature(GOOD_256, None, key_id), keys)
+        verify(BODY, read_signature(*headers, key_id), keys)
+
+
+def test_longest_signature_is_looked_at():
+    longest = "A" * signatures.MAX_SIGNATURE_LENGTH
+    assert read_signature(longest, None, None).value == b"\0" * 2049
 
 
 def test_without_keys_nothing_is_proven():
