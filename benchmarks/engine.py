@@ -97,15 +97,20 @@ async def append(journal: Any, directory: Any, raw: bytes, count: int, destinati
 
 
 class Sink:
-    """A sender and poster that answers at once."""
+    """A sender on `connections` that answers after `delay` seconds, and a poster that answers at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, delay: float, connections: int) -> None:
         self.count = 0
         self.posts = 0
+        self._delay = delay
+        self._connections = asyncio.Semaphore(connections)
 
     async def send(self, mail: Any) -> Any:
         from postal_server.engine.ports import Reply, SmtpResult, Stage
 
+        if self._delay:
+            async with self._connections:
+                await asyncio.sleep(self._delay)
         self.count += 1
         return SmtpResult(
             "BENCH", Stage.DOT, Reply(250, "OK"), host="mx", address="::1", port=25, seconds=0.001
@@ -121,14 +126,14 @@ class Sink:
         pass
 
 
-async def drain(config: Any, directory: Any) -> tuple[float, int]:
+async def drain(config: Any, directory: Any, delay: float = 0.0) -> tuple[float, int]:
     """Work until nothing is queued; seconds and deliveries."""
     from postal_server.engine.journal import Acceptance, Journal
     from postal_server.engine.process import MESSAGES, WEBHOOKS
     from postal_server.engine.worker import Transports, Worker
     from postal_server.services import acceptance
 
-    sink, box = Sink(), Acceptance(acceptance.store)
+    sink, box = Sink(delay, config.worker.max_connections), Acceptance(acceptance.store)
     journal = Journal(box)
     worker = Worker(
         config,
@@ -211,8 +216,8 @@ def database(folder: Path, *, postgresql: bool) -> Iterator[str]:
         return
     from tests import postgresql as servers
 
-    with servers.cluster("-c listen_addresses='' -c shared_buffers=256MB") as url:
-        yield url
+    with servers.cluster("-c listen_addresses='' -c shared_buffers=256MB") as server:
+        yield server.url
 
 
 def main() -> None:
@@ -223,6 +228,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=10_000, help="bytes of a message")
     parser.add_argument("--destinations", type=int, default=50)
     parser.add_argument("--depth", type=int, default=100_000, help="the larger depth of `claim`")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that the receivers take")
     parser.add_argument("--webhook", action="store_true", help="a webhook for every delivery")
     given = parser.parse_args()
     sys.setswitchinterval(0.0005)
@@ -247,9 +253,10 @@ def run(given: argparse.Namespace, config: Any) -> None:
             print(row(f"append, {IN_FLIGHT} in flight", given.messages, seconds, time.process_time() - used))
             if "drain" in given.what:
                 used = time.process_time()
-                seconds, sent = loop.run_until_complete(drain(config, directory))
+                seconds, sent = loop.run_until_complete(drain(config, directory, given.delay))
                 about = f"drain, {given.destinations} destinations, RSA-2048"
                 about += ", webhook" if given.webhook else ""
+                about += f", receivers that take {given.delay} s" if given.delay else ""
                 print(row(about, sent, seconds, time.process_time() - used))
     if "claim" in given.what:
         for servers, destinations in ((1, 1), (100, 100)):

@@ -46,41 +46,67 @@ def _user() -> pwd.struct_passwd | None:
     return next(known[name] for name in USERS if name in known)
 
 
-@contextlib.contextmanager
-def cluster(options: str = OPTIONS) -> Iterator[str]:
-    """A running server; the value is the URL of its empty database. Raises `FileNotFoundError`."""
-    programs = binaries()
-    if programs is None:
-        raise FileNotFoundError("PostgreSQL's initdb is not installed")
-    user = _user()
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    data = folder / "data"
-    if user:
-        os.chown(folder, user.pw_uid, user.pw_gid)
+class Cluster:
+    """A server in `folder`. `stop` and `start` may be called any number of times."""
 
-    def run(program: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, options: str = OPTIONS) -> None:
+        programs = binaries()
+        if programs is None:
+            raise FileNotFoundError("PostgreSQL's initdb is not installed")
+        self._programs = programs
+        self._folder = folder
+        self._options = options
+        self._user = _user()
+        if self._user:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        data = str(folder / "data")
+        self._run("initdb", "-D", data, "-U", "postal", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        self.url = f"postgresql://postal@/postal?host={folder}"
+
+    def start(self) -> None:
+        options = f"{self._options} -k {self._folder}"
+        self._control("-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Cut all connections, as a crash would."""
+        self._control("-m", "immediate", "stop")
+
+    def create_database(self) -> None:
+        self._run("createdb", "-h", str(self._folder), "-U", "postal", "postal")
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = self._user
         done = subprocess.run(
-            [str(programs / program), *arguments],
-            cwd=folder,
+            [str(self._programs / program), *arguments],
+            cwd=self._folder,
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
             extra_groups=[] if user else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"{program}: {done.stderr or done.stdout}")
+            raise RuntimeError(f"{program}: {done.stdout}")
 
+
+@contextlib.contextmanager
+def cluster(options: str = OPTIONS) -> Iterator[Cluster]:
+    """A running server with an empty database. Raises `FileNotFoundError` if none is installed."""
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
-        run("initdb", "-D", str(data), "-U", "postal", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        log = str(folder / "log")
-        run("pg_ctl", "-D", str(data), "-l", log, "-w", "-o", f"{options} -k {folder}", "start")
+        server = Cluster(folder, options)
+        server.start()
         try:
-            run("createdb", "-h", str(folder), "-U", "postal", "postal")
-            yield f"postgresql://postal@/postal?host={folder}"
+            server.create_database()
+            yield server
         finally:
-            run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -93,7 +119,7 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
     if not url and environ.get("TEST_DATABASE") == "postgresql":
         private = contextlib.ExitStack()
         atexit.register(private.close)
-        url = private.enter_context(cluster())
+        url = private.enter_context(cluster()).url
     if not url:
         return None
     return database.settings(conf.parse({"storage": {"url": url}}, {}, Path()))

@@ -181,4 +181,7 @@ class Housekeeping:
             except (*DATABASE_AWAY, OSError) as error:
                 logger.warning("Housekeeping waits: %s", error)
                 connection.close()
+            except Exception as error:  # a bug must not end all tasks
+                logger.exception("Housekeeping failed")
+                metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
         connection.close()

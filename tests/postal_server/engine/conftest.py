@@ -22,7 +22,7 @@ from tests.fakes import NOW
 LIFETIME = timedelta(days=5)
 
 
-def _use(prepared: dict[str, Any]) -> Any:
+def use(prepared: dict[str, Any]) -> Any:
     """Have all threads use this database from now on; the result is what `_restore` needs."""
     former = connections.settings["default"], connections["default"]
     connections.settings["default"] = connections.configure_settings({"default": prepared})["default"]
@@ -30,7 +30,7 @@ def _use(prepared: dict[str, Any]) -> Any:
     return former
 
 
-def _restore(former: Any) -> None:
+def restore(former: Any) -> None:
     connections["default"].close()
     connections.settings["default"], connections["default"] = former
 
@@ -44,11 +44,11 @@ def empty_sqlite(tmp_path_factory, django_db_blocker) -> Path:
     """A migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("empty") / "postal.sqlite3"
     with django_db_blocker.unblock():
-        former = _use(_sqlite(path))
+        former = use(_sqlite(path))
         call_command("migrate", verbosity=0)
         with connections["default"].cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        _restore(former)
+        restore(former)
     return path
 
 
@@ -57,16 +57,16 @@ def empty_postgresql(django_test_environment, django_db_blocker) -> Iterator[dic
     """Settings of a migrated database on the server that the settings name, apart from pytest-django's."""
     name = settings.DATABASES["default"]["NAME"]
     with django_db_blocker.unblock():
-        former = _use({**settings.DATABASES["default"], "NAME": "engine"})
+        former = use({**settings.DATABASES["default"], "NAME": "engine"})
         connections["default"].creation.create_test_db(verbosity=0, autoclobber=True)
         prepared = dict(connections["default"].settings_dict)
         settings.DATABASES["default"]["NAME"] = name
-        _restore(former)
+        restore(former)
         yield prepared
-        former = _use(prepared)
+        former = use(prepared)
         connections["default"].creation.destroy_test_db("engine", verbosity=0)
         settings.DATABASES["default"]["NAME"] = name
-        _restore(former)
+        restore(former)
 
 
 @pytest.fixture
@@ -79,11 +79,11 @@ def database(request, tmp_path, django_db_blocker) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "postal.sqlite3")
         prepared = _sqlite(tmp_path / "postal.sqlite3")
     with django_db_blocker.unblock():
-        former = _use(prepared)
+        former = use(prepared)
         yield vendor
         if vendor == "postgresql":
             _delete_all()
-        _restore(former)
+        restore(former)
 
 
 def _delete_all() -> None:

@@ -83,9 +83,11 @@ async def working(config, directory, sender, poster):
     )
     worker.start()
     journal.start()
-    yield journal, worker
-    await worker.stop()
-    await asyncio.get_running_loop().run_in_executor(None, journal.stop)
+    try:
+        yield journal, worker
+    finally:
+        await worker.stop()
+        await asyncio.get_running_loop().run_in_executor(None, journal.stop)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
