@@ -104,6 +104,7 @@ EC = ec.generate_private_key(ec.SECP256R1())
 BAD_KEYS = {
     "empty": ("", "cannot be read"),
     "no base64": ("not a key!", "is not base64"),
+    "a stray character": (f"{BARE[:10]}!{BARE[10:]}", "is not base64"),
     "not ASCII": ("schlüssel", "only ASCII"),
     "base64 of nothing": ("AAAA", "cannot be read"),
     "elliptic curve": (bare(EC), "is not an RSA key"),
@@ -148,6 +149,13 @@ def test_smallest_and_largest_key_are_read(bits, padding):
     modulus = b64url((1 << (bits - 1)) + 1)
     (key,) = parse_keys({"kty": "RSA", "n": modulus + padding, "e": "AQAB"})
     assert key.rsa.key_size == bits
+
+
+def test_number_may_end_with_any_letter():
+    modulus = (1 << 1535) + 23
+    assert b64url(modulus).endswith("X")
+    (key,) = parse_keys({"kty": "RSA", "n": b64url(modulus), "e": "AQAB"})
+    assert key.rsa.public_numbers().n == modulus
 
 
 def test_too_small_key_is_refused_also_where_cryptography_reads_it():
@@ -241,6 +249,20 @@ def test_bad_signature_is_refused(headers):
         verify(BODY, read_signature(*headers), KEYS)
 
 
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ((None, None, None), "has no signature"),
+        (("garbage!", None, None), "a signature that is not base64"),
+        ((WRONG, None, None), "a wrong signature"),
+    ],
+    ids=["none", "garbage", "wrong"],
+)
+def test_refusal_says_why(headers, why):
+    with pytest.raises(WebhookSignatureError, match=why):
+        verify(BODY, read_signature(*headers), KEYS)
+
+
 def test_refusal_is_a_400_by_itself():
     assert issubclass(WebhookSignatureError, AnymailWebhookValidationFailure)
 
@@ -255,7 +277,7 @@ def test_sha1_may_be_forbidden():
 @pytest.mark.parametrize("headers", [(GOOD_256, None), (None, GOOD_1)], ids=["SHA-256", "SHA-1"])
 @pytest.mark.parametrize("key_id", [UNKNOWN_ID, "new", "ключ"])
 def test_unknown_key_id_is_no_proof(keys, headers, key_id):
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailable, match="a key that is not known"):
         verify(BODY, read_signature(*headers, key_id), keys)
 
 
