@@ -47,7 +47,10 @@ def repair_lines(raw: bytes) -> bytes:
     header_end = find_body(raw, 0, len(raw))[0]
     if has_long_line(raw[:header_end]):
         raw = _fold_lines(raw[:header_end]) + raw[header_end:]
-    return _rewrite(raw, lambda part: has_long_line(part.body))
+    raw = _rewrite(raw, lambda part: has_long_line(part.body))
+    # Left are headers of parts, what stands around parts, and signed parts, which no host would take as they
+    # are: Postfix folds their lines too (smtp_line_length_limit).
+    return _fold_lines(raw) if has_long_line(raw) else raw
 
 
 def dot_stuff(raw: bytes) -> bytes:
@@ -65,10 +68,10 @@ def dot_stuff(raw: bytes) -> bytes:
     return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
 
 
-def _fold_lines(header: bytes) -> bytes:
-    """Header lines over 998 octets folded at blanks, or, where there is none, cut."""
+def _fold_lines(text: bytes) -> bytes:
+    """Lines over 998 octets folded at blanks, or, where there is none, cut."""
     lines = []
-    for line in header.split(b"\r\n"):
+    for line in text.split(b"\r\n"):
         rest = line
         while len(rest) > MAX_LINE:
             blank = rest.rfind(b" ", 1, _HEADER_LINE)

@@ -92,6 +92,13 @@ def _tuples(statement: str, position: int) -> Iterator[list[Value]]:
 
 
 def _value(token: re.Match[str]) -> Value:
+    try:
+        return _literal(token)
+    except ValueError as error:  # half a byte, two points in a number, more digits than Python reads
+        raise HostileInput(f"The dump has something unreadable: {token[0][:40]!r}") from error
+
+
+def _literal(token: re.Match[str]) -> Value:
     if token["null"]:
         return None
     if token["hex"]:

@@ -74,6 +74,25 @@ def test_what_cannot_be_encoded_stays():
     assert to_7bit(raw) == raw
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"x " * 700 + b"\r\n" + mixed(b"Content-Type: text/plain\r\n\r\nx").partition(b"\r\n\r\n")[2],
+        mixed(b"X-Long: " + b"y" * 1200 + b"\r\n\r\nx").partition(b"\r\n\r\n")[2],
+    ],
+    ids=["before the first part", "in the header of a part"],
+)
+def test_long_lines_around_parts_are_folded(raw):
+    repaired = repair_lines(mixed().partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + raw)
+    assert not has_long_line(repaired)
+    assert leaves(repaired) == [b"x"]
+
+
+def test_long_lines_of_signed_parts_are_folded():
+    raw = mixed(b"Content-Type: text/plain\r\n\r\n" + b"y" * 1200).replace(b"/mixed", b"/signed")
+    assert not has_long_line(repair_lines(raw))
+
+
 @pytest.mark.parametrize(("raw", "eight_bit"), [(b"A: \xc3\xbc\r\n\r\n", True), (b"A: b\r\n\r\n\xff", False)])
 def test_headers_that_need_smtputf8(raw, eight_bit):
     assert has_8bit_header(raw) is eight_bit

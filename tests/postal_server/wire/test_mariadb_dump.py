@@ -59,6 +59,9 @@ def test_named_columns_win_over_the_order_of_the_table():
         f"{TABLE}INSERT INTO `t` VALUES (1);\n",
         f"{TABLE}INSERT INTO `t` VALUES (1,'a'\n",
         f"{TABLE}INSERT INTO `t` VALUES (1,?);\n",
+        f"{TABLE}INSERT INTO `t` VALUES (1,1.2.3);\n",
+        f"{TABLE}INSERT INTO `t` VALUES (1,0x123);\n",
+        f"{TABLE}INSERT INTO `t` VALUES (1,{'9' * 5000});\n",
     ],
 )
 def test_what_cannot_be_read_is_one_error(text):
