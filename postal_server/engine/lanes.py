@@ -19,6 +19,9 @@ FAILURES_UNTIL_PAUSE = 10
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
 BYTE_BUDGET = 32 * 1024 * 1024
+# Bulk mail holds about this much of the rows at most (3 of 4 connections: two rows are held for each) and of
+# the bytes, so that receivers which take their time over a newsletter leave room for everybody else's mail.
+BULK_SHARE = 3 / 8
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Lanes:
         self._held: dict[int, Claimed] = {}
         self._held_bytes = 0
         self._held_by_lane: Counter[str] = Counter()
+        self._held_bulk = self._held_bulk_bytes = 0
         self._failures: Counter[str] = Counter()
         self._pauses: dict[str, Pause] = {}
 
@@ -72,6 +76,13 @@ class Lanes:
     def space(self) -> int:
         """How many more rows may be held, by number; 0 once the byte budget is used up."""
         return max(0, self.limits.held - len(self._held)) if self._has_bytes() else 0
+
+    @property
+    def bulk_space(self) -> int:
+        """How many more rows of bulk mail may be held, of all lanes together."""
+        if self._held_bulk_bytes >= self.limits.held_bytes * BULK_SHARE:
+            return 0
+        return max(0, int(self.limits.held * BULK_SHARE) - self._held_bulk)
 
     def _has_bytes(self) -> bool:
         return self._held_bytes < self.limits.held_bytes
@@ -106,14 +117,21 @@ class Lanes:
             self._held[row.id] = row
             self._held_bytes += row.size_bytes
             self._held_by_lane[row.lane] += 1
+            self._count_bulk(row, 1)
 
     def release(self, claimed: Iterable[Claimed]) -> None:
         """These claims are finished, deferred or given back. Those that are not held are passed over."""
         for row in [self._held.pop(row.id) for row in claimed if self.holds(row)]:
             self._held_bytes -= row.size_bytes
             self._held_by_lane[row.lane] -= 1
+            self._count_bulk(row, -1)
             if not self._held_by_lane[row.lane]:
                 del self._held_by_lane[row.lane]
+
+    def _count_bulk(self, row: Claimed, step: int) -> None:
+        if row.is_bulk:
+            self._held_bulk += step
+            self._held_bulk_bytes += step * row.size_bytes
 
     def release_all(self) -> None:
         self.release(list(self._held.values()))

@@ -115,16 +115,20 @@ class Queue:
         keys = [(server, priority) for server in servers for priority in self.kind.priorities]
         found = dict(zip(keys, self._lanes_of(keys, lanes, min(share, LANES_A_SERVER)), strict=True))
         picks = []
+        bulk_left = lanes.bulk_space
         for server in servers:
             left = share
             for priority in self.kind.priorities:
                 bulk = bool(priority)
+                left = min(left, bulk_left) if bulk else left
                 rooms = [(v, lanes.room(self._lane(v), now, bulk=bulk)) for v in found[server, priority]]
                 open_lanes = [(value, room) for value, room in rooms if room]
                 each = -(-left // len(open_lanes)) if open_lanes else 0
                 taken = [Pick(server, priority, value, min(room, each)) for value, room in open_lanes]
                 picks += [pick for pick in taken if pick.room > 0]
-                left -= sum(pick.room for pick in taken)
+                used = sum(pick.room for pick in taken)
+                left -= used
+                bulk_left -= used if bulk else 0
         return picks
 
     def _lane(self, value: Any) -> str:
@@ -217,20 +221,22 @@ class Queue:
     def _columns(self) -> list[Any]:
         columns = ["id", "server_id", self.kind.lane, "attempts", "claims", "created_at"]
         if self.kind.model is QueuedMessage:
-            return [*columns, "size_bytes", "is_manual"]
+            return [*columns, "size_bytes", "is_manual", "priority"]
         return [*columns, Length("body")]
 
     def _claimed(self, row: Sequence[Any]) -> Claimed:
-        pk, server, lane, attempts, claims, created_at, size, *manual = row
+        pk, server, lane, attempts, claims, created_at, size, *of_message = row
+        is_manual, priority = of_message or (False, None)
         return Claimed(
             id=pk,
             server_id=server,
             lane=self._lane(lane),
             attempts=attempts,
-            is_manual=bool(manual and manual[0]),
+            is_manual=is_manual,
             size_bytes=size,
             created_at=created_at,
             claims=claims,
+            is_bulk=bool(priority),
         )
 
     def take_expired(self, worker_id: int, now: datetime, limit: int) -> list[Claimed]:

@@ -34,7 +34,7 @@ class QueuedMessage(QueueRow):
     id = models.BigIntegerField(primary_key=True)
     server_id = models.BigIntegerField()
     destination = models.CharField(max_length=255)
-    priority = models.SmallIntegerField(default=0)  # 0 transactional, 1 bulk
+    priority = models.SmallIntegerField(default=0)  # a `rules.priority.Priority`
     size_bytes = models.BigIntegerField()
     is_manual = models.BooleanField(default=False)  # released or redelivered by a person
     created_at = models.DateTimeField()

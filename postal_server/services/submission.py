@@ -18,6 +18,8 @@ from postal_server.mail.address import bare_address, domain_to_ascii, parse_addr
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
 from postal_server.mail.header import bare_message_id, decode_header, header_fields, split_header, subject
 from postal_server.mail.message import received_line
+from postal_server.rules.priority import Priority
+from postal_server.rules.priority import of_header as priority_of_header
 from postal_server.rules.status import Scope
 from postal_server.wire import api
 
@@ -56,6 +58,7 @@ class Told:
     subject: str | None
     message_id: str | None
     tag: str | None
+    priority: Priority
 
 
 def submit_message(
@@ -89,13 +92,19 @@ def submit_message(
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
     recipients = [bare_address(entry) for entry in (*request.to, *request.cc, *request.bcc)]
+    told = Told(
+        subject=subject(split_header(raw)[0]),
+        message_id=new_id,
+        tag=_first_given(request.tag, *_tag_headers(request)),
+        priority=priority_of_header(_by_name(request.headers)),
+    )
     return _submit(
         raw,
         list(zip(recipients, recipients, strict=True)),
         credential,
         domain,
         mail_from=bare_address(request.from_ or ""),
-        told=Told(subject(split_header(raw)[0]), new_id, _first_given(request.tag, *_tag_headers(request))),
+        told=told,
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -213,19 +222,25 @@ def _tag_headers(request: api.SendMessage) -> list[str]:
 
 def _head(raw: bytes) -> Mapping[str, Sequence[str]]:
     """The values of each field by its lower-case name, none for one that is not there. Read once."""
+    fields = header_fields(split_header(raw)[0])
+    return _by_name((name, value.decode("utf-8", "replace")) for name, value in fields)
+
+
+def _by_name(fields: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for name, value in header_fields(split_header(raw)[0]):
-        found[name.lower()].append(value.decode("utf-8", "replace"))
+    for name, value in fields:
+        found[name.lower()].append(value)
     return found
 
 
 def _told(head: Mapping[str, Sequence[str]]) -> Told:
-    """Subject, Message-ID and tag of a complete message; of repeated fields the last one counts."""
+    """What the header of a complete message says; of repeated fields the last one counts."""
     subjects, ids = head["subject"], head["message-id"]
     return Told(
         subject=decode_header(subjects[-1]) if subjects else None,
         message_id=bare_message_id(ids[-1]) if ids else None,
         tag=_first_given(*reversed(head[TAG_HEADER])),
+        priority=priority_of_header(head),
     )
 
 
@@ -273,6 +288,7 @@ def _submit(
         subject=_storable(told.subject, SUBJECT_LENGTH),
         message_id=_storable(told.message_id),
         tag=_storable(told.tag),
+        priority=told.priority.value,
         received_with_ssl=received_with_ssl,
     )
     return Submitted(accepted, keys)

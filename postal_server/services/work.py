@@ -46,7 +46,7 @@ class Accepted:
     subject: str | None
     message_id: str | None
     tag: str | None = None
-    priority: int = 0
+    priority: int = 0  # a `rules.priority.Priority`
     received_with_ssl: bool | None = None
 
 
@@ -71,6 +71,7 @@ class Claimed:
     size_bytes: int
     created_at: datetime
     claims: int = 1  # since the last recorded attempt, this one included
+    is_bulk: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,20 @@ def test_space_is_what_may_still_be_held(lanes):
     assert (lanes.space, lanes.held_bytes, list(lanes.held)) == (100, 0, [])
 
 
+def test_bulk_mail_has_three_eighths_of_the_space(lanes):
+    rows = [claimed(n, size_bytes=1, is_bulk=True) for n in range(30)]
+    lanes.hold([*rows, claimed(99, size_bytes=1)])
+    assert (lanes.bulk_space, lanes.space) == (7, 69)
+    lanes.release(rows[:10])
+    assert lanes.bulk_space == 17
+
+
+def test_bulk_mail_has_three_eighths_of_the_bytes(lanes):
+    lanes.hold([claimed(1, size_bytes=3750, is_bulk=True)])
+    assert lanes.bulk_space == 0
+    assert lanes.space == 99
+
+
 def test_the_same_row_is_held_once_and_released_once(lanes):
     row = claimed(1, size_bytes=10)
     lanes.hold([row, row])

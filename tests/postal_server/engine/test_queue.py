@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from postal_server.engine.lanes import Lanes, Limits
-from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
+from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, WEBHOOKS, Queue
 from postal_server.models import QueuedMessage, WebhookRequest, Worker
 from tests.fakes import NOW
 
@@ -139,6 +139,30 @@ def test_bulk_mail_leaves_room_for_transactional(messages, worker_id, lanes, enq
     enqueue(100, priority=1)
     assert len(claim(messages, worker_id, lanes)) == 5
     urgent = enqueue(3)
+    assert ids(claim(messages, worker_id, lanes)) == urgent
+
+
+def test_much_bulk_mail_delays_neither_the_other_mail_of_its_server_nor_others(messages, worker_id, enqueue):
+    """Receivers take their time: what is claimed stays held, and there is more bulk mail than room."""
+    lanes = Lanes(Limits(connections=5, held=200))
+    for number in range(100):
+        enqueue(30, server=1, destination=f"d{number:02}.example", priority=1)
+    while claim(messages, worker_id, lanes):
+        pass
+    assert 75 <= len(lanes.held) < 75 + LANES_A_SERVER  # 3 of 8
+    own = enqueue(8, server=1, destination="d00.example")
+    others = enqueue(10, server=2, destination="d01.example")
+    assert set(ids(claim(messages, worker_id, lanes))) >= {*own[:8], *others[:8]}
+
+
+def test_bulk_mail_takes_no_more_than_its_share_of_the_bytes(messages, worker_id, enqueue):
+    lanes = Lanes(Limits(connections=50, held=1000, held_bytes=8000))
+    enqueue(20, priority=1, size_bytes=3000)
+    while claim(messages, worker_id, lanes, limit=1):
+        pass
+    assert lanes.held_bytes == 3000
+    assert len(claim(messages, worker_id, lanes)) == 0
+    urgent = enqueue(1, size_bytes=3000)
     assert ids(claim(messages, worker_id, lanes)) == urgent
 
 

@@ -1,0 +1,31 @@
+"""Which mail goes first where one mail server has more than can be sent at once.
+
+The sender says it in the header, so that it holds for the API and SMTP alike: newsletters carry these fields
+anyway, and nobody has to learn a field of ours.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+
+BULK_PRECEDENCE = {"bulk", "list", "junk"}  # RFC 2076 section 3.9
+
+
+class Priority(enum.IntEnum):
+    """Lower ones first. The values are those of the queue's column."""
+
+    TRANSACTIONAL = 0
+    BULK = 1
+
+
+def of_header(head: Mapping[str, Sequence[str]]) -> Priority:
+    """The priority that a message asks for; `head` has the values of its fields by lower-case name.
+
+    `Precedence` decides where it is given: bulk, list and junk are bulk, all else (`first-class`) is not.
+    Without it, mail that offers a way to unsubscribe (RFC 2369) is bulk.
+    """
+    precedence = [value.strip().lower() for value in head.get("precedence", ()) if value.strip()]
+    if precedence:
+        return Priority.BULK if precedence[-1] in BULK_PRECEDENCE else Priority.TRANSACTIONAL
+    return Priority.BULK if head.get("list-unsubscribe") else Priority.TRANSACTIONAL
