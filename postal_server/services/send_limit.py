@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Q
 
+from postal_server.conf import Config
 from postal_server.models import Counter, Server
 from postal_server.rules import hold
 from postal_server.wire import webhook as wire
 
+from . import notification
 from .directory import Directory, ServerEntry, load
 from .webhook import Event, emit
+
+logger = logging.getLogger(__name__)
 
 WINDOW_MINUTES = 60
 NOTE_LASTS = timedelta(minutes=3)
@@ -94,25 +100,64 @@ def _note(field: str, server_ids: set[int], now: datetime) -> None:
         Server.objects.filter(pk__in=server_ids).update(**{field: now})
 
 
-def notify(now: datetime) -> int:
-    """Tell webhooks of limits that were near or reached in the last minutes, at most once an hour each.
+def notify(config: Config, now: datetime) -> int:
+    """Tell webhooks and people of limits that were near or reached in the last minutes, at most hourly each.
 
     Answers how many notices there were. Runs each minute; also forgets counts that no window needs.
     """
     directory = load()
     with transaction.atomic():
-        events = [
-            *_notices("send_limit_approaching", wire.LIMIT_APPROACHING, directory, now),
-            *_notices("send_limit_exceeded", wire.LIMIT_EXCEEDED, directory, now),
-        ]
-        emit(events, directory, now)
+        notices = [notice for kind in KINDS for notice in _notices(kind, directory, now)]
+        emit([notice.event for notice in notices], directory, now)
         _forget(now)
-    return len(events)
+    _mail(notices, config)
+    return len(notices)
 
 
-def _notices(field: str, name: str, directory: Directory, now: datetime) -> list[Event]:
-    told = f"{field}_notified_at"
-    due = Server.objects.filter(**{f"{field}_at__gt": now - NOTE_LASTS}).filter(
+@dataclass(frozen=True)
+class Kind:
+    """A kind of notice: the server's field, the webhook's event and the words of the mail."""
+
+    field: str
+    event: str
+    words: str
+
+
+KINDS = (
+    Kind("send_limit_approaching", wire.LIMIT_APPROACHING, "is approaching"),
+    Kind("send_limit_exceeded", wire.LIMIT_EXCEEDED, "has exceeded"),
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    server: ServerEntry
+    kind: Kind
+    volume: int
+
+    @property
+    def event(self) -> Event:
+        payload = wire.limit_payload(self.server, self.volume, self.server.send_limit or 0)
+        return Event(self.server.id, self.kind.event, payload)
+
+    @property
+    def subject(self) -> str:
+        path = f"{self.server.organization_permalink}/{self.server.permalink}"
+        return f"[{path}] Mail server {self.kind.words} its send limit"
+
+    @property
+    def text(self) -> str:
+        return (
+            f"The mail server {self.server.name} may send {self.server.send_limit} messages an hour.\n"
+            f"It sent {self.volume} in the last 60 minutes. What is beyond the limit is held until a person\n"
+            "releases it or the hold expires.\n"
+        )
+
+
+def _notices(kind: Kind, directory: Directory, now: datetime) -> list[Notice]:
+    """What is due now, marked as told."""
+    told = f"{kind.field}_notified_at"
+    due = Server.objects.filter(**{f"{kind.field}_at__gt": now - NOTE_LASTS}).filter(
         Q(**{told: None}) | Q(**{f"{told}__lte": now - NOTICE_EVERY})
     )
     ids = list(due.values_list("pk", flat=True))
@@ -120,11 +165,22 @@ def _notices(field: str, name: str, directory: Directory, now: datetime) -> list
     used = volumes(servers, now)
     if ids:
         Server.objects.filter(pk__in=ids).update(**{told: now})
-    return [
-        Event(server.id, name, wire.limit_payload(server, used[server.id], server.send_limit))
-        for server in servers
-        if server.send_limit is not None
-    ]
+    return [Notice(server, kind, used[server.id]) for server in servers if server.send_limit is not None]
+
+
+def _mail(notices: Sequence[Notice], config: Config) -> None:
+    """Mail each server's postmaster, or the administrators. Not told is logged: webhooks were told."""
+    mails = []
+    for notice in notices:
+        postmaster = notice.server.postmaster_address
+        recipients = [postmaster] if postmaster else notification.administrators()
+        if recipients:
+            mails.append(notification.compose(recipients, notice.subject, notice.text, config.smtp))
+    try:
+        if mails:
+            notification.send(mails, notification.host(config))
+    except notification.FAILURES as error:
+        logger.warning("Nobody was mailed about send limits: %s", error)
 
 
 def _forget(now: datetime) -> None:

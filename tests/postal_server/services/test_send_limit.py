@@ -2,9 +2,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 
 from postal_server.models import Counter, Server, WebhookRequest
-from postal_server.services import send_limit
+from postal_server.services import notification, send_limit
 from postal_server.services.directory import load
 
 from .conftest import NOW
@@ -53,34 +54,81 @@ def told():
     ]
 
 
-class TestNotify:
-    def test_nothing_is_told_below_nine_tenths(self, server):
-        admit(server, 9)
-        assert send_limit.notify(NOW) == 0
+@pytest.fixture
+def mailed(monkeypatch):
+    """What `notification.send` was given: pairs of mail and host."""
+    found = []
+    monkeypatch.setattr(
+        notification, "send", lambda mails, given: found.extend((mail, given) for mail in mails)
+    )
+    return found
 
-    def test_an_approaching_limit_is_told_once_an_hour(self, server):
+
+@pytest.fixture
+def notify(config, mailed):
+    return lambda now: send_limit.notify(config, now)
+
+
+class TestNotify:
+    def test_nothing_is_told_below_nine_tenths(self, server, notify):
+        admit(server, 9)
+        assert notify(NOW) == 0
+
+    def test_an_approaching_limit_is_told_once_an_hour(self, server, notify):
         admit(server, 10)
-        assert send_limit.notify(NOW + timedelta(minutes=1)) == 1
-        assert send_limit.notify(NOW + timedelta(minutes=2)) == 0
+        assert notify(NOW + timedelta(minutes=1)) == 1
+        assert notify(NOW + timedelta(minutes=2)) == 0
         [(event, payload)] = told()
         assert event == "SendLimitApproaching"
         assert (payload["volume"], payload["limit"]) == (10, 10)
         assert payload["server"]["permalink"] == "live"
         admit(server, 10, NOW + timedelta(minutes=62))
-        assert send_limit.notify(NOW + timedelta(minutes=63)) == 1
+        assert notify(NOW + timedelta(minutes=63)) == 1
 
-    def test_an_exceeded_limit_is_told(self, server):
+    def test_an_exceeded_limit_is_told(self, server, notify):
         admit(server, 11)
-        send_limit.notify(NOW)
+        notify(NOW)
         assert [event for event, _ in told()] == ["SendLimitExceeded"]
 
-    def test_an_old_note_is_not_told(self, server):
+    def test_an_old_note_is_not_told(self, server, notify):
         admit(server, 11)
-        assert send_limit.notify(NOW + timedelta(minutes=4)) == 0
+        assert notify(NOW + timedelta(minutes=4)) == 0
 
-    def test_counts_that_no_window_needs_are_forgotten(self, server):
+    def test_counts_that_no_window_needs_are_forgotten(self, server, notify):
         admit(server, 3)
-        send_limit.notify(NOW + timedelta(minutes=30))
+        notify(NOW + timedelta(minutes=30))
         assert Counter.objects.filter(name__startswith="sent:").count() == 1
-        send_limit.notify(NOW + timedelta(minutes=61))
+        notify(NOW + timedelta(minutes=61))
         assert not Counter.objects.filter(name__startswith="sent:").exists()
+
+    def test_the_postmaster_is_mailed(self, server, notify, mailed):
+        Server.objects.update(postmaster_address="postmaster@example.test")
+        admit(server, 11)
+        notify(NOW)
+        [(mail, given)] = mailed
+        assert (mail["To"], mail["From"]) == ("postmaster@example.test", "Postal <postal@example.com>")
+        assert mail["Subject"] == "[example/live] Mail server has exceeded its send limit"
+        assert "may send 10 messages an hour" in mail.get_content()
+        assert given.port == 25
+
+    def test_administrators_are_mailed_where_there_is_no_postmaster(self, server, notify, mailed):
+        for name, rights in (("root", {"is_superuser": True}), ("clerk", {}), ("gone", {"is_active": False})):
+            User.objects.create(username=name, email=f"{name}@example.test", **rights)
+        admit(server, 10)
+        notify(NOW)
+        [(mail, _)] = mailed
+        assert mail["To"] == "root@example.test"
+        assert mail["Subject"] == "[example/live] Mail server is approaching its send limit"
+
+    def test_a_host_that_is_down_does_not_keep_webhooks_from_being_told(
+        self, server, notify, monkeypatch, caplog
+    ):
+        def refuse(mails, given):
+            raise ConnectionRefusedError("refused")
+
+        monkeypatch.setattr(notification, "send", refuse)
+        Server.objects.update(postmaster_address="postmaster@example.test")
+        admit(server, 11)
+        assert notify(NOW) == 1
+        assert told()
+        assert "Nobody was mailed about send limits: refused" in caplog.text

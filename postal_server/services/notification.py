@@ -1,0 +1,64 @@
+"""Mail of the installation itself to the people who run it, through the host that the group `smtp` names.
+
+Not a message of any server: it is neither stored nor counted. Where all mail is caught, so is this.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from email.message import EmailMessage
+from email.utils import formataddr
+
+from django.contrib.auth import get_user_model
+
+from postal_server.conf import Config, Smtp
+
+from .target import CATCH
+
+TIMEOUT_SECONDS = 30
+FAILURES = (OSError, smtplib.SMTPException)
+
+
+def compose(recipients: Iterable[str], subject: str, text: str, given: Smtp) -> EmailMessage:
+    """A mail in plain text. `subject` is one line."""
+    mail = EmailMessage()
+    mail["From"] = formataddr((given.from_name, given.from_address))
+    mail["To"] = ", ".join(recipients)
+    mail["Subject"] = subject
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(text)
+    return mail
+
+
+def send(mails: Sequence[EmailMessage], given: Smtp) -> None:
+    """Hand the mails over. Raises one of `FAILURES`."""
+    context = ssl.create_default_context()
+    if given.openssl_verify_mode == "none":
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP(given.host, given.port, timeout=TIMEOUT_SECONDS) as client:
+        client.ehlo()
+        if given.enable_starttls or (given.enable_starttls_auto and client.has_extn("starttls")):
+            client.starttls(context=context)
+        if given.username:
+            client.login(given.username, given.password)
+        for mail in mails:
+            client.send_message(mail)
+
+
+def host(config: Config) -> Smtp:
+    """The group `smtp`, or the catch in its place: nothing leaves by accident."""
+    if config.delivery.mode != CATCH:
+        return config.smtp
+    catch = config.delivery
+    return replace(
+        config.smtp, host=catch.catch_host, port=catch.catch_port, username="", openssl_verify_mode="none"
+    )
+
+
+def administrators() -> list[str]:
+    """The addresses of those who may do everything."""
+    users = get_user_model()._default_manager.filter(is_superuser=True, is_active=True)
+    return sorted({address for address in users.values_list("email", flat=True) if address})
