@@ -126,7 +126,7 @@ class CatchEdge:
 
     async def stop(self) -> None:
         self._server.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._handler.close)
+        await self._handler.close()
 
 
 class WebEdge:

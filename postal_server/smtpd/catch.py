@@ -7,17 +7,20 @@ offers STARTTLS where a certificate is given, and acts out the simulations that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import smtplib
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 from django.db import close_old_connections, connections
 
 from postal_server.services import mailbox
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 100 * 1024 * 1024
 HOST_NAME = "catch.localhost"
@@ -30,6 +33,8 @@ class CatchHandler:
     def __init__(self, smtp_address: tuple[str, int]) -> None:
         self._smtp_address = smtp_address  # of our own SMTP server, for reports of failure
         self._database = ThreadPoolExecutor(1, "catch")
+        self._messages = 0  # being kept now
+        self._reports: set[asyncio.Task[None]] = set()
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd names its hooks so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -39,8 +44,9 @@ class CatchHandler:
             await asyncio.sleep(act.delay_seconds)
             if act.stage == "rcpt" and not act.reply.startswith("2"):
                 return act.reply
-            acts: dict[str, mailbox.Act] = envelope.__dict__.setdefault("acts", {})
-            acts[address] = act
+            if act.stage != "rcpt":
+                acts: dict[str, mailbox.Act] = envelope.__dict__.setdefault("acts", {})
+                acts[address] = act
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
@@ -52,24 +58,56 @@ class CatchHandler:
         if refused is not None:
             return refused.reply
         raw = envelope.original_content or b""
-        for address in envelope.rcpt_tos:
-            await self._run(
-                mailbox.keep,
-                raw,
-                mail_from=envelope.mail_from or None,
-                rcpt_to=address,
-                tls=session.ssl is not None,
-                now=datetime.now(timezone.utc),
-            )
-            if address in acts and envelope.mail_from:
-                await self._bounce(raw, envelope.mail_from, address, acts[address].reply)
+        self._messages += 1
+        try:
+            for address in envelope.rcpt_tos:
+                await self._keep(raw, session, envelope, address)
+        finally:
+            self._messages -= 1
+        for address in set(envelope.rcpt_tos) & set(acts):
+            self._report_later(raw, envelope.mail_from, address, acts[address].reply)
         return "250 2.0.0 OK: kept"
 
-    def close(self) -> None:
+    async def handle_exception(self, error: Exception) -> str:
+        """aiosmtpd would answer 500, and the mail would be given up because of a mistake of ours."""
+        if isinstance(error, TLSSetupException):
+            logger.info("A client did not like the catch's certificate")
+        else:
+            logger.error("The catch could not take a mail", exc_info=error)
+        return "451 4.3.0 Local error, try again later"
+
+    async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
+        """Let what is being kept be kept and answered, then stop."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + grace.total_seconds()
+        while self._messages and loop.time() < ends_at:
+            await asyncio.sleep(0.02)
+        for report in self._reports:
+            report.cancel()
+        await loop.run_in_executor(None, self._close_database)
+
+    async def _keep(self, raw: bytes, session: Session, envelope: Envelope, address: str) -> None:
+        await self._run(
+            mailbox.keep,
+            raw,
+            mail_from=envelope.mail_from or None,
+            rcpt_to=address,
+            tls=session.ssl is not None,
+            now=datetime.now(timezone.utc),
+        )
+
+    def _close_database(self) -> None:
         self._database.submit(connections.close_all)
         self._database.shutdown(wait=True)
 
-    async def _bounce(self, raw: bytes, return_path: str, address: str, reply: str) -> None:
+    def _report_later(self, raw: bytes, return_path: str | None, address: str, reply: str) -> None:
+        """As hosts do that find out after they took a mail."""
+        if return_path:
+            task = asyncio.ensure_future(self._report(raw, return_path, address, reply))
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
+
+    async def _report(self, raw: bytes, return_path: str, address: str, reply: str) -> None:
         report = mailbox.report_of_failure(
             raw,
             return_path=return_path,
@@ -78,7 +116,10 @@ class CatchHandler:
             reporter=HOST_NAME,
             now=datetime.now(timezone.utc),
         )
-        await asyncio.get_running_loop().run_in_executor(None, self._send_report, return_path, report)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._send_report, return_path, report)
+        except (OSError, smtplib.SMTPException) as error:
+            logger.error("The catch could not send a report to %s: %s", return_path, error)
 
     def _send_report(self, return_path: str, report: bytes) -> None:
         with smtplib.SMTP(*self._smtp_address, local_hostname=HOST_NAME, timeout=30) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import threading
+import time
 
 import pytest
 from django.db import connection
@@ -35,17 +36,24 @@ def listening():
     server, handler = asyncio.run_coroutine_threadsafe(start(), loop).result()
     yield server.sockets[0].getsockname()[:2], handler
     loop.call_soon_threadsafe(server.close)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
     # Django leaves connections to databases in memory open.
     handler._database.submit(lambda: connection.connection and connection.connection.close()).result()
-    handler.close()
+    asyncio.run_coroutine_threadsafe(handler.close(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
     loop.close()
 
 
 def send(address, server, recipient="ann@c.test"):
     with smtplib.SMTP(*address, timeout=10) as client:
         client.sendmail(f"{server.token}+x@rp.test", recipient, RAW)
+
+
+def wait_until(holds):
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def simulate(server, **values):
@@ -85,5 +93,26 @@ def test_mail_that_bounces_is_kept_and_reported_to_its_return_path(listening, se
     simulate(server, stage="bounce")
     send(address, server)
     assert CaughtMail.objects.count() == 1
+    wait_until(lambda: reports)
     assert reports[0][0] == f"{server.token}+x@rp.test"
     assert b"Final-Recipient: rfc822; ann@c.test" in reports[0][1]
+
+
+def test_mail_that_is_taken_late_is_kept_and_not_reported(listening, server, monkeypatch):
+    reports = []
+    address, handler = listening
+    monkeypatch.setattr(handler, "_send_report", lambda to, report: reports.append(to))
+    simulate(server, reply="250 OK", delay_seconds=0.05)
+    send(address, server)
+    assert CaughtMail.objects.count() == 1
+    assert reports == []
+
+
+def test_mistake_of_ours_is_a_temporary_refusal(listening, server, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(catch.mailbox, "keep", fail)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        send(listening[0], server)
+    assert refused.value.smtp_code == 451
