@@ -104,7 +104,7 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "mail.log": {"level": "WARNING"},  # the catch's library writes a line for every command
+        "mail.log": {"level": "CRITICAL"},  # of the catch's library; the catch tells errors itself
     },
 }
 # The wire's checks are ours; these would only repeat what a front proxy decides.

@@ -15,7 +15,7 @@ from ipaddress import ip_network
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max, Model
 
 from postal_server.models import (
@@ -138,14 +138,22 @@ class Importer:
                 step(row)
             self._progress(table, len(self._rows.get(table, ())))
 
-    def _keep(self, kind: str, row: Row, model: type[Model], values: dict[str, Any], **lookup: Any) -> Model:
-        """Make or update the row that `lookup` finds, and remember it under Postal's id."""
-        found, made = model._default_manager.update_or_create(
-            **(lookup or {"uuid": row["uuid"]}), defaults=values
-        )
+    def _keep(self, kind: str, row: Row, model: type[Model], values: dict[str, Any], **lookup: Any) -> None:
+        """Make or update the row that `lookup` finds, and remember it under Postal's id.
+
+        A row that clashes with one that is here already (same key, name or token) is a problem, left out.
+        """
+        try:
+            with transaction.atomic():
+                found, made = model._default_manager.update_or_create(
+                    **(lookup or {"uuid": row["uuid"]}), defaults=values
+                )
+        except IntegrityError:
+            name = row.get("name") or row.get("address") or row["id"]
+            self.report.problems.append(f"{kind} {name}: there is another one like it here; left out.")
+            return
         (self.report.made if made else self.report.updated)[kind] += 1
         self._known.setdefault(kind, {})[int(row["id"])] = found
-        return found
 
     def _owner(self, kind: str, row: Row, column: str, what: str) -> Any:
         """The imported row that `column` refers to; a missing one is a problem of `what`."""
@@ -155,6 +163,12 @@ class Importer:
         return found
 
     def _organization(self, row: Row) -> None:
+        """One with the same permalink is taken for the same: SMTP user names begin with it."""
+        same = Organization.objects.filter(permalink=row["permalink"]).exclude(uuid=row["uuid"])
+        if same.update(uuid=row["uuid"]):
+            self.report.problems.append(
+                f"organization {row['name']}: there was one with its permalink already; they are one now."
+            )
         self._keep("organization", row, Organization, {
             "name": row["name"],
             "permalink": row["permalink"],

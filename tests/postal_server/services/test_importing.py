@@ -166,3 +166,20 @@ def test_row_without_its_owner_is_left_out_and_said():
     report = run(main=Rows(*orphan))
     assert not Credential.objects.exists()
     assert "credential api: its server 99 is not in the import; left out." in report.problems
+
+
+def test_organisation_that_is_here_already_is_the_same_one_and_it_is_said():
+    here = Organization.objects.create(name="Mine", permalink="example")
+    report = run()
+    assert Organization.objects.get().pk == here.pk
+    assert Server.objects.filter(organization=here).exists()
+    assert any("there was one with its permalink already" in problem for problem in report.problems)
+    assert not +run().made
+
+
+def test_row_that_clashes_with_another_is_left_out_and_said():
+    owner = Organization.objects.create(name="Mine", permalink="mine")
+    Server.objects.create(organization=owner, name="Mine", permalink="mine", token="s8halm")
+    problems = run().problems
+    assert "server Live: there is another one like it here; left out." in problems
+    assert not Server.objects.filter(permalink="live").exists()
