@@ -24,6 +24,7 @@ from .errors import ConfigurationError
 
 DEFAULT_PATH = Path("postal.yml")
 PATH_VARIABLE = "POSTAL_CONFIG_FILE_PATH"
+WITHOUT_EFFECT = "Understood, without effect"
 
 
 def key(default: Any, about: str) -> Any:
@@ -338,8 +339,7 @@ def parse(
         elif not isinstance(given, Mapping) and given is not None:
             raise ConfigurationError(f"{name}: a group of keys is expected, not {given!r}.")
         else:
-            known = {item.name for item in dataclasses.fields(GROUPS[name])}
-            warnings += [f"{name}.{k}: unknown key, ignored." for k in given or () if k not in known]
+            warnings += [f"{name}.{k}: {why}" for k, why in _ignored(GROUPS[name], given or {})]
     groups = {name: _group(name, kind, document.get(name) or {}, environ) for name, kind in GROUPS.items()}
     if path is not None and not OUR_GROUPS & set(document):
         groups, told = _as_postal_does(groups)
@@ -347,6 +347,18 @@ def parse(
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     _check(config)
     return config
+
+
+def _ignored(kind: type, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Keys of a group that say nothing to us: unknown ones, and Postal's that change nothing here."""
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    ignored = []
+    for name, value in given.items():
+        if name not in fields:
+            ignored.append((name, "unknown key, ignored."))
+        elif fields[name].metadata["about"].startswith(WITHOUT_EFFECT) and value != fields[name].default:
+            ignored.append((name, "has no effect here."))
+    return ignored
 
 
 def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -76,6 +76,11 @@ def test_what_cannot_be_honoured_is_said_by_name(tmp_path):
     assert [warning.split(":")[0] for warning in config.warnings] == ["dns.nmae", "oidc", "x"]
 
 
+def test_key_that_changes_nothing_here_is_said_if_it_asks_for_something(tmp_path):
+    document = {"version": 2, "storage": {}, "rails": {"environment": "staging"}, "main_db": {"pool_size": 5}}
+    assert load(tmp_path, document).warnings == ("rails.environment: has no effect here.",)
+
+
 def test_postals_own_file_keeps_plaintext_auth_and_says_so(tmp_path):
     config = load(tmp_path, {"version": 2, "smtp_server": {"tls_enabled": True}})
     assert config.plaintext_auth is True
