@@ -344,6 +344,9 @@ class InboundMessage(AnymailInboundMessage):
 
     def get_payload(self, i: int | None = None, decode: bool = False) -> Any:
         """As in `email.message.Message`; what is not the encoding that it claims is left as it came."""
+        payload = self._payload  # type: ignore[attr-defined]
+        if isinstance(payload, str) and not decode and self.get_content_maintype() == "multipart":
+            return payload  # no parts were found: Python would replace its 8-bit text, and fail to write that
         try:
             return super().get_payload(i, decode)  # type: ignore[call-overload]
         except binascii.Error:  # of uuencoded text, before Python 3.13

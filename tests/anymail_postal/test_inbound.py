@@ -706,3 +706,8 @@ def test_every_recorded_mail_is_read():
             ("@example.test", "@wild.test", ".example.test")
         )
         read_everything(event.message)
+
+
+def test_multipart_of_8_bit_text_without_parts_is_written_as_it_came():
+    raw = b"Content-Type: multipart/mixed; boundary=b\n\nSch\xc3\xb6n\n"
+    assert inbound.parse(raw).as_bytes() == raw
