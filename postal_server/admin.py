@@ -33,7 +33,7 @@ from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import CredentialType, DeliveryStatus, RouteMode
 from postal_server.services import credential as credentials
 from postal_server.services import domain as domains
-from postal_server.services import hold
+from postal_server.services import hold, provisioning
 from postal_server.services import message as stored
 from postal_server.services.acceptance import message_id_key
 from postal_server.services.domain import Answers, Question
@@ -117,6 +117,7 @@ class ServerAdmin(SoftDelete):
     search_fields = ["name", "permalink", "token"]
     prepopulated_fields = {"permalink": ["name"]}
     readonly_fields = ["token", "uuid"]
+
     fieldsets = [
         (None, {"fields": ["organization", "name", "permalink", "mode", "postmaster_address"]}),
         ("Sending", {"fields": ["send_limit", "allow_sender", "privacy_mode", "log_smtp_data"]}),
@@ -134,6 +135,9 @@ class ServerAdmin(SoftDelete):
         ("Suspension", {"fields": ["suspended_at", "suspension_reason"]}),
         ("Identifiers", {"fields": ["token", "uuid"]}),
     ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().get_changeform_initial_data(request), **provisioning.spam_thresholds(conf.config())}
 
     @admin.display(description="Held")
     def held(self, server: models.Server) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -41,9 +42,9 @@ class Postal:
     default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.")
     default_maximum_hold_expiry_days: int = key(7, "Days until a hold expires without action.")
     default_suppression_list_automatic_removal_days: int = key(30, "Days an address stays suppressed.")
-    default_spam_threshold: float = key(5.0, "Understood, without effect: each mail server has its own.")
+    default_spam_threshold: float = key(5.0, "Score above which incoming mail of a new server is spam.")
     default_spam_failure_threshold: float = key(
-        20.0, "Understood, without effect: each mail server has its own."
+        20.0, "Score from which incoming mail of a new server is refused."
     )
     use_local_ns_for_domain_verification: bool = key(
         False, "Understood, without effect: the resolver is asked."
@@ -105,12 +106,12 @@ class SmtpServer:
     implicit_tls_port: int = key(0, "Port that speaks TLS from the first byte (465); 0 for none.")
     plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
-    log_connections: bool = key(False, "Understood, without effect.")
+    log_connections: bool = key(False, "Log every connection.")
     max_message_size: int = key(14, "Largest message in MiB.")
     max_connections: int = key(1000, "Connections at a time.")
     max_connections_per_client: int = key(100, "Connections at a time from one address (IPv6: one /64).")
     max_recipients: int = key(1000, "Recipients of one transaction.")
-    log_ip_address_exclusion_matcher: str = key("", "Understood, without effect.")
+    log_ip_address_exclusion_matcher: str = key("", "Clients (regular expression) that are not logged.")
 
 
 @dataclass(frozen=True)
@@ -381,6 +382,10 @@ def _check(config: Config) -> None:
         )
     if config.delivery.mode == "relays" and not config.postal.smtp_relays:
         raise ConfigurationError("delivery.mode: relays needs postal.smtp_relays.")
+    try:
+        re.compile(config.smtp_server.log_ip_address_exclusion_matcher)
+    except re.error as error:
+        raise ConfigurationError(f"smtp_server.log_ip_address_exclusion_matcher: {error}.") from error
     if config.postal.web_protocol not in ("http", "https"):
         raise ConfigurationError(f"postal.web_protocol: {config.postal.web_protocol!r} is not http or https.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -15,12 +16,13 @@ from cheroot.wsgi import Server as WSGIServer
 
 from postal_server import wsgi
 from postal_server.conf import Config
+from postal_server.conf import SmtpServer as SmtpServerConfig
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
 from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.smtpd import catch, metrics
-from postal_server.smtpd.options import Options
+from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
 from postal_server.smtpd.service import MailHandler
 from postal_server.smtpd.tls import Certificates
@@ -87,6 +89,7 @@ class SmtpEdge:
                 hostname=config.postal.smtp_hostname,
                 plaintext_auth=config.plaintext_auth,
                 proxy_protocol=given.proxy_protocol,
+                logs_client=_logged_clients(given),
                 max_message_bytes=config.max_message_bytes,
                 max_recipients=given.max_recipients,
                 max_connections=given.max_connections,
@@ -186,6 +189,13 @@ def _transports(config: Config) -> MakeTransports:
         return Transports(SmtpPool(connector, limits), HttpPool(allowed.permits), names)
 
     return make
+
+
+def _logged_clients(given: SmtpServerConfig) -> Callable[[str], bool]:
+    excluded = given.log_ip_address_exclusion_matcher
+    if not given.log_connections:
+        return nobody
+    return lambda address: not (excluded and re.search(excluded, address))
 
 
 def _certificates(config: Config) -> Certificates | None:

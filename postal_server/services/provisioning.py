@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.utils.text import slugify
 
+from postal_server import conf
 from postal_server.mail import dkim
 from postal_server.models import Domain, HTTPEndpoint, Organization, Route, Server, Webhook
 from postal_server.rules.status import CredentialType, RouteMode, ServerMode
@@ -33,11 +34,23 @@ def organization(name: str) -> Organization:
 def add_server(owner: Organization, name: str, mode: ServerMode = ServerMode.LIVE) -> NewServer:
     """A mail server with an API and an SMTP credential."""
     server = Server.objects.create(
-        organization=owner, name=name, permalink=_free_permalink(owner, name), mode=mode.value
+        organization=owner,
+        name=name,
+        permalink=_free_permalink(owner, name),
+        mode=mode.value,
+        **spam_thresholds(conf.config()),
     )
     _, api_key = credential.create(server, CredentialType.API, "API")
     _, smtp_key = credential.create(server, CredentialType.SMTP, "SMTP")
     return NewServer(server, api_key, smtp_key)
+
+
+def spam_thresholds(config: conf.Config) -> dict[str, float]:
+    """What a new mail server begins with."""
+    return {
+        "spam_threshold": config.postal.default_spam_threshold,
+        "spam_failure_threshold": config.postal.default_spam_failure_threshold,
+    }
 
 
 def add_domain(

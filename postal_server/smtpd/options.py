@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 MAX_LINE_BYTES = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; addresses with parameters may be longer
 MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 section 4
 MAX_HELO_LENGTH = 255
+
+
+def nobody(address: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,7 @@ class Options:
     hostname: str
     plaintext_auth: bool = False
     proxy_protocol: bool = False
+    logs_client: Callable[[str], bool] = nobody  # is a connection of this address logged?
     max_message_bytes: int = 14 << 20
     max_recipients: int = 1000
     max_commands: int = 2000

@@ -162,6 +162,8 @@ class SmtpProtocol(asyncio.Protocol):
         session = self.session
         session.client_address = address.removeprefix("::ffff:").partition("%")[0]
         self._shared.count(METRIC + "connections_total")
+        if self._options.logs_client(session.client_address):
+            logger.info("%s: connection from %s", session.id, session.client_address)
         self._entered = self._shared.clients.enter(session.client_address)
         if not self._entered:
             self._close(replies.TOO_MANY_CONNECTIONS)

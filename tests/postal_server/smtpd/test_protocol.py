@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 
 import pytest
@@ -440,6 +441,18 @@ class TestStates:
 
         [envelope] = talk(test, *TO_IN)
         assert [r.address for r in envelope.recipients] == ["in@example.test", "accept@example.test"]
+
+
+class TestLog:
+    @pytest.mark.parametrize(("is_logged", "lines"), [(True, 1), (False, 0)])
+    def test_connections_are_logged_where_that_is_asked_for(self, is_logged, lines, caplog):
+        async def test(talk, _):
+            talk.send(b"QUIT\r\n")
+
+        with caplog.at_level(logging.INFO, "postal_server.smtpd.protocol"):
+            talk(test, logs_client=lambda address: is_logged and address == "127.0.0.1")
+        logged = [record for record in caplog.messages if "connection from 127.0.0.1" in record]
+        assert len(logged) == lines
 
 
 class TestTime:
