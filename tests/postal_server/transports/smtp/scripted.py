@@ -84,7 +84,7 @@ class ScriptedHost(asyncio.Protocol):
 
 
 class Scripted:
-    """`async with Scripted({"RCPT": "550 no"}) as host:` listens on `host.port` of 127.0.0.1.
+    """`async with Scripted({"RCPT": "550 no"}) as host:` listens on `host.port` of `address`.
 
     A list of answers is used up one by one, over all connections.
     """
@@ -95,11 +95,15 @@ class Scripted:
         ehlo: str = EHLO,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
+        address: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.answers = dict(answers or {})
         self.ehlo = ehlo
         self.tls = tls
         self.implicit_tls = implicit_tls
+        self.address = address
+        self.port = port
         self.connections: list[ScriptedHost] = []
         self.received: list[bytes] = []
         self.tasks: list[Any] = []
@@ -107,7 +111,7 @@ class Scripted:
     async def __aenter__(self) -> Scripted:
         loop = asyncio.get_running_loop()
         self.server = await loop.create_server(
-            lambda: ScriptedHost(self), "127.0.0.1", 0, ssl=self.tls if self.implicit_tls else None
+            lambda: ScriptedHost(self), self.address, self.port, ssl=self.tls if self.implicit_tls else None
         )
         self.port = self.server.sockets[0].getsockname()[1]
         return self

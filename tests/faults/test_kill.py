@@ -1,0 +1,72 @@
+"""SIGKILL of any process at any moment: nothing acknowledged is lost, and little is delivered twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+from tests.faults.stage import Stage
+
+PROCESSES = ("web", "smtp", "worker-1", "worker-2")
+SECONDS_BETWEEN = 2.5  # on average, from kill to kill
+SECONDS_DOWN = 0.5  # at most, from kill to restart
+DELIVERED_WITHIN = 120.0  # seconds after the last kill
+RATE = 60.0  # messages a second
+
+
+def kill_at_random(stage: Stage, kills: int, seed: int) -> Counter[str]:
+    """Kill processes and start them again; how often each was killed. They may well still be starting."""
+    chance = random.Random(seed)
+    killed: Counter[str] = Counter()
+    for _ in range(kills):
+        time.sleep(chance.uniform(0, 2 * SECONDS_BETWEEN - SECONDS_DOWN))
+        name = chance.choice(PROCESSES)
+        stage.kill(name)
+        killed[name] += 1
+        time.sleep(chance.uniform(0, SECONDS_DOWN))
+        stage.begin(name)
+    return killed
+
+
+def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
+    stage = play(database=database)
+    stage.start(*PROCESSES)
+    started = time.monotonic()
+    stage.submit(rate=RATE)
+    killed = kill_at_random(stage, scale.kills, scale.seed)
+    last_kill = time.monotonic()
+    stage.end_load()
+    acknowledged = stage.acknowledged()
+    while (stage.missing() or stage.unheard()) and time.monotonic() < last_kill + DELIVERED_WITHIN:
+        time.sleep(0.2)
+    complete = time.monotonic() - last_kill
+    lost, unheard, twice = stage.missing(), stage.unheard(), stage.twice()
+    events = stage.events()
+    refusals = stage.refusals()
+    tabulate(
+        f"Kills on {'PostgreSQL' if database else 'SQLite'}, seed {scale.seed}",
+        {
+            "kills": f"{sum(killed.values())} ({', '.join(f'{n} {killed[n]}' for n in PROCESSES)})",
+            "acknowledged": f"{len(acknowledged)} {dict(Counter(acknowledged.values()))}",
+            "refused": sum(bool(text) for _, text in refusals),
+            "connections that broke before the answer": sum(not text for _, text in refusals),
+            "delivered": len(acknowledged) - len(lost),
+            "lost": len(lost),
+            "delivered twice": sum(twice.values()),
+            "in flight at the kills (bound of the above)": sum(stage.in_flight.values()),
+            "webhooks arrived": sum(len(uuids) for uuids in events.values()),
+            "of these more than once": sum(n > 1 for uuids in events.values() for n in uuids.values()),
+            "messages without webhook": len(unheard),
+            "all there, seconds after the last kill": f"{complete:.0f}",
+            "seconds": f"{time.monotonic() - started:.0f}",
+        },
+    )
+    assert not lost
+    assert not unheard
+    # A message may arrive again for each kill of a worker that held it, and for nothing else.
+    assert {who: copies for who, copies in twice.items() if copies > stage.in_flight[who]} == {}
+    assert all(len(uuids) == 1 for uuids in events.values()), "one attempt was recorded: one event"
+    assert all(len(ids) == 1 for ids in stage.message_ids().values()), "copies bear the same Message-ID"
+    assert len(acknowledged) > scale.kills * SECONDS_BETWEEN * RATE / 4, "the load went on meanwhile"
+    assert stage.queued() == 0
