@@ -153,6 +153,12 @@ class SmtpClient:
     open_timeout: int = key(30, "Seconds to connect.")
     read_timeout: int = key(30, "Seconds to wait for an answer (the final dot has ten minutes).")
     port: int = key(25, "Port of the hosts that MX records name.")
+    mta_sts: bool = key(True, "Honour the TLS policies of domains that have one (MTA-STS, RFC 8461).")
+    dane: bool = key(
+        True,
+        "Honour TLSA records (DANE, RFC 7672) that the resolver has validated; it is believed, so the way to "
+        "it must be trusted.",
+    )
 
 
 @dataclass(frozen=True)

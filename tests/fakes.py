@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -92,11 +92,16 @@ class FakeResolver:
     """Records by name: `{"dest.example": {"MX": ["mx.dest.example"], "A": ["192.0.2.1"]}}`.
 
     MX values are host names in order. A name may be a `Lookup` instead: every question about it ends so.
-    `asked` are the questions in order.
+    `asked` are the questions in order. Answers about the names in `secure` are validated.
     """
 
-    def __init__(self, zone: Mapping[str, Mapping[str, list[str]] | Lookup] | None = None) -> None:
+    def __init__(
+        self,
+        zone: Mapping[str, Mapping[str, list[str]] | Lookup] | None = None,
+        secure: Collection[str] = (),
+    ) -> None:
         self.zone = dict(zone or {})
+        self.secure = secure
         self.asked: list[tuple[str, str]] = []
 
     async def records(self, name: str, kind: str) -> Answer:
@@ -105,18 +110,20 @@ class FakeResolver:
         if isinstance(found, Lookup):
             return Answer(found)
         values = found.get(kind, [])
-        return Answer(Lookup.FOUND if values else Lookup.NO_DATA, tuple(values))
+        return Answer(Lookup.FOUND if values else Lookup.NO_DATA, tuple(values), name in self.secure)
 
     async def mail_hosts(self, domain: str) -> Answer:
         answer = await self.records(domain, "MX")
-        return Answer(Lookup.FOUND, (domain,)) if answer.lookup is Lookup.NO_DATA else answer
+        if answer.lookup is not Lookup.NO_DATA:
+            return answer
+        return Answer(Lookup.FOUND, (domain,), answer.is_secure)
 
     async def addresses(self, host: str) -> Answer:
         if host.replace(".", "").isdigit() or ":" in host:
             return Answer(Lookup.FOUND, (host,))
         six, four = await self.records(host, "AAAA"), await self.records(host, "A")
         values = six.values + four.values
-        return Answer(Lookup.FOUND, values) if values else four
+        return Answer(Lookup.FOUND, values, host in self.secure) if values else four
 
     async def name_of(self, address: str) -> str | None:
         answer = await self.records(address, "PTR")

@@ -39,11 +39,14 @@ def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
 
 
 def _unreachable(mail: Mail, result: SmtpResult) -> Outcome:
+    insecure = next((attempt for attempt in result.tried if attempt.policy), None)
     return rules.unreachable(
         mail.target.domain,
         tried=[attempt.host for attempt in result.tried],
         errors=[attempt.error for attempt in result.tried] or ([result.error] if result.error else []),
         is_permanent=result.lookup in (Lookup.NO_DOMAIN, Lookup.NULL_MX),
+        policy=insecure.policy if insecure else "",
+        tls=insecure.error if insecure else "",
         log_id=result.log_id,
     )
 

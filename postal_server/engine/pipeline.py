@@ -193,9 +193,8 @@ class Pipeline:
                 sent = await self._sender.send(item)
                 if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
                     return Returned(item.claimed)  # we broke it off
-                result = outcome.of_mail(item, sent)
-            else:
-                result = outcome.of_post(item, await self._poster.post(item))
+                return Result(item.claimed, outcome.of_mail(item, sent), item.changes, sent.tls_sessions)
+            result = outcome.of_post(item, await self._poster.post(item))
         except (asyncio.CancelledError, Abandoned):
             return Returned(item.claimed)
         except Exception as error:

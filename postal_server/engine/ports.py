@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postal_server.mail.reply import Reply
-from postal_server.services.work import Mail, Post, Target
+from postal_server.services.work import Mail, Post, Source, Target, TlsSession
 
 __all__ = [
     "Answer",
@@ -24,9 +24,11 @@ __all__ = [
     "Resolver",
     "SmtpResult",
     "SmtpSender",
+    "Source",
     "Stage",
     "Target",
     "Tls",
+    "TlsSession",
 ]
 
 
@@ -85,10 +87,14 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True)
 class Tls:
-    """An encrypted connection. `problem` says why the certificate is not verified; empty: it is."""
+    """An encrypted connection. `problem` says why the certificate is not verified; empty: it is.
+
+    `policy` is the one that had a say, empty where the domain has none.
+    """
 
     version: str
     problem: str = ""
+    policy: str = ""
 
     @property
     def is_verified(self) -> bool:
@@ -96,17 +102,18 @@ class Tls:
 
     def __str__(self) -> str:
         state = f"certificate not verified: {self.problem}" if self.problem else "certificate verified"
-        return f"{self.version}, {state}"
+        return f"{self.version} ({self.policy}), {state}" if self.policy else f"{self.version}, {state}"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A host, or one address of it, that could not be used."""
+    """A host, or one address of it, that could not be used; `policy` names what TLS it failed to give."""
 
     host: str
     address: str
     port: int
     error: str
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class SmtpResult:
     `reply` is the remote's last word, null where the connection broke, with `error` to say how: after
     `Stage.DOT` nobody knows whether the mail arrived. A reply of our own (an address that the remote cannot
     take, a message above its limit) looks the same as the remote's. `tried` are hosts before this one.
-    `seconds` is the time of the transaction alone.
+    `seconds` is the time of the transaction alone. `tls_sessions` are those opened for this mail, or not.
     """
 
     log_id: str
@@ -131,6 +138,7 @@ class SmtpResult:
     seconds: float | None = None
     lookup: Lookup = Lookup.FOUND
     tried: tuple[Attempt, ...] = ()
+    tls_sessions: tuple[TlsSession, ...] = ()
 
     @property
     def is_delivered(self) -> bool:

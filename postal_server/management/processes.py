@@ -29,6 +29,7 @@ from postal_server.smtpd.tls import Certificates
 from postal_server.transports.dns import DNS_PORT, DnsResolver
 from postal_server.transports.http import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
+from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
 from postal_server.transports.smtp.pool import Limits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
 
@@ -174,10 +175,13 @@ def _transports(config: Config) -> MakeTransports:
         else:
             finder = MxHosts(names, given.port)
         helo = config.dns.helo_hostname or config.postal.smtp_hostname
+        poster = HttpPool(allowed.permits)
+        sts = MtaSts(names, fetch_with(poster)) if given.mta_sts else None
         connector = Connector(
             finder,
             names,
-            lambda source: helo,
+            lambda source: source.hostname if source and source.hostname else helo,
+            policies=TlsPolicies(names, sts, dane=given.dane),
             timeouts=Timeouts.limited(
                 timedelta(seconds=given.open_timeout), timedelta(seconds=given.read_timeout)
             ),
@@ -186,7 +190,7 @@ def _transports(config: Config) -> MakeTransports:
         limits = Limits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
-        return Transports(SmtpPool(connector, limits), HttpPool(allowed.permits), names)
+        return Transports(SmtpPool(connector, limits), poster, names)
 
     return make
 

@@ -119,18 +119,24 @@ def unreachable(
     tried: Sequence[str] = (),
     errors: Sequence[str] = (),
     is_permanent: bool = False,
+    policy: str = "",
+    tls: str = "",
     log_id: str | None = None,
 ) -> Outcome:
     """No host took a connection. `tried` are the hosts, `errors` what went wrong with each.
 
-    Permanent only where the domain does not exist or says that it takes no mail (RFC 7505).
+    Permanent only where the domain does not exist or says that it takes no mail (RFC 7505). `policy` is the
+    domain's TLS policy where hosts fell short of it, `tls` how.
     """
     hosts = f"Tried {sentence(tried)}." if tried else "No hosts to try."
+    if policy:
+        hosts += f" The TLS that its {policy} policy demands was not to be had."
     return Outcome(
         DeliveryStatus.FAILED if is_permanent else DeliveryStatus.DEFERRED,
         f"No SMTP servers were available for {domain}. {hosts}",
         output=", ".join(errors) or None,
         sent_with_ssl=False,
+        tls=tls,
         log_id=log_id,
     )
 

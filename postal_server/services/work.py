@@ -112,8 +112,25 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Addresses that a message leaves from, one of them empty where there is none, and their EHLO name."""
+
+    ipv4: str = ""
+    ipv6: str = ""
+    hostname: str = ""
+
+    def for_peer(self, address: str) -> str:
+        """The one that can reach this address; empty if none can."""
+        return self.ipv6 if ":" in address else self.ipv4
+
+
+@dataclass(frozen=True)
 class Target:
-    """Where an SMTP delivery goes: the MX of `domain`, or one `host`; if that is down, the `alternatives`."""
+    """Where an SMTP delivery goes: the MX of `domain`, or one `host`; if that is down, the `alternatives`.
+
+    `is_urgent`: the sender would rather have it in clear than not at all (RFC 8689, `TLS-Required: No`), so
+    the domain's TLS policy is passed over.
+    """
 
     domain: str  # the name in `No SMTP servers were available for <domain>`
     host: str | None = None
@@ -122,6 +139,7 @@ class Target:
     username: str = ""
     password: str = ""
     alternatives: tuple[Target, ...] = ()
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +151,7 @@ class Mail:
     recipient: str
     data: bytes
     target: Target
-    source: str | None = None  # local address to send from
+    source: Source | None = None  # null: the machine's choice
     changes: Changes | None = None
 
 
@@ -173,12 +191,34 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class TlsSession:
+    """An SMTP session as a TLS report counts it (RFC 8460): `failure` is its result type, empty for success.
+
+    `policy_type` is `tlsa`, `sts` or `no-policy-found`; `policy` its text, `hosts` the patterns of MTA-STS.
+    """
+
+    domain: str
+    policy_type: str
+    policy: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    failure: str = ""
+    host: str = ""
+    address: str = ""
+    source: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
-    """What became of something that was sent; `changes` are those of the `Mail` or `Post`."""
+    """What became of something that was sent; `changes` are those of the `Mail` or `Post`.
+
+    `tls_sessions` are the sessions that were opened, or not, on its account.
+    """
 
     claimed: Claimed
     outcome: Outcome
     changes: Changes | None = None
+    tls_sessions: tuple[TlsSession, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class DnsResolver:
         """By preference, equals shuffled (RFC 5321 section 5.1); the domain itself where it has no MX."""
         answer = await self.records(domain, "MX")
         if answer.lookup is Lookup.NO_DATA:
-            return Answer(Lookup.FOUND, (domain,))
+            return Answer(Lookup.FOUND, (domain,), answer.is_secure)
         if answer.lookup is not Lookup.FOUND:
             return answer
         pairs = [(int(preference), host) for preference, host in map(str.split, answer.values)]
@@ -103,7 +103,7 @@ class DnsResolver:
         values = six.values + four.values
         if not values:
             return four if four.lookup is not Lookup.NO_DATA else six
-        return Answer(Lookup.FOUND, values, six.is_secure and four.is_secure)
+        return Answer(Lookup.FOUND, values, all(part.is_secure for part in (six, four) if part.values))
 
     async def name_of(self, address: str) -> str | None:
         """Its first PTR name, null if there is none, no answer, or the address is this machine's own."""
@@ -130,7 +130,8 @@ class DnsResolver:
         except dns.resolver.NXDOMAIN as error:
             return Answer(Lookup.NO_DOMAIN), _negative_ttl(error)
         except dns.resolver.NoAnswer as error:
-            return Answer(Lookup.NO_DATA), _soa_ttl(error.kwargs["response"])
+            response = error.kwargs["response"]
+            return Answer(Lookup.NO_DATA, is_secure=_is_validated(response)), _soa_ttl(response)
         except dns.exception.Timeout:
             return Answer(Lookup.TIMED_OUT), FAILURE_TTL
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
@@ -138,9 +139,13 @@ class DnsResolver:
         except (dns.exception.DNSException, OSError) as error:
             logger.info("DNS: %s %s: %s", name, kind, error)
             return Answer(Lookup.FAILED), FAILURE_TTL
-        is_secure = bool(found.response.flags & dns.flags.AD)
         values = tuple(_text(record) for record in found)
+        is_secure = _is_validated(found.response)
         return Answer(Lookup.FOUND, values, is_secure), float(found.rrset.ttl if found.rrset else MIN_TTL)
+
+
+def _is_validated(response: dns.message.Message) -> bool:
+    return bool(response.flags & dns.flags.AD)
 
 
 def _text(record: dns.rdata.Rdata) -> str:

@@ -85,6 +85,12 @@ def compose(url: Url, post: Post) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+def compose_get(url: Url) -> bytes:
+    """A request for what is there, over a connection that ends with the answer."""
+    lines = [f"GET {url.target} HTTP/1.1", f"Host: {url.host_header}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode()
+
+
 class AnswerReader:
     """Reads one answer from what a server sends, without I/O. Raises `HostileInput` for what is none.
 
@@ -357,6 +363,22 @@ class HttpPool:
             site.users -= 1
             if not site.users and not site.idle:
                 self._sites.pop(key, None)
+
+    async def get(self, url: str, timeout: float) -> AnswerReader:
+        """What is at this URL. Redirects are not followed, and what is longer than `MAX_BODY_BYTES` is cut.
+
+        Raises `OSError` (`ssl.SSLError` is one), `HostileInput`, or ValueError for a URL that is none.
+        """
+        parsed = Url.parse(url)
+
+        async def exchange() -> AnswerReader:
+            connection = await self._connect(parsed)
+            return await connection.exchange(compose_get(parsed), b"")
+
+        try:
+            return await asyncio.wait_for(exchange(), timeout)
+        except asyncio.TimeoutError as error:
+            raise OSError(f"timed out after {timeout:g} s") from error
 
     async def close(self) -> None:
         """Close idle connections. Posts under way end with their callers."""

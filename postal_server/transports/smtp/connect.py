@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import zip_longest
 from typing import Protocol
 
-from postal_server.engine.ports import Attempt, Lookup, Resolver, Stage, Target
+from postal_server.engine.ports import Answer, Attempt, Lookup, Resolver, Source, Stage, Target, TlsSession
+from postal_server.mail import tlsa
 from postal_server.mail.address import domain_to_ascii, literal_address
 from postal_server.transports.network import describe
 
+from .policy import NO_STARTTLS, Demand, DomainPolicy, TlsPolicies
 from .session import Connection, Login, Security, Session, SmtpError, Timeouts, TlsError
 
 DEFAULT_PORT = 25
@@ -38,10 +40,15 @@ class Host:
 
 @dataclass(frozen=True)
 class Found:
-    """Hosts in the order to try them; none unless `lookup` is FOUND."""
+    """Hosts in the order to try them; none unless `lookup` is FOUND.
+
+    `domain` is the one whose MX they are, empty for hosts that somebody named. `is_secure`: DNSSEC says so.
+    """
 
     lookup: Lookup
     hosts: tuple[Host, ...] = ()
+    domain: str = ""
+    is_secure: bool = False
 
 
 class HostFinder(Protocol):
@@ -63,11 +70,12 @@ class MxHosts:
         if literal is not None:
             return Found(Lookup.FOUND, (Host(literal, self._port, target.ssl_mode),))
         try:
-            answer = await self._resolver.mail_hosts(domain_to_ascii(target.domain))
+            domain = domain_to_ascii(target.domain)
         except ValueError:
             return Found(Lookup.NO_DOMAIN)
-        names = answer.values[:MAX_HOSTS]
-        return Found(answer.lookup, tuple(Host(name, self._port, target.ssl_mode) for name in names))
+        answer = await self._resolver.mail_hosts(domain)
+        hosts = (Host(name, self._port, target.ssl_mode) for name in answer.values[:MAX_HOSTS])
+        return Found(answer.lookup, tuple(hosts), domain, answer.is_secure)
 
     def _host(self, target: Target) -> Host:
         login = None
@@ -86,14 +94,32 @@ class CatchHosts:
         return self._found
 
 
+@dataclass
+class Tried:
+    """What became of hosts: attempts that failed, and sessions, good ones too, for TLS reports."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    tls_sessions: list[TlsSession] = field(default_factory=list)
+
+
 class Unreachable(Exception):
     """No host could be used."""
 
-    def __init__(self, lookup: Lookup, attempts: Sequence[Attempt], stage: Stage) -> None:
+    def __init__(self, lookup: Lookup, tried: Tried, stage: Stage) -> None:
         super().__init__(lookup.value)
         self.lookup = lookup
-        self.attempts = tuple(attempts)
+        self.tried = tried
         self.stage = stage
+
+
+@dataclass(frozen=True)
+class Road:
+    """How one host is to be spoken to: from where, and with how much TLS."""
+
+    host: Host
+    source: Source | None
+    demand: Demand
+    domain: str
 
 
 class HostSlots(Protocol):
@@ -121,17 +147,18 @@ class TlsMemory:
 
 
 class Connector:
-    """Opens sessions. `helo` gives the EHLO name for a source address (null: the machine's choice).
+    """Opens sessions. `helo` gives the EHLO name for a source (null: the machine's choice).
 
-    `before_dot` is awaited before each final dot.
+    `before_dot` is awaited before each final dot. `policies` says what domains demand of TLS.
     """
 
     def __init__(
         self,
         finder: HostFinder,
         resolver: Resolver,
-        helo: Callable[[str | None], str],
+        helo: Callable[[Source | None], str],
         *,
+        policies: TlsPolicies | None = None,
         timeouts: Timeouts | None = None,
         verifying: ssl.SSLContext | None = None,
         before_dot: Callable[[], Awaitable[None]] | None = None,
@@ -145,74 +172,135 @@ class Connector:
         self._trusting.check_hostname = False
         self._trusting.verify_mode = ssl.CERT_NONE
         self._before_dot = before_dot
+        self._policies = policies or TlsPolicies(resolver)
         self._memory = TlsMemory()
 
-    async def connect(
-        self, target: Target, source: str | None, slots: HostSlots
-    ) -> tuple[Session, list[Attempt]]:
+    async def connect(self, target: Target, source: Source | None, slots: HostSlots) -> tuple[Session, Tried]:
         """A session with the first host that completes its greeting, and what was tried before it.
 
         The caller must release the slot of `session.host`. Raises `Unreachable`.
         """
         found = await self._finder.find(target)
-        attempts: list[Attempt] = []
+        has_policy = bool(found.hosts and found.domain and not target.is_urgent)
+        policy = await self._policies.of_domain(found.domain) if has_policy else None
+        tried = Tried()
         for host in found.hosts:
             await slots.acquire(host.name)
             session = None
             try:
-                session = await self._try_host(host, source, attempts)
+                session = await self._try_host(host, source, found, policy, tried)
             finally:
                 if session is None:
                     slots.release(host.name)
             if session is not None:
-                return session, attempts
-        raise Unreachable(found.lookup, attempts, Stage.CONNECT if found.hosts else Stage.RESOLVE)
+                return session, tried
+        raise Unreachable(found.lookup, tried, Stage.CONNECT if found.hosts else Stage.RESOLVE)
 
-    async def _try_host(self, host: Host, source: str | None, attempts: list[Attempt]) -> Session | None:
+    async def _try_host(
+        self, host: Host, source: Source | None, found: Found, policy: DomainPolicy | None, tried: Tried
+    ) -> Session | None:
         answer = await self._resolver.addresses(host.name)
         left = order(answer.values, source)[:MAX_ADDRESSES]
         if not left:
-            attempts.append(Attempt(host.name, "", host.port, f"{host.name}: {answer.lookup.value}"))
+            why = answer.lookup.value if not answer.values else "no address that the source can reach"
+            tried.attempts.append(Attempt(host.name, "", host.port, f"{host.name}: {why}"))
+            return None
+        road = Road(host, source, await self._demand(host, found, policy, answer), found.domain)
+        if road.demand.refusal:
+            error = TlsError(road.demand.refusal, failure="")
+            self._note(road, tried, error)
+            tried.attempts.append(_failed(road, "", error))
+            return None
         while left:
             try:
                 connection, address = await self._race(left, host.port, source)
             except ConnectFailed as failed:
-                attempts += [Attempt(host.name, a, host.port, why) for a, why in failed.errors.items()]
+                tried.attempts += [Attempt(host.name, a, host.port, why) for a, why in failed.errors.items()]
                 return None
             left.remove(address)
             try:
-                return await self._open(connection, host, address, source)
+                return await self._open(connection, road, address, tried)
             except SmtpError as error:
-                attempts.append(Attempt(host.name, address, host.port, str(error)))
+                tried.attempts.append(_failed(road, address, error))
         return None
 
-    async def _open(self, connection: Connection, host: Host, address: str, source: str | None) -> Session:
+    async def _demand(
+        self, host: Host, found: Found, policy: DomainPolicy | None, addresses: Answer
+    ) -> Demand:
+        if policy is None:
+            return Demand()
+        is_secure = found.is_secure and addresses.is_secure
+        return await self._policies.demand(host.name, host.port, policy, is_secure=is_secure)
+
+    async def _open(self, connection: Connection, road: Road, address: str, tried: Tried) -> Session:
         """Greet; with `Auto`, again with less TLS where TLS is what fails. Raises `SmtpError`."""
-        loop = asyncio.get_running_loop()
+        host, loop = road.host, asyncio.get_running_loop()
         while True:
-            security = self._security(host)
-            session = Session(connection, host.name, address, host.port, self._before_dot)
+            security, problem = self._security(road)
+            source = road.source.for_peer(address) if road.source else None
+            session = Session(
+                connection, host.name, address, host.port, before_dot=self._before_dot, source=source
+            )
             try:
-                await session.open(self._helo(source), security, host.login)
+                await session.open(self._helo(road.source), security, host.login)
             except TlsError as error:
                 if security.is_required:
+                    self._note(road, tried, error, session)
                     raise
                 self._memory.remember(host.name, error, loop.time())
             else:
+                self._note(road, tried, problem, session)
                 return session
-            connection = await self._dial(address, host.port, source)
+            connection = await self._dial(address, host.port, road.source)
 
-    def _security(self, host: Host) -> Security:
+    def _security(self, road: Road) -> tuple[Security, TlsError | None]:
+        """What to ask for, and what has gone wrong with this host's TLS within the hour."""
+        host, demand = road.host, road.demand
+        if demand.is_required:
+            return self._as_demanded(road), None
         if host.ssl_mode == "None":
-            return Security()
+            return Security(), None
         if host.ssl_mode in ("TLS", "STARTTLS"):
-            return Security(self._verifying, is_implicit=host.ssl_mode == "TLS", is_required=True)
+            return Security(self._verifying, is_implicit=host.ssl_mode == "TLS", is_required=True), None
         problem = self._memory.problem(host.name, asyncio.get_running_loop().time())
         if problem is None:
-            return Security(self._verifying)
-        return Security(self._trusting, problem=str(problem)) if problem.is_certificate else Security()
+            return Security(self._verifying, policy=demand.policy), None
+        if not problem.is_certificate:
+            return Security(), problem
+        return Security(self._trusting, problem=str(problem), policy=demand.policy), problem
 
-    async def _race(self, addresses: Sequence[str], port: int, source: str | None) -> tuple[Connection, str]:
+    def _as_demanded(self, road: Road) -> Security:
+        demand = road.demand
+        if demand.records is None:
+            return Security(self._verifying, is_required=True, policy=demand.policy)
+        if not demand.records:
+            # Encrypted, whoever answers (RFC 7672 section 2.2).
+            return Security(
+                self._trusting, is_required=True, problem="no usable TLSA record", policy=demand.policy
+            )
+        judge = partial(_judge, demand.records, (road.host.name, road.domain))
+        return Security(self._trusting, is_required=True, judge=judge, policy=demand.policy)
+
+    @staticmethod
+    def _note(road: Road, tried: Tried, problem: TlsError | None, session: Session | None = None) -> None:
+        """Remember a session for TLS reports: with `problem`, or in clear, it is one that failed.
+
+        Where the domain has no policy, nobody said that certificates matter.
+        """
+        report = road.demand.report
+        if report is None:
+            return
+        if session is not None:
+            report = replace(report, address=session.address, source=session.source or "")
+        if problem is not None and problem.failure and (road.demand.policy or not problem.is_certificate):
+            report = replace(report, failure=problem.failure, reason=str(problem))
+        elif session is not None and session.tls is None and not report.failure:
+            report = replace(report, failure=NO_STARTTLS)
+        tried.tls_sessions.append(report)
+
+    async def _race(
+        self, addresses: Sequence[str], port: int, source: Source | None
+    ) -> tuple[Connection, str]:
         """The first connection to any of the addresses (happy eyeballs). Raises `ConnectFailed`."""
         tasks: dict[asyncio.Task[Connection], str] = {}
         errors: dict[str, str] = {}
@@ -236,12 +324,11 @@ class Connector:
                 task.cancel()
                 task.add_done_callback(_drop)
 
-    async def _dial(self, address: str, port: int, source: str | None) -> Connection:
+    async def _dial(self, address: str, port: int, source: Source | None) -> Connection:
         """Raises `SmtpError`."""
         loop = asyncio.get_running_loop()
-        dialling = loop.create_connection(
-            lambda: Connection(self._timeouts), address, port, local_addr=(source, 0) if source else None
-        )
+        local = (source.for_peer(address), 0) if source else None
+        dialling = loop.create_connection(lambda: Connection(self._timeouts), address, port, local_addr=local)
         try:
             _, connection = await asyncio.wait_for(dialling, self._timeouts.seconds(Stage.CONNECT))
         except (OSError, asyncio.TimeoutError) as error:
@@ -263,11 +350,21 @@ def _drop(task: asyncio.Task[Connection]) -> None:
         task.result().abort()
 
 
-def order(addresses: Sequence[str], source: str | None) -> list[str]:
+def _failed(road: Road, address: str, error: SmtpError) -> Attempt:
+    """An attempt that came to nothing; TLS that falls short of a policy names the policy."""
+    policy = road.demand.policy if road.demand.is_required and isinstance(error, TlsError) else ""
+    text = f"{policy}: {error}" if policy else str(error)
+    return Attempt(road.host.name, address, road.host.port, text, policy)
+
+
+def _judge(records: Sequence[tlsa.Tlsa], names: Sequence[str], chain: Sequence[bytes]) -> str:
+    return tlsa.problem(chain, records, names, datetime.now(timezone.utc))
+
+
+def order(addresses: Sequence[str], source: Source | None) -> list[str]:
     """Those that can be reached from `source`, families in turn, IPv6 first (RFC 8305 section 4)."""
     if source is not None:
-        version = ipaddress.ip_address(source).version
-        return [a for a in addresses if ipaddress.ip_address(a).version == version]
+        addresses = [address for address in addresses if source.for_peer(address)]
     sixes = [a for a in addresses if ":" in a]
     fours = [a for a in addresses if ":" not in a]
     return [address for address in _alternate(sixes, fours) if address]

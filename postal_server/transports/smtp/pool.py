@@ -9,9 +9,9 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from postal_server.engine.ports import Attempt, Mail, SmtpResult, Stage, Target
+from postal_server.engine.ports import Mail, SmtpResult, Source, Stage, Target
 
-from .connect import Connector, Unreachable
+from .connect import Connector, Tried, Unreachable
 from .session import Session, SmtpError
 
 LOG_ID_ALPHABET = string.ascii_uppercase + string.digits
@@ -45,7 +45,7 @@ class _Talk:
 
     log_id: str
     mail: Mail
-    attempts: tuple[Attempt, ...] = ()
+    tried: Tried = field(default_factory=Tried)
 
 
 class SmtpPool:
@@ -55,7 +55,7 @@ class SmtpPool:
         self._connector = connector
         self._limits = limits or Limits()
         self._slots = asyncio.Semaphore(self._limits.total)  # mails being sent
-        self._lanes: dict[tuple[Target, str | None], Lane] = {}
+        self._lanes: dict[tuple[Target, Source | None], Lane] = {}
         self._idle: dict[Session, Lane] = {}  # oldest first
         self._active: set[Session] = set()
         self._hosts: Counter[str] = Counter()  # sessions by host
@@ -104,19 +104,20 @@ class SmtpPool:
             if not _found_dead(result):
                 return result
         if self._is_closing:
-            return SmtpResult(talk.log_id, Stage.CONNECT, error=STOPPING, source=mail.source)
+            return SmtpResult(talk.log_id, Stage.CONNECT, error=STOPPING)
         try:
-            session, attempts = await self._connect(mail)
+            session, tried = await self._connect(mail)
         except Unreachable as error:
+            attempts = error.tried.attempts
             return SmtpResult(
                 talk.log_id,
                 error.stage,
-                error=", ".join(attempt.error for attempt in error.attempts) or error.lookup.value,
-                source=mail.source,
+                error=", ".join(attempt.error for attempt in attempts) or error.lookup.value,
                 lookup=error.lookup,
-                tried=error.attempts,
+                tried=tuple(attempts),
+                tls_sessions=tuple(error.tried.tls_sessions),
             )
-        return await self._deliver(lane, session, _Talk(talk.log_id, mail, tuple(attempts)))
+        return await self._deliver(lane, session, _Talk(talk.log_id, mail, tried))
 
     async def _deliver(self, lane: Lane, session: Session, talk: _Talk) -> SmtpResult:
         loop = asyncio.get_running_loop()
@@ -139,13 +140,14 @@ class SmtpPool:
             host=session.host,
             address=session.address,
             port=session.port,
-            source=talk.mail.source,
+            source=session.source,
             tls=session.tls,
             seconds=loop.time() - began,
-            tried=talk.attempts,
+            tried=tuple(talk.tried.attempts),
+            tls_sessions=tuple(talk.tried.tls_sessions),
         )
 
-    async def _connect(self, mail: Mail) -> tuple[Session, list[Attempt]]:
+    async def _connect(self, mail: Mail) -> tuple[Session, Tried]:
         while self._idle and self.open_sessions >= self._limits.total:
             self._drop_idle(next(iter(self._idle)))
         return await self._connector.connect(mail.target, mail.source, self)
@@ -224,7 +226,7 @@ class SmtpPool:
         if self._idle:
             self._timer = loop.call_later(LOOK_EVERY, self._look)
 
-    def _forget(self, key: tuple[Target, str | None], lane: Lane) -> None:
+    def _forget(self, key: tuple[Target, Source | None], lane: Lane) -> None:
         if not lane.users and not lane.idle:
             self._lanes.pop(key, None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
@@ -69,11 +69,24 @@ class SmtpError(Exception):
 
 
 class TlsError(SmtpError):
-    """No TLS. `is_certificate` if all that is wrong is the certificate."""
+    """No TLS. `is_certificate` if all that is wrong is the certificate.
 
-    def __init__(self, text: str, is_certificate: bool = False) -> None:
+    `failure` is what a TLS report calls it (RFC 8460 section 4.3).
+    """
+
+    def __init__(self, text: str, is_certificate: bool = False, failure: str = "validation-failure") -> None:
         super().__init__(Stage.STARTTLS, text)
         self.is_certificate = is_certificate
+        self.failure = failure
+
+
+NOT_OFFERED = "starttls-not-supported"
+# OpenSSL's X509_V_ERR_ numbers with a result type of their own.
+CERTIFICATE_FAILURES = {
+    9: "certificate-expired",  # not valid yet
+    10: "certificate-expired",
+    62: "certificate-host-mismatch",
+}
 
 
 class Connection(asyncio.Protocol):
@@ -162,9 +175,15 @@ class Connection(asyncio.Protocol):
             )
         except (OSError, asyncio.TimeoutError, ValueError) as error:  # ValueError: a name TLS cannot carry
             self.abort()
-            certificate = isinstance(error, ssl.SSLCertVerificationError)
-            raise TlsError(describe(error), certificate) from error
+            if isinstance(error, ssl.SSLCertVerificationError):
+                failure = CERTIFICATE_FAILURES.get(error.verify_code, "certificate-not-trusted")
+                raise TlsError(describe(error), True, failure) from error
+            raise TlsError(describe(error)) from error
         return str(self._transport.get_extra_info("ssl_object").version())
+
+    def certificates(self) -> list[bytes]:
+        """What the host has shown, as DER: its own certificate, then those that vouch for it."""
+        return _chain(self._transport.get_extra_info("ssl_object"))
 
     def stop(self, why: str, spare: Stage) -> None:
         """Break off, unless a reply to the stage `spare` is awaited."""
@@ -230,17 +249,27 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
+def _chain(connection: Any) -> list[bytes]:
+    """Before Python 3.13 only the object beneath has the chain."""
+    if hasattr(connection, "get_unverified_chain"):
+        return list(connection.get_unverified_chain())
+    return [each.public_bytes(ssl._ssl.ENCODING_DER) for each in connection._sslobj.get_unverified_chain()]  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class Security:
     """What is asked of TLS on a connection. `context` null: none.
 
-    `problem` is recorded where the context does not verify the certificate.
+    `problem` is recorded where the context does not verify the certificate; `judge` says in its stead what
+    is wrong with the certificates that a host shows. `policy` is whose wish it is.
     """
 
     context: ssl.SSLContext | None = None
     is_implicit: bool = False
     is_required: bool = False
     problem: str = ""
+    judge: Callable[[Sequence[bytes]], str] | None = None
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,12 +290,15 @@ class Session:
         host: str,
         address: str,
         port: int,
+        *,
         before_dot: Callable[[], Awaitable[None]] | None = None,
+        source: str | None = None,
     ) -> None:
         self.connection = connection
         self.host = host
         self.address = address
         self.port = port
+        self.source = source
         self.offers = Offers()
         self.tls: Tls | None = None
         self.delivered = 0  # mails that came to a conclusion
@@ -337,12 +369,14 @@ class Session:
     async def _ask_for_tls(self, helo: str, security: Security) -> None:
         if "STARTTLS" not in self.offers:
             if security.is_required:
-                raise TlsError("STARTTLS is required, and not offered")
+                raise TlsError("STARTTLS is required, and not offered", failure=NOT_OFFERED)
             return
         try:
             await self._expect(Stage.STARTTLS, b"STARTTLS\r\n")
         except SmtpError as error:
-            if security.is_required or error.reply is None:
+            if security.is_required:
+                raise TlsError(f"STARTTLS is required, and refused: {error}", failure=NOT_OFFERED) from error
+            if error.reply is None:
                 raise
             return  # offered, but not given: in clear, as if it had not been offered
         await self._start_tls(security)
@@ -351,7 +385,9 @@ class Session:
     async def _start_tls(self, security: Security) -> None:
         assert security.context is not None
         version = await self.connection.start_tls(security.context, self.host)
-        self.tls = Tls(version, security.problem)
+        if security.judge is not None and (wrong := security.judge(self.connection.certificates())):
+            raise TlsError(wrong, is_certificate=True)
+        self.tls = Tls(version, security.problem, security.policy)
 
     async def _log_in(self, login: Login) -> None:
         if self.tls is None and not login.may_use_clear:

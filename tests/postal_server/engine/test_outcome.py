@@ -58,3 +58,18 @@ def test_a_bug_is_retried_and_named():
     found = outcome.of_bug(ValueError("x"))
     assert found.status is DeliveryStatus.ERROR
     assert found.output == "ValueError: x"
+
+
+def test_a_host_that_falls_short_of_a_tls_policy_is_a_deferral_that_says_so():
+    attempts = (
+        Attempt("mx1.dest.example", "192.0.2.1", 25, "MTA-STS: self-signed certificate", "MTA-STS"),
+        Attempt("mx2.dest.example", "192.0.2.2", 25, "Connection refused"),
+    )
+    found = outcome.of_mail(mail(), SmtpResult("LOG", Stage.CONNECT, tried=attempts))
+    assert found.status is DeliveryStatus.DEFERRED
+    assert found.details == (
+        "No SMTP servers were available for dest.example. Tried mx1.dest.example and mx2.dest.example. "
+        "The TLS that its MTA-STS policy demands was not to be had."
+    )
+    assert found.output == "MTA-STS: self-signed certificate, Connection refused"
+    assert found.tls == "MTA-STS: self-signed certificate"

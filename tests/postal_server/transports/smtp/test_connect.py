@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from postal_server.engine.ports import Source
 from postal_server.transports.smtp import connect
 from postal_server.transports.smtp.connect import order
 from tests.fakes import mail
@@ -20,8 +21,8 @@ SIX, OTHER_SIX, FOUR, OTHER_FOUR = "2001:db8::1", "2001:db8::2", "192.0.2.1", "1
     [
         ([SIX, OTHER_SIX, FOUR, OTHER_FOUR], None, [SIX, FOUR, OTHER_SIX, OTHER_FOUR]),
         ([FOUR, OTHER_FOUR], None, [FOUR, OTHER_FOUR]),
-        ([SIX, FOUR], "192.0.2.9", [FOUR]),
-        ([SIX, FOUR], "2001:db8::9", [SIX]),
+        ([SIX, FOUR], Source("192.0.2.9"), [FOUR]),
+        ([SIX, FOUR], Source(ipv6="2001:db8::9"), [SIX]),
         ([], None, []),
     ],
     ids=["both", "one family", "source of IPv4", "source of IPv6", "none"],
@@ -62,7 +63,7 @@ def test_the_source_address_is_bound():
     async def work():
         async with Scripted() as host:
             sender = pool(host.port)
-            result = await sender.send(mail(source="127.0.0.7"))
+            result = await sender.send(mail(source=Source("127.0.0.7")))
             assert result.source == "127.0.0.7"
             assert host.connections[0].transport.get_extra_info("peername")[0] == "127.0.0.7"
             await sender.close()

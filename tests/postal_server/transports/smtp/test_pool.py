@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from postal_server.engine.ports import Lookup, Stage, Target
+from postal_server.engine.ports import Lookup, Source, Stage, Target
 from postal_server.transports.smtp.connect import CatchHosts, Connector
 from postal_server.transports.smtp.pool import Limits, SmtpPool
 from tests.fakes import FakeResolver, mail
@@ -45,7 +45,7 @@ def test_another_destination_or_source_gets_its_own():
     async def test(host, sender):
         await sender.send(mail())
         await sender.send(mail("bob@other.example"))
-        await sender.send(mail(source="127.0.0.1"))
+        await sender.send(mail(source=Source("127.0.0.1")))
         assert len(host.connections) == 3
 
     with_host(test, zone={**ZONE, "other.example": {"MX": ["mx.dest.example"]}})

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from postal_server.engine.ports import Stage, Target
+from postal_server.engine.ports import Source, Stage, Target
 from postal_server.transports.smtp.session import STAGE_TIMEOUTS, Timeouts
 from tests.certificates import server_context, trusting
 from tests.fakes import mail
@@ -141,7 +141,7 @@ class TestTls:
         async def work():
             async with host:
                 sender = pool(host.port)
-                results = [await sender.send(mail(source=source)) for source in (None, "127.0.0.1")]
+                results = [await sender.send(mail(source=source)) for source in (None, Source("127.0.0.1"))]
                 await sender.close()
                 return results
 
