@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.db.utils import DatabaseError, Error, InterfaceError, OperationalError
 
 from postal_server.conf import Config
@@ -160,6 +160,17 @@ def turnstile() -> Turnstile | OpenGate:
     """The turnstile of this database; each thread that writes needs one of its own."""
     path = sqlite_path()
     return OpenGate() if path is None else Turnstile(path)
+
+
+@contextlib.contextmanager
+def in_turn() -> Iterator[None]:
+    """A transaction that waits for its turn: for those that write much beside the journals."""
+    gate = turnstile()
+    try:
+        with gate.turn(), transaction.atomic():
+            yield
+    finally:
+        gate.close()
 
 
 def is_disk_full(error: Error) -> bool:

@@ -28,6 +28,7 @@ WATCHED: tuple[type[Model], ...] = (
     models.Domain,
     models.HTTPEndpoint,
     models.Organization,
+    models.QueueSuspension,
     models.Route,
     models.Server,
     models.SMTPEndpoint,

@@ -22,7 +22,7 @@ from postal_server.models import ScheduledTask
 from postal_server.services.domain import Answers, Question
 
 from . import metrics
-from .database import DATABASE_AWAY
+from .database import DATABASE_AWAY, in_turn
 from .disk import Disk
 from .lease import Lease
 
@@ -59,7 +59,8 @@ EACH_MINUTE = Every(timedelta(minutes=1))
 class Task:
     """A function, named by its dotted path so that it is imported when it first runs, and its times.
 
-    It is called with those of `config`, `now` and `ask` (DNS questions for their answers) that it takes.
+    It is called with those of `config`, `now`, `ask` (DNS questions for their answers) and `in_turn` (makes a
+    transaction) that it takes.
     """
 
     path: str
@@ -70,6 +71,7 @@ SERVICES = "postal_server.services"
 TASKS: Mapping[str, Task] = {
     "deletions": Task(f"{SERVICES}.retention.delete_removed", QUARTER_PAST),
     "dns_checks": Task(f"{SERVICES}.domain.check_all", QUARTER_PAST),
+    "queue_suspensions": Task(f"{SERVICES}.queue_control.keep_suspensions", QUARTER_TO),
     "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
     "retention": Task(f"{SERVICES}.retention.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
@@ -123,7 +125,7 @@ class Housekeeping:
         """Run what is due; the result is what was run."""
         done = []
         while (name := self._claim(now)) and not self._stopped.is_set():
-            self._finish(name, self._execute(name, now))
+            self._finish(name, now, is_done=self._execute(name, now))
             done.append(name)
         return done
 
@@ -145,7 +147,7 @@ class Housekeeping:
         started = time.monotonic()
         try:
             function = self._load(self._tasks[name].path)
-            given = {"config": self._config, "now": now, "ask": self._ask}
+            given = {"config": self._config, "now": now, "ask": self._ask, "in_turn": in_turn}
             function(**{key: given[key] for key in inspect.signature(function).parameters if key in given})
         except DATABASE_AWAY:
             raise
@@ -158,14 +160,15 @@ class Housekeeping:
             metrics.TASK_RUNTIME.labels(name).observe(time.monotonic() - started)
         return True
 
-    def _finish(self, name: str, is_done: bool) -> None:
+    def _finish(self, name: str, began_at: datetime, *, is_done: bool) -> None:
         now = datetime.now(timezone.utc)
         following = self._tasks[name].times.following(now)
-        ScheduledTask.objects.filter(name=name, claimed_by=self._lease.worker_id).update(
-            claimed_by=None,
-            due_at=following if is_done else min(following, now + AFTER_A_FAILURE),
-            last_run_at=now,
+        task = ScheduledTask.objects.filter(name=name, claimed_by=self._lease.worker_id)
+        # Whoever asked for another run meanwhile has set a later time.
+        task.filter(due_at__lte=began_at).update(
+            due_at=following if is_done else min(following, now + AFTER_A_FAILURE)
         )
+        task.update(claimed_by=None, last_run_at=now)
 
     def _run(self) -> None:
         is_scheduled = False

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -24,8 +24,9 @@ from typing import Protocol
 from django.db import connections
 
 from postal_server.conf import Config
-from postal_server.services import acceptance, delivery, preparation, webhook
+from postal_server.services import acceptance, delivery, preparation, queue_control, webhook
 from postal_server.services.directory import Directory
+from postal_server.services.work import Accepted, Stored
 
 from . import directory as directories
 from .database import sqlite_path
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 # Seconds that a thread keeps the interpreter while others wait: with Python's 5 ms, one busy thread slows a
 # commit of many statements a hundredfold.
 SWITCH_INTERVAL = 0.0005
-MESSAGES = Trade(preparation.prepare, delivery.record)
+MESSAGES = Trade(preparation.prepare, delivery.record, queue_control.suspended)
 WEBHOOKS = Trade(webhook.prepare, webhook.record)
 
 Addresses = Sequence[tuple[str, int]]
@@ -77,13 +78,16 @@ class Core:
         self.config = config
         path = sqlite_path()
         self.disk = Disk(path, config.storage.min_free_mb * 1024 * 1024) if path else None
-        lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
-        self.acceptance = Acceptance(partial(acceptance.store, lifetime=lifetime), self.disk)
+        self.acceptance = Acceptance(self._store, self.disk)
         self.journal = Journal(self.acceptance)
 
     @property
     def directory(self) -> Callable[[], Directory]:
         return directories.current
+
+    def _store(self, batch: Sequence[Accepted], now: datetime) -> list[list[Stored]]:
+        lifetime = timedelta(hours=self.config.delivery.max_lifetime_hours)
+        return acceptance.store(batch, now, lifetime, self.directory().suspensions)
 
     def start(self) -> None:
         directories.keeper.start()

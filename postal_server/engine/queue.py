@@ -19,7 +19,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Length
 
-from postal_server.models import QueuedMessage, WebhookRequest
+from postal_server.models import SUSPENDED, QueuedMessage, WebhookRequest
 from postal_server.models.queue import QueueRow
 from postal_server.services.work import Claimed
 
@@ -291,6 +291,12 @@ class Queue:
         rows = self.rows.filter(claimed_by=worker_id)
         rows = rows if ids is None else rows.filter(pk__in=ids)
         rows.update(claimed_by=None, claims=F("claims") - 1)
+
+    def suspend(self, worker_id: int, ids: Collection[int]) -> None:
+        """Put rows that were just claimed out of the way of claims, until they are resumed."""
+        if ids:
+            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows.update(claimed_by=None, due_at=SUSPENDED, claims=F("claims") - 1)
 
     def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
         """Give back what a claim took whose commit was in doubt."""

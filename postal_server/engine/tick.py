@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -37,6 +37,8 @@ AFTER_A_BUG = timedelta(minutes=5)
 
 Done = Result | Decision
 Record = Callable[[Sequence[Done], datetime], Recorded]
+# Those of the claimed rows that an operator suspended, by their ids.
+Suspended = Callable[[Sequence[Claimed]], Collection[int]]
 
 
 class Beating:
@@ -89,6 +91,7 @@ class Share:
     queue: Queue
     lanes: Lanes
     record: Record
+    suspended: Suspended
 
     @property
     def name(self) -> str:
@@ -226,12 +229,16 @@ class Recording:
 
 @dataclass
 class Claims:
-    """What a tick claimed. `poison` and `expired` are not to be tried; `suspects` one at a time."""
+    """What a tick claimed. `poison` and `expired` are not to be tried; `suspects` one at a time.
+
+    `suspended` are the ids of rows that were given back, to wait until they are resumed.
+    """
 
     fresh: list[Claimed] = field(default_factory=list)
     suspects: list[Claimed] = field(default_factory=list)
     poison: list[Claimed] = field(default_factory=list)
     expired: list[Claimed] = field(default_factory=list)
+    suspended: Collection[int] = ()
 
 
 class Claiming:
@@ -284,7 +291,11 @@ class Claiming:
             claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
             self._read_pauses()
         if limit := min(TICK_CLAIMS, share.lanes.space):
-            self._sort(claims, share.queue.claim(worker_id, share.lanes, limit, now))
+            claimed = share.queue.claim(worker_id, share.lanes, limit, now)
+            # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
+            claims.suspended = share.suspended(claimed)
+            share.queue.suspend(worker_id, claims.suspended)
+            self._sort(claims, [row for row in claimed if row.id not in claims.suspended])
         return claims, is_more
 
     def _read_pauses(self) -> None:
@@ -309,7 +320,7 @@ class Claiming:
         if items[0] - self._chores_at >= CHORES_INTERVAL and not is_more:
             self._chores_at = items[0]
         claimed = [*claims.fresh, *claims.suspects, *claims.poison, *claims.expired]
-        self._is_wanted = bool(claimed)  # until a claim finds nothing
+        self._is_wanted = bool(claimed or claims.suspended)  # until a claim finds nothing
         self._share.lanes.hold(claimed)
         metrics.IN_FLIGHT.labels(self._share.name).set(len(self._share.lanes.held))
         if claimed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -40,10 +40,14 @@ MakeTransports = Callable[[Callable[[], Awaitable[None]]], Transports]
 
 @dataclass(frozen=True)
 class Trade:
-    """The services that know what to do with one kind of row, on both sides of the talking."""
+    """The services that know what to do with one kind of row, on both sides of the talking.
+
+    `suspended` names those that wait until an operator resumes them; by default there are none.
+    """
 
     prepare: Callable[[Sequence[Claimed], Directory, Config, datetime], Sequence[Prepared]]
     record: Callable[[Sequence[Done], Directory, Config, datetime], Recorded]
+    suspended: Callable[[Sequence[Claimed], Directory], Collection[int]] = lambda claimed, directory: ()
 
 
 class Worker:
@@ -87,7 +91,8 @@ class Worker:
     def _add(self, kind: Kind, trade: Trade, journal: Journal) -> None:
         told = self._config.worker
         limits = Limits(told.connections_per_destination, held=2 * told.max_connections)
-        share = Share(Queue(kind), Lanes(limits), partial(self._record, trade))
+        queue, lanes = Queue(kind), Lanes(limits)
+        share = Share(queue, lanes, partial(self._record, trade), partial(self._suspended, trade))
         recording = Recording(share, self.lease, journal.wake)
         line = Line(kind.name, partial(self._prepare, trade), recording)
         self._shares.append(share)
@@ -99,6 +104,9 @@ class Worker:
 
     def _record(self, trade: Trade, done: Sequence[Done], now: datetime) -> Recorded:
         return trade.record(done, self._directory(), self._config, now)
+
+    def _suspended(self, trade: Trade, claimed: Sequence[Claimed]) -> Collection[int]:
+        return trade.suspended(claimed, self._directory())
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()

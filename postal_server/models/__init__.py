@@ -3,7 +3,7 @@
 from .domain import Domain, TrackDomain
 from .mailbox import CaughtMail, Simulation
 from .message import Body, Delivery, ImportedToken, Message
-from .queue import Counter, QueuedMessage, ScheduledTask, Site, Worker
+from .queue import SUSPENDED, Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, Organization, Server
 from .suppression import FailureEvidence, Suppression
@@ -11,6 +11,7 @@ from .tracking import Click, Link, Load
 from .webhook import Webhook, WebhookAttempt, WebhookRequest
 
 __all__ = [
+    "SUSPENDED",
     "AdditionalRouteEndpoint",
     "AddressEndpoint",
     "Body",
@@ -27,6 +28,7 @@ __all__ = [
     "Load",
     "Message",
     "Organization",
+    "QueueSuspension",
     "QueuedMessage",
     "Route",
     "SMTPEndpoint",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import ClassVar
 
 from django.db import models
+
+from .server import Server
+
+# The due time of messages that an operator suspended: no clock gets there, so that no claim meets them.
+SUSPENDED = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 class QueueRow(models.Model):
@@ -12,6 +18,7 @@ class QueueRow(models.Model):
 
     Ready means: `due_at` and `claimed_by` are null. `claims` counts claims since the last recorded attempt;
     `attempts` those that were tried. A row older than `expires_at` fails, whatever its attempts.
+    Suspended means: `due_at` is `SUSPENDED`.
     """
 
     due_at = models.DateTimeField(null=True)
@@ -55,6 +62,42 @@ class QueuedMessage(QueueRow):
 
     def __str__(self) -> str:
         return f"queued message {self.id}"
+
+
+class QueueSuspension(models.Model):
+    """A part of the queue that waits until it is resumed: all that is given here is true of its messages.
+
+    Not to be confused with the suspension of a server, whose mail is not accepted and is held.
+    """
+
+    server = models.ForeignKey(Server, models.CASCADE, null=True, blank=True, related_name="+")
+    destination = models.CharField(
+        max_length=255, blank=True, help_text="A recipient domain, or `http:ID`, `smtp:ID`, `address:ID`."
+    )
+    tag = models.CharField(max_length=255, blank=True)
+    reason = models.CharField(max_length=250, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["server", "destination", "tag"], name="one_suspension_per_part_of_a_server"
+            ),
+            models.UniqueConstraint(
+                fields=["destination", "tag"],
+                name="one_suspension_per_part",
+                condition=models.Q(server__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="suspension_of_something",
+                condition=models.Q(server__isnull=False) | ~models.Q(destination="", tag=""),
+                violation_error_message="Name a server, a destination or a tag.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        named = {"server": self.server, "destination": self.destination, "tag": self.tag}
+        return ", ".join(f"{name} {value}" for name, value in named.items() if value)
 
 
 class Worker(models.Model):

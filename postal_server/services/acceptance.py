@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 
 from django.db import connection
 
-from postal_server.models import Body, Counter, Message, QueuedMessage
+from postal_server.models import SUSPENDED, Body, Counter, Message, QueuedMessage
+from postal_server.rules.selection import Selection, takes_any
 from postal_server.rules.status import DeliveryStatus
 
 from . import credential, token
@@ -50,13 +51,18 @@ def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, in
     return (at.date() - EPOCH).days, zlib.crc32(message_id.encode("utf-8", "surrogatepass"))
 
 
-def store(batch: Sequence[Accepted], now: datetime, lifetime: timedelta = LIFETIME) -> list[list[Stored]]:
+def store(
+    batch: Sequence[Accepted],
+    now: datetime,
+    lifetime: timedelta = LIFETIME,
+    suspensions: Sequence[Selection] = (),
+) -> list[list[Stored]]:
     """Store submissions with one message and one queue row for each recipient; four queries in all.
 
     Once a minute a fifth one notes that a credential was used.
 
     Answers with the stored messages of each submission, in order. `lifetime` ends a message whatever its
-    attempts. The caller holds the transaction.
+    attempts; what belongs to one of the `suspensions` waits for its end. The caller holds the transaction.
     """
     ids = iter(allocate_ids(sum(len(accepted.messages) for accepted in batch)))
     bodies: list[Body] = []
@@ -78,6 +84,8 @@ def store(batch: Sequence[Accepted], now: datetime, lifetime: timedelta = LIFETI
         for number, new in zip(numbers, accepted.messages, strict=True):
             messages.append(_message(number, new, accepted, numbers[0], now))
             queue.append(_queued(number, new, accepted, now, lifetime))
+            if takes_any(suspensions, new.server_id, queue[-1].destination, accepted.tag):
+                queue[-1].due_at = SUSPENDED
     insert(bodies)
     insert(messages)
     insert(queue)

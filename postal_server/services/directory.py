@@ -19,6 +19,7 @@ from postal_server.models import (
     Credential,
     Domain,
     HTTPEndpoint,
+    QueueSuspension,
     Route,
     Server,
     SMTPEndpoint,
@@ -27,6 +28,7 @@ from postal_server.models import (
 )
 from postal_server.models.route import EndpointChoice
 from postal_server.rules import route as route_rules
+from postal_server.rules.selection import Selection
 from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
 
 from . import credential as credentials
@@ -146,6 +148,7 @@ class Directory:
     endpoints: dict[tuple[str, int], EndpointEntry] = field(default_factory=dict)
     webhooks: dict[int, WebhookEntry] = field(default_factory=dict)
     track_domains: dict[tuple[int, int], TrackDomainEntry] = field(default_factory=dict)  # (server, domain)
+    suspensions: tuple[Selection, ...] = ()  # parts of the queue that wait until they are resumed
 
     @cached_property
     def server_by_token(self) -> dict[str, ServerEntry]:
@@ -311,6 +314,7 @@ def load() -> Directory:
         endpoints={(e.type, e.id): e for e in _endpoints() if e.server_id in servers},
         webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
         track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
+        suspensions=_suspensions(),
     )
 
 
@@ -483,3 +487,8 @@ def _track_domains() -> list[TrackDomainEntry]:
         )
         for row in TrackDomain.objects.select_related("domain")
     ]
+
+
+def _suspensions() -> tuple[Selection, ...]:
+    rows = QueueSuspension.objects.values_list("server_id", "destination", "tag")
+    return tuple(Selection(server, destination, tag) for server, destination, tag in rows)

@@ -1,9 +1,12 @@
-"""Messages that wait for a person: release, send again, cancel or expire their hold. Source: contract 7.4."""
+"""What a person does with messages: hold, release, send again, remove. Source: contract 7.4."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 
@@ -20,8 +23,14 @@ from .work import Claimed, Decision
 
 CHUNK = 100  # messages a transaction
 
+REMOVED = "Removed from the queue by an administrator."
 
-def requeue(message_ids: Sequence[int], config: Config, now: datetime) -> int:
+Transaction = Callable[[], AbstractContextManager[Any]]  # makes what a chunk is written in
+
+
+def requeue(
+    message_ids: Sequence[int], config: Config, now: datetime, in_turn: Transaction = transaction.atomic
+) -> int:
     """Try messages again at once, as a person's wish: how many there are.
 
     Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
@@ -29,7 +38,7 @@ def requeue(message_ids: Sequence[int], config: Config, now: datetime) -> int:
     """
     done = 0
     for chunk in _chunks(message_ids):
-        with transaction.atomic():
+        with in_turn():
             waiting = QueuedMessage.objects.filter(pk__in=chunk)
             queued = set(waiting.values_list("pk", flat=True))
             done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
@@ -61,24 +70,50 @@ def _lane(row: Message) -> str:
     return f"{LANES[row.endpoint_type]}:{row.endpoint_id}" if row.endpoint_type in LANES else NO_ENDPOINT
 
 
-def release(message_ids: Sequence[int], config: Config, now: datetime) -> int:
+def release(
+    message_ids: Sequence[int], config: Config, now: datetime, in_turn: Transaction = transaction.atomic
+) -> int:
     """Send held messages after all; how many were held."""
     held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
-    return requeue(list(held.values_list("pk", flat=True)), config, now)
+    return requeue(list(held.values_list("pk", flat=True)), config, now, in_turn)
 
 
 def keep_back(
     message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
 ) -> int:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
-    directory = directory or load()
+    decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
+    return _take_out(message_ids, decide, config, now, directory or load())
+
+
+def remove(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
+    decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
+    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
+
+
+def _take_out(
+    message_ids: Sequence[int],
+    decide: Callable[[Claimed], Decision],
+    config: Config,
+    now: datetime,
+    directory: Directory,
+    *,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
     done = 0
     for chunk in _chunks(message_ids):
-        with transaction.atomic():
+        with in_turn():
             waiting = QueuedMessage.objects.filter(pk__in=chunk, claimed_by=None).select_for_update()
             ids = list(waiting.values_list("pk", flat=True))
             rows = Message.objects.filter(pk__in=ids).defer("prefix")
-            decisions = [Decision(_claimed(row), DeliveryStatus.HELD, hold.BY_PERSON) for row in rows]
+            decisions = [decide(_claimed(row)) for row in rows]
             QueuedMessage.objects.filter(pk__in=ids).delete()
             delivery.record(decisions, directory, config, now)
             done += len(decisions)
@@ -86,13 +121,17 @@ def keep_back(
 
 
 def cancel(
-    message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
 ) -> int:
     """End the hold of messages without sending them; how many were held. No event tells of it."""
     directory = directory or load()
     done = 0
     for chunk in _chunks(message_ids):
-        with transaction.atomic():
+        with in_turn():
             held = Message.objects.filter(
                 pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
             )

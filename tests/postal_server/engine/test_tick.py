@@ -11,7 +11,7 @@ from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.tick import Beating, Claiming, Cleared, Recording, Returned, Share
-from postal_server.models import QueuedMessage, Site, Worker
+from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Decision, Recorded, Result
@@ -47,7 +47,12 @@ def lease(database, worker_id) -> Lease:
 
 @pytest.fixture
 def share(database) -> Share:
-    return Share(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), Records())
+    lanes = Lanes(Limits(connections=20, held=1000))
+    return Share(Queue(MESSAGES), lanes, Records(), suspended)
+
+
+def suspended(claimed) -> set[int]:
+    return {row.id for row in claimed if row.lane == "stop.example"}
 
 
 @pytest.fixture
@@ -85,6 +90,17 @@ def test_claims_are_handed_over_and_held(claiming, share, enqueue, claimed_batch
     [claims] = claimed_batches
     assert [row.id for row in claims.fresh] == [1, 2, 3]
     assert set(share.lanes.held) == {1, 2, 3}
+
+
+def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claiming, share, enqueue, claimed_batches):
+    enqueue(30, destination="stop.example")
+    run(claiming)
+    assert not claimed_batches
+    assert not share.lanes.held
+    aside = QueuedMessage.objects.filter(due_at=SUSPENDED)
+    assert set(aside.values_list("claims", "claimed_by", "attempts")) == {(0, None, 0)}
+    assert aside.count() == 30
+    assert run(claiming)  # there may be more behind them
 
 
 @pytest.mark.parametrize(

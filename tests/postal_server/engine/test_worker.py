@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from postal_server import conf
+from postal_server.engine.database import in_turn
 from postal_server.engine.journal import Acceptance, Journal
 from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
 from postal_server.engine.process import MESSAGES, WEBHOOKS
 from postal_server.engine.worker import Transports, Worker
 from postal_server.mail import dkim
 from postal_server.models import (
+    SUSPENDED,
     Delivery,
     Message,
     Organization,
@@ -28,8 +31,9 @@ from postal_server.models import (
     WebhookRequest,
 )
 from postal_server.models import Worker as WorkerRow
+from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
-from postal_server.services import acceptance
+from postal_server.services import acceptance, queue_control
 from postal_server.services import directory as directories
 from postal_server.services.work import Accepted, NewMessage
 from tests.fakes import FakeHttp, FakeSmtp
@@ -69,12 +73,12 @@ def submission(directory: directories.Directory, *recipients: str) -> Accepted:
 
 @asynccontextmanager
 async def working(config, directory, sender, poster):
-    """A journal and a worker in this loop, as a process has them."""
+    """A journal and a worker in this loop, as a process has them. `directory` may be a function."""
     box = Acceptance(acceptance.store)
     journal = Journal(box)
     worker = Worker(
         config,
-        lambda: directory,
+        directory if callable(directory) else lambda: directory,
         journal,
         box,
         lambda before_dot: Transports(sender, poster, None),
@@ -95,6 +99,26 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < ends_at, "it did not happen"
         await asyncio.sleep(0.01)
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """What uses the database beside the loop."""
+
+    def call() -> Any:
+        try:
+            return function()
+        finally:
+            connection.close()
+
+    return await asyncio.get_running_loop().run_in_executor(None, call)
+
+
+async def until_queued(**values: Any) -> None:
+    """Wait until some row of the queue has these values; without any: until none is left."""
+    ends_at = time.monotonic() + 10
+    while bool(values) is not await in_thread(QueuedMessage.objects.filter(**values).exists):
+        assert time.monotonic() < ends_at, "it did not happen"
+        await asyncio.sleep(0.02)
 
 
 def run(main) -> None:
@@ -250,3 +274,52 @@ def test_many_mails_to_many_destinations_are_all_delivered_once(config, director
     assert sorted(mail.recipient for mail in sender.sent) == sorted(recipients)
     assert Delivery.objects.filter(status="Sent").count() == 600
     assert not QueuedMessage.objects.exists()
+
+
+def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
+    """The mail is accepted by a process that has not heard of the suspension: the worker puts it aside."""
+    sender, part = FakeSmtp(), Selection(destination="dest.example")
+    queue_control.suspend(part)
+    known = [directories.load()]
+
+    async def main() -> None:
+        async with working(config, lambda: known[0], sender, FakeHttp()) as (journal, _):
+            await journal.append_async(submission(known[0], "bob@dest.example", "cy@other.example"))
+            await until_queued(due_at=SUSPENDED)
+            await until(lambda: bool(sender.sent))
+            assert [mail.recipient for mail in sender.sent] == ["cy@other.example"]
+            await in_thread(resume)
+            await until(lambda: len(sender.sent) == 2)
+
+    def resume() -> None:
+        queue_control.resume(part)
+        known[0] = directories.load()
+        queue_control.keep_suspensions(in_turn)
+
+    run(main)
+    assert Message.objects.filter(status="Sent").count() == 2
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"Sent"}
+
+
+@pytest.mark.parametrize("due_at", [None, SUSPENDED], ids=["deferred", "suspended"])
+def test_a_message_fails_when_its_lifetime_is_over(config, directory, due_at):
+    """`delivery.max_lifetime_hours`, whatever it waits for; webhooks are told."""
+    poster = FakeHttp()
+    sender = FakeSmtp({"bob@dest.example": Reply(451, "later")})
+
+    async def main() -> None:
+        async with working(config, directory, sender, poster) as (journal, _):
+            await journal.append_async(submission(directory, "bob@dest.example"))
+            await until_queued(attempts=1, claimed_by=None)
+            changed = {"due_at": due_at} if due_at else {}
+            now = datetime.now(timezone.utc)
+            await in_thread(lambda: QueuedMessage.objects.update(expires_at=now, **changed))
+            await until_queued()
+            await until(lambda: len(poster.posts) == 2)
+
+    run(main)
+    assert len(sender.sent) == 1
+    assert Message.objects.get().status == "HardFail"
+    last = Delivery.objects.order_by("-pk")[0]
+    assert last.details == "The maximum lifetime of this message has been reached."
+    assert b"MessageDeliveryFailed" in poster.posts[1].body
