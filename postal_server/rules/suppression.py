@@ -16,7 +16,7 @@ ADDED = f"Recipient added to suppression list ({HARD_FAILS})"
 REMOVED = "Recipient removed from suppression list"
 EVIDENCE_LASTS = timedelta(hours=24)
 
-ENHANCED = re.compile(r"(?:^|[\s#(])([245])\.(\d{1,3})\.(\d{1,3})\b")
+ENHANCED = re.compile(r"(?:^|[\s#(]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})\b")
 # RFC 3463: 5.1.x is the address, 5.2.x the mailbox; 5.1.7 and 5.1.8 are about the sender's address.
 PERSONAL_SUBJECTS = {"0", "1", "2"}
 ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}

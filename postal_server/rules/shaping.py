@@ -1,0 +1,223 @@
+"""How fast a destination is sent to: fixed limits, warm-up plans, and what its answers teach.
+
+A destination that says "too fast" is left alone for a while, tried with one message, and then sent to at half
+the pace, which grows again step by step: additive increase, multiplicative decrease, as TCP does it. None of
+it touches a recipient: `rules.suppression` does not count such answers.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from postal_server.rules.suppression import enhanced_code
+
+SLOWED_DOWN = "Mail to this destination is slowed down"
+
+# Receivers' own words for "your address sends too much, or is not trusted", whatever their code.
+REPUTATION: Sequence[tuple[str, str]] = (
+    # Yahoo and AOL, senders.yahooinc.com/smtp-error-codes
+    (r"\bTSS\d\d\b", "Yahoo"),
+    # Gmail, support.google.com/a/answer/3726730
+    (r"\b[45]\.7\.28\b", "Gmail"),
+    (r"unusual rate of (?:unsolicited )?e?-?mail", "Gmail"),
+    (r"low reputation of the sending (?:IP|domain)", "Gmail"),
+    # Outlook.com, sendersupport.olc.protection.outlook.com/pm/troubleshooting
+    (r"\bS(?:31[45]0|3114|775)\b", "Microsoft"),
+    (r"\bRP-00[1-3]\b", "Microsoft"),
+    # Exchange Online, learn.microsoft.com: non-delivery reports, "4.7.500-699" and "5.7.606-649"
+    (r"\b4\.7\.[56]\d\d\b", "Microsoft"),
+    (r"\b5\.7\.(?:60[6-9]|6[1-4]\d)\b", "Microsoft"),
+    (r"rate limited due to IP reputation", "Microsoft"),
+    # Comcast, postmaster.comcast.net: "RL" limits, "BL" blocks
+    (r"\b[RB]L0000\d\d\b", "Comcast"),
+)
+_REPUTATION = re.compile("|".join(pattern for pattern, _ in REPUTATION), re.IGNORECASE)
+# The same in general words; believed of a temporary answer only.
+_TOO_FAST = re.compile(
+    r"too many (?:connections|messages|mails|e-?mails|concurrent)|rate.?limit|throttl|too (?:fast|quickly)|"
+    r"(?:poor|low|bad) reputation|temporarily (?:blocked|limited)",
+    re.IGNORECASE,
+)
+_GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
+ABOUT_THE_MAILBOX = ("1", "2")  # RFC 3463 subjects
+# A 421 with one of these says that the connection was idle, or broke: no reason to go slower.
+CONNECTION_ENDED = (("4", "1"), ("4", "2"))
+
+PATIENCE = 3  # answers in a row that might mean "too fast", before they are taken so
+FIRST_PAUSE = timedelta(minutes=1)
+LONGEST_PAUSE = timedelta(hours=1)
+LEAST_RATE = 2.0  # messages a minute
+SECONDS_OF = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
+
+_RULE = re.compile(r"connections=(\d{1,5})|rate=(\d{1,9})/(s|min|h|day)")
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
+# Second-level names that belong to a country's registry rather than to an operator: mx.example.co.uk.
+_REGISTRY = {"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"}
+
+
+class Sign(enum.Enum):
+    """What an answer says about our pace."""
+
+    NONE = "none"
+    BUSY = "busy"  # it might mean us: several in a row do
+    TOO_FAST = "too fast"
+
+
+def sign(code: int | None, output: str) -> Sign:
+    """What this answer says about our pace. `code` is null where a host did not take the session.
+
+    421 and 4.7.x may mean anything from a restart to our reputation. Greylisting is meant for one sender and
+    recipient, 4.1.x and 4.2.x for one mailbox.
+    """
+    if code is None:
+        found = re.match(r"([245]\d\d)[ -]", output)
+        code = int(found[1]) if found else None
+    if code is None or code // 100 not in (4, 5):
+        return Sign.NONE
+    if _REPUTATION.search(output):
+        return Sign.TOO_FAST
+    enhanced = enhanced_code(output)
+    subject, detail = enhanced[1:] if enhanced else ("", "")
+    if code // 100 == 5 or _GREYLISTED.search(output) or subject in ABOUT_THE_MAILBOX:
+        return Sign.NONE
+    if _TOO_FAST.search(output):
+        return Sign.TOO_FAST
+    is_421 = code == 421 and (subject, detail) not in CONNECTION_ENDED
+    return Sign.BUSY if is_421 or subject == "7" else Sign.NONE
+
+
+@functools.lru_cache(maxsize=10_000)
+def operator_of(host: str) -> str:
+    """The domain of whoever runs a mail host: many domains have their mail there, and share its patience."""
+    labels = host.lower().rstrip(".").split(".")
+    is_registry = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _REGISTRY
+    return ".".join(labels[-3:] if is_registry else labels[-2:])
+
+
+# Fixed limits
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A limit that the administrator set. `name` is a recipient domain, or that of who runs its mail hosts.
+
+    `rate` is in messages a minute; null means no limit.
+    """
+
+    name: str
+    connections: int | None = None
+    rate: float | None = None
+
+
+def parse_rule(text: str) -> Rule:
+    """From `gmail.com connections=5 rate=100/min`. Raises ValueError."""
+    name, *limits = text.lower().split()
+    if not _NAME.fullmatch(name) or not limits:
+        raise ValueError("a domain and limits are expected, as in `gmail.com connections=5 rate=100/min`")
+    connections, rate = None, None
+    for limit in limits:
+        found = _RULE.fullmatch(limit)
+        if not found or not int(found[1] or found[2]):
+            raise ValueError(f"{limit!r} is neither connections=N nor rate=N/s, N/min, N/h or N/day")
+        if found[1]:
+            connections = int(found[1])
+        else:
+            rate = int(found[2]) * 60 / SECONDS_OF[found[3]]
+    return Rule(name, connections, rate)
+
+
+def parse_rules(texts: Iterable[str]) -> dict[str, Rule]:
+    """Rules by their names; of two for one name the last counts. Raises ValueError."""
+    return {rule.name: rule for rule in map(parse_rule, texts) if rule.name}
+
+
+# What answers teach
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a destination that asked us to slow down is sent to.
+
+    Nothing until `paused_until`; then one message to probe; once that is taken, `concurrency` at a time and
+    `rate` a minute. `pauses` are those since it last was in order, `taken` what it took since the last step.
+    """
+
+    concurrency: int
+    rate: float
+    paused_until: datetime | None = None
+    pauses: int = 1
+    reason: str = ""
+    taken: int = 0
+
+    def is_paused(self, now: datetime) -> bool:
+        return self.paused_until is not None and now < self.paused_until
+
+    @property
+    def is_probing(self) -> bool:
+        """Is only one message to be tried, once the pause is over?"""
+        return self.paused_until is not None
+
+
+def slower(
+    pace: Pace | None,
+    now: datetime,
+    *,
+    limit: int,
+    measured: float,
+    asked: timedelta | None = None,
+    reason: str = "",
+) -> Pace:
+    """The pace after an answer that says "too fast".
+
+    `limit` are the connections of a destination in order, `measured` what it took in the last minute; `asked`
+    is the wait that it named. Answers to what was under way when a pause began do not make it longer.
+    """
+    if pace is not None and pace.is_paused(now):
+        return pace
+    pauses = pace.pauses + 1 if pace else 1
+    length = min(FIRST_PAUSE * 2 ** min(pauses - 1, 10), LONGEST_PAUSE)
+    if asked is not None:
+        length = max(length, min(asked, LONGEST_PAUSE))
+    return Pace(
+        concurrency=max(1, (pace.concurrency if pace else limit) // 2),
+        rate=max(LEAST_RATE, (pace.rate if pace else measured) / 2),
+        paused_until=now + length,
+        pauses=pauses,
+        reason=reason,
+    )
+
+
+def faster(pace: Pace, now: datetime, *, limit: int) -> Pace | None:
+    """The pace after a message that was taken; null once the destination is in order again.
+
+    One more at a time for each round of `concurrency` messages, and the rate in proportion.
+    """
+    if pace.is_paused(now):
+        return pace  # sent before the pause began
+    if pace.is_probing:
+        return replace(pace, paused_until=None, taken=0)
+    if pace.taken + 1 < pace.concurrency:
+        return replace(pace, taken=pace.taken + 1)
+    concurrency = pace.concurrency + 1
+    if concurrency >= limit:
+        return None
+    return replace(pace, concurrency=concurrency, rate=pace.rate * concurrency / pace.concurrency, taken=0)
+
+
+# New source addresses
+
+
+def warm_up_cap(started_on: date, today: date, first_day: int, days: int) -> int | None:
+    """How many messages a new source address may send today: `first_day`, then twice as many each day.
+
+    Null once the plan of `days` days is over; none before it has begun.
+    """
+    day = (today - started_on).days
+    if day >= days:
+        return None
+    return first_day * 2**day if day >= 0 else 0
