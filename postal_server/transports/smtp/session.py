@@ -42,7 +42,7 @@ STAGE_TIMEOUTS: Mapping[Stage, timedelta] = MappingProxyType(
 class Timeouts:
     """How long to wait at each stage."""
 
-    stages: Mapping[Stage, timedelta] = STAGE_TIMEOUTS
+    stages: Mapping[Stage, timedelta] = field(default_factory=lambda: STAGE_TIMEOUTS)
     _seconds: dict[Stage, float] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
