@@ -12,8 +12,6 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from cheroot.wsgi import Server as WSGIServer
-
 from postal_server import wsgi
 from postal_server.conf import Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
@@ -32,6 +30,7 @@ from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
 from postal_server.transports.smtp.pool import Limits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
+from postal_server.web.server import make_server
 
 PORT, BIND = "PORT", "BIND_ADDRESS"
 HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
@@ -146,12 +145,7 @@ class WebEdge:
         application = wsgi.create(
             core.config, journal=core.journal, directory=core.directory, resolver=resolver(core.config)
         )
-        self._server = WSGIServer(
-            (host, port), application, numthreads=given.max_threads, request_queue_size=128, timeout=60
-        )
-        self._server.max_request_header_size = 64 * 1024
-        # Cheroot keeps 10 and closes the rest, which costs each client of a busy server a connection a call.
-        self._server.keep_alive_conn_limit = 1000
+        self._server = make_server((host, port), application, given.max_threads)
         self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
 
     async def start(self) -> Addresses:

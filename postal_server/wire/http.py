@@ -82,14 +82,17 @@ class Request:
         return None if "chunked" in self.header("Transfer-Encoding").lower() else 0
 
     def read(self, limit: int) -> bytes:
-        """The body. Raises `BodyTooLarge` if it has more than `limit` bytes, before reading where told."""
+        """The body. Raises `BodyTooLarge` if it has more than `limit` bytes, before reading where told.
+
+        Raises `HostileInput` if it does not come.
+        """
         length = self.content_length
         if length is not None and length > limit:
             raise BodyTooLarge
-        stream = self.environ["wsgi.input"]
-        if length is not None:
-            return bytes(stream.read(length)) if length else b""
-        body = bytes(stream.read(limit + 1))
+        try:
+            body = bytes(self.environ["wsgi.input"].read(limit + 1 if length is None else length))
+        except OSError as error:
+            raise HostileInput("the body did not come") from error
         if len(body) > limit:
             raise BodyTooLarge
         return body
