@@ -183,9 +183,12 @@ def fill_queue(depth: int, servers: int, destinations: int) -> None:
             )
             for number in range(start, min(depth, start + 10_000))
         )
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE postal_server_queuedmessage")
+    settle = {
+        "postgresql": "VACUUM ANALYZE postal_server_queuedmessage",
+        "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(settle[connection.vendor])
 
 
 def claim_cost() -> tuple[float, float]:
@@ -260,7 +263,7 @@ def run(given: argparse.Namespace, config: Any) -> None:
                 print(row(about, sent, seconds, time.process_time() - used))
     if "claim" in given.what:
         for servers, destinations in ((1, 1), (100, 100)):
-            for depth in (1000, given.depth):
+            for depth in (max(1000, servers * destinations), given.depth):  # the same number of lanes
                 fill_queue(depth, servers, destinations)
                 about = f"{depth:,} queued, {servers} servers x {destinations} destinations"
                 median, least = claim_cost()
