@@ -134,6 +134,7 @@ class WebhookEntry:
     enabled: bool
     all_events: bool
     events: frozenset[str]
+    is_gone: bool  # switched off because its receiver said so: nothing is to be posted any more
 
 
 @dataclass(frozen=True)
@@ -468,6 +469,7 @@ def _webhooks() -> list[WebhookEntry]:
             enabled=row.enabled,
             all_events=row.all_events,
             events=frozenset(row.events),
+            is_gone=bool(row.disabled_reason) and not row.enabled,
         )
         for row in Webhook.objects.all()
     ]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from django.db import transaction
 
@@ -18,14 +16,13 @@ from postal_server.rules.status import DeliveryStatus, Scope
 from . import delivery
 from .directory import Directory, load
 from .reception import LANES, NO_ENDPOINT
+from .rows import Transaction
 from .submission import envelope_recipient
 from .work import Claimed, Decision
 
 CHUNK = 100  # messages a transaction
 
 REMOVED = "Removed from the queue by an administrator."
-
-Transaction = Callable[[], AbstractContextManager[Any]]  # makes what a chunk is written in
 
 
 def requeue(

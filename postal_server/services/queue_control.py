@@ -33,7 +33,7 @@ from postal_server.rules.selection import Selection, takes_any
 
 from . import hold
 from .directory import Directory
-from .hold import Transaction
+from .rows import Transaction
 from .work import Claimed
 
 STEP = 500  # messages a transaction

@@ -7,7 +7,8 @@ Measured on SQLite: `bulk_create` of 50 messages 4 times what `insert` needs, `b
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 from django.db import connection, connections, models
@@ -19,6 +20,9 @@ PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 # Values of these go to the database as they are.
 PLAIN = (models.IntegerField, models.FloatField, models.CharField, models.TextField)
 Column: TypeAlias = "Field[Any, Any]"
+Transaction: TypeAlias = Callable[
+    [], AbstractContextManager[Any]
+]  # makes what one step is written in
 
 
 def insert(rows: Sequence[Model]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
 
 from postal_server.conf import Config
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
@@ -17,7 +20,7 @@ from postal_server.wire import webhook as wire
 from postal_server.wire.signing import JSON
 
 from .directory import Directory
-from .rows import insert
+from .rows import Transaction, insert
 from .signing import request_key
 from .token import tokens_of
 from .work import Claimed, Decision, Post, Recorded, Result
@@ -27,6 +30,7 @@ GONE = 410  # the receiver asks not to be told again
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
 LOG_KEPT = timedelta(days=10)
+RESENT_TOGETHER = 100  # requests a transaction
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,8 @@ def prepare(
 ) -> list[Post | Decision]:
     """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
 
-    A webhook that was switched off is still told what was queued before.
+    A webhook that a person switched off is still told what was queued before; one whose receiver is gone is
+    not.
     """
     key = request_key(config)
     rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
@@ -94,7 +99,10 @@ def prepare(
         row = rows.get(claim.id)
         webhook = directory.webhooks.get(row.webhook_id) if row else None
         if row is None or webhook is None:
-            prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook is gone."))
+            prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook was deleted."))
+            continue
+        if webhook.is_gone:
+            prepared.append(Decision(claim, DeliveryStatus.FAILED, GONE_REASON))
             continue
         body = bytes(row.body)
         prepared.append(Post(claim, webhook.url, key.request_headers(body, JSON), body, TIMEOUT))
@@ -107,21 +115,21 @@ def record(
     """Log what receivers answered, and say which requests are done and when the others are due.
 
     Two queries for a batch, and one more where a receiver is to be marked as used or gone. The caller holds
-    the transaction and removes finished requests.
+    the transaction and removes finished requests. What is given up untried is logged as well, with the status
+    0: it can be sent again.
     """
     recorded = Recorded()
-    answered = {}
-    for result in results:
-        if isinstance(result, Decision):
-            recorded.finished.append(result.claimed.id)
-        else:
-            answered[result.claimed.id] = result
-    rows = WebhookRequest.objects.in_bulk(list(answered)) if answered else {}
+    rows = WebhookRequest.objects.in_bulk([result.claimed.id for result in results])
     attempts, used, gone = [], set(), set()
-    for number, result in answered.items():
+    for result in results:
+        number = result.claimed.id
         row = rows.get(number)
         if row is None:
             recorded.finished.append(number)
+            continue
+        if isinstance(result, Decision):
+            recorded.finished.append(number)
+            attempts.append(_given_up(row, result, directory, now))
             continue
         outcome, failures = result.outcome, result.claimed.attempts + 1
         due = None
@@ -146,6 +154,62 @@ def record(
     return recorded
 
 
+# Sending again
+
+
+def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> QuerySet[WebhookAttempt]:
+    """The last tries of requests that nobody will try again."""
+    found = WebhookAttempt.objects.filter(will_retry=False).exclude(status_code__range=(200, 299))
+    if server_id is not None:
+        found = found.filter(server_id=server_id)
+    return found if webhook_id is None else found.filter(webhook_id=webhook_id)
+
+
+def resend(
+    attempts: QuerySet[WebhookAttempt], now: datetime, in_turn: Transaction = transaction.atomic
+) -> Iterator[int]:
+    """Post again what these tries posted; yields how many requests each step has made or brought forward.
+
+    The same bytes and uuid, with all tries before them. Those of deleted webhooks are passed over.
+    """
+    last = 0
+    final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
+    while step := list(attempts.filter(pk__gt=last, pk__lte=final).order_by("pk")[:RESENT_TOGETHER]):
+        with in_turn():
+            done = _queue_again({attempt.uuid: attempt for attempt in step}, now)
+            WebhookAttempt.objects.filter(pk__in=[attempt.pk for attempt in step]).exclude(
+                status_code__range=(200, 299)
+            ).update(will_retry=True)
+        yield done
+        last = step[-1].pk
+
+
+def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) -> int:
+    waiting = WebhookRequest.objects.filter(uuid__in=attempts)
+    queued = set(waiting.values_list("uuid", flat=True))
+    waiting.filter(claimed_by=None).update(due_at=None)
+    known = set(
+        Webhook.objects.filter(pk__in={attempt.webhook_id for attempt in attempts.values()}).values_list(
+            "pk", flat=True
+        )
+    )
+    new = [
+        WebhookRequest(
+            webhook_id=attempt.webhook_id,
+            server_id=attempt.server_id,
+            uuid=identity,
+            event=attempt.event,
+            body=attempt.payload.encode(),
+            created_at=now,
+            expires_at=now + WEBHOOK_LIFETIME,
+        )
+        for identity, attempt in attempts.items()
+        if identity not in queued and attempt.webhook_id in known
+    ]
+    insert(new)
+    return len(new) + len(queued)
+
+
 def prune_attempts(now: datetime) -> None:
     """Forget tries older than ten days, a hundred rows at a time. Runs each hour."""
     old = WebhookAttempt.objects.filter(created_at__lt=now - LOG_KEPT).order_by("created_at")
@@ -157,6 +221,23 @@ def _attempt(
     row: WebhookRequest, result: Result, directory: Directory, now: datetime, *, will_retry: bool
 ) -> WebhookAttempt:
     outcome = result.outcome
+    attempt = _logged(row, directory, now)
+    attempt.attempt = result.claimed.attempts + 1
+    attempt.status_code = outcome.code or 0
+    attempt.answer = (outcome.output or "").replace("\0", "")[:ANSWER_CHARACTERS]
+    attempt.will_retry = will_retry
+    attempt.seconds = outcome.seconds
+    return attempt
+
+
+def _given_up(row: WebhookRequest, decision: Decision, directory: Directory, now: datetime) -> WebhookAttempt:
+    attempt = _logged(row, directory, now)
+    attempt.attempt = decision.claimed.attempts
+    attempt.answer = decision.details
+    return attempt
+
+
+def _logged(row: WebhookRequest, directory: Directory, now: datetime) -> WebhookAttempt:
     webhook = directory.webhooks.get(row.webhook_id)
     return WebhookAttempt(
         server_id=row.server_id,
@@ -164,19 +245,15 @@ def _attempt(
         uuid=row.uuid,
         event=row.event,
         url=webhook.url if webhook else "",
-        attempt=result.claimed.attempts + 1,
-        status_code=outcome.code or 0,
-        answer=(outcome.output or "").replace("\0", "")[:ANSWER_CHARACTERS],
+        status_code=0,
         payload=bytes(row.body).decode(),
-        will_retry=will_retry,
-        seconds=outcome.seconds,
+        will_retry=False,
         created_at=now,
     )
 
 
 def _disable(webhook_ids: Iterable[int]) -> None:
-    """Switch webhooks off whose receiver is gone, and drop what else waits for it."""
-    WebhookRequest.objects.filter(webhook_id__in=webhook_ids, claimed_by=None).delete()
+    """Switch webhooks off whose receiver is gone. What else waits for it is given up when its turn comes."""
     # Saved one by one: the directory must hear of it.
     for webhook in Webhook.objects.filter(pk__in=webhook_ids, enabled=True):
         webhook.enabled = False

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
 from postal_server.rules import outcome
+from postal_server.rules.status import DeliveryStatus
 from postal_server.services import signing, webhook
 from postal_server.services.work import Claimed, Decision, Post, Result
 
@@ -106,12 +107,22 @@ class TestPrepare:
         [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
         assert isinstance(post, Post)
 
-    def test_requests_of_a_deleted_webhook_are_dropped(self, world, requests, config):
+    def test_requests_of_a_deleted_webhook_are_given_up(self, world, requests, config):
         Webhook.objects.all().delete()
         directory = world.directory()
         [decision] = webhook.prepare([claim(requests[0].id)], directory, config, NOW)
         assert isinstance(decision, Decision)
         assert webhook.record([decision], directory, config, NOW).finished == [requests[0].id]
+        assert WebhookAttempt.objects.get().answer == "The webhook was deleted."
+
+    def test_nothing_more_is_posted_to_a_receiver_that_is_gone(self, world, requests, config):
+        Webhook.objects.update(enabled=False, disabled_reason=webhook.GONE_REASON)
+        directory = world.directory()
+        decisions = webhook.prepare([claim(row.id) for row in requests], directory, config, NOW)
+        assert {type(decision) for decision in decisions} == {Decision}
+        Webhook.objects.update(enabled=True)
+        [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        assert isinstance(post, Post)
 
 
 class TestRecord:
@@ -143,13 +154,19 @@ class TestRecord:
         assert recorded.finished == [requests[0].id]
         assert not WebhookAttempt.objects.get().will_retry
 
-    def test_gone_switches_the_webhook_off_and_drops_the_rest(self, world, requests, config):
-        WebhookRequest.objects.filter(pk=requests[0].pk).update(claimed_by=1)
+    def test_gone_switches_the_webhook_off(self, world, requests, config):
         recorded = webhook.record([answered(requests[0].id, 410)], world.directory(), config, NOW)
         assert recorded.finished == [requests[0].id]
         row = Webhook.objects.get()
         assert (row.enabled, row.disabled_reason) == (False, webhook.GONE_REASON)
-        assert list(WebhookRequest.objects.values_list("id", flat=True)) == [requests[0].id]
+        assert not world.directory().webhooks_for(world.server.pk, "MessageSent")
+
+    def test_what_is_given_up_untried_is_logged(self, world, requests, config):
+        decision = Decision(claim(requests[0].id, 3), DeliveryStatus.FAILED, "Too old.")
+        assert webhook.record([decision], world.directory(), config, NOW).finished == [requests[0].id]
+        row = WebhookAttempt.objects.get()
+        assert (row.attempt, row.status_code, row.answer, row.will_retry) == (3, 0, "Too old.", False)
+        assert row.uuid == requests[0].uuid
 
     def test_every_try_is_logged(self, world, requests, config):
         webhook.record(
@@ -169,3 +186,75 @@ class TestRecord:
 
     def test_a_request_that_is_gone_is_finished(self, world, config):
         assert webhook.record([answered(99, 200)], world.directory(), config, NOW).finished == [99]
+
+
+def resend(attempts) -> int:
+    return sum(webhook.resend(attempts, NOW))
+
+
+class TestResend:
+    @pytest.fixture
+    def tried(self, world, requests, config):
+        """Have a request answered with `code` for the `attempts`-th time, and end it as the engine would."""
+
+        def call(number: int, code: int, attempts: int = 16) -> WebhookAttempt:
+            row = requests[number]
+            result = answered(row.id, code, attempts=attempts - 1)
+            recorded = webhook.record([result], world.directory(), config, NOW)
+            WebhookRequest.objects.filter(pk__in=recorded.finished).delete()
+            for pk, due_at in recorded.deferred:
+                WebhookRequest.objects.filter(pk=pk).update(due_at=due_at)
+            return WebhookAttempt.objects.order_by("-pk")[0]
+
+        return call
+
+    def test_what_was_given_up_is_posted_again_byte_by_byte(self, requests, tried):
+        attempt = tried(0, 500)
+        assert resend(webhook.given_up()) == 1
+        row = WebhookRequest.objects.get(uuid=attempt.uuid)
+        assert (bytes(row.body), row.event, row.attempts, row.due_at) == (
+            bytes(requests[0].body),
+            "MessageSent",
+            0,
+            None,
+        )
+        assert row.expires_at == NOW + webhook.WEBHOOK_LIFETIME
+
+    def test_once(self, tried):
+        tried(0, 500)
+        assert resend(webhook.given_up()) == 1
+        assert resend(webhook.given_up()) == 0
+
+    def test_what_arrived_or_waits_was_not_given_up(self, tried):
+        tried(0, 200), tried(1, 500, attempts=1)
+        assert not webhook.given_up().exists()
+
+    def test_what_waits_is_brought_forward(self, tried):
+        attempt = tried(0, 500, attempts=1)
+        assert WebhookRequest.objects.get(uuid=attempt.uuid).due_at > NOW
+        assert resend(WebhookAttempt.objects.filter(pk=attempt.pk)) == 1
+        assert WebhookRequest.objects.get(uuid=attempt.uuid).due_at is None
+
+    def test_what_arrived_can_be_sent_again_when_asked_for(self, tried):
+        attempt = tried(0, 200)
+        assert resend(WebhookAttempt.objects.filter(pk=attempt.pk)) == 1
+        assert WebhookRequest.objects.filter(uuid=attempt.uuid).count() == 1
+
+    def test_in_steps(self, tried, monkeypatch):
+        monkeypatch.setattr(webhook, "RESENT_TOGETHER", 2)
+        for number in range(3):
+            tried(number, 500)
+        assert list(webhook.resend(webhook.given_up(), NOW)) == [2, 1]
+
+    def test_of_one_server_or_webhook(self, world, tried):
+        attempt = tried(0, 500)
+        assert webhook.given_up(server_id=world.server.pk, webhook_id=attempt.webhook_id).count() == 1
+        assert webhook.given_up(server_id=world.server.pk + 1).count() == 0
+        assert webhook.given_up(webhook_id=attempt.webhook_id + 1).count() == 0
+
+    def test_there_is_nobody_to_post_to_once_the_webhook_is_deleted(self, tried):
+        tried(0, 500)
+        Webhook.objects.all().delete()
+        WebhookRequest.objects.all().delete()
+        assert resend(webhook.given_up()) == 0
+        assert not WebhookRequest.objects.exists()
