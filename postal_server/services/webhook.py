@@ -30,6 +30,7 @@ GONE = 410  # the receiver asks not to be told again
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
 LOG_KEPT = timedelta(days=10)
+MARK_INTERVAL = timedelta(minutes=1)
 RESENT_TOGETHER = 100  # requests a transaction
 
 
@@ -148,7 +149,9 @@ def record(
         attempts.append(_attempt(row, result, directory, now, will_retry=due is not None))
     insert(attempts)
     if used:
-        Webhook.objects.filter(pk__in=used).update(last_used_at=now)
+        # To the minute: all workers write to this row, and each would wait for the others' commits.
+        unmarked = Webhook.objects.filter(pk__in=used).exclude(last_used_at__gt=now - MARK_INTERVAL)
+        unmarked.update(last_used_at=now)
     if gone:
         _disable(gone)
     return recorded

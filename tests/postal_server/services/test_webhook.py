@@ -132,6 +132,13 @@ class TestRecord:
         assert (recorded.finished, recorded.deferred) == ([requests[0].id], [])
         assert Webhook.objects.get().last_used_at == NOW
 
+    @pytest.mark.parametrize(("seconds", "is_marked"), [(59, False), (61, True)])
+    def test_the_last_use_is_noted_to_the_minute(self, world, requests, config, seconds, is_marked):
+        webhook.record([answered(requests[0].id, 200)], world.directory(), config, NOW)
+        later = NOW + timedelta(seconds=seconds)
+        webhook.record([answered(requests[0].id, 200)], world.directory(), config, later)
+        assert Webhook.objects.get().last_used_at == (later if is_marked else NOW)
+
     @pytest.mark.parametrize(
         "code", [301, 404, 429, 500, outcome.TIMED_OUT, outcome.NO_CONNECTION, outcome.NO_TLS]
     )
