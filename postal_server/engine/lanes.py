@@ -8,7 +8,7 @@ Used by the journal's thread only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,13 +45,32 @@ class Pause:
         return Pause(now + length, length)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Whose lanes: those of one server, one priority (null: there are none), and one source (0: any)."""
+
+    source: int
+    server_id: int
+    priority: int | None
+
+    def values(self, columns: Sequence[str]) -> tuple[int | None, ...]:
+        """Those of the columns of the queue's table that they name."""
+        named = {"source_id": self.source, "server_id": self.server_id, "priority": self.priority}
+        return tuple(named[column] for column in columns)
+
+
+# How many of `room` rows of a lane may be held, of which some are: by source, lane, room, and rows held.
+Shape = Callable[[int, str, int, int, datetime], int]
+
+
 class Lanes:
     """What one worker holds of one kind of row, and the place in each server's lanes where it claims next."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, shape: Shape | None = None) -> None:
         self.limits = limits
-        self.last_server = 0
-        self._last_lane: dict[tuple[int, int], str] = {}
+        self._shape = shape
+        self._last_server: dict[int, int] = {}  # by source
+        self._last_lane: dict[Place, str] = {}
         self._held: dict[int, Claimed] = {}
         self._held_bytes = 0
         self._held_by_lane: Counter[str] = Counter()
@@ -87,16 +106,18 @@ class Lanes:
     def _has_bytes(self) -> bool:
         return self._held_bytes < self.limits.held_bytes
 
-    def room(self, lane: str, now: datetime, *, bulk: bool = False) -> int:
+    def room(self, lane: str, now: datetime, *, bulk: bool = False, source: int = 0) -> int:
         """How many more rows of this lane may be held.
 
         Twice the connections, so that each finds its next message ready; bulk mail leaves half of that to
-        transactional mail. One for a lane that is probed after its pause, none during it.
+        transactional mail. One for a lane that is probed after its pause, none during it. Fewer where the
+        destination is sent to at a slower pace.
         """
         held = self._held_by_lane[lane]
         if pause := self._pauses.get(lane):
             return 0 if now < pause.until else max(0, 1 - held)
-        return max(0, self.limits.connections * (1 if bulk else 2) - held)
+        room = max(0, self.limits.connections * (1 if bulk else 2) - held)
+        return self._shape(source, lane, room, held, now) if self._shape else room
 
     def within_budget(self, sizes: Sequence[int]) -> int:
         """How many of the rows of these sizes, from the first on, fit into the byte budget.
@@ -136,16 +157,23 @@ class Lanes:
     def release_all(self) -> None:
         self.release(list(self._held.values()))
 
-    def last_lane(self, server_id: int, priority: int) -> str:
-        """The lane of this server after which the next claim goes on; empty for the first."""
-        return self._last_lane.get((server_id, priority), "")
+    def last_server(self, source: int) -> int:
+        """The server after which the next claim from this source goes on; 0 for the first."""
+        return self._last_server.get(source, 0)
 
-    def go_on_after(self, server_id: int, priority: int, lane: str) -> None:
+    def go_on_after_server(self, source: int, server_id: int) -> None:
+        self._last_server[source] = server_id
+
+    def last_lane(self, place: Place) -> str:
+        """The lane after which the next claim goes on; empty for the first."""
+        return self._last_lane.get(place, "")
+
+    def go_on_after(self, place: Place, lane: str) -> None:
         """Set `last_lane`; empty to start again with the first."""
         if lane:
-            self._last_lane[server_id, priority] = lane
+            self._last_lane[place] = lane
         else:
-            self._last_lane.pop((server_id, priority), None)
+            self._last_lane.pop(place, None)
 
     def note(self, lane: str, *, was_reached: bool, now: datetime) -> bool:
         """Learn from an attempt. Has this changed the lane's pause?"""

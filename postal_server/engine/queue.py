@@ -23,7 +23,7 @@ from postal_server.models import SUSPENDED, QueuedMessage, WebhookRequest
 from postal_server.models.queue import QueueRow
 from postal_server.services.work import Claimed
 
-from .lanes import Lanes
+from .lanes import Lanes, Place
 
 SERVERS_A_CLAIM = 16
 LANES_A_SERVER = 64
@@ -34,8 +34,9 @@ READY = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
 class Kind:
     """What tells the two tables apart. `lane` is the column below the server, `prefix` that of lane names.
 
-    `priorities` are the values of the column `priority`, first to go first; null stands for no such column.
-    `keeps_order`: of one message, a lane's rows are claimed one after the other.
+    `has_source`: a row may be bound to a source address. `priorities` are the values of the column
+    `priority`, first to go first; null stands for no such column. `keeps_order`: of one message, a lane's
+    rows are claimed one after the other.
     """
 
     name: str
@@ -43,11 +44,12 @@ class Kind:
     lane: str
     size: str
     prefix: str = ""
+    has_source: bool = False
     priorities: tuple[int | None, ...] = (None,)
     keeps_order: bool = False
 
 
-MESSAGES = Kind("messages", QueuedMessage, "destination", "q.size_bytes", priorities=(0, 1))
+MESSAGES = Kind("messages", QueuedMessage, "destination", "q.size_bytes", has_source=True, priorities=(0, 1))
 WEBHOOKS = Kind(
     "webhooks", WebhookRequest, "webhook_id", "LENGTH(q.body)", prefix="webhook:", keeps_order=True
 )
@@ -57,6 +59,7 @@ WEBHOOKS = Kind(
 class Pick:
     """Up to `room` rows of one lane."""
 
+    source: int
     server_id: int
     priority: int | None
     lane: Any  # the value of the lane's column
@@ -86,33 +89,43 @@ class Queue:
 
     # Claiming
 
-    def claim(self, worker_id: int, lanes: Lanes, limit: int, now: datetime) -> list[Claimed]:
+    def claim(
+        self, worker_id: int, lanes: Lanes, limit: int, now: datetime, source: int = 0
+    ) -> list[Claimed]:
         """Make up to `limit` ready rows this worker's, fairly over servers and lanes.
 
-        At most seven statements, however much is queued and for whom.
+        Only such as leave from `source`. At most seven statements, however much is queued and for whom.
         """
-        servers = self._servers(lanes.last_server)
+        servers = self._servers(source, lanes.last_server(source))
         if not servers:
             return []
         share = -(-limit // len(servers))
-        found = self._select(self._picks(servers, lanes, share, now))
+        found = self._select(self._picks(source, servers, lanes, share, now))
         fitting = lanes.within_budget([size for _, size in found])
         # The byte budget may be used up by the first server: the next claim starts with the second then.
-        lanes.last_server = servers[-1] if fitting == len(found) else servers[0]
+        lanes.go_on_after_server(source, servers[-1] if fitting == len(found) else servers[0])
         return self._take(worker_id, [pk for pk, _ in found[:fitting]])
 
-    def _servers(self, last: int) -> list[int]:
+    @property
+    def _fixed(self) -> tuple[str, ...]:
+        """The columns in front of the server's."""
+        return ("source_id",) if self.kind.has_source else ()
+
+    def _servers(self, source: int, last: int) -> list[int]:
         """Mail servers that have ready rows: those after `last`, then from the beginning."""
-        walk = Walk(last, SERVERS_A_CLAIM)
-        [after] = self._walk("server_id", (), [walk])
+        fixed = (source,) if self.kind.has_source else ()
+        walk = Walk(last, SERVERS_A_CLAIM, fixed)
+        [after] = self._walk("server_id", self._fixed, [walk])
         if len(after) < SERVERS_A_CLAIM and last:
-            [again] = self._walk("server_id", (), [Walk(0, SERVERS_A_CLAIM - len(after))])
+            [again] = self._walk("server_id", self._fixed, [Walk(0, SERVERS_A_CLAIM - len(after), fixed)])
             after += [server for server in again if server not in after]
         return after
 
-    def _picks(self, servers: Sequence[int], lanes: Lanes, share: int, now: datetime) -> list[Pick]:
+    def _picks(
+        self, source: int, servers: Sequence[int], lanes: Lanes, share: int, now: datetime
+    ) -> list[Pick]:
         """What to take of each server, transactional lanes first, each lane up to its room and its share."""
-        keys = [(server, priority) for server in servers for priority in self.kind.priorities]
+        keys = [Place(source, server, priority) for server in servers for priority in self.kind.priorities]
         found = dict(zip(keys, self._lanes_of(keys, lanes, min(share, LANES_A_SERVER)), strict=True))
         picks = []
         bulk_left = lanes.bulk_space
@@ -121,10 +134,11 @@ class Queue:
             for priority in self.kind.priorities:
                 bulk = bool(priority)
                 left = min(left, bulk_left) if bulk else left
-                rooms = [(v, lanes.room(self._lane(v), now, bulk=bulk)) for v in found[server, priority]]
+                values = found[Place(source, server, priority)]
+                rooms = [(v, lanes.room(self._lane(v), now, bulk=bulk, source=source)) for v in values]
                 open_lanes = [(value, room) for value, room in rooms if room]
                 each = -(-left // len(open_lanes)) if open_lanes else 0
-                taken = [Pick(server, priority, value, min(room, each)) for value, room in open_lanes]
+                taken = [Pick(source, server, priority, value, min(room, each)) for value, room in open_lanes]
                 picks += [pick for pick in taken if pick.room > 0]
                 used = sum(pick.room for pick in taken)
                 left -= used
@@ -134,12 +148,12 @@ class Queue:
     def _lane(self, value: Any) -> str:
         return f"{self.kind.prefix}{value}"
 
-    def _lanes_of(self, keys: Sequence[tuple[int, int | None]], lanes: Lanes, count: int) -> list[list[Any]]:
-        """For each server and priority the next lanes that have ready rows, first ones after the last."""
+    def _lanes_of(self, keys: Sequence[Place], lanes: Lanes, count: int) -> list[list[Any]]:
+        """For each of `keys` the next lanes that have ready rows, first those after the last."""
         first: Any = "" if self.kind.lane == "destination" else 0
-        fixed = ("server_id",) if self.kind.priorities == (None,) else ("server_id", "priority")
-        values = [key[: len(fixed)] for key in keys]
-        places = [lanes.last_lane(server, priority or 0) for server, priority in keys]
+        fixed = (*self._fixed, "server_id", *(() if self.kind.priorities == (None,) else ("priority",)))
+        values = [key.values(fixed) for key in keys]
+        places = [lanes.last_lane(key) for key in keys]
         walks = [
             Walk(type(first)(place or first), count, value)
             for place, value in zip(places, values, strict=True)
@@ -152,9 +166,8 @@ class Queue:
             )
             for n, more in zip(short, again, strict=True):
                 found[n] += [lane for lane in more if lane not in found[n]]
-        for (server, priority), values_found in zip(keys, found, strict=True):
-            place = str(values_found[-1]) if len(values_found) == count else ""
-            lanes.go_on_after(server, priority or 0, place)
+        for key, values_found in zip(keys, found, strict=True):
+            lanes.go_on_after(key, str(values_found[-1]) if len(values_found) == count else "")
         return found
 
     def _walk(self, column: str, fixed: Sequence[str], walks: Sequence[Walk]) -> list[list[Any]]:
@@ -199,13 +212,15 @@ class Queue:
         )
         lock = " FOR UPDATE OF q SKIP LOCKED" if self._locks_rows else ""
         parts, values = [], []
+        source = " AND q.source_id = %s" if self.kind.has_source else ""
         for number, pick in enumerate(picks):
             priority = "" if pick.priority is None else " AND q.priority = %s"
             parts.append(
                 f"SELECT id, size FROM (SELECT q.id, {self.kind.size} AS size FROM {self._table} q "
-                f"WHERE {READY.format(row='q')} AND q.server_id = %s{priority} AND q.{self.kind.lane} = %s"
-                f"{guard} ORDER BY q.id LIMIT %s{lock}) p{number}"
+                f"WHERE {READY.format(row='q')}{source} AND q.server_id = %s{priority} "
+                f"AND q.{self.kind.lane} = %s{guard} ORDER BY q.id LIMIT %s{lock}) p{number}"
             )
+            values += [pick.source] if source else []
             values += [pick.server_id, *([] if pick.priority is None else [pick.priority])]
             values += [pick.lane, pick.room]
         return [(pk, size) for pk, size in self._execute(" UNION ALL ".join(parts), values)]
@@ -221,12 +236,12 @@ class Queue:
     def _columns(self) -> list[Any]:
         columns = ["id", "server_id", self.kind.lane, "attempts", "claims", "created_at"]
         if self.kind.model is QueuedMessage:
-            return [*columns, "size_bytes", "is_manual", "priority"]
+            return [*columns, "size_bytes", "is_manual", "priority", "source_id"]
         return [*columns, Length("body")]
 
     def _claimed(self, row: Sequence[Any]) -> Claimed:
         pk, server, lane, attempts, claims, created_at, size, *of_message = row
-        is_manual, priority = of_message or (False, None)
+        is_manual, priority, source = of_message or (False, None, 0)
         return Claimed(
             id=pk,
             server_id=server,
@@ -237,6 +252,7 @@ class Queue:
             created_at=created_at,
             claims=claims,
             is_bulk=bool(priority),
+            source_id=source,
         )
 
     def take_expired(self, worker_id: int, now: datetime, limit: int) -> list[Claimed]:
@@ -291,6 +307,15 @@ class Queue:
         rows = self.rows.filter(claimed_by=worker_id)
         rows = rows if ids is None else rows.filter(pk__in=ids)
         rows.update(claimed_by=None, claims=F("claims") - 1)
+
+    def delay(self, worker_id: int, delayed: Iterable[tuple[int, datetime]]) -> None:
+        """Give rows back untried until a time: neither the claim nor an attempt is counted."""
+        by_time = defaultdict(list)
+        for pk, due_at in delayed:
+            by_time[due_at].append(pk)
+        for due_at, ids in by_time.items():
+            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows.update(claimed_by=None, due_at=due_at, claims=F("claims") - 1)
 
     def suspend(self, worker_id: int, ids: Collection[int]) -> None:
         """Put rows that were just claimed out of the way of claims, until they are resumed."""

@@ -1,12 +1,14 @@
 """What is remembered."""
 
 from .domain import Domain, TrackDomain
+from .ip_pool import IPAddress, IPPoolRule
 from .mailbox import CaughtMail, Simulation
 from .message import Body, Delivery, ImportedToken, Message
 from .queue import SUSPENDED, Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
-from .server import Credential, Organization, Server
+from .server import Credential, IPPool, Organization, Server
 from .suppression import FailureEvidence, Suppression
+from .tls_report import TlsResult
 from .tracking import Click, Link, Load
 from .webhook import Webhook, WebhookAttempt, WebhookRequest
 
@@ -23,6 +25,9 @@ __all__ = [
     "Domain",
     "FailureEvidence",
     "HTTPEndpoint",
+    "IPAddress",
+    "IPPool",
+    "IPPoolRule",
     "ImportedToken",
     "Link",
     "Load",
@@ -37,6 +42,7 @@ __all__ = [
     "Simulation",
     "Site",
     "Suppression",
+    "TlsResult",
     "TrackDomain",
     "Webhook",
     "WebhookAttempt",

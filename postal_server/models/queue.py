@@ -40,6 +40,7 @@ class QueuedMessage(QueueRow):
 
     id = models.BigIntegerField(primary_key=True)
     server_id = models.BigIntegerField()
+    source_id = models.BigIntegerField(default=0)  # of the IPAddress it leaves from; 0: any
     destination = models.CharField(max_length=255)
     priority = models.SmallIntegerField(default=0)  # a `rules.priority.Priority`
     size_bytes = models.BigIntegerField()
@@ -49,7 +50,7 @@ class QueuedMessage(QueueRow):
     class Meta:
         indexes: ClassVar = [
             models.Index(
-                fields=["server_id", "priority", "destination", "id"],
+                fields=["source_id", "server_id", "priority", "destination", "id"],
                 name="queue_ready",
                 condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
             ),
@@ -113,9 +114,11 @@ class Worker(models.Model):
 
 
 class Site(models.Model):
-    """What is known of a destination from one source address: paused until, rate, concurrency.
+    """What is known of a destination: it cannot be reached, or wants us to go slower.
 
-    `destination` is a lane's, without the mail server: one pause holds for all customers.
+    A destination that cannot be reached is a lane's, without the mail server: one pause holds for all
+    customers. One that answered "too fast" is `mx:` and the operator of its mail hosts; it has a
+    `concurrency` and a `rate` from then on until it is in order again, for the `source` address alone.
     """
 
     source = models.CharField(max_length=64, default="")
@@ -124,6 +127,7 @@ class Site(models.Model):
     reason = models.CharField(max_length=250, blank=True)
     rate = models.FloatField(null=True)  # messages a minute
     concurrency = models.IntegerField(null=True)
+    pauses = models.SmallIntegerField(default=0)  # since it last was in order
 
     class Meta:
         constraints: ClassVar = [

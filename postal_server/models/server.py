@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -15,6 +16,22 @@ from .fields import choices, random_letters_token
 PERMALINK = RegexValidator(r"^[a-z0-9-]+\Z", "Lower-case letters, digits and hyphens only.")
 
 
+class IPPool(models.Model):
+    """Source addresses that share their mail."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=255)
+    default = models.BooleanField(default=False, help_text="New organisations may use it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "IP pool"
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Organization(models.Model):
     """A customer of the installation: owns mail servers and may own domains."""
 
@@ -22,6 +39,7 @@ class Organization(models.Model):
     name = models.CharField(max_length=255)
     permalink = models.CharField(max_length=100, unique=True, validators=[PERMALINK])
     time_zone = models.CharField(max_length=64, default="UTC")
+    ip_pools = models.ManyToManyField(IPPool, blank=True, related_name="organizations")
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=255, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -46,6 +64,9 @@ class Server(models.Model):
     permalink = models.CharField(max_length=100, validators=[PERMALINK])
     token = models.CharField(max_length=16, unique=True, default=random_letters_token, editable=False)
     mode = models.CharField(max_length=16, choices=choices(ServerMode), default=ServerMode.LIVE.value)
+    ip_pool = models.ForeignKey(
+        IPPool, models.SET_NULL, null=True, blank=True, related_name="servers", verbose_name="IP pool"
+    )
     postmaster_address = models.EmailField(blank=True)
     spam_threshold = models.FloatField(default=5.0)
     spam_failure_threshold = models.FloatField(default=20.0)
@@ -74,6 +95,11 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization.permalink}/{self.permalink}"
+
+    def clean(self) -> None:
+        pool = self.ip_pool
+        if pool and not self.organization.ip_pools.filter(pk=pool.pk).exists():
+            raise ValidationError({"ip_pool": "The organisation may not use this pool."})
 
 
 class Credential(models.Model):

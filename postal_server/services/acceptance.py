@@ -127,6 +127,7 @@ def _queued(
     return QueuedMessage(
         id=number,
         server_id=new.server_id,
+        source_id=new.source_id,
         destination=new.destination[:DESTINATION_CHARACTERS],
         priority=accepted.priority,
         size_bytes=len(accepted.raw),

@@ -31,6 +31,7 @@ class NewMessage:
     endpoint_id: int | None = None
     is_bounce: bool = False
     bounce_for_id: int | None = None
+    source_id: int = 0  # of the address it leaves from; 0: any
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Claimed:
     size_bytes: int
     created_at: datetime
     claims: int = 1  # since the last recorded attempt, this one included
+    source_id: int = 0  # of the address it leaves from; 0: any
     is_bulk: bool = False
 
 

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from postal_server.engine.lanes import Lanes, Limits
-from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, WEBHOOKS, Queue
+from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, WEBHOOKS, Queue
 from postal_server.models import QueuedMessage, WebhookRequest, Worker
 from tests.fakes import NOW
 
@@ -31,10 +31,10 @@ def webhooks(database) -> Queue:
     return Queue(WEBHOOKS)
 
 
-def claim(queue, worker, lanes, limit=50, now=NOW):
+def claim(queue, worker, lanes, limit=50, now=NOW, source=0):
     """One claim, held as the worker would hold it."""
     with transaction.atomic():
-        claimed = queue.claim(worker, lanes, limit, now)
+        claimed = queue.claim(worker, lanes, limit, now, source)
     lanes.hold(claimed)
     return claimed
 
@@ -344,3 +344,38 @@ def test_workers_that_claim_at_once_share_the_rows(messages, worker_id, enqueue)
         thread.join(30)
     assert sorted(taken[worker_id] + taken[other]) == list(range(1, 201))
     assert not QueuedMessage.objects.exists()
+
+
+def test_a_claim_takes_what_leaves_from_one_source(messages, worker_id, lanes, enqueue):
+    [free], [bound], [other] = enqueue(), enqueue(source_id=7), enqueue(source_id=8)
+
+    def taken(source):
+        found = claim(messages, worker_id, lanes, source=source)
+        return [(row.id, row.source_id) for row in found]
+
+    assert taken(0) == [(free, 0)]
+    assert taken(7) == [(bound, 7)]
+    assert taken(9) == []
+    assert taken(8) == [(other, 8)]
+
+
+def test_each_source_goes_on_in_its_own_place(messages, worker_id, lanes, enqueue):
+    for source in (1, 2):
+        for server in range(1, 40):
+            enqueue(server=server, destination=f"{source}-{server}.example", source_id=source)
+
+    def servers(source):
+        found = claim(messages, worker_id, lanes, SERVERS_A_CLAIM, source=source)
+        return [row.server_id for row in found]
+
+    assert servers(1) == list(range(1, 17))
+    assert servers(2) == list(range(1, 17))
+    assert servers(1) == list(range(17, 33))
+
+
+def test_a_delayed_row_counts_neither_claim_nor_attempt(messages, worker_id, lanes, enqueue):
+    enqueue(3)
+    claim(messages, worker_id, lanes)
+    messages.delay(worker_id, [(1, LATER), (2, NOW), (99, NOW)])
+    rows = QueuedMessage.objects.order_by("id").values_list("claimed_by", "due_at", "claims", "attempts")
+    assert list(rows) == [(None, LATER, 0, 0), (None, NOW, 0, 0), (worker_id, None, 1, 0)]

@@ -1,0 +1,38 @@
+"""What TLS reports are made of (RFC 8460)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class TlsResult(models.Model):
+    """SMTP sessions of one day (UTC) that ended alike; removed once they were reported.
+
+    `failure` is a result type of RFC 8460, empty for sessions as the policy wants them; `policy` and `hosts`
+    are lines. Where and why is known of failures only.
+    """
+
+    day = models.DateField()
+    domain = models.CharField(max_length=255)
+    policy_type = models.CharField(max_length=16)
+    policy = models.TextField(blank=True)
+    hosts = models.TextField(blank=True)
+    failure = models.CharField(max_length=32, blank=True)
+    host = models.CharField(max_length=255, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    source = models.CharField(max_length=45, blank=True)
+    reason = models.CharField(max_length=250, blank=True)
+    count = models.BigIntegerField(default=1)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["day", "domain", "policy_type", "failure", "host", "address", "source"],
+                name="one_tls_result",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} sessions with {self.domain}: {self.failure or 'success'}"
