@@ -532,7 +532,8 @@ def named_layers(name: str) -> list[Layer]:
     if values is not None:
         layers.append((f"POSTAL_SERVERS[{name!r}]", values))
     registry = global_value(SERVER_REGISTRY)
-    values = registry(name) if registry is not None else None
+    # Names come from URLs too: a registry, which may ask a database, gets no others than it can have.
+    values = registry(name) if registry is not None and SERVER_NAME.fullmatch(name) else None
     if values is not None:
         layers.append((f"POSTAL_SERVER_REGISTRY({name!r})", values))
     return layers

@@ -252,6 +252,13 @@ def test_unknown_servers_are_an_error_of_their_own(settings: Any) -> None:
         conf.server("us", api_key="an argument does not make it known")
 
 
+@pytest.mark.parametrize("name", ["", "tenant 1", "tenant\0", "Tenant", "tenant/../1", "tenant-é"])
+def test_a_registry_is_asked_for_possible_names_only(settings: Any, name: str) -> None:
+    settings.ANYMAIL = {"POSTAL_SERVER_REGISTRY": f"{__name__}.registry"}
+    with pytest.raises(UnknownServer):
+        conf.server(name)
+
+
 @pytest.mark.parametrize(
     ("written", "check"),
     [
