@@ -102,6 +102,21 @@ class Delivery:
     content_type: str
 
 
+@dataclass(frozen=True)
+class StoredEvent:
+    """A tracking event that a store remembers. `number` grows with each; `at` is when it happened."""
+
+    number: int
+    at: datetime
+    server: str
+    name: str
+    event_type: str
+    reject_reason: str
+    recipient: str
+    details: str
+    output: str
+
+
 class Store(Protocol):
     """Rows keyed by (server name, Postal's id). Every method may raise `django.db.Error`: the view's 500."""
 
@@ -141,4 +156,11 @@ class Store(Protocol):
 
     def suppressed(self, server: str, addresses: Iterable[str]) -> set[str]:
         """Those of `addresses`, as given, that must not be mailed. Case does not matter."""
+        ...
+
+    def events(self, limit: int, *, server: str | None = None, after: int | None = None) -> list[StoredEvent]:
+        """The last `limit` events in the order of their numbers, or the next `limit` after number `after`.
+
+        `server` None is all servers.
+        """
         ...

@@ -33,7 +33,10 @@ SERVER = {
 PURE = {"mail", "rules", "wire", "errors"}
 
 LIBRARY_PURE = {
+    "wire",
+    "body",
     "events",
+    "inbound",
     "signatures",
     "reply_address",
     "metadata",

@@ -18,6 +18,7 @@ from anymail_postal.ports import (
     Receipt,
     ScheduledSend,
     SentMessage,
+    StoredEvent,
 )
 
 from .models import WEIGHTS, InboundMail, PostalEvent, PostalMessage, ScheduledMail, Suppression
@@ -89,6 +90,12 @@ class Store(ports.Store):
         found = set(rows.values_list("address", flat=True))
         return {address for address in addresses if address.lower() in found}
 
+    def events(self, limit: int, *, server: str | None = None, after: int | None = None) -> list[StoredEvent]:
+        rows = PostalEvent.objects.all() if server is None else PostalEvent.objects.filter(server=server)
+        if after is None:
+            return [_stored(row) for row in rows.order_by("-pk")[:limit]][::-1]
+        return [_stored(row) for row in rows.filter(pk__gt=after).order_by("pk")[:limit]]
+
 
 # --- receiving ---
 
@@ -158,6 +165,20 @@ def _suppress(event: PostalEvent) -> None:
             postal_id=event.postal_id,
         )
         Suppression.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def _stored(row: PostalEvent) -> StoredEvent:
+    return StoredEvent(
+        number=row.pk,
+        at=row.happened_at,
+        server=row.server,
+        name=row.name,
+        event_type=row.event_type,
+        reject_reason=row.reject_reason,
+        recipient=row.recipient,
+        details=row.details,
+        output=row.output,
+    )
 
 
 def _rows(row: PostalEvent | InboundMail) -> models.QuerySet[Any]:

@@ -6,10 +6,12 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 
 from ... import conf
+from ...ports import StoredEvent
+
+BATCH = 1000  # events read at a time
 
 
 class Command(BaseCommand):
@@ -24,28 +26,26 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, server: str | None, lines: int, interval: float, follow: bool, **options: Any
     ) -> None:
-        if conf.store() is None:
+        store = conf.store()
+        if store is None:
             raise CommandError(f"Events are kept only with {conf.STORE_APP!r} in INSTALLED_APPS.")
-        events = apps.get_model("anymail_postal_store", "PostalEvent")._default_manager.order_by("pk")
-        if server is not None:
-            events = events.filter(server=server)
-        past = list(events.reverse()[: max(lines, 0)])[::-1]
-        last = past[-1].pk if past else (events.values_list("pk", flat=True).last() or 0)
-        self.print(past)
+        past = store.events(max(lines, 1), server=server)
+        last = past[-1].number if past else 0
+        self.print(past if lines > 0 else [])
         try:
             while follow:
                 time.sleep(interval)
-                new = list(events.filter(pk__gt=last)[:1000])
-                last = new[-1].pk if new else last
+                new = store.events(BATCH, server=server, after=last)
+                last = new[-1].number if new else last
                 self.print(new)
         except KeyboardInterrupt:
             pass  # the way to end it
 
-    def print(self, events: list[Any]) -> None:
+    def print(self, events: list[StoredEvent]) -> None:
         """One line for each event."""
         for event in events:
             words = (
-                f"{event.happened_at:%Y-%m-%d %H:%M:%S}",
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
                 event.server,
                 event.name,
                 f"{event.event_type}/{event.reject_reason}" if event.reject_reason else event.event_type,

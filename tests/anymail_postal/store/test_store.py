@@ -20,7 +20,15 @@ from anymail_postal.contrib.store.models import (
     Suppression,
 )
 from anymail_postal.contrib.store.store import Store, is_lock_timeout
-from anymail_postal.ports import Claim, Delivery, EventReceipt, MailReceipt, ScheduledSend, SentMessage
+from anymail_postal.ports import (
+    Claim,
+    Delivery,
+    EventReceipt,
+    MailReceipt,
+    ScheduledSend,
+    SentMessage,
+    StoredEvent,
+)
 
 WHEN = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=timezone.utc)
 
@@ -439,3 +447,42 @@ class TestSchedule:
         assert row.params == {"to": ["ann@example.org"], "plain_body": "Hi"}
         assert (row.subject, row.tag, row.metadata, row.state) == ("Hello", "news", {"a": 1}, "waiting")
         assert str(row) == "Hello"
+
+
+class TestEvents:
+    @pytest.fixture(autouse=True)
+    def three(self, store):
+        received(store, event(key="a", details="ok", output="250 Ok"))
+        received(store, event(key="b", postal_id=6, server="eu"))
+        received(store, event(key="c", postal_id=7, event_type="bounced", reject_reason="invalid"))
+
+    def keys(self, events):
+        return [PostalEvent.objects.get(pk=each.number).key for each in events]
+
+    def test_the_last_are_given_in_order(self, store):
+        assert self.keys(store.events(2)) == ["b", "c"]
+        assert self.keys(store.events(9)) == ["a", "b", "c"]
+
+    def test_the_next_follow_a_number(self, store):
+        first = store.events(9)[0].number
+        assert self.keys(store.events(1, after=first)) == ["b"]
+        assert self.keys(store.events(9, after=first)) == ["b", "c"]
+        assert self.keys(store.events(9, after=first + 2)) == []
+
+    def test_a_server_can_be_chosen(self, store):
+        assert self.keys(store.events(9, server="default")) == ["a", "c"]
+        assert self.keys(store.events(9, server="eu", after=0)) == ["b"]
+
+    def test_an_event_says_all_that_is_known(self, store):
+        first = store.events(9)[0]
+        assert first == StoredEvent(
+            number=first.number,
+            at=WHEN,
+            server="default",
+            name="MessageSent",
+            event_type="delivered",
+            reject_reason="",
+            recipient="ann@example.org",
+            details="ok",
+            output="250 Ok",
+        )
