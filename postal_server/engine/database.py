@@ -32,6 +32,22 @@ SQLITE_PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 SQLITE_TIMEOUT = 30  # seconds to wait for another writer
+# A machine that is cut off ends nothing: its transaction would keep rows locked for two hours, those that say
+# that its worker lives among them. So both sides give up before the lease does (`lease.DEAD_AFTER`).
+POSTGRESQL_SESSION = (
+    "-c idle_in_transaction_session_timeout=20s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
+)
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,  # milliseconds
+    "options": POSTGRESQL_SESSION,
+    # Bound by the server, a 50 MB text costs twice its size in memory; by the client nine times.
+    "server_side_binding": True,
+}
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -85,8 +101,7 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
         "HOST": options.pop("host", unquote(url.hostname)),
         "PORT": options.pop("port", port),
         "CONN_HEALTH_CHECKS": True,
-        # Bound by the server, a 50 MB text costs twice its size in memory; by the client nine times.
-        "OPTIONS": {"server_side_binding": True, **options},
+        "OPTIONS": {**POSTGRESQL_OPTIONS, **options},
     }
 
 

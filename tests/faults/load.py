@@ -33,7 +33,7 @@ class Order:
     """What to submit.
 
     `rate` is in messages a second, 0 for as many as can be. `connections` are shared by the `kinds`. `domain`
-    is the mail server's; recipients are at `destinations`.
+    is the mail server's; recipients are at `destinations`, and numbered from `first` on.
     """
 
     web: Address
@@ -45,6 +45,7 @@ class Order:
     rate: float = 50.0
     connections: int = 9
     size_bytes: int = 2000
+    first: int = 0
     kinds: Sequence[str] = (API, SMTP, INCOMING)
 
 
@@ -140,7 +141,7 @@ class Load:
         self._order = order
         self._acknowledged = Lines(folder / "acknowledged")
         self._refused = Lines(folder / "refused")
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(order.first)
         self._is_stopping = asyncio.Event()
         self._due_at = time.monotonic()
 

@@ -10,6 +10,7 @@ from django.db import connection
 
 from postal_server import conf
 from postal_server.engine import database as databases
+from postal_server.engine import lease
 from postal_server.engine.disk import BALLAST_BYTES, Disk
 from postal_server.errors import ConfigurationError
 
@@ -70,6 +71,19 @@ def test_postgresql_stores_texts_apart_and_leaves_room_in_queue_pages(database):
         assert cursor.fetchone() == ("e",)
         cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'postal_server_queuedmessage'")
         assert "fillfactor=70" in cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize("setting", ["idle_in_transaction_session_timeout", "tcp_user_timeout"])
+def test_postgresql_gives_up_a_machine_that_was_cut_off_before_its_lease_ends(database, setting):
+    if database != "postgresql":
+        pytest.skip("a setting of PostgreSQL")
+    if setting == "tcp_user_timeout":
+        seconds = connection.settings_dict["OPTIONS"][setting] / 1000
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT EXTRACT(EPOCH FROM current_setting('{setting}')::interval)")
+            (seconds,) = cursor.fetchone()
+    assert 0 < seconds < lease.DEAD_AFTER
 
 
 def test_writers_in_several_processes_take_turns(tmp_path):
