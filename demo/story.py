@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dkim
@@ -115,7 +115,7 @@ class Story:
     def track(self) -> None:
         """Track it."""
         with self._step("The signed MessageSent webhook marks the notification delivered") as show:
-            self.ann.wait_until(
+            self._wait_until(
                 self.conversation, lambda page: "bob@example.org delivered" in page, "the delivery"
             )
             show("webhook", "verified with the DKIM public key; its metadata named the notification")
@@ -135,7 +135,7 @@ class Story:
                 headers={"In-Reply-To": self.mail.message["Message-ID"]},
             )
             show("SMTP in", f"{len(text.splitlines())} lines for {address}")
-            page = self.ann.wait_until(self.conversation, lambda page: ANSWER in page, "Bob's answer")
+            page = self._wait_until(self.conversation, lambda page: ANSWER in page, "Bob's answer")
             check("wrote:" not in page.split(ANSWER)[1], "The quoted text was not removed.")
             check("Bob by e-mail," in page, "The answer is not Bob's.")
             show("page", f"Bob, by e-mail: {ANSWER}")
@@ -147,7 +147,7 @@ class Story:
             self.postal.simulate(carol, "550 5.1.1 No such user here")
             conversation = self._app.manage("start_conversation", "Gone", "ann@example.org", carol)
             self.ann.write(conversation, "Are you there?")
-            page = self.ann.wait_until(conversation, lambda page: f"{carol} bounced" in page, "a bounce")
+            page = self._wait_until(conversation, lambda page: f"{carol} bounced" in page, "a bounce")
             check("550 5.1.1" in page, "The page does not show the answer of the receiving side.")
             show("page", "carol@example.org: bounced, 550 5.1.1 No such user here")
 
@@ -171,9 +171,12 @@ class Story:
             local, _, domain = str(self.mail.reply_to).partition("@")
             forged = f"{local[:-1]}{'a' if local[-1] != 'a' else 'b'}@{domain}"
             self.postal.deliver(forged, from_="mallory@example.org", subject="Hi", text="It is me, Bob.")
-            page = self.ann.wait_until("/", lambda page: "mallory@example.org" in page, "the refusal")
+            page = self._wait_until("/", lambda page: "mallory@example.org" in page, "the refusal")
             check("It is me, Bob." not in self.ann.read(self.conversation), "The forged reply was taken.")
             show("page", page.split("not taken")[-1].strip().rsplit(" 0 ", 1)[0])
+
+    def _wait_until(self, page: str, holds: Callable[[str], bool], wish: str) -> str:
+        return self.ann.wait_until(page, holds, wish, nudge=lambda: self.postal.advance(300))
 
     def _message_to(self, recipient: str) -> dict[str, object]:
         """The server's message to `recipient`, with its token as the API tells it."""
