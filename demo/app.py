@@ -114,7 +114,7 @@ class Person:
     ) -> str:
         """The text of the page once `holds(text)`; raises `AssertionError` that says the `wish`.
 
-        `nudge` is called now and then: a webhook that a busy machine answered too late comes again in minutes.
+        `nudge` is called now and then: a webhook that was answered too late comes again only in minutes.
         """
         started = nudged = time.monotonic()
         text = self.read(page)
