@@ -254,8 +254,8 @@ class LenientPolicy(EmailPolicy):
         """The header line; as UTF-8 where Python cannot express the value in ASCII."""
         try:
             return super().fold_binary(name, value)
-        except UnicodeError:
-            return f"{name}: {value}{self.linesep}".encode()
+        except Exception:  # as above, and UnicodeError
+            return f"{name}: {value}{self.linesep}".encode("utf-8", "surrogateescape")
 
 
 PLAIN_HEADER = HeaderRegistry(use_default_map=False)
