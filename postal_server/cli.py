@@ -17,6 +17,10 @@ COMMANDS = {
     "worker": "a worker process: deliveries, webhooks and scheduled tasks",
     "initialize": "make configuration, keys, database and a first mail server",
     "upgrade": "bring the database up to date",
+    "queue": "list, suspend, resume, flush and purge parts of the queue",
+    "held": "list, release and cancel held messages",
+    "suppressions": "list, add, remove, export and import suppressed addresses",
+    "webhooks": "list webhooks, and send events again",
     "make-user": "make an administrator",
     "import": "take over a Postal installation",
     "default-dkim-record": "print the DKIM record of the installation's key",
@@ -109,6 +113,8 @@ def _django(name: str, told: str, words: list[str]) -> int:
     django.setup()
     app = "django.core" if name == "shell" else "postal_server"
     command = load_command_class(app, name.replace("-", "_"))
+    # Wrong options end with the usage and status 2, not with an exception.
+    command._called_from_command_line = True  # type: ignore[attr-defined]
     parser = command.create_parser("postal-server", told)
     options = vars(parser.parse_args(words))
     try:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+
+from postal_server.models import Server
+
+PROGRESS_INTERVAL = 2.0  # seconds between lines about long work
+COLUMN_WIDTH = 60
 
 
 class ServerCommand(BaseCommand):
@@ -29,6 +37,74 @@ class ServerCommand(BaseCommand):
         if self.needs_database:
             require_current_database()
         return super().execute(*args, **options)
+
+    def watched(self, steps: Iterable[int], expected: int) -> int:
+        """Run all steps of long work and tell how far it is; how much they did in all."""
+        done, told_at = 0, time.monotonic()
+        for count in steps:
+            done += count
+            if time.monotonic() - told_at >= PROGRESS_INTERVAL:
+                told_at = time.monotonic()
+                self.stderr.write(f"{done:,} of {expected:,}")
+        return done
+
+    def print_table(self, titles: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+        """Print columns, as wide as they need and no wider than 60 characters."""
+        cells = [titles, *([_cell(value) for value in line] for line in lines)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for line in cells:
+            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self.stdout.write("  ".join(padded).rstrip())
+
+
+def _cell(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= COLUMN_WIDTH else text[: COLUMN_WIDTH - 1] + "…"
+
+
+def span(time_between: timedelta) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
+    seconds = max(0, int(time_between.total_seconds()))
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, seconds = divmod(seconds, size)
+        if count or (parts and len(parts) < 2):
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def moment(at: datetime | None, now: datetime) -> str:
+    """When something will be, seen from now; empty for null."""
+    return "" if at is None else ("now" if at <= now else f"in {span(at - now)}")
+
+
+def server_named(text: str) -> Server:
+    """The mail server meant by `organisation/server`, its token or its number; else `CommandError`."""
+    owner, slash, name = text.partition("/")
+    alive = Server.objects.filter(deleted_at=None)
+    if slash:
+        found = alive.filter(organization__permalink=owner, permalink=name).first()
+    elif text.isascii() and text.isdigit():
+        found = alive.filter(pk=int(text[:18])).first()
+    else:
+        found = alive.filter(token=text).first()
+    if found is None:
+        known = ", ".join(str(server) for server in alive.select_related("organization")[:20])
+        raise CommandError(f"There is no mail server {text}. There are: {known or 'none'}.")
+    return found
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of `size`, the last one shorter."""
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def require_current_database() -> None:

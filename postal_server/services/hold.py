@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from postal_server.conf import Config
-from postal_server.models import Message, QueuedMessage
+from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus, Scope
 
@@ -73,6 +74,30 @@ def release(
     """Send held messages after all; how many were held."""
     held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
     return requeue(list(held.values_list("pk", flat=True)), config, now, in_turn)
+
+
+def held(
+    *, server_id: int | None = None, recipient: str = "", tag: str = "", because: str = ""
+) -> QuerySet[Message]:
+    """Held messages, oldest first. `recipient` is an address or `@domain`; `because` a part of the reason."""
+    found = Message.objects.filter(hold_expires_at__isnull=False).defer("prefix").order_by("pk")
+    if server_id is not None:
+        found = found.filter(server_id=server_id)
+    if recipient:
+        by_address = "rcpt_to__iendswith" if recipient.startswith("@") else "rcpt_to__iexact"
+        found = found.filter(**{by_address: recipient})
+    if tag:
+        found = found.filter(tag=tag)
+    if because:
+        why = Delivery.objects.filter(message_id=OuterRef("pk"), status=DeliveryStatus.HELD.value)
+        found = found.filter(Exists(why.filter(details__icontains=because)))
+    return found
+
+
+def reasons(message_ids: Sequence[int]) -> dict[int, str]:
+    """Why each message was held last."""
+    why = Delivery.objects.filter(message_id__in=message_ids, status=DeliveryStatus.HELD.value)
+    return dict(why.order_by("pk").values_list("message_id", "details"))
 
 
 def keep_back(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import csv
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from postal_server.conf import Config
+from postal_server.errors import HostileInput
+from postal_server.mail.address import bare_address, split_address
 from postal_server.models import FailureEvidence, Suppression
 from postal_server.rules.suppression import EVIDENCE_LASTS, HARD_FAILS
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 Recipient = tuple[int, str]  # server id, address
 ADDRESS_CHARACTERS = 320
+REASON_CHARACTERS = 250
+BY_PERSON = "added by an administrator"
+COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")  # of a list as a file
 
 
 def _key(recipient: Recipient) -> Recipient:
@@ -40,19 +50,26 @@ def reason_for(recipient: Recipient, found: Mapping[Recipient, str]) -> str | No
     return found.get(_key(recipient))
 
 
-def add(suppressed: Mapping[Recipient, str], config: Config, now: datetime) -> None:
+def default_keep_until(config: Config, now: datetime) -> datetime:
+    """Until when an address that comes on the list now stays there."""
+    return now + timedelta(days=config.postal.default_suppression_list_automatic_removal_days)
+
+
+def add(
+    suppressed: Mapping[Recipient, str], config: Config, now: datetime, keep_until: datetime | None = None
+) -> None:
     """Suppress recipients for their reasons; one query. The time starts anew for those on the list."""
-    days = config.postal.default_suppression_list_automatic_removal_days
-    rows = {
-        (server_id, address): Suppression(
-            server_id=server_id,
-            address=address,
-            reason=reason,
-            created_at=now,
-            keep_until=now + timedelta(days=days),
-        )
-        for (server_id, address), reason in ((_key(key), reason) for key, reason in suppressed.items())
-    }
+    until = keep_until or default_keep_until(config, now)
+    keys = ((_key(key), reason) for key, reason in suppressed.items())
+    store(
+        Suppression(server_id=server_id, address=address, reason=reason, created_at=now, keep_until=until)
+        for (server_id, address), reason in keys
+    )
+
+
+def store(suppressions: Iterable[Suppression]) -> None:
+    """Put these on the list; those that are on it get the new reason and time. One query."""
+    rows = {(row.server_id, row.address): row for row in suppressions}
     if rows:
         Suppression.objects.bulk_create(
             rows.values(),
@@ -60,6 +77,73 @@ def add(suppressed: Mapping[Recipient, str], config: Config, now: datetime) -> N
             update_fields=["reason", "keep_until"],
             unique_fields=["server_id", "address"],
         )
+
+
+# Lists as files
+
+
+def write_csv(suppressions: Iterable[Suppression], file: SupportsWrite[str]) -> int:
+    """Write them as CSV with a header line, times as ISO 8601; how many there were."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for row in suppressions:
+        count += 1
+        times = (row.created_at.isoformat(), row.keep_until.isoformat())
+        writer.writerow((row.server_id, row.address, row.reason, *times))
+    return count
+
+
+def read_csv(lines: Iterable[str], server_id: int, config: Config, now: datetime) -> Iterator[Suppression]:
+    """What `write_csv` wrote, for `server_id`, or one address a line. Raises `HostileInput` with the line.
+
+    What is missing is filled in as for an address that is added now.
+    """
+    columns: Sequence[str] = ("address", "reason")
+    reader = csv.reader(lines)
+    for line in _csv_lines(reader):
+        if reader.line_num == 1 and "address" in line:
+            columns = line
+            continue
+        if not any(line):
+            continue
+        values = dict(zip(columns, (cell.strip() for cell in line), strict=False))
+        try:
+            yield _suppression(values, server_id, config, now)
+        except ValueError as error:
+            raise HostileInput(f"line {reader.line_num}: {error}") from error
+
+
+def _csv_lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise HostileInput(f"not CSV: {error}") from error
+
+
+def address_in(text: str) -> str:
+    """The address in `Name <address>`. Raises ValueError where there is none."""
+    address = bare_address(text)
+    if not all(split_address(address)) or not address.isprintable():
+        raise ValueError(f"{address[:80]!r} is not an address")
+    return address
+
+
+def _suppression(values: Mapping[str, str], server_id: int, config: Config, now: datetime) -> Suppression:
+    address = address_in(values.get("address", ""))
+    created_at, keep_until = (
+        datetime.fromisoformat(values[name]) if values.get(name) else None
+        for name in ("created_at", "keep_until")
+    )
+    if any(time is not None and time.tzinfo is None for time in (created_at, keep_until)):
+        raise ValueError("a time needs its offset from UTC")
+    return Suppression(
+        server_id=server_id,
+        address=_key((server_id, address))[1],
+        reason=(values.get("reason", "").replace("\0", "") or BY_PERSON)[:REASON_CHARACTERS],
+        created_at=created_at or now,
+        keep_until=keep_until or default_keep_until(config, now),
+    )
 
 
 def clear(recipients: Iterable[Recipient]) -> set[Recipient]:

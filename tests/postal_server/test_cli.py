@@ -42,6 +42,14 @@ def test_wrong_use_is_named_and_ends_with_2(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_wrong_options_of_a_command_end_with_its_usage(tmp_path):
+    (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
+    done = postal_server("queue", "purge", "--nope", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: postal-server queue")
+    assert "Traceback" not in done.stderr
+
+
 def test_missing_configuration_is_one_line_without_a_traceback(tmp_path):
     done = postal_server("--config", "nothing.yml", "worker", folder=tmp_path)
     assert done.returncode == 1

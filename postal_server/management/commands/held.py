@@ -1,0 +1,93 @@
+"""`postal-server held`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from postal_server import conf
+from postal_server.engine.database import in_turn
+from postal_server.management.base import ServerCommand, moment, server_named, span
+from postal_server.services import hold
+from postal_server.services.directory import load
+
+
+class Command(ServerCommand):
+    help = "Look at held messages, and release them or cancel their hold, many at once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, about in (
+            ("list", "held messages, the oldest first, and why they are held"),
+            ("release", "send them after all"),
+            ("cancel", "never send them; no event tells of it"),
+        ):
+            action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+            action.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these messages")
+            action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
+            action.add_argument("--recipient", metavar="ADDRESS", help="to this address, or @DOMAIN")
+            action.add_argument("--tag", help="with this tag")
+            action.add_argument("--because", metavar="TEXT", help="with this in the reason, as listed")
+            if name == "list":
+                action.add_argument("--limit", type=int, default=50, help="messages shown, 50 by default")
+            else:
+                action.add_argument("--all", action="store_true", help="all that are held")
+                action.add_argument("--dry-run", action="store_true", help="only say how many there are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        server = server_named(options["server"]) if options["server"] else None
+        found = hold.held(
+            server_id=server.pk if server else None,
+            recipient=options["recipient"] or "",
+            tag=options["tag"] or "",
+            because=options["because"] or "",
+        )
+        if options["ids"]:
+            found = found.filter(pk__in=options["ids"])
+        if options["action"] == "list":
+            return self._list(found[: options["limit"]])
+        narrowed = [options[name] for name in ("ids", "server", "recipient", "tag", "because", "all")]
+        if not any(narrowed):
+            raise CommandError("Say which messages: their numbers, an option, or --all.")
+        expected = found.count()
+        if options["dry_run"]:
+            self.stdout.write(f"{expected:,} messages are held.")
+            return None
+        steps = self._steps(options["action"], list(found.values_list("pk", flat=True)))
+        done = self.watched(steps, expected)
+        self.stdout.write(
+            f"{done:,} messages {'released' if options['action'] == 'release' else 'cancelled'}."
+        )
+        return None
+
+    def _steps(self, action: str, ids: list[int]) -> Iterator[int]:
+        config, now, directory = conf.config(), timezone.now(), load()
+        for start in range(0, len(ids), hold.CHUNK):
+            chunk = ids[start : start + hold.CHUNK]
+            if action == "release":
+                yield hold.release(chunk, config, now, in_turn)
+            else:
+                yield hold.cancel(chunk, config, now, directory, in_turn)
+
+    def _list(self, found: Any) -> None:
+        now = timezone.now()
+        rows = list(found)
+        reasons = hold.reasons([row.pk for row in rows])
+        self.print_table(
+            ("id", "age", "ends", "from", "to", "reason"),
+            [
+                (
+                    row.pk,
+                    span(now - row.created_at),
+                    moment(row.hold_expires_at, now),
+                    row.mail_from or "",
+                    row.rcpt_to or "",
+                    reasons.get(row.pk, ""),
+                )
+                for row in rows
+            ],
+        )

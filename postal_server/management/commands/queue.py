@@ -1,0 +1,143 @@
+"""`postal-server queue`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+
+from postal_server import conf
+from postal_server.engine.database import in_turn
+from postal_server.management.base import ServerCommand, moment, server_named, span
+from postal_server.models import SUSPENDED, QueueSuspension
+from postal_server.rules.selection import Selection, destination_name
+from postal_server.services import queue_control
+from postal_server.services.directory import load
+
+ACTIONS = {
+    "list": "what waits, by destination, the oldest first",
+    "suspend": "let mail wait until it is resumed; new mail is accepted and waits too",
+    "resume": "end a suspension",
+    "flush": "try deferred mail, and destinations that are paused, now",
+    "purge": "fail what waits, for good; webhooks are told",
+}
+
+
+class Command(ServerCommand):
+    help = (
+        "Look at the queue and act on parts of it. Mail that a worker is just trying is left alone; the "
+        "options narrow the part down together."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, about in ACTIONS.items():
+            action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+            action.add_argument("--server", metavar="ORG/SERVER", help="mail of this mail server")
+            action.add_argument("--destination", metavar="DOMAIN", help="mail for this recipient domain")
+            action.add_argument("--tag", help="mail with this tag")
+            if name == "list":
+                action.add_argument("--limit", type=int, default=50, help="destinations shown, 50 by default")
+                continue
+            action.add_argument("--dry-run", action="store_true", help="only say how much would be affected")
+            if name == "suspend":
+                action.add_argument("--reason", default="", help="a note for those who look at the list")
+            if name == "purge":
+                action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        server = server_named(options["server"]) if options["server"] else None
+        selection = Selection(
+            server.pk if server else None,
+            destination_name(options["destination"] or ""),
+            options["tag"] or "",
+        )
+        action = options["action"]
+        if selection == Selection() and action not in ("list", "flush"):
+            raise CommandError(f"queue {action}: say which part: --server, --destination or --tag.")
+        getattr(self, f"_{action}")(selection, options)
+
+    def _list(self, selection: Selection, options: dict[str, Any]) -> None:
+        now = timezone.now()
+        rows = queue_control.overview(selection, now, options["limit"])
+        titles = ("destination", "messages", "size", "oldest", ">1 h", ">1 d", "next try", "last answer")
+        self.print_table(
+            titles,
+            [
+                (
+                    row.destination,
+                    row.messages,
+                    filesizeformat(row.size_bytes).replace("\xa0", " "),
+                    span(now - row.oldest_at),
+                    row.over_an_hour,
+                    row.over_a_day,
+                    state(row, now),
+                    row.last_answer,
+                )
+                for row in rows
+            ],
+        )
+        if len(rows) == options["limit"]:
+            self.stdout.write(f"The {len(rows)} destinations with the oldest mail; --limit shows more.")
+        for suspension in QueueSuspension.objects.select_related("server__organization"):
+            since = span(now - suspension.created_at)
+            reason = f": {suspension.reason}" if suspension.reason else ""
+            self.stdout.write(f"Suspended for {since}: {suspension}{reason}")
+
+    def _suspend(self, selection: Selection, options: dict[str, Any]) -> None:
+        expected = queue_control.ready(selection).count()
+        if options["dry_run"]:
+            self.stdout.write(f"{expected:,} messages are ready and would wait.")
+            return
+        is_new = queue_control.suspend(selection, options["reason"][:250])
+        done = self._apply(expected)
+        self.stdout.write(f"{'Suspended' if is_new else 'It is suspended already'}; {done:,} messages wait.")
+
+    def _resume(self, selection: Selection, options: dict[str, Any]) -> None:
+        expected = queue_control.rows(selection).filter(due_at=SUSPENDED).count()
+        if options["dry_run"]:
+            self.stdout.write(f"{expected:,} messages wait for it.")
+            return
+        if not queue_control.resume(selection):
+            raise CommandError("There is no such suspension; `queue list` shows all.")
+        self.stdout.write(f"Resumed; {self._apply(expected):,} messages are ready.")
+
+    def _apply(self, expected: int) -> int:
+        done = self.watched(queue_control.apply_suspensions(in_turn), expected)
+        # Processes whose configuration is half a second old may have added some meanwhile.
+        queue_control.request_suspensions(timezone.now())
+        return done
+
+    def _flush(self, selection: Selection, options: dict[str, Any]) -> None:
+        expected = queue_control.deferred(selection).count()
+        if options["dry_run"]:
+            self.stdout.write(f"{expected:,} messages wait for their next attempt.")
+            return
+        done = self.watched(queue_control.flush(selection, in_turn), expected)
+        self.stdout.write(f"{done:,} messages are tried now.")
+
+    def _purge(self, selection: Selection, options: dict[str, Any]) -> None:
+        expected = queue_control.waiting(selection).count()
+        if options["dry_run"] or not options["yes"]:
+            self.stdout.write(f"{expected:,} messages would fail.")
+            if not options["dry_run"]:
+                raise CommandError("Nothing was done: say --yes.")
+            return
+        steps: Iterator[int] = queue_control.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+        self.stdout.write(f"{self.watched(steps, expected):,} messages were removed.")
+
+
+def state(row: queue_control.Waiting, now: Any) -> str:
+    """When a destination is tried next, or what keeps it."""
+    if row.suspended == row.messages:
+        return "suspended"
+    aside = f", {row.suspended} suspended" if row.suspended else ""
+    if row.paused_until and row.paused_until > now:
+        return f"paused, {moment(row.paused_until, now)}{aside}"
+    if row.next_try:
+        return moment(row.next_try, now) + aside
+    return ("being tried" if row.in_flight else "now") + aside

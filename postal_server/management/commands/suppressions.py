@@ -1,0 +1,113 @@
+"""`postal-server suppressions`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO, Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from postal_server import conf
+from postal_server.engine.database import in_turn
+from postal_server.errors import HostileInput
+from postal_server.management.base import ServerCommand, batches, moment, server_named
+from postal_server.models import Server, Suppression
+from postal_server.services import suppression
+
+TOGETHER = 500  # addresses a transaction
+
+
+class Command(ServerCommand):
+    help = "The recipients that a mail server does not write to: list, add, remove, export and import them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+        def action(name: str, about: str, *, needs_server: bool) -> ArgumentParser:
+            made: ArgumentParser = actions.add_parser(
+                name, help=about, description=f"{about[0].upper()}{about[1:]}."
+            )
+            made.add_argument(
+                "--server", metavar="ORG/SERVER", required=needs_server, help="of this mail server"
+            )
+            return made
+
+        listing = action("list", "who is on the list, and why", needs_server=False)
+        listing.add_argument("--search", metavar="TEXT", default="", help="addresses with this in them")
+        listing.add_argument("--limit", type=int, default=50, help="addresses shown, 50 by default")
+        adding = action("add", "put addresses on the list", needs_server=True)
+        adding.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        adding.add_argument("--reason", default=suppression.BY_PERSON, help="what senders are told")
+        adding.add_argument("--days", type=int, help="for so long; as the configuration says by default")
+        removing = action("remove", "take addresses off the list", needs_server=True)
+        removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        action("export", "write the list to standard output, as CSV", needs_server=False)
+        importing = action(
+            "import", "put the addresses of a file on the list: an export, or one a line", needs_server=True
+        )
+        importing.add_argument("file", help="the file; `-` is standard input")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        server = server_named(options["server"]) if options["server"] else None
+        getattr(self, f"_{options['action']}")(server, options)
+
+    def _rows(self, server: Server | None) -> Any:
+        rows = Suppression.objects.order_by("pk")
+        return rows.filter(server_id=server.pk) if server else rows
+
+    def _list(self, server: Server | None, options: dict[str, Any]) -> None:
+        now = timezone.now()
+        names = {row.pk: str(row) for row in Server.objects.select_related("organization")}
+        rows = self._rows(server).filter(address__contains=options["search"].lower())
+        self.print_table(
+            ("address", "server", "ends", "reason"),
+            [
+                (row.address, names.get(row.server_id, ""), moment(row.keep_until, now), row.reason)
+                for row in rows.order_by("-pk")[: options["limit"]]
+            ],
+        )
+
+    def _add(self, server: Server, options: dict[str, Any]) -> None:
+        now = timezone.now()
+        until = None if options["days"] is None else now + timedelta(days=options["days"])
+        wanted = {(server.pk, address): options["reason"][:250] for address in self._addresses(options)}
+        with in_turn():
+            suppression.add(wanted, conf.config(), now, until)
+        self.stdout.write(f"{len(wanted)} addresses are suppressed.")
+
+    def _remove(self, server: Server, options: dict[str, Any]) -> None:
+        with in_turn():
+            cleared = suppression.clear((server.pk, address) for address in self._addresses(options))
+        self.stdout.write(f"{len(cleared)} addresses were removed from the list.")
+
+    def _addresses(self, options: dict[str, Any]) -> list[str]:
+        try:
+            return [suppression.address_in(text) for text in options["addresses"]]
+        except ValueError as error:
+            raise CommandError(f"{error}.") from error
+
+    def _export(self, server: Server | None, options: dict[str, Any]) -> None:
+        suppression.write_csv(self._rows(server).iterator(), self.stdout)
+
+    def _import(self, server: Server, options: dict[str, Any]) -> None:
+        name = options["file"]
+        try:
+            with contextlib.nullcontext(sys.stdin) if name == "-" else open(name, encoding="utf-8") as file:
+                done = self.watched(self._import_steps(server, file), 0)
+        except (HostileInput, UnicodeDecodeError) as error:
+            raise CommandError(f"{name}: {error}. What stands above it was imported.") from error
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror}.") from error
+        self.stdout.write(f"{done:,} addresses are suppressed.")
+
+    def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
+        found = suppression.read_csv(lines, server.pk, conf.config(), timezone.now())
+        for batch in batches(found, TOGETHER):
+            with in_turn():
+                suppression.store(batch)
+            yield len(batch)

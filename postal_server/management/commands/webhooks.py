@@ -1,0 +1,86 @@
+"""`postal-server webhooks`."""
+
+from __future__ import annotations
+
+import uuid
+from argparse import ArgumentParser
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from postal_server.engine.database import in_turn
+from postal_server.management.base import ServerCommand, server_named, span
+from postal_server.models import Webhook, WebhookAttempt, WebhookRequest
+from postal_server.services import webhook as webhooks
+
+
+class Command(ServerCommand):
+    help = "Look at webhooks and what waits for them, and send events again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        listing = actions.add_parser("list", help="webhooks, what waits, and what was given up")
+        resending = actions.add_parser(
+            "resend",
+            help="post events again, with the same bytes and uuid",
+            description="Post events again, with the same bytes and uuid: some, or all that were given up.",
+        )
+        resending.add_argument("uuids", nargs="*", type=uuid.UUID, metavar="UUID", help="these events")
+        resending.add_argument("--failed", action="store_true", help="all that were given up (10 days)")
+        resending.add_argument("--webhook", type=int, metavar="ID", help="of this webhook")
+        resending.add_argument("--hours", type=float, help="given up within so many hours")
+        resending.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        for action in (listing, resending):
+            action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        server = server_named(options["server"]) if options["server"] else None
+        server_id = server.pk if server else None
+        if options["action"] == "list":
+            return self._list(server_id)
+        if bool(options["uuids"]) == options["failed"]:
+            raise CommandError("Name events, or say --failed.")
+        found = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
+        if options["failed"]:
+            found = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])
+        if options["hours"] is not None:
+            found = found.filter(created_at__gte=timezone.now() - timedelta(hours=options["hours"]))
+        expected = found.values("uuid").distinct().count()
+        if options["dry_run"]:
+            self.stdout.write(f"{expected:,} events would be posted again.")
+            return None
+        done = self.watched(webhooks.resend(found, timezone.now(), in_turn), expected)
+        self.stdout.write(f"{done:,} events are posted again.")
+        return None
+
+    def _list(self, server_id: int | None) -> None:
+        now = timezone.now()
+        rows = Webhook.objects.select_related("server__organization").order_by("server", "pk")
+        if server_id is not None:
+            rows = rows.filter(server_id=server_id)
+        waiting = {
+            row["webhook_id"]: row
+            for row in WebhookRequest.objects.order_by()
+            .values("webhook_id")
+            .annotate(count=Count("pk"), oldest_at=Min("created_at"))
+        }
+        lost = dict(webhooks.given_up().order_by().values_list("webhook_id").annotate(count=Count("pk")))
+        lines = []
+        for row in rows:
+            queued = waiting.get(row.pk)
+            lines.append(
+                (
+                    row.pk,
+                    row.server,
+                    row.name,
+                    row.url,
+                    "on" if row.enabled else f"off. {row.disabled_reason}".rstrip(),
+                    queued["count"] if queued else 0,
+                    span(now - queued["oldest_at"]) if queued else "",
+                    lost.get(row.pk, 0),
+                )
+            )
+        self.print_table(("id", "server", "name", "url", "state", "waiting", "oldest", "given up"), lines)

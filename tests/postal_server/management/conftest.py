@@ -1,0 +1,70 @@
+"""A mail server, and the commands as they are called."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from django.core.management import call_command
+
+from postal_server import conf, models
+
+NOW = datetime.now(timezone.utc)
+
+
+@pytest.fixture
+def server(db, monkeypatch, recorded_config) -> models.Server:
+    monkeypatch.setattr(conf, "config", lambda: recorded_config)
+    owner = models.Organization.objects.create(name="Acme", permalink="acme")
+    return models.Server.objects.create(organization=owner, name="Shop", permalink="shop", token="shopt0")
+
+
+@pytest.fixture
+def run(server) -> Callable[..., str]:
+    """Call a command; what it prints."""
+
+    def call(*words: str) -> str:
+        out = io.StringIO()
+        call_command(*words, stdout=out, stderr=io.StringIO())
+        return out.getvalue()
+
+    return call
+
+
+@pytest.fixture
+def add(server) -> Callable[..., int]:
+    """Store a message that waits; its id. `held` has it held for this reason instead."""
+    last = 0
+
+    def call(rcpt_to: str = "ann@dest.example", tag: str | None = None, held: str = "", **row) -> int:
+        nonlocal last
+        last += 1
+        models.Body.objects.create(id=last, server_id=server.pk, created_at=NOW, raw=b"x")
+        models.Message.objects.create(
+            id=last,
+            server_id=server.pk,
+            body_id=last,
+            scope="outgoing",
+            rcpt_to=rcpt_to,
+            tag=tag,
+            size_bytes=1000,
+            created_at=NOW,
+            status="Held" if held else "Pending",
+            hold_expires_at=NOW + timedelta(days=7) if held else None,
+        )
+        if held:
+            models.Delivery.objects.create(message_id=last, status="Held", details=held, created_at=NOW)
+            return last
+        values = {"created_at": NOW - timedelta(hours=2), "expires_at": NOW + timedelta(days=5), **row}
+        models.QueuedMessage.objects.create(
+            id=last,
+            server_id=server.pk,
+            destination=rcpt_to.partition("@")[2],
+            size_bytes=1000,
+            **values,
+        )
+        return last
+
+    return call

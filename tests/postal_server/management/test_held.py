@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from django.core.management.base import CommandError
+
+from postal_server.models import Message, QueuedMessage
+
+
+@pytest.fixture
+def three(add) -> list[int]:
+    return [
+        add("ann@dest.example", held="Server is in development mode.", tag="news"),
+        add("bob@dest.example", held="Recipient (bob@dest.example) is on the suppression list"),
+        add("cy@other.example", held="Server is in development mode."),
+    ]
+
+
+def test_list_says_who_waits_and_why(run, add, three):
+    add()  # not held
+    lines = run("held", "list").splitlines()
+    assert len(lines) == 4
+    assert lines[2].split()[0] == str(three[1])
+    assert lines[2].endswith("is on the suppression list")
+    assert "in 6 d 23 h" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "which"),
+    [
+        (["--all"], [0, 1, 2]),
+        (["--server", "acme/shop"], [0, 1, 2]),
+        (["--recipient", "BOB@dest.example"], [1]),
+        (["--recipient", "@dest.example"], [0, 1]),
+        (["--tag", "news"], [0]),
+        (["--because", "development"], [0, 2]),
+        (["--because", "development", "--recipient", "@dest.example"], [0]),
+    ],
+)
+def test_release_by_filter(run, three, words, which):
+    assert run("held", "release", *words) == f"{len(which)} messages released.\n"
+    assert set(QueuedMessage.objects.values_list("pk", flat=True)) == {three[n] for n in which}
+
+
+def test_by_number(run, three):
+    run("held", "cancel", str(three[2]))
+    assert dict(Message.objects.values_list("pk", "status")) == {
+        three[0]: "Held",
+        three[1]: "Held",
+        three[2]: "HoldCancelled",
+    }
+    assert not QueuedMessage.objects.exists()
+
+
+def test_a_dry_run_only_counts(run, three):
+    assert run("held", "release", "--all", "--dry-run") == "3 messages are held.\n"
+    assert not QueuedMessage.objects.exists()
+
+
+def test_all_must_be_said(run, three):
+    with pytest.raises(CommandError, match="--all"):
+        run("held", "cancel")
