@@ -38,6 +38,10 @@ class Store(ports.Store):
         # A savepoint: a failure must not spoil the caller's transaction, for the mail is on its way.
         with transaction.atomic(using=router.db_for_write(PostalMessage)):
             PostalMessage.objects.bulk_create(rows, ignore_conflicts=True)
+            # An event may overtake the answer that named its message.
+            ids = [row.postal_id for row in rows]
+            for event in PostalEvent.objects.filter(server=server, postal_id__in=ids):
+                update_message(event)
 
     def metadata(self, server: str, postal_id: int) -> dict[str, Any] | None:
         rows = PostalMessage.objects.filter(server=server, postal_id=postal_id)
@@ -135,12 +139,12 @@ def _insert(row: PostalEvent | InboundMail) -> bool:
     except IntegrityError:
         return False
     if isinstance(row, PostalEvent):
-        _update_message(row)
+        update_message(row)
         _suppress(row)
     return True
 
 
-def _update_message(event: PostalEvent) -> None:
+def update_message(event: PostalEvent) -> None:
     """Note in the message's row what became of it, unless more is known."""
     weight = WEIGHTS.get(event.event_type)
     if event.postal_id is None or weight is None:

@@ -26,7 +26,7 @@ from anymail_postal.ports import Claim
 from anymail_postal.webhooks import PostalTrackingWebhookView
 
 from .models import FINAL, PostalMessage
-from .store import Store
+from .store import Store, update_message
 
 NAMESPACE = uuid.UUID("6c8a5a5e-1d0c-5b0e-9c1f-0f6a3b1f6f0a")  # of the ids of our own making
 # Postal still tries to post what is younger.
@@ -56,6 +56,8 @@ def catch_up(row: PostalMessage, client: PostalClient, now: datetime) -> int:
 
     Raises `PostalAPIError`, and what receivers raise: then that event counts as not sent.
     """
+    for event in row.events():
+        update_message(event)  # It may have come in the moment in which the row was written.
     try:
         message = client.message(row.postal_id, EXPANSIONS)
         deliveries = client.deliveries(row.postal_id)

@@ -350,6 +350,13 @@ class TestStateOfMessages:
             received(store, event(key=str(number), event_type=event_type, occurred_at=None))
         assert PostalMessage.objects.get().event_type == state
 
+    def test_an_event_may_come_before_its_message_is_recorded(self, store):
+        received(store, event(event_type="delivered"))
+        received(store, event(key="other", server="eu", event_type="delivered", postal_id=6))
+        store.record_sent("default", [sent(), sent(postal_id=6)])
+        states = dict(PostalMessage.objects.values_list("postal_id", "event_type"))
+        assert states == {5: "delivered", 6: "queued"}
+
     def test_only_its_own_message_changes(self, store):
         store.record_sent("default", [sent(postal_id=6)])
         store.record_sent("eu", [sent()])

@@ -297,6 +297,13 @@ class TestWhichMessages:
         sync()
         assert [event.event_type for event in sent] == ["deferred"]
 
+    def test_one_that_missed_its_own_events_catches_up(self, postal, sent):
+        came("MessageSent", LONG_AGO, event_type="delivered")
+        row()
+        postal.knows(5, delivery("Sent"))
+        sync()
+        assert (PostalMessage.objects.get().event_type, sent) == ("delivered", [])
+
     def test_one_that_postal_has_forgotten_is_left(self, postal, sent):
         row(postal_id=99)
         sync()
