@@ -110,7 +110,7 @@ class PostalWebhookView(AnymailBaseWebhookView):
 
     def __init__(self, **kwargs: Any) -> None:
         # Anymail's base class takes these two out of the arguments.
-        secret = kwargs.get("webhook_secret", kwargs.get("basic_auth", UNSET))
+        secret = kwargs.get("webhook_secret", kwargs.get("basic_auth", self.webhook_secret))
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.webhook_secret = secret
         self.config = conf.ServerConfig(self.server)
@@ -383,13 +383,22 @@ class PostalInboundWebhookView(PostalWebhookView):
         return [event]
 
     def strip_reply(self, message: inbound_mail.InboundMessage) -> None:
-        """Fill in the new part of a reply; Postal's own `strip_replies` has a say first."""
+        """Fill in the new part of a reply; Postal's own `strip_replies` has a say first.
+
+        Raises ImportError if the extra is not installed.
+        """
         from .reply_text import extract_reply  # noqa: PLC0415  (needs the extra "replies")
 
         text = message.text if message.stripped_text is None else message.stripped_text
         languages = self.config.reply_languages
-        reply = extract_reply(text, message.html, languages, server=self.config.name)
-        message.stripped_text, message.stripped_html = reply.text, reply.html
+        try:
+            reply = extract_reply(text, message.html, languages, server=self.config.name)
+        except ImportError:
+            raise
+        except Exception:  # Of a parser of others: no reason to give a mail back to its sender.
+            logger.exception("A reply could not be taken apart.")
+        else:
+            message.stripped_text, message.stripped_html = reply.text, reply.html
 
     def receipt(self, event: inbound_mail.InboundEvent) -> MailReceipt:
         """What is remembered of the mail."""

@@ -139,6 +139,24 @@ def test_replies_are_stripped_where_asked_for(received, anymail):
     assert (second.stripped_text, second.stripped_html) == ("By Postal", "<p>x</p>")
 
 
+def test_reply_that_cannot_be_taken_apart_is_taken_as_it_is(received, anymail, monkeypatch, caplog):
+    reply_text = pytest.importorskip("anymail_postal.reply_text")
+    monkeypatch.setattr(reply_text, "_new_text", lambda *arguments: 1 / 0)
+    anymail["POSTAL_STRIP_REPLIES"] = True
+    assert mail().send().status_code == 200
+    ((call),) = received
+    assert (call["event"].message.text, call["event"].message.stripped_text) == ("Hello\n", None)
+    assert "could not be taken apart" in caplog.text
+
+
+def test_reply_without_its_extra_is_a_500_that_says_so(anymail, monkeypatch):
+    reply_text = pytest.importorskip("anymail_postal.reply_text")
+    monkeypatch.setattr(reply_text, "MISSING", ImportError("no module"))
+    anymail["POSTAL_STRIP_REPLIES"] = True
+    with pytest.raises(ImportError, match="pip install"):
+        mail().send()
+
+
 def test_sealed_metadata_comes_back(tracked):
     webhook(metadata={"order": 7}).send()
     (call,) = tracked
@@ -657,6 +675,15 @@ def test_settings_may_be_arguments(options, status):
     cache.clear()
     request = without_header(webhook(timestamp=1.0), "X-Postal-Signature-256").build()
     assert PostalTrackingWebhookView.as_view(**options)(request).status_code == status
+
+
+# Anymail reads `basic_auth` from the settings and arguments only.
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "basic_auth"])
+def test_settings_may_be_attributes_of_a_subclass(name):
+    options, status = OPTIONS[name]
+    view = type("View", (PostalTrackingWebhookView,), options)
+    request = without_header(webhook(timestamp=1.0), "X-Postal-Signature-256").build()
+    assert view.as_view()(request).status_code == status
 
 
 def test_inbound_settings_may_be_arguments():
