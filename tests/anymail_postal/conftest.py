@@ -1,11 +1,16 @@
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.test import override_settings
 
 from anymail_postal.conf import STORE_APP
+
+# A busy machine is no failure: what must be fast says so itself.
+hypothesis.settings.register_profile("calm", deadline=None)
+hypothesis.settings.load_profile("calm")
 
 
 @pytest.fixture

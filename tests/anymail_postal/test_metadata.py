@@ -48,7 +48,7 @@ def test_random_bytes_do_not_open(raw: bytes) -> None:
 
 @given(small_metadata, st.data())
 def test_no_character_can_be_changed(data: dict[str, object], choose: st.DataObject) -> None:
-    local, _, domain = metadata.seal({"n": 1}, SECRET, NONCE, DOMAIN).partition("@")
+    local, _, domain = metadata.seal(data, SECRET, NONCE, DOMAIN).partition("@")
     at = choose.draw(st.integers(0, len(local) - 1))
     other = choose.draw(
         st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_").filter(
