@@ -1,12 +1,16 @@
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from anymail.signals import inbound, tracking
 from django.conf import settings
 from django.core.cache import cache
 from django.test import override_settings
 
 from anymail_postal.conf import STORE_APP
+
+from .receivers import listening
 
 # A busy machine is no failure: what must be fast says so itself.
 hypothesis.settings.register_profile("calm", deadline=None)
@@ -27,3 +31,17 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture
+def tracked() -> Iterator[list[dict[str, Any]]]:
+    """What receivers of `tracking` are sent during the test."""
+    with listening(tracking) as calls:
+        yield calls
+
+
+@pytest.fixture
+def received() -> Iterator[list[dict[str, Any]]]:
+    """What receivers of `inbound` are sent during the test."""
+    with listening(inbound) as calls:
+        yield calls

@@ -49,18 +49,6 @@ def anymail(settings):
     return settings.ANYMAIL
 
 
-@pytest.fixture
-def tracked():
-    with listening(tracking_signal) as calls:
-        yield calls
-
-
-@pytest.fixture
-def received():
-    with listening(inbound_signal) as calls:
-        yield calls
-
-
 def webhook(event="MessageSent", **values):
     return webhook_request(event, **values)
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 import django
 import pytest
 from anymail.exceptions import AnymailConfigurationError
-from anymail.signals import inbound as inbound_signal
 from anymail.signals import tracking as tracking_signal
 from django.test import Client
 
@@ -15,7 +14,7 @@ from anymail_postal import conf, testing, webhooks
 from anymail_postal.ports import SentMessage
 from anymail_postal.testing import inbound_request, make_key, public_key, simple_mail, webhook_request
 
-from .receivers import listening, raising
+from .receivers import raising
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("anymail", "empty_cache")]
 DELIVERIES: list[str] = []
@@ -35,18 +34,6 @@ def anymail(settings):
     settings.ANYMAIL = {"POSTAL_WEBHOOK_KEY": public_key(make_key())}
     DELIVERIES.clear()
     return settings.ANYMAIL
-
-
-@pytest.fixture
-def tracked():
-    with listening(tracking_signal) as calls:
-        yield calls
-
-
-@pytest.fixture
-def received():
-    with listening(inbound_signal) as calls:
-        yield calls
 
 
 def just_sent(**values):
