@@ -1,0 +1,513 @@
+"""The rows of the targets table, and the curves. Each starts what it needs, measures, and stops it again.
+
+Subjects of a row run alternately, with the same load and the same sink, so that a busy machine disturbs all
+of them; compare within one row only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import load, peers
+from .installation import Installation, Running, installation
+from .load import Load
+from .plots import Chart
+from .report import Row, Target, conditions
+from .sink import Sink
+
+SQLITE, POSTGRESQL = "SQLite WAL, synchronous=FULL", "PostgreSQL, durable"
+SIGNING_PEERS = ("Postfix + OpenDKIM", "Haraka")
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured. `--quick` shows that a row works; its figures mean little."""
+
+    quick: bool = False
+    database: str = "sqlite"
+
+    @property
+    def runs(self) -> int:
+        return 1 if self.quick else 3
+
+    def count(self, number: int) -> int:
+        return max(number // 10, 100) if self.quick else number
+
+    @property
+    def storage(self) -> str:
+        return POSTGRESQL if self.database == "postgresql" else SQLITE
+
+
+@contextlib.contextmanager
+def peers_running(names: tuple[str, ...], *, deliver: bool) -> Iterator[dict[str, int]]:
+    """The ports of those of these peers that are installed."""
+    with contextlib.ExitStack() as stack:
+        found = peers.installed()
+        yield {name: stack.enter_context(found[name](deliver=deliver)) for name in names if name in found}
+
+
+# Acceptance
+
+
+def smtp_accept(scale: Scale) -> Row:
+    """Mail in over SMTP, acknowledged once it is on disk; nothing is delivered meanwhile."""
+    told = Load(0, scale.count(10_000))
+    row = Row(
+        "SMTP accept", conditions(told.messages, told.size, told.connections, scale.storage) + ", 1 process"
+    )
+    names = ("Postfix", "Postfix, tuned", "Haraka", "aiosmtpd")
+    with (
+        installation(database=scale.database) as ours,
+        ours.start("smtp") as started,
+        peers_running(names, deliver=False) as ports,
+        processor_time(row, started, told.messages * scale.runs),
+    ):
+        for _ in range(scale.runs):
+            rate = _rate(load.smtp, replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key))
+            row.add("postal_server", rate)
+            for name, port in ports.items():
+                row.add(name, _rate(load.smtp, replace(told, port=port)))
+    row.targets.append(Target("messages/s", row.median("postal_server"), 2000))
+    if "Postfix" in row.runs:
+        best = max(("Postfix", "Postfix, tuned"), key=row.median)
+        row.targets.append(Target(f"times {best}", row.ratio("postal_server", best), 1.5))
+    row.notes.append("Haraka (two processes) and aiosmtpd keep nothing on disk here; Postfix and we do.")
+    return row
+
+
+def api_accept(scale: Scale) -> Row:
+    """`send/message` with JSON, acknowledged once it is on disk."""
+    told = Load(0, scale.count(5_000), connections=32)
+    row = Row(
+        "API accept", conditions(told.messages, told.size, told.connections, scale.storage) + ", 1 process"
+    )
+    with (
+        installation(database=scale.database) as ours,
+        ours.start("web") as started,
+        processor_time(row, started, told.messages * scale.runs),
+    ):
+        for _ in range(scale.runs):
+            port = started["web"].ports["web"]
+            row.add("postal_server", _rate(load.api, replace(told, port=port, key=ours.api_key)))
+    row.targets.append(Target("messages/s", row.median("postal_server"), 1000))
+    return row
+
+
+def _rate(send: Callable[[Load], float], told: Load) -> float:
+    return told.messages / send(told)
+
+
+@contextlib.contextmanager
+def processor_time(row: Row, started: dict[str, Running], messages: int) -> Iterator[None]:
+    """Note what each of our processes used a message, which tells more than a rate where others run too."""
+    before = {role: _cpu_seconds(running) for role, running in started.items()}
+    yield
+    used = {
+        role: (_cpu_seconds(running) - before[role]) / messages * 1e6 for role, running in started.items()
+    }
+    told = ", ".join(f"{role} {microseconds:.0f} us" for role, microseconds in used.items())
+    row.notes.append(f"processor time a message: {told}")
+
+
+def _cpu_seconds(running: Running) -> float:
+    fields = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# In and out
+
+
+def deliver(scale: Scale) -> Row:
+    """In over SMTP, out to the sink, signed with RSA-2048, everything recorded."""
+    told = Load(0, scale.count(3_000))
+    row = Row(
+        "In and out, RSA-2048 signed",
+        conditions(told.messages, told.size, told.connections, scale.storage)
+        + ", 1 smtp and 1 worker process",
+    )
+    with (
+        Sink() as sink,
+        installation(sink, database=scale.database) as ours,
+        ours.start("smtp", "worker") as started,
+        peers_running(SIGNING_PEERS, deliver=True) as ports,
+    ):
+        own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+        with processor_time(row, started, told.messages * scale.runs):
+            for _ in range(scale.runs):
+                row.add("postal_server", in_and_out(own, sink))
+                for name, port in ports.items():
+                    row.add(name, in_and_out(replace(told, port=port), sink))
+    row.targets.append(Target("messages/s", row.median("postal_server"), 800))
+    row.targets += [
+        Target(f"times {name}", row.ratio("postal_server", name), 2.5)
+        for name in SIGNING_PEERS
+        if name in row.runs
+    ]
+    return row
+
+
+def deliver_webhook(scale: Scale) -> Row:
+    """The same, with a signed webhook for every message."""
+    told = Load(0, scale.count(3_000))
+    row = Row(
+        "In and out, signed, with a signed webhook for every message",
+        conditions(told.messages, told.size, told.connections, scale.storage)
+        + ", 1 smtp and 1 worker process",
+    )
+    with (
+        Sink() as sink,
+        installation(sink, database=scale.database, webhook=True) as ours,
+        ours.start("smtp", "worker") as started,
+    ):
+        own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+        with processor_time(row, started, told.messages * scale.runs):
+            for _ in range(scale.runs):
+                row.add("postal_server", in_and_out(own, sink, webhooks=1))
+    row.targets.append(Target("messages/s", row.median("postal_server"), 500))
+    return row
+
+
+def in_and_out(told: Load, sink: Sink, *, webhooks: int = 0) -> float:
+    """Messages a second from the first command to the last arrival; all must have come signed."""
+    sink.reset()
+    started = time.monotonic()
+    load.smtp(told)
+    ended = sink.wait(told.messages, told.messages * webhooks)
+    assert sink.counts.signed == sink.counts.mails == told.messages, "mail came unsigned, or twice"
+    return told.messages / (ended - started)
+
+
+# Slow receivers
+
+
+def slow_receivers(scale: Scale) -> Row:
+    """Receivers that answer the final dot after a second: 200 destinations, 600 connections."""
+    told = Load(0, scale.count(6_000), size=1024, destinations=200)
+    row = Row(
+        "Receivers that take 1 s a message",
+        conditions(told.messages, told.size, 600, scale.storage)
+        + " at most, 200 destinations, 1 worker process",
+    )
+    with Sink(hosts=200, delay=1.0) as sink, installation(sink, database=scale.database) as ours:
+        for _ in range(scale.runs):
+            row.add("postal_server", drain(ours, sink, told, "worker"))
+            row.notes.append(f"connections open at a time: {sink.counts.most_connections}")
+    row.targets.append(Target("deliveries/s", row.median("postal_server"), 500))
+    return row
+
+
+def workers(scale: Scale) -> tuple[Row, Chart]:
+    """How slow receivers and workers of 100 connections scale, on PostgreSQL."""
+    told = Load(0, scale.count(2_000), size=1024, destinations=200)
+    row = Row(
+        "Workers, with receivers that take 1 s",
+        conditions(told.messages, told.size, 100, POSTGRESQL) + " for each worker process, 200 destinations",
+        "deliveries/s",
+    )
+    with (
+        Sink(hosts=200, delay=1.0) as sink,
+        installation(sink, database="postgresql", connections=100) as ours,
+    ):
+        for _ in range(scale.runs):
+            for count in (1, 2, 4):
+                names = [f"worker{n}" for n in range(count)]
+                row.add(f"{count} worker{'s' * (count > 1)}", drain(ours, sink, told, *names))
+    row.targets.append(Target("2 workers, times 1", row.ratio("2 workers", "1 worker"), 1.8))
+    points = [(int(name.split()[0]), row.median(name)) for name in row.runs]
+    chart = Chart(
+        "Workers of 100 connections, receivers of 1 s", "worker processes", "deliveries/s", {"": points}
+    )
+    return row, chart
+
+
+def drain(ours: Installation, sink: Sink, told: Load, *roles: str) -> float:
+    """Messages a second from a queue that was filled beforehand, once the workers are ready."""
+    with ours.start("smtp") as started:
+        load.smtp(replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key))
+    sink.reset()
+    with ours.start(*roles):
+        before, began = sink.counts.mails, time.monotonic()
+        return (told.messages - before) / (sink.wait(told.messages) - began)
+
+
+# Depth and history
+
+
+def depth(scale: Scale) -> tuple[Row, Chart]:
+    """Claims, deliveries and memory with 1,000 to 1,000,000 messages queued."""
+    row = Row(
+        "Cost of depth",
+        f"1 KB messages for 50 destinations, {scale.storage}, 1 worker process",
+        "ms a claim of 64",
+    )
+    rates, memory = [], []
+    depths = (1_000, 10_000, 100_000) if scale.quick else (1_000, 10_000, 100_000, 1_000_000)
+    for queued in depths:
+        with Sink() as sink, installation(sink, database=scale.database) as ours:
+            for milliseconds in fill(ours, queued, "queued"):
+                row.add(f"{queued:,} queued", milliseconds)
+            with ours.start("worker") as started:
+                rates.append((queued, _rate_of_first(sink, min(queued, scale.count(5_000)))))
+                memory.append(f"{queued:,} queued {pss(started['worker']):.0f} MB")
+    for values in row.runs.values():
+        values[:] = _three(values)
+    names = list(row.runs)
+    row.targets.append(
+        Target(f"claim, {names[-1]}, times {names[0]}", row.ratio(names[-1], names[0]), 1.5, at_most=True)
+    )
+    row.notes.append(
+        "deliveries/s by depth: " + ", ".join(f"{queued:,}: {rate:.0f}" for queued, rate in rates)
+    )
+    row.notes.append("memory of the worker (PSS): " + ", ".join(memory))
+    return row, Chart("Deliveries by queue depth", "messages queued", "deliveries/s", {"": rates})
+
+
+def _three(values: list[float]) -> list[float]:
+    """Lower quartile, median and upper quartile: what is shown of many values."""
+    return statistics.quantiles(values, n=4)
+
+
+def _rate_of_first(sink: Sink, messages: int) -> float:
+    """Deliveries a second over the first `messages` of a longer queue, the first tenth left out."""
+    sink.wait(messages // 10)
+    before, began = sink.counts.mails, time.monotonic()
+    sink.wait(messages)
+    return (sink.counts.mails - before) / max(time.monotonic() - began, 0.001)
+
+
+def history(scale: Scale) -> tuple[Row, Chart]:
+    """Acceptance and delivery with up to 1,000,000 stored messages."""
+    told = Load(0, scale.count(5_000), size=1024)
+    row = Row("Cost of history", conditions(told.messages, told.size, told.connections, scale.storage))
+    stored = (1, 10_000) if scale.quick else (1, 1_000_000)
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        places = {}
+        for number in stored:
+            ours = stack.enter_context(installation(sink, database=scale.database))
+            fill(ours, number, "sent")
+            places[number] = ours
+        for _ in range(scale.runs):
+            for number, ours in places.items():
+                sink.reset()
+                with ours.start("smtp") as started:
+                    own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+                    row.add(f"accept, {number:,} stored", _rate(load.smtp, own))
+                with ours.start("worker"):
+                    row.add(f"deliver, {number:,} stored", _rate_of_first(sink, told.messages))
+    empty, full = stored
+    for what in ("accept", "deliver"):
+        ratio = row.ratio(f"{what}, {full:,} stored", f"{what}, {empty:,} stored")
+        row.targets.append(Target(f"{what}, {full:,} stored, times an empty database", ratio, 0.8))
+    series = {w: [(n, row.median(f"{w}, {n:,} stored")) for n in stored] for w in ("accept", "deliver")}
+    return row, Chart("Rate by stored messages (1 KB)", "messages stored", "messages/s", series)
+
+
+def fill(ours: Installation, number: int, state: str) -> list[float]:
+    """Add messages; the milliseconds of claims where they are queued."""
+    command = [sys.executable, "-m", "benchmarks.fill", str(ours.folder / "postal.yml"), str(number), state]
+    command += ["--claims"] if state == "queued" else []
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [float(milliseconds) for milliseconds in json.loads(told)]
+
+
+# PostgreSQL
+
+
+def postgresql(scale: Scale) -> Row:
+    """Each stage on PostgreSQL and SQLite, one process of each kind."""
+    accepted, delivered = Load(0, scale.count(5_000)), Load(0, scale.count(3_000))
+    row = Row(
+        "PostgreSQL beside SQLite",
+        f"{accepted.messages:,} messages of {accepted.size:,} bytes accepted a run, "
+        f"{delivered.messages:,} delivered, 20 connections (API: 32), 1 process of each kind",
+    )
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(Sink())
+        stages: dict[str, Callable[[], float]] = {}
+        for database in ("sqlite", "postgresql"):
+            ours = stack.enter_context(installation(sink, database=database))
+            stages[f"SMTP accept, {database}"] = functools.partial(_accept, ours, "smtp", accepted)
+            stages[f"API accept, {database}"] = functools.partial(_accept, ours, "web", accepted)
+            stages[f"in and out, {database}"] = functools.partial(_in_and_out, ours, sink, delivered)
+        for _ in range(scale.runs):
+            for name, measure in stages.items():
+                row.add(name, measure())
+    for stage in ("SMTP accept", "API accept", "in and out"):
+        ratio = row.ratio(f"{stage}, postgresql", f"{stage}, sqlite")
+        row.targets.append(Target(f"{stage}, PostgreSQL times SQLite", ratio, 0.7))
+    return row
+
+
+def _accept(ours: Installation, role: str, told: Load) -> float:
+    """Accept without a worker, then throw away what was queued: the next stage shall not deliver it."""
+    with ours.start(role) as started:
+        port = started[role].ports[role]
+        if role == "web":
+            rate = _rate(load.api, replace(told, port=port, key=ours.api_key, connections=32))
+        else:
+            rate = _rate(load.smtp, replace(told, port=port, key=ours.smtp_key))
+    forget_queue(ours)
+    return rate
+
+
+def _in_and_out(ours: Installation, sink: Sink, told: Load) -> float:
+    with ours.start("smtp", "worker") as started:
+        return in_and_out(replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key), sink)
+
+
+def forget_queue(ours: Installation) -> None:
+    code = "from postal_server.models import QueuedMessage; QueuedMessage.objects.all().delete()"
+    command = [sys.executable, "-m", "postal_server", "--config", ours.folder / "postal.yml"]
+    subprocess.run([*command, "console", "-c", code], check=True, capture_output=True)
+
+
+# Latency, memory
+
+
+def latency(scale: Scale) -> Row:
+    """From the receiver's 250 to the webhook's arrival, one message at a time, on an idle server."""
+    samples = scale.count(500) // 5
+    row = Row("Event to webhook", f"{samples} messages one by one, {scale.storage}", "ms")
+    with Sink() as sink:
+        for name, roles in (("one process (run)", ("run",)), ("smtp and worker", ("smtp", "worker"))):
+            with (
+                installation(sink, database=scale.database, webhook=True) as ours,
+                ours.start(*roles) as started,
+            ):
+                told = Load(started[roles[0]].ports["smtp"], 1, ours.smtp_key, connections=1)
+                found = []
+                for _ in range(samples):
+                    sink.reset()
+                    load.smtp(told)
+                    sink.wait(1, 1)
+                    found.append((sink.counts.post_at - sink.counts.mail_at) * 1000)
+                row.runs[name] = _three(found)
+                slowest = statistics.quantiles(found, n=100)[98]
+                row.targets.append(Target(f"ms, median, {name}", row.median(name), 100, at_most=True))
+                row.notes.append(f"{name}: 99 % within {slowest:.0f} ms")
+    return row
+
+
+def memory(scale: Scale) -> Row:
+    """The one-process mode: ready time, and memory after 10,000 messages."""
+    told = Load(0, scale.count(10_000))
+    row = Row(
+        "One-process mode",
+        conditions(told.messages, told.size, told.connections, scale.storage),
+        "s until ready",
+    )
+    with Sink() as sink, installation(sink, database=scale.database) as ours:
+        for _ in range(scale.runs):
+            with ours.start("run") as started:
+                row.add("run", started["run"].seconds)
+        with ours.start("run") as started:
+            at_start = pss(started["run"])
+            in_and_out(replace(told, port=started["run"].ports["smtp"], key=ours.smtp_key), sink)
+            after = pss(started["run"])
+    row.targets.append(Target("s until ready", row.median("run"), 1, at_most=True))
+    row.targets.append(
+        Target(f"MB (PSS) after {told.messages:,} messages in and out", after, 150, at_most=True)
+    )
+    row.notes.append(f"MB (PSS) at the start: {at_start:.0f}")
+    return row
+
+
+def pss(running: Running) -> float:
+    """The memory of a process and its children in MB, what they share counted once."""
+    pids, todo = [], [running.process.pid]
+    while todo:
+        pid = todo.pop()
+        pids.append(pid)
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            todo += [int(child) for child in (task / "children").read_text().split()]
+    kilobytes = 0
+    for pid in pids:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kilobytes * 1024 / 1e6
+
+
+# Curves
+
+
+def size(scale: Scale) -> tuple[Row, Chart]:
+    """In and out, by the size of a message."""
+    row = Row("Message size", f"in and out, RSA-2048 signed, 20 connections, {scale.storage}")
+    with (
+        Sink() as sink,
+        installation(sink, database=scale.database) as ours,
+        ours.start("smtp", "worker") as started,
+    ):
+        told = Load(started["smtp"].ports["smtp"], 0, ours.smtp_key)
+        for _ in range(scale.runs):
+            for kilobytes, count in ((1, 2_000), (10, 2_000), (100, 1_000), (1_000, 200), (10_000, 20)):
+                one = replace(
+                    told, messages=count if not scale.quick else max(count // 10, 20), size=kilobytes * 1024
+                )
+                row.add(f"{kilobytes} KB", in_and_out(one, sink))
+    points = [(int(name.split()[0]), row.median(name)) for name in row.runs]
+    return row, Chart("In and out by message size, signed", "KB a message", "messages/s", {"": points})
+
+
+def connections(scale: Scale) -> tuple[Row, Chart]:
+    """Acceptance, by the number of connections."""
+    row = Row("Connections", f"accept of 10,240 bytes a message, {scale.storage}, 1 process of each kind")
+    counts = (1, 4, 16, 64, 256)
+    with installation(database=scale.database) as ours, ours.start("smtp", "web") as started:
+        for _ in range(scale.runs):
+            for count in counts:
+                told = Load(0, scale.count(3_000), connections=count)
+                smtp = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+                row.add(f"SMTP, {count}", _rate(load.smtp, smtp))
+                api = replace(told, port=started["web"].ports["web"], key=ours.api_key)
+                row.add(f"API, {count}", _rate(load.api, api))
+    series = {kind: [(n, row.median(f"{kind}, {n}")) for n in counts] for kind in ("SMTP", "API")}
+    return row, Chart("Acceptance by connections", "connections", "messages/s", series)
+
+
+# The library
+
+
+def library(scale: Scale) -> str:
+    """The library beside django-anymail; each in a process of its own, as they configure Django."""
+    less = {"anymail_receiving": ["--rounds", "1", "--seconds", "0.2"], "anymail_sending": ["--rounds", "1"]}
+    parts = []
+    for name, words in less.items():
+        command = [sys.executable, "-m", f"benchmarks.{name}", *(words if scale.quick else [])]
+        told = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        ).stdout
+        parts.append(told)
+    return "## The library beside django-anymail\n\n" + "\n".join(parts)
+
+
+ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
+    "smtp-accept": smtp_accept,
+    "api-accept": api_accept,
+    "deliver": deliver,
+    "deliver-webhook": deliver_webhook,
+    "slow-receivers": slow_receivers,
+    "depth": depth,
+    "history": history,
+    "postgresql": postgresql,
+    "latency": latency,
+    "memory": memory,
+    "library": library,
+    "size": size,
+    "connections": connections,
+    "workers": workers,
+}
+# What `make bench` measures unless told otherwise: a peer beside each stage, in a few minutes.
+DEFAULT = ("smtp-accept", "api-accept", "deliver")
