@@ -71,6 +71,11 @@ class Cluster:
         """Cut all connections, as a crash would."""
         self._control("-m", "immediate", "stop")
 
+    @property
+    def pid(self) -> int:
+        """The process of which all others of this server are children."""
+        return int((self._folder / "data" / "postmaster.pid").read_text("ascii").split()[0])
+
     def create_database(self) -> None:
         self._run("createdb", "-h", str(self._folder), "-U", "postal", "postal")
 

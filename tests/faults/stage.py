@@ -324,10 +324,14 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """SIGSTOP a process for the time of the block."""
-    os.kill(pid, signal.SIGSTOP)
+def silenced(pid: int) -> Iterator[None]:
+    """SIGSTOP a process and its children for the time of the block: they live, and do nothing."""
+    os.kill(pid, signal.SIGSTOP)  # first, so that no more children come
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
     try:
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for process in (*children, pid):
+            os.kill(process, signal.SIGCONT)
