@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from postal_server import admin as site
 from postal_server import conf, models
+from postal_server.admin import base, configuration
 from postal_server.mail import dkim
 from postal_server.rules.domain import DnsStatus
 from postal_server.services import credential
@@ -91,7 +92,7 @@ def queue(message: models.Message, **values) -> None:
     )
 
 
-REGISTERED = [model for model in site.admin.site._registry if model.__module__.startswith("postal_server")]
+REGISTERED = [model for model in admin.site._registry if model.__module__.startswith("postal_server")]
 
 
 @pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model.__name__)
@@ -102,7 +103,7 @@ def test_every_list_can_be_seen(page, message, model) -> None:
 ADDABLE = [
     m
     for m in REGISTERED
-    if m not in (models.Message,) and not isinstance(site.admin.site._registry[m], site.Record)
+    if m not in (models.Message,) and not isinstance(admin.site._registry[m], base.Record)
 ]
 
 
@@ -187,7 +188,7 @@ def test_domain_shows_the_records_to_publish(page, server, recorded_config) -> N
 
 def test_dns_is_looked_up_on_demand(page, server, monkeypatch) -> None:
     domain = add_domain(page, server)
-    monkeypatch.setattr(site, "ask", lambda questions: dict.fromkeys(questions, ()))
+    monkeypatch.setattr(configuration, "ask", lambda questions: dict.fromkeys(questions, ()))
     page.post(
         reverse("admin:postal_server_domain_changelist"),
         {"action": "check_dns", "_selected_action": [domain.pk]},
@@ -204,7 +205,7 @@ def test_ownership_is_verified_by_dns(page, server, monkeypatch, is_published) -
     domain = add_domain(page, server)
     models.Domain.objects.update(verified_at=None)
     text = f"postal-verification {domain.verification_token}" if is_published else "else"
-    monkeypatch.setattr(site, "ask", lambda questions: {Question("new.test", "TXT"): (text,)})
+    monkeypatch.setattr(configuration, "ask", lambda questions: {Question("new.test", "TXT"): (text,)})
     page.post(
         reverse("admin:postal_server_domain_changelist"),
         {"action": "verify", "_selected_action": [domain.pk]},
@@ -308,7 +309,7 @@ def test_file_is_a_download_with_a_harmless_name(page, message) -> None:
     ],
 )
 def test_file_names_are_safe(name, plain) -> None:
-    assert f'filename="{plain}";' in site.download(b"", name).headers["Content-Disposition"]
+    assert f'filename="{plain}";' in base.download(b"", name).headers["Content-Disposition"]
 
 
 def test_message_is_downloaded_as_stored(page, message) -> None:
@@ -329,7 +330,7 @@ def test_unknown_message_is_not_found(page, message, pk) -> None:
 
 
 def test_references_in_details_are_links() -> None:
-    assert site.link_messages("See <msg:12> <b>.") == (
+    assert base.link_messages("See <msg:12> <b>.") == (
         'See <a href="/admin/postal_server/message/12/change/">message 12</a> &lt;b&gt;.'
     )
 
