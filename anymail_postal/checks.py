@@ -137,11 +137,18 @@ class Route:
 
 
 def _servers() -> list[Server]:
-    """The servers that the settings name; none if those are in no shape to name any."""
+    """The servers that the settings name; none if those are in no shape to name any.
+
+    A registry is not asked: it may need the database, which checks run without.
+    """
     try:
-        return [Server(conf.server(name)) for name in conf.server_names()]
+        return [Server(conf.ServerConfig(name, conf.written_layers(name))) for name in conf.server_names()]
     except AnymailConfigurationError:
         return []
+
+
+def _has_registry() -> bool:
+    return conf.find(conf.SERVER_REGISTRY)[1] is not None
 
 
 def _routes() -> Iterator[Route]:
@@ -243,7 +250,9 @@ def _check_limits(server: Server) -> Iterator[CheckMessage]:
 
 
 def _check_sending() -> Iterator[CheckMessage]:
-    """Key and URL are missed only where mail is sent through us."""
+    """Key and URL are missed only where mail is sent through us, and no registry may know them."""
+    if _has_registry():
+        return
     for config in _sending_configs():
         for number, attribute, hint in (
             (
@@ -282,7 +291,7 @@ def _check_key_sources(servers: list[Server], routes: list[Route]) -> Iterator[C
     ours = [route for route in routes if route.is_ours]
     has_own = any(route.options.keys() & {"webhook_key", "webhook_jwks_url"} for route in ours)
     has_any = has_own or any(server.has_key_source for server in servers)
-    if ours and not has_any and conf.global_value(conf.SERVER_REGISTRY) is None:
+    if ours and not has_any and not _has_registry():
         yield error(
             "E007",
             "The URLs have Postal's webhooks, but no key to check them with: all are answered 500.",

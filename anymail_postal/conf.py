@@ -523,7 +523,18 @@ def mailer(alias: str, options: Mapping[str, Any]) -> ServerConfig:
 
 
 def named_layers(name: str) -> list[Layer]:
-    """Where the settings write something under this server name."""
+    """What the settings and the registry know under this server name."""
+    layers = written_layers(name)
+    registry = global_value(SERVER_REGISTRY)
+    # Names come from URLs too: a registry, which may ask a database, gets no others than it can have.
+    values = registry(name) if registry is not None and SERVER_NAME.fullmatch(name) else None
+    if values is not None:
+        layers.append((f"POSTAL_SERVER_REGISTRY({name!r})", values))
+    return layers
+
+
+def written_layers(name: str) -> list[Layer]:
+    """Where the settings themselves write something under this server name."""
     layers: list[Layer] = []
     options = mailers().get(name)
     if options is not None:
@@ -531,11 +542,6 @@ def named_layers(name: str) -> list[Layer]:
     values = global_value(SERVERS).get(name)
     if values is not None:
         layers.append((f"POSTAL_SERVERS[{name!r}]", values))
-    registry = global_value(SERVER_REGISTRY)
-    # Names come from URLs too: a registry, which may ask a database, gets no others than it can have.
-    values = registry(name) if registry is not None and SERVER_NAME.fullmatch(name) else None
-    if values is not None:
-        layers.append((f"POSTAL_SERVER_REGISTRY({name!r})", values))
     return layers
 
 
@@ -621,13 +627,16 @@ class Problem:
 
 
 def problems() -> list[Problem]:
-    """Every bad value in the settings, each once however many servers use it."""
+    """Every bad value in the settings, each once however many servers use it.
+
+    A registry is not asked: it may need the database, which checks run without.
+    """
     found = list(_bad_values(SERVERS, ()))
     found += _bad_values(SERVER_REGISTRY, ())
     if found:
         return found  # the servers cannot be listed
     for name in server_names():
-        layers = named_layers(name)
+        layers = written_layers(name)
         for where, values in layers:
             found += _unknown_keys(where, values)
         for setting in SERVER_SETTINGS:

@@ -9,6 +9,7 @@ import django.core.mail
 import pytest
 from anymail.urls import urlpatterns as anymail_urlpatterns
 from django.core.checks import Error, Info, Warning, run_checks
+from django.db import OperationalError
 from django.test import modify_settings, override_settings
 from django.urls import include, path
 from django.views import View
@@ -21,6 +22,10 @@ OURS = path("anymail/", include("anymail_postal.urls"))
 OURS_NAMED = path("anymail/", include("anymail_postal.urls", namespace="anymail_postal"))
 ANYMAIL = path("anymail/", include("anymail.urls"))
 HAS_MAILERS = hasattr(django.core.mail, "mailers")
+
+
+def registry_without_its_table(name):
+    raise OperationalError("no such table: tenants")
 
 
 @pytest.fixture
@@ -159,6 +164,13 @@ class TestSending:
         project(**values)
         with override_settings(EMAIL_BACKEND="anymail_postal.backend.EmailBackend"):
             assert found() == ids
+
+    @pytest.mark.parametrize("deploy", [False, True])
+    def test_a_registry_which_may_know_them_is_not_asked(self, project, deploy):
+        # Checks run before `migrate`: a registry of tenants has no table yet.
+        project(OURS, server_registry=f"{__name__}.registry_without_its_table", store=False)
+        with override_settings(EMAIL_BACKEND="anymail_postal.backend.EmailBackend"):
+            assert found(deploy) == []
 
     def test_not_where_another_backend_sends(self, project):
         project()
