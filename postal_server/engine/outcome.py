@@ -40,10 +40,14 @@ def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
 
 def _unreachable(mail: Mail, result: SmtpResult) -> Outcome:
     insecure = next((attempt for attempt in result.tried if attempt.policy), None)
+    errors = [attempt.error for attempt in result.tried]
+    # Where no host was found nobody answered, and Postal's output is empty; the log has what DNS said.
+    if not errors and result.error and result.stage is not Stage.RESOLVE:
+        errors = [result.error]
     return rules.unreachable(
         mail.target.domain,
         tried=[attempt.host for attempt in result.tried],
-        errors=[attempt.error for attempt in result.tried] or ([result.error] if result.error else []),
+        errors=errors,
         is_permanent=result.lookup in (Lookup.NO_DOMAIN, Lookup.NULL_MX),
         policy=insecure.policy if insecure else "",
         tls=insecure.error if insecure else "",

@@ -27,6 +27,8 @@ _PLAIN_LINK = re.compile(rb"https?://(" + _HOST + rb")((?:[/?#][A-Za-z0-9._~:/?#
 _HTML_LINK = re.compile(
     rb"(\bhref\s*=\s*)([\"'])(https?://(" + _HOST + rb")(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]*)?)\2"
 )
+# What follows a link that was not understood to its end: `https://user@a.example/`, `https://a_b.example/`.
+_GOES_ON = re.compile(rb"[\w@%&=+~$*|^`{}\\\x80-\xff-]|[:/?#][^\s]")
 _NO_TRACK = re.compile(rb"(https?)\+notrack://")
 _TRAILING = b".,;:!?'*"
 _BODY_END = b"</body>"
@@ -108,9 +110,7 @@ def _plain_links(content: bytes, track: Callable[[str, str], str | None]) -> byt
     pieces, position = [], 0
     for match in _PLAIN_LINK.finditer(content):
         link = _without_punctuation(match[0])
-        following = content[match.end() : match.end() + 1]
-        # A link that goes on in other than URL characters (an umlaut) was not understood: leave it.
-        if len(link) <= match.start(1) - match.start() or following >= b"\x80":
+        if len(link) <= match.start(1) - match.start() or _GOES_ON.match(content, match.end()):
             continue
         url = track(link.decode("ascii"), match[1].rstrip(b".").decode("ascii"))
         if url is not None:

@@ -47,6 +47,13 @@ def test_an_unreachable_domain_names_what_was_tried():
     assert found.seconds is None
 
 
+def test_without_a_host_there_is_no_output():
+    result = SmtpResult("L", Stage.RESOLVE, error="the name servers failed", lookup=Lookup.FAILED)
+    found = outcome.of_mail(mail(), result)
+    assert found.details == "No SMTP servers were available for dest.example. No hosts to try."
+    assert found.output is None
+
+
 def test_what_becomes_of_a_post():
     found = outcome.of_post(post("https://x.example/"), HttpResult(429, b"slow\xff", 30, 0.1))
     assert (found.status, found.code, found.spare_sender) == (DeliveryStatus.FAILED, 429, True)
