@@ -44,6 +44,8 @@ GROUPS = {
     "rails": "Named after the framework that Postal is written in.",
     "storage": "The database. A group of ours: Postal has none of this name.",
     "delivery": "Where mail goes. A group of ours.",
+    "shaping": "How fast destinations are sent to. A group of ours.",
+    "tls_reports": "Reports to domains on how TLS with their hosts went. A group of ours.",
     "control": "The interface of the test fixture. A group of ours.",
 }
 

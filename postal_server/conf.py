@@ -38,7 +38,7 @@ class Postal:
     web_hostname: str = key("postal.example.com", "Host name of the web interface and the API.")
     web_protocol: str = key("https", "`https` or `http`, as users reach the web host.")
     smtp_hostname: str = key("postal.example.com", "Host name in SMTP banners and Received headers.")
-    use_ip_pools: bool = key(False, "Understood, without effect: the machine's own addresses are used.")
+    use_ip_pools: bool = key(False, "Send from the addresses of IP pools.")
     default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.")
     default_maximum_hold_expiry_days: int = key(7, "Days until a hold expires without action.")
     default_suppression_list_automatic_removal_days: int = key(30, "Days an address stays suppressed.")
@@ -221,6 +221,22 @@ class DeliveryPolicy:
 
 
 @dataclass(frozen=True)
+class Shaping:
+    rules: tuple[str, ...] = key(
+        (),
+        "Limits for destinations, `gmail.com connections=5 rate=100/min` each: a recipient domain or that of "
+        "who runs its mail hosts; rates are by `s`, `min`, `h` or `day`.",
+    )
+
+
+@dataclass(frozen=True)
+class TlsReports:
+    enabled: bool = key(
+        False, "Send TLS reports (RFC 8460) to domains that ask for them, from smtp.from_address."
+    )
+
+
+@dataclass(frozen=True)
 class Control:
     token: str = key("", "Switches the control interface of tests on, and guards it.")
 
@@ -242,10 +258,12 @@ GROUPS: Mapping[str, type] = {
     "rails": Rails,
     "storage": Storage,
     "delivery": DeliveryPolicy,
+    "shaping": Shaping,
+    "tls_reports": TlsReports,
     "control": Control,
 }
 DELIVERY_MODES = ("catch", "mx", "relays")
-OUR_GROUPS = frozenset({"storage", "delivery", "control"})
+OUR_GROUPS = frozenset({"storage", "delivery", "shaping", "tls_reports", "control"})
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
     "oidc": "Login by OpenID Connect is not supported.",
@@ -276,6 +294,8 @@ class Config:
     rails: Rails = field(default_factory=Rails)
     storage: Storage = field(default_factory=Storage)
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    shaping: Shaping = field(default_factory=Shaping)
+    tls_reports: TlsReports = field(default_factory=TlsReports)
     control: Control = field(default_factory=Control)
 
     def file(self, name: str) -> Path:
@@ -392,6 +412,8 @@ def _check(config: Config) -> None:
         re.compile(config.smtp_server.log_ip_address_exclusion_matcher)
     except re.error as error:
         raise ConfigurationError(f"smtp_server.log_ip_address_exclusion_matcher: {error}.") from error
+    if config.tls_reports.enabled and config.smtp.from_address == Smtp().from_address:
+        raise ConfigurationError("tls_reports.enabled: needs smtp.from_address, an address of a mail server.")
     if config.postal.web_protocol not in ("http", "https"):
         raise ConfigurationError(f"postal.web_protocol: {config.postal.web_protocol!r} is not http or https.")
 

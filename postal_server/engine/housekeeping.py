@@ -29,6 +29,7 @@ from .lease import Lease
 logger = logging.getLogger(__name__)
 
 Ask = Callable[[Sequence[Question]], Answers]
+PostBody = Callable[[str, str, bytes], int]
 
 LOOK_INTERVAL = 1.0  # seconds between looks at what is due
 AFTER_A_FAILURE = timedelta(minutes=5)
@@ -59,8 +60,8 @@ EACH_MINUTE = Every(timedelta(minutes=1))
 class Task:
     """A function, named by its dotted path so that it is imported when it first runs, and its times.
 
-    It is called with those of `config`, `now`, `ask` (DNS questions for their answers) and `in_turn` (makes a
-    transaction) that it takes.
+    It is called with those of `config`, `now`, `ask` (DNS questions for their answers), `post` (a body to a
+    URL) and `in_turn` (makes a transaction) that it takes.
     """
 
     path: str
@@ -73,8 +74,10 @@ TASKS: Mapping[str, Task] = {
     "dns_checks": Task(f"{SERVICES}.domain.check_all", QUARTER_PAST),
     "queue_suspensions": Task(f"{SERVICES}.queue_control.keep_suspensions", QUARTER_TO),
     "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
+    "ip_pools": Task(f"{SERVICES}.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.retention.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
+    "tls_reports": Task(f"{SERVICES}.tls_report.send", Every(DAY, timedelta(hours=1))),
     "webhook_log_pruning": Task(f"{SERVICES}.webhook.prune_attempts", QUARTER_TO),
     "send_limit_notices": Task(f"{SERVICES}.send_limit.notify", EACH_MINUTE),
 }
@@ -90,13 +93,13 @@ class Housekeeping:
         disk: Disk | None = None,
         *,
         ask: Ask | None = None,
+        post: PostBody | None = None,
         tasks: Mapping[str, Task] = TASKS,
         load: Callable[[str], Callable[..., Any]] = import_string,
     ) -> None:
-        self._config = config
         self._lease = lease
         self._disk = disk
-        self._ask = ask
+        self._given = {"config": config, "ask": ask, "post": post, "in_turn": in_turn}
         self._tasks = tasks
         self._load = load
         self._stopped = threading.Event()
@@ -147,7 +150,7 @@ class Housekeeping:
         started = time.monotonic()
         try:
             function = self._load(self._tasks[name].path)
-            given = {"config": self._config, "now": now, "ask": self._ask, "in_turn": in_turn}
+            given = {**self._given, "now": now}
             function(**{key: given[key] for key in inspect.signature(function).parameters if key in given})
         except DATABASE_AWAY:
             raise

@@ -66,9 +66,9 @@ Shape = Callable[[int, str, int, int, datetime], int]
 class Lanes:
     """What one worker holds of one kind of row, and the place in each server's lanes where it claims next."""
 
-    def __init__(self, limits: Limits, shape: Shape | None = None) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._shape = shape
+        self.shape: Shape | None = None
         self._last_server: dict[int, int] = {}  # by source
         self._last_lane: dict[Place, str] = {}
         self._held: dict[int, Claimed] = {}
@@ -86,6 +86,10 @@ class Lanes:
     def holds(self, claimed: Claimed) -> bool:
         """Is this the claim by which the row is held, and not an earlier one of the same row?"""
         return self._held.get(claimed.id) is claimed
+
+    def held_from(self, source: int) -> int:
+        """How many of them leave from this source."""
+        return sum(row.source_id == source for row in self._held.values())
 
     @property
     def held_bytes(self) -> int:
@@ -117,7 +121,7 @@ class Lanes:
         if pause := self._pauses.get(lane):
             return 0 if now < pause.until else max(0, 1 - held)
         room = max(0, self.limits.connections * (1 if bulk else 2) - held)
-        return self._shape(source, lane, room, held, now) if self._shape else room
+        return self.shape(source, lane, room, held, now) if self.shape else room
 
     def within_budget(self, sizes: Sequence[int]) -> int:
         """How many of the rows of these sizes, from the first on, fit into the byte budget.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import Counter, Gauge, Histogram
 
 ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -15,6 +17,13 @@ DATABASE_FAILURES = Counter("postal_database_failures", "Ticks that the database
 IN_FLIGHT = Gauge("postal_in_flight", "Rows that this worker holds.", ["kind"])
 OUTCOMES = Counter("postal_outcomes", "Results recorded.", ["kind", "status"])
 PAUSED = Gauge("postal_paused_destinations", "Destinations that are left alone for now.")
+BACK_OFF = Gauge(
+    "postal_destination_backoff",
+    "Messages at a time to a destination that asked us to slow down; 0 while it is left alone.",
+    ["source", "destination"],
+)
+THROTTLED = Counter("postal_destination_throttled", "Answers by which a destination slowed us down.")
+DELAYED = Counter("postal_messages_delayed", "Messages put off because their destination is sent to slowly.")
 WORKERS_BURIED = Counter("postal_lease_expiries", "Dead workers whose rows were freed.")
 POISON = Counter("postal_poison", "Rows held because workers died with them.", ["kind"])
 
@@ -24,3 +33,9 @@ LATENCY_OF_QUEUE = Histogram(
 WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
 TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])
 TASKS_RUN = Counter("postal_worker_job_executions", "Scheduled tasks run.", ["thread", "job"])
+
+
+def forget_back_off(source: str, destination: str) -> None:
+    """This destination is in order again: its label goes, or there would be one for each there ever was."""
+    with contextlib.suppress(KeyError):
+        BACK_OFF.remove(source, destination)

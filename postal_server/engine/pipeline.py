@@ -23,7 +23,8 @@ from postal_server.services.work import Claimed, Decision, Mail, Post, Result
 from . import metrics, outcome
 from .database import DATABASE_AWAY
 from .ports import HttpPoster, SmtpSender, Stage
-from .tick import Claims, Cleared, Done, Recording, Returned, expiry, verdict
+from .shaping import Shaping
+from .tick import Claims, Cleared, Delayed, Done, Recording, Returned, expiry, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Line:
     name: str
     prepare: Prepare
     recording: Recording
+    shaping: Shaping | None = None
 
 
 class Pipeline:
@@ -150,11 +152,25 @@ class Pipeline:
 
     async def _process(self, line: Line, claimed: Sequence[Claimed]) -> None:
         try:
-            prepared = await self._prepare(line, claimed)
+            claimed = await self._admitted(line, claimed)
+            prepared = await self._prepare(line, claimed) if claimed else []
         except asyncio.CancelledError:
             line.recording.add([Returned(row) for row in claimed])
             return
+        except Exception as error:
+            line.recording.add([_bug(line, row, error) for row in claimed])
+            return
         self._talk_about(line, prepared)
+
+    async def _admitted(self, line: Line, claimed: Sequence[Claimed]) -> Sequence[Claimed]:
+        """What its destination lets us send now. The rest is put off before it is signed, and counted."""
+        if line.shaping is None:
+            return claimed
+        going, waiting = await line.shaping.admit(claimed, datetime.now(timezone.utc))
+        if waiting:
+            metrics.DELAYED.inc(len(waiting))
+            line.recording.add([Delayed(row, due_at) for row, due_at in waiting])
+        return going
 
     def _talk_about(self, line: Line, prepared: Sequence[Prepared | Result | Returned]) -> None:
         done = [item for item in prepared if not isinstance(item, (Mail, Post))]
@@ -193,7 +209,10 @@ class Pipeline:
                 sent = await self._sender.send(item)
                 if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
                     return Returned(item.claimed)  # we broke it off
-                return Result(item.claimed, outcome.of_mail(item, sent), item.changes, sent.tls_sessions)
+                result = outcome.of_mail(item, sent)
+                if line.shaping:
+                    result = line.shaping.explain(result)
+                return Result(item.claimed, result, item.changes, sent.tls_sessions)
             result = outcome.of_post(item, await self._poster.post(item))
         except (asyncio.CancelledError, Abandoned):
             return Returned(item.claimed)

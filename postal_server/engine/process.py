@@ -24,7 +24,7 @@ from typing import Protocol
 from django.db import connections
 
 from postal_server.conf import Config
-from postal_server.services import acceptance, delivery, preparation, queue_control, webhook
+from postal_server.services import acceptance, delivery, ip_pool, preparation, queue_control, webhook
 from postal_server.services.directory import Directory
 from postal_server.services.work import Accepted, Stored
 
@@ -87,7 +87,9 @@ class Core:
 
     def _store(self, batch: Sequence[Accepted], now: datetime) -> list[list[Stored]]:
         lifetime = timedelta(hours=self.config.delivery.max_lifetime_hours)
-        return acceptance.store(batch, now, lifetime, self.directory().suspensions)
+        directory = self.directory()
+        bound = ip_pool.bind(batch, directory, self.config)
+        return acceptance.store(bound, now, lifetime, directory.suspensions)
 
     def start(self) -> None:
         directories.keeper.start()

@@ -6,13 +6,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from django.db import connection
+from django.db.models import Q
 
 from postal_server.models import Site
+from postal_server.rules.shaping import Pace
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
 
@@ -21,6 +23,7 @@ from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
 from .queue import Queue
+from .shaping import Key, Row, Shaping
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ AFTER_A_BUG = timedelta(minutes=5)
 
 Done = Result | Decision
 Record = Callable[[Sequence[Done], datetime], Recorded]
+Sources = Callable[[datetime], Mapping[int, int | None]]
 # Those of the claimed rows that an operator suspended, by their ids.
 Suspended = Callable[[Sequence[Claimed]], Collection[int]]
 
@@ -86,12 +90,18 @@ class Beating:
 
 @dataclass
 class Share:
-    """What a worker holds of one kind of row, and how its results are recorded."""
+    """What a worker holds of one kind of row, and how its results are recorded.
+
+    `shaping` says how fast they are sent, null for rows that nobody slows down; `sources` are the ids of the
+    source addresses that this worker sends from, and how many messages each may still send today.
+    """
 
     queue: Queue
     lanes: Lanes
     record: Record
     suspended: Suspended
+    shaping: Shaping | None = None
+    sources: Sources = lambda now: {0: None}
 
     @property
     def name(self) -> str:
@@ -112,7 +122,16 @@ class Returned:
     claimed: Claimed
 
 
-Timed = tuple[float, Done | Cleared | Returned]  # when it was known, what
+@dataclass(frozen=True)
+class Delayed:
+    """A row that is given back untried until a time, because its destination is sent to slowly."""
+
+    claimed: Claimed
+    due_at: datetime
+
+
+Item = Done | Cleared | Returned | Delayed
+Timed = tuple[float, Item]  # when it was known, what
 
 
 class Recording:
@@ -129,7 +148,7 @@ class Recording:
         self._released: list[Claimed] = []  # by this tick: claims in the same tick use their room
         self.on_take: list[Callable[[], None]] = []  # whose claims this tick makes room or work for
 
-    def add(self, done: Sequence[Done | Cleared | Returned]) -> None:
+    def add(self, done: Sequence[Item]) -> None:
         """Record these with the next tick. For any thread."""
         now = time.monotonic()
         with self._lock:
@@ -162,6 +181,8 @@ class Recording:
         known = [item for _, item in items if self._share.lanes.holds(item.claimed)]
         self._released = [item.claimed for item in known if not isinstance(item, Cleared)]
         self._share.lanes.release(self._released)
+        if self._share.shaping:
+            self._share.shaping.ended(self._released)
         held = queue.still_held(worker_id, [item.claimed.id for item in known])
         ours = [item for item in known if item.claimed.id in held]
         if worker_id is None or not ours:
@@ -175,13 +196,19 @@ class Recording:
         queue.clear(worker_id, [item.claimed.id for item in ours if isinstance(item, Cleared)])
         if returned := [item.claimed.id for item in ours if isinstance(item, Returned)]:
             queue.release(worker_id, returned)
+        queue.delay(worker_id, [(item.claimed.id, item.due_at) for item in ours if isinstance(item, Delayed)])
 
     def _note(self, done: Sequence[Done], now: datetime) -> None:
         """Pause the lanes of destinations that cannot be reached, and take up those that can."""
         lanes = self._share.lanes
-        for item in done:
-            if not isinstance(item, Result) or item.outcome.status is DeliveryStatus.ERROR:
-                continue
+        tried = [
+            item
+            for item in done
+            if isinstance(item, Result) and item.outcome.status is not DeliveryStatus.ERROR
+        ]
+        if self._share.shaping:
+            _store(self._share.shaping.learn(tried, now))
+        for item in tried:
             lane, outcome = item.claimed.lane, item.outcome
             was_reached = outcome.seconds is not None or outcome.status is not DeliveryStatus.DEFERRED
             if lanes.note(lane, was_reached=was_reached, now=now):
@@ -253,6 +280,7 @@ class Claiming:
         self._is_doubtful = False
         self._chores_at = float("-inf")
         self._version: int | None = None
+        self._last_source = -1
         self.is_stopped = False
 
     def want(self) -> None:
@@ -289,20 +317,41 @@ class Claiming:
         if items[0] - self._chores_at >= CHORES_INTERVAL:
             is_more = share.queue.promote(now, TICK_PROMOTIONS) == TICK_PROMOTIONS
             claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
-            self._read_pauses()
+            self._read_sites()
         if limit := min(TICK_CLAIMS, share.lanes.space):
-            claimed = share.queue.claim(worker_id, share.lanes, limit, now)
+            claimed = self._claim(worker_id, limit, now)
             # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
             claims.suspended = share.suspended(claimed)
             share.queue.suspend(worker_id, claims.suspended)
             self._sort(claims, [row for row in claimed if row.id not in claims.suspended])
         return claims, is_more
 
-    def _read_pauses(self) -> None:
-        paused = Site.objects.filter(source="", paused_until__isnull=False)
-        pauses = {site: until for site, until in paused.values_list("destination", "paused_until") if until}
+    def _claim(self, worker_id: int, limit: int, now: datetime) -> list[Claimed]:
+        """Rows of the next source address that has any ready; those bound to none have their turn too."""
+        share = self._share
+        sources = share.sources(now)
+        turns = sorted(sources, key=lambda source: (source <= self._last_source, source))
+        for source in turns:
+            left = sources[source]
+            room = limit if left is None else min(limit, left - share.lanes.held_from(source))
+            if room > 0 and (claimed := share.queue.claim(worker_id, share.lanes, room, now, source)):
+                self._last_source = source
+                return claimed
+        return []
+
+    def _read_sites(self) -> None:
+        """Take over what all workers know: who cannot be reached, and who wants us to go slower."""
+        known = Site.objects.filter(Q(paused_until__isnull=False) | Q(concurrency__isnull=False))
+        sites = list(known)
+        pauses = {
+            site.destination: site.paused_until
+            for site in sites
+            if site.paused_until and site.concurrency is None
+        }
         self._share.lanes.set_pauses(pauses)
         metrics.PAUSED.set(len(pauses))
+        if self._share.shaping:
+            self._share.shaping.load(_row(site) for site in sites if site.concurrency is not None)
 
     @staticmethod
     def _sort(claims: Claims, claimed: Sequence[Claimed]) -> None:
@@ -336,6 +385,37 @@ class Claiming:
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
         self._is_wanted = False
         self._chores_at = item
+
+
+def _store(paces: Mapping[Key, Pace | None]) -> None:
+    """Let all workers know how fast destinations are sent to."""
+    for (source, destination), pace in paces.items():
+        if pace is None:
+            Site.objects.filter(source=source, destination=destination).delete()
+            continue
+        Site.objects.update_or_create(
+            source=source,
+            destination=destination,
+            defaults={
+                "paused_until": pace.paused_until,
+                "reason": pace.reason,
+                "rate": pace.rate,
+                "concurrency": pace.concurrency,
+                "pauses": pace.pauses,
+            },
+        )
+
+
+def _row(site: Site) -> Row:
+    return Row(
+        site.source,
+        site.destination,
+        site.paused_until,
+        site.rate or 0.0,
+        site.concurrency or 1,
+        site.pauses,
+        site.reason,
+    )
 
 
 def verdict(claimed: Claimed, kind: str) -> Decision:

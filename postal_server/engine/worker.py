@@ -10,7 +10,9 @@ from datetime import datetime
 from functools import partial
 
 from postal_server.conf import Config
+from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
+from postal_server.rules.shaping import operator_of, parse_rules
 from postal_server.services.directory import Directory
 from postal_server.services.work import Claimed, Recorded
 
@@ -21,17 +23,21 @@ from .lanes import Lanes, Limits
 from .lease import Lease
 from .pipeline import Line, Pipeline, Prepared
 from .ports import HttpPoster, Resolver, SmtpSender
+from .posts import Posts
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
+from .shaping import Shaping
+from .sources import LocalSources
 from .tick import Beating, Claiming, Done, Recording, Share
 
 
 @dataclass(frozen=True)
 class Transports:
-    """How the worker talks."""
+    """How the worker talks. `is_shaped`: to hosts whose patience is to be minded, not to the catch."""
 
     sender: SmtpSender
     poster: HttpPoster
     resolver: Resolver
+    is_shaped: bool = False
 
 
 # Called in the event loop, with what is to be awaited before each final dot.
@@ -73,7 +79,12 @@ class Worker:
         talk = make_transports(self.before_dot)
         self.pipeline = Pipeline(talk.sender, talk.poster, self.may_send, config.worker.threads)
         self._questions = DomainQuestions(talk.resolver)
-        self._housekeeping = Housekeeping(config, self.lease, acceptance.disk, ask=self._questions)
+        self._posts = Posts(talk.poster)
+        self._sources = LocalSources(directory, use_pools=config.postal.use_ip_pools)
+        self._shaping = self._make_shaping(talk.resolver) if talk.is_shaped else None
+        self._housekeeping = Housekeeping(
+            config, self.lease, acceptance.disk, ask=self._questions, post=self._posts
+        )
         self._shares: list[Share] = []
         self._recordings: list[Recording] = []
         self._claimings: list[Claiming] = []
@@ -91,13 +102,31 @@ class Worker:
     def _add(self, kind: Kind, trade: Trade, journal: Journal) -> None:
         told = self._config.worker
         limits = Limits(told.connections_per_destination, held=2 * told.max_connections)
-        queue, lanes = Queue(kind), Lanes(limits)
-        share = Share(queue, lanes, partial(self._record, trade), partial(self._suspended, trade))
+        share = Share(
+            Queue(kind), Lanes(limits), partial(self._record, trade), partial(self._suspended, trade)
+        )
+        if kind is MESSAGES:
+            share.sources, share.shaping = self._sources, self._shaping
+            share.lanes.shape = self._shaping.room if self._shaping else None
         recording = Recording(share, self.lease, journal.wake)
-        line = Line(kind.name, partial(self._prepare, trade), recording)
+        line = Line(kind.name, partial(self._prepare, trade), recording, share.shaping)
         self._shares.append(share)
         self._recordings.append(recording)
         self._claimings.append(Claiming(share, self.lease, partial(self.pipeline.hand_over, line)))
+
+    def _make_shaping(self, resolver: Resolver) -> Shaping:
+        """Raises `ConfigurationError` for a rule that is none."""
+
+        async def find_operator(domain: str) -> str:
+            hosts = (await resolver.mail_hosts(domain)).values
+            return operator_of(hosts[0]) if hosts else domain
+
+        try:
+            rules = parse_rules(self._config.shaping.rules)
+        except ValueError as error:
+            raise ConfigurationError(f"shaping.rules: {error}.") from error
+        connections = self._config.worker.connections_per_destination
+        return Shaping(connections, find_operator, rules, self._sources.address_of)
 
     def _prepare(self, trade: Trade, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared]:
         return trade.prepare(claimed, self._directory(), self._config, now)
@@ -112,6 +141,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self.pipeline.bind(loop)
         self._questions.bind(loop)
+        self._posts.bind(loop)
         self._housekeeping.start()
 
     async def stop(self) -> None:
@@ -133,6 +163,8 @@ class Worker:
         """The lease was lost, and with it all rows."""
         for share in self._shares:
             share.lanes.release_all()
+        if self._shaping:
+            self._shaping.forget_admitted()
         self.pipeline.abandon()
 
     def _sign_off(self) -> None:

@@ -184,7 +184,8 @@ def _transports(config: Config) -> MakeTransports:
         limits = Limits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
-        return Transports(SmtpPool(connector, limits), poster, names)
+        is_shaped = config.delivery.mode != "catch"
+        return Transports(SmtpPool(connector, limits), poster, names, is_shaped)
 
     return make
 

@@ -28,7 +28,8 @@ WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 class Outcome:
     """The result of talking: SENT, DEFERRED or FAILED, with one sentence for people.
 
-    `output` is the remote's answer as it came. `sent_with_ssl` is null where no sending was attempted;
+    `output` is the remote's answer as it came, `host` the name of the mail host. `sent_with_ssl` is null
+    where no sending was attempted;
     `seconds` is null without a connection. `retry_after` is the least wait that the remote asked for.
     """
 
@@ -41,6 +42,7 @@ class Outcome:
     log_id: str | None = None
     seconds: float | None = None
     retry_after: timedelta | None = None
+    host: str = ""
     spare_sender: bool = False  # a failure that sends no bounce (HTTP 429)
 
 
@@ -97,6 +99,7 @@ def classify(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None)
         log_id=peer.log_id,
         seconds=seconds,
         retry_after=wait,
+        host=peer.host,
     )
 
 
@@ -110,6 +113,7 @@ def interrupted(error: str, *, peer: Peer, seconds: float | None) -> Outcome:
         tls=peer.tls,
         log_id=peer.log_id,
         seconds=seconds,
+        host=peer.host,
     )
 
 
@@ -138,6 +142,7 @@ def unreachable(
         sent_with_ssl=False,
         tls=tls,
         log_id=log_id,
+        host=tried[-1] if tried else "",
     )
 
 

@@ -19,7 +19,7 @@ from postal_server.rules.retry import next_attempt
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.wire import webhook as wire
 
-from . import notice, suppression, webhook
+from . import ip_pool, notice, suppression, tls_report, webhook
 from .acceptance import allocate_ids
 from .bounce import BOUNCED, LINKED
 from .directory import Directory
@@ -82,6 +82,8 @@ def record(
     _notify_senders(entries, directory, config, now)
     bounced = _originals(entries)
     _suppress_bounced(bounced, config, now)
+    tls_report.count(results, config, now)
+    _count_sources(results, directory, config, now)
     deliveries = [delivery for entry in entries for delivery in _deliveries(entry, now)]
     deliveries += [_delivery_of_bounce(original, entry.message, now) for entry, original in bounced]
     insert(deliveries)
@@ -89,6 +91,15 @@ def record(
     _update_bounced(bounced, now)
     webhook.emit(_events(entries, bounced, directory), directory, now)
     return _recorded(results, {entry.claimed.id: entry for entry in entries}, now)
+
+
+def _count_sources(
+    results: Sequence[Result | Decision], directory: Directory, config: Config, now: datetime
+) -> None:
+    """Count what new source addresses have sent."""
+    if config.postal.use_ip_pools:
+        sent = (r for r in results if isinstance(r, Result) and r.outcome.seconds is not None)
+        ip_pool.count((result.claimed.source_id for result in sent), directory, now)
 
 
 def _entry(result: Result | Decision, message: Message, now: datetime) -> _Entry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -19,6 +20,8 @@ from postal_server.models import (
     Credential,
     Domain,
     HTTPEndpoint,
+    IPAddress,
+    IPPoolRule,
     QueueSuspension,
     Route,
     Server,
@@ -32,6 +35,7 @@ from postal_server.rules.selection import Selection
 from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
 
 from . import credential as credentials
+from .work import Source
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class ServerEntry:
     privacy_mode: bool
     log_smtp_data: bool
     is_suspended: bool  # the server or its organisation
+    ip_pool_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,30 @@ class WebhookEntry:
 
 
 @dataclass(frozen=True)
+class SourceEntry:
+    """An address that mail leaves from. `warm_up_from` is null for one that may send without limit."""
+
+    id: int
+    pool_id: int
+    source: Source
+    priority: int
+    warm_up_from: date | None = None
+    warm_up_first_day: int = 0
+    warm_up_days: int = 0
+
+
+@dataclass(frozen=True)
+class IPPoolRuleEntry:
+    """Mail from these senders, or to these recipients, leaves from the pool: addresses or domains."""
+
+    pool_id: int
+    server_id: int | None
+    organization_id: int | None
+    senders: frozenset[str]
+    recipients: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Directory:
     """A consistent picture of the configuration rows."""
 
@@ -149,6 +178,8 @@ class Directory:
     endpoints: dict[tuple[str, int], EndpointEntry] = field(default_factory=dict)
     webhooks: dict[int, WebhookEntry] = field(default_factory=dict)
     track_domains: dict[tuple[int, int], TrackDomainEntry] = field(default_factory=dict)  # (server, domain)
+    sources: dict[int, SourceEntry] = field(default_factory=dict)
+    ip_pool_rules: tuple[IPPoolRuleEntry, ...] = ()  # newest first
     suspensions: tuple[Selection, ...] = ()  # parts of the queue that wait until they are resumed
 
     @cached_property
@@ -223,6 +254,17 @@ class Directory:
             if webhook.enabled and (webhook.all_events or event in webhook.events)
         ]
 
+    def pool(self, pool_id: int | None) -> list[SourceEntry]:
+        """The addresses of a pool; none without one."""
+        return self._pools.get(pool_id, []) if pool_id is not None else []
+
+    def pool_rules(self, server: ServerEntry) -> list[IPPoolRuleEntry]:
+        """The rules for a server's mail: its own, then its organisation's, newest first."""
+        if not self.ip_pool_rules:
+            return []
+        own = [rule for rule in self.ip_pool_rules if rule.server_id == server.id]
+        return own + [r for r in self.ip_pool_rules if r.organization_id == server.organization_id]
+
     def _by_key(self, key: str, type: CredentialType) -> CredentialEntry | None:
         digest = credentials.digest(key)
         entry = self._by_digest.get(digest)
@@ -295,6 +337,13 @@ class Directory:
         return {e.server_id: e for e in self.routes.values() if e.name == route_rules.RETURN_PATH}
 
     @cached_property
+    def _pools(self) -> dict[int, list[SourceEntry]]:
+        found = defaultdict(list)
+        for source in self.sources.values():
+            found[source.pool_id].append(source)
+        return dict(found)
+
+    @cached_property
     def _webhooks_of(self) -> dict[int, list[WebhookEntry]]:
         found = defaultdict(list)
         for webhook in self.webhooks.values():
@@ -315,6 +364,8 @@ def load() -> Directory:
         endpoints={(e.type, e.id): e for e in _endpoints() if e.server_id in servers},
         webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
         track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
+        sources={source.id: source for source in _sources()},
+        ip_pool_rules=tuple(_ip_pool_rules()),
         suspensions=_suspensions(),
     )
 
@@ -340,6 +391,7 @@ def _servers() -> list[ServerEntry]:
             privacy_mode=row.privacy_mode,
             log_smtp_data=row.log_smtp_data,
             is_suspended=bool(row.suspended_at or row.organization.suspended_at),
+            ip_pool_id=row.ip_pool_id,
         )
         for row in rows.select_related("organization")
     ]
@@ -494,3 +546,31 @@ def _track_domains() -> list[TrackDomainEntry]:
 def _suspensions() -> tuple[Selection, ...]:
     rows = QueueSuspension.objects.values_list("server_id", "destination", "tag")
     return tuple(Selection(server, destination, tag) for server, destination, tag in rows)
+
+
+def _sources() -> list[SourceEntry]:
+    return [
+        SourceEntry(
+            id=row.pk,
+            pool_id=row.ip_pool_id,
+            source=Source(row.ipv4, row.ipv6 or "", row.hostname),
+            priority=row.priority,
+            warm_up_from=row.warm_up_from,
+            warm_up_first_day=row.warm_up_first_day,
+            warm_up_days=row.warm_up_days,
+        )
+        for row in IPAddress.objects.all()
+    ]
+
+
+def _ip_pool_rules() -> list[IPPoolRuleEntry]:
+    return [
+        IPPoolRuleEntry(
+            pool_id=row.ip_pool_id,
+            server_id=row.server_id,
+            organization_id=row.organization_id,
+            senders=frozenset(row.from_text.lower().split()),
+            recipients=frozenset(row.to_text.lower().split()),
+        )
+        for row in IPPoolRule.objects.order_by("-pk")
+    ]

@@ -14,7 +14,7 @@ from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus, Scope
 
-from . import delivery
+from . import delivery, ip_pool
 from .directory import Directory, load
 from .reception import LANES, NO_ENDPOINT
 from .rows import Transaction
@@ -40,9 +40,10 @@ def requeue(
             waiting = QueuedMessage.objects.filter(pk__in=chunk)
             queued = set(waiting.values_list("pk", flat=True))
             done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
-            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
+            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False).defer("prefix")
             lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
-            new = [_queue_row(row, now, lifetime) for row in rows.defer("prefix")]
+            sources = ip_pool.choose_again(list(rows), load(), config) if config.postal.use_ip_pools else {}
+            new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), now, lifetime) for row in rows]
             QueuedMessage.objects.bulk_create(new)
             # A released message does not expire while it is on its way.
             Message.objects.filter(pk__in=chunk).update(hold_expires_at=None)
@@ -50,10 +51,11 @@ def requeue(
     return done
 
 
-def _queue_row(row: Message, now: datetime, lifetime: timedelta) -> QueuedMessage:
+def _queue_row(row: Message, source_id: int, now: datetime, lifetime: timedelta) -> QueuedMessage:
     return QueuedMessage(
         id=row.id,
         server_id=row.server_id,
+        source_id=source_id,
         destination=_lane(row),
         size_bytes=row.size_bytes,
         is_manual=True,

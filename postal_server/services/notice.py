@@ -14,6 +14,7 @@ from postal_server.models import Body, Message
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import Scope
 
+from . import ip_pool
 from .acceptance import store
 from .directory import Directory
 from .submission import envelope_recipient
@@ -49,7 +50,7 @@ def send(
             )
             about.append(message.id)
     lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
-    stored = store(submissions, now, lifetime) if submissions else []
+    stored = store(ip_pool.bind(submissions, directory, config), now, lifetime) if submissions else []
     return {number: rows[0].id for number, rows in zip(about, stored, strict=True)}
 
 

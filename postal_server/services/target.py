@@ -16,14 +16,17 @@ CATCH, MX = "catch", "mx"
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
 
 
-def for_domain(domain: str, config: Config) -> Target:
-    """Who takes mail for `domain`: the catch, the relays in their order, or the domain's MX."""
+def for_domain(domain: str, config: Config, *, is_urgent: bool = False) -> Target:
+    """Who takes mail for `domain`: the catch, the relays in their order, or the domain's MX.
+
+    `is_urgent`: whatever the domain demands of TLS.
+    """
     if config.delivery.mode == CATCH:
         return _catch(domain, config)
     if relays := _relays(config.postal.smtp_relays):
         first, *others = (replace(relay, domain=domain) for relay in relays)
         return replace(first, alternatives=tuple(others))
-    return Target(domain)
+    return Target(domain, is_urgent=is_urgent)
 
 
 def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target:

@@ -55,6 +55,7 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
         ({"version": 2, "delivery": {"mode": "everywhere"}}, r"delivery\.mode: 'everywhere'"),
         ({"version": 2, "delivery": {"mode": "relays"}}, r"delivery\.mode: relays needs postal\.smtp_relays"),
         ({"version": 2, "postal": {"web_protocol": "gopher"}}, r"postal\.web_protocol: 'gopher'"),
+        ({"version": 2, "tls_reports": {"enabled": True}}, r"tls_reports\.enabled: needs smtp\.from_address"),
         ("- a\n- list\n", r"groups of keys are expected"),
         ("a: [", r"postal\.yml: cannot be read"),
     ],

@@ -11,7 +11,9 @@ from django.db.utils import OperationalError
 from postal_server.engine import pipeline as pipelines
 from postal_server.engine.pipeline import Line, Pipeline
 from postal_server.engine.ports import HttpResult, Mail, Post, Reply, SmtpResult, Stage, Target
-from postal_server.engine.tick import Claims, Cleared, Returned
+from postal_server.engine.shaping import Shaping
+from postal_server.engine.tick import Claims, Cleared, Delayed, Returned
+from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Changes, Claimed, Decision, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
@@ -287,3 +289,64 @@ def test_a_lost_lease_breaks_off_what_is_under_way():
             assert await inbox.wait_for(1) == [Returned(claimed(1))]
 
     asyncio.run(main())
+
+
+class TestShaping:
+    """What a destination lets us send now; the rest is put off before anything is done with it."""
+
+    @pytest.fixture
+    def shaping(self):
+        async def find_operator(lane: str) -> str:
+            return "dest.example"
+
+        return Shaping(20, find_operator, parse_rules(["dest.example connections=1"]))
+
+    def test_a_message_that_may_not_go_now_is_neither_prepared_nor_tried(self, shaping):
+        seen = []
+
+        def prepare(rows, now):
+            seen.extend(row.id for row in rows)
+            return prepare_mails(rows, now)
+
+        async def main() -> None:
+            async with running(prepare) as (pipeline, line, inbox):
+                line.shaping = shaping
+                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+                await inbox.wait_for(1)
+                pipeline.hand_over(line, Claims(fresh=[claimed(2)]))
+                _, delayed = await inbox.wait_for(2)
+            assert isinstance(delayed, Delayed)
+            assert delayed.claimed.id == 2
+
+        asyncio.run(main())
+        assert seen == [1]
+
+    def test_the_details_say_that_a_destination_is_slowed_down(self, shaping):
+        sender = FakeSmtp({"r1@dest.example": Reply(421, "[TSS04] Messages temporarily deferred", "4.7.0")})
+
+        async def main() -> None:
+            async with running(prepare_mails, sender) as (pipeline, line, inbox):
+                line.shaping = shaping
+                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+                [result] = await inbox.wait_for(1)
+            assert result.outcome.details == (
+                "Temporary SMTP delivery error when sending to 192.0.2.1:25 (mx.dest.example). "
+                "Mail to this destination is slowed down"
+            )
+
+        asyncio.run(main())
+
+    def test_a_bug_in_shaping_is_an_error_of_its_messages(self, shaping):
+        async def broken(rows, now):
+            raise KeyError("x")
+
+        shaping.admit = broken
+
+        async def main() -> None:
+            async with running(prepare_mails) as (pipeline, line, inbox):
+                line.shaping = shaping
+                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+                [result] = await inbox.wait_for(1)
+            assert result.outcome.status is DeliveryStatus.ERROR
+
+        asyncio.run(main())

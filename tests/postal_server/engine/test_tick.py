@@ -10,12 +10,13 @@ from postal_server.engine import tick
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, Queue
-from postal_server.engine.tick import Beating, Claiming, Cleared, Recording, Returned, Share
+from postal_server.engine.shaping import Shaping
+from postal_server.engine.tick import Beating, Claiming, Cleared, Delayed, Recording, Returned, Share
 from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Decision, Recorded, Result
-from tests.fakes import NOW
+from postal_server.services.work import Claimed, Decision, Recorded, Result
+from tests.fakes import NOW, claimed
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -329,3 +330,110 @@ def test_a_worker_registers_beats_and_learns_that_it_was_buried(database):
     assert lease.worker_id not in (None, first)
     with transaction.atomic():
         lease.end()
+
+
+class TestPaces:
+    """How fast destinations are sent to, as all workers share it."""
+
+    TOO_FAST = "421 4.7.0 [TSS04] Messages temporarily deferred"
+
+    @pytest.fixture
+    def shaping(self, share) -> Shaping:
+        async def find_operator(lane: str) -> str:
+            return "yahoodns.net"
+
+        share.shaping = Shaping(20, find_operator, address_of=lambda number: "192.0.2.7" if number else "")
+        share.lanes.shape = share.shaping.room
+        return share.shaping
+
+    def answer(self, claimed, output: str) -> Result:
+        status = DeliveryStatus.SENT if output.startswith("250") else DeliveryStatus.DEFERRED
+        code = int(output[:3])
+        return Result(
+            claimed,
+            Outcome(status, "x", output=output, code=code, seconds=0.1, host="mta5.am0.yahoodns.net"),
+        )
+
+    def test_a_pace_is_written_and_read_again(
+        self, claiming, recording, share, shaping, enqueue, claimed_batches
+    ):
+        enqueue()
+        run(claiming)
+        recording.add([self.answer(claimed_batches[0].fresh[0], self.TOO_FAST)])
+        run(recording)
+        site = Site.objects.get()
+        assert (site.source, site.destination) == ("", "mx:yahoodns.net")
+        assert (site.concurrency, site.pauses, site.reason) == (10, 1, self.TOO_FAST)
+        assert site.paused_until == NOW + timedelta(minutes=1)
+
+        another = Shaping(20, None)
+        another.load([tick._row(site)])
+        assert another._paces == shaping._paces
+
+    def test_claims_leave_a_paused_destination_alone_and_then_probe_it(
+        self, claiming, recording, shaping, enqueue, claimed_batches
+    ):
+        enqueue(3)
+        run(claiming)
+        first, *others = claimed_batches[0].fresh
+        recording.add([self.answer(first, self.TOO_FAST), *map(Returned, others)])
+        run(recording)
+        for now, count in ((NOW, 0), (NOW + timedelta(minutes=1), 1)):
+            claimed_batches.clear()
+            claiming.want()
+            run(claiming, now)
+            assert sum(len(claims.fresh) for claims in claimed_batches) == count
+
+    def test_a_site_in_order_again_is_forgotten(self, claiming, recording, shaping, enqueue, claimed_batches):
+        Site.objects.create(destination="mx:yahoodns.net", concurrency=19, rate=10, pauses=1)
+        enqueue(30)
+        run(claiming)
+        fresh = claimed_batches[0].fresh
+        recording.add([self.answer(claimed, "250 OK") for claimed in fresh])
+        run(recording)
+        assert not Site.objects.exists()
+
+    def test_a_site_that_an_operator_deleted_is_forgotten(self, claiming, shaping, enqueue, claimed_batches):
+        shaping.learn([self.answer(claimed_row("yahoo.com"), self.TOO_FAST)], NOW)
+        enqueue(destination="yahoo.com")
+        run(claiming)
+        assert len(claimed_batches[0].fresh) == 1
+
+    def test_a_pace_is_no_pause_of_a_lane(self, claiming, share, shaping, enqueue):
+        Site.objects.create(destination="mx:a.example", concurrency=1, rate=1, paused_until=LATER)
+        Site.objects.create(destination="a.example", paused_until=LATER)
+        run(claiming)
+        assert share.lanes.pause("a.example").until == LATER
+        assert share.lanes.pause("mx:a.example") is None
+
+    def test_a_message_put_off_waits_untried(self, claiming, recording, enqueue, claimed_batches):
+        enqueue()
+        run(claiming)
+        recording.add([Delayed(claimed_batches[0].fresh[0], LATER)])
+        run(recording)
+        row = QueuedMessage.objects.get()
+        assert (row.due_at, row.claimed_by, row.claims, row.attempts) == (LATER, None, 0, 0)
+
+
+def claimed_row(lane: str) -> Claimed:
+    return claimed(99, lane=lane)
+
+
+class TestSources:
+    def test_each_source_has_its_turn(self, claiming, share, enqueue, claimed_batches):
+        share.sources = lambda now: {0: None, 7: None}
+        enqueue(2)
+        enqueue(2, source_id=7, destination="b.example")
+        enqueue(2, source_id=8, destination="c.example")
+        for _ in range(3):
+            claiming.want()
+            run(claiming)
+        assert [[row.source_id for row in claims.fresh] for claims in claimed_batches] == [[0, 0], [7, 7]]
+
+    def test_one_that_sent_what_it_may_today_waits(self, claiming, share, enqueue, claimed_batches):
+        share.sources = lambda now: {0: None, 7: 3}
+        enqueue(5, source_id=7)
+        for _ in range(2):
+            claiming.want()
+            run(claiming)
+        assert [len(claims.fresh) for claims in claimed_batches] == [3]

@@ -26,6 +26,11 @@ def test_mx_mode_goes_to_the_domain_and_to_the_endpoints_host(tmp_path):
     assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", None, "TLS")
 
 
+def test_mail_that_is_urgent_says_so_where_a_domain_has_a_say(tmp_path):
+    mx = config(tmp_path, delivery={"mode": "mx"})
+    assert target.for_domain("dest.example", mx, is_urgent=True) == Target("dest.example", is_urgent=True)
+
+
 def test_relays_are_tried_in_their_order(tmp_path):
     urls = ["smtp://user:p%40ss@one.example:587?ssl_mode=STARTTLS", "smtp://two.example"]
     relayed = config(tmp_path, delivery={"mode": "mx"}, postal={"smtp_relays": urls})

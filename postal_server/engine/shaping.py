@@ -1,0 +1,324 @@
+"""How fast this worker sends where: fixed limits, and what destinations teach by their answers.
+
+Claims ask for `room`, so that what has to wait stays in the queue; the pipeline asks `admit` before it
+prepares what was claimed, because many lanes may lead to one operator; results are learned from as they are
+recorded. Two threads, the journal's and the loop's, share this: paces are values that are replaced, and what
+is under way is counted under a lock. Without limits and back-offs it costs a look at two empty dicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.shaping import (
+    PATIENCE,
+    SLOWED_DOWN,
+    Pace,
+    Rule,
+    Sign,
+    faster,
+    operator_of,
+    sign,
+    slower,
+)
+from postal_server.services.work import Claimed, Result
+
+from . import metrics
+
+OPERATOR = "mx:"  # in front of the name of who runs mail hosts
+MAX_REMEMBERED = 20_000
+BURST = 1.0  # seconds of a rate that may go at once
+LONGEST_DELAY = 3600.0  # seconds that a message is put off at a time
+MINUTE = 60.0
+
+Key = tuple[str, str]  # source address (empty: any), and a recipient domain or `mx:` and an operator
+FindOperator = Callable[[str], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pace as all workers share it."""
+
+    source: str
+    destination: str
+    paused_until: datetime | None
+    rate: float
+    concurrency: int
+    pauses: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What may be under way at a time, what may go in a minute, and from when on; null: no limit."""
+
+    connections: int | None = None
+    rate: float | None = None
+    starts_at: float = 0.0
+
+    def step(self) -> float:
+        """Seconds between two messages that are put off."""
+        return MINUTE / self.rate if self.rate else 1.0 / (self.connections or 1)
+
+
+@dataclass
+class Gate:
+    """What is under way to one destination, and when the next may go. Times are seconds since 1970."""
+
+    in_flight: int = 0
+    next_at: float = 0.0
+    put_off_to: float = 0.0
+
+    def room(self, cap: Cap, now: float) -> int | None:
+        """How many more may go now; null: any number."""
+        if now < cap.starts_at:
+            return 0
+        rooms = []
+        if cap.connections is not None:
+            rooms.append(max(0, cap.connections - self.in_flight))
+        if cap.rate is not None:
+            ahead = max(self.next_at - now, 0.0)
+            rooms.append(math.floor((BURST - ahead) * cap.rate / MINUTE) + 1 if ahead <= BURST else 0)
+        return min(rooms, default=None)
+
+    def enter(self, cap: Cap, now: float) -> None:
+        self.in_flight += 1
+        if cap.rate is not None:
+            self.next_at = max(self.next_at, now) + MINUTE / cap.rate
+
+    def put_off(self, cap: Cap, now: float) -> float:
+        """When one more that may not go now is to come again: one after the other, not all at once."""
+        start = max(now, cap.starts_at)
+        ahead = max(self.put_off_to, self.next_at, start) + cap.step() - start
+        self.put_off_to = start + ahead
+        return start + (ahead if ahead <= LONGEST_DELAY else ahead % LONGEST_DELAY)
+
+
+@dataclass
+class Minutes:
+    """What a destination took in this minute and in the one before."""
+
+    minute: int = 0
+    now: int = 0
+    before: int = 0
+
+    def add(self, minute: int) -> None:
+        if minute != self.minute:
+            self.before = self.now if minute == self.minute + 1 else 0
+            self.minute, self.now = minute, 0
+        self.now += 1
+
+
+@dataclass
+class Shaping:
+    """The paces of one worker.
+
+    `connections` are those of a destination in order; `find_operator` says who runs a domain's mail hosts;
+    `address_of` gives the address of a source's id.
+    """
+
+    connections: int
+    find_operator: FindOperator
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    address_of: Callable[[int], str] = lambda source_id: ""
+    _paces: dict[Key, Pace] = field(default_factory=dict)
+    _operators: dict[str, str] = field(default_factory=dict)  # by lane
+    _gates: dict[Key, Gate] = field(default_factory=dict)
+    _admitted: dict[int, list[Key]] = field(default_factory=dict)  # by message
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _busy: Counter[Key] = field(default_factory=Counter)  # answers in a row
+    _taken: dict[Key, Minutes] = field(default_factory=dict)
+
+    # For the journal's thread: claims
+
+    def room(self, source_id: int, lane: str, room: int, held: int, now: datetime) -> int:
+        """How many of `room` more rows of a lane may be claimed while `held` are."""
+        if not (self._paces or self.rules) or not is_domain(lane):
+            return room
+        for key, cap in self._caps(source_id, lane):
+            gate = self._gates.get(key) or Gate()
+            left = gate.room(cap, now.timestamp())
+            if left is not None:
+                room = min(room, left)
+            if cap.connections is not None:
+                room = min(room, max(0, cap.connections - held))
+        return room
+
+    # For the loop: what was claimed
+
+    async def admit(
+        self, rows: Sequence[Claimed], now: datetime
+    ) -> tuple[list[Claimed], list[tuple[Claimed, datetime]]]:
+        """What may go on, and what must wait until when."""
+        if not (self._paces or self.rules):
+            return list(rows), []
+        await self._find_operators({row.lane for row in rows})
+        going, waiting = [], []
+        with self._lock:
+            for row in rows:
+                due = self._enter(row, now.timestamp())
+                if due is None:
+                    going.append(row)
+                else:
+                    waiting.append((row, datetime.fromtimestamp(math.ceil(due), timezone.utc)))
+        return going, waiting
+
+    def explain(self, outcome: Outcome) -> Outcome:
+        """The outcome, which says so if the destination finds us too fast."""
+        if sign(outcome.code, outcome.output or "") is not Sign.TOO_FAST:
+            return outcome
+        return replace(outcome, details=f"{outcome.details.removesuffix('.')}. {SLOWED_DOWN}")
+
+    # For the journal's thread: results
+
+    def ended(self, claimed: Iterable[Claimed]) -> None:
+        """These are under way no longer."""
+        if not self._admitted:
+            return
+        with self._lock:
+            for row in claimed:
+                for key in self._admitted.pop(row.id, ()):
+                    self._gates[key].in_flight -= 1
+
+    def forget_admitted(self) -> None:
+        """Nothing is under way: the lease was lost."""
+        with self._lock:
+            self._admitted.clear()
+            for gate in self._gates.values():
+                gate.in_flight = 0
+
+    def learn(self, results: Iterable[Result], now: datetime) -> dict[Key, Pace | None]:
+        """The paces that change by these results; null for a destination that is in order again."""
+        changed: dict[Key, Pace | None] = {}
+        for result in results:
+            claimed, outcome = result.claimed, result.outcome
+            if not outcome.host or not is_domain(claimed.lane):
+                continue
+            operator = operator_of(outcome.host)
+            self._remember(claimed.lane, operator)
+            key = (self.address_of(claimed.source_id), f"{OPERATOR}{operator}")
+            before = self._paces.get(key)
+            after = self._after(key, claimed.lane, before, outcome, now)
+            if after is None:
+                self._paces.pop(key, None)
+            else:
+                self._paces[key] = after
+            if _shown(after) != _shown(before):
+                changed[key] = after
+        for key in changed:
+            self._measure(key)
+        return changed
+
+    def load(self, rows: Iterable[Row]) -> None:
+        """Take over the paces that all workers share."""
+        former, self._paces = self._paces, {}
+        for row in rows:
+            key = (row.source, row.destination)
+            known = former.get(key)
+            taken = known.taken if known and known.concurrency == row.concurrency else 0
+            self._paces[key] = Pace(
+                row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, taken
+            )
+        for key in {*former, *self._paces}:
+            self._measure(key)
+
+    # Within
+
+    def _after(self, key: Key, lane: str, pace: Pace | None, outcome: Outcome, now: datetime) -> Pace | None:
+        found = sign(outcome.code, outcome.output or "")
+        if found is Sign.BUSY:
+            self._busy[key] += 1
+        if found is Sign.TOO_FAST or self._busy[key] >= PATIENCE:
+            self._busy.pop(key, None)
+            metrics.THROTTLED.inc()
+            return slower(
+                pace,
+                now,
+                limit=self._limit(lane),
+                measured=self._rate(key, now),
+                asked=outcome.retry_after,
+                reason=(outcome.output or "")[:250],
+            )
+        if found is Sign.NONE and outcome.code is not None:
+            self._busy.pop(key, None)
+            self._count(key, now)
+            return faster(pace, now, limit=self._limit(lane)) if pace else None
+        return pace
+
+    def _limit(self, lane: str) -> int:
+        """The connections of a destination in order."""
+        rule = self.rules.get(lane) or self.rules.get(self._operators.get(lane, ""))
+        return min(self.connections, (rule.connections if rule else None) or self.connections)
+
+    def _count(self, key: Key, now: datetime) -> None:
+        if len(self._taken) >= MAX_REMEMBERED:
+            self._taken.clear()
+        self._taken.setdefault(key, Minutes()).add(int(now.timestamp() // MINUTE))
+
+    def _rate(self, key: Key, now: datetime) -> float:
+        """What it took in a minute of late."""
+        minutes = self._taken.get(key)
+        is_recent = minutes is not None and int(now.timestamp() // MINUTE) - minutes.minute <= 1
+        return float(max(minutes.now, minutes.before)) if minutes and is_recent else 0.0
+
+    def _caps(self, source_id: int, lane: str) -> Iterator[tuple[Key, Cap]]:
+        """What limits a lane: rules for it and for its operator, and the operator's pace."""
+        source, operator = self.address_of(source_id), self._operators.get(lane, "")
+        for name in (lane, operator):
+            if rule := self.rules.get(name):
+                yield ("", name), Cap(rule.connections, rule.rate)
+        if pace := self._paces.get(key := (source, f"{OPERATOR}{operator}")):
+            starts_at = pace.paused_until.timestamp() if pace.paused_until else 0.0
+            yield key, Cap(1 if pace.is_probing else pace.concurrency, pace.rate, starts_at)
+
+    def _enter(self, row: Claimed, now: float) -> float | None:
+        """Count a row as under way; or when it may come again."""
+        if not is_domain(row.lane):
+            return None
+        caps = [
+            (self._gates.setdefault(key, Gate()), cap, key)
+            for key, cap in self._caps(row.source_id, row.lane)
+        ]
+        shut = [(gate, cap) for gate, cap, _ in caps if gate.room(cap, now) == 0]
+        if shut:
+            return max(gate.put_off(cap, now) for gate, cap in shut)
+        for gate, cap, _ in caps:
+            gate.enter(cap, now)
+        if caps:
+            self._admitted[row.id] = [key for *_, key in caps]
+        return None
+
+    async def _find_operators(self, lanes: Iterable[str]) -> None:
+        unknown = [lane for lane in lanes if lane not in self._operators and is_domain(lane)]
+        for lane, operator in zip(
+            unknown, await asyncio.gather(*map(self.find_operator, unknown)), strict=True
+        ):
+            self._remember(lane, operator)
+
+    def _remember(self, lane: str, operator: str) -> None:
+        if len(self._operators) >= MAX_REMEMBERED and lane not in self._operators:
+            self._operators.pop(next(iter(self._operators)))
+        self._operators[lane] = operator
+
+    def _measure(self, key: Key) -> None:
+        if pace := self._paces.get(key):
+            metrics.BACK_OFF.labels(*key).set(0 if pace.is_probing else pace.concurrency)
+        else:
+            metrics.forget_back_off(*key)
+
+
+def _shown(pace: Pace | None) -> Pace | None:
+    """What others must know of a pace."""
+    return replace(pace, taken=0) if pace else None
+
+
+def is_domain(lane: str) -> bool:
+    """Is it a recipient domain, not an endpoint or what cannot leave?"""
+    return ":" not in lane and lane != "local"

@@ -1,0 +1,64 @@
+"""Source addresses: which of them this machine has, and so which mail this worker may claim."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from postal_server.services import ip_pool
+from postal_server.services.directory import Directory, SourceEntry
+from postal_server.services.work import Source
+
+logger = logging.getLogger(__name__)
+
+
+class LocalSources:
+    """Those of the directory's addresses that can be bound here; looked at again when the directory changes.
+
+    Without pools there is one source, that of mail which is bound to none. Used by the journal's thread.
+    """
+
+    def __init__(self, directory: Callable[[], Directory], *, use_pools: bool) -> None:
+        self._directory = directory
+        self._use_pools = use_pools
+        self._version: int | None = None
+        self._local: list[SourceEntry] = []
+
+    def __call__(self, now: datetime) -> Mapping[int, int | None]:
+        """How many messages may still leave today, by the id of the source; null: no limit."""
+        if not self._use_pools:
+            return {0: None}
+        local = self._find()
+        return {0: None, **dict.fromkeys(entry.id for entry in local), **ip_pool.left_today(local, now)}
+
+    def address_of(self, source_id: int) -> str:
+        """The IPv4 address of a source; empty for none."""
+        entry = self._directory().sources.get(source_id) if source_id else None
+        return entry.source.ipv4 if entry else ""
+
+    def _find(self) -> list[SourceEntry]:
+        directory = self._directory()
+        if directory.version != self._version:
+            self._version = directory.version
+            self._local = [entry for entry in directory.sources.values() if is_local(entry.source)]
+            missing = len(directory.sources) - len(self._local)
+            if missing:
+                logger.info("%d source addresses are not on this machine", missing)
+        return self._local
+
+
+def is_local(source: Source) -> bool:
+    """Can this process send from all of its addresses?"""
+    return all(_can_bind(address) for address in (source.ipv4, source.ipv6) if address)
+
+
+def _can_bind(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""Source addresses: which pool a message leaves from, which address of it, and how new ones are warmed up.
+
+Source: contract 6.9. A message keeps its address for all tries; only workers on a machine that has it take
+the message.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from functools import partial
+
+from django.db import connection
+from django.db.models import Q
+
+from postal_server.conf import Config
+from postal_server.mail.address import bare_address, parse_address_list, split_address, split_tag
+from postal_server.mail.message import header_values
+from postal_server.models import Body, Counter, Message, QueuedMessage
+from postal_server.rules.shaping import warm_up_cap
+from postal_server.rules.status import Scope
+
+from .directory import Directory, ServerEntry, SourceEntry, load
+from .rows import Transaction
+from .work import Accepted
+
+WARM_UP = "warm:"
+TABLE = Counter._meta.db_table
+ADD = (
+    f"INSERT INTO {TABLE} (name, value) VALUES {{rows}} "  # noqa: S608 - names of ours only
+    f"ON CONFLICT (name) DO UPDATE SET value = {TABLE}.value + excluded.value"
+)
+STEP = 500  # messages a transaction
+ANY = 0
+
+
+def bind(batch: Sequence[Accepted], directory: Directory, config: Config) -> Sequence[Accepted]:
+    """New submissions, with a source address for each outgoing message whose pool has any."""
+    if not config.postal.use_ip_pools or not directory.sources:
+        return batch
+    return [
+        replace(
+            accepted,
+            messages=tuple(
+                replace(new, source_id=_choose(new.server_id, accepted.raw, new.rcpt_to, directory))
+                if new.scope is Scope.OUTGOING
+                else new
+                for new in accepted.messages
+            ),
+        )
+        for accepted in batch
+    ]
+
+
+def choose_again(messages: Sequence[Message], directory: Directory, config: Config) -> dict[int, int]:
+    """A source address, by message id, for stored messages that are queued once more. One query."""
+    outgoing = [message for message in messages if message.scope == Scope.OUTGOING.value]
+    if not config.postal.use_ip_pools or not directory.sources or not outgoing:
+        return {}
+    bodies = Body.objects.filter(pk__in=[message.body_id for message in outgoing])
+    raw = {number: bytes(text) for number, text in bodies.values_list("pk", "raw")}
+    return {
+        message.id: _choose(message.server_id, raw.get(message.body_id or 0, b""), message.rcpt_to, directory)
+        for message in outgoing
+    }
+
+
+def _choose(server_id: int, raw: bytes, recipient: str | None, directory: Directory) -> int:
+    server = directory.servers.get(server_id)
+    if server is None:
+        return ANY
+    senders = header_values(raw, "From") if directory.pool_rules(server) else []
+    return draw(directory.pool(pool_of(server, senders, recipient, directory)))
+
+
+def draw(sources: Sequence[SourceEntry]) -> int:
+    """One of them by chance, weighted by priority; 0 of none."""
+    if not sources:
+        return ANY
+    weights = [source.priority for source in sources]
+    if not any(weights):
+        return random.choice(sources).id  # noqa: S311 - spreads load, keeps no secret
+    return random.choices(sources, weights)[0].id  # noqa: S311
+
+
+def pool_of(
+    server: ServerEntry, senders: Sequence[str], recipient: str | None, directory: Directory
+) -> int | None:
+    """The pool of a message: by a rule of its server, by one of its organisation, or the server's own.
+
+    `senders` are the values of its From fields. Of several rules the newest counts.
+    """
+    rules = directory.pool_rules(server)
+    if rules:
+        addresses = [address for value in senders for address in parse_address_list(value)]
+        names = _names(addresses), _names([recipient] if recipient else [])
+        for rule in rules:
+            if rule.senders & names[0] or rule.recipients & names[1]:
+                return rule.pool_id
+    return server.ip_pool_id
+
+
+def _names(addresses: Iterable[str]) -> set[str]:
+    """What a condition may call these addresses: themselves without their tags, and their domains."""
+    found = set()
+    for address in addresses:
+        local, domain = split_address(bare_address(address).lower())
+        found |= {f"{split_tag(local)[0]}@{domain}", domain}
+    return found
+
+
+# Warming up
+
+
+def left_today(sources: Iterable[SourceEntry], now: datetime) -> dict[int, int]:
+    """How many messages each of those that are being warmed up may still send today; one query at most."""
+    today = now.date()
+    caps = {source.id: cap for source in sources if (cap := _cap(source, today)) is not None}
+    if not caps:
+        return {}
+    names = {_counter(number, today): number for number in caps}
+    sent = {
+        names[name]: value
+        for name, value in Counter.objects.filter(name__in=names).values_list("name", "value")
+    }
+    return {number: max(0, cap - sent.get(number, 0)) for number, cap in caps.items()}
+
+
+def count(source_ids: Iterable[int], directory: Directory, now: datetime) -> None:
+    """Count messages that were sent from these sources, one each; only new addresses are counted."""
+    today = now.date()
+    sent: dict[int, int] = {}
+    for number in source_ids:
+        source = directory.sources.get(number)
+        if source is not None and _cap(source, today) is not None:
+            sent[number] = sent.get(number, 0) + 1
+    if sent:
+        values = [value for number, times in sent.items() for value in (_counter(number, today), times)]
+        with connection.cursor() as cursor:
+            cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(sent))), values)
+
+
+def _cap(source: SourceEntry, today: date) -> int | None:
+    if source.warm_up_from is None:
+        return None
+    return warm_up_cap(source.warm_up_from, today, source.warm_up_first_day, source.warm_up_days)
+
+
+def _counter(source_id: int, day: date) -> str:
+    return f"{WARM_UP}{source_id}:{day:%Y%m%d}"
+
+
+# Each minute
+
+
+def keep(config: Config, now: datetime, in_turn: Transaction) -> None:
+    """Free mail that is bound to an address that is gone, and let others of its pool help one that has sent
+    what it may today. Mail that was tried keeps its address.
+    """
+    directory = load() if config.postal.use_ip_pools else None
+    known = directory.sources if directory else {}
+    left = left_today(known.values(), now)
+    for number in _bound():
+        source = known.get(number)
+        if source is None or directory is None:
+            _move(number, lambda: ANY, Q(), in_turn)
+        elif left.get(number) == 0:
+            others = [other for other in directory.pool(source.pool_id) if left.get(other.id) != 0]
+            if others:
+                _move(number, partial(draw, others), Q(attempts=0), in_turn)
+    with in_turn():
+        counters = Counter.objects.filter(name__startswith=WARM_UP)
+        counters.exclude(name__endswith=_counter(0, now.date())[-9:]).delete()
+
+
+def _bound() -> list[int]:
+    """The sources that ready messages are bound to: one step along the index for each."""
+    ready = QueuedMessage.objects.filter(due_at=None, claimed_by=None).order_by("source_id")
+    ids = ready.values_list("source_id", flat=True)
+    found: list[int] = []
+    while number := ids.filter(source_id__gt=found[-1] if found else ANY).first():
+        found.append(number)
+    return found
+
+
+def _move(source_id: int, to: Callable[[], int], which: Q, in_turn: Transaction) -> None:
+    rows = QueuedMessage.objects.filter(which, source_id=source_id, due_at=None, claimed_by=None)
+    while ids := list(rows.values_list("pk", flat=True)[:STEP]):
+        with in_turn():
+            rows.filter(pk__in=ids).update(source_id=to())

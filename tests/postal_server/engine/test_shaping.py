@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from postal_server.engine import metrics
+from postal_server.engine.shaping import Row, Shaping
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.shaping import Pace, parse_rules
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.work import Result
+from tests.fakes import NOW, claimed
+
+MINUTE = timedelta(minutes=1)
+GOOGLE = ("", "mx:google.com")
+OPERATORS = {"gmail.com": "google.com", "corp.example": "google.com", "dest.example": "dest.example"}
+TOO_FAST = "421-4.7.28 unusual rate of unsolicited mail"
+
+
+def shaping(*rules: str, addresses: dict[int, str] | None = None, connections: int = 20) -> Shaping:
+    async def find_operator(lane: str) -> str:
+        return OPERATORS[lane]
+
+    names = addresses or {}
+    return Shaping(connections, find_operator, parse_rules(rules), lambda number: names.get(number, ""))
+
+
+def result(output="250 OK", lane="gmail.com", host="smtp-in.l.google.com", source_id=0, **values) -> Result:
+    code = int(output[:3]) if output[:3].isdigit() else None
+    status = DeliveryStatus.SENT if code == 250 else DeliveryStatus.DEFERRED
+    values = {"seconds": 0.1, **values}
+    return Result(
+        claimed(1, lane=lane, source_id=source_id),
+        Outcome(status, "details.", output=output, code=code, host=host, **values),
+    )
+
+
+def rows(count: int, lane="gmail.com", first=1, source_id=0):
+    return [claimed(number, lane=lane, source_id=source_id) for number in range(first, first + count)]
+
+
+def admit(paces: Shaping, batch, now=NOW):
+    going, waiting = asyncio.run(paces.admit(batch, now))
+    return [row.id for row in going], [(row.id, (due - NOW).total_seconds()) for row, due in waiting]
+
+
+class TestNothingToMind:
+    def test_all_go_without_a_look_at_dns(self):
+        paces = Shaping(20, None)
+        batch = rows(50)
+        assert admit(paces, batch) == ([row.id for row in batch], [])
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 40
+
+    @pytest.mark.parametrize("lane", ["http:5", "smtp:5", "webhook:7", "local"])
+    def test_what_is_no_domain_goes(self, lane):
+        paces = shaping("gmail.com connections=1")
+        assert admit(paces, rows(5, lane)) == ([1, 2, 3, 4, 5], [])
+        assert paces.learn([result(TOO_FAST, lane=lane)] * 9, NOW) == {}
+
+
+class TestRules:
+    def test_connections_are_what_is_under_way_at_a_time(self):
+        paces = shaping("gmail.com connections=2")
+        batch = rows(4)
+        going, waiting = admit(paces, batch)
+        assert going == [1, 2]
+        assert [number for number, _ in waiting] == [3, 4]
+        paces.ended(batch[:1])
+        assert admit(paces, rows(2, first=5))[0] == [5]
+
+    @pytest.mark.parametrize(("held", "room"), [(0, 5), (3, 2), (5, 0), (9, 0)])
+    def test_no_more_is_claimed_than_may_go(self, held, room):
+        paces = shaping("gmail.com connections=5")
+        assert paces.room(0, "gmail.com", 40, held, NOW) == room
+        assert paces.room(0, "dest.example", 40, held, NOW) == 40
+
+    def test_a_rate_is_even(self):
+        paces = shaping("gmail.com rate=60/min")
+        going, waiting = admit(paces, rows(5))
+        assert going == [1, 2]  # a second's worth may go at once
+        assert waiting == [(3, 3), (4, 4), (5, 5)]
+        assert admit(paces, rows(3, first=10), NOW + timedelta(seconds=2))[0] == [10, 11]
+
+    def test_a_rate_leaves_the_rest_in_the_queue(self):
+        paces = shaping("gmail.com rate=60/min")
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 2
+        admit(paces, rows(2))
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 0
+        assert paces.room(0, "gmail.com", 40, 0, NOW + MINUTE) == 2
+
+    def test_a_rule_for_an_operator_holds_for_all_its_domains(self):
+        paces = shaping("google.com connections=1")
+        going, waiting = admit(paces, [*rows(1), *rows(1, "corp.example", 2), *rows(1, "dest.example", 3)])
+        assert going == [1, 3]
+        assert [number for number, _ in waiting] == [2]
+
+    def test_messages_that_are_put_off_come_back_one_after_the_other_within_the_hour(self):
+        paces = shaping("gmail.com rate=1/min")
+        _, waiting = admit(paces, rows(200))
+        seconds = [due for _, due in waiting]
+        assert max(seconds) <= 3600
+        assert len(set(seconds)) > 50
+
+
+class TestBackOff:
+    def test_an_answer_slows_the_operator_down(self):
+        paces = shaping()
+        paces.learn([result() for _ in range(100)], NOW)
+        changed = paces.learn([result(TOO_FAST)], NOW)
+        assert changed == {GOOGLE: Pace(10, 50.0, NOW + MINUTE, 1, TOO_FAST)}
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 0
+        assert paces.room(0, "dest.example", 40, 0, NOW) == 40
+        going, waiting = admit(paces, [*rows(2), *rows(2, "corp.example", 3), *rows(1, "dest.example", 9)])
+        assert going == [9]
+        assert all(due > 60 for _, due in waiting)
+
+    def test_one_message_probes(self):
+        paces = shaping()
+        paces.learn([result(TOO_FAST)], NOW)
+        later = NOW + MINUTE
+        assert paces.room(0, "gmail.com", 40, 0, later) == 1
+        batch = rows(3)
+        assert admit(paces, batch, later)[0] == [1]
+        assert paces.room(0, "gmail.com", 40, 1, later) == 0
+        paces.ended(batch[:1])
+        changed = paces.learn([result()], later)
+        assert changed[GOOGLE].paused_until is None
+        assert changed[GOOGLE].concurrency == 10
+
+    def test_a_probe_that_fails_makes_the_pause_longer(self):
+        paces = shaping()
+        paces.learn([result(TOO_FAST)], NOW)
+        changed = paces.learn([result(TOO_FAST)], NOW + MINUTE)
+        assert changed[GOOGLE].paused_until == NOW + 3 * MINUTE
+        assert changed[GOOGLE].concurrency == 5
+
+    def test_it_recovers_and_is_forgotten(self):
+        paces, now = shaping(connections=4), NOW + MINUTE
+        paces.learn([result(TOO_FAST)], NOW)
+        changes = [changed for _ in range(10) if (changed := paces.learn([result()], now))]
+        assert [pace and pace.concurrency for each in changes for pace in each.values()] == [2, 3, None]
+        assert paces.room(0, "gmail.com", 40, 0, now) == 40
+
+    @pytest.mark.parametrize(("count", "is_slowed"), [(2, False), (3, True)])
+    def test_several_answers_that_may_mean_us_do(self, count, is_slowed):
+        paces = shaping()
+        changed = paces.learn([result("421 closing")] * count, NOW)
+        assert (GOOGLE in changed) is is_slowed
+
+    def test_a_message_that_is_taken_starts_the_count_again(self):
+        paces = shaping()
+        busy, fine = result("421 closing"), result()
+        assert paces.learn([busy, busy, fine, busy, busy, result("550 5.1.1 unknown"), busy, busy], NOW) == {}
+
+    def test_a_host_that_does_not_take_the_session_may_say_so(self):
+        paces = shaping()
+        output = "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred"
+        assert GOOGLE in paces.learn([result(output, seconds=None)], NOW)
+
+    def test_each_source_address_has_a_pace_of_its_own(self):
+        paces = shaping(addresses={7: "192.0.2.7"})
+        changed = paces.learn([result(TOO_FAST, source_id=7)], NOW)
+        assert list(changed) == [("192.0.2.7", "mx:google.com")]
+        assert paces.room(7, "gmail.com", 40, 0, NOW) == 0
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 40
+
+    def test_what_other_workers_know_is_taken_over(self):
+        paces = shaping()
+        paces.load([Row("", "mx:google.com", NOW + MINUTE, 50.0, 10, 1, "slow down")])
+        assert admit(paces, rows(1))[0] == []
+        assert metrics.BACK_OFF.labels(*GOOGLE)._value.get() == 0
+        paces.load([Row("", "mx:google.com", None, 50.0, 10, 1, "slow down")])
+        assert metrics.BACK_OFF.labels(*GOOGLE)._value.get() == 10
+        paces.load([])
+        assert admit(paces, rows(30))[1] == []
+        assert GOOGLE not in metrics.BACK_OFF._metrics
+
+    def test_after_a_lost_lease_nothing_is_under_way(self):
+        paces = shaping("gmail.com connections=1")
+        admit(paces, rows(1))
+        paces.forget_admitted()
+        assert admit(paces, rows(1, first=2))[0] == [2]
+
+
+@pytest.mark.parametrize(
+    ("output", "details"),
+    [
+        (TOO_FAST, "details. Mail to this destination is slowed down"),
+        ("421 closing", "details."),
+        ("450 4.7.1 Greylisted", "details."),
+        ("250 OK", "details."),
+    ],
+)
+def test_only_an_answer_that_is_about_us_is_told(output, details):
+    assert shaping().explain(result(output).outcome).details == details
