@@ -50,11 +50,8 @@ bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side
 vectors: $(VENV)/.dev ## Compare with recordings of a real Postal (OUT=DIR keeps the recording, VECTORS=DIR uses others)
 	$(BIN)/python -m tests.vectors $(if $(VECTORS),--vectors $(VECTORS)) $(if $(OUT),--out $(OUT))
 
-soak: export KILLS ?= 200
-soak: export SEED ?= 1
-soak: export MINUTES ?= 10
-soak: export SECONDS_AWAY ?= 60
 soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1, MINUTES=10, DATABASE=sqlite for one)
+	KILLS=$(or $(KILLS),200) SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),10) SECONDS_AWAY=$(or $(SECONDS_AWAY),60) \
 	$(BIN)/python -m pytest tests/faults $(if $(DATABASE),-k $(DATABASE)) $(ARGS)
 
 clean: ## Remove what the other commands made, but for ./postal
