@@ -27,7 +27,6 @@ from postal_server.errors import (
     ServerSuspended,
 )
 from postal_server.mail.compose import make_boundaries
-from postal_server.services import credential as credentials
 from postal_server.services import message as messages
 from postal_server.services import submission
 from postal_server.services.directory import CredentialEntry, Directory
@@ -94,15 +93,17 @@ class API:
             self.journal.check_room(request.content_length or 0)
         length = request.content_length
         with self.room.take(MAX_BODY_BYTES if length is None else min(length, MAX_BODY_BYTES)):
-            parameters = self._read(request)
-            return action.run(self, parameters, credential, directory, request)
+            return action.run(Call(self, credential, directory, request), self._read(action, request))
 
-    def _read(self, request: Request) -> Parameters:
+    def _read(self, action: Action, request: Request) -> Any:
+        """What is asked for. A large body is not held beside what was read from it."""
         try:
             body = request.read(MAX_BODY_BYTES)
         except BodyTooLarge as error:
             raise MessageTooLarge from error
-        return wire.read_parameters(request.header("Content-Type"), body, request.query)
+        parameters = wire.read_parameters(request.header("Content-Type"), body, request.query)
+        del body
+        return action.read(parameters)
 
     def store(self, submitted: Submitted) -> dict[str, Any]:
         """Wait until the submission is durable, and show its ids and tokens. Raises `Busy`."""
@@ -126,61 +127,59 @@ def authenticate(key: str, directory: Directory) -> CredentialEntry:
     return credential
 
 
-Parameters = Mapping[str, Any]
-Run = Callable[[API, Parameters, CredentialEntry, Directory, Request], Any]
+@dataclass(frozen=True)
+class Call:
+    """Who asks for what, and what is known."""
+
+    api: API
+    credential: CredentialEntry
+    directory: Directory
+    request: Request
 
 
 @dataclass(frozen=True)
 class Action:
-    run: Run
+    """`read` makes values of the parameters, `run` makes the answer's data of those."""
+
+    read: Callable[[Mapping[str, Any]], Any]
+    run: Callable[[Call, Any], Any]
     sends: bool
 
 
-def send_message(
-    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
-) -> dict[str, Any]:
+def send_message(call: Call, message: wire.SendMessage) -> dict[str, Any]:
+    client = call.request.client
     submitted = submission.submit_message(
-        wire.read_send_message(parameters),
-        credential,
-        directory,
-        client=Client(request.client, api.reverse_name(request.client)),
+        message,
+        call.credential,
+        call.directory,
+        client=Client(client, call.api.reverse_name(client)),
         message_uuid=str(uuid.uuid4()),
         boundaries=make_boundaries(secrets.token_bytes(20)),
-        config=api.config,
+        config=call.api.config,
         now=datetime.now(timezone.utc),
     )
-    return api.store(submitted)
+    return call.api.store(submitted)
 
 
-def send_raw(
-    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
-) -> dict[str, Any]:
-    submitted = submission.submit_raw(wire.read_send_raw(parameters), credential, directory)
-    return {"message_id": None, "messages": {}} if submitted is None else api.store(submitted)
+def send_raw(call: Call, message: wire.SendRaw) -> dict[str, Any]:
+    submitted = submission.submit_raw(message, call.credential, call.directory)
+    return {"message_id": None, "messages": {}} if submitted is None else call.api.store(submitted)
 
 
-def show_message(
-    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
-) -> dict[str, Any]:
-    lookup = wire.read_lookup(parameters)
+def show_message(call: Call, lookup: wire.Lookup) -> dict[str, Any]:
     with checked_connection():
-        credentials.mark_used([credential.id], datetime.now(timezone.utc))
-        return messages.show(messages.find(credential.server_id, lookup.id), lookup.expansions)
+        return messages.show(messages.find(call.credential.server_id, lookup.id), lookup.expansions)
 
 
-def show_deliveries(
-    api: API, parameters: Parameters, credential: CredentialEntry, directory: Directory, request: Request
-) -> list[dict[str, Any]]:
-    lookup = wire.read_lookup(parameters)
+def show_deliveries(call: Call, lookup: wire.Lookup) -> list[dict[str, Any]]:
     with checked_connection():
-        credentials.mark_used([credential.id], datetime.now(timezone.utc))
-        found = messages.find(credential.server_id, lookup.id)
+        found = messages.find(call.credential.server_id, lookup.id)
         return shown.deliveries(messages.deliveries(found.row.id))
 
 
 ACTIONS: Mapping[str, Action] = {
-    "send/message": Action(send_message, sends=True),
-    "send/raw": Action(send_raw, sends=True),
-    "messages/message": Action(show_message, sends=False),
-    "messages/deliveries": Action(show_deliveries, sends=False),
+    "send/message": Action(wire.read_send_message, send_message, sends=True),
+    "send/raw": Action(wire.read_send_raw, send_raw, sends=True),
+    "messages/message": Action(wire.read_lookup, show_message, sends=False),
+    "messages/deliveries": Action(wire.read_lookup, show_deliveries, sends=False),
 }

@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
-from .header import split_header, unfold
+from .header import find_body, unfold
 
 # Postal's list (contract 6.4), lower-cased.
 SIGNED_HEADERS = frozenset(
@@ -27,6 +28,7 @@ SIGNED_HEADERS = frozenset(
 OVERSIGNED = b"from"
 MAX_SIGNED_FIELDS = 200
 SIGNATURE_LINE = 72  # characters of b= on each line, as Postal folds it
+PIECE_BYTES = 1024 * 1024  # of a body that are hashed at a time
 HEADER_LIST_LINE = 900  # h= is one line, as in Postal, unless that came near the 998 of RFC 5322
 
 
@@ -91,9 +93,12 @@ def sign(raw: bytes, *, domain: str, selector: str, key: SigningKey, now: int) -
 
     Bare LF counts as a line end, because lines end in CRLF once the message is on the wire.
     """
-    header_block, body = split_header(raw)
-    names, signed = _signed_headers(header_block)
-    body_hash = base64.b64encode(hashlib.sha256(canonical_body(body)).digest()).decode("ascii")
+    header_end, body_start = find_body(raw, 0, len(raw))
+    names, signed = _signed_headers(raw[:header_end])
+    digest = hashlib.sha256()
+    for piece in canonical_body(raw, body_start):
+        digest.update(piece)
+    body_hash = base64.b64encode(digest.digest()).decode("ascii")
     unsigned = (
         f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;\r\n\td={domain};\r\n"
         f"\ts={selector}; t={now};\r\n\tbh={body_hash};\r\n\th={_header_list(names)};\r\n\tb="
@@ -148,18 +153,34 @@ def canonical_header(header_block: bytes) -> bytes:
     return b"".join(lines)
 
 
-def canonical_body(body: bytes) -> bytes:
-    """A body in relaxed form (RFC 6376 section 3.4.4): empty, or lines that all end in CRLF.
+def canonical_body(raw: bytes, start: int = 0) -> Iterator[bytes]:
+    """The body `raw[start:]` in relaxed form (RFC 6376 section 3.4.4): empty, or lines that all end in CRLF.
 
-    Whole-body replacements in C instead of a loop over lines: 20 us for 10 KB.
+    Replacements in C on large pieces instead of a loop over lines: 20 us for 10 KB. In pieces, because a
+    large mail as a whole would be in memory four times over.
     """
-    text = _collapse_blanks(body.replace(b"\r\n", b"\n"))
-    if b" \n" in text:
-        text = text.replace(b" \n", b"\n")
-    text = text.rstrip(b"\n")
-    if text.endswith(b" "):  # the last line had no line end
-        text = text[:-1].rstrip(b"\n")
-    return text.replace(b"\n", b"\r\n") + b"\r\n" if text else b""
+    empty_lines, is_begun = 0, False
+    for piece in _whole_lines(raw, start):
+        text = _collapse_blanks(piece.replace(b"\r\n", b"\n"))
+        if b" \n" in text:
+            text = text.replace(b" \n", b"\n")
+        if not text.endswith(b"\n"):  # the last line has no line end
+            text = text.removesuffix(b" ")
+        lines = text.rstrip(b"\n")
+        if lines:
+            yield b"\r\n" * empty_lines + lines.replace(b"\n", b"\r\n")
+            empty_lines, is_begun = 0, True
+        empty_lines += len(text) - len(lines)
+    if is_begun:
+        yield b"\r\n"
+
+
+def _whole_lines(raw: bytes, start: int) -> Iterator[bytes]:
+    """`raw[start:]` in pieces of about `PIECE_BYTES` that end with a line."""
+    while start < len(raw):
+        end = raw.find(b"\n", start + PIECE_BYTES) + 1 or len(raw)
+        yield raw[start:end]
+        start = end
 
 
 def _collapse_blanks(text: bytes) -> bytes:

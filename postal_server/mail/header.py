@@ -47,7 +47,7 @@ def header_fields(raw: bytes, limit: int = MAX_FIELDS) -> list[tuple[str, bytes]
     Lines that are no field are left out. Names keep their case.
     """
     fields = []
-    for line in unfold(split_header(raw)[0]).split(b"\n"):
+    for line in unfold(raw[: find_body(raw, 0, len(raw))[0]]).split(b"\n"):  # the body is not copied
         name, colon, value = line.partition(b":")
         if colon and (name := name.rstrip(b" \t")):
             fields.append((name.decode("latin-1"), value.strip(b" \t\r")))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import binascii
+import io
 import re
+import string
 
 MAX_LINE = 998  # octets without the CRLF, RFC 5322 section 2.1.1
 QP_LINE = 73  # characters before the `=` of a soft line end, as Postal has it
 BASE64_LINE = 60
+BASE64_BLOCK = 45 * 1024  # bytes that fill whole lines
 
 # A byte that quoted-printable writes as itself: printable ASCII but `=`, blank, TAB, CR and LF.
 _LITERAL_IN_QP = bytes(c for c in range(32, 127) if c != 61) + b"\t\r\n"
@@ -15,7 +18,7 @@ _NOT_LITERAL = re.compile(rb"[^\t\n -<>-~]")
 _QP_ESCAPES = {bytes([c]): b"=%02X" % c for c in range(256)}
 # A chunk must not end inside an escape: neither after `=` nor after its first digit.
 _QP_CHUNK = re.compile(rb".{1,%d}(?<!=)(?<!=[0-9A-F])" % QP_LINE)
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_BASE64 = bytes(set(range(256)) - set(string.ascii_letters.encode() + string.digits.encode() + b"+/"))
 
 
 def has_long_line(data: bytes) -> bool:
@@ -67,11 +70,13 @@ def encode(data: bytes, encoding: str) -> bytes:
     return data
 
 
-def encode_base64(data: bytes) -> bytes:
-    """Base64 in lines of 60 characters, each ended by CRLF."""
-    text = binascii.b2a_base64(data, newline=False)
-    lines = [text[i : i + BASE64_LINE] for i in range(0, len(text), BASE64_LINE)]
-    return b"\r\n".join([*lines, b""])
+def encode_base64(data: bytes, line_end: bytes = b"\r\n") -> bytes:
+    """Base64 in lines of 60 characters, each with its line end; made in pieces, for the sake of memory."""
+    text = io.BytesIO()
+    for start in range(0, len(data), BASE64_BLOCK):
+        block = binascii.b2a_base64(data[start : start + BASE64_BLOCK], newline=False)
+        text.writelines(block[i : i + BASE64_LINE] + line_end for i in range(0, len(block), BASE64_LINE))
+    return text.getvalue()
 
 
 def encode_quoted_printable(data: bytes) -> bytes:
@@ -102,6 +107,6 @@ def decode(data: bytes, encoding: str) -> bytes:
 
 def decode_base64(data: bytes) -> bytes:
     """Base64, decoded leniently: other characters are skipped, an incomplete end is dropped."""
-    kept = _NOT_BASE64.sub(b"", data)
+    kept = data.translate(None, _NOT_BASE64)
     kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
     return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from postal_server.conf import Config
 from postal_server.mail.address import split_address
@@ -21,7 +22,7 @@ from postal_server.wire import endpoint as wire
 from . import bounce, inspection, target
 from .directory import Directory, EndpointEntry, RouteEntry
 from .guard import guarded
-from .outgoing import PURGED, with_resent_sender
+from .outgoing import PURGED, resent_sender
 from .signing import request_key
 from .token import message_token, return_path
 from .work import Changes, Decision, Inspection, Job, Mail, Post
@@ -218,35 +219,36 @@ def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes |
     return _forward(job, entry, changes, context)
 
 
-def _text(job: Job, changes: Changes | None) -> bytes:
-    """The message as it is stored from now on."""
-    prefix = changes.prefix if changes and changes.prefix else bytes(job.message.prefix)
-    return prefix + (job.body or b"")
+def _prefix(job: Job, changes: Changes | None) -> bytes:
+    """What stands on top of the stored text from now on."""
+    return changes.prefix if changes and changes.prefix else bytes(job.message.prefix)
 
 
 def _post(
     job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
 ) -> Post:
-    text = _text(job, changes)
-    if entry.format == wire.RAW:
-        payload = wire.raw_payload(job.message, text)
-    else:
-        read = parts(text)
-        is_form = entry.encoding == wire.AS_FORM
-        if not is_form:
-            wire.check_text(text, read)
-        payload = wire.hash_payload(
-            job.message,
-            message_token(job.message.id),
-            read,
-            spam="Spam" if found.is_spam else "NotSpam",
-            strip_replies=entry.strip_replies,
-            include_attachments=entry.include_attachments,
-            is_form=is_form,
-        )
-    body, content_type = wire.encode(payload, entry.encoding)
+    body, content_type = wire.encode(_payload(job, entry, found, changes), entry.encoding)
     headers = request_key(context.config).request_headers(body, content_type)
     return Post(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
+
+
+def _payload(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> Mapping[str, Any]:
+    text = _prefix(job, changes) + (job.body or b"")
+    if entry.format == wire.RAW:
+        return wire.raw_payload(job.message, text)
+    read = parts(text)
+    is_form = entry.encoding == wire.AS_FORM
+    if not is_form:
+        wire.check_text(text, read)
+    return wire.hash_payload(
+        job.message,
+        message_token(job.message.id),
+        read,
+        spam="Spam" if found.is_spam else "NotSpam",
+        strip_replies=entry.strip_replies,
+        include_attachments=entry.include_attachments,
+        is_form=is_form,
+    )
 
 
 def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> Mail:
@@ -266,5 +268,5 @@ def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: C
     if not message.is_bounce:
         owner = context.directory.domains.get(message.domain_id or 0)
         reverse_path = return_path(job.server, owner, message.id, context.config)
-    data = with_resent_sender(_text(job, changes), reverse_path, context.config)
+    data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
     return Mail(job.claimed, reverse_path, recipient, data, to, changes=changes)

@@ -14,7 +14,8 @@ from functools import partial
 from postal_server.conf import Config
 from postal_server.mail import dkim
 from postal_server.mail.address import is_plausible_recipient
-from postal_server.mail.message import last, remove_header, split_header
+from postal_server.mail.header import find_body
+from postal_server.mail.message import last, remove_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
 from postal_server.rules.domain import ED25519_SELECTOR_END
@@ -202,10 +203,10 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decisi
             f"{found.score if found else message.spam_score}.",
             changes=changes,
         )
-    return _mail(job, prefix + body, changes, context)
+    return _mail(job, prefix, body, changes, context)
 
 
-def _mail(job: Job, text: bytes, changes: Changes, context: Context) -> Mail:
+def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Context) -> Mail:
     message = job.message
     reverse_path = None
     if not message.is_bounce:
@@ -215,24 +216,23 @@ def _mail(job: Job, text: bytes, changes: Changes, context: Context) -> Mail:
         job.claimed,
         reverse_path,
         address,
-        with_resent_sender(text, reverse_path, context.config),
+        b"".join([resent_sender(reverse_path, context.config), prefix, body]),
         target.for_domain(address.rpartition("@")[2], context.config),
         changes=changes,
     )
 
 
-def with_resent_sender(text: bytes, reverse_path: str | None, config: Config) -> bytes:
-    """`text` with the envelope sender on top. None for `<>`: RFC 5322 has no empty address (Q47)."""
+def resent_sender(reverse_path: str | None, config: Config) -> bytes:
+    """The field that goes on top with the envelope sender. None for `<>`: RFC 5322 has no empty one (Q47)."""
     if reverse_path is None or not config.postal.use_resent_sender_header:
-        return text
-    return b"Resent-Sender: %s\r\n%s" % (reverse_path.encode(), text)
+        return b""
+    return b"Resent-Sender: %s\r\n" % reverse_path.encode()
 
 
 def _without_msgid(body: bytes) -> bytes:
     """A text without somebody else's token: bounces would be taken for theirs (Q7)."""
-    if MSGID.lower().encode() in split_header(body)[0].lower():
-        return remove_header(body, MSGID)
-    return body
+    header_end = find_body(body, 0, len(body))[0]
+    return remove_header(body, MSGID) if MSGID.lower().encode() in body[:header_end].lower() else body
 
 
 def _signature(body: bytes, job: Job, context: Context) -> bytes:

@@ -16,7 +16,7 @@ from postal_server.conf import Config
 from postal_server.errors import InvalidRecipient, MessageTooLarge, UnauthenticatedFromAddress
 from postal_server.mail.address import bare_address, domain_to_ascii, parse_address_list
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
-from postal_server.mail.header import bare_message_id, decode_header, header_fields, split_header, subject
+from postal_server.mail.header import bare_message_id, decode_header, find_body, header_fields, subject
 from postal_server.mail.message import received_line
 from postal_server.rules.priority import Priority
 from postal_server.rules.priority import of_header as priority_of_header
@@ -93,7 +93,7 @@ def submit_message(
         raise MessageTooLarge
     recipients = [bare_address(entry) for entry in (*request.to, *request.cc, *request.bcc)]
     told = Told(
-        subject=subject(split_header(raw)[0]),
+        subject=subject(raw),
         message_id=new_id,
         tag=_first_given(request.tag, *_tag_headers(request)),
         priority=priority_of_header(_by_name(request.headers)),
@@ -192,10 +192,10 @@ def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[s
 
 def normalise(data: bytes) -> bytes:
     """The message as it is stored: header, CRLF CRLF, body. Line ends elsewhere stay as they are."""
-    header, body = split_header(data)
-    if data.startswith(b"\r\n\r\n", len(header) - 2) and header.endswith(b"\r\n"):
+    header_end, body_start = find_body(data, 0, len(data))
+    if data.startswith(b"\r\n\r\n", header_end - 2) and data.endswith(b"\r\n", 0, header_end):
         return data
-    return header.rstrip(b"\r\n") + b"\r\n\r\n" + body
+    return data[:header_end].rstrip(b"\r\n") + b"\r\n\r\n" + data[body_start:]
 
 
 def _mail(request: api.SendMessage) -> OutgoingMail:
@@ -222,7 +222,7 @@ def _tag_headers(request: api.SendMessage) -> list[str]:
 
 def _head(raw: bytes) -> Mapping[str, Sequence[str]]:
     """The values of each field by its lower-case name, none for one that is not there. Read once."""
-    fields = header_fields(split_header(raw)[0])
+    fields = header_fields(raw)
     return _by_name((name, value.decode("utf-8", "replace")) for name, value in fields)
 
 

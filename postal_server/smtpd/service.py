@@ -60,6 +60,7 @@ class MailHandler:
 
     async def accept(self, session: Session, envelope: Envelope) -> None:
         raw = self._received(session) + envelope.data
+        envelope.data = b""  # a large mail is held once
         if len(raw) > self._config.max_message_bytes:
             raise MessageTooLarge
         reception.check_loop(raw, self._config.postal.smtp_hostname)

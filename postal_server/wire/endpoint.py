@@ -5,7 +5,8 @@ Key order is Postal's and part of the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote_plus
@@ -19,6 +20,7 @@ from .signing import FORM, JSON
 
 HASH, RAW = "Hash", "RawMessage"
 AS_JSON, AS_FORM = "BodyAsJSON", "FormData"
+PIECE = 60_000  # characters
 SHOWN_HEADERS = ("to", "cc", "from", "date", "in_reply_to", "references")
 
 _UNRESERVED = "*-._"  # beside letters and digits: what an HTML form leaves as it is
@@ -139,28 +141,39 @@ def _last(parts: MessageParts, name: str) -> str | None:
 
 def encode(payload: Mapping[str, Any], encoding: str) -> tuple[bytes, str]:
     """The request body and its content type."""
-    if encoding == AS_FORM:
-        return "&".join(_fields("", payload)).encode(), FORM
-    return to_json(payload), JSON
+    return (_form(payload), FORM) if encoding == AS_FORM else (to_json(payload), JSON)
 
 
-def _fields(name: str, value: Any) -> Sequence[str]:
-    """The fields of a form for one value: `a[0][b]=c`; null is a bare name."""
+def _form(payload: Mapping[str, Any]) -> bytes:
+    """Fields `a[0][b]=c`; null is a bare name. Written in pieces: escapes of a large mail take memory."""
+    form = io.BytesIO()
+    for name, value in _fields("", payload):
+        form.write(b"&" if form.tell() else b"")
+        form.write(_quote(name))
+        if value is not None:
+            form.write(b"=")
+            form.writelines(_quote(value[i : i + PIECE]) for i in range(0, len(value), PIECE))
+    return form.getvalue()
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, str | None]]:
+    """The fields of a form for one value."""
     if isinstance(value, Mapping):
-        return [field for key, item in value.items() for field in _fields(_inner(name, key), item)]
-    if isinstance(value, list):
-        if all(isinstance(item, str) for item in value):
-            return [field for item in value for field in _fields(name, item)]
-        return [field for n, item in enumerate(value) for field in _fields(_inner(name, str(n)), item)]
-    if value is None:
-        return [_quote(name)]
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return [f"{_quote(name)}={_quote(text)}"]
+        for key, item in value.items():
+            yield from _fields(_inner(name, key), item)
+    elif isinstance(value, list):
+        is_flat = all(isinstance(item, str) for item in value)
+        for n, item in enumerate(value):
+            yield from _fields(name if is_flat else _inner(name, str(n)), item)
+    elif isinstance(value, bool):
+        yield name, str(value).lower()
+    else:
+        yield name, None if value is None else str(value)
 
 
 def _inner(name: str, key: str) -> str:
     return f"{name}[{key}]" if name else key
 
 
-def _quote(text: str) -> str:
-    return quote_plus(text, safe=_UNRESERVED, errors="replace").replace("~", "%7E")
+def _quote(text: str) -> bytes:
+    return quote_plus(text, safe=_UNRESERVED, errors="replace").replace("~", "%7E").encode()

@@ -33,7 +33,7 @@ SECURITY: tuple[Header, ...] = (
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 # Text that could end a <script> element or a line of JavaScript, written so that it cannot.
-_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_ESCAPES = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "<>&\u2028\u2029")
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,10 @@ def to_json(value: Any) -> bytes:
 
     Text that is not Unicode (lone surrogates) is replaced.
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.translate(_ESCAPES).encode("utf-8", "replace")
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    for char, escape in _ESCAPES:
+        text = text.replace(char, escape)
+    return text
 
 
 def json_answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from postal_server.mail.transfer import encode_base64
 from postal_server.rules.status import DeliveryStatus
 
-LINE = 60  # characters of base64
 PURGED_TEXT = b"\r\n\r\n"  # what Postal shows for a text that is gone (contract Q13)
 
 
@@ -185,8 +184,7 @@ def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
 
 def mime_base64(data: bytes) -> str:
     """Base64 in lines of 60 characters, each ended by LF, the last one included."""
-    text = base64.b64encode(data).decode("ascii")
-    return "".join(f"{text[start : start + LINE]}\n" for start in range(0, len(text), LINE))
+    return encode_base64(data, b"\n").decode("ascii")
 
 
 def _activity(row: ActivityRow) -> dict[str, Any]:
