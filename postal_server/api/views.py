@@ -27,6 +27,7 @@ from postal_server.errors import (
     ServerSuspended,
 )
 from postal_server.mail.compose import make_boundaries
+from postal_server.services import credential as credentials
 from postal_server.services import message as messages
 from postal_server.services import submission
 from postal_server.services.directory import CredentialEntry, Directory
@@ -168,11 +169,13 @@ def send_raw(call: Call, message: wire.SendRaw) -> dict[str, Any]:
 
 def show_message(call: Call, lookup: wire.Lookup) -> dict[str, Any]:
     with checked_connection():
+        credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
         return messages.show(messages.find(call.credential.server_id, lookup.id), lookup.expansions)
 
 
 def show_deliveries(call: Call, lookup: wire.Lookup) -> list[dict[str, Any]]:
     with checked_connection():
+        credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
         found = messages.find(call.credential.server_id, lookup.id)
         return shown.deliveries(messages.deliveries(found.row.id))
 
