@@ -27,13 +27,14 @@ from .attempts import last_answers
 from .directory import Directory, DomainEntry
 from .guard import guarded
 from .signing import dkim_key, installation_key
-from .work import Changes, Decision, Inspection, Job, Mail
+from .work import Changes, Decision, Inspection, Job, Mail, Source
 
 PURGED = "Raw message has been removed. Cannot send message."
 NO_DOMAIN = "Message's domain no longer exist"
 NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
 TAG = "X-Postal-Tag"
+TLS_REQUIRED = "TLS-Required"
 OK = "OK"
 
 
@@ -50,6 +51,10 @@ class Context:
     def domain(self, job: Job) -> DomainEntry | None:
         number = job.message.domain_id
         return self.directory.domains.get(number) if number is not None else None
+
+    def source(self, job: Job) -> Source | None:
+        entry = self.directory.sources.get(job.claimed.source_id)
+        return entry.source if entry else None
 
 
 def prepare(
@@ -217,9 +222,18 @@ def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Conte
         reverse_path,
         address,
         b"".join([resent_sender(reverse_path, context.config), prefix, body]),
-        target.for_domain(address.rpartition("@")[2], context.config),
+        target.for_domain(address.rpartition("@")[2], context.config, is_urgent=_is_urgent(body)),
+        source=context.source(job),
         changes=changes,
     )
+
+
+def _is_urgent(body: bytes) -> bool:
+    """Does the mail say that it had better arrive in clear than not at all (RFC 8689)?"""
+    header_end = find_body(body, 0, len(body))[0]
+    if b"tls-required:" not in body[:header_end].lower():
+        return False
+    return (last(body, TLS_REQUIRED) or "").strip().lower() == "no"
 
 
 def resent_sender(reverse_path: str | None, config: Config) -> bytes:

@@ -7,10 +7,20 @@ import pytest
 
 from postal_server.mail import dkim as own_dkim
 from postal_server.mail.message import header_values, split_header
-from postal_server.models import Credential, Delivery, Domain, Link, Message, Server, TrackDomain
+from postal_server.models import (
+    Credential,
+    Delivery,
+    Domain,
+    IPAddress,
+    IPPool,
+    Link,
+    Message,
+    Server,
+    TrackDomain,
+)
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services import delivery, inspection, preparation, suppression, token
-from postal_server.services.work import Decision, Inspection, Mail, Target
+from postal_server.services.work import Decision, Inspection, Mail, Source, Target
 
 from .conftest import NOW, RAW, sent, store
 
@@ -320,3 +330,28 @@ class TestTracking:
         with django_assert_num_queries(4):
             preparation.prepare(claims, directory, config, NOW)
         assert Link.objects.count() == 10
+
+
+@pytest.mark.parametrize(
+    ("field", "is_urgent"),
+    [
+        (b"", False),
+        (b"TLS-Required: No\r\n", True),
+        (b"tls-required:no\r\n", True),
+        (b"TLS-Required: yes\r\n", False),
+        (b"X-Note: TLS-Required: No\r\n", False),
+    ],
+)
+def test_mail_may_say_that_it_had_better_arrive_in_clear_than_not_at_all(world, prepare, field, is_urgent):
+    [claim] = store(world, raw=RAW.replace(b"Subject:", field + b"Subject:"))
+    [mail] = prepare(claim)
+    assert mail.target.is_urgent is is_urgent
+
+
+def test_mail_leaves_from_the_address_it_is_bound_to(world, prepare):
+    pool = IPPool.objects.create(name="p")
+    bound = IPAddress.objects.create(ip_pool=pool, ipv4="192.0.2.7", ipv6="2001:db8::7", hostname="o.example")
+    first, second = store(world, "a@dest.example", "b@dest.example")
+    here, any_address = prepare(replace(first, source_id=bound.pk), second)
+    assert here.source == Source("192.0.2.7", "2001:db8::7", "o.example")
+    assert any_address.source is None
