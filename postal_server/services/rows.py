@@ -18,11 +18,9 @@ ROWS_A_STATEMENT = 500
 PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 
 # Values of these go to the database as they are.
-PLAIN = (models.IntegerField, models.FloatField, models.CharField, models.TextField)
+PLAIN = (models.IntegerField, models.BooleanField, models.FloatField, models.CharField, models.TextField)
 Column: TypeAlias = "Field[Any, Any]"
-Transaction: TypeAlias = Callable[
-    [], AbstractContextManager[Any]
-]  # makes what one step is written in
+Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # makes what one step is written in
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -88,9 +86,17 @@ def _mark(field: Column) -> str:
 def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[Any]:
     """All values of all rows, as the database takes them."""
     database = connections[connection.alias]  # once: the proxy costs a look-up each time
-    converters = [None if isinstance(field, PLAIN) else field for field in fields]
+    converters = [_converter(field, database) for field in fields]
     return [
-        value if value is None or field is None else field.get_db_prep_save(value, database)
+        value if value is None or convert is None else convert(value)
         for row in rows
-        for value, field in zip(row, converters, strict=True)
+        for value, convert in zip(row, converters, strict=True)
     ]
+
+
+def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
+    if isinstance(field, PLAIN):
+        return None
+    convert = functools.partial(field.get_db_prep_save, connection=database)
+    # The rows of a batch have most of their times in common.
+    return functools.cache(convert) if isinstance(field, models.DateTimeField) else convert
