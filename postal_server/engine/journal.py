@@ -292,6 +292,7 @@ class Journal:
         self._acceptance.close()
         self._is_stopping = True
         self.wake()
+        self._gathered.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 

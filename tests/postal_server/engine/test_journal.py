@@ -91,6 +91,24 @@ def test_what_arrives_during_a_commit_shares_the_next_one(running):
     assert [len(batch) for batch in store.batches] == [1, 50]
 
 
+def test_those_who_were_answered_together_are_waited_for(running, monkeypatch):
+    monkeypatch.setattr(journals, "GATHERING", 5.0)
+    store = FakeStore()
+    store.may_go_on.clear()
+    journal = running(store)
+    first = journal.append(submission())
+    time.sleep(0.1)
+    together = [journal.append(submission()) for _ in range(3)]
+    store.may_go_on.set()
+    for future in [first, *together]:
+        future.result(2)  # nobody waits for company after a tick of one
+    for number in range(3):
+        time.sleep(0.05)
+        last = journal.append(submission(raw=b"%d" % number))
+    last.result(2)  # nor longer than until all are there
+    assert [len(batch) for batch in store.batches] == [1, 3, 3]
+
+
 def test_one_bad_row_does_not_refuse_its_neighbours(running):
     store = FakeStore(refused=[b"3"])
     store.may_go_on.clear()
