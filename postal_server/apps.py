@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class PostalServerConfig(AppConfig):
+    default = True
     name = "postal_server"
     verbose_name = "Postal server"
     default_auto_field = "django.db.models.BigAutoField"
@@ -14,3 +16,10 @@ class PostalServerConfig(AppConfig):
         from .engine import directory  # noqa: PLC0415 - models are not loaded before
 
         directory.connect_signals()
+
+
+class Administration(admin.AdminConfig):
+    """Django's admin with a site of our own."""
+
+    default = False
+    default_site = "postal_server.web.administration.Site"

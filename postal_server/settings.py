@@ -22,9 +22,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "postal_server.formats"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "postal_server.apps.Administration",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

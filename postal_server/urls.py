@@ -8,9 +8,6 @@ from django.urls import URLPattern, URLResolver, include, path
 from postal_server import conf
 from postal_server.web import start
 
-admin.site.site_header = admin.site.site_title = "Postal server"
-admin.site.index_title = "Mail"
-
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", start.page, name="start"),
     path("admin/", admin.site.urls),

@@ -55,7 +55,12 @@ class OrganizationAdmin(SoftDelete):
     list_display = ["name", "permalink", "suspended_at"]
     search_fields = ["name", "permalink"]
     prepopulated_fields = {"permalink": ["name"]}
+    filter_horizontal = ["ip_pools"]
     exclude = ["deleted_at"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        default = models.IPPool.objects.filter(default=True)
+        return {**super().get_changeform_initial_data(request), "ip_pools": list(default)}
 
 
 @admin.register(models.Server)
@@ -68,7 +73,7 @@ class ServerAdmin(SoftDelete):
 
     fieldsets = [
         (None, {"fields": ["organization", "name", "permalink", "mode", "postmaster_address"]}),
-        ("Sending", {"fields": ["send_limit", "allow_sender", "privacy_mode", "log_smtp_data"]}),
+        ("Sending", {"fields": ["ip_pool", "send_limit", "allow_sender", "privacy_mode", "log_smtp_data"]}),
         ("Spam", {"fields": ["spam_threshold", "spam_failure_threshold", "outbound_spam_threshold"]}),
         (
             "Retention",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -20,7 +21,7 @@ from django.utils import timezone
 from postal_server import conf, models
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services import hold
+from postal_server.services import hold, suppression
 from postal_server.services import message as stored
 from postal_server.services.acceptance import message_id_key
 from postal_server.services.token import message_ids_of
@@ -29,11 +30,17 @@ from postal_server.wire.api import MAX_ID
 from .base import (
     BoundedPaginator,
     ModelAdmin,
+    ModelForm,
+    OfServer,
     Record,
+    ServerFilter,
     download,
     link_messages,
+    one_of,
+    within,
 )
 
+UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server held` or `queue`."
 # A mail's HTML: no scripts, forms, plugins or top navigation (sandbox), and nothing from elsewhere.
 HTML_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
 
@@ -123,30 +130,39 @@ class ShowsMail(ModelAdmin):
         return self.mail(request, pk)
 
 
+class HeldFilter(admin.SimpleListFilter):
+    """What waits for a person; it has an index, unlike the status."""
+
+    title = "waiting"
+    parameter_name = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("held", "held")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(hold_expires_at__isnull=False) if self.value() == "held" else queryset
+
+
 @admin.register(models.Message)
-class MessageAdmin(ShowsMail):
+class MessageAdmin(OfServer, ShowsMail):
     """Messages and what was done with them. Their texts are never changed here."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    list_display = [
-        "id",
-        "created_at",
-        "scope",
-        "mail_from",
-        "rcpt_to",
-        "subject",
-        "status",
-        "tag",
-        "server_id",
-    ]
+    list_display = ["id", "created_at", "status", "mail_from", "rcpt_to", "subject", "tag", "server", "scope"]
     list_display_links = ["id", "subject"]
-    list_filter = ["status", "scope", "server_id"]
+    list_filter = [
+        HeldFilter,
+        one_of("status", [status.value for status in DeliveryStatus]),
+        "scope",
+        ServerFilter,
+    ]
     search_fields = ["id"]
     search_help_text = "An id, a token, a Message-ID, or a recipient's whole address"
     ordering = ["-id"]
-    actions = ["hold_messages", "release", "cancel", "retry"]
+    actions = ["hold_messages", "release", "cancel", "retry", "remove"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -195,6 +211,10 @@ class MessageAdmin(ShowsMail):
     def retry(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
         self._do(request, queryset, hold.requeue, "queued again")
 
+    @admin.action(description="Remove from the queue", permissions=["change"])
+    def remove(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
+        self._do(request, queryset, hold.remove, "removed from the queue")
+
     def _do(
         self,
         request: HttpRequest,
@@ -203,8 +223,10 @@ class MessageAdmin(ShowsMail):
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        done = action(ids, conf.config(), timezone.now())
-        messages.info(request, f"{done} of {len(ids)} messages {word}.")
+        config, now = conf.config(), timezone.now()
+        chunks = (ids[start : start + hold.CHUNK] for start in range(0, len(ids), hold.CHUNK))
+        done, is_finished = within(action(chunk, config, now) for chunk in chunks)
+        messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 
     # One message
 
@@ -225,6 +247,7 @@ class MessageAdmin(ShowsMail):
             "token": found.token,
             "deliveries": [(item, link_messages(item.details)) for item in stored.deliveries(pk)],
             "activity": stored.show(found, ["activity_entries"])["activity_entries"],
+            "suspended": models.SUSPENDED,
             "queued": models.QueuedMessage.objects.filter(pk=pk).first(),
             "buttons": self._buttons(found.row) if self.has_change_permission(request) else [],
         }
@@ -238,7 +261,10 @@ class MessageAdmin(ShowsMail):
     def _buttons(self, row: models.Message) -> list[tuple[str, str]]:
         if row.status == DeliveryStatus.HELD.value and row.hold_expires_at:
             return [("release", "Release"), ("cancel", "Cancel the hold")]
-        return [("retry", "Try again now"), ("hold_messages", "Hold")]
+        buttons = [("retry", "Try again now")]
+        if models.QueuedMessage.objects.filter(pk=row.pk).exists():
+            buttons += [("hold_messages", "Hold"), ("remove", "Remove from the queue")]
+        return buttons
 
     def do(self, request: HttpRequest, pk: int) -> HttpResponse:
         """One of the actions, for one message."""
@@ -251,20 +277,56 @@ class MessageAdmin(ShowsMail):
         return HttpResponseRedirect(self.address("change", pk))
 
 
+class SuppressionForm(ModelForm):
+    """The server by its name, the address in the spelling that is compared."""
+
+    on = forms.ModelChoiceField(models.Server.objects.filter(deleted_at=None), label="Server")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["on"] = self.instance.server_id
+
+    def clean_address(self) -> str:
+        try:
+            return suppression.address_in(self.cleaned_data["address"]).lower()
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.") from error
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        if server := given.get("on"):
+            self.instance.server_id = server.pk
+        others = models.Suppression.objects.exclude(pk=self.instance.pk)
+        if server and others.filter(server_id=server.pk, address=given.get("address")).exists():
+            self.add_error("address", "This address is on the server's list already.")
+        return given
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.created_at = self.instance.created_at or timezone.now()
+        return super().save(commit)
+
+
 @admin.register(models.Suppression)
-class SuppressionAdmin(ModelAdmin):
-    list_display = ["address", "server_id", "reason", "created_at", "keep_until"]
-    list_filter = ["server_id"]
+class SuppressionAdmin(OfServer):
+    form = SuppressionForm
+    list_display = ["address", "server", "reason", "created_at", "keep_until"]
+    list_filter = [ServerFilter]
+    fields = ["on", "address", "reason", "keep_until"]
     search_fields = ["=address"]
     paginator = BoundedPaginator
     show_full_result_count = False
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        until = suppression.default_keep_until(conf.config(), timezone.now())
+        return {"reason": suppression.BY_PERSON, "keep_until": until}
+
 
 @admin.register(models.CaughtMail)
-class CaughtMailAdmin(Record, ShowsMail):
-    list_display = ["id", "created_at", "mail_from", "rcpt_to", "subject", "server_id"]
+class CaughtMailAdmin(OfServer, Record, ShowsMail):
+    list_display = ["id", "created_at", "mail_from", "rcpt_to", "subject", "server"]
     list_display_links = ["id", "subject"]
-    list_filter = ["server_id"]
+    list_filter = [ServerFilter]
     search_fields = ["=rcpt_to"]
     ordering = ["-id"]
     mail_template = "admin/postal_server/caughtmail/view.html"
@@ -283,13 +345,13 @@ class CaughtMailAdmin(Record, ShowsMail):
 
 
 @admin.register(models.Simulation)
-class SimulationAdmin(ModelAdmin):
-    list_display = ["recipient", "server_id", "stage", "reply", "times", "delay_seconds"]
-    list_filter = ["server_id"]
+class SimulationAdmin(OfServer):
+    list_display = ["recipient", "server", "stage", "reply", "times", "delay_seconds"]
+    list_filter = [ServerFilter]
 
 
 @admin.register(models.Link)
-class LinkAdmin(Record):
-    list_display = ["id", "url", "message_id", "server_id", "created_at"]
+class LinkAdmin(OfServer, Record):
+    list_display = ["id", "url", "message_id", "server", "created_at"]
     search_fields = ["=message_id"]
     ordering = ["-id"]

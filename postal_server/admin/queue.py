@@ -2,25 +2,189 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
+from collections.abc import Iterator
+from typing import Any
 
-from postal_server import models
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timeuntil
 
-from .base import (
-    Record,
-)
+from postal_server import conf, models
+from postal_server.engine.database import in_turn
+from postal_server.models import SUSPENDED
+from postal_server.rules.selection import Selection, destination_name
+from postal_server.services import queue_control
+from postal_server.services.directory import load
+
+from .base import ModelAdmin, OfServer, Record, ServerFilter, within
+
+UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server queue`."
+
+
+class PartForm(forms.Form):
+    """A part of the queue."""
+
+    server = forms.ModelChoiceField(
+        models.Server.objects.filter(deleted_at=None), required=False, empty_label="any"
+    )
+    destination = forms.CharField(max_length=255, required=False)
+    tag = forms.CharField(max_length=255, required=False)
+
+    def selection(self) -> Selection:
+        if not self.is_valid():
+            return Selection()
+        given = self.cleaned_data
+        server = given["server"]
+        return Selection(server.pk if server else None, destination_name(given["destination"]), given["tag"])
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in ("ready", "waiting", "suspended", "being tried")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "ready":
+            return queryset.filter(due_at=None, claimed_by=None)
+        if self.value() == "waiting":
+            return queryset.filter(due_at__lt=SUSPENDED)
+        if self.value() == "suspended":
+            return queryset.filter(due_at=SUSPENDED)
+        return queryset.filter(claimed_by__isnull=False) if self.value() == "being tried" else queryset
 
 
 @admin.register(models.QueuedMessage)
-class QueuedMessageAdmin(Record):
-    list_display = ["id", "server_id", "destination", "attempts", "due_at", "claimed_by", "expires_at"]
-    list_filter = ["server_id"]
+class QueuedMessageAdmin(OfServer, Record):
+    """Messages that wait, one by one; and a page of what waits for each destination."""
+
+    list_display = ["message", "server", "destination", "state", "attempts", "bulk", "created_at"]
+    list_display_links = None
+    list_filter = [StateFilter, ServerFilter]
     search_fields = ["=id", "=destination"]
+    search_help_text = "The number of a message, or a destination"
+    ordering = ["id"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False  # its message would wait for ever: hold it, and cancel the hold
+        return False  # its message would wait for ever: remove it instead
+
+    def may_change(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("postal_server.change_queuedmessage")
+
+    @admin.display(description="Message", ordering="id")
+    def message(self, row: models.QueuedMessage) -> SafeString:
+        address = reverse("admin:postal_server_message_change", args=[row.pk])
+        return format_html('<a href="{}">{}</a>', address, row.pk)
+
+    @admin.display(description="State")
+    def state(self, row: models.QueuedMessage) -> str:
+        if row.claimed_by is not None:
+            return "being tried"
+        if row.due_at is None:
+            return "ready"
+        if row.due_at == SUSPENDED:
+            return "suspended"
+        return f"tried in {timeuntil(row.due_at)}"
+
+    @admin.display(description="Bulk", boolean=True)
+    def bulk(self, row: models.QueuedMessage) -> bool:
+        return bool(row.priority)
+
+    # By destination
+
+    def get_urls(self) -> list[URLPattern]:
+        view: Any = self.admin_site.admin_view(self.overview)
+        return [
+            path("overview/", view, name="postal_server_queuedmessage_overview"),
+            *super().get_urls(),
+        ]
+
+    def overview(self, request: HttpRequest) -> HttpResponse:
+        """What waits for each destination, and what can be done with the part of it that is shown."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._act(request)
+        now = timezone.now()
+        form = PartForm(request.GET)
+        selection = form.selection()
+        rows = queue_control.overview(selection, now)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "The queue by destination",
+            "form": form,
+            "rows": rows,
+            "is_part": selection != Selection(),
+            "shown": queue_control.SHOWN,
+            "messages_in_part": sum(row.messages for row in rows),
+            "may_change": self.may_change(request),
+            "suspensions": models.QueueSuspension.objects.select_related("server__organization"),
+            "now": now,
+        }
+        return TemplateResponse(request, "admin/postal_server/queuedmessage/overview.html", context)
+
+    def _act(self, request: HttpRequest) -> HttpResponse:
+        if not self.may_change(request):
+            raise PermissionDenied
+        form = PartForm(request.POST)
+        selection, action = form.selection(), request.POST.get("action", "")
+        if not form.is_valid() or (selection == Selection() and action != "flush"):
+            messages.error(request, "Choose a server, a destination or a tag first.")
+        elif action == "suspend":
+            queue_control.suspend(selection, request.POST.get("reason", "")[:250])
+            self._apply(request, "messages wait until they are resumed")
+        elif action == "resume":
+            queue_control.resume(selection)
+            self._apply(request, "messages are ready")
+        elif action == "flush":
+            self._tell(request, queue_control.flush(selection, in_turn), "messages are tried now")
+        elif action == "purge" and request.POST.get("sure"):
+            steps = queue_control.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+            self._tell(request, steps, "messages were removed from the queue")
+        else:
+            messages.error(request, "Nothing was done: tick the box to remove mail.")
+        return HttpResponseRedirect(request.get_full_path())
+
+    def _apply(self, request: HttpRequest, words: str) -> None:
+        self._tell(request, queue_control.apply_suspensions(in_turn), words, rest=" A worker does the rest.")
+        queue_control.request_suspensions(timezone.now())
+
+    def _tell(self, request: HttpRequest, steps: Iterator[int], words: str, rest: str = UNFINISHED) -> None:
+        done, is_finished = within(steps)
+        messages.info(request, f"{done:,} {words}." + ("" if is_finished else rest))
+
+
+@admin.register(models.QueueSuspension)
+class QueueSuspensionAdmin(ModelAdmin):
+    """Parts of the queue that wait. A worker applies what changes here within seconds."""
+
+    list_display = ["__str__", "reason", "created_at"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # another part is another suspension
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.destination = destination_name(obj.destination)
+        super().save_model(request, obj, form, change)
+        queue_control.request_suspensions(timezone.now())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        queue_control.request_suspensions(timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        super().delete_queryset(request, queryset)
+        queue_control.request_suspensions(timezone.now())
 
 
 @admin.register(models.Worker)
