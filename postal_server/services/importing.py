@@ -11,7 +11,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -25,6 +25,9 @@ from postal_server.models import (
     Domain,
     HTTPEndpoint,
     ImportedToken,
+    IPAddress,
+    IPPool,
+    IPPoolRule,
     Link,
     Message,
     Organization,
@@ -41,8 +44,12 @@ from . import acceptance, credential
 
 Row = Mapping[str, Any]
 MAIN_TABLES = (
+    "ip_pools",
+    "ip_addresses",
     "organizations",
+    "organization_ip_pools",
     "servers",
+    "ip_pool_rules",
     "credentials",
     "domains",
     "track_domains",
@@ -56,8 +63,6 @@ MAIN_TABLES = (
 )
 LEFT_BEHIND = {
     "users": "make administrators with `postal-server make-user`",
-    "ip_pools": "source addresses have to be set up again",
-    "ip_pool_rules": "source addresses have to be set up again",
     "user_invites": "there are no invitations",
 }
 MESSAGE_TABLES = ("suppressions", "messages", "links")
@@ -121,8 +126,12 @@ class Importer:
             if self._rows.get(table):
                 self.report.problems.append(f"{table}: {len(self._rows[table])} not taken over; {advice}.")
         steps: tuple[tuple[str, Callable[[Row], None]], ...] = (
+            ("ip_pools", self._ip_pool),
+            ("ip_addresses", self._ip_address),
             ("organizations", self._organization),
+            ("organization_ip_pools", self._organization_ip_pool),
             ("servers", self._server),
+            ("ip_pool_rules", self._ip_pool_rule),
             ("credentials", self._credential),
             ("domains", self._domain),
             ("track_domains", self._track_domain),
@@ -162,6 +171,52 @@ class Importer:
             self.report.problems.append(f"{what}: its {kind} {row[column]} is not in the import; left out.")
         return found
 
+    def _ip_pool(self, row: Row) -> None:
+        self._keep("IP pool", row, IPPool, {"name": row["name"] or "", "default": bool(row["default"])})
+
+    def _ip_address(self, row: Row) -> None:
+        what = f"IP address {row['ipv4']}"
+        pool = self._owner("IP pool", row, "ip_pool_id", what)
+        if pool is None:
+            return
+        try:
+            ipv4 = str(IPv4Address(row["ipv4"]))
+            ipv6 = str(IPv6Address(row["ipv6"])) if row["ipv6"] else None
+        except ValueError:
+            self.report.problems.append(f"{what}: not an address; left out.")
+            return
+        if ipv6 and IPAddress.objects.filter(ipv6=ipv6).exclude(ipv4=ipv4).exists():
+            self.report.problems.append(f"{what}: another has {ipv6} as well; left out.")
+            return
+        values = {
+            "ip_pool": pool,
+            "ipv6": ipv6,
+            "hostname": row["hostname"] or "",
+            "priority": 100 if row["priority"] is None else min(max(row["priority"], 0), 100),
+        }
+        self._keep("IP address", row, IPAddress, values, ipv4=ipv4)
+
+    def _organization_ip_pool(self, row: Row) -> None:
+        what = "IP pool of an organization"
+        pool = self._owner("IP pool", row, "ip_pool_id", what)
+        organization = self._owner("organization", row, "organization_id", what)
+        if pool is not None and organization is not None:
+            organization.ip_pools.add(pool)
+
+    def _ip_pool_rule(self, row: Row) -> None:
+        kind = "server" if row["owner_type"] == "Server" else "organization"
+        owner = self._owner(kind, row, "owner_id", "IP pool rule")
+        pool = self._owner("IP pool", row, "ip_pool_id", "IP pool rule")
+        if owner is None or pool is None:
+            return
+        self._keep("IP pool rule", row, IPPoolRule, {
+            "server": owner if kind == "server" else None,
+            "organization": owner if kind == "organization" else None,
+            "ip_pool": pool,
+            "from_text": row["from_text"] or "",
+            "to_text": row["to_text"] or "",
+        })  # fmt: skip
+
     def _organization(self, row: Row) -> None:
         """One with the same permalink is taken for the same: SMTP user names begin with it."""
         same = Organization.objects.filter(permalink=row["permalink"]).exclude(uuid=row["uuid"])
@@ -180,8 +235,9 @@ class Importer:
         owner = self._owner("organization", row, "organization_id", f"server {row['name']}")
         if owner is None:
             return
-        if row["ip_pool_id"]:
-            self.report.problems.append(f"server {row['name']}: its IP pool is not taken over.")
+        pool = (
+            self._owner("IP pool", row, "ip_pool_id", f"server {row['name']}") if row["ip_pool_id"] else None
+        )
         if row["domains_not_to_click_track"]:
             self.report.problems.append(
                 f"server {row['name']}: domains_not_to_click_track is not taken over; "
@@ -204,6 +260,7 @@ class Importer:
             "permalink": row["permalink"],
             "token": row["token"],
             "mode": row["mode"] or "Live",
+            "ip_pool": pool,
             "send_limit": row["send_limit"],
             "outbound_spam_threshold": row["outbound_spam_threshold"],
             "postmaster_address": row["postmaster_address"] or "",

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 
 from postal_server import conf
 from postal_server.mail import dkim
-from postal_server.models import Domain, HTTPEndpoint, Organization, Route, Server, Webhook
+from postal_server.models import Domain, HTTPEndpoint, IPPool, Organization, Route, Server, Webhook
 from postal_server.rules.status import CredentialType, RouteMode, ServerMode
 
 from . import credential
@@ -27,8 +27,11 @@ class NewServer:
 
 
 def organization(name: str) -> Organization:
-    """The organisation of this name, made if it is not there."""
-    return Organization.objects.get_or_create(permalink=slugify(name), defaults={"name": name})[0]
+    """The organisation of this name, made if it is not there; a new one may use the default pools."""
+    found, is_new = Organization.objects.get_or_create(permalink=slugify(name), defaults={"name": name})
+    if is_new:
+        found.ip_pools.set(IPPool.objects.filter(default=True))
+    return found
 
 
 def add_server(owner: Organization, name: str, mode: ServerMode = ServerMode.LIVE) -> NewServer:

@@ -6,22 +6,28 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from postal_server import conf
+from postal_server.engine import process
 from postal_server.engine.database import in_turn
 from postal_server.engine.journal import Acceptance, Journal
 from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
 from postal_server.engine.process import MESSAGES, WEBHOOKS
 from postal_server.engine.worker import Transports, Worker
+from postal_server.errors import ConfigurationError
 from postal_server.mail import dkim
 from postal_server.models import (
     SUSPENDED,
     Delivery,
+    IPAddress,
+    IPPool,
     Message,
     Organization,
     QueuedMessage,
@@ -35,8 +41,8 @@ from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.services import acceptance, queue_control
 from postal_server.services import directory as directories
-from postal_server.services.work import Accepted, NewMessage
-from tests.fakes import FakeHttp, FakeSmtp
+from postal_server.services.work import Accepted, NewMessage, Source
+from tests.fakes import FakeHttp, FakeResolver, FakeSmtp
 
 RAW = b"From: ann@sender.example\r\nTo: bob@dest.example\r\nSubject: Hi\r\n\r\nHello\r\n"
 URL = "http://app.example/hook"
@@ -72,8 +78,9 @@ def submission(directory: directories.Directory, *recipients: str) -> Accepted:
 
 
 @asynccontextmanager
-async def working(config, directory, sender, poster):
+async def working(config, directory, sender, poster, make_transports=None):
     """A journal and a worker in this loop, as a process has them. `directory` may be a function."""
+    talk = make_transports or (lambda: Transports(sender, poster, None))
     box = Acceptance(acceptance.store)
     journal = Journal(box)
     worker = Worker(
@@ -81,7 +88,7 @@ async def working(config, directory, sender, poster):
         directory if callable(directory) else lambda: directory,
         journal,
         box,
-        lambda before_dot: Transports(sender, poster, None),
+        lambda before_dot: talk(),
         messages=MESSAGES,
         webhooks=WEBHOOKS,
     )
@@ -323,3 +330,78 @@ def test_a_message_fails_when_its_lifetime_is_over(config, directory, due_at):
     last = Delivery.objects.order_by("-pk")[0]
     assert last.details == "The maximum lifetime of this message has been reached."
     assert b"MessageDeliveryFailed" in poster.posts[1].body
+
+
+class TestSourceAddresses:
+    """Mail that is bound to an address leaves from it, and only where that is."""
+
+    @pytest.fixture
+    def pooled(self, config, server) -> conf.Config:
+        pool = IPPool.objects.create(name="p")
+        IPAddress.objects.create(ip_pool=pool, ipv4="127.0.0.2", hostname="out.example", priority=100)
+        IPAddress.objects.create(ip_pool=pool, ipv4="192.0.2.77", hostname="far.example", priority=0)
+        server.ip_pool = pool
+        server.save()
+        return conf.parse({"postal": {"use_ip_pools": True}}, {}, config.root)
+
+    def test_it_is_bound_when_it_is_stored(self, pooled, monkeypatch):
+        directory = directories.load()
+        monkeypatch.setattr(process.directories, "current", lambda: directory)
+        process.Core(pooled)._store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+        assert QueuedMessage.objects.get().source_id == IPAddress.objects.get(ipv4="127.0.0.2").pk
+
+    def test_it_leaves_from_there(self, pooled):
+        directory, sender = directories.load(), FakeSmtp()
+        here, far = (IPAddress.objects.get(ipv4=ipv4).pk for ipv4 in ("127.0.0.2", "192.0.2.77"))
+
+        async def main() -> None:
+            async with working(pooled, directory, sender, FakeHttp()) as (journal, _):
+                accepted = submission(directory, "a@dest.example", "b@dest.example", "c@dest.example")
+                bound = zip(accepted.messages, (here, far, 0), strict=True)
+                messages = tuple(replace(new, source_id=source) for new, source in bound)
+                await journal.append_async(replace(accepted, messages=messages))
+                await until(lambda: len(sender.sent) == 2)
+                await asyncio.sleep(0.3)
+
+        run(main)
+        sources = {mail.recipient: mail.source for mail in sender.sent}
+        assert sources == {
+            "a@dest.example": Source("127.0.0.2", "", "out.example"),
+            "c@dest.example": None,
+        }
+        assert QueuedMessage.objects.get().source_id == far
+
+
+class TestShaping:
+    @pytest.mark.parametrize(("is_shaped", "sent"), [(True, 1), (False, 3)])
+    def test_rules_hold_where_mail_leaves_this_machine(self, config, directory, is_shaped, sent):
+        rules = {"shaping": {"rules": ["dest.example rate=1/h"]}}
+        limited = conf.parse(rules, {}, config.root)
+        sender = FakeSmtp()
+        resolver = FakeResolver({"dest.example": {"MX": ["mx.dest.example"]}})
+
+        async def main() -> None:
+            talk = partial(Transports, sender, FakeHttp(), resolver, is_shaped)
+            async with working(limited, directory, sender, FakeHttp(), talk) as (journal, _):
+                names = [f"{number}@dest.example" for number in range(3)]
+                await journal.append_async(submission(directory, *names))
+                await until(lambda: len(sender.sent) == sent)
+                await asyncio.sleep(0.3)
+
+        run(main)
+        assert len(sender.sent) == sent
+        assert QueuedMessage.objects.count() == 3 - sent
+
+    def test_a_rule_that_is_none_is_named(self, config):
+        broken = conf.parse({"shaping": {"rules": ["gmail.com slowly"]}}, {}, config.root)
+        box = Acceptance(acceptance.store)
+        with pytest.raises(ConfigurationError, match=r"shaping\.rules: 'slowly' is neither"):
+            Worker(
+                broken,
+                directories.load,
+                Journal(box),
+                box,
+                lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver(), True),
+                messages=MESSAGES,
+                webhooks=WEBHOOKS,
+            )

@@ -11,6 +11,8 @@ from postal_server.models import (
     Credential,
     Domain,
     ImportedToken,
+    IPAddress,
+    IPPoolRule,
     Link,
     Message,
     Organization,
@@ -183,3 +185,74 @@ def test_row_that_clashes_with_another_is_left_out_and_said():
     problems = run().problems
     assert "server Live: there is another one like it here; left out." in problems
     assert not Server.objects.filter(permalink="live").exists()
+
+
+class TestIPPools:
+    POOLS = (
+        ("ip_pools", {"id": 4, "uuid": "6a1b7ad1-0c4d-4a0e-9c34-4f0e1fdcb001", "name": "news", "default": 1}),
+        (
+            "ip_addresses",
+            {
+                "id": 5,
+                "ip_pool_id": 4,
+                "ipv4": "192.0.2.7",
+                "ipv6": "2001:DB8::7",
+                "hostname": "o.example",
+                "priority": 30,
+            },
+        ),
+        ("organization_ip_pools", {"id": 1, "organization_id": 1, "ip_pool_id": 4}),
+        (
+            "ip_pool_rules",
+            {
+                "id": 6,
+                "uuid": "6a1b7ad1-0c4d-4a0e-9c34-4f0e1fdcb002",
+                "owner_type": "Server",
+                "owner_id": 1,
+                "ip_pool_id": 4,
+                "from_text": "news.example.test",
+                "to_text": None,
+            },
+        ),
+    )  # fmt: skip
+
+    class Both:
+        """A dump, with more rows than it has; those of one table may be changed."""
+
+        def __init__(self, *more, **changes):
+            self.more, self.changes = Rows(*more), changes
+
+        def rows(self, tables):
+            for table, row in MAIN.rows(tables):
+                yield table, {**row, **self.changes.get(table, {})}
+            yield from self.more.rows(tables)
+
+    def test_pools_addresses_and_rules_are_taken_over(self):
+        for _ in range(2):  # and may be again
+            report = run(main=self.Both(*self.POOLS, servers={"ip_pool_id": 4}))
+        [address] = IPAddress.objects.all()
+        assert (address.ipv4, address.ipv6, address.hostname) == ("192.0.2.7", "2001:db8::7", "o.example")
+        assert (address.priority, address.ip_pool.name, address.ip_pool.default) == (30, "news", True)
+        assert Organization.objects.get().ip_pools.get() == address.ip_pool
+        assert Server.objects.get(permalink="live").ip_pool == address.ip_pool
+        rule = IPPoolRule.objects.get()
+        assert (rule.server.permalink, rule.organization, rule.from_text) == (
+            "live",
+            None,
+            "news.example.test",
+        )
+        assert [p.split(":")[0] for p in report.problems] == ["users"]
+
+    @pytest.mark.parametrize(
+        ("changes", "problem"),
+        [
+            ({"ipv4": "nonsense"}, "IP address nonsense: not an address; left out."),
+            ({"ipv6": "x"}, "IP address 192.0.2.7: not an address; left out."),
+            ({"ip_pool_id": 9}, "IP address 192.0.2.7: its IP pool 9 is not in the import; left out."),
+        ],
+    )
+    def test_an_address_that_cannot_be_used_is_named(self, changes, problem):
+        pool, (table, address) = self.POOLS[:2]
+        report = run(main=self.Both(pool, (table, {**address, **changes})))
+        assert problem in report.problems
+        assert not IPAddress.objects.exists()
