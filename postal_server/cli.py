@@ -85,22 +85,39 @@ def _run(name: str, words: list[str], path: str | None) -> int:
     if path is not None:
         os.environ["POSTAL_CONFIG_FILE_PATH"] = path
     try:
-        asks_help = "--help" in words or "-h" in words
-        if not asks_help and (name == "initialize" or "--initialize" in words):
+        if "--help" in words or "-h" in words:
+            _need_no_installation()
+        elif name == "initialize" or "--initialize" in words:
             _prepare_files(path)
         return _django(name, words[0], words[1:])
     except ConfigurationError as error:
         return _complain(str(error), status=1)
 
 
+def _need_no_installation() -> None:
+    """Whoever reads a command's help may not have an installation yet, or a broken one."""
+    from . import conf  # noqa: PLC0415 - the extra may be missing
+
+    os.environ[conf.PATH_VARIABLE] = os.devnull
+    os.environ["RAILS_SECRET_KEY"] = "none, only the help is wanted"  # noqa: S105
+
+
 def _prepare_files(path: str | None) -> None:
-    """Django's settings need the files of the installation, so they come first."""
+    """Django's settings need the files of the installation, so they come first.
+
+    Raises `ConfigurationError` where they cannot be written.
+    """
     from . import conf, files  # noqa: PLC0415 - the extra may be missing
+    from .errors import ConfigurationError  # noqa: PLC0415
 
     told = Path(path or os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
-    made = [told] if files.write_configuration(told) else []
     os.environ[conf.PATH_VARIABLE] = str(told)
-    for file in made + files.write_secrets(conf.load(told)):
+    try:
+        made = [told] if files.write_configuration(told) else []
+        made += files.write_secrets(conf.load(told))
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or told}: cannot be made ({error.strerror}).") from error
+    for file in made:
         print(f"made {file}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -107,16 +108,28 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
+def bring_database_up_to_date(verbosity: int) -> None:
+    """Apply the migrations that are missing. Raises `CommandError` where the database cannot be used."""
+    try:
+        call_command("migrate", verbosity=verbosity, interactive=False)
+    except DatabaseError as error:
+        raise _unusable(error) from error
+
+
 def require_current_database() -> None:
     """Raise `CommandError` where the database cannot be reached or lacks a migration."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        raise CommandError(f"storage.url: the database cannot be used: {error}") from error
+        raise _unusable(error) from error
     if not executor.loader.applied_migrations:
         raise CommandError("The database is empty. Run `postal-server initialize` first.")
     if missing:
         raise CommandError(
             f"The database lacks {len(missing)} migrations. Run `postal-server upgrade` first."
         )
+
+
+def _unusable(error: DatabaseError) -> CommandError:
+    return CommandError(f"storage.url: the database cannot be used: {error}")

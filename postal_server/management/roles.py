@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.engine.process import Role
 from postal_server.errors import ConfigurationError
+from postal_server.services.signing import request_key
 
 from . import processes
 from .base import ServerCommand, require_current_database
@@ -37,6 +38,8 @@ class RoleCommand(ServerCommand):
         for warning in config.warnings:
             logger.warning("%s", warning)
         try:
+            if {Role.WEB, Role.WORKER} & set(self.roles):
+                request_key(config)  # better now than at the first webhook
             processes.run(config, self.roles, options["ready_file"])
         except ConfigurationError as error:
             raise CommandError(str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ def postal_server(*words, folder, environ=None):
         cwd=folder,
         env={**kept, "PYTHONPATH": os.getcwd(), **(environ or {})},
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         timeout=60,
     )
@@ -61,6 +63,64 @@ def test_wrong_configuration_is_one_line_that_names_the_key(tmp_path):
     done = postal_server("version", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("postal-server: delivery.mode: 'everywhere'")
+    assert "Traceback" not in done.stderr
+
+
+HELP_OF_ALL = """
+from postal_server import cli
+for name in (*cli.COMMANDS, *cli.ALIASES):
+    try:
+        cli.main([name, "--help"])
+    except SystemExit as end:
+        print("ended", name, end.code)
+"""
+
+
+def test_help_of_every_command_needs_no_installation(tmp_path):
+    (tmp_path / "postal.yml").write_text("version: 2\ndelivery: {mode: everywhere}\n")
+    environ = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF_ALL], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    for name in (*cli.COMMANDS, *cli.ALIASES):
+        assert f"usage: postal-server {name}" in done.stdout
+        assert f"ended {name} 0" in done.stdout
+    assert os.listdir(tmp_path) == ["postal.yml"]
+
+
+def test_initialize_says_which_file_it_cannot_make(tmp_path):
+    (tmp_path / "file").touch()
+    done = postal_server("--config", "file/postal.yml", "initialize", folder=tmp_path)
+    assert done.returncode == 1
+    assert re.fullmatch(r"postal-server: /.*: cannot be made \(.*\)\.\n", done.stderr)
+
+
+@pytest.mark.parametrize("name", ["upgrade", "initialize", "worker"])
+def test_a_database_that_cannot_be_used_is_named(name, tmp_path):
+    (tmp_path / "postal.sqlite3").write_text("something else")
+    (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
+    done = postal_server(name, folder=tmp_path)
+    assert done.returncode == 1
+    assert "storage.url: the database cannot be used: file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["default-dkim-record"], ["run"], ["web"], ["worker"]])
+def test_a_signing_key_that_is_none_is_named(words, tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    (tmp_path / "signing.key").write_text("something else")
+    done = postal_server(*words, folder=tmp_path)
+    assert done.returncode == 1
+    assert "signing.key: not a signing key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_make_user_without_anybody_to_ask(tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    done = postal_server("make-user", folder=tmp_path)
+    assert done.returncode == 1
+    assert "give --email and --password-stdin" in done.stderr
     assert "Traceback" not in done.stderr
 
 

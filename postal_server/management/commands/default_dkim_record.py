@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from postal_server import conf
+from postal_server.errors import ConfigurationError
 from postal_server.mail import dkim
 from postal_server.management.base import ServerCommand
+from postal_server.services.signing import installation_key
 
 
 class Command(ServerCommand):
@@ -18,6 +22,9 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = conf.config()
-        key = dkim.SigningKey.load(config.file(config.postal.signing_key_path).read_bytes())
+        try:
+            key = installation_key(config)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
         name = f"{config.dns.dkim_identifier}._domainkey.{config.dns.return_path_domain}"
         self.stdout.write(f'{name}. IN TXT "{dkim.public_record(key)}"')

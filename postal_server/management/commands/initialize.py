@@ -5,11 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management import call_command
 from django.utils import timezone
 
 from postal_server import conf
-from postal_server.management.base import ServerCommand
+from postal_server.management.base import ServerCommand, bring_database_up_to_date
 from postal_server.models import Organization
 from postal_server.services import provisioning
 
@@ -30,7 +29,7 @@ class Command(ServerCommand):
         parser.add_argument("--no-server", action="store_true", help="make no first mail server")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=0, interactive=False)
+        bring_database_up_to_date(verbosity=0)
         self.stdout.write("The database is up to date.")
         if options["no_server"] or Organization.objects.exists():
             return

@@ -26,14 +26,16 @@ class Command(ServerCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email = options["email"] or input("E-mail address: ")
         users = get_user_model()
         try:
+            email = options["email"] or input("E-mail address: ")
             validate_email(email)
             if users.objects.filter(username=email).exists():
                 raise CommandError(f"There is a user {email} already.")
             password = self._password(options["password_stdin"])
             validate_password(password)
+        except EOFError as error:
+            raise CommandError("There is nobody to ask: give --email and --password-stdin.") from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         users.objects.create_superuser(username=email, email=email, password=password)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import call_command
-
-from postal_server.management.base import ServerCommand
+from postal_server.management.base import ServerCommand, bring_database_up_to_date
 
 
 class Command(ServerCommand):
@@ -14,4 +12,4 @@ class Command(ServerCommand):
     needs_database = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", verbosity=1, interactive=False)
+        bring_database_up_to_date(verbosity=1)
