@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import binascii
-import io
 import re
 import string
 
 MAX_LINE = 998  # octets without the CRLF, RFC 5322 section 2.1.1
 QP_LINE = 73  # characters before the `=` of a soft line end, as Postal has it
 BASE64_LINE = 60
-BASE64_BLOCK = 45 * 1024  # bytes that fill whole lines
+BASE64_LINE_BYTES = BASE64_LINE // 4 * 3
+BASE64_BLOCK = BASE64_LINE_BYTES * 1024
 
 # A byte that quoted-printable writes as itself: printable ASCII but `=`, blank, TAB, CR and LF.
 _LITERAL_IN_QP = bytes(c for c in range(32, 127) if c != 61) + b"\t\r\n"
@@ -70,13 +70,25 @@ def encode(data: bytes, encoding: str) -> bytes:
     return data
 
 
-def encode_base64(data: bytes, line_end: bytes = b"\r\n") -> bytes:
-    """Base64 in lines of 60 characters, each with its line end; made in pieces, for the sake of memory."""
-    text = io.BytesIO()
+def encode_base64(data: bytes) -> bytes:
+    """Base64 in lines of 60 characters, each with its CRLF."""
+    return bytes(base64_lines(data, b"\r\n"))
+
+
+def base64_lines(data: bytes, line_end: bytes) -> bytearray:
+    """Base64 in lines of 60 characters, each with its line end.
+
+    Written in pieces into memory of the final size, for the sake of large files.
+    """
+    lines = -(-len(data) // BASE64_LINE_BYTES)
+    text = bytearray(-(-len(data) // 3) * 4 + lines * len(line_end))
+    end = 0
     for start in range(0, len(data), BASE64_BLOCK):
         block = binascii.b2a_base64(data[start : start + BASE64_BLOCK], newline=False)
-        text.writelines(block[i : i + BASE64_LINE] + line_end for i in range(0, len(block), BASE64_LINE))
-    return text.getvalue()
+        piece = b"".join([block[i : i + BASE64_LINE] + line_end for i in range(0, len(block), BASE64_LINE)])
+        begin, end = end, end + len(piece)
+        text[begin:end] = piece
+    return text
 
 
 def encode_quoted_printable(data: bytes) -> bytes:

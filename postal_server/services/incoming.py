@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from postal_server.conf import Config
 from postal_server.mail.address import split_address
@@ -227,20 +226,21 @@ def _prefix(job: Job, changes: Changes | None) -> bytes:
 def _post(
     job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
 ) -> Post:
-    body, content_type = wire.encode(_payload(job, entry, found, changes), entry.encoding)
+    body, content_type = _body(job, entry, found, changes)
     headers = request_key(context.config).request_headers(body, content_type)
     return Post(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
 
 
-def _payload(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> Mapping[str, Any]:
+def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> tuple[bytes, str]:
+    """What is posted to an endpoint, and its content type."""
     text = _prefix(job, changes) + (job.body or b"")
     if entry.format == wire.RAW:
-        return wire.raw_payload(job.message, text)
+        return wire.raw_body(job.message, text, entry.encoding)
     read = parts(text)
     is_form = entry.encoding == wire.AS_FORM
     if not is_form:
         wire.check_text(text, read)
-    return wire.hash_payload(
+    payload = wire.hash_payload(
         job.message,
         message_token(job.message.id),
         read,
@@ -249,6 +249,8 @@ def _payload(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes
         include_attachments=entry.include_attachments,
         is_form=is_form,
     )
+    del text, read  # what is left of a large mail is in the payload
+    return wire.hash_body(payload, entry.encoding)
 
 
 def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> Mail:

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from postal_server.mail.message import MessageParts, header_fields
 from postal_server.mail.reply_separation import separate
+from postal_server.mail.transfer import base64_lines
 
 from .http import to_json
 from .message import mime_base64
@@ -73,16 +74,18 @@ class MessageRow(Protocol):
     def received_with_ssl(self) -> bool | None: ...
 
 
-def raw_payload(message: MessageRow, text: bytes) -> dict[str, Any]:
-    """Format `RawMessage`: the stored text, the inspection's headers included."""
-    return {
-        "id": message.id,
-        "rcpt_to": message.rcpt_to,
-        "mail_from": message.mail_from,
-        "message": mime_base64(text),
-        "base64": True,
-        "size": message.size_bytes,
-    }
+def raw_body(message: MessageRow, text: bytes, encoding: str) -> tuple[bytes, str]:
+    """The request body in format `RawMessage`, and its content type.
+
+    `text` is the stored text, the inspection's headers included.
+    """
+    head = {"id": message.id, "rcpt_to": message.rcpt_to, "mail_from": message.mail_from}
+    tail = {"base64": True, "size": message.size_bytes}
+    if encoding == AS_FORM:
+        return _form({**head, "message": mime_base64(text), **tail}), FORM
+    # But for its line ends, base64 is its own JSON: a large mail is not copied by an encoder of texts.
+    mail = base64_lines(text, b"\\n")
+    return b'%s,"message":"%s",%s' % (to_json(head)[:-1], mail, to_json(tail)[1:]), JSON
 
 
 def hash_payload(
@@ -139,8 +142,8 @@ def _last(parts: MessageParts, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def encode(payload: Mapping[str, Any], encoding: str) -> tuple[bytes, str]:
-    """The request body and its content type."""
+def hash_body(payload: Mapping[str, Any], encoding: str) -> tuple[bytes, str]:
+    """The request body in format `Hash`, and its content type."""
     return (_form(payload), FORM) if encoding == AS_FORM else (to_json(payload), JSON)
 
 

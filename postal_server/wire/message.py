@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from postal_server.mail.transfer import encode_base64
+from postal_server.mail.transfer import base64_lines
 from postal_server.rules.status import DeliveryStatus
 
 PURGED_TEXT = b"\r\n\r\n"  # what Postal shows for a text that is gone (contract Q13)
@@ -184,7 +184,7 @@ def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
 
 def mime_base64(data: bytes) -> str:
     """Base64 in lines of 60 characters, each ended by LF, the last one included."""
-    return encode_base64(data, b"\n").decode("ascii")
+    return base64_lines(data, b"\n").decode("ascii")
 
 
 def _activity(row: ActivityRow) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def posted(mail: bytes, format: str, encoding: str) -> bytes:
         size_bytes=len(mail), is_inspected=False, is_spam=False, is_bounce=False, received_with_ssl=None,
     )  # fmt: skip
     if format == endpoint.RAW:
-        return endpoint.encode(endpoint.raw_payload(row, mail), encoding)[0]
+        return endpoint.raw_body(row, mail, encoding)[0]
     payload = endpoint.hash_payload(row, TOKEN, parts(mail), spam="NotSpam", strip_replies=True)
-    return endpoint.encode(payload, encoding)[0]
+    return endpoint.hash_body(payload, encoding)[0]
 
 
 @target([PLAIN, b'To: A <a@b.example>, grp: c@d.example, "x\\"y" <e@f>;\r\n\r\n'], WORDS)

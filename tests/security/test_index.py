@@ -1,0 +1,141 @@
+"""Every security case of this field, and the tests that hold it. Most stand beside the code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = "tests/postal_server"
+CASES = {
+    "SMTP smuggling in (CVE-2024-27938)": [
+        "tests/security/test_smtp.py::test_cve_2024_27938_a_message_smuggled_in_is_text",
+        f"{SERVER}/smtpd/test_protocol.py::test_cve_2024_27938_only_crlf_dot_crlf_ends_a_message",
+        f"{SERVER}/smtpd/test_protocol.py::test_smuggling_in_what_is_drained",
+    ],
+    "SMTP smuggling out (CVE-2023-51764)": [
+        "tests/security/test_smtp.py::test_cve_2023_51764_no_message_is_smuggled_out",
+        f"{SERVER}/transports/smtp/test_protocol.py::test_cve_2023_51764_no_end_of_data_is_smuggled_out",
+    ],
+    "commands injected behind STARTTLS": [
+        "tests/security/test_smtp.py::test_commands_injected_behind_starttls_are_not_obeyed",
+        f"{SERVER}/smtpd/test_tls.py::test_commands_injected_behind_starttls_are_thrown_away",
+        f"{SERVER}/smtpd/test_tls.py::test_authentication_does_not_survive_starttls",
+    ],
+    "replies injected behind STARTTLS": [
+        f"{SERVER}/transports/smtp/test_session.py::"
+        "test_text_injected_behind_the_answer_to_starttls_is_not_believed",
+    ],
+    "HTTP request smuggling": [
+        f"{SERVER}/web/test_server.py::test_a_body_that_nobody_read_is_no_next_request",
+        f"{SERVER}/web/test_server.py::"
+        "test_request_smuggling_a_body_in_chunks_that_nobody_read_is_no_next_request",
+        f"{SERVER}/web/test_server.py::test_request_smuggling_trailers_are_no_next_request",
+    ],
+    "HTML in delivery details": [
+        "tests/security/test_api.py::test_html_in_delivery_details_is_kept_as_text",
+        f"{SERVER}/admin/test_pages.py::test_nothing_of_a_mail_is_markup_in_the_page",
+    ],
+    "XSS through a shown mail": [
+        f"{SERVER}/admin/test_pages.py::test_html_is_a_page_that_can_do_nothing",
+        f"{SERVER}/admin/test_pages.py::test_nothing_of_a_mail_is_markup_in_the_page",
+    ],
+    "server-side request forgery by endpoint": [
+        "tests/security/test_ssrf.py::test_endpoint_inside_the_network_is_not_posted_to",
+        f"{SERVER}/rules/test_request_destination.py::test_a_special_address_is_refused",
+        f"{SERVER}/transports/test_http.py::test_this_machine_cannot_be_posted_to",
+    ],
+    "server-side request forgery by webhook": [
+        "tests/security/test_ssrf.py::test_webhook_inside_the_network_is_not_posted_to",
+    ],
+    "server-side request forgery by redirect": [
+        "tests/security/test_ssrf.py::test_redirect_into_the_network_is_not_followed",
+        f"{SERVER}/transports/test_http.py::test_every_status_is_a_result_and_redirects_are_not_followed",
+    ],
+    "server-side request forgery by DNS rebinding": [
+        f"{SERVER}/transports/test_http.py::"
+        "test_dns_rebinding_a_name_is_looked_up_once_and_connected_to_where_it_was_checked",
+        f"{SERVER}/transports/test_http.py::test_a_name_with_a_private_address_is_refused",
+    ],
+    "header injection through an address": [
+        "tests/security/test_smtp.py::test_header_injection_through_an_smtp_argument_is_refused",
+        "tests/security/test_api.py::test_command_injection_through_a_recipient_is_refused",
+        f"{SERVER}/api/test_views.py::test_recipient_that_no_command_can_hold_is_refused",
+    ],
+    "header injection through the subject and other parameters": [
+        "tests/security/test_api.py::test_header_injection_through_a_parameter_adds_no_header",
+        "tests/security/test_api.py::test_header_injection_through_a_header_name_is_refused",
+        f"{SERVER}/api/test_views.py::test_subject_cannot_add_a_header",
+    ],
+    "header injection through a name of a client": [
+        "tests/security/test_smtp.py::"
+        "test_header_injection_through_folded_names_of_a_client_stays_in_its_line",
+        f"{SERVER}/transports/test_http.py::test_a_header_cannot_break_out_of_its_line",
+    ],
+    "unbounded DATA": [
+        "tests/security/test_smtp.py::test_unbounded_data_is_drained_and_refused",
+        "tests/security/test_smtp.py::test_unbounded_chunk_is_refused",
+        f"{SERVER}/smtpd/test_protocol.py::test_unbounded_data_is_drained_before_it_is_refused",
+        f"{SERVER}/smtpd/test_protocol.py::test_a_slow_sender_is_cut_off_although_it_never_pauses",
+    ],
+    "unbounded command line": [
+        "tests/security/test_smtp.py::test_unbounded_command_line_is_not_kept",
+        "tests/security/test_smtp.py::test_unbounded_authentication_is_not_kept",
+        f"{SERVER}/smtpd/test_protocol.py::test_unbounded_command_line",
+    ],
+    "unbounded commands and recipients": [
+        "tests/security/test_smtp.py::test_unbounded_recipients_are_refused",
+        f"{SERVER}/smtpd/test_protocol.py::test_commands_without_a_message",
+        f"{SERVER}/smtpd/test_protocol.py::test_errors_without_a_message",
+        f"{SERVER}/smtpd/test_protocol.py::test_connections_of_a_client",
+    ],
+    "unbounded JSON body": [
+        "tests/security/test_api.py::test_unbounded_body_that_is_announced_is_not_read",
+        "tests/security/test_api.py::test_unbounded_body_in_chunks_ends",
+        "tests/security/test_api.py::test_endless_header_is_cut_off",
+        f"{SERVER}/web/test_server.py::test_a_body_that_will_not_end_is_not_waited_for",
+        f"{SERVER}/web/test_server.py::test_a_slow_body_is_not_waited_for",
+        f"{SERVER}/web/test_server.py::test_a_chunk_is_not_taken_for_its_size",
+    ],
+    "compression bombs": [
+        "tests/security/test_ssrf.py::test_compression_bomb_of_an_endpoint_is_not_unpacked",
+        f"{SERVER}/transports/test_http.py::test_a_compression_bomb_yields_no_more_than_is_kept",
+    ],
+    "nesting bombs": [
+        "tests/security/test_api.py::test_json_bomb_has_a_clear_answer",
+        "tests/security/test_smtp.py::test_mime_bomb_is_delivered_within_bounds",
+        f"{SERVER}/mail/test_mime.py::test_bombs_are_read_within_bounds",
+        f"{SERVER}/mail/test_mime.py::test_depth_is_bounded",
+    ],
+    "path traversal in attachment names": [
+        f"{SERVER}/admin/test_pages.py::test_file_is_a_download_with_a_harmless_name",
+        f"{SERVER}/admin/test_pages.py::test_file_names_are_safe",
+    ],
+    "SQL through ids": [
+        "tests/security/test_api.py::test_sql_through_an_id_finds_nothing",
+        f"{SERVER}/api/test_views.py::test_id_is_a_number_and_nothing_else",
+    ],
+    "credential echo": [
+        "tests/security/test_api.py::test_credential_echo_is_for_the_wire_only",
+        "tests/security/test_api.py::test_credential_echo_is_no_markup",
+        "tests/security/test_smtp.py::test_wrong_keys_are_not_logged",
+        "tests/anymail_postal/test_errors.py::test_the_key_is_redacted",
+    ],
+    "memory": [
+        "tests/security/test_memory.py::test_mail_over_smtp_in_and_out",
+        "tests/security/test_memory.py::test_mail_over_the_api",
+        "tests/security/test_memory.py::test_large_attachment_over_the_api",
+        "tests/security/test_memory.py::test_mail_posted_to_an_endpoint",
+    ],
+}
+
+
+@pytest.mark.parametrize("tests", CASES.values(), ids=CASES.keys())
+def test_every_case_has_its_tests(tests):
+    for test in tests:
+        path, _, name = test.partition("::")
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert name in names, test
