@@ -178,11 +178,3 @@ def test_default_dkim_record_is_the_public_half_of_the_signing_key(tmp_path):
     postal_server("initialize", "--no-server", folder=tmp_path)
     done = postal_server("default-dkim-record", folder=tmp_path)
     assert done.stdout.startswith('postal._domainkey.rp.localhost. IN TXT "v=DKIM1; t=s; h=sha256; p=MII')
-
-
-@pytest.mark.parametrize("name", sorted({*cli.COMMANDS, "web-server", "smtp-server", "update"} - {"console"}))
-def test_every_command_has_help(name, tmp_path):
-    (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
-    done = postal_server(name, "--help", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("usage: postal-server")
