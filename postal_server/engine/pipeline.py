@@ -24,7 +24,7 @@ from . import metrics, outcome
 from .database import DATABASE_AWAY
 from .ports import HttpPoster, SmtpSender, Stage
 from .shaping import Shaping
-from .tick import Claims, Cleared, Delayed, Done, Recording, Returned, expiry, verdict
+from .tick import Accused, Claims, Cleared, Delayed, Done, Recording, Returned, expiry, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -139,16 +139,32 @@ class Pipeline:
             task.cancel()
 
     async def _process_suspects(self, line: Line, suspects: Sequence[Claimed]) -> None:
-        """Workers died with these. Alone, one that is harmless cannot be taken for the culprit."""
+        """Workers died with these. Each is accused, and then prepared, alone: none that only waits for its
+        turn, or was sent, can be taken for the culprit.
+        """
         for number, suspect in enumerate(suspects):
             try:
                 async with self._suspects:
+                    if not await self._accuse(line, suspect):
+                        continue
                     prepared = await self._prepare(line, [suspect])
                     line.recording.add([Cleared(suspect)])
             except asyncio.CancelledError:
                 line.recording.add([Returned(row) for row in suspects[number:]])
                 return
             self._talk_about(line, prepared)
+
+    async def _accuse(self, line: Line, suspect: Claimed) -> bool:
+        """Return once the database knows that this one is tried; false if it is not ours to try any more."""
+        loop = asyncio.get_running_loop()
+        may_be: asyncio.Future[bool] = loop.create_future()
+
+        def tell(answer: bool) -> None:
+            if not may_be.done():
+                may_be.set_result(answer)
+
+        line.recording.add([Accused(suspect, lambda answer: loop.call_soon_threadsafe(tell, answer))])
+        return await may_be
 
     async def _process(self, line: Line, claimed: Sequence[Claimed]) -> None:
         try:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import Case, F, QuerySet, SmallIntegerField, When
 from django.db.models.functions import Length
 
 from postal_server.models import SUSPENDED, QueuedMessage, WebhookRequest
@@ -27,6 +27,13 @@ from .lanes import Lanes, Place
 
 SERVERS_A_CLAIM = 16
 LANES_A_SERVER = 64
+# So often may a row be claimed without a recorded attempt, as happens when workers die: then it is a suspect.
+SUSPECT_CLAIMS = 3
+ONE_CLAIM_MORE = Case(
+    When(claims__lt=SUSPECT_CLAIMS, then=F("claims") + 1),
+    default=F("claims"),
+    output_field=SmallIntegerField(),
+)
 READY = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
 
 
@@ -229,7 +236,7 @@ class Queue:
         if not ids:
             return []
         rows = self.rows.filter(pk__in=ids)
-        rows.update(claimed_by=worker_id, due_at=None, claims=F("claims") + 1)
+        rows.update(claimed_by=worker_id, due_at=None, claims=ONE_CLAIM_MORE)
         loaded = {row[0]: self._claimed(row) for row in rows.values_list(*self._columns())}
         return [loaded[pk] for pk in ids]
 
@@ -326,6 +333,12 @@ class Queue:
     def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
         """Give back what a claim took whose commit was in doubt."""
         self.rows.filter(claimed_by=worker_id).exclude(pk__in=list(known)).update(claimed_by=None)
+
+    def accuse(self, worker_id: int, ids: Collection[int]) -> None:
+        """These suspects are prepared alone now: if this worker dies before it clears them, they did it."""
+        if ids:
+            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows.update(claims=SUSPECT_CLAIMS + 1)
 
     def clear(self, worker_id: int, ids: Collection[int]) -> None:
         """These suspects were prepared without harm: forget how often they were claimed."""

@@ -22,7 +22,7 @@ from . import metrics
 from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
-from .queue import Queue
+from .queue import SUSPECT_CLAIMS, Queue
 from .shaping import Key, Row, Shaping
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ TICK_EXPIRIES = 100
 CHORES_INTERVAL = 1.0  # seconds between looks at what is due, what has expired, and what is paused
 # So old may an outcome get before nothing more is sent: it bounds what is sent twice if we die now.
 RECORD_WITHIN = 5.0
-POISON_CLAIMS = 3  # without a recorded attempt
 # What could not be recorded, for a bug of ours, is tried again after this.
 AFTER_A_BUG = timedelta(minutes=5)
 
@@ -109,6 +108,14 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Accused:
+    """A suspect that is to be prepared alone. `told` hears once whether that is durable, and it may be."""
+
+    claimed: Claimed
+    told: Callable[[bool], object]
+
+
+@dataclass(frozen=True)
 class Cleared:
     """A suspect that was prepared without harm."""
 
@@ -130,7 +137,7 @@ class Delayed:
     due_at: datetime
 
 
-Item = Done | Cleared | Returned | Delayed
+Item = Done | Accused | Cleared | Returned | Delayed
 Timed = tuple[float, Item]  # when it was known, what
 
 
@@ -179,7 +186,7 @@ class Recording:
         queue, worker_id = self._share.queue, self._lease.worker_id
         # After a lost lease the same row may be ours again, by another claim that is still under way.
         known = [item for _, item in items if self._share.lanes.holds(item.claimed)]
-        self._released = [item.claimed for item in known if not isinstance(item, Cleared)]
+        self._released = [item.claimed for item in known if not isinstance(item, (Accused, Cleared))]
         self._share.lanes.release(self._released)
         if self._share.shaping:
             self._share.shaping.ended(self._released)
@@ -193,6 +200,7 @@ class Recording:
             queue.finish(worker_id, recorded.finished)
             queue.defer(worker_id, recorded.deferred)
             self._note(done, now)
+        queue.accuse(worker_id, [item.claimed.id for item in ours if isinstance(item, Accused)])
         queue.clear(worker_id, [item.claimed.id for item in ours if isinstance(item, Cleared)])
         if returned := [item.claimed.id for item in ours if isinstance(item, Returned)]:
             queue.release(worker_id, returned)
@@ -229,6 +237,8 @@ class Recording:
             if isinstance(item, (Result, Decision)):
                 status = item.outcome.status if isinstance(item, Result) else item.status
                 metrics.OUTCOMES.labels(self._share.name, status.value).inc()
+            elif isinstance(item, Accused):
+                item.told(True)
 
     def put_back(self, items: Sequence[Timed], *, in_doubt: bool) -> None:
         """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
@@ -252,6 +262,8 @@ class Recording:
             return
         self._writing_since = None
         self._share.lanes.release([claimed])
+        if isinstance(item[1], Accused):
+            item[1].told(False)
 
 
 @dataclass
@@ -356,9 +368,9 @@ class Claiming:
     @staticmethod
     def _sort(claims: Claims, claimed: Sequence[Claimed]) -> None:
         for row in claimed:
-            if row.claims > POISON_CLAIMS:
+            if row.claims > SUSPECT_CLAIMS:
                 claims.poison.append(row)
-            elif row.claims == POISON_CLAIMS:
+            elif row.claims == SUSPECT_CLAIMS:
                 claims.suspects.append(row)
             else:
                 claims.fresh.append(row)

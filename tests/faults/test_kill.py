@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from tests.faults.stage import Stage
+from tests.faults.stage import Stage, wait_until
 
 PROCESSES = ("web", "smtp", "worker-1", "worker-2")
 SECONDS_BETWEEN = 2.5  # on average, from kill to kill
@@ -70,3 +70,25 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
     assert all(len(ids) == 1 for ids in stage.message_ids().values()), "copies bear the same Message-ID"
     assert len(acknowledged) > scale.kills * SECONDS_BETWEEN * RATE / 4, "the load went on meanwhile"
     assert stage.queued() == 0
+
+
+def test_a_worker_that_dies_again_and_again_makes_no_message_suspect_for_good(play):
+    """Each time with all of them claimed, before it could try one: a mail that kills is not among them."""
+    stage = play()
+    stage.start("web", "worker")
+    stage.flag("pause", True)
+    stage.submit(rate=100, kinds=("api",))
+    wait_until(lambda: len(stage.acknowledged()) >= 30, 30, "mail is taken")
+    stage.end_load()
+    for _ in range(6):
+        worker = stage.processes["worker"].pid
+        wait_until(lambda pid=worker: bool(stage.held_by(pid)), 30, "the worker has claimed", every=0.002)
+        stage.kill("worker")
+        stage.begin("worker")
+    stage.flag("pause", False)
+    wait_until(lambda: not stage.missing(), 30, f"all is delivered: {held_for_a_person(stage)} are held")
+
+
+def held_for_a_person(stage: Stage) -> int:
+    [(count,)] = stage.query("SELECT COUNT(*) FROM postal_server_message WHERE status = 'Held'")
+    return int(count)

@@ -12,7 +12,7 @@ from postal_server.engine import pipeline as pipelines
 from postal_server.engine.pipeline import Line, Pipeline
 from postal_server.engine.ports import HttpResult, Mail, Post, Reply, SmtpResult, Stage, Target
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Claims, Cleared, Delayed, Returned
+from postal_server.engine.tick import Accused, Claims, Cleared, Delayed, Returned
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Changes, Claimed, Decision, Result
@@ -24,9 +24,13 @@ class Inbox:
 
     def __init__(self) -> None:
         self.items: list[object] = []
+        self.answer = True  # to those who ask
 
     def add(self, done: Sequence[object]) -> None:
         self.items += done
+        for item in done:
+            if isinstance(item, Accused):
+                item.told(self.answer)
 
     async def wait_for(self, count: int) -> list[object]:
         for _ in range(500):
@@ -186,7 +190,7 @@ def test_expired_rows_fail_without_a_try():
     asyncio.run(main())
 
 
-def test_suspects_are_prepared_one_at_a_time_and_cleared_before_they_are_sent():
+def test_suspects_are_accused_and_prepared_one_at_a_time_and_cleared_before_they_are_sent():
     together: list[int] = []
     running_now = 0
     lock = threading.Lock()
@@ -204,11 +208,22 @@ def test_suspects_are_prepared_one_at_a_time_and_cleared_before_they_are_sent():
     async def main() -> None:
         async with running(prepare) as (pipeline, line, inbox):
             pipeline.hand_over(line, Claims(suspects=[claimed(n) for n in range(5)]))
-            items = await inbox.wait_for(10)
+            items = await inbox.wait_for(15)
         assert set(together) == {1}
         for number in range(5):
             kinds = [type(item) for item in items if item.claimed.id == number]
-            assert kinds == [Cleared, Result]
+            assert kinds == [Accused, Cleared, Result]
+
+    asyncio.run(main())
+
+
+def test_a_suspect_that_cannot_be_accused_is_left_alone_and_holds_up_no_other():
+    async def main() -> None:
+        async with running(prepare_mails) as (pipeline, line, inbox):
+            inbox.answer = False
+            pipeline.hand_over(line, Claims(suspects=[claimed(1), claimed(2)]))
+            items = await inbox.wait_for(2)
+            assert [(type(item), item.claimed.id) for item in items] == [(Accused, 1), (Accused, 2)]
 
     asyncio.run(main())
 

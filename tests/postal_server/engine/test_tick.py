@@ -11,7 +11,7 @@ from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Beating, Claiming, Cleared, Delayed, Recording, Returned, Share
+from postal_server.engine.tick import Accused, Beating, Claiming, Cleared, Delayed, Recording, Returned, Share
 from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
@@ -105,9 +105,9 @@ def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claiming, sha
 
 
 @pytest.mark.parametrize(
-    ("lost_claims", "where"), [(0, "fresh"), (1, "fresh"), (2, "suspects"), (3, "poison")]
+    ("lost_claims", "where"), [(0, "fresh"), (1, "fresh"), (2, "suspects"), (3, "suspects"), (4, "poison")]
 )
-def test_rows_that_workers_died_with_are_suspects_then_poison(
+def test_rows_that_workers_died_with_are_suspects_and_poison_once_they_were_tried_alone(
     claiming, enqueue, claimed_batches, lost_claims, where
 ):
     enqueue(claims=lost_claims)
@@ -214,6 +214,37 @@ def test_returned_rows_are_ready_again(claiming, recording, enqueue, claimed_bat
     run(recording)
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.claims, row.attempts) == (None, 0, 0)
+
+
+def test_an_accused_suspect_is_poison_unless_it_is_cleared(
+    claiming, recording, share, enqueue, claimed_batches, lease
+):
+    enqueue(2, claims=2)
+    run(claiming)
+    told: list[bool] = []
+    first, second = claimed_batches[0].suspects
+    recording.add([Accused(row, told.append) for row in (first, second)])
+    recording.add([Cleared(first)])
+    run(recording)
+    assert told == [True, True]
+    assert set(share.lanes.held) == {1, 2}
+    QueuedMessage.objects.update(claimed_by=None)  # as if the worker had died
+    share.lanes.release_all()
+    claiming.want()
+    run(claiming)
+    assert [row.id for row in claimed_batches[1].fresh] == [1]
+    assert [row.id for row in claimed_batches[1].poison] == [2]
+
+
+def test_a_suspect_that_cannot_be_accused_is_not_tried(claiming, recording, share, enqueue, claimed_batches):
+    enqueue(claims=2)
+    run(claiming)
+    told: list[bool] = []
+    recording.add([Accused(claimed_batches[0].suspects[0], told.append)])
+    [item] = recording.take()
+    recording.refused(item, ValueError("a bug"))
+    assert told == [False]
+    assert not share.lanes.held
 
 
 def test_cleared_suspects_stay_claimed(claiming, recording, share, enqueue, claimed_batches, lease):
