@@ -14,6 +14,7 @@ from postal_server import conf
 from postal_server.engine.process import Role
 from postal_server.errors import ConfigurationError
 from postal_server.services.signing import request_key
+from postal_server.services.target import check_relays
 
 from . import processes
 from .base import ServerCommand, require_current_database
@@ -40,6 +41,8 @@ class RoleCommand(ServerCommand):
         try:
             if {Role.WEB, Role.WORKER} & set(self.roles):
                 request_key(config)  # better now than at the first webhook
+            if Role.WORKER in self.roles:
+                check_relays(config)
             processes.run(config, self.roles, options["ready_file"])
         except ConfigurationError as error:
             raise CommandError(str(error)) from error

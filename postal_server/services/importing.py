@@ -15,9 +15,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Model
 
+from postal_server.errors import HostileInput
 from postal_server.models import (
     AdditionalRouteEndpoint,
     AddressEndpoint,
@@ -43,6 +45,15 @@ from postal_server.rules.status import CredentialType, RouteMode
 from . import acceptance, credential
 
 Row = Mapping[str, Any]
+
+
+class Columns(dict[str, Any]):
+    """A row. A column that the Postal of its time did not have yet is null."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 MAIN_TABLES = (
     "ip_pools",
     "ip_addresses",
@@ -121,7 +132,7 @@ class Importer:
 
     def _import_main(self, source: Source) -> None:
         for table, row in source.rows((*MAIN_TABLES, *LEFT_BEHIND)):
-            self._rows.setdefault(table, []).append(row)
+            self._rows.setdefault(table, []).append(Columns(row))
         for table, advice in LEFT_BEHIND.items():
             if self._rows.get(table):
                 self.report.problems.append(f"{table}: {len(self._rows[table])} not taken over; {advice}.")
@@ -144,8 +155,15 @@ class Importer:
         )
         for table, step in steps:
             for row in self._rows.get(table, ()):
-                step(row)
+                self._take(table, step, row)
             self._progress(table, len(self._rows.get(table, ())))
+
+    def _take(self, table: str, step: Callable[[Row], None], row: Row) -> None:
+        """One row. Raises `HostileInput` that names it where it is none of Postal's."""
+        try:
+            step(row)
+        except (AttributeError, TypeError, ValueError, ValidationError) as error:
+            raise HostileInput(f"{table}: row {row['id']} cannot be read ({error}).") from error
 
     def _keep(self, kind: str, row: Row, model: type[Model], values: dict[str, Any], **lookup: Any) -> None:
         """Make or update the row that `lookup` finds, and remember it under Postal's id.
@@ -443,7 +461,8 @@ class Importer:
         }
         ids: dict[int, int] = {}  # Postal's message id -> ours
         late_links: list[Row] = []
-        for table, row in source.rows(MESSAGE_TABLES):
+        for table, found in source.rows(MESSAGE_TABLES):
+            row = Columns(found)
             if table == "links":
                 late_links.append(row)  # after all messages: they refer to them
                 continue

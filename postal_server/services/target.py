@@ -40,6 +40,11 @@ def _catch(domain: str, config: Config) -> Target:
     return Target(domain, host=config.delivery.catch_host, port=config.delivery.catch_port)
 
 
+def check_relays(config: Config) -> None:
+    """Raise `ConfigurationError` for a relay that cannot be read: better at start than with every mail."""
+    _relays(config.postal.smtp_relays)
+
+
 @functools.lru_cache(maxsize=8)
 def _relays(urls: tuple[str, ...]) -> tuple[Target, ...]:
     return tuple(read_relay(url) for url in urls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from argparse import ArgumentParser
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -32,8 +33,11 @@ class Dump:
 
     def rows(self, tables: Collection[str]) -> Iterator[tuple[str, mariadb_dump.Row]]:
         opened = gzip.open if self.path.suffix == ".gz" else open
-        with opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            yield from mariadb_dump.rows(lines, tables)
+        try:
+            with opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+                yield from mariadb_dump.rows(lines, tables)
+        except (EOFError, zlib.error) as error:
+            raise HostileInput(f"{self.path}: {error}.") from error
 
 
 class Command(ServerCommand):
@@ -63,6 +67,8 @@ class Command(ServerCommand):
             main, of_servers = self._live(config) if options["live"] else self._dumps(options)
             importer = Importer(lambda host: is_allowed_host(host, allowed.permits), self._progress)
             report = importer.run(main, of_servers, dry_run=options["dry_run"])
+            if not (report.made or report.updated):
+                raise CommandError("There is nothing in it that a main database of Postal has.")
         except (HostileInput, ConfigurationError, OSError) as error:
             raise CommandError(str(error)) from error
         self._show(report, options["dry_run"])

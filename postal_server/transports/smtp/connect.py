@@ -85,7 +85,11 @@ class MxHosts:
 
 
 class CatchHosts:
-    """One listener for every target: nothing leaves this machine, and nothing is looked up."""
+    """One listener for every target: nothing leaves this machine, and nothing is looked up.
+
+    The second of two locks: `services.target` names the catch already; this one holds for whatever target
+    some mistake makes.
+    """
 
     def __init__(self, address: str, port: int) -> None:
         self._found = Found(Lookup.FOUND, (Host(address, port),))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from postal_server.errors import HostileInput
 from postal_server.models import (
     Credential,
     Domain,
@@ -256,3 +257,21 @@ class TestIPPools:
         report = run(main=self.Both(pool, (table, {**address, **changes})))
         assert problem in report.problems
         assert not IPAddress.objects.exists()
+
+
+def without_new_columns(rows):
+    """As dumped from a Postal of 2019, whose servers had fewer options."""
+    later = {"privacy_mode", "log_smtp_data", "allow_sender", "domains_not_to_click_track"}
+    return [(table, {k: v for k, v in row.items() if k not in later}) for table, row in rows]
+
+
+def test_columns_that_an_old_postal_lacked_are_left_at_their_defaults():
+    rows = without_new_columns(MAIN.rows(["organizations", "servers"]))
+    assert run(main=Rows(*rows)).made["server"] == 6
+    assert not Server.objects.filter(privacy_mode=True).exists()
+
+
+def test_row_that_is_none_of_postals_ends_the_import_with_its_name():
+    with pytest.raises(HostileInput, match="organizations: row 7 cannot be read"):
+        run(main=Rows(("organizations", {"id": 7, "uuid": "u", "name": "a", "permalink": ["b"]})))
+    assert not Organization.objects.exists()

@@ -44,3 +44,9 @@ def test_relays_are_tried_in_their_order(tmp_path):
 def test_a_bad_relay_is_named(url):
     with pytest.raises(ConfigurationError, match="smtp_relays"):
         target.read_relay(url)
+
+
+def test_relays_are_checked_at_start(tmp_path):
+    target.check_relays(config(tmp_path, postal={"smtp_relays": ["smtp://relay.example"]}))
+    with pytest.raises(ConfigurationError, match="smtp_relays"):
+        target.check_relays(config(tmp_path, postal={"smtp_relays": ["smtp://h?ssl_mode=maybe"]}))
