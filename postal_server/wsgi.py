@@ -13,7 +13,7 @@ from postal_server.conf import Config
 from postal_server.engine.ports import Resolver
 from postal_server.services.directory import Directory
 from postal_server.services.signing import request_key
-from postal_server.web import pages, tracking
+from postal_server.web import pages, probes, tracking
 from postal_server.web.application import Application
 
 if TYPE_CHECKING:
@@ -23,16 +23,30 @@ NAME_TIMEOUT = 2.0  # seconds for a PTR look-up
 
 
 def create(
-    config: Config, *, journal: Journal, directory: Callable[[], Directory], resolver: Resolver
+    config: Config,
+    *,
+    journal: Journal,
+    directory: Callable[[], Directory],
+    resolver: Resolver,
+    problem: Callable[[], str],
 ) -> Application:
-    """The application of a process whose journal and directory are running. Django is set up already."""
+    """The application of a process whose journal and directory are running. Django is set up already.
+
+    `problem()` says why nothing can be accepted, and is empty if it can.
+    """
     public = pages.Pages(lambda: request_key(config))
+    asked = probes.Probes(problem)
     return Application(
         config=config,
         api=API(config, directory, journal, ClientNames(_reverse_look_up(resolver))).answer,
         tracking=tracking.Tracking(directory).answer,
         tracking_mark=tracking.MARK,
         pages={pages.JWKS_PATH: public.key_set, pages.IP_PATH: public.ip},
+        probes={
+            probes.HEALTH_PATH: asked.health,
+            probes.READY_PATH: asked.ready,
+            probes.METRICS_PATH: asked.metrics,
+        },
         make_django=make_django,
     )
 

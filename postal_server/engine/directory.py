@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 COUNTER = "directory"
 CHECK_INTERVAL = 0.5  # seconds
+CURRENT_FOR = 5.0  # seconds after a check
 WATCHED: tuple[type[Model], ...] = (
     models.AdditionalRouteEndpoint,
     models.AddressEndpoint,
@@ -65,6 +67,7 @@ class DirectoryKeeper:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._directory: Directory | None = None
+        self._checked_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="directory", daemon=True)
 
     def current(self) -> Directory:
@@ -77,7 +80,12 @@ class DirectoryKeeper:
         with self._lock:
             if self._directory is None or self._directory.version != version():
                 self._directory = self._read()
+            self._checked_at = time.monotonic()
             return self._directory
+
+    def is_current(self) -> bool:
+        """Was it compared with the database lately? If not, that does not answer."""
+        return time.monotonic() - self._checked_at < CURRENT_FOR
 
     def start(self) -> None:
         self.refresh()

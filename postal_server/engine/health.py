@@ -23,14 +23,23 @@ TEXT = "text/plain; charset=utf-8"
 class HealthServer:
     """Answers in the event loop of the process: if that is stuck, nobody takes the process for alive.
 
-    `problem()` says why the process is not ready, and is empty if it is.
+    `problem()` says why the process is not ready, and is empty if it is. `measure` is called, in a thread,
+    before metrics are shown.
     """
 
-    def __init__(self, name: str, host: str, port: int, problem: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        problem: Callable[[], str],
+        measure: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         self._host = host
         self._port = port
         self._problem = problem
+        self._measure = measure
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -54,6 +63,8 @@ class HealthServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_TIMEOUT)
+            if head.split(b" ")[1:2] == [b"/metrics"]:
+                await asyncio.get_running_loop().run_in_executor(None, self._measure)
             writer.write(self._response(head))
             await writer.drain()
         except (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):

@@ -283,9 +283,15 @@ class Journal:
     def start(self) -> None:
         self._thread.start()
 
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+    def problem(self) -> str:
+        """Why nothing can be stored now; empty if it can. For any thread."""
+        if not self._thread.is_alive():
+            return "the journal has ended"
+        try:
+            self.check_room()
+        except Busy as busy:
+            return str(busy)
+        return "The database cannot serve." if self._failures else ""
 
     def stop(self, timeout: float = 5.0) -> None:
         """Accept nothing more, write what waits, and end the thread (within `timeout` seconds)."""

@@ -30,6 +30,7 @@ from postal_server.services.work import Accepted, Stored
 
 from . import directory as directories
 from .database import sqlite_path
+from .depth import Depth
 from .disk import Disk
 from .health import HealthServer
 from .journal import Acceptance, Journal
@@ -90,6 +91,12 @@ class Core:
         directory = self.directory()
         bound = ip_pool.bind(batch, directory, self.config)
         return acceptance.store(bound, now, lifetime, directory.suspensions)
+
+    def problem(self) -> str:
+        """Why this process cannot accept mail now; empty if it can. For any thread."""
+        if not directories.keeper.is_current():
+            return "The database does not answer."
+        return self.journal.problem()
 
     def start(self) -> None:
         directories.keeper.start()
@@ -200,11 +207,14 @@ class Process:
         def problem() -> str:
             if not self._is_ready:
                 return "starting or stopping"
-            if not core.journal.is_alive:
-                return "the journal has ended"
-            return "the worker may not send" if worker and not worker.may_send() else ""
+            if worker and not worker.may_send():
+                return "the worker may not send"
+            # Who only works has a lease as long as journal and database do their part.
+            return core.problem() if self.plan.edges else ""
 
-        return HealthServer(self.plan.name, host, port, problem)
+        depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
+        measure = depth.measure if worker else _nothing
+        return HealthServer(self.plan.name, host, port, problem, measure)
 
     def _tell(self, addresses: dict[str, Addresses]) -> None:
         places = ", ".join(
@@ -222,6 +232,10 @@ class Process:
             draft = self.plan.ready_file.with_suffix(".draft")
             draft.write_text(json.dumps(told), "utf-8")
             draft.replace(self.plan.ready_file)  # whoever waits for it never reads half
+
+
+def _nothing() -> None:
+    """Only workers measure the queues."""
 
 
 def _place(host: str, port: int) -> str:

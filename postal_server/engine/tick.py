@@ -235,8 +235,7 @@ class Recording:
         self._released = []
         for _, item in items:
             if isinstance(item, (Result, Decision)):
-                status = item.outcome.status if isinstance(item, Result) else item.status
-                metrics.OUTCOMES.labels(self._share.name, status.value).inc()
+                metrics.count(self._share.name, item)
             elif isinstance(item, Accused):
                 item.told(True)
 

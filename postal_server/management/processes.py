@@ -143,7 +143,11 @@ class WebEdge:
         if honour_environment:
             host, port = _from_environment(host, port, BIND, PORT)
         application = wsgi.create(
-            core.config, journal=core.journal, directory=core.directory, resolver=resolver(core.config)
+            core.config,
+            journal=core.journal,
+            directory=core.directory,
+            resolver=resolver(core.config),
+            problem=core.problem,
         )
         self._server = make_server((host, port), application, given.max_threads)
         self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)

@@ -57,13 +57,17 @@ def trusted_proxies(config: Config) -> tuple[Network, ...]:
 
 @dataclass
 class Application:
-    """`pages` are by path, for GET and HEAD; `make_django` is asked at the first request for a page."""
+    """`pages` are by path, for GET and HEAD, `probes` the same for any host, as those who ask go by address.
+
+    `make_django` is asked at the first request for a page.
+    """
 
     config: Config
     api: View
     tracking: View
     tracking_mark: str
     pages: Mapping[str, View]
+    probes: Mapping[str, View]
     make_django: Callable[[], WSGIApplication]
     _django: WSGIApplication | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -90,6 +94,8 @@ class Application:
     def _view(self, request: Request) -> View | None:
         if request.header(self.tracking_mark) == "1":
             return self.tracking
+        if request.path in self.probes and request.method in READING:
+            return self.probes[request.path]
         if not self._is_for_us(request):
             return _refuse_host
         if request.path.startswith("/api/"):

@@ -19,6 +19,7 @@ from postal_server.services.directory import Directory
 from postal_server.services.work import Accepted, Stored
 from postal_server.web.application import Application
 from postal_server.web.pages import IP_PATH, JWKS_PATH, Pages
+from postal_server.web.probes import HEALTH_PATH, METRICS_PATH, READY_PATH, Probes
 from postal_server.web.tracking import MARK, Tracking
 from postal_server.wire.signing import SigningKey
 
@@ -90,13 +91,14 @@ def application(
     config: conf.Config, directory: Directory, journal: FakeJournal, key: SigningKey
 ) -> Application:
     """The web process without Django's pages."""
-    pages = Pages(lambda: key)
+    pages, probes = Pages(lambda: key), Probes(lambda: "")
     return Application(
         config=config,
         api=API(config, lambda: directory, journal, lambda address: None).answer,
         tracking=Tracking(lambda: directory).answer,
         tracking_mark=MARK,
         pages={JWKS_PATH: pages.key_set, IP_PATH: pages.ip},
+        probes={HEALTH_PATH: probes.health, READY_PATH: probes.ready, METRICS_PATH: probes.metrics},
         make_django=lambda: no_django,
     )
 

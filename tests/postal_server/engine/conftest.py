@@ -40,7 +40,7 @@ def _sqlite(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def empty_sqlite(tmp_path_factory, django_db_blocker) -> Path:
+def empty_sqlite(tmp_path_factory, django_db_setup, django_db_blocker) -> Path:
     """A migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("empty") / "postal.sqlite3"
     with django_db_blocker.unblock():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import urllib.request
 
 import pytest
@@ -27,9 +28,9 @@ def test_pages(path, problem, status, text):
     assert text in body
 
 
-def get(request: bytes) -> bytes:
+def get(request: bytes, measure=lambda: None) -> bytes:
     async def talk() -> bytes:
-        server = HealthServer("worker", "127.0.0.1", 0, lambda: "")
+        server = HealthServer("worker", "127.0.0.1", 0, lambda: "", measure)
         await server.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(request)
@@ -89,3 +90,11 @@ def test_urllib_reads_it():
         return body
 
     assert asyncio.run(main()) == b"OK"
+
+
+@pytest.mark.parametrize(("path", "times"), [(b"/metrics", 1), (b"/ready", 0)])
+def test_what_takes_long_to_measure_is_measured_for_metrics_only_and_beside_the_loop(path, times):
+    threads = []
+    get(b"GET " + path + b" HTTP/1.1\r\n\r\n", lambda: threads.append(threading.current_thread()))
+    assert len(threads) == times
+    assert threading.main_thread() not in threads

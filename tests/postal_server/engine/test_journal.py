@@ -67,7 +67,7 @@ def running(database):
     yield start
     for journal in started:
         journal.stop()
-        assert not journal.is_alive
+        assert journal.problem() == "the journal has ended"
 
 
 def test_a_submission_is_durable_when_its_future_is_done(running):

@@ -1,0 +1,76 @@
+"""How deep the queues are: gauges for who scrapes a worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
+from django.db.models import Count, Min, Q
+
+from postal_server.models import SUSPENDED, Site, WebhookRequest
+from postal_server.rules.retry import WEBHOOK_LIFETIME
+
+from . import metrics
+from .database import DATABASE_AWAY, checked_connection
+from .queue import MESSAGES, WEBHOOKS, Kind
+
+logger = logging.getLogger(__name__)
+
+AGES = (60, 300, 3600, 21_600, 86_400)  # seconds
+MEASURED_FOR = 10.0  # seconds that a measurement is good for, however often it is asked for
+
+
+class Depth:
+    """Measures at most every ten seconds; `lifetime` is that of messages.
+
+    What is counted has an index, so that a million rows cost a fraction of a second. Ages are told by when
+    rows expire, which has one too; those that were released by a person are as old as their release.
+    """
+
+    def __init__(self, lifetime: timedelta) -> None:
+        self._lifetimes = {MESSAGES.name: lifetime, WEBHOOKS.name: WEBHOOK_LIFETIME}
+        self._measured_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def measure(self) -> None:
+        """Set the gauges, for any thread. While the database is away they keep their values."""
+        with self._lock:
+            if time.monotonic() - self._measured_at < MEASURED_FOR:
+                return
+            try:
+                with checked_connection():
+                    self._measure(datetime.now(timezone.utc))
+            except DATABASE_AWAY as error:
+                logger.warning("The queues cannot be measured (%s)", error)
+            self._measured_at = time.monotonic()
+
+    def _measure(self, now: datetime) -> None:
+        for kind in (MESSAGES, WEBHOOKS):
+            self._measure_kind(kind, now)
+        waiting = WebhookRequest.objects.order_by().values("webhook_id").distinct().count()
+        paused = Site.objects.filter(destination__startswith=WEBHOOKS.prefix, paused_until__gt=now).count()
+        metrics.WEBHOOK_LANES.labels("waiting").set(waiting)
+        metrics.WEBHOOK_LANES.labels("paused").set(paused)
+
+    def _measure_kind(self, kind: Kind, now: datetime) -> None:
+        rows = kind.model._default_manager.order_by()
+        born = now + self._lifetimes[kind.name]  # when a row expires that is made now
+        older = {
+            f"older_{age}": Count("pk", filter=Q(expires_at__lt=born - timedelta(seconds=age)))
+            for age in AGES
+        }
+        counted = rows.aggregate(all=Count("pk"), oldest=Min("expires_at"), **older)
+        states = {
+            "deferred": rows.filter(due_at__lt=SUSPENDED).count(),
+            "suspended": rows.filter(due_at=SUSPENDED).count(),
+            "in flight": rows.filter(claimed_by__isnull=False).count(),
+        }
+        states["ready"] = max(0, counted["all"] - sum(states.values()))
+        for state, count in states.items():
+            metrics.QUEUED.labels(kind.name, state).set(count)
+        for age in AGES:
+            metrics.QUEUED_OLDER.labels(kind.name, str(age)).set(counted[f"older_{age}"])
+        oldest = counted["oldest"]
+        metrics.OLDEST.labels(kind.name).set(max(0.0, (born - oldest).total_seconds()) if oldest else 0)

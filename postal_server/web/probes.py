@@ -1,0 +1,48 @@
+"""What orchestrators and Prometheus ask the web process, whatever name they call it by."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from postal_server.wire.http import LOOPBACK, Answer, Request
+
+HEALTH_PATH, READY_PATH, METRICS_PATH = "/health", "/ready", "/metrics"
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """`problem()` says why nothing can be accepted, and is empty if it can."""
+
+    problem: Callable[[], str]
+
+    def health(self, request: Request) -> Answer:
+        """The process is alive."""
+        return _answer(200, TEXT, b"OK")
+
+    def ready(self, request: Request) -> Answer:
+        """It does the work it is there for."""
+        problem = self.problem()
+        return _answer(503 if problem else 200, TEXT, (problem or "OK").encode())
+
+    def metrics(self, request: Request) -> Answer:
+        """Prometheus metrics, for this machine only: they tell how much is sent, and where."""
+        if not _is_local(request.client):
+            return _answer(403, TEXT, b"Forbidden")
+        return _answer(200, CONTENT_TYPE_LATEST, generate_latest())
+
+
+def _is_local(client: str) -> bool:
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return False
+    return any(address in network for network in LOOPBACK)
+
+
+def _answer(status: int, content_type: str, body: bytes) -> Answer:
+    return Answer(status, (("content-type", content_type),), body, traced=False)

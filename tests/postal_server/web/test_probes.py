@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from postal_server.web.probes import Probes
+from postal_server.wire.http import Request
+
+from ..installation import call
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("host", ["postal.example.test", "10.0.0.7:5000", ""])
+def test_probes_are_answered_whatever_they_call_us(app, path, host) -> None:
+    reply = call(app, path, method="GET", headers={"Host": host}, peer="10.0.0.1")
+    assert (reply.status, reply.body) == (200, b"OK")
+    assert call(app, path, method="HEAD", headers={"Host": host}).body == b""
+
+
+def test_posting_to_a_probe_is_nothing(app) -> None:
+    with pytest.raises(AssertionError, match="answered without Django"):
+        call(app, "/health", method="POST")
+
+
+@pytest.mark.django_db
+def test_a_tracking_host_has_no_probes(app) -> None:
+    assert call(app, "/health", method="GET", headers={"X-Postal-Track-Host": "1"}).body == b"Hello."
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "status"),
+    [
+        ("127.0.0.1", "", 200),
+        ("::1", "", 200),
+        ("192.0.2.9", "", 403),
+        ("127.0.0.1", "192.0.2.9", 403),  # behind the front proxy
+        ("192.0.2.9", "127.0.0.1", 403),  # only says so
+    ],
+)
+def test_metrics_are_for_this_machine(app, peer, forwarded, status) -> None:
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    reply = call(app, "/metrics", method="GET", headers=headers, peer=peer)
+    assert reply.status == status
+    assert reply.body.startswith(b"# HELP") is (status == 200)
+
+
+def test_not_ready_says_why() -> None:
+    answer = Probes(lambda: "The disk is nearly full.").ready(Request("GET", "/ready", "", "127.0.0.1", {}))
+    assert (answer.status, answer.body) == (503, b"The disk is nearly full.")
