@@ -50,7 +50,7 @@ def header_fields(raw: bytes, limit: int = MAX_FIELDS) -> list[tuple[str, bytes]
     for line in unfold(raw[: find_body(raw, 0, len(raw))[0]]).split(b"\n"):  # the body is not copied
         name, colon, value = line.partition(b":")
         if colon and (name := name.rstrip(b" \t")):
-            fields.append((name.decode("latin-1"), value.strip(b" \t\r")))
+            fields.append((name.decode("utf-8", "replace"), value.strip(b" \t\r")))
             if len(fields) == limit:
                 break
     return fields

@@ -163,6 +163,12 @@ def submit_smtp(
     ).accepted
 
 
+def check_sender(raw: bytes, credential: CredentialEntry, directory: Directory) -> None:
+    """Raise `UnauthenticatedFromAddress` for a mail whose From this credential's server may not use."""
+    head = _head(raw)
+    authorise(directory, directory.servers[credential.server_id], head["from"], head["sender"])
+
+
 def authorise(
     directory: Directory, server: ServerEntry, from_values: Iterable[str], sender_values: Iterable[str]
 ) -> DomainEntry:

@@ -76,6 +76,8 @@ class MailHandler:
         result: list[Accepted] = []
         if outgoing:
             result.append(self._outgoing(outgoing, envelope, raw, with_ssl))
+        elif session.principal is not None:  # whoever is authenticated is held to it, whatever the recipients
+            submission.check_sender(raw, session.principal.credential, self._directory())
         if incoming:
             result += reception.accept(incoming, raw, envelope.reverse_path, received_with_ssl=with_ssl)
         return result

@@ -40,6 +40,10 @@ def test_the_first_empty_line_ends_the_header(raw, header, body):
     assert split_header(raw) == (header, body)
 
 
+def test_names_that_are_not_ascii_are_read_as_utf8():
+    assert header_fields("X-Ü: ü\r\n".encode()) == [("X-Ü", "ü".encode())]
+
+
 def test_fields_are_unfolded_and_keep_their_order():
     assert header_fields(FOLDED) == [
         ("From", b"a@b.example"),
