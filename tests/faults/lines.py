@@ -18,9 +18,6 @@ class Lines:
         told = "\t".join(" ".join(field.split()) for field in fields)
         self._file.write(f"{time.monotonic():.3f}\t{told}\n")
 
-    def close(self) -> None:
-        self._file.close()
-
 
 def read(path: Path) -> list[tuple[float, list[str]]]:
     """The whole lines so far, as (time, fields)."""

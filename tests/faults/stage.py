@@ -59,9 +59,6 @@ class Command:
     def pid(self) -> int:
         return self._process.pid
 
-    def signal(self, signum: int) -> None:
-        self._process.send_signal(signum)
-
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -117,6 +114,7 @@ class Stage:
         self._address = address
         self._module = "tests.faults.quick" if quick else "postal_server"
         self._load: Command | None = None
+        self._receivers: Command | None = None
 
     def __enter__(self) -> Stage:
         try:
@@ -155,10 +153,6 @@ class Stage:
         process.kill()
         if name.startswith("worker"):
             self.in_flight.update(self.held_by(process.pid))
-
-    def stop(self, name: str) -> None:
-        """End a process cleanly."""
-        self.processes.pop(name).stop()
 
     def held_by(self, pid: int) -> list[str]:
         """The recipients of the messages that the worker with this process id has claimed."""
@@ -269,7 +263,6 @@ class Stage:
         return {"POSTAL_CONFIG_FILE_PATH": str(self.folder / "postal.yml"), "PYTHONUNBUFFERED": "1"}
 
     def _start_receivers(self) -> None:
-        self._receivers: Command | None = None
         self.outside.mkdir()
         self._receivers = Command(
             ["tests.faults.receivers", str(self.outside), self._address, json.dumps(self._scripts)],
