@@ -7,7 +7,6 @@ of them; compare within one row only.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import statistics
@@ -17,6 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
 
 from . import load, peers
 from .installation import Installation, Running, installation
@@ -111,18 +113,31 @@ def _rate(send: Callable[[Load], float], told: Load) -> float:
 @contextlib.contextmanager
 def processor_time(row: Row, started: dict[str, Running], messages: int) -> Iterator[None]:
     """Note what each of our processes used a message, which tells more than a rate where others run too."""
-    before = {role: _cpu_seconds(running) for role, running in started.items()}
+    before = {role: _seconds(running.process.pid) for role, running in started.items()}
     yield
     used = {
-        role: (_cpu_seconds(running) - before[role]) / messages * 1e6 for role, running in started.items()
+        role: (_seconds(running.process.pid) - before[role]) / messages * 1e6
+        for role, running in started.items()
     }
     told = ", ".join(f"{role} {microseconds:.0f} us" for role, microseconds in used.items())
     row.notes.append(f"processor time a message: {told}")
 
 
-def _cpu_seconds(running: Running) -> float:
-    fields = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _seconds(pid: int) -> float:
+    """Seconds of a process and its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children, and theirs."""
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            todo += [int(child) for child in (task / "children").read_text().split()]
+    return found
 
 
 # In and out
@@ -251,14 +266,18 @@ def depth(scale: Scale) -> tuple[Row, Chart]:
         f"1 KB messages for 50 destinations, {scale.storage}, 1 worker process",
         "ms a claim of 64",
     )
-    rates, memory = [], []
+    rates: list[tuple[float, float]] = []
+    memory: list[str] = []
+    measured = scale.count(5_000)
     depths = (1_000, 10_000, 100_000) if scale.quick else (1_000, 10_000, 100_000, 1_000_000)
     for queued in depths:
         with Sink() as sink, installation(sink, database=scale.database) as ours:
             for milliseconds in fill(ours, queued, "queued"):
                 row.add(f"{queued:,} queued", milliseconds)
             with ours.start("worker") as started:
-                rates.append((queued, _rate_of_first(sink, min(queued, scale.count(5_000)))))
+                rate = _rate_of_first(sink, min(queued, measured))
+                if queued > measured:  # a queue that runs empty tells something else
+                    rates.append((queued, rate))
                 memory.append(f"{queued:,} queued {pss(started['worker']):.0f} MB")
     for values in row.runs.values():
         values[:] = _three(values)
@@ -335,19 +354,52 @@ def postgresql(scale: Scale) -> Row:
     )
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Sink())
-        stages: dict[str, Callable[[], float]] = {}
-        for database in ("sqlite", "postgresql"):
-            ours = stack.enter_context(installation(sink, database=database))
-            stages[f"SMTP accept, {database}"] = functools.partial(_accept, ours, "smtp", accepted)
-            stages[f"API accept, {database}"] = functools.partial(_accept, ours, "web", accepted)
-            stages[f"in and out, {database}"] = functools.partial(_in_and_out, ours, sink, delivered)
+        both = {
+            database: stack.enter_context(installation(sink, database=database))
+            for database in ("sqlite", "postgresql")
+        }
         for _ in range(scale.runs):
-            for name, measure in stages.items():
-                row.add(name, measure())
+            for database, ours in both.items():
+                row.add(f"SMTP accept, {database}", _accept(ours, "smtp", accepted))
+            for database, ours in both.items():
+                row.add(f"API accept, {database}", _accept(ours, "web", accepted))
+            for database, ours in both.items():
+                before = Costs.of(ours) if database == "postgresql" else None
+                row.add(f"in and out, {database}", _in_and_out(ours, sink, delivered))
+        if before:
+            row.notes.append(Costs.of(both["postgresql"]).since(before, delivered.messages))
     for stage in ("SMTP accept", "API accept", "in and out"):
         ratio = row.ratio(f"{stage}, postgresql", f"{stage}, sqlite")
         row.targets.append(Target(f"{stage}, PostgreSQL times SQLite", ratio, 0.7))
     return row
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a PostgreSQL has used and written so far."""
+
+    seconds: float
+    log_bytes: int
+    stored_bytes: int
+
+    @classmethod
+    def of(cls, ours: Installation) -> Costs:
+        with psycopg.connect(ours.url) as connection:
+            told = connection.execute(
+                "SELECT pg_current_wal_lsn() - '0/0', pg_database_size(current_database())"
+            ).fetchone()
+        assert told is not None
+        [folder] = parse_qs(urlsplit(ours.url).query)["host"]
+        pid = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
+        return cls(sum(_seconds(each) for each in family(pid)), int(told[0]), int(told[1]))
+
+    def since(self, before: Costs, messages: int) -> str:
+        return (
+            "PostgreSQL, a message in and out: "
+            f"{(self.seconds - before.seconds) / messages * 1e6:.0f} us of processor time, "
+            f"{(self.log_bytes - before.log_bytes) / messages / 1000:.1f} KB of write-ahead log, "
+            f"{(self.stored_bytes - before.stored_bytes) / messages / 1000:.1f} KB stored"
+        )
 
 
 def _accept(ours: Installation, role: str, told: Load) -> float:
@@ -426,14 +478,8 @@ def memory(scale: Scale) -> Row:
 
 def pss(running: Running) -> float:
     """The memory of a process and its children in MB, what they share counted once."""
-    pids, todo = [], [running.process.pid]
-    while todo:
-        pid = todo.pop()
-        pids.append(pid)
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            todo += [int(child) for child in (task / "children").read_text().split()]
     kilobytes = 0
-    for pid in pids:
+    for pid in family(running.process.pid):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return kilobytes * 1024 / 1e6
