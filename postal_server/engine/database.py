@@ -91,7 +91,7 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
         port = str(url.port or "")
     except ValueError:
         raise ConfigurationError("storage.url: the port is not a number from 1 to 65535.") from None
-    options = dict(urllib.parse.parse_qsl(url.query))
+    options = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,

@@ -41,6 +41,10 @@ def test_postgresql(url, expected):
     assert found["OPTIONS"].get("sslmode") == ("require" if "sslmode" in url else None)
 
 
+def test_the_url_may_leave_out_what_a_pooler_refuses():
+    assert settings("postgresql://ann@db.example/mail?options=")["OPTIONS"]["options"] == ""
+
+
 @pytest.mark.parametrize(
     "url", ["", "mysql://x/y", "sqlite:///", "postgresql://host", "postgresql://host:99999/x"]
 )
