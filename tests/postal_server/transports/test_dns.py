@@ -12,6 +12,7 @@ import dns.rrset
 import pytest
 
 from postal_server.engine.ports import Answer, Lookup
+from postal_server.mail.tlsa import usable
 from postal_server.transports.dns import NEGATIVE_TTL, DnsResolver
 from tests.loops import LOOPS, run
 
@@ -25,6 +26,7 @@ ZONE: dict[str, Any] = {
     "both.example": {"MX": ["0 .", "10 mx1.dest.example."]},
     "txt.example": {"TXT": ['"one " "string"', '"second"']},
     "1.2.0.192.in-addr.arpa": {"PTR": ["host.example."]},
+    "_25._tcp.mx1.dest.example": {"TLSA": ["3 1 1 " + "ab" * 32, "2 0 2 " + "cd" * 64]},
     "broken.example": "SERVFAIL",
     "refused.example": "REFUSED",
     "silent.example": "SILENT",
@@ -169,6 +171,31 @@ def test_validated_answers_say_so(secure):
         return (await resolver.records("txt.example", "TXT")).is_secure
 
     assert ask(question, secure=secure) is secure
+
+
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("domain", ["dest.example", "nomx.example"], ids=["MX", "no MX"])
+def test_hosts_are_as_safe_as_the_answer_that_names_them(domain, secure):
+    async def question(resolver, _):
+        return (await resolver.mail_hosts(domain)).is_secure
+
+    assert ask(question, secure=secure) is secure
+
+
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("host", ["mx1.dest.example", "mx2.dest.example"], ids=["both families", "IPv4 only"])
+def test_addresses_are_as_safe_as_the_answers_that_have_any(host, secure):
+    async def question(resolver, _):
+        return (await resolver.addresses(host)).is_secure
+
+    assert ask(question, secure=secure) is secure
+
+
+def test_tlsa_records_can_be_used_as_they_come():
+    async def question(resolver, _):
+        return (await resolver.records("_25._tcp.mx1.dest.example", "TLSA")).values
+
+    assert sorted(map(str, usable(ask(question)))) == ["2 0 2 " + "cd" * 64, "3 1 1 " + "ab" * 32]
 
 
 @pytest.mark.parametrize(
