@@ -33,6 +33,11 @@ def key(default: Any, about: str) -> Any:
     return field(default=default, metadata={"about": about})
 
 
+def secret(about: str, default: Any = "") -> Any:
+    """A key whose value is a password, or may hold one: it is not printed with the others."""
+    return field(default=default, metadata={"about": about}, repr=False)
+
+
 @dataclass(frozen=True)
 class Postal:
     web_hostname: str = key("postal.example.com", "Host name of the web interface and the API.")
@@ -51,8 +56,8 @@ class Postal:
     )
     use_resent_sender_header: bool = key(True, "Put a Resent-Sender header on what is sent.")
     signing_key_path: str = key("$config-file-root/signing.key", "PEM file of the installation's key.")
-    smtp_relays: tuple[str, ...] = key(
-        (), "Ordered relays, `smtp://user:password@host:port?ssl_mode=Auto`; all mail goes there."
+    smtp_relays: tuple[str, ...] = secret(
+        "Ordered relays, `smtp://user:password@host:port?ssl_mode=Auto`; all mail goes there.", ()
     )
     trusted_proxies: tuple[str, ...] = key((), "Networks whose X-Forwarded-For is believed.")
     queued_message_lock_stale_days: int = key(1, "Understood, without effect: workers are leased instead.")
@@ -85,7 +90,7 @@ class Database:
     host: str = key("localhost", "Host.")
     port: int = key(3306, "Port.")
     username: str = key("postal", "User.")
-    password: str = key("", "Password.")
+    password: str = secret("Password.")
     encoding: str = key("utf8mb4", "Encoding.")
     database: str = key("postal", "Name of the main database.")
     database_name_prefix: str = key("postal", "Prefix of the message databases.")
@@ -139,7 +144,7 @@ class Smtp:
     host: str = key("127.0.0.1", "Host.")
     port: int = key(25, "Port.")
     username: str = key("", "User.")
-    password: str = key("", "Password.")
+    password: str = secret("Password.")
     authentication_type: str = key("login", "Understood, without effect: the best one offered is used.")
     enable_starttls: bool = key(False, "Require STARTTLS.")
     enable_starttls_auto: bool = key(True, "Use STARTTLS where it is offered.")
@@ -167,7 +172,7 @@ class Scanner:
     host: str = key("127.0.0.1", "Host.")
     port: int = key(0, "Port.")
     ssl: bool = key(False, "Use TLS (rspamd).")
-    password: str = key("", "Password (rspamd).")
+    password: str = secret("Password (rspamd).")
     flags: str = key("", "Flags header (rspamd).")
 
 
@@ -199,13 +204,13 @@ class Logging:
 @dataclass(frozen=True)
 class Rails:
     environment: str = key("production", "Understood, without effect.")
-    secret_key: str = key("", "Secret of sessions and stored keys; by default the file `secret.key`.")
+    secret_key: str = secret("Secret of sessions and stored keys; by default the file `secret.key`.")
 
 
 @dataclass(frozen=True)
 class Storage:
-    url: str = key(
-        "sqlite:///$config-file-root/postal.sqlite3", "`sqlite:///path` or `postgresql://user@host/name`."
+    url: str = secret(
+        "`sqlite:///path` or `postgresql://user@host/name`.", "sqlite:///$config-file-root/postal.sqlite3"
     )
     min_free_mb: int = key(100, "Free disk space in MB below which nothing is accepted.")
 
@@ -238,7 +243,7 @@ class TlsReports:
 
 @dataclass(frozen=True)
 class Control:
-    token: str = key("", "Switches the control interface of tests on, and guards it.")
+    token: str = secret("Switches the control interface of tests on, and guards it.")
 
 
 GROUPS: Mapping[str, type] = {

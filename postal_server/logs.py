@@ -8,7 +8,10 @@ from datetime import datetime, timezone
 
 
 class JSONFormatter(logging.Formatter):
-    """`time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception` where there is one."""
+    """`time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception` where there is one.
+
+    What a line has to say in particular (`extra={"fields": {...}}`: `message_id`, `lane`...) stands beside.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -16,7 +19,8 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry, ensure_ascii=False, default=str)

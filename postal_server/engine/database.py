@@ -61,7 +61,7 @@ def settings(config: Config) -> dict[str, Any]:
     if url.scheme in ("postgresql", "postgres"):
         return _postgresql(url)
     raise ConfigurationError(
-        f"storage.url: {config.storage.url!r} is neither sqlite:///path nor postgresql://user@host/name."
+        f"storage.url: {url.scheme!r} is not known: sqlite:///path or postgresql://user@host/name."
     )
 
 

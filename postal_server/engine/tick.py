@@ -18,7 +18,7 @@ from postal_server.rules.shaping import Pace
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
 
-from . import metrics
+from . import delivery_log, metrics
 from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
@@ -236,6 +236,7 @@ class Recording:
         for _, item in items:
             if isinstance(item, (Result, Decision)):
                 metrics.count(self._share.name, item)
+                delivery_log.write(self._share.name, item)
             elif isinstance(item, Accused):
                 item.told(True)
 

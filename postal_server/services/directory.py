@@ -66,7 +66,7 @@ class CredentialEntry:
     server_id: int
     type: CredentialType
     digest: str  # empty for SMTP-IP
-    secret: str  # the SMTP key in clear, for CRAM-MD5; empty for the others
+    secret: str = field(repr=False)  # the SMTP key in clear, for CRAM-MD5; empty for the others
     network: IPv4Network | IPv6Network | None
     hold: bool
 
@@ -80,8 +80,8 @@ class DomainEntry:
     is_verified: bool
     use_for_any: bool
     dkim_suffix: str  # of the selector `<dkim_identifier>-<suffix>`
-    dkim_private_key: str  # PEM, or empty
-    dkim_ed25519_private_key: str
+    dkim_private_key: str = field(repr=False)  # PEM, or empty
+    dkim_ed25519_private_key: str = field(repr=False)
     dkim_status: str
     return_path_status: str
 

@@ -139,7 +139,7 @@ class Target:
     port: int | None = None
     ssl_mode: str = "Auto"  # None, Auto, STARTTLS, TLS
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     alternatives: tuple[Target, ...] = ()
     is_urgent: bool = False
 
