@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from postal_server.mail import dkim
@@ -114,11 +115,20 @@ async def serve():
 uvloop.run(serve())
 """
 
-Start = Callable[..., contextlib.AbstractContextManager[int]]
+
+@dataclass(frozen=True)
+class Peer:
+    """A running server: its port, and the first of its processes."""
+
+    port: int
+    pids: tuple[int, ...]
+
+
+Start = Callable[..., contextlib.AbstractContextManager[Peer]]
 
 
 def installed() -> dict[str, Start]:
-    """Every peer that can be started here, by the name in the tables: a context manager gives its port."""
+    """Every peer that can be started here, by the name in the tables."""
     found: dict[str, Start] = {"aiosmtpd": aiosmtpd}
     if shutil.which("postfix", path="/usr/sbin:/usr/bin"):
         found["Postfix"] = postfix
@@ -131,7 +141,7 @@ def installed() -> dict[str, Start]:
 
 
 @contextlib.contextmanager
-def postfix(*, deliver: bool, more: str = "") -> Iterator[int]:
+def postfix(*, deliver: bool, more: str = "") -> Iterator[Peer]:
     """Postfix with Debian's settings, but for what loopback needs and `more`."""
     with temporary_folder() as folder:
         folder.chmod(0o755)  # Postfix's processes are not root
@@ -148,7 +158,8 @@ def postfix(*, deliver: bool, more: str = "") -> Iterator[int]:
         shutil.chown(folder / "data", "postfix")
         _postfix(folder, "start")
         try:
-            yield wait_for_port(port)
+            wait_for_port(port)
+            yield Peer(port, (int((folder / "queue" / "pid" / "master.pid").read_text()),))
         finally:
             _postfix(folder, "stop")
 
@@ -157,12 +168,12 @@ def _postfix(folder: Path, action: str) -> None:
     subprocess.run(["/usr/sbin/postfix", "-c", folder, action], check=True, capture_output=True)
 
 
-def postfix_tuned(*, deliver: bool) -> contextlib.AbstractContextManager[int]:
+def postfix_tuned(*, deliver: bool) -> contextlib.AbstractContextManager[Peer]:
     return postfix(deliver=deliver, more=POSTFIX_TUNED)
 
 
 @contextlib.contextmanager
-def postfix_opendkim(*, deliver: bool) -> Iterator[int]:
+def postfix_opendkim(*, deliver: bool) -> Iterator[Peer]:
     """Postfix whose mail OpenDKIM signs with RSA-2048."""
     with temporary_folder() as folder:
         port = free_port()
@@ -173,14 +184,14 @@ def postfix_opendkim(*, deliver: bool) -> Iterator[int]:
             OPENDKIM.format(domain=SIGNED_DOMAIN, selector=SELECTOR, key=key, port=port, folder=folder)
         )
         milter = f"smtpd_milters = inet:127.0.0.1:{port}\nmilter_default_action = tempfail\n"
-        with running(["/usr/sbin/opendkim", "-f", "-x", configuration], folder):
+        with running(["/usr/sbin/opendkim", "-f", "-x", configuration], folder) as signer:
             wait_for_port(port)
-            with postfix(deliver=deliver, more=milter) as smtp_port:
-                yield smtp_port
+            with postfix(deliver=deliver, more=milter) as peer:
+                yield Peer(peer.port, (*peer.pids, signer.pid))
 
 
 @contextlib.contextmanager
-def haraka(*, deliver: bool) -> Iterator[int]:
+def haraka(*, deliver: bool) -> Iterator[Peer]:
     """Haraka in two processes; what it passes on is signed with RSA-2048."""
     with temporary_folder() as folder:
         port = free_port()
@@ -203,17 +214,18 @@ def haraka(*, deliver: bool) -> Iterator[int]:
         discard = "" if deliver else "this.register_hook('queue_outbound', 'discard');"
         plugin = HARAKA_PLUGIN.replace("DISCARD", discard).replace("HOST", SINK_HOST)
         (folder / "plugins" / "bench.js").write_text(plugin.replace("PORT", str(SMTP_PORT)))
-        with running(["node", HARAKA.absolute(), "-c", folder], folder):
+        with running(["node", HARAKA.absolute(), "-c", folder], folder) as process:
             wait_for_port(port)
             time.sleep(2)  # until both of its processes listen
-            yield port
+            yield Peer(port, (process.pid,))
 
 
 @contextlib.contextmanager
-def aiosmtpd(*, deliver: bool) -> Iterator[int]:
+def aiosmtpd(*, deliver: bool) -> Iterator[Peer]:
     """aiosmtpd in an event loop of its own. It passes nothing on."""
     assert not deliver
     with temporary_folder() as folder:
         port = free_port()
-        with running([sys.executable, "-c", AIOSMTPD, str(port)], folder):
-            yield wait_for_port(port)
+        with running([sys.executable, "-c", AIOSMTPD, str(port)], folder) as process:
+            wait_for_port(port)
+            yield Peer(port, (process.pid,))

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +23,7 @@ import psycopg
 from . import load, peers
 from .installation import Installation, Running, installation
 from .load import Load
+from .peers import Peer
 from .plots import Chart
 from .report import Row, Target, conditions
 from .sink import Sink
@@ -52,8 +53,8 @@ class Scale:
 
 
 @contextlib.contextmanager
-def peers_running(names: tuple[str, ...], *, deliver: bool) -> Iterator[dict[str, int]]:
-    """The ports of those of these peers that are installed."""
+def peers_running(names: tuple[str, ...], *, deliver: bool) -> Iterator[dict[str, Peer]]:
+    """Those of these peers that are installed."""
     with contextlib.ExitStack() as stack:
         found = peers.installed()
         yield {name: stack.enter_context(found[name](deliver=deliver)) for name in names if name in found}
@@ -72,14 +73,14 @@ def smtp_accept(scale: Scale) -> Row:
     with (
         installation(database=scale.database) as ours,
         ours.start("smtp") as started,
-        peers_running(names, deliver=False) as ports,
-        processor_time(row, started, told.messages * scale.runs),
+        peers_running(names, deliver=False) as others,
+        processor_time(row, processes_of(started, others), told.messages * scale.runs),
     ):
         for _ in range(scale.runs):
             rate = _rate(load.smtp, replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key))
             row.add("postal_server", rate)
-            for name, port in ports.items():
-                row.add(name, _rate(load.smtp, replace(told, port=port)))
+            for name, peer in others.items():
+                row.add(name, _rate(load.smtp, replace(told, port=peer.port)))
     row.targets.append(Target("messages/s", row.median("postal_server"), 2000))
     if "Postfix" in row.runs:
         best = max(("Postfix", "Postfix, tuned"), key=row.median)
@@ -97,7 +98,7 @@ def api_accept(scale: Scale) -> Row:
     with (
         installation(database=scale.database) as ours,
         ours.start("web") as started,
-        processor_time(row, started, told.messages * scale.runs),
+        processor_time(row, processes_of(started), told.messages * scale.runs),
     ):
         for _ in range(scale.runs):
             port = started["web"].ports["web"]
@@ -111,22 +112,29 @@ def _rate(send: Callable[[Load], float], told: Load) -> float:
 
 
 @contextlib.contextmanager
-def processor_time(row: Row, started: dict[str, Running], messages: int) -> Iterator[None]:
-    """Note what each of our processes used a message, which tells more than a rate where others run too."""
-    before = {role: _seconds(running.process.pid) for role, running in started.items()}
+def processor_time(row: Row, subjects: dict[str, tuple[int, ...]], messages: int) -> Iterator[None]:
+    """Note what each subject's processes use a message: that tells more than rates where others run too."""
+    before = {name: _seconds(pids) for name, pids in subjects.items()}
     yield
-    used = {
-        role: (_seconds(running.process.pid) - before[role]) / messages * 1e6
-        for role, running in started.items()
-    }
-    told = ", ".join(f"{role} {microseconds:.0f} us" for role, microseconds in used.items())
+    used = {name: (_seconds(pids) - before[name]) / messages * 1e6 for name, pids in subjects.items()}
+    told = ", ".join(f"{name} {microseconds:,.0f} us" for name, microseconds in used.items())
     row.notes.append(f"processor time a message: {told}")
 
 
-def _seconds(pid: int) -> float:
-    """Seconds of a process and its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+def processes_of(
+    ours: dict[str, Running], others: dict[str, Peer] | None = None
+) -> dict[str, tuple[int, ...]]:
+    own = {f"our {role}": (running.process.pid,) for role, running in ours.items()}
+    return own | {name: peer.pids for name, peer in (others or {}).items()}
+
+
+def _seconds(pids: Iterable[int]) -> float:
+    """Processor seconds of processes and their children, those that have ended too."""
+    ticks = 0
+    for pid in (member for first in pids for member in family(first)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
@@ -155,14 +163,14 @@ def deliver(scale: Scale) -> Row:
         Sink() as sink,
         installation(sink, database=scale.database) as ours,
         ours.start("smtp", "worker") as started,
-        peers_running(SIGNING_PEERS, deliver=True) as ports,
+        peers_running(SIGNING_PEERS, deliver=True) as others,
     ):
         own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
-        with processor_time(row, started, told.messages * scale.runs):
+        with processor_time(row, processes_of(started, others), told.messages * scale.runs):
             for _ in range(scale.runs):
                 row.add("postal_server", in_and_out(own, sink))
-                for name, port in ports.items():
-                    row.add(name, in_and_out(replace(told, port=port), sink))
+                for name, peer in others.items():
+                    row.add(name, in_and_out(replace(told, port=peer.port), sink))
     row.targets.append(Target("messages/s", row.median("postal_server"), 800))
     row.targets += [
         Target(f"times {name}", row.ratio("postal_server", name), 2.5)
@@ -186,7 +194,7 @@ def deliver_webhook(scale: Scale) -> Row:
         ours.start("smtp", "worker") as started,
     ):
         own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
-        with processor_time(row, started, told.messages * scale.runs):
+        with processor_time(row, processes_of(started), told.messages * scale.runs):
             for _ in range(scale.runs):
                 row.add("postal_server", in_and_out(own, sink, webhooks=1))
     row.targets.append(Target("messages/s", row.median("postal_server"), 500))
@@ -391,7 +399,7 @@ class Costs:
         assert told is not None
         [folder] = parse_qs(urlsplit(ours.url).query)["host"]
         pid = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
-        return cls(sum(_seconds(each) for each in family(pid)), int(told[0]), int(told[1]))
+        return cls(_seconds([pid]), int(told[0]), int(told[1]))
 
     def since(self, before: Costs, messages: int) -> str:
         return (
@@ -490,7 +498,7 @@ def pss(running: Running) -> float:
 
 def size(scale: Scale) -> tuple[Row, Chart]:
     """In and out, by the size of a message."""
-    row = Row("Message size", f"in and out, RSA-2048 signed, 20 connections, {scale.storage}")
+    row = Row("Message size", f"in and out, RSA-2048 signed, 20 connections (10 MB: 4), {scale.storage}")
     with (
         Sink() as sink,
         installation(sink, database=scale.database) as ours,
@@ -499,9 +507,10 @@ def size(scale: Scale) -> tuple[Row, Chart]:
         told = Load(started["smtp"].ports["smtp"], 0, ours.smtp_key)
         for _ in range(scale.runs):
             for kilobytes, count in ((1, 2_000), (10, 2_000), (100, 1_000), (1_000, 200), (10_000, 20)):
-                one = replace(
-                    told, messages=count if not scale.quick else max(count // 10, 20), size=kilobytes * 1024
-                )
+                messages = max(count // 10, 20) if scale.quick else count
+                # What waits to be stored is bounded at 64 MB: more at a time are told to come again.
+                at_a_time = 4 if kilobytes == 10_000 else 20
+                one = replace(told, messages=messages, size=kilobytes * 1024, connections=at_a_time)
                 row.add(f"{kilobytes} KB", in_and_out(one, sink))
     points = [(int(name.split()[0]), row.median(name)) for name in row.runs]
     return row, Chart("In and out by message size, signed", "KB a message", "messages/s", {"": points})
