@@ -28,14 +28,17 @@ PATH_VARIABLE = "POSTAL_CONFIG_FILE_PATH"
 WITHOUT_EFFECT = "Understood, without effect"
 
 
-def key(default: Any, about: str) -> Any:
-    """A configuration key: its default and one sentence for the documentation."""
-    return field(default=default, metadata={"about": about})
+def key(default: Any, about: str, *, least: int = 0) -> Any:
+    """A configuration key: its default and one sentence for the documentation.
+
+    `least` is for whole numbers; those called `port` are ports.
+    """
+    return field(default=default, metadata={"about": about, "least": least})
 
 
 def secret(about: str, default: Any = "") -> Any:
     """A key whose value is a password, or may hold one: it is not printed with the others."""
-    return field(default=default, metadata={"about": about}, repr=False)
+    return field(default=default, metadata={"about": about, "least": 0}, repr=False)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Postal:
     web_protocol: str = key("https", "`https` or `http`, as users reach the web host.")
     smtp_hostname: str = key("postal.example.com", "Host name in SMTP banners and Received headers.")
     use_ip_pools: bool = key(False, "Send from the addresses of IP pools.")
-    default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.")
+    default_maximum_delivery_attempts: int = key(18, "Attempts before a message fails for good.", least=1)
     default_maximum_hold_expiry_days: int = key(7, "Days until a hold expires without action.")
     default_suppression_list_automatic_removal_days: int = key(30, "Days an address stays suppressed.")
     default_spam_threshold: float = key(5.0, "Score above which incoming mail of a new server is spam.")
@@ -71,14 +74,14 @@ class Postal:
 class WebServer:
     default_port: int = key(5000, "Port of the web process; `PORT` wins.")
     default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
-    max_threads: int = key(64, "Threads that answer requests.")
+    max_threads: int = key(64, "Threads that answer requests.", least=1)
 
 
 @dataclass(frozen=True)
 class Worker:
-    threads: int = key(2, "Threads that prepare and sign.")
-    max_connections: int = key(600, "Outgoing connections of one worker process.")
-    connections_per_destination: int = key(20, "Outgoing connections to one destination.")
+    threads: int = key(2, "Threads that prepare and sign.", least=1)
+    max_connections: int = key(600, "Outgoing connections of one worker process.", least=1)
+    connections_per_destination: int = key(20, "Outgoing connections to one destination.", least=1)
     default_health_server_port: int = key(9090, "Port of the worker's health server; 0 for none.")
     default_health_server_bind_address: str = key("127.0.0.1", "Address of the worker's health server.")
 
@@ -112,10 +115,12 @@ class SmtpServer:
     plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
     log_connections: bool = key(False, "Log every connection.")
-    max_message_size: int = key(14, "Largest message in MiB.")
-    max_connections: int = key(1000, "Connections at a time.")
-    max_connections_per_client: int = key(100, "Connections at a time from one address (IPv6: one /64).")
-    max_recipients: int = key(1000, "Recipients of one transaction.")
+    max_message_size: int = key(14, "Largest message in MiB.", least=1)
+    max_connections: int = key(1000, "Connections at a time.", least=1)
+    max_connections_per_client: int = key(
+        100, "Connections at a time from one address (IPv6: one /64).", least=1
+    )
+    max_recipients: int = key(1000, "Recipients of one transaction.", least=1)
     log_ip_address_exclusion_matcher: str = key("", "Clients (regular expression) that are not logged.")
 
 
@@ -132,7 +137,7 @@ class Dns:
     dkim_identifier: str = key("postal", "DKIM selector, or its first part.")
     domain_verify_prefix: str = key("postal-verification", "First word of ownership records.")
     custom_return_path_prefix: str = key("psrp", "Host of a domain's own return path.")
-    timeout: int = key(5, "Seconds to wait for a resolver.")
+    timeout: int = key(5, "Seconds to wait for a resolver.", least=1)
     resolv_conf_path: str = key("/etc/resolv.conf", "Where the resolvers are named.")
     resolvers: tuple[str, ...] = key((), "Resolvers as `address` or `address:port`, instead of that file.")
 
@@ -155,9 +160,9 @@ class Smtp:
 
 @dataclass(frozen=True)
 class SmtpClient:
-    open_timeout: int = key(30, "Seconds to connect.")
-    read_timeout: int = key(30, "Seconds to wait for an answer (the final dot has ten minutes).")
-    port: int = key(25, "Port of the hosts that MX records name.")
+    open_timeout: int = key(30, "Seconds to connect.", least=1)
+    read_timeout: int = key(30, "Seconds to wait for an answer (the final dot has ten minutes).", least=1)
+    port: int = key(25, "Port of the hosts that MX records name.", least=1)
     mta_sts: bool = key(True, "Honour the TLS policies of domains that have one (MTA-STS, RFC 8461).")
     dane: bool = key(
         True,
@@ -222,7 +227,7 @@ class DeliveryPolicy:
     )
     catch_port: int = key(2526, "Port of the catch listener, on loopback.")
     catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
-    max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.")
+    max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.", least=1)
 
 
 @dataclass(frozen=True)
@@ -267,6 +272,9 @@ GROUPS: Mapping[str, type] = {
     "tls_reports": TlsReports,
     "control": Control,
 }
+MAX_PORT = 65535
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("text", "json")
 DELIVERY_MODES = ("catch", "mx", "relays")
 OUR_GROUPS = frozenset({"storage", "delivery", "shaping", "tls_reports", "control"})
 NOT_HONOURED: Mapping[str, str] = {
@@ -318,7 +326,7 @@ class Config:
         return self.smtp_server.max_message_size * 1024 * 1024
 
 
-def _convert(name: str, value: Any, hint: Any) -> Any:
+def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     """`value` as the type of the key `name`; raises `ConfigurationError` that names the key."""
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if value is None:
@@ -339,20 +347,25 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
             raise ConfigurationError(f"{name}: {value!r} is neither true nor false.")
         return found
     try:
-        return kind(value)
-    except (TypeError, ValueError):
+        converted = kind(value)
+    except (TypeError, ValueError, OverflowError):
         raise ConfigurationError(f"{name}: {value!r} is not a valid {kind.__name__}.") from None
+    if kind is int and converted < least:
+        raise ConfigurationError(f"{name}: {value!r} is too small; the least is {least}.")
+    if kind is int and name.lower().endswith("port") and converted > MAX_PORT:
+        raise ConfigurationError(f"{name}: {value!r} is not a port.")
+    return converted
 
 
 def _group(name: str, kind: type, given: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     hints = typing.get_type_hints(kind)
     values = {}
     for item in dataclasses.fields(kind):
-        variable = f"{name}_{item.name}".upper()
+        variable, hint, least = f"{name}_{item.name}".upper(), hints[item.name], item.metadata.get("least", 0)
         if variable in environ:
-            values[item.name] = _convert(variable, environ[variable], hints[item.name])
+            values[item.name] = _convert(variable, environ[variable], hint, least)
         elif item.name in given and given[item.name] is not None:
-            values[item.name] = _convert(f"{name}.{item.name}", given[item.name], hints[item.name])
+            values[item.name] = _convert(f"{name}.{item.name}", given[item.name], hint, least)
     return kind(**values)
 
 
@@ -407,10 +420,13 @@ def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def _check(config: Config) -> None:
     """What one key alone does not tell. Raises `ConfigurationError`."""
-    if config.delivery.mode not in DELIVERY_MODES:
-        raise ConfigurationError(
-            f"delivery.mode: {config.delivery.mode!r} is none of {', '.join(DELIVERY_MODES)}."
-        )
+    for name, value, choices in (
+        ("delivery.mode", config.delivery.mode, DELIVERY_MODES),
+        ("logging.level", config.logging.level.upper(), LOG_LEVELS),
+        ("logging.format", config.logging.format, LOG_FORMATS),
+    ):
+        if value not in choices:
+            raise ConfigurationError(f"{name}: {value!r} is none of {', '.join(choices)}.")
     if config.delivery.mode == "relays" and not config.postal.smtp_relays:
         raise ConfigurationError("delivery.mode: relays needs postal.smtp_relays.")
     try:

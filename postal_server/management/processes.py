@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from postal_server import wsgi
-from postal_server.conf import Config
+from postal_server.conf import MAX_PORT, Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
@@ -234,7 +234,7 @@ def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int] | None:
 
 def _from_environment(host: str, port: int, bind_name: str, port_name: str) -> tuple[str, int]:
     given = os.environ.get(port_name, "")
-    if given and not given.isdigit():
+    if given and not (given.isdecimal() and int(given) <= MAX_PORT):
         raise ConfigurationError(f"{port_name}: {given!r} is not a port.")
     return os.environ.get(bind_name) or host, int(given) if given else port
 

@@ -47,4 +47,4 @@ class RoleCommand(ServerCommand):
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except OSError as error:
-            raise CommandError(f"Cannot listen: {error}") from error
+            raise CommandError(f"Cannot start: {error}") from error

@@ -58,6 +58,16 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
         ({"version": 2, "tls_reports": {"enabled": True}}, r"tls_reports\.enabled: needs smtp\.from_address"),
         ("- a\n- list\n", r"groups of keys are expected"),
         ("a: [", r"postal\.yml: cannot be read"),
+        (
+            {"version": 2, "web_server": {"default_port": 65536}},
+            "web_server.default_port: 65536 is not a port",
+        ),
+        ({"version": 2, "smtp_server": {"default_port": -1}}, "smtp_server.default_port: -1 is too small"),
+        ({"version": 2, "worker": {"max_connections": 0}}, "worker.max_connections: 0 is too small"),
+        ({"version": 2, "smtp_server": {"max_message_size": ".inf"}}, "max_message_size: '.inf' is not"),
+        ({"version": 2, "smtp_server": {"max_message_size": float("inf")}}, "max_message_size: inf is not"),
+        ({"version": 2, "logging": {"level": "LOUD"}}, "logging.level: 'LOUD' is none of DEBUG"),
+        ({"version": 2, "logging": {"format": "xml"}}, "logging.format: 'xml' is none of text, json"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, document, named):
