@@ -1,0 +1,68 @@
+"""Find programs, start them in a folder of their own, and wait until they listen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+
+
+def program(name: str) -> str:
+    """The path of a program; without it the test is skipped, or fails on CI."""
+    found = shutil.which(name, path=PLACES)
+    if found is None:
+        missing(f"{name} is not installed")
+    assert found is not None
+    return found
+
+
+def as_root() -> None:
+    """The test needs root's rights."""
+    if os.geteuid():
+        missing("this needs root")
+
+
+def missing(why: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{why}; .ci/run is to provide it")
+    pytest.skip(why)
+
+
+def wait_until_listening(port: int, process: subprocess.Popen[bytes] | None, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process is not None and process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    text = log.read_text("utf-8", "replace")[-5000:] if log.exists() else ""
+    raise AssertionError(f"nothing listens on {port}:\n{text}")
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
+    """A daemon in the foreground while the context lasts; its output goes to `log`."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        wait_until_listening(port, process, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,116 @@
+"""A real Postfix gives us mail and takes mail from us, as Debian configures its TLS and SASL."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+
+import dkim
+import pytest
+import requests
+
+from postal_server.testing import free_ports
+from tests.altered import relaying_to
+
+from .postfix import HOST_NAME, Postfix
+
+
+def send(postal, to: str, subject: str) -> int:
+    """Send a mail by the API; its id."""
+    answer = requests.post(
+        f"{postal.url}/api/v1/send/message",
+        json={
+            "to": [to],
+            "from": f"app@{postal.domain}",
+            "subject": subject,
+            "plain_body": "Grüße\n.\n..\n" + "x" * 2000,
+        },
+        headers={"X-Server-API-Key": postal.api_key},
+        timeout=10,
+    ).json()
+    assert answer["status"] == "success", answer
+    return answer["data"]["messages"][to]["id"]
+
+
+def wait_for_status(postal, number: int, *wanted: str) -> dict:
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        [row] = [row for row in postal.messages() if row["id"] == number]
+        if row["status"] in wanted:
+            return row
+        time.sleep(0.1)
+    raise AssertionError(f"the message is {row}")
+
+
+@pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5"])
+def test_relays_in_through_submission(postal, folder, mechanism):
+    """STARTTLS, then AUTH with SASL."""
+    server = Postfix(
+        folder,
+        submission=postal.running.smtp_port,
+        # CRAM-MD5 finds the mail server by the user's name; the others do not look at it.
+        user=f"tests/{postal.domain.removesuffix('.test')}" if mechanism == "cram-md5" else "anybody",
+        key=postal.smtp_key,
+        mechanism=mechanism,
+    )
+    raw = f"From: app@{postal.domain}\r\nTo: ann@elsewhere.example\r\nSubject: in\r\n\r\nHello\r\n.dot\r\n"
+    with server.running():
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+            client.sendmail(f"app@{postal.domain}", ["ann@elsewhere.example"], raw)
+        caught = postal.outbox.wait_for(to="ann@elsewhere.example", timeout=30)
+        log = server.log
+    assert caught.text == "Hello\n.dot\n"
+    received = caught.message.get_all("Received")
+    assert f"from {HOST_NAME}" in received[0]
+    assert "TLS connection established to 127.0.0.1" in log
+    assert "status=sent (250 " in log
+
+
+def test_wrong_key_is_a_refusal_that_it_understands(postal, folder):
+    server = Postfix(folder, submission=postal.running.smtp_port, key="wrong")
+    with server.running():
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+            client.sendmail(f"app@{postal.domain}", ["ann@elsewhere.example"], "Subject: x\r\n\r\nx\r\n")
+        end = time.monotonic() + 20
+        while "status=deferred" not in server.log and time.monotonic() < end:
+            time.sleep(0.1)
+        assert "SASL authentication failed; server 127.0.0.1[127.0.0.1] said: 535" in server.log
+    assert postal.messages() == []
+
+
+@pytest.fixture
+def pair(folder):
+    """A Postfix, and a mail server of ours that hands everything to it and gets its reports."""
+    [port] = free_ports(1)
+    with relaying_to(port) as ours:
+        server = Postfix(folder, submission=9, key="unused", reports=ours.smtp_port)
+        server.port = port
+        with server.running():
+            yield ours.add(), server
+
+
+def test_receives_what_we_send(pair):
+    postal, server = pair
+    number = send(postal, "bob@example.org", "out")
+    mail = server.wait_for_mail("out")
+    details = wait_for_status(postal, number, "Sent")["details"]
+    assert details.startswith("Message for bob@example.org accepted by 127.0.0.1:")
+    [text] = [part for part in mail.walk() if part.get_content_type() == "text/plain"]
+    assert text.get_payload(decode=True).decode().startswith("Grüße\n.\n..\n")
+    record, wanted = postal.dkim_record.encode(), f"{postal.dkim_name}.".encode()
+    raw = mail.as_bytes().replace(b"\n", b"\r\n")
+    assert dkim.DKIM(raw).verify(dnsfunc=lambda name, timeout=5: record if name == wanted else None)
+
+
+def test_refusal_is_a_hard_fail(pair):
+    postal, _ = pair
+    row = wait_for_status(postal, send(postal, "refused@example.org", "no"), "HardFail", "SoftFail")
+    assert row["status"] == "HardFail"
+    assert row["details"].startswith("Permanent SMTP delivery error when sending to 127.0.0.1")
+
+
+def test_its_report_bounces_the_message(pair):
+    """Postfix takes the mail and finds out later: its report finds our message by the return path."""
+    postal, _ = pair
+    row = wait_for_status(postal, send(postal, "nobody@example.org", "late"), "Bounced")
+    assert "We've received a bounce message for this e-mail" in row["details"]
