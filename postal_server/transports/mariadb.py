@@ -29,23 +29,22 @@ class MariaDB:
                 "Reading a live database needs the extra `mariadb`: pip install 'anymail-postal[mariadb]'."
             ) from error
         try:
-            connection = pymysql.connect(
+            with pymysql.connect(
                 host=self.host,
                 port=self.port,
                 user=self.user,
                 password=self.password,
                 database=self.database,
                 charset="utf8mb4",
-            )
+            ) as connection:
+                with connection.cursor() as cursor:
+                    cursor.execute("SHOW TABLES")
+                    present = {row[0] for row in cursor.fetchall()}
+                for table in tables:
+                    if table in present:
+                        with connection.cursor(SSDictCursor) as cursor:
+                            cursor.execute(f"SELECT * FROM `{table}`")  # noqa: S608 - names of our own
+                            for row in cursor:
+                                yield table, row
         except pymysql.MySQLError as error:
             raise ConfigurationError(f"{self.database} on {self.host}: {error.args[-1]}") from error
-        with connection:
-            with connection.cursor() as cursor:
-                cursor.execute("SHOW TABLES")
-                present = {row[0] for row in cursor.fetchall()}
-            for table in tables:
-                if table in present:
-                    with connection.cursor(SSDictCursor) as cursor:
-                        cursor.execute(f"SELECT * FROM `{table}`")  # noqa: S608 - names of our own
-                        for row in cursor:
-                            yield table, row
