@@ -15,6 +15,7 @@ from pathlib import Path
 from postal_server import wsgi
 from postal_server.conf import MAX_PORT, Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
+from postal_server.engine.ports import Source
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
@@ -163,6 +164,11 @@ class WebEdge:
         await asyncio.get_running_loop().run_in_executor(None, self._server.stop)
 
 
+def helo_name(config: Config, source: Source | None) -> str:
+    """The EHLO name of a source address; null: the machine's own choice of one (contract 6.8)."""
+    return (source.hostname if source else "") or config.dns.helo_hostname or config.postal.smtp_hostname
+
+
 def _transports(config: Config) -> MakeTransports:
     def make(before_dot: Callable[[], Awaitable[None]]) -> Transports:
         names = resolver(config)
@@ -172,13 +178,12 @@ def _transports(config: Config) -> MakeTransports:
             finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
         else:
             finder = MxHosts(names, given.port)
-        helo = config.dns.helo_hostname or config.postal.smtp_hostname
         poster = HttpPool(allowed.permits)
         sts = MtaSts(names, fetch_with(poster)) if given.mta_sts else None
         connector = Connector(
             finder,
             names,
-            lambda source: source.hostname if source and source.hostname else helo,
+            partial(helo_name, config),
             policies=TlsPolicies(names, sts, dane=given.dane),
             timeouts=Timeouts.limited(
                 timedelta(seconds=given.open_timeout), timedelta(seconds=given.read_timeout)

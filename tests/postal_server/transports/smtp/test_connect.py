@@ -23,9 +23,10 @@ SIX, OTHER_SIX, FOUR, OTHER_FOUR = "2001:db8::1", "2001:db8::2", "192.0.2.1", "1
         ([FOUR, OTHER_FOUR], None, [FOUR, OTHER_FOUR]),
         ([SIX, FOUR], Source("192.0.2.9"), [FOUR]),
         ([SIX, FOUR], Source(ipv6="2001:db8::9"), [SIX]),
+        ([FOUR, SIX], Source("192.0.2.9", "2001:db8::9"), [SIX, FOUR]),
         ([], None, []),
     ],
-    ids=["both", "one family", "source of IPv4", "source of IPv6", "none"],
+    ids=["both", "one family", "source of IPv4", "source of IPv6", "source of both", "none"],
 )
 def test_families_take_turns_as_far_as_the_source_can_reach_them(addresses, source, ordered):
     assert order(addresses, source) == ordered
