@@ -7,8 +7,9 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
+@contextlib.contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A folder for daemons that give up root's rights: pytest's own are closed to them."""
+    found = Path(tempfile.mkdtemp(prefix="interop-"))
+    found.chmod(0o755)
+    try:
+        yield found
+    finally:
+        shutil.rmtree(found, ignore_errors=True)
+
+
 def wait_until_listening(port: int, process: subprocess.Popen[bytes] | None, log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
@@ -52,10 +64,13 @@ def wait_until_listening(port: int, process: subprocess.Popen[bytes] | None, log
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
-    """A daemon in the foreground while the context lasts; its output goes to `log`."""
+def running(command: Sequence[str], port: int, log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """A daemon in the foreground while the context lasts. It runs in the folder of `log`, its output."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=log.parent,
+            env={**os.environ, **environment},
+        )  # fmt: skip
     try:
         wait_until_listening(port, process, log)
         yield
