@@ -19,7 +19,7 @@ from postal_server.engine.ports import Source
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
-from postal_server.rules.request_destination import AllowedDestinations
+from postal_server.services.target import allowed_destinations
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
@@ -173,7 +173,7 @@ def _transports(config: Config) -> MakeTransports:
     def make(before_dot: Callable[[], Awaitable[None]]) -> Transports:
         names = resolver(config)
         given = config.smtp_client
-        allowed = AllowedDestinations.parse(config.postal.allowed_request_destinations)
+        allowed = allowed_destinations(config)
         if config.delivery.mode == "catch":
             finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
         else:

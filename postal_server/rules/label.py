@@ -51,7 +51,7 @@ TRANSPORT = {TIMED_OUT: "timeout", NO_CONNECTION: "connection", NO_TLS: "tls"}
 
 
 def destination(lane: str, host: str) -> str:
-    """Where it went: a well-known operator of mail hosts, `other`, or the kind of a lane that is no domain."""
+    """Where it went: a well-known operator of mail hosts, `other`, or the kind of another lane."""
     kind, colon, _ = lane.partition(":")
     if colon or "." not in lane:
         return kind

@@ -59,13 +59,15 @@ class AllowedDestinations:
 
     @classmethod
     def parse(cls, entries: Sequence[str]) -> AllowedDestinations:
-        """From a list of addresses, networks and host names."""
+        """From a list of addresses, networks and host names. Raises ValueError for a broken network."""
         networks: list[Network] = []
         hosts = set()
         for entry in entries:
             try:
                 networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))
-            except ValueError:
+            except ValueError as error:
+                if "/" in entry:
+                    raise ValueError(f"{entry!r} is no network: {error}") from error
                 hosts.add(entry.lower().rstrip("."))
         return cls(tuple(networks), frozenset(hosts))
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
+from postal_server.rules.request_destination import AllowedDestinations
 
 from .directory import EndpointEntry
 from .work import Target
@@ -43,6 +44,14 @@ def _catch(domain: str, config: Config) -> Target:
 def check_relays(config: Config) -> None:
     """Raise `ConfigurationError` for a relay that cannot be read: better at start than with every mail."""
     _relays(config.postal.smtp_relays)
+
+
+def allowed_destinations(config: Config) -> AllowedDestinations:
+    """Where posts may go besides the public internet. Raises `ConfigurationError`."""
+    try:
+        return AllowedDestinations.parse(config.postal.allowed_request_destinations)
+    except ValueError as error:
+        raise ConfigurationError(f"postal.allowed_request_destinations: {error}") from error
 
 
 @functools.lru_cache(maxsize=8)

@@ -16,8 +16,8 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.errors import ConfigurationError, HostileInput
 from postal_server.management.base import ServerCommand
-from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.services.importing import Importer, Report, Source
+from postal_server.services.target import allowed_destinations
 from postal_server.transports.http import is_allowed_host
 from postal_server.transports.mariadb import MariaDB
 from postal_server.wire import mariadb_dump
@@ -62,7 +62,7 @@ class Command(ServerCommand):
         if bool(options["dump"]) == options["live"]:
             raise CommandError("Give a dump of the main database, or --live.")
         config = conf.config()
-        allowed = AllowedDestinations.parse(config.postal.allowed_request_destinations)
+        allowed = allowed_destinations(config)
         try:
             main, of_servers = self._live(config) if options["live"] else self._dumps(options)
             importer = Importer(lambda host: is_allowed_host(host, allowed.permits), self._progress)

@@ -50,3 +50,11 @@ def test_relays_are_checked_at_start(tmp_path):
     target.check_relays(config(tmp_path, postal={"smtp_relays": ["smtp://relay.example"]}))
     with pytest.raises(ConfigurationError, match="smtp_relays"):
         target.check_relays(config(tmp_path, postal={"smtp_relays": ["smtp://h?ssl_mode=maybe"]}))
+
+
+def test_a_broken_network_is_named_and_a_host_name_is_none(tmp_path):
+    wrong = config(tmp_path, postal={"allowed_request_destinations": ["10.0.0.0/33"]})
+    with pytest.raises(ConfigurationError, match=r"allowed_request_destinations: '10\.0\.0\.0/33' is no net"):
+        target.allowed_destinations(wrong)
+    right = config(tmp_path, postal={"allowed_request_destinations": ["hooks.internal", "10.0.0.0/8"]})
+    assert target.allowed_destinations(right).permits("a.example", "10.1.2.3")
