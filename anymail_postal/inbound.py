@@ -10,7 +10,6 @@ Source: contract, sections 4.3 to 4.8.
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -349,8 +348,16 @@ class InboundMessage(AnymailInboundMessage):
             return payload  # no parts were found: Python would replace its 8-bit text, and fail to write that
         try:
             return super().get_payload(i, decode)  # type: ignore[call-overload]
-        except binascii.Error:  # of uuencoded text, before Python 3.13
-            return str(super().get_payload()).encode("ascii", "surrogateescape")
+        except ValueError:  # of uuencoded text, before Python 3.13; of a NUL in the name of a charset
+            text = str(payload)
+            return text.encode("ascii", "surrogateescape") if decode else text
+
+    def as_string(self, *args: Any, **kwargs: Any) -> str:
+        """As in `email.message.Message`; text whose charset Python cannot write is read as UTF-8."""
+        try:
+            return super().as_string(*args, **kwargs)
+        except (LookupError, ValueError):
+            return self.as_bytes().decode("utf-8", "replace")
 
     def get_content_text(self, charset: str | None = None, errors: str | None = None) -> str | None:
         """The text of this part, with LF line ends."""
@@ -362,7 +369,7 @@ class InboundMessage(AnymailInboundMessage):
             try:
                 if guess is not None:
                     return self._decoded(guess, strictness)
-            except (LookupError, UnicodeError):
+            except (LookupError, ValueError):  # as above; UnicodeError is one
                 continue
         return self._decoded("us-ascii", "replace")
 

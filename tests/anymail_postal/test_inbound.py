@@ -711,3 +711,9 @@ def test_every_recorded_mail_is_read():
 def test_multipart_of_8_bit_text_without_parts_is_written_as_it_came():
     raw = b"Content-Type: multipart/mixed; boundary=b\n\nSch\xc3\xb6n\n"
     assert inbound.parse(raw).as_bytes() == raw
+
+
+def test_charset_with_a_nul_in_its_name_is_unknown():
+    message = inbound.parse(b"Content-Type: text/plain; charset=utf\0-8\n\nSch\xc3\xb6n\n")
+    assert message.text == "Schön\n"
+    assert "Sch" in message.as_string()
