@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types format docs bench vectors soak clean
+.PHONY: help demo run test lint types format docs bench vectors fuzz soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side
 
 vectors: $(VENV)/.dev ## Compare with recordings of a real Postal (OUT=DIR keeps the recording, VECTORS=DIR uses others)
 	$(BIN)/python -m tests.vectors $(if $(VECTORS),--vectors $(VECTORS)) $(if $(OUT),--out $(OUT))
+
+fuzz: $(VENV)/.dev ## Fuzz each parser for SECONDS (600), or some (TARGET='smtp_dialogues dns_answers')
+	@# Guided by coverage where Atheris has a wheel for this Python and machine.
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) $(TARGET)
 
 soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1, MINUTES=10, DATABASE=sqlite for one)
 	KILLS=$(or $(KILLS),200) SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),10) SECONDS_AWAY=$(or $(SECONDS_AWAY),60) \
