@@ -9,10 +9,26 @@ from collections import Counter
 from tests.faults.stage import Stage, wait_until
 
 PROCESSES = ("web", "smtp", "worker-1", "worker-2")
-SECONDS_BETWEEN = 2.5  # on average, from kill to kill
+SECONDS_BETWEEN = 3.0  # at most, from when mail moves again to the next kill
 SECONDS_DOWN = 0.5  # at most, from kill to restart
+# So many messages are taken and delivered between two kills, however slow the machine is.
+PROGRESS = 20
+PROGRESS_WITHIN = 60.0  # seconds
 DELIVERED_WITHIN = 120.0  # seconds after the last kill
+TOLD_WITHIN = 300.0  # the same for webhooks, of which a slow machine has many waiting by then
 RATE = 60.0  # messages a second
+
+
+def wait_for_progress(stage: Stage) -> None:
+    """Wait until some more mail was taken, and some delivered."""
+    taken, delivered = len(stage.acknowledged()), len(stage.arrivals())
+    wait_until(
+        lambda: (
+            len(stage.acknowledged()) >= taken + PROGRESS and len(stage.arrivals()) >= delivered + PROGRESS
+        ),
+        PROGRESS_WITHIN,
+        "mail moves",
+    )
 
 
 def kill_at_random(stage: Stage, kills: int, seed: int) -> Counter[str]:
@@ -20,7 +36,8 @@ def kill_at_random(stage: Stage, kills: int, seed: int) -> Counter[str]:
     chance = random.Random(seed)
     killed: Counter[str] = Counter()
     for _ in range(kills):
-        time.sleep(chance.uniform(0, 2 * SECONDS_BETWEEN - SECONDS_DOWN))
+        wait_for_progress(stage)
+        time.sleep(chance.uniform(0, SECONDS_BETWEEN))
         name = chance.choice(PROCESSES)
         stage.kill(name)
         killed[name] += 1
@@ -38,9 +55,12 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
     last_kill = time.monotonic()
     stage.end_load()
     acknowledged = stage.acknowledged()
-    while (stage.missing() or stage.unheard()) and time.monotonic() < last_kill + DELIVERED_WITHIN:
+    while stage.missing() and time.monotonic() < last_kill + DELIVERED_WITHIN:
         time.sleep(0.2)
-    complete = time.monotonic() - last_kill
+    delivered = time.monotonic() - last_kill
+    while stage.queued() and time.monotonic() < last_kill + TOLD_WITHIN:
+        time.sleep(0.2)
+    told = time.monotonic() - last_kill
     lost, unheard, twice = stage.missing(), stage.unheard(), stage.twice()
     events = stage.events()
     refusals = stage.refusals()
@@ -58,7 +78,8 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
             "webhooks arrived": sum(len(uuids) for uuids in events.values()),
             "of these more than once": sum(n > 1 for uuids in events.values() for n in uuids.values()),
             "messages without webhook": len(unheard),
-            "all there, seconds after the last kill": f"{complete:.0f}",
+            "all delivered, seconds after the last kill": f"{delivered:.0f}",
+            "all webhooks told, seconds after it": f"{told:.0f}",
             "seconds": f"{time.monotonic() - started:.0f}",
         },
     )
@@ -68,7 +89,6 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
     assert {who: copies for who, copies in twice.items() if copies > stage.in_flight[who]} == {}
     assert all(len(uuids) == 1 for uuids in events.values()), "one attempt was recorded: one event"
     assert all(len(ids) == 1 for ids in stage.message_ids().values()), "copies bear the same Message-ID"
-    assert len(acknowledged) > scale.kills * SECONDS_BETWEEN * RATE / 4, "the load went on meanwhile"
     assert stage.queued() == 0
 
 
@@ -80,7 +100,7 @@ def test_a_worker_that_dies_again_and_again_makes_no_message_suspect_for_good(pl
     stage.submit(rate=100, kinds=("api",))
     wait_until(lambda: len(stage.acknowledged()) >= 30, 30, "mail is taken")
     stage.end_load()
-    for _ in range(6):
+    for _ in range(5):
         worker = stage.processes["worker"].pid
         wait_until(lambda pid=worker: bool(stage.held_by(pid)), 30, "the worker has claimed", every=0.002)
         stage.kill("worker")
