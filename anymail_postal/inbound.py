@@ -229,6 +229,11 @@ def _one_line(text: str) -> str:
 # --- the message ---
 
 
+# Python's folding never ends for a parameter with a name of some 64 characters whose value it has to encode.
+MAX_PARAMETER_NAME = 40
+LINE_END = re.compile(r"\r\n?|\n")
+
+
 class LenientPolicy(EmailPolicy):
     """Python's default policy, but no header makes it raise, and mail handed on keeps its header lines."""
 
@@ -249,12 +254,29 @@ class LenientPolicy(EmailPolicy):
         except Exception:  # as above
             return name, PLAIN_HEADER(name, value.replace("=?", "= ?"))
 
+    def fold(self, name: str, value: str) -> str:
+        """The header as text, folded."""
+        line = self._unfoldable(name, value)
+        return super().fold(name, value) if line is None else body.encodable(line)
+
     def fold_binary(self, name: str, value: str) -> bytes:
         """The header line; as UTF-8 where Python cannot express the value in ASCII."""
-        try:
-            return super().fold_binary(name, value)
-        except Exception:  # as above, and UnicodeError
-            return f"{name}: {value}{self.linesep}".encode("utf-8", "surrogateescape")
+        line = self._unfoldable(name, value)
+        if line is None:
+            try:
+                return super().fold_binary(name, value)
+            except Exception:  # as above, and UnicodeError
+                line = f"{name}: {value}{self.linesep}"
+        return line.encode("utf-8", "surrogateescape")
+
+    def _unfoldable(self, name: str, value: Any) -> str | None:
+        """The lines as they are of a header that Python would be folding for ever; None for all others."""
+        if name.lower() not in ("content-type", "content-disposition"):
+            return None
+        header = value if hasattr(value, "params") else self.header_fetch_parse(name, value)
+        if all(len(parameter) <= MAX_PARAMETER_NAME for parameter in getattr(header, "params", ())):
+            return None
+        return f"{name}: {self.linesep.join(re.split(LINE_END, str(value)))}{self.linesep}"
 
 
 PLAIN_HEADER = HeaderRegistry(use_default_map=False)

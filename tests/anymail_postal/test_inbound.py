@@ -717,3 +717,13 @@ def test_charset_with_a_nul_in_its_name_is_unknown():
     message = inbound.parse(b"Content-Type: text/plain; charset=utf\0-8\n\nSch\xc3\xb6n\n")
     assert message.text == "Schön\n"
     assert "Sch" in message.as_string()
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Disposition"])
+def test_long_names_of_parameters_do_not_keep_python_folding_for_ever(name):
+    raw = f"{name}: text/plain;\n {'n' * 80}=\xfc\n\nx\n".encode("latin-1")
+    message = inbound.parse(raw)
+    assert message.as_bytes() == raw
+    assert "n" * 80 in message.as_string()
+    post = {**HASH, "attachments": [{"content_type": f"a/b; {'n' * 80}=\xfc", "data": ""}]}
+    assert b"n" * 80 in inbound.read(post).message.as_bytes()
