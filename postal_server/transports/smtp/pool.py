@@ -58,6 +58,7 @@ class SmtpPool:
         self._lanes: dict[tuple[Target, Source | None], Lane] = {}
         self._idle: dict[Session, Lane] = {}  # oldest first
         self._active: set[Session] = set()
+        self._opening = 0  # sessions that an idle one must make room for, too
         self._hosts: Counter[str] = Counter()  # sessions by host
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
         self._timer: asyncio.TimerHandle | None = None
@@ -148,9 +149,13 @@ class SmtpPool:
         )
 
     async def _connect(self, mail: Mail) -> tuple[Session, Tried]:
-        while self._idle and self.open_sessions >= self._limits.total:
-            self._drop_idle(next(iter(self._idle)))
-        return await self._connector.connect(mail.target, mail.source, self)
+        self._opening += 1
+        try:
+            while self._idle and self.open_sessions + self._opening > self._limits.total:
+                self._drop_idle(next(iter(self._idle)))
+            return await self._connector.connect(mail.target, mail.source, self)
+        finally:
+            self._opening -= 1
 
     # Sessions by host: this is `connect.HostSlots`.
 

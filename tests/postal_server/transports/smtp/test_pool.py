@@ -177,6 +177,17 @@ def test_an_idle_session_makes_room_for_another_destination():
     with_host(test, zone=zone, limits=Limits(total=1))
 
 
+def test_idle_sessions_make_room_for_all_that_are_opened_at_once():
+    zone = {**ZONE, **{f"d{i}.example": {"MX": ["mx.dest.example"]} for i in range(4)}}
+
+    async def test(host, sender):
+        for pair in ((0, 1), (2, 3)):
+            await asyncio.gather(*(sender.send(mail(f"u@d{number}.example")) for number in pair))
+        assert sender.open_sessions == 2
+
+    with_host(test, zone=zone, limits=Limits(total=2))
+
+
 def test_closing_spares_what_waits_for_the_answer_to_its_final_dot():
     async def work():
         async with Scripted({"DOT": HANG}) as after, Scripted({"RCPT": HANG}, "250 host.example") as before:
