@@ -51,7 +51,7 @@ def other(world) -> Server:
 
 
 def run(steps) -> int:
-    return queue_control.total(steps)
+    return sum(steps)
 
 
 def apply() -> int:
