@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from postal_server.conf import Config
-from postal_server.models import Body, Delivery, Message
+from postal_server.models import AddressEndpoint, Body, Delivery, HTTPEndpoint, Message, SMTPEndpoint
 from postal_server.rules import suppression as suppression_rules
 from postal_server.rules.retry import next_attempt
-from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.rules.status import DeliveryStatus, EndpointType, Scope
 from postal_server.wire import webhook as wire
 
 from . import ip_pool, notice, suppression, tls_report, webhook
@@ -42,6 +43,13 @@ CHANGED_FIELDS = (
     "is_threat",
     "threat_details",
 )
+
+
+ENDPOINTS: Mapping[EndpointType, Any] = {
+    EndpointType.HTTP: HTTPEndpoint,
+    EndpointType.SMTP: SMTPEndpoint,
+    EndpointType.ADDRESS: AddressEndpoint,
+}
 
 
 @dataclass
@@ -89,6 +97,7 @@ def record(
     insert(deliveries)
     _update(entries, config, now)
     _update_bounced(bounced, now)
+    _mark_endpoints(entries, now)
     webhook.emit(_events(entries, bounced, directory), directory, now)
     return _recorded(results, {entry.claimed.id: entry for entry in entries}, now)
 
@@ -290,6 +299,17 @@ def _store_bodies(entries: Sequence[_Entry], now: datetime) -> dict[int, int]:
         ]
     )
     return {message.id: number for number, (message, _) in zip(ids, own, strict=True)}
+
+
+def _mark_endpoints(entries: Sequence[_Entry], now: datetime) -> None:
+    """Note which endpoints took mail; to the minute, as all workers write to these rows."""
+    used: dict[str, set[int]] = defaultdict(set)
+    for entry in entries:
+        if entry.status is DeliveryStatus.SENT and entry.message.endpoint_id is not None:
+            used[entry.message.endpoint_type].add(entry.message.endpoint_id)
+    for kind, ids in used.items():
+        unmarked = ENDPOINTS[EndpointType(kind)].objects.filter(pk__in=ids)
+        unmarked.exclude(last_used_at__gt=now - webhook.MARK_INTERVAL).update(last_used_at=now)
 
 
 def _events(
