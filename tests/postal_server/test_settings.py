@@ -18,7 +18,9 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from postal_server import conf, wsgi
 from tests.postal_server.installation import FakeJournal, call
-app = wsgi.create(conf.config(), journal=FakeJournal(), directory=lambda: None, resolver=None, problem=lambda: "")
+app = wsgi.create(
+    conf.config(), journal=FakeJournal(), directory=lambda: None, resolver=None, problem=lambda: ""
+)
 answers = {}
 for path in json.load(sys.stdin):
     reply = call(app, path, method="GET", headers={"Host": "postal.example.test"})
