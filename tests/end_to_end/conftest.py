@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,15 @@ from anymail.signals import inbound, tracking
 from anymail_postal.signals import reply_received, reply_rejected
 
 WAIT_SECONDS = 20.0
+
+
+@pytest.fixture(autouse=True)
+def kept_connections():
+    """Django's live server leaves connections that clients keep to the garbage collector: let it be quiet."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class Heard(list):

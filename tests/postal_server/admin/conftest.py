@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -34,6 +36,13 @@ Content-Disposition: attachment; filename="../../etc/pass\\"wd.html"\r
 <script>alert(4)</script>\r
 --b--\r
 """
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[None]:
+    """Each test begins at `NOW`, however long ago that was."""
+    with time_machine.travel(NOW, tick=True):
+        yield
 
 
 @pytest.fixture

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
+import time_machine
 from django.core.management import call_command
 
 from postal_server import conf, models
 
 NOW = datetime.now(timezone.utc)
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[None]:
+    """Each test begins at `NOW`, however long ago that was."""
+    with time_machine.travel(NOW, tick=True):
+        yield
 
 
 @pytest.fixture
