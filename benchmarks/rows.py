@@ -65,7 +65,7 @@ def peers_running(names: tuple[str, ...], *, deliver: bool) -> Iterator[dict[str
 
 def smtp_accept(scale: Scale) -> Row:
     """Mail in over SMTP, acknowledged once it is on disk; nothing is delivered meanwhile."""
-    told = Load(0, scale.count(10_000))
+    told = Load(0, scale.count(5_000))
     row = Row(
         "SMTP accept", conditions(told.messages, told.size, told.connections, scale.storage) + ", 1 process"
     )
@@ -317,7 +317,7 @@ def history(scale: Scale) -> tuple[Row, Chart]:
     """Acceptance and delivery with up to 1,000,000 stored messages."""
     told = Load(0, scale.count(5_000), size=1024)
     row = Row("Cost of history", conditions(told.messages, told.size, told.connections, scale.storage))
-    stored = (1, 10_000) if scale.quick else (1, 1_000_000)
+    stored = (1, 10_000) if scale.quick else (1, 100_000, 1_000_000)
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Sink())
         places = {}
@@ -333,7 +333,7 @@ def history(scale: Scale) -> tuple[Row, Chart]:
                     row.add(f"accept, {number:,} stored", _rate(load.smtp, own))
                 with ours.start("worker"):
                     row.add(f"deliver, {number:,} stored", _rate_of_first(sink, told.messages))
-    empty, full = stored
+    empty, full = stored[0], stored[-1]
     for what in ("accept", "deliver"):
         ratio = row.ratio(f"{what}, {full:,} stored", f"{what}, {empty:,} stored")
         row.targets.append(Target(f"{what}, {full:,} stored, times an empty database", ratio, 0.8))

@@ -35,7 +35,7 @@ GROUPS = {
     "message_db": "Postal's own message databases, which only `postal-server import --live` reads.",
     "smtp_server": "The SMTP process: mail in, and submission.",
     "dns": "The names that domains publish, and how DNS is asked.",
-    "smtp": "The host that takes the installation's own notices, of send limits (`postal-server test-app-smtp`).",
+    "smtp": "The host that takes the installation's own notices (try `postal-server test-app-smtp`).",
     "smtp_client": "Delivery to other hosts.",
     "rspamd": "Spam scanner.",
     "spamd": "Spam scanner (SpamAssassin).",

@@ -50,7 +50,7 @@ class PolicyResult:
 
 @dataclass(frozen=True)
 class Report:
-    """The sessions of one day (UTC) with one domain. `id` looks like a Message-ID: letters and digits first."""
+    """The sessions of one day (UTC) with one domain. `id` is as unique as a Message-ID."""
 
     id: str
     organization: str
