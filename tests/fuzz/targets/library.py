@@ -130,7 +130,8 @@ def read_all(message: inbound.InboundMessage) -> None:
     for part in (*message.attachments, *message.content_id_map.values()):
         part.get_filename()
         part.get_content_type()
-        part.get_content_bytes()
+        if part.get_content_maintype() != "multipart":  # whose contents are its parts
+            part.get_content_bytes()
         if part.get_content_maintype() in ("text", "message"):
             part.get_content_text()
     message.as_bytes()
