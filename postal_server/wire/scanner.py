@@ -6,6 +6,7 @@ Protocols: rspamd's `/checkv2` (JSON over HTTP), SpamAssassin's SPAMC/1.2, ClamA
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -73,7 +74,10 @@ def rspamd_score(answer: bytes) -> float:
         scores = [float(s["score"]) for s in symbols.values() if s.get("description")]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HostileInput(f"rspamd's answer cannot be read: {error}") from error
-    return _sum(scores)
+    score = _sum(scores)
+    if not math.isfinite(score):  # JSON for rows and webhooks has no such number
+        raise HostileInput(f"rspamd's score is {score}")
+    return score
 
 
 def spamd_request(raw: bytes) -> bytes:

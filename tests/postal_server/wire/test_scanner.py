@@ -68,6 +68,8 @@ def test_only_described_symbols_count():
         b'{"symbols":[]}',
         b'{"symbols":{"A":5}}',
         b'{"symbols":{"A":{"description":"x"}}}',
+        b'{"symbols":{"A":{"score":1e999,"description":"x"}}}',
+        b'{"symbols":{"A":{"score":NaN,"description":"x"}}}',
     ],
 )
 def test_other_answers_of_rspamd_are_refused(answer):
