@@ -223,6 +223,10 @@ def _prefix(job: Job, changes: Changes | None) -> bytes:
     return changes.prefix if changes and changes.prefix else bytes(job.message.prefix)
 
 
+def _text(job: Job, changes: Changes | None) -> bytes:
+    return _prefix(job, changes) + (job.body or b"")
+
+
 def _post(
     job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
 ) -> Post:
@@ -233,9 +237,9 @@ def _post(
 
 def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> tuple[bytes, str]:
     """What is posted to an endpoint, and its content type."""
-    text = _prefix(job, changes) + (job.body or b"")
     if entry.format == wire.RAW:
-        return wire.raw_body(job.message, text, entry.encoding)
+        return wire.raw_body(job.message, _text(job, changes), entry.encoding)
+    text = _text(job, changes)
     read = parts(text)
     is_form = entry.encoding == wire.AS_FORM
     if not is_form:

@@ -85,7 +85,9 @@ def raw_body(message: MessageRow, text: bytes, encoding: str) -> tuple[bytes, st
         return _form({**head, "message": mime_base64(text), **tail}), FORM
     # But for its line ends, base64 is its own JSON: a large mail is not copied by an encoder of texts.
     mail = base64_lines(text, b"\\n")
-    return b'%s,"message":"%s",%s' % (to_json(head)[:-1], mail, to_json(tail)[1:]), JSON
+    del text
+    pieces: list[bytes | bytearray] = [to_json(head)[:-1], b',"message":"', mail, b'",', to_json(tail)[1:]]
+    return b"".join(pieces), JSON
 
 
 def hash_payload(
