@@ -79,7 +79,7 @@ def _body(request: HttpRequest) -> dict[str, Any]:
         raise WrongRequest("The body is too large.")
     try:
         given = json.loads(raw or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongRequest(f"The body is not JSON: {error}") from error
     if not isinstance(given, dict):
         raise WrongRequest("The body is not a JSON object.")

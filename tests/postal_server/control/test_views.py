@@ -96,6 +96,7 @@ def test_webhooks_and_routes_are_made(ask, server):
         ("servers", {"domain": 5}, "domain"),
         ("servers", {"domain": "a.test", "mode": "Fast"}, "mode"),
         ("servers", b"{", "not JSON"),
+        ("servers", b"[" * 100_000, "not JSON"),
         ("servers", b"[]", "not a JSON object"),
         ("servers", b'{"a": "' + b"x" * 1024 * 1024 + b'"}', "too large"),
         ("servers/{id}/webhooks", {}, "url"),
