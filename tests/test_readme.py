@@ -41,8 +41,12 @@ def run(*words: str, cwd: Path, env: dict[str, str] | None = None, given: str = 
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The tests' own environment, without what would choose settings or ports for a process."""
-    left_out = ("DJANGO_SETTINGS_MODULE", "PORT", "POSTAL_CONFIG_FILE_PATH", "PYTHONPATH")
+    """The tests' own environment, without what would choose settings or ports for a process.
+
+    Without what a `make` around the tests says to another one, either.
+    """
+    left_out = {"DJANGO_SETTINGS_MODULE", "PORT", "POSTAL_CONFIG_FILE_PATH", "PYTHONPATH"}
+    left_out |= {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     return {name: value for name, value in os.environ.items() if name not in left_out} | more
 
 
@@ -76,7 +80,7 @@ def test_make_alone_lists_every_command() -> None:
     ],
 )
 def test_make_runs_what_is_tested(words: list[str], recipe: str) -> None:
-    said = run("make", "--dry-run", *words, cwd=ROOT).rstrip("\n").splitlines()
+    said = run("make", "--dry-run", *words, cwd=ROOT, env=environment()).rstrip("\n").splitlines()
     assert re.search(recipe, said[-1])
 
 

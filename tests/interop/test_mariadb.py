@@ -45,7 +45,7 @@ def mariadb(tmp_path_factory):
         port = free.getsockname()[1]
     paths = [f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
     listen = [f"--port={port}", "--bind-address=127.0.0.1"]
-    with running([program("mariadbd"), *shared, *paths, *listen], port, log):
+    with running([program("mariadbd"), *shared, *paths, *listen], port, log, {}):
         fill(port)
         yield port
 
