@@ -43,10 +43,11 @@ def run(*words: str, cwd: Path, env: dict[str, str] | None = None, given: str = 
 def environment(**more: str) -> dict[str, str]:
     """The tests' own environment, without what would choose settings or ports for a process.
 
-    Without what a `make` around the tests says to another one, either.
+    Without what a `make` around the tests says to another one, either: that, too, passes on what stood on
+    its command line (`make test ARGS=-q`).
     """
     left_out = {"DJANGO_SETTINGS_MODULE", "PORT", "POSTAL_CONFIG_FILE_PATH", "PYTHONPATH"}
-    left_out |= {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    left_out |= {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS", "KEEP"}
     return {name: value for name, value in os.environ.items() if name not in left_out} | more
 
 
