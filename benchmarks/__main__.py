@@ -30,6 +30,8 @@ def main() -> int:
     given = parser.parse_args()
     # What was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if given.plots:
+        given.plots.mkdir(parents=True, exist_ok=True)
     names = list(ROWS) if "all" in given.rows else given.rows or DEFAULT
     scale = Scale(quick=given.quick, database=given.database)
     say(f"{report.machine()}.\n", given.out)
