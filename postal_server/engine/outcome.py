@@ -30,6 +30,10 @@ def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
     )
     if result.reply is None:
         return rules.interrupted(result.error, peer=peer, seconds=result.seconds)
+    if result.reply.is_positive and not result.is_delivered:
+        # Only a 2xx to the final dot takes a mail over; anywhere else the host is out of step with us.
+        error = f"unexpected answer to {result.stage.value}: {result.reply}"
+        return rules.interrupted(error, peer=peer, seconds=result.seconds)
     return rules.classify(
         result.reply,
         recipient=mail.recipient,

@@ -73,8 +73,8 @@ def named_wait(text: str) -> timedelta | None:
 def classify(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
     """What an SMTP answer to MAIL, RCPT, DATA or the final dot means for one recipient.
 
-    2xx is an outcome only at the final dot. `seconds` is the time of the transaction. Every 5xx is permanent
-    (RFC 5321), what is no reply a deferral.
+    A 2xx must be the answer to the final dot: no other takes the mail over. `seconds` is the time of the
+    transaction. Every 5xx is permanent (RFC 5321), what is no reply a deferral.
     """
     output = str(reply)
     status, details, wait = (

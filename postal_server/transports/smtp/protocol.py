@@ -100,6 +100,13 @@ class Conclusion:
     reply: Reply
     needs_reset: bool = False
 
+    @property
+    def is_last(self) -> bool:
+        """Does the host hang up, or is it out of step with us? Then no other mail is for this connection."""
+        if self.reply.is_positive:
+            return self.stage is not Stage.DOT or self.reply.code >= 300
+        return self.reply.code == 421 or not self.reply.is_understood
+
 
 class Interrupted(Exception):
     """The connection ended before the replies to the last step were complete."""

@@ -341,7 +341,7 @@ class Session:
             raise
         self._needs_reset = conclusion.needs_reset
         self.delivered += 1
-        if conclusion.reply.code == 421 or not conclusion.reply.is_understood:
+        if conclusion.is_last:
             self.connection.close()
         return conclusion
 

@@ -18,6 +18,8 @@ PLACE = {"host": "mx.dest.example", "address": "192.0.2.1", "port": 25, "seconds
         (SmtpResult("L", Stage.DOT, Reply(250, "OK"), **PLACE), DeliveryStatus.SENT),
         (SmtpResult("L", Stage.RCPT, Reply(550, "no"), **PLACE), DeliveryStatus.FAILED),
         (SmtpResult("L", Stage.RCPT, Reply(451, "later"), **PLACE), DeliveryStatus.DEFERRED),
+        (SmtpResult("L", Stage.DATA, Reply(250, "OK"), **PLACE), DeliveryStatus.DEFERRED),
+        (SmtpResult("L", Stage.DOT, Reply(354, "more"), **PLACE), DeliveryStatus.DEFERRED),
         (SmtpResult("L", Stage.DOT, error="connection closed", **PLACE), DeliveryStatus.DEFERRED),
         (SmtpResult("L", Stage.CONNECT, error="refused"), DeliveryStatus.DEFERRED),
         (SmtpResult("L", Stage.AUTH, Reply(535, "who are you?"), **PLACE), DeliveryStatus.DEFERRED),
@@ -29,6 +31,12 @@ PLACE = {"host": "mx.dest.example", "address": "192.0.2.1", "port": 25, "seconds
 )
 def test_what_becomes_of_a_mail(result, status):
     assert outcome.of_mail(mail(), result).status is status
+
+
+def test_an_answer_in_the_wrong_place_is_named():
+    found = outcome.of_mail(mail(), SmtpResult("L", Stage.DATA, Reply(250, "OK"), **PLACE))
+    assert found.details == "An error occurred while sending the message to 192.0.2.1:25 (mx.dest.example)"
+    assert (found.output, found.code) == ("unexpected answer to DATA: 250 OK", None)
 
 
 def test_a_sent_mail_says_where_and_how():

@@ -62,6 +62,16 @@ def test_after_a_refused_mail_the_session_is_reset_once():
     with_host(test, Scripted({"RCPT": ["550 no"]}))
 
 
+def test_a_host_that_is_out_of_step_is_left():
+    async def test(host, sender):
+        first = await sender.send(mail())
+        assert (first.stage, first.reply.code, first.is_delivered) == (Stage.DATA, 250, False)
+        assert (await sender.send(mail())).is_delivered
+        assert len(host.connections) == 2
+
+    with_host(test, Scripted({"DATA": ["250 ok"]}))
+
+
 def test_a_mail_refused_after_its_data_needs_no_reset():
     async def test(host, sender):
         await sender.send(mail())
