@@ -124,7 +124,8 @@ class Connection(asyncio.Protocol):
             self._break(str(error))
             return
         if len(self._replies) > len(self._stages):
-            # Nobody asked for the last: those to come would be taken for answers to other commands.
+            # Nobody asked for the last: it must not be taken for the answer to another command.
+            del self._replies[len(self._stages) :]
             self._break("reply without a command")
         elif len(self._replies) == len(self._stages):
             self._wake()

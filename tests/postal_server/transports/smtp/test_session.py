@@ -112,6 +112,24 @@ def test_a_reply_without_end_is_cut_off():
     assert (result.stage, result.reply, result.error) == (Stage.MAIL, None, "a reply line without end")
 
 
+def test_an_answer_that_comes_before_the_mail_is_not_an_answer_to_it():
+    async def work():
+        async with Scripted({}, EHLO_PLAIN) as host:
+
+            async def gate():
+                host.connections[0].transport.write(b"250 surprise\r\n")
+                await asyncio.sleep(0.02)
+
+            sender = pool(host.port, before_dot=gate)
+            result = await sender.send(mail())
+            await sender.close()
+            return result, host.received
+
+    result, received = run(work())
+    assert (result.stage, result.reply, result.error) == (Stage.BLOCK, None, "reply without a command")
+    assert received == []
+
+
 def test_helo_is_said_where_ehlo_is_not_known():
     host = Scripted({"EHLO": "502 what?"})
     assert deliver(host).is_delivered
