@@ -238,5 +238,6 @@ class SmtpPool:
 
 def _found_dead(result: SmtpResult) -> bool:
     """Was a kept session over before anything was said about this mail? Then it deserves a new one."""
-    is_first = result.stage in (Stage.RSET, Stage.MAIL)
-    return is_first and (result.reply is None or result.reply.code == 421)
+    if result.stage is Stage.RSET:
+        return True  # refused or not: the answer is about the mail before
+    return result.stage is Stage.MAIL and (result.reply is None or result.reply.code == 421)

@@ -105,7 +105,7 @@ class Conclusion:
         """Does the host hang up, or is it out of step with us? Then no other mail is for this connection."""
         if self.reply.is_positive:
             return self.stage is not Stage.DOT or self.reply.code >= 300
-        return self.reply.code == 421 or not self.reply.is_understood
+        return self.stage is Stage.RSET or self.reply.code == 421 or not self.reply.is_understood
 
 
 class Interrupted(Exception):

@@ -12,7 +12,7 @@ from postal_server.transports.smtp.pool import Limits, SmtpPool
 from tests.fakes import FakeResolver, mail
 from tests.loops import LOOPS, run
 
-from .scripted import CLOSE, HANG, Scripted
+from .scripted import CLOSE, EHLO, HANG, Scripted
 from .senders import ZONE, pool
 
 
@@ -60,6 +60,16 @@ def test_after_a_refused_mail_the_session_is_reset_once():
         assert len(host.connections) == 1
 
     with_host(test, Scripted({"RCPT": ["550 no"]}))
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, "250 host.example"], ids=["pipelined", "plain"])
+def test_a_refused_reset_is_nothing_to_the_next_mail(ehlo):
+    async def test(host, sender):
+        assert (await sender.send(mail())).reply.code == 550
+        assert (await sender.send(mail())).is_delivered
+        assert len(host.connections) == 2
+
+    with_host(test, Scripted({"RCPT": ["550 no"], "RSET": "502 no"}, ehlo))
 
 
 def test_a_host_that_is_out_of_step_is_left():
