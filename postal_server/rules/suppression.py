@@ -26,6 +26,10 @@ IMPERSONAL = re.compile(
     r"unsolicited|spamhaus|barracuda|TSS\d\d|S3150|RP-00\d|authenticat|SPF|DKIM|DMARC|relay",
     re.IGNORECASE,
 )
+# Errors of hosts are joined by commas. An answer among them was to our greeting, not to a recipient.
+BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]")
+# TLS that falls short of the domain's own policy, or a host out of step: the way is broken, not the address.
+BROKEN = re.compile(r"(?:\A|, )(?:DANE: |MTA-STS: |unexpected answer )")
 
 
 def enhanced_code(text: str) -> tuple[str, str, str] | None:
@@ -37,10 +41,16 @@ def enhanced_code(text: str) -> tuple[str, str, str] | None:
 def blames_recipient(code: int | None, output: str) -> bool:
     """Is this SMTP answer about the recipient, rather than about us, the mail or the receiver's state?
 
-    No answer at all (`code` null: nobody could be reached) is about the address's domain, so it counts.
+    No answer at all (nobody could be reached) is about the address's domain, so it counts. `code` is null
+    where no host took the session: what they said instead is in the text.
     """
     if code is None:
-        return True
+        codes = BEFORE_MAIL.findall(output)
+        if BROKEN.search(output):
+            return False
+        if not codes:
+            return True
+        code = 421 if "421" in codes else int(codes[0])
     if code == 421:
         return False
     enhanced = enhanced_code(output)
