@@ -58,7 +58,7 @@ class SmtpPool:
         self._lanes: dict[tuple[Target, Source | None], Lane] = {}
         self._idle: dict[Session, Lane] = {}  # oldest first
         self._active: set[Session] = set()
-        self._opening = 0  # sessions that an idle one must make room for, too
+        self._opening = 0  # sessions that hold a slot before they carry a mail
         self._hosts: Counter[str] = Counter()  # sessions by host
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
         self._timer: asyncio.TimerHandle | None = None
@@ -76,7 +76,7 @@ class SmtpPool:
             lane = self._lanes[key] = Lane(asyncio.Semaphore(self._limits.per_destination))
         lane.users += 1
         try:
-            async with lane.slots, self._slots:
+            async with lane.slots:
                 return await self._send(lane, mail)
         finally:
             lane.users -= 1
@@ -99,15 +99,19 @@ class SmtpPool:
 
     async def _send(self, lane: Lane, mail: Mail) -> SmtpResult:
         talk = _Talk("".join(random.choices(LOG_ID_ALPHABET, k=8)), mail)  # noqa: S311 - a label in logs
-        session = self._take(lane)
-        if session is not None:
-            result = await self._deliver(lane, session, talk)
-            if not _found_dead(result):
-                return result
+        if lane.idle:
+            await self._slots.acquire()
+            session = self._take(lane)
+            if session is None:
+                self._slots.release()
+            else:
+                result = await self._deliver(lane, session, talk)
+                if not _found_dead(result):
+                    return result
         if self._is_closing:
             return SmtpResult(talk.log_id, Stage.CONNECT, error=STOPPING)
         try:
-            session, tried = await self._connect(mail)
+            session, tried = await self._connector.connect(mail.target, mail.source, self)
         except Unreachable as error:
             attempts = error.tried.attempts
             return SmtpResult(
@@ -118,9 +122,11 @@ class SmtpPool:
                 tried=tuple(attempts),
                 tls_sessions=tuple(error.tried.tls_sessions),
             )
+        self._opening -= 1
         return await self._deliver(lane, session, _Talk(talk.log_id, mail, tried))
 
     async def _deliver(self, lane: Lane, session: Session, talk: _Talk) -> SmtpResult:
+        """Send over a session, and give back the slot that the caller took."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._active.add(session)
@@ -132,6 +138,7 @@ class SmtpPool:
             stage, error = broken.stage, str(broken)
         finally:
             self._active.discard(session)
+            self._slots.release()
             self._keep(lane, session)
         return SmtpResult(
             talk.log_id,
@@ -148,35 +155,45 @@ class SmtpPool:
             tls_sessions=tuple(talk.tried.tls_sessions),
         )
 
-    async def _connect(self, mail: Mail) -> tuple[Session, Tried]:
-        self._opening += 1
-        try:
-            while self._idle and self.open_sessions + self._opening > self._limits.total:
-                self._drop_idle(next(iter(self._idle)))
-            return await self._connector.connect(mail.target, mail.source, self)
-        finally:
-            self._opening -= 1
-
     # Sessions by host: this is `connect.HostSlots`.
 
     async def acquire(self, host: str) -> None:
-        """Wait for room for one more session with `host`; an idle one makes room at once."""
+        """Wait for room for one more session with `host`, then among all; idle ones make room at once.
+
+        In this order: mails that wait for a busy host must not hold up those for others.
+        """
+        await self._enter(host)
+        try:
+            await self._slots.acquire()
+        except asyncio.CancelledError:
+            self._leave(host)
+            raise
+        self._opening += 1
+        while self._idle and self.open_sessions + self._opening > self._limits.total:
+            self._drop_idle(next(iter(self._idle)))
+
+    def release(self, host: str) -> None:
+        self._opening -= 1
+        self._slots.release()
+        self._leave(host)
+
+    async def _enter(self, host: str) -> None:
         if self._hosts[host] >= self._limits.per_host:
             idle = next((session for session in self._idle if session.host == host), None)
             if idle is None:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting[host].append(turn)
                 try:
-                    await turn  # `release` leaves its place to us
+                    await turn  # `_leave` leaves its place to us
                 except asyncio.CancelledError:
                     if turn.done() and not turn.cancelled():
-                        self.release(host)
+                        self._leave(host)
                     raise
                 return
             self._drop_idle(idle)
         self._hosts[host] += 1
 
-    def release(self, host: str) -> None:
+    def _leave(self, host: str) -> None:
         while queue := self._waiting.get(host):
             turn = queue.popleft()
             if not turn.done():
@@ -212,7 +229,7 @@ class SmtpPool:
 
     def _end(self, session: Session) -> None:
         session.connection.quit()
-        self.release(session.host)
+        self._leave(session.host)
 
     def _drop_idle(self, session: Session) -> None:
         lane = self._idle.pop(session)

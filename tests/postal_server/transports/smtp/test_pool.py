@@ -186,6 +186,28 @@ def test_sessions_stay_within_limits(limits, most):
     with_host(test, zone=zone, limits=limits)
 
 
+def test_mails_that_wait_for_a_full_host_hold_up_no_other():
+    zone = {
+        "dest.example": {"MX": ["good.example"]},
+        "good.example": {"A": ["127.0.0.2"]},
+        "full.example": {"A": ["127.0.0.1"]},
+        **{f"d{i}.example": {"MX": ["full.example"]} for i in range(5)},
+    }
+
+    async def test(full, sender):
+        async with Scripted(address="127.0.0.2", port=full.port) as good:
+            tasks = [asyncio.ensure_future(sender.send(mail(f"u@d{i}.example"))) for i in range(5)]
+            while not full.received:
+                await asyncio.sleep(0.01)
+            for _ in range(3):
+                assert (await asyncio.wait_for(sender.send(mail()), 2)).is_delivered
+            assert len(good.connections) == 1  # those that wait take no idle session's place either
+            for task in tasks:
+                task.cancel()
+
+    with_host(test, Scripted({"DOT": HANG}), zone=zone, limits=Limits(per_host=1, total=3))
+
+
 def test_an_idle_session_makes_room_for_another_destination():
     async def test(host, sender):
         await sender.send(mail())
