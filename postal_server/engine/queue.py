@@ -273,6 +273,12 @@ class Queue:
         ids = self._first_free(rows, limit)
         return self.rows.filter(pk__in=ids).update(due_at=None) if ids else 0
 
+    def bring_forward(self, latest: datetime, limit: int) -> int:
+        """Make rows due at `latest` that would be due later, but not what is suspended; how many."""
+        rows = self.rows.filter(due_at__gt=latest, due_at__lt=SUSPENDED, claimed_by=None)
+        ids = self._first_free(rows, limit)
+        return self.rows.filter(pk__in=ids).update(due_at=latest) if ids else 0
+
     def _first_free(self, rows: QuerySet[Any], limit: int) -> list[int]:
         """The ids of the first rows, without those that another worker is just changing."""
         return list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:limit])

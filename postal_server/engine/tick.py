@@ -14,11 +14,13 @@ from django.db import connection
 from django.db.models import Q
 
 from postal_server.models import Site
-from postal_server.rules.shaping import Pace
+from postal_server.rules.retry import LONGEST_NAMED_WAIT
+from postal_server.rules.shaping import LONGEST_PAUSE, Pace
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
 
 from . import delivery_log, metrics
+from .clock import WallClock
 from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
@@ -291,6 +293,7 @@ class Claiming:
         self._is_wanted = True  # is there reason to believe that something is ready?
         self._is_doubtful = False
         self._chores_at = float("-inf")
+        self._clock = WallClock()
         self._version: int | None = None
         self._last_source = -1
         self.is_stopped = False
@@ -327,8 +330,12 @@ class Claiming:
         if self._is_doubtful:
             share.queue.release_unknown(worker_id, share.lanes.held)
         if items[0] - self._chores_at >= CHORES_INTERVAL:
+            self._clock.look(now, items[0])
             is_more = share.queue.promote(now, TICK_PROMOTIONS) == TICK_PROMOTIONS
-            claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
+            if self._clock.was_set_back:
+                is_more |= self._bring_forward(now) == TICK_PROMOTIONS
+            if not self._clock.is_doubtful(items[0]):
+                claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
             self._read_sites()
         if limit := min(TICK_CLAIMS, share.lanes.space):
             claimed = self._claim(worker_id, limit, now)
@@ -350,6 +357,12 @@ class Claiming:
                 self._last_source = source
                 return claimed
         return []
+
+    def _bring_forward(self, now: datetime) -> int:
+        """Let nothing wait longer than it could if the clock had always been right; how many rows did."""
+        latest = now + LONGEST_PAUSE
+        Site.objects.filter(paused_until__gt=latest).update(paused_until=latest)
+        return self._share.queue.bring_forward(now + LONGEST_NAMED_WAIT, TICK_PROMOTIONS)
 
     def _read_sites(self) -> None:
         """Take over what all workers know: who cannot be reached, and who wants us to go slower."""
@@ -380,6 +393,7 @@ class Claiming:
         self._is_doubtful = False
         if items[0] - self._chores_at >= CHORES_INTERVAL and not is_more:
             self._chores_at = items[0]
+            self._clock.was_set_back = False
         claimed = [*claims.fresh, *claims.suspects, *claims.poison, *claims.expired]
         self._is_wanted = bool(claimed or claims.suspended)  # until a claim finds nothing
         self._share.lanes.hold(claimed)

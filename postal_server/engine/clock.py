@@ -1,0 +1,34 @@
+"""Notices when somebody sets the wall clock, by the monotonic clock, which nobody can set. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+JUMP = 60.0  # seconds; a smaller correction does no harm
+# What a clock says that went forward is believed after this: until then it can be set right again, and what
+# has waited is tried.
+DOUBT = 3600.0
+
+
+class WallClock:
+    """What a worker makes of the wall clock. Times are those of both clocks, at the same moment."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._doubted_until = float("-inf")
+        # May there be times in the queue that lie too far ahead? Nobody saw what was done before the start.
+        self.was_set_back = True
+
+    def look(self, now: datetime, monotonic: float) -> None:
+        """Compare the clocks."""
+        offset = now.timestamp() - monotonic
+        ahead = offset - self._offset if self._offset is not None else 0.0
+        self._offset = offset
+        if ahead > JUMP:
+            self._doubted_until = monotonic + DOUBT
+        elif ahead < -JUMP:
+            self.was_set_back = True
+
+    def is_doubtful(self, monotonic: float) -> bool:
+        """Did it go forward so lately that nothing should be given up because of it?"""
+        return monotonic < self._doubted_until
