@@ -30,9 +30,13 @@ class Limits:
     mails_per_session: int = 1000
 
 
+Place = tuple[str | int | None, ...]
+Key = tuple[tuple[Place, ...], Source | None]
+
+
 @dataclass
 class Lane:
-    """One target, from one source address."""
+    """One place, from one source address."""
 
     slots: asyncio.Semaphore
     idle: list[Session] = field(default_factory=list)
@@ -55,7 +59,7 @@ class SmtpPool:
         self._connector = connector
         self._limits = limits or Limits()
         self._slots = asyncio.Semaphore(self._limits.total)  # mails being sent
-        self._lanes: dict[tuple[Target, Source | None], Lane] = {}
+        self._lanes: dict[Key, Lane] = {}
         self._idle: dict[Session, Lane] = {}  # oldest first
         self._active: set[Session] = set()
         self._opening = 0  # sessions that hold a slot before they carry a mail
@@ -70,10 +74,12 @@ class SmtpPool:
 
     async def send(self, mail: Mail) -> SmtpResult:
         """Deliver over a kept session, or a new one."""
-        key = (mail.target, mail.source)
+        key = (_place(mail.target), mail.source)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(asyncio.Semaphore(self._limits.per_destination))
+            # Through a relay goes mail to many domains: only what a host may be given bounds it.
+            most = self._limits.per_host if mail.target.host else self._limits.per_destination
+            lane = self._lanes[key] = Lane(asyncio.Semaphore(most))
         lane.users += 1
         try:
             async with lane.slots:
@@ -248,9 +254,17 @@ class SmtpPool:
         if self._idle:
             self._timer = loop.call_later(LOOK_EVERY, self._look)
 
-    def _forget(self, key: tuple[Target, Source | None], lane: Lane) -> None:
+    def _forget(self, key: Key, lane: Lane) -> None:
         if not lane.users and not lane.idle:
             self._lanes.pop(key, None)
+
+
+def _place(target: Target) -> tuple[Place, ...]:
+    """Where mail for a target goes, which for a relay does not depend on the domain."""
+    if target.host is None:
+        return ((target.domain, target.ssl_mode, target.is_urgent),)
+    hosts = (target, *target.alternatives)
+    return tuple([(t.host, t.port, t.ssl_mode, t.username, t.password) for t in hosts])
 
 
 def _found_dead(result: SmtpResult) -> bool:

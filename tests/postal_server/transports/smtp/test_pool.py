@@ -51,6 +51,30 @@ def test_another_destination_or_source_gets_its_own():
     with_host(test, zone={**ZONE, "other.example": {"MX": ["mx.dest.example"]}})
 
 
+def test_all_domains_share_the_sessions_with_a_relay():
+    def target(domain, port, **values):
+        spare = Target(domain, "127.0.0.9", port, "None")
+        return Target(domain, "127.0.0.1", port, "None", alternatives=(spare,), **values)
+
+    async def test(host, sender):
+        for number in range(5):
+            domain = f"d{number}.example"
+            assert (await sender.send(mail(f"u@{domain}", target=target(domain, host.port)))).is_delivered
+        assert len(host.connections) == 1
+        assert (await sender.send(mail(target=target("x.example", host.port, username="u")))).reply is None
+        assert len(host.connections) == 2  # a login of its own
+
+    with_host(test)
+
+
+def test_what_one_relay_is_given_is_bounded_as_for_a_host():
+    async def test(host, sender):
+        letters = [mail(f"u@d{n}.example", target=Target(f"d{n}.example", "127.0.0.1")) for n in range(8)]
+        assert await busiest(sender, letters) == 3
+
+    with_host(test, limits=Limits(per_destination=2, per_host=3))
+
+
 def test_after_a_refused_mail_the_session_is_reset_once():
     async def test(host, sender):
         assert (await sender.send(mail())).reply.code == 550
