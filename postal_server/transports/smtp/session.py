@@ -155,11 +155,16 @@ class Connection(asyncio.Protocol):
             self._wait_for(step.stages[len(self._replies)])
             self._waiter = self._loop.create_future()
             await self._waiter
-        replies = self._replies[: len(step.stages)]
+        replies, stage = self._replies[: len(step.stages)], step.stages[0]
         self._replies, self._stages, self._deadline = [], (), 0.0
+        if stage is Stage.DOT and not (is_sent and self._is_flushed):
+            stage = Stage.BLOCK
+            if self.is_usable:
+                self._break("answer before the end of the message")
+            if replies and replies[0].is_positive:
+                replies = []  # to what? The host has not seen the mail
         if not replies:
-            is_cut = step.stages == (Stage.DOT,) and not is_sent
-            raise SmtpError(Stage.BLOCK if is_cut else step.stages[0], self._error)
+            raise SmtpError(stage, self._error)
         return replies
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> str:
@@ -193,6 +198,9 @@ class Connection(asyncio.Protocol):
 
     def quit(self) -> None:
         """Say goodbye, without waiting for an answer."""
+        if self.is_usable and not self._is_flushed:
+            self.abort()  # closing would wait for a host that does not read
+            return
         if self.is_usable:
             self._stages = (Stage.RSET,)
             self._transport.write(b"QUIT\r\n")
@@ -209,6 +217,11 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self._wake()
 
+    @property
+    def _is_flushed(self) -> bool:
+        """Has the system taken all that was written?"""
+        return not self._transport.get_write_buffer_size()
+
     async def _write_blocks(self, chunks: tuple[bytes, ...]) -> bool:
         """Hand large data to the transport in pieces, as the peer takes them. False: not all."""
         for chunk in chunks:
@@ -220,7 +233,9 @@ class Connection(asyncio.Protocol):
                 if self._room is not None:
                     self._wait_for(Stage.BLOCK)
                     await self._room
-        return True
+                if self._replies:
+                    return False
+        return self.is_usable
 
     def _wait_for(self, stage: Stage) -> None:
         self._deadline = self._loop.time() + self._timeouts.seconds(stage)

@@ -97,6 +97,7 @@ class Scripted:
         implicit_tls: bool = False,
         address: str = "127.0.0.1",
         port: int = 0,
+        protocol: type[ScriptedHost] = ScriptedHost,
     ) -> None:
         self.answers = dict(answers or {})
         self.ehlo = ehlo
@@ -104,6 +105,7 @@ class Scripted:
         self.implicit_tls = implicit_tls
         self.address = address
         self.port = port
+        self.protocol = protocol
         self.connections: list[ScriptedHost] = []
         self.received: list[bytes] = []
         self.tasks: list[Any] = []
@@ -111,7 +113,7 @@ class Scripted:
     async def __aenter__(self) -> Scripted:
         loop = asyncio.get_running_loop()
         self.server = await loop.create_server(
-            lambda: ScriptedHost(self), self.address, self.port, ssl=self.tls if self.implicit_tls else None
+            lambda: self.protocol(self), self.address, self.port, ssl=self.tls if self.implicit_tls else None
         )
         self.port = self.server.sockets[0].getsockname()[1]
         return self

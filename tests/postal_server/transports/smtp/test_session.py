@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from postal_server.engine.ports import Source, Stage, Target
+from postal_server.transports.smtp import connect, session
 from postal_server.transports.smtp.session import STAGE_TIMEOUTS, Timeouts
 from tests.certificates import server_context, trusting
 from tests.fakes import mail
 from tests.loops import LOOPS, run
 
-from .scripted import CLOSE, EHLO, HANG, Scripted
+from .scripted import CLOSE, EHLO, HANG, Scripted, ScriptedHost
 from .senders import SHORT, pool
 
 EHLO_TLS = "250-host.example\r\n250-PIPELINING\r\n250 STARTTLS"
@@ -128,6 +129,48 @@ def test_an_answer_that_comes_before_the_mail_is_not_an_answer_to_it():
     result, received = run(work())
     assert (result.stage, result.reply, result.error) == (Stage.BLOCK, None, "reply without a command")
     assert received == []
+
+
+class Impatient(ScriptedHost):
+    """Answers at the first piece of a message, and reads no more of it."""
+
+    def data_received(self, data: bytes) -> None:
+        if self.in_data:
+            self.transport.pause_reading()
+            self.answer("DOT", "250 queued")
+        else:
+            super().data_received(data)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("block", [40_000_000, 1_000_000], ids=["one write", "in blocks"])
+@pytest.mark.parametrize(
+    ("answer", "stage", "code"),
+    [("552 too large", Stage.DOT, 552), ("250 queued", Stage.BLOCK, None)],
+    ids=["refused", "taken"],
+)
+def test_an_answer_in_the_middle_of_a_mail_ends_the_connection(answer, stage, code, block, loop, monkeypatch):
+    lost = []
+
+    class Watched(connect.Connection):
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            lost.append(self)
+
+    async def work():
+        async with Scripted({"DOT": answer}, EHLO_PLAIN, protocol=Impatient) as host:
+            sender = pool(host.port)
+            result = await sender.send(mail(data=b"x" * 30_000_000))
+            assert sender.open_sessions == 0
+            await asyncio.sleep(0.02)
+            assert len(lost) == 1
+            await sender.close()
+            return result
+
+    monkeypatch.setattr(connect, "Connection", Watched)
+    monkeypatch.setattr(session, "BLOCK_BYTES", block)
+    result = run(work(), loop)
+    assert (result.stage, result.reply and result.reply.code) == (stage, code)
 
 
 def test_helo_is_said_where_ehlo_is_not_known():
