@@ -104,6 +104,7 @@ class Acceptance:
         self.disk = disk
         self._lock = threading.Lock()
         self._waiting: deque[Entry] = deque()
+        self._written_first: Entry | None = None  # the oldest of what is being written
         self._bytes = 0  # of all that waits or is being written
         self._cost = 0
         self._seconds_per_cost = 0.0  # moving average over ticks
@@ -124,8 +125,8 @@ class Acceptance:
     def predicted_wait(self) -> float:
         """How long an answer takes from now on, in seconds."""
         with self._lock:
-            oldest = self._waiting[0].at if self._waiting else None
-        age = time.monotonic() - oldest if oldest is not None else 0.0
+            oldest = self._written_first or (self._waiting[0] if self._waiting else None)
+        age = time.monotonic() - oldest.at if oldest is not None else 0.0
         return age + self._cost * self._seconds_per_cost
 
     def add(self, entry: Entry) -> None:
@@ -159,6 +160,7 @@ class Acceptance:
             messages += len(entry.accepted.messages)
             size += len(entry.accepted.raw)
         if taken:
+            self._written_first = taken[0]
             for want in self.on_take:
                 want()
         return taken
@@ -201,6 +203,7 @@ class Acceptance:
 
     def _gone(self, entries: Sequence[Entry]) -> None:
         with self._lock:
+            self._written_first = None
             self._bytes -= sum(len(entry.accepted.raw) for entry in entries)
             self._cost -= sum(entry.cost for entry in entries)
 

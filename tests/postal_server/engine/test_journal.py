@@ -222,6 +222,18 @@ def test_a_queue_that_will_take_too_long_is_busy(database):
     assert refusal.value.retry_after > 0
 
 
+def test_a_commit_that_takes_too_long_is_busy_though_nothing_waits_behind_it(database):
+    box = Acceptance(FakeStore())
+    box.add(Entry(submission(), Future()))
+    taken = box.take()
+    box.check_room()
+    taken[0].at -= MAX_WAIT + 1
+    with pytest.raises(Busy):
+        box.check_room()
+    box.put_back(taken, in_doubt=False)
+    box.check_room()
+
+
 def test_room_is_given_back_after_the_commit(running):
     journal = running(FakeStore())
     for _ in range(3):
