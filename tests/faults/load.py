@@ -66,8 +66,6 @@ class Client:
     async def submit(self, recipient: str) -> None:
         """Return once it is acknowledged. Raises `Refused`, or an exception of the connection."""
         try:
-            if self._writer is None:
-                await self._connect()
             await asyncio.wait_for(self._submit(recipient), ANSWER_SECONDS)
         except (Refused, EOFError, OSError, asyncio.TimeoutError):
             self.close()
@@ -89,12 +87,15 @@ class Client:
             await self._say(f"AUTH PLAIN {login}")
 
     async def _submit(self, recipient: str) -> None:
+        if self._writer is None:
+            await self._connect()
         if self.kind == API:
             await self._post(recipient)
             return
         sender = "someone@elsewhere.example" if self.kind == INCOMING else f"a@{self._order.domain}"
         await self._say(f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA")
-        await self._say(f"From: {sender}\r\nTo: {recipient}\r\nSubject: x\r\n\r\n{self._text}.")
+        head = f"From: {sender}\r\nTo: {recipient}\r\nMessage-ID: <{recipient}>\r\nSubject: x\r\n"
+        await self._say(f"{head}\r\n{self._text}.")
 
     async def _say(self, *lines: str) -> None:
         assert self._writer

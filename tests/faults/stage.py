@@ -59,16 +59,23 @@ class Command:
     def pid(self) -> int:
         return self._process.pid
 
+    def freeze(self) -> None:
+        """Stop all of its threads where they are; return once they have."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, seconds: float = 20.0) -> None:
+    def stop(self, seconds: float = 20.0) -> int:
+        """Ask it to end; its exit code."""
         self._process.terminate()
         try:
-            self._process.wait(seconds)
+            return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
+            return self._process.returncode
 
     def wait_for(self, holds: Callable[[], bool], wish: str) -> None:
         def is_so() -> bool:
@@ -150,9 +157,10 @@ class Stage:
     def kill(self, name: str) -> None:
         """SIGKILL a process, and remember which messages a worker held."""
         process = self.processes[name]
-        process.kill()
         if name.startswith("worker"):
+            process.freeze()  # once it is dead another worker may free them before we have looked
             self.in_flight.update(self.held_by(process.pid))
+        process.kill()
 
     def held_by(self, pid: int) -> list[str]:
         """The recipients of the messages that the worker with this process id has claimed."""
@@ -161,6 +169,10 @@ class Stage:
             f"WHERE q.claimed_by IN (SELECT id FROM postal_server_worker WHERE pid = {int(pid)})"
         )
         return [recipient for (recipient,) in rows]
+
+    def is_worker(self, pid: int) -> bool:
+        """Does the installation believe that this process still works? If not, what it held is free."""
+        return bool(self.query(f"SELECT id FROM postal_server_worker WHERE pid = {int(pid)}"))
 
     # The load
 
@@ -172,7 +184,8 @@ class Stage:
     def end_load(self) -> None:
         """Submit nothing more, and wait for the answers to what is under way."""
         assert self._load
-        self._load.stop(seconds=load.ANSWER_SECONDS + 10)
+        code = self._load.stop(seconds=load.ANSWER_SECONDS + 10)
+        assert code == 0, f"the load failed: {self._load.log.read_text('utf-8', 'replace')[-3000:]}"
 
     def acknowledged(self) -> dict[str, str]:
         """Recipient -> kind of what the server took."""
