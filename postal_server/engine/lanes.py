@@ -18,6 +18,7 @@ from postal_server.services.work import Claimed
 FAILURES_UNTIL_PAUSE = 10
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(hours=1)  # that a destination may ask for
 BYTE_BUDGET = 32 * 1024 * 1024
 # Bulk mail holds about this much of the rows at most (3 of 4 connections: two rows are held for each) and of
 # the bytes, so that receivers which take their time over a newsletter leave room for everybody else's mail.
@@ -35,10 +36,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pause:
-    """A destination that cannot be reached is left alone until `until`, then tried with one message."""
+    """A destination that cannot be reached is left alone until `until`, then tried with one message.
+
+    So is one that `is_asked` for: what was under way before it does not end it.
+    """
 
     until: datetime
     length: timedelta = FIRST_PAUSE
+    is_asked: bool = False
 
     def longer(self, now: datetime) -> Pause:
         length = min(self.length * 2, LONGEST_PAUSE)
@@ -184,6 +189,8 @@ class Lanes:
         pause = self._pauses.get(lane)
         if was_reached:
             self._failures.pop(lane, None)
+            if pause is not None and pause.is_asked and now < pause.until:
+                return False
             return self._pauses.pop(lane, None) is not None
         self._failures[lane] += 1
         if pause is None and self._failures[lane] >= FAILURES_UNTIL_PAUSE:
@@ -191,6 +198,16 @@ class Lanes:
         elif pause is not None and now >= pause.until:  # the probe failed
             self._pauses[lane] = pause.longer(now)
         return self._pauses.get(lane) is not pause
+
+    def leave_alone(self, lane: str, wait: timedelta, now: datetime) -> bool:
+        """The destination asks for a wait; an hour at most. Has this changed the lane's pause?"""
+        pause = Pause(now + min(wait, LONGEST_WAIT), is_asked=True)
+        former = self._pauses.get(lane)
+        self._failures.pop(lane, None)
+        if former is not None and former.until >= pause.until:
+            return False
+        self._pauses[lane] = pause
+        return True
 
     def pause(self, lane: str) -> Pause | None:
         return self._pauses.get(lane)

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import Q
 
 from postal_server.models import Site
+from postal_server.rules.outcome import Outcome
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE, Pace
 from postal_server.rules.status import DeliveryStatus
@@ -24,7 +25,7 @@ from .clock import WallClock
 from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, Lease
-from .queue import SUSPECT_CLAIMS, Queue
+from .queue import SUSPECT_CLAIMS, WEBHOOKS, Queue
 from .shaping import Key, Row, Shaping
 
 logger = logging.getLogger(__name__)
@@ -220,8 +221,11 @@ class Recording:
             _store(self._share.shaping.learn(tried, now))
         for item in tried:
             lane, outcome = item.claimed.lane, item.outcome
-            was_reached = outcome.seconds is not None or outcome.status is not DeliveryStatus.DEFERRED
-            if lanes.note(lane, was_reached=was_reached, now=now):
+            if wait := _asked_wait(item):
+                is_changed = lanes.leave_alone(lane, wait, now)
+            else:
+                is_changed = lanes.note(lane, was_reached=_was_reached(outcome), now=now)
+            if is_changed:
                 pause = lanes.pause(lane)
                 Site.objects.update_or_create(
                     source="",
@@ -411,6 +415,19 @@ class Claiming:
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
         self._is_wanted = False
         self._chores_at = item
+
+
+def _was_reached(outcome: Outcome) -> bool:
+    """Did anybody answer? A post that nobody took has a negative code, and the time that it waited."""
+    if outcome.code is not None and outcome.code < 0:
+        return False
+    return outcome.seconds is not None or outcome.status is not DeliveryStatus.DEFERRED
+
+
+def _asked_wait(result: Result) -> timedelta | None:
+    """How long a receiver of posts asks to be left alone. A mail host that names a wait means one mail."""
+    is_post = result.claimed.lane.startswith(("http:", WEBHOOKS.prefix))
+    return result.outcome.retry_after if is_post and result.outcome.code in (429, 503) else None
 
 
 def _store(paces: Mapping[Key, Pace | None]) -> None:

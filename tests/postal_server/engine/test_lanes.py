@@ -146,3 +146,15 @@ def test_shared_pauses_replace_our_own_but_keep_what_is_known_of_their_length(la
     assert lanes.room("other.example", NOW) == 0
     lanes.set_pauses({})
     assert lanes.room(LANE, NOW) == 10
+
+
+def test_a_wait_that_was_asked_for_is_bounded_and_not_made_shorter(lanes):
+    assert lanes.leave_alone(LANE, timedelta(days=30), NOW)
+    assert lanes.pause(LANE).until == NOW + timedelta(hours=1)
+    assert not lanes.leave_alone(LANE, timedelta(minutes=1), NOW)
+    assert not lanes.note(LANE, was_reached=True, now=NOW)
+    assert lanes.room(LANE, NOW) == 0
+    after = NOW + timedelta(hours=1)
+    assert lanes.room(LANE, after) == 1
+    assert lanes.note(LANE, was_reached=True, now=after)
+    assert lanes.pause(LANE) is None

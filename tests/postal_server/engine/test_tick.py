@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from postal_server.engine import tick
+from postal_server.engine import outcome, tick
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import Lease
+from postal_server.engine.ports import HttpResult
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.tick import Accused, Beating, Claiming, Cleared, Delayed, Recording, Returned, Share
@@ -16,7 +17,7 @@ from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
-from tests.fakes import NOW, claimed
+from tests.fakes import NOW, claimed, post
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -329,6 +330,47 @@ def test_a_probe_that_gets_through_lifts_the_pause(claiming, recording, enqueue,
     recording.add([sent(probe)])
     run(recording)
     assert Site.objects.get().paused_until is None
+
+
+def posted(claimed, result: HttpResult) -> Result:
+    return Result(claimed, outcome.of_post(post("https://hooks.example/"), result))
+
+
+@pytest.mark.parametrize("status", [-1, -2, -3])
+def test_a_receiver_of_posts_that_does_not_answer_is_paused_too(
+    claiming, recording, enqueue, claimed_batches, status
+):
+    enqueue(30, destination="http:7")
+    run(claiming)
+    rows = claimed_batches[0].fresh[:FAILURES_UNTIL_PAUSE]
+    recording.add([posted(row, HttpResult(status, b"no", seconds=5.0)) for row in rows])
+    run(recording)
+    site = Site.objects.get()
+    assert (site.destination, site.paused_until) == ("http:7", NOW + timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receiver_of_posts_that_asks_for_a_wait_is_left_alone_for_as_long(
+    claiming, recording, enqueue, claimed_batches, status
+):
+    enqueue(30, destination="http:7")
+    run(claiming)
+    one, *others = claimed_batches[0].fresh
+    recording.add([posted(one, HttpResult(status, b"slowly", retry_after=120, seconds=0.1))])
+    recording.add([posted(row, HttpResult(200, seconds=0.1)) for row in others[:3]])  # sent before that
+    run(recording)
+    assert Site.objects.get().paused_until == NOW + timedelta(minutes=2)
+
+
+def test_a_mail_host_that_names_a_wait_means_that_one_mail(claiming, recording, enqueue, claimed_batches):
+    enqueue(3)
+    run(claiming)
+    greylisted = Outcome(
+        DeliveryStatus.DEFERRED, "x", code=450, seconds=0.1, retry_after=timedelta(minutes=5)
+    )
+    recording.add([Result(claimed_batches[0].fresh[0], greylisted)])
+    run(recording)
+    assert not Site.objects.exists()
 
 
 @pytest.mark.parametrize(
