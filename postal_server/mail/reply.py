@@ -10,8 +10,8 @@ from dataclasses import dataclass
 MAX_LINES = 100
 MAX_LINE = 2000
 
-_LINE = re.compile(r"(\d{3})([ -]?)(.*)\Z", re.DOTALL)
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)")
+_LINE = re.compile(r"(\d{3})([ -]?)(.*)\Z", re.DOTALL | re.ASCII)
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?: |\Z)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ class Reply:
     def is_positive(self) -> bool:
         """2xx and 3xx: go on."""
         return 200 <= self.code < 400
-
-    @property
-    def is_transient(self) -> bool:
-        """4xx: the same may work later."""
-        return 400 <= self.code < 500
 
     @property
     def is_permanent(self) -> bool:
@@ -56,20 +51,18 @@ class Reply:
         """The reply that a peer sent in `lines`, with or without their line ends.
 
         Never raises: what is no reply gets the code 0, which is neither positive, transient nor permanent.
-        The code of the last line counts (RFC 5321 section 4.2.1: all lines carry the same).
+        The code of the last line counts (RFC 5321 section 4.2.1: all lines carry the same); without one it is
+        no reply, whatever the others say.
         """
         code, texts, enhanced = 0, [], None
         for line in lines[:MAX_LINES]:
             text = line[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n")
             if match := _LINE.match(text):
                 code, text = int(match[1]), match[3]
+            else:
+                code = 0
             if (status := _ENHANCED.match(text)) and int(status[1]) == code // 100:
                 enhanced = enhanced or status[0].rstrip()
                 text = text[status.end() :]
             texts.append(text.replace("\r", " "))
         return cls(code, "\n".join(texts), enhanced)
-
-
-def is_last_line(line: bytes) -> bool:
-    """Does `line` end a reply? A hyphen after the code announces another line."""
-    return line[3:4] != b"-"
