@@ -61,15 +61,16 @@ def _relays(urls: tuple[str, ...]) -> tuple[Target, ...]:
 
 def read_relay(url: str) -> Target:
     """A relay from `smtp://user:password@host:port?ssl_mode=Auto`. Raises `ConfigurationError`."""
-    parts = urlsplit(url if "//" in url else f"smtp://{url}")
-    mode = parse_qs(parts.query).get("ssl_mode", ["Auto"])[0]
+    shown = url.rpartition("@")[2]  # no password, and no error of the parser either, which may quote it
     try:
+        parts = urlsplit(url if "//" in url else f"smtp://{url}")
+        mode = parse_qs(parts.query).get("ssl_mode", ["Auto"])[0]
         host, port = parts.hostname, parts.port or 25
         ssl_mode = SSL_MODES[mode.lower()]
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(f"postal.smtp_relays: {url!r} is not a relay: {error}.") from error
+    except (KeyError, ValueError):
+        raise ConfigurationError(f"postal.smtp_relays: {shown!r} is not a host, port and ssl_mode.") from None
     if not host:
-        raise ConfigurationError(f"postal.smtp_relays: {url!r} names no host.")
+        raise ConfigurationError(f"postal.smtp_relays: {shown!r} names no host.")
     return Target(
         host,
         host=host,

@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 from postal_server import conf
@@ -44,6 +46,16 @@ def test_relays_are_tried_in_their_order(tmp_path):
 def test_a_bad_relay_is_named(url):
     with pytest.raises(ConfigurationError, match="smtp_relays"):
         target.read_relay(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["smtp://u:secret@h?ssl_mode=maybe", "smtp://u:secret/x@h", "smtp://u:secret@[::1", "smtp://u:secret@"],
+)
+def test_a_bad_relay_does_not_show_its_password(url):
+    with pytest.raises(ConfigurationError) as error:
+        target.read_relay(url)
+    assert "secret" not in "".join(traceback.format_exception(error.value))
 
 
 def test_relays_are_checked_at_start(tmp_path):
