@@ -21,12 +21,16 @@ STOPPING = "this server is shutting down"
 
 @dataclass(frozen=True)
 class Limits:
-    """Sessions at a time, and how long one is kept without a mail."""
+    """Sessions at a time, and how long one is kept: without a mail, and at all.
+
+    A session has the TLS that the domain demanded when it was opened, so it is not used for long.
+    """
 
     per_destination: int = 20
     per_host: int = 50
     total: int = 600
     idle: timedelta = timedelta(seconds=30)
+    age: timedelta = timedelta(minutes=5)
     mails_per_session: int = 1000
 
 
@@ -223,11 +227,13 @@ class SmtpPool:
 
     def _keep(self, lane: Lane, session: Session) -> None:
         """Keep for the next mail, unless somebody waits for its place."""
+        now = asyncio.get_running_loop().time()
         is_worn = session.delivered >= self._limits.mails_per_session
+        is_worn = is_worn or now - session.began >= self._limits.age.total_seconds()
         if not session.is_usable or self._is_closing or is_worn or self._waiting.get(session.host):
             self._end(session)
             return
-        session.idle_since = asyncio.get_running_loop().time()
+        session.idle_since = now
         lane.idle.append(session)
         self._idle[session] = lane
         if self._timer is None:

@@ -293,7 +293,7 @@ class Login:
     """A smarthost's user. `may_use_clear` where the configuration says to do without TLS."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     may_use_clear: bool = False
 
 
@@ -319,6 +319,7 @@ class Session:
         self.tls: Tls | None = None
         self.delivered = 0  # mails that came to a conclusion
         self.idle_since = 0.0
+        self.began = asyncio.get_running_loop().time()
         self._before_dot = before_dot
         self._needs_reset = False
 
@@ -366,10 +367,10 @@ class Session:
             await self._before_dot()
         return await self.connection.exchange(step)
 
-    async def _expect(self, stage: Stage, command: bytes) -> Reply:
-        """The reply to a command; raises `SmtpError` unless it is positive."""
+    async def _expect(self, stage: Stage, command: bytes, wanted: int = 2) -> Reply:
+        """The reply to a command; raises `SmtpError` unless its first digit is the one wanted."""
         [reply] = await self.connection.exchange(Step((command,) if command else (), (stage,)))
-        if not reply.is_positive:
+        if reply.code // 100 != wanted:
             raise SmtpError(stage, str(reply), reply)
         return reply
 
@@ -412,8 +413,8 @@ class Session:
             token = b64encode(f"\0{login.username}\0{login.password}".encode())
             await self._expect(Stage.AUTH, b"AUTH PLAIN " + token + b"\r\n")
         elif "LOGIN" in self.offers.mechanisms:
-            await self._expect(Stage.AUTH, b"AUTH LOGIN\r\n")
-            await self._expect(Stage.AUTH, b64encode(login.username.encode()) + b"\r\n")
+            await self._expect(Stage.AUTH, b"AUTH LOGIN\r\n", wanted=3)
+            await self._expect(Stage.AUTH, b64encode(login.username.encode()) + b"\r\n", wanted=3)
             await self._expect(Stage.AUTH, b64encode(login.password.encode()) + b"\r\n")
         else:
             raise SmtpError(Stage.AUTH, "no AUTH mechanism of ours is offered")

@@ -293,14 +293,14 @@ class TestFetch:
             await writer.drain()
             writer.close()
 
-        async def lookup(host, port):
+        async def lookup(host):
             return ["127.0.0.1"]
 
         async def work():
             server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(web))
             port = server.sockets[0].getsockname()[1]
             verifying = trusting(web[0]) if knows else ssl.create_default_context()
-            pool = HttpPool(permits, verifying=verifying, lookup=lookup)
+            pool = HttpPool(permits, lookup, verifying=verifying)
             try:
                 return await fetch_with(pool)(f"https://mta-sts.dest.example:{port}/.well-known/mta-sts.txt")
             finally:

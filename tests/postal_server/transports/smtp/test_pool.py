@@ -182,6 +182,15 @@ def test_a_session_is_not_used_for_ever():
     with_host(test, limits=Limits(mails_per_session=2))
 
 
+def test_a_session_grows_no_older_than_its_tls_policy_should():
+    async def test(host, sender):
+        for _ in range(2):
+            await sender.send(mail())
+        assert len(host.connections) == 2
+
+    with_host(test, limits=Limits(age=timedelta(0)))
+
+
 async def busiest(sender, letters):
     """The largest number of open sessions while all letters are sent at once."""
     tasks = [asyncio.ensure_future(sender.send(letter)) for letter in letters]

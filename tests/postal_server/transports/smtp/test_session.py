@@ -284,6 +284,25 @@ class TestLogin:
         assert deliver(host, letter=mail(target=self.TARGET)).is_delivered
         assert host.lines[1 : 1 + len(lines)] == lines
 
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            {"AUTH": "334 "},
+            {"AUTH": ["334 "], "DXNLCG==": "235 ok"},
+            {"AUTH": "334 ", "DXNLCG==": "334 ", "CGFZCW==": "334 "},
+        ],
+        ids=["PLAIN", "LOGIN without a password", "LOGIN"],
+    )
+    def test_a_log_in_that_does_not_end_is_none(self, answers):
+        mechanism = "PLAIN" if len(answers) == 1 else "LOGIN"
+        host = Scripted(answers, f"250-host.example\r\n250 AUTH {mechanism}")
+        result = deliver(host, letter=mail(target=self.TARGET))
+        assert (result.stage, result.reply) == (Stage.CONNECT, None)
+        assert not any(line.startswith("MAIL") for line in host.lines)
+
+    def test_a_password_is_not_shown(self):
+        assert "secret" not in repr(session.Login("user", "secret"))
+
     def test_a_refused_password_is_the_error(self):
         host = Scripted({"AUTH": "535 5.7.8 no"}, "250-host.example\r\n250 AUTH PLAIN")
         result = deliver(host, letter=mail(target=self.TARGET))
