@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from postal_server.errors import HostileInput
 
+from .clients import canonical_address
+
 VERBS = (
     "EHLO", "HELO", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH", "MAIL FROM", "RCPT TO",
     "DATA", "BDAT", "RSET", "NOOP", "QUIT",
@@ -79,4 +81,4 @@ def parse_proxy(line: bytes) -> str:
         address = ipaddress.ip_address(found[1].decode("ascii") if found else "")
     except ValueError as error:  # `UnicodeDecodeError` is one
         raise HostileInput("not a PROXY line") from error
-    return str(address)
+    return canonical_address(str(address))

@@ -21,7 +21,7 @@ from postal_server.errors import Busy, HostileInput, PostalServerError, Refusal
 from postal_server.mail.reply import Reply
 
 from . import auth, replies
-from .clients import Clients
+from .clients import Clients, canonical_address
 from .commands import parse_chunk, parse_command, parse_path, parse_proxy
 from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
 from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
@@ -160,7 +160,7 @@ class SmtpProtocol(asyncio.Protocol):
     def _welcome(self, address: str) -> None:
         """Count the client and greet it."""
         session = self.session
-        session.client_address = address.removeprefix("::ffff:").partition("%")[0]
+        session.client_address = canonical_address(address)
         self._shared.count(METRIC + "connections_total")
         if self._options.logs_client(session.client_address):
             logger.info("%s: connection from %s", session.id, session.client_address)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, client_key
+from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, canonical_address, client_key
 
 WINDOW = AUTH_FAILURE_WINDOW.total_seconds()
 
@@ -19,6 +19,21 @@ WINDOW = AUTH_FAILURE_WINDOW.total_seconds()
 )
 def test_an_ipv6_line_is_one_client(one, other, same):
     assert (client_key(one) == client_key(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("address", "canonical"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:c000:201", "192.0.2.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("", ""),
+    ],
+)
+def test_an_address_has_one_form(address, canonical):
+    assert canonical_address(address) == canonical
 
 
 def test_connections_are_limited_per_client_and_in_all():

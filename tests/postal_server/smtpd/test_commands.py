@@ -90,6 +90,7 @@ def test_a_chunk_without_a_size_is_hostile(argument):
 
 def test_a_proxy_line_names_the_client():
     assert parse_proxy(b"PROXY TCP4 192.0.2.1 198.51.100.1 5000 25") == "192.0.2.1"
+    assert parse_proxy(b"PROXY TCP6 ::ffff:c000:201 ::1 5000 25") == "192.0.2.1"
     assert parse_proxy(b"PROXY TCP6 2001:db8::1 2001:db8::2 5000 25") == "2001:db8::1"
 
 
