@@ -26,6 +26,7 @@ from postal_server.smtpd.server import Listener, SmtpServer
 from postal_server.smtpd.service import MailHandler
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.dns import DNS_PORT, DnsResolver
+from postal_server.transports.hosts import HostNames
 from postal_server.transports.http import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
@@ -178,7 +179,7 @@ def _transports(config: Config) -> MakeTransports:
             finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
         else:
             finder = MxHosts(names, given.port)
-        poster = HttpPool(allowed.permits)
+        poster = HttpPool(allowed.permits, HostNames(names.host_addresses))
         sts = MtaSts(names, fetch_with(poster)) if given.mta_sts else None
         connector = Connector(
             finder,

@@ -105,6 +105,19 @@ class DnsResolver:
             return four if four.lookup is not Lookup.NO_DATA else six
         return Answer(Lookup.FOUND, values, all(part.is_secure for part in (six, four) if part.values))
 
+    async def host_addresses(self, host: str) -> Answer:
+        """As `addresses`, of a name that may be short: the search list of the file completes it."""
+        names = [host]
+        if not host.endswith("."):
+            longer = [f"{host}.{suffix.to_text(omit_final_dot=True)}" for suffix in self._resolver.search]
+            ndots = 1 if self._resolver.ndots is None else self._resolver.ndots
+            names = [host, *longer] if host.count(".") >= ndots else [*longer, host]
+        for name in names:
+            answer = await self.addresses(name)
+            if answer.lookup not in (Lookup.NO_DATA, Lookup.NO_DOMAIN):
+                break
+        return answer
+
     async def name_of(self, address: str) -> str | None:
         """Its first PTR name, null if there is none, no answer, or the address is this machine's own."""
         try:

@@ -37,7 +37,7 @@ CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
 SAFE_IN_TARGET = "/?:@!$&'()*+,;=%~-._"
 
 Permits = Callable[[str, str], bool]
-Lookup = Callable[[str, int], Awaitable[list[str]]]
+Lookup = Callable[[str], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -323,24 +323,25 @@ class _Site:
 class HttpPool:
     """Implements `HttpPoster`.
 
-    `permits(host, address)` says whether an address may be connected to; names are looked up once, and the
-    connection is made to the very address that was asked about, so that a name cannot change its mind.
+    `permits(host, address)` says whether an address may be connected to; `lookup` gives the addresses of a
+    host, and raises `OSError` where it has none. The connection is made to the very address that was asked
+    about, so that a name cannot change its mind.
     """
 
     def __init__(
         self,
         permits: Permits,
+        lookup: Lookup,
         *,
         per_site: int = 20,
         idle: timedelta = timedelta(seconds=30),
         verifying: ssl.SSLContext | None = None,
-        lookup: Lookup | None = None,
     ) -> None:
         self._permits = permits
+        self._lookup = lookup
         self._per_site = per_site
         self._max_idle = idle.total_seconds()
         self._verifying = verifying or ssl.create_default_context()
-        self._lookup = lookup or look_up
         self._sites: dict[tuple[bool, str, int], _Site] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -429,7 +430,7 @@ class HttpPool:
 
     async def _connect(self, url: Url) -> Connection:
         try:
-            addresses = await self._lookup(url.host, url.port)
+            addresses = await self._lookup(url.host)
         except OSError as error:
             raise OSError(f"{url.host} cannot be looked up") from error
         allowed = [a for a in addresses if self._permits(url.host, a)][:MAX_ADDRESSES]
@@ -482,13 +483,6 @@ class HttpPool:
                 del self._sites[key]
         if any(site.idle for site in self._sites.values()):
             self._timer = loop.call_later(LOOK_EVERY, self._look)
-
-
-async def look_up(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the machine's own resolver and hosts file have them."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def is_allowed_host(host: str, permits: Permits) -> bool:

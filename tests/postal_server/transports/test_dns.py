@@ -235,3 +235,27 @@ def test_a_question_is_asked_once_however_many_wait_for_it():
         return len(server.asked), {answer.lookup for answer in answers}
 
     assert ask(question) == (1, {Lookup.FOUND})
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("short", ["short.dest.example", "short.other.example", "short"]),
+        ("a.b.c", ["a.b.c", "a.b.c.dest.example", "a.b.c.other.example"]),
+        ("short.", ["short."]),
+        ("mx1", ["mx1.dest.example"]),
+    ],
+)
+def test_a_short_name_of_a_host_is_completed_as_the_file_says(tmp_path, monkeypatch, host, asked):
+    lines = "nameserver 127.0.0.1\nsearch dest.example other.example\noptions ndots:2\n"
+    (tmp_path / "resolv.conf").write_text(lines)
+    resolver = DnsResolver(resolv_conf=tmp_path / "resolv.conf")
+    names = []
+
+    async def addresses(name):
+        names.append(name)
+        return Answer(Lookup.FOUND if name == "mx1.dest.example" else Lookup.NO_DOMAIN)
+
+    monkeypatch.setattr(resolver, "addresses", addresses)
+    run(resolver.host_addresses(host))
+    assert names == asked

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
 from postal_server.rules.request_destination import AllowedDestinations
+from postal_server.transports.hosts import HostNames
 from postal_server.transports.http import (
     KEPT_BYTES,
     MAX_BODY_BYTES,
@@ -23,7 +24,7 @@ from postal_server.transports.http import (
     retry_after,
 )
 from tests.certificates import server_context, trusting
-from tests.fakes import post
+from tests.fakes import FakeResolver, post
 from tests.loops import LOOPS, run
 
 LOOPBACK = AllowedDestinations.parse(["127.0.0.0/8"]).permits
@@ -81,7 +82,8 @@ def exchange(server, work=None, loop="asyncio", permits=LOOPBACK, **kwargs):
 
     async def both():
         async with server:
-            pool = HttpPool(permits, **{k: v for k, v in kwargs.items() if k != "timeout"})
+            given = {k: v for k, v in kwargs.items() if k != "timeout"}
+            pool = HttpPool(permits, **{"lookup": HostNames(FakeResolver().addresses), **given})
             result = await (work or one)(server, pool)
             await pool.close()
             return result
@@ -207,6 +209,22 @@ class TestPost:
 
         exchange(Server(), work, per_site=3)
 
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_a_name_whose_servers_are_dead_holds_up_no_other_post(self, loop, monkeypatch):
+        async def hang(host):
+            await asyncio.sleep(60)
+
+        async def work(server, pool):
+            url = f"http://dead.example:{server.port}/"
+            dead = [asyncio.ensure_future(pool.post(post(url))) for _ in range(40)]
+            await asyncio.sleep(0.1)
+            result = await pool.post(post(server.url.replace("127.0.0.1", "localhost"), timeout=1.0))
+            for task in dead:
+                task.cancel()
+            return result
+
+        assert exchange(Server(), work, loop, lookup=HostNames(hang)).status == 200
+
     def test_a_large_body_arrives_whole(self):
         async def work(server, pool):
             body = b"x" * 5_000_000
@@ -222,7 +240,7 @@ class TestTls:
         async def work(server, pool):
             return await pool.post(post(server.url.replace("127.0.0.1", "mx.dest.example")))
 
-        async def lookup(host, port):
+        async def lookup(host):
             return ["127.0.0.1"]
 
         tls = server_context(certificate)
@@ -263,7 +281,7 @@ class TestServerSideRequestForgery:
         assert server.connections == 0
 
     def test_a_name_with_a_private_address_is_refused(self):
-        async def lookup(host, port):
+        async def lookup(host):
             return ["10.0.0.1", "fd00::1"]
 
         result = exchange(
@@ -278,7 +296,7 @@ class TestServerSideRequestForgery:
         answers = [["127.0.0.1"], ["127.0.0.9"]]
         asked, checked = [], []
 
-        async def lookup(host, port):
+        async def lookup(host):
             asked.append(host)
             return answers[len(asked) - 1]
 
