@@ -10,7 +10,7 @@ import fcntl
 import functools
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,13 @@ BEAT_INTERVAL = 10.0
 OBSERVE_INTERVAL = 5.0
 HELD_FOR = 40.0
 DEAD_AFTER = 45.0
+# A worker looks more often while it is young: one that dies within seconds, as they do in a crash loop, has
+# seen something as well.
+YOUNG = 10.0
+YOUNG_INTERVAL = 1.0
+
+
+Seen = Mapping[int, tuple[int, float]]  # worker -> (beat, seconds for which it was seen to stand still)
 
 
 class Observer:
@@ -36,19 +43,46 @@ class Observer:
         self._seen: dict[int, tuple[int, float]] = {}  # worker -> (beat, when it was first seen)
         self._observed_at: float | None = None
 
-    def observe(self, beats: Mapping[int, int], now: float) -> list[int]:
+    def observe(self, beats: Mapping[int, int], now: float, told: Seen | None = None) -> list[int]:
         """The workers whose beat has stood still for `DEAD_AFTER` of uninterrupted watching.
+
+        An observer that has just started goes on where another, which told it, had got to: where workers die
+        before they could watch for so long, they do it together. The beat has stood still at least as long
+        as any of them saw it, and stands still while the next one looks.
 
         While the database was away nobody could beat, so a gap in watching starts all clocks again.
         """
-        if self._observed_at is not None and now - self._observed_at > 3 * OBSERVE_INTERVAL:
-            self._seen.clear()
+        known = self._seen
+        if self._observed_at is None:
+            known = {worker: (beat, now - seconds) for worker, (beat, seconds) in (told or {}).items()}
+        elif now - self._observed_at > 3 * OBSERVE_INTERVAL:
+            known = {}
         self._observed_at = now
         self._seen = {
-            worker: seen if (seen := self._seen.get(worker)) and seen[0] == beat else (beat, now)
+            worker: seen if (seen := known.get(worker)) and seen[0] == beat else (beat, now)
             for worker, beat in beats.items()
         }
         return [worker for worker, (_, since) in self._seen.items() if now - since >= DEAD_AFTER]
+
+    @property
+    def seen(self) -> Seen:
+        """For others: how long each beat has stood still."""
+        now = self._observed_at or 0.0
+        return {worker: (beat, now - since) for worker, (beat, since) in self._seen.items() if now > since}
+
+
+def longest(beats: Mapping[int, int], told: Iterable[Seen]) -> Seen:
+    """The longest time that anybody saw each of these beats stand still."""
+    found: dict[int, tuple[int, float]] = {}
+    for seen in told:
+        for worker, (beat, seconds) in seen.items():
+            if beats.get(worker) == beat and seconds > found.get(worker, (beat, 0.0))[1]:
+                found[worker] = beat, seconds
+    return found
+
+
+def _parse(seen: Mapping[str, tuple[int, float]]) -> Seen:
+    return {int(worker): (beat, seconds) for worker, (beat, seconds) in seen.items()}
 
 
 class ProcessLock:
@@ -129,8 +163,12 @@ class Lease:
     def bury_the_dead(self, now: float) -> list[int]:
         """Remove dead workers and free what they held, in a transaction; the result is their ids."""
         workers = Worker.objects.all()
-        beats = dict(workers.exclude(pk=self.worker_id or 0).values_list("pk", "beat"))
-        dead = {*self._observer.observe(beats, now), *self._orphans(beats)}
+        known = list(workers.values_list("pk", "beat", "seen"))
+        beats = {pk: beat for pk, beat, _ in known if pk != self.worker_id}
+        told = longest(beats, [_parse(seen) for *_, seen in known])
+        dead = {*self._observer.observe(beats, now, told), *self._orphans(beats)}
+        # Into our own row, which no other worker writes: nobody waits for anybody.
+        workers.filter(pk=self.worker_id or 0).update(seen=self._observer.seen)
         buried = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
         # By their absence, not by number: what a worker claimed in its last moment is free as well.
         for model in (QueuedMessage, WebhookRequest, ScheduledTask):

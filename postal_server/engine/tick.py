@@ -24,7 +24,7 @@ from . import delivery_log, metrics
 from .clock import WallClock
 from .database import DATABASE_AWAY
 from .lanes import Lanes
-from .lease import OBSERVE_INTERVAL, Lease
+from .lease import OBSERVE_INTERVAL, YOUNG, YOUNG_INTERVAL, Lease
 from .queue import SUSPECT_CLAIMS, WEBHOOKS, Queue
 from .shaping import Key, Row, Shaping
 
@@ -56,18 +56,21 @@ class Beating:
         self._lease = lease
         self._on_loss = on_loss
         self._observed_at = float("-inf")
+        self._started_at: float | None = None
 
     def take(self) -> Sequence[float]:
         now = time.monotonic()
-        is_due = self._lease.is_beat_due(now) or now - self._observed_at >= OBSERVE_INTERVAL
+        if self._started_at is None:
+            self._started_at = now
+        interval = YOUNG_INTERVAL if now - self._started_at < YOUNG else OBSERVE_INTERVAL
+        is_due = self._lease.is_beat_due(now) or now - self._observed_at >= interval
         return [now] if is_due else []
 
     def write(self, items: Sequence[float], now: datetime) -> int:
-        started = items[0]
         worker_id = self._lease.worker_id
         if worker_id is None or not self._lease.beat():
             worker_id = self._lease.register(now)
-        if buried := self._lease.bury_the_dead(started):
+        if buried := self._lease.bury_the_dead(time.monotonic()):
             logger.warning("Freed what dead workers held: %s", buried)
             metrics.WORKERS_BURIED.inc(len(buried))
         return worker_id

@@ -107,6 +107,8 @@ class Worker(models.Model):
     host = models.CharField(max_length=255)
     pid = models.IntegerField()
     beat = models.BigIntegerField(default=0)
+    # How long it saw the others' beats stand still: {id: [beat, seconds]}, for observers that start later.
+    seen = models.JSONField(default=dict)
     started_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,7 @@ import textwrap
 import pytest
 from django.db import transaction
 
+from postal_server.engine import tick
 from postal_server.engine.database import sqlite_path
 from postal_server.engine.lease import (
     BEAT_INTERVAL,
@@ -17,7 +19,9 @@ from postal_server.engine.lease import (
     Lease,
     Observer,
     ProcessLock,
+    longest,
 )
+from postal_server.engine.tick import Beating
 from postal_server.models import QueuedMessage, ScheduledTask, WebhookRequest, Worker
 from tests.fakes import NOW
 
@@ -53,6 +57,50 @@ def test_nobody_is_dead_after_a_time_when_nobody_could_look():
     assert observer.observe({1: 7}, away) == []
     found = watch(observer, away + 100, lambda now: {1: 7}, start=away + OBSERVE_INTERVAL)
     assert found[0][0] >= away + DEAD_AFTER
+
+
+def test_observers_that_die_hand_on_what_they_saw():
+    """A crash loop: nobody lives to watch for 45 seconds, and each has a monotonic clock of its own."""
+    told, watched = {}, 0.0
+    for start in range(0, 10_000_000, 1_000_000):
+        observer = Observer()
+        for now in (start, start + 5.0, start + 8.0):
+            if observer.observe({1: 7}, now, told):
+                assert watched + now - start >= DEAD_AFTER
+                return
+            told = observer.seen
+        watched += 8.0
+    pytest.fail("the dead worker is never found")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_observers_that_watch_together_do_not_count_the_same_seconds_twice(seed):
+    """Three at a time, each of which may die at any moment; the next is told what all of them saw."""
+    chance = random.Random(seed)
+    observers = [Observer() for _ in range(3)]
+    now = 0.0
+    while True:
+        told = longest({1: 7}, [observer.seen for observer in observers])
+        number = chance.randrange(3)
+        if chance.random() < 0.2:
+            observers[number] = Observer()
+        if observers[number].observe({1: 7}, now, told):
+            assert now >= DEAD_AFTER
+            return
+        now += chance.uniform(0, 2)
+
+
+def test_what_was_seen_of_an_earlier_beat_is_not_handed_on():
+    assert Observer().observe({1: 8}, 0.0, {1: (7, DEAD_AFTER)}) == []
+    assert Observer().observe({1: 7}, 0.0, {1: (7, DEAD_AFTER)}) == [1]
+
+
+def test_who_could_not_look_for_a_while_believes_nobody_about_the_time_before():
+    observer = Observer()
+    watch(observer, 20, lambda now: {1: 7})
+    assert observer.observe({1: 7}, 20 + 300, {1: (7, DEAD_AFTER - 1)}) == []
+    assert observer.observe({1: 7}, 20 + 305, {1: (7, DEAD_AFTER - 1)}) == []
+    assert observer.seen == {1: (7, 5.0)}
 
 
 def test_the_lease_ends_for_its_holder_before_others_may_take_the_rows():
@@ -115,6 +163,40 @@ def test_what_a_dead_worker_claimed_in_its_last_moment_is_free(registered, enque
     with transaction.atomic():
         registered.bury_the_dead(0.0)
     assert QueuedMessage.objects.get().claimed_by is None
+
+
+def test_workers_that_live_for_seconds_bury_the_dead_before_them(database, enqueue):
+    dead = Worker.objects.create(host="there", pid=1, started_at=NOW).pk
+    enqueue(claimed_by=dead)
+    lives, died_at = [], 0.0
+    for number in range(1, 30):
+        lease = Lease()
+        lives.append(lease)  # their locks stay: on SQLite they would tell
+        start = number * 1000.0
+        with transaction.atomic():
+            lease.take(lease.register(NOW), start)
+        for now in (start, start + 2.0, start + 4.0):
+            with transaction.atomic():
+                lease.beat()
+                buried = lease.bury_the_dead(now)
+            if dead in buried:
+                assert QueuedMessage.objects.get().claimed_by is None
+                assert died_at + now - start >= DEAD_AFTER
+                return
+        died_at += 4.0
+    pytest.fail("the rows of the dead are never free")
+
+
+def test_a_worker_looks_often_while_it_is_young_so_that_one_that_dies_soon_has_seen_something(monkeypatch):
+    monkeypatch.setattr(tick.time, "monotonic", lambda: now)
+    lease = Lease()
+    beating = Beating(lease, lambda: None)
+    looked = []
+    for now in range(100, 130):
+        if items := beating.take():
+            looked.append(now)
+            beating.committed(items, 1)
+    assert looked == [*range(100, 110), 114, 119, 124, 129]
 
 
 def test_ending_the_lease_removes_the_worker(registered):
