@@ -1,7 +1,7 @@
 """Making a message fit for the wire: 7 bits, CRLF, lines of 998 octets, dots doubled.
 
-Applied before signing. Where nothing needs repair the very same bytes come back, so that signatures of
-others stay valid.
+Applied before signing; to mail that is forwarded, only as far as the peer needs it. Where nothing needs
+repair the very same bytes come back, so that signatures of others stay valid.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from functools import partial
 from postal_server.conf import Config
 from postal_server.mail.address import split_address
 from postal_server.mail.message import parts
+from postal_server.mail.transport_encoding import repair_lines
 from postal_server.rules import hold
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import DeliveryStatus, EndpointType, RouteMode, SpamMode
@@ -260,7 +261,8 @@ def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | 
 def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> Mail:
     """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
 
-    The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised.
+    The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised. It carries
+    signatures of others, so only lines that no host has to take are changed.
     """
     message = job.message
     recipient = entry.address or message.rcpt_to or ""
@@ -275,4 +277,5 @@ def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: C
         owner = context.directory.domains.get(message.domain_id or 0)
         reverse_path = return_path(job.server, owner, message.id, context.config)
     data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
+    data = repair_lines(data)
     return Mail(job.claimed, reverse_path, recipient, data, to, changes=changes)

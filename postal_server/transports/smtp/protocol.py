@@ -10,7 +10,7 @@ from postal_server.engine.ports import Mail, Stage
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.mail.reply import Reply
-from postal_server.mail.transport_encoding import dot_stuff
+from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header
 
 MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some say more
 MAX_LINES = 200
@@ -177,9 +177,12 @@ def mail_command(mail: Mail, offers: Offers) -> bytes:
     words = [f"MAIL FROM:<{_ascii_domain(mail.reverse_path) if mail.reverse_path else ''}>"]
     if offers.max_bytes is not None:
         words.append(f"SIZE={len(mail.data)}")
-    if "8BITMIME" in offers and not mail.data.isascii():
+    is_8bit = not mail.data.isascii()
+    if "8BITMIME" in offers and is_8bit:
         words.append("BODY=8BITMIME")
-    if _needs_smtputf8(mail):
+    # An 8-bit header wants it too (RFC 6531), but is taken by most who do not offer it.
+    has_8bit = is_8bit and "SMTPUTF8" in offers and has_8bit_header(mail.data)
+    if has_8bit or _needs_smtputf8(mail):
         words.append("SMTPUTF8")
     return " ".join(words).encode() + b"\r\n"
 

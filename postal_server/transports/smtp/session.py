@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from postal_server.engine.ports import Mail, Stage, Tls
 from postal_server.errors import HostileInput
 from postal_server.mail.reply import Reply
+from postal_server.mail.transport_encoding import to_7bit
 from postal_server.transports.network import describe
 
 from .protocol import Conclusion, Interrupted, Offers, ReplyReader, Step, transaction
@@ -344,6 +345,8 @@ class Session:
 
     async def deliver(self, mail: Mail) -> Conclusion:
         """Hand over one mail. Raises `SmtpError` where the connection breaks without an answer."""
+        if "8BITMIME" not in self.offers and not mail.data.isascii():
+            mail = replace(mail, data=await asyncio.to_thread(to_7bit, mail.data))
         dialogue = transaction(mail, self.offers, self._needs_reset)
         try:
             step = next(dialogue)

@@ -1,4 +1,5 @@
 import base64
+import email
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -150,6 +151,19 @@ class TestForward:
         assert (mail.recipient, mail.target) == ("f@elsewhere.example", Target("elsewhere.example"))
         assert not header_values(mail.data, "DKIM-Signature")
         assert not header_values(mail.data, "X-Postal-MsgID")
+
+    @pytest.mark.parametrize(
+        ("text", "is_changed"),
+        [(b"\xc3\xbc", False), (b"y " * 600, True)],
+        ids=["8-bit text", "a line over 998 octets"],
+    )
+    def test_only_what_no_host_takes_is_changed(self, world, prepare, come_in, make_route, text, is_changed):
+        endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
+        raw = b"Subject: x\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text + b"\r\n"
+        [mail] = prepare(come_in(make_route(address_endpoint=endpoint), raw=raw))
+        assert mail.data.endswith(raw) is not is_changed
+        assert max(map(len, mail.data.split(b"\r\n"))) <= 998
+        assert email.message_from_bytes(mail.data).get_payload(decode=True) == text + b"\r\n"
 
     def test_bounces_are_forwarded_with_a_null_reverse_path(self, world, prepare, come_in, make_route):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")

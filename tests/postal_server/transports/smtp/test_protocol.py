@@ -162,8 +162,33 @@ class TestMailCommand:
                 {"recipient": "a@bücher.example"},
                 b"MAIL FROM:<bounce@rp.example>\r\n",
             ),
+            (
+                Offers({"SMTPUTF8": "", "8BITMIME": ""}),
+                {"data": "Subject: ä\r\n\r\n".encode()},
+                b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME SMTPUTF8\r\n",
+            ),
+            (
+                Offers({"SMTPUTF8": "", "8BITMIME": ""}),
+                {"data": "Subject: x\r\n\r\nä".encode()},
+                b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME\r\n",
+            ),
+            (
+                Offers({"8BITMIME": ""}),
+                {"data": "Subject: ä\r\n\r\n".encode()},
+                b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME\r\n",
+            ),
         ],
-        ids=["nothing", "size", "8-bit", "7-bit", "local part", "domain"],
+        ids=[
+            "nothing",
+            "size",
+            "8-bit",
+            "7-bit",
+            "local part",
+            "domain",
+            "8-bit header",
+            "8-bit body",
+            "8-bit header, not offered",
+        ],
     )
     def test_parameters_are_those_needed_and_offered(self, offers, values, command):
         assert mail_command(mail(**values), offers) == command

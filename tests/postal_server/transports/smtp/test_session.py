@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_large_mail_is_delivered_whole(loop):
     data = b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 60_000
     assert deliver(host, loop, mail(data=data)).is_delivered
     assert host.received == [data]
+
+
+@pytest.mark.parametrize(("ehlo", "is_same"), [(EHLO, True), (EHLO_PLAIN, False)], ids=["8BITMIME", "not"])
+def test_a_mail_is_made_7_bit_only_for_a_host_that_takes_no_more(ehlo, is_same):
+    host = Scripted(ehlo=ehlo)
+    header = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    data = header + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + "fünf\r\n".encode()
+    assert deliver(host, letter=mail(data=data)).is_delivered
+    [received] = host.received
+    assert (received == data, received.isascii()) == (is_same, not is_same)
+    assert email.message_from_bytes(received).get_payload(decode=True) == "fünf\r\n".encode()
 
 
 @pytest.mark.parametrize(
