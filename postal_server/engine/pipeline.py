@@ -18,6 +18,7 @@ from typing import Any
 
 from django.db import connection
 
+from postal_server.rules.outcome import NO_CONNECTION
 from postal_server.services.work import Claimed, Decision, Mail, Post, Result
 
 from . import metrics, outcome
@@ -229,7 +230,10 @@ class Pipeline:
                 if line.shaping:
                     result = line.shaping.explain(result)
                 return Result(item.claimed, result, item.changes, sent.tls_sessions)
-            result = outcome.of_post(item, await self._poster.post(item))
+            answer = await self._poster.post(item)
+            if self._is_stopping and answer.status == NO_CONNECTION:
+                return Returned(item.claimed)  # it was not begun
+            result = outcome.of_post(item, answer)
         except (asyncio.CancelledError, Abandoned):
             return Returned(item.claimed)
         except Exception as error:

@@ -22,7 +22,7 @@ from postal_server.engine.ports import HttpResult, Post
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii
 
-from .network import describe
+from .network import NoneConnected, describe, in_turn, race
 
 TIMED_OUT, NO_CONNECTION, NO_TLS = -1, -2, -3
 MAX_HEAD_BYTES = 16_384
@@ -344,6 +344,7 @@ class HttpPool:
         self._verifying = verifying or ssl.create_default_context()
         self._sites: dict[tuple[bool, str, int], _Site] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closing = False
 
     async def post(self, post: Post) -> HttpResult:
         """Never raises for what a server does, nor for a URL that is none."""
@@ -359,6 +360,8 @@ class HttpPool:
         site.users += 1
         try:
             async with site.slots:
+                if self._is_closing:
+                    return HttpResult(NO_CONNECTION, b"shutting down")
                 return await self._timed(site, url, head, post)
         finally:
             site.users -= 1
@@ -374,15 +377,26 @@ class HttpPool:
 
         async def exchange() -> AnswerReader:
             connection = await self._connect(parsed)
-            return await connection.exchange(compose_get(parsed), b"")
+            try:
+                return await connection.exchange(compose_get(parsed), b"")
+            finally:
+                connection.abort()
 
         try:
             return await asyncio.wait_for(exchange(), timeout)
         except asyncio.TimeoutError as error:
             raise OSError(f"timed out after {timeout:g} s") from error
 
-    async def close(self) -> None:
-        """Close idle connections. Posts under way end with their callers."""
+    async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
+        """Begin no other post, wait `grace` for those under way, close idle connections.
+
+        What has not ended by then ends with its callers.
+        """
+        self._is_closing = True
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + grace.total_seconds()
+        while any(site.users for site in self._sites.values()) and loop.time() < ends_at:
+            await asyncio.sleep(0.02)
         if self._timer is not None:
             self._timer.cancel()
         for site in self._sites.values():
@@ -433,17 +447,16 @@ class HttpPool:
             addresses = await self._lookup(url.host)
         except OSError as error:
             raise OSError(f"{url.host} cannot be looked up") from error
-        allowed = [a for a in addresses if self._permits(url.host, a)][:MAX_ADDRESSES]
+        allowed = in_turn([a for a in addresses if self._permits(url.host, a)])[:MAX_ADDRESSES]
         if not allowed:
             raise OSError(f"{url.host} is at no address that may be posted to")
-        for address in allowed:
-            try:
-                return await self._dial(url, address)
-            except ssl.SSLError:
-                raise
-            except OSError as error:
-                last = error
-        raise last
+        try:
+            connection, _ = await race(allowed, lambda address: self._dial(url, address), OSError)
+        except NoneConnected as failed:
+            errors = list(failed.errors.values())
+            # What is wrong with a certificate tells more than that another address is silent.
+            raise next((e for e in errors if isinstance(e, ssl.SSLError)), errors[-1]) from failed
+        return connection
 
     async def _dial(self, url: Url, address: str) -> Connection:
         tls: dict[str, Any] = {"ssl": self._verifying, "server_hostname": url.host} if url.is_secure else {}

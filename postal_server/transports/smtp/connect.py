@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from itertools import zip_longest
 from typing import Protocol
 
 from postal_server.engine.ports import Answer, Attempt, Lookup, Resolver, Source, Stage, Target, TlsSession
 from postal_server.mail import tlsa
 from postal_server.mail.address import domain_to_ascii, literal_address
-from postal_server.transports.network import describe
+from postal_server.transports.network import NoneConnected, describe, in_turn, race
 
 from .policy import NO_STARTTLS, Demand, DomainPolicy, TlsPolicies
 from .session import Connection, Login, Security, Session, SmtpError, Timeouts, TlsError
 
 DEFAULT_PORT = 25
-FALL_BACK_AFTER = timedelta(milliseconds=250)  # RFC 8305 section 5: to the next address
 MAX_ADDRESSES = 8  # of one host: a long list of dead ones must not hold a delivery for ever
 MAX_HOSTS = 10
 FORGET_TLS_AFTER = timedelta(hours=1)
@@ -217,9 +214,13 @@ class Connector:
             return None
         while left:
             try:
-                connection, address = await self._race(left, host.port, source)
-            except ConnectFailed as failed:
-                tried.attempts += [Attempt(host.name, a, host.port, why) for a, why in failed.errors.items()]
+                connection, address = await race(
+                    left, lambda address: self._dial(address, host.port, source), SmtpError
+                )
+            except NoneConnected as failed:
+                tried.attempts += [
+                    Attempt(host.name, a, host.port, str(why)) for a, why in failed.errors.items()
+                ]
                 return None
             left.remove(address)
             try:
@@ -302,32 +303,6 @@ class Connector:
             report = replace(report, failure=NO_STARTTLS)
         tried.tls_sessions.append(report)
 
-    async def _race(
-        self, addresses: Sequence[str], port: int, source: Source | None
-    ) -> tuple[Connection, str]:
-        """The first connection to any of the addresses (happy eyeballs). Raises `ConnectFailed`."""
-        tasks: dict[asyncio.Task[Connection], str] = {}
-        errors: dict[str, str] = {}
-        waiting = list(addresses)
-        try:
-            while waiting or tasks:
-                if waiting:
-                    address = waiting.pop(0)
-                    tasks[asyncio.ensure_future(self._dial(address, port, source))] = address
-                pause = FALL_BACK_AFTER.total_seconds() if waiting else None
-                done, _ = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    address = tasks.pop(task)
-                    try:
-                        return task.result(), address
-                    except SmtpError as error:
-                        errors[address] = str(error)
-            raise ConnectFailed(errors)
-        finally:
-            for task in tasks:
-                task.cancel()
-                task.add_done_callback(_drop)
-
     async def _dial(self, address: str, port: int, source: Source | None) -> Connection:
         """Raises `SmtpError`."""
         loop = asyncio.get_running_loop()
@@ -338,20 +313,6 @@ class Connector:
         except (OSError, asyncio.TimeoutError) as error:
             raise SmtpError(Stage.CONNECT, describe(error)) from error
         return connection
-
-
-class ConnectFailed(Exception):
-    """No address took the connection; `errors` says why, by address."""
-
-    def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__(", ".join(errors.values()))
-        self.errors = errors
-
-
-def _drop(task: asyncio.Task[Connection]) -> None:
-    """Close a connection that came too late."""
-    with suppress(SmtpError, asyncio.CancelledError):
-        task.result().abort()
 
 
 def _failed(road: Road, address: str, error: SmtpError) -> Attempt:
@@ -366,14 +327,7 @@ def _judge(records: Sequence[tlsa.Tlsa], names: Sequence[str], chain: Sequence[b
 
 
 def order(addresses: Sequence[str], source: Source | None) -> list[str]:
-    """Those that can be reached from `source`, families in turn, IPv6 first (RFC 8305 section 4)."""
+    """Those that can be reached from `source`, families in turn."""
     if source is not None:
         addresses = [address for address in addresses if source.for_peer(address)]
-    sixes = [a for a in addresses if ":" in a]
-    fours = [a for a in addresses if ":" not in a]
-    return [address for address in _alternate(sixes, fours) if address]
-
-
-def _alternate(sixes: Sequence[str], fours: Sequence[str]) -> Iterator[str]:
-    for pair in zip_longest(sixes, fours, fillvalue=""):
-        yield from pair
+    return in_turn(addresses)

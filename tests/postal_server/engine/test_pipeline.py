@@ -293,6 +293,41 @@ def test_stopping_gives_back_what_was_broken_off_and_records_the_rest(stage, kin
     asyncio.run(main())
 
 
+class SlowHttp(FakeHttp):
+    """Holds each post until it is closed, and then has its result."""
+
+    def __init__(self, result: HttpResult) -> None:
+        super().__init__()
+        self.result = result
+        self.closing = asyncio.Event()
+
+    async def post(self, post: Post) -> HttpResult:
+        self.posts.append(post)
+        await self.closing.wait()
+        return self.result
+
+    async def close(self) -> None:
+        self.closing.set()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, Result), (500, Result), (-1, Result), (-2, Returned)])
+def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(status, kind):
+    def prepare_posts(rows, now):
+        return [Post(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+
+    async def main() -> None:
+        poster = SlowHttp(HttpResult(status, b"x", seconds=0.1))
+        async with running(prepare_posts, poster=poster) as (pipeline, line, inbox):
+            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            while not poster.posts:
+                await asyncio.sleep(0.01)
+        [item] = inbox.items
+        assert type(item) is kind
+
+    asyncio.run(main())
+
+
 def test_a_lost_lease_breaks_off_what_is_under_way():
     async def main() -> None:
         sender = SlowSmtp(Stage.RCPT)

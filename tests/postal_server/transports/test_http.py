@@ -5,7 +5,7 @@ import contextlib
 import gzip
 import ssl
 import zlib
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -60,7 +60,7 @@ class Server:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
                 self.requests.append(head + await reader.readexactly(size))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if answer == CLOSE:
@@ -210,7 +210,7 @@ class TestPost:
         exchange(Server(), work, per_site=3)
 
     @pytest.mark.parametrize("loop", LOOPS)
-    def test_a_name_whose_servers_are_dead_holds_up_no_other_post(self, loop, monkeypatch):
+    def test_a_name_whose_servers_are_dead_holds_up_no_other_post(self, loop):
         async def hang(host):
             await asyncio.sleep(60)
 
@@ -225,11 +225,72 @@ class TestPost:
 
         assert exchange(Server(), work, loop, lookup=HostNames(hang)).status == 200
 
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize("first", ["2001:db8::1", "127.0.0.2"], ids=["IPv6", "IPv4"])
+    def test_an_address_that_does_not_answer_holds_up_nobody(self, loop, first, monkeypatch):
+        dial = HttpPool._dial
+
+        async def slow_dial(self, url, address):
+            if address == first:
+                await asyncio.sleep(60)
+            return await dial(self, url, address)
+
+        async def lookup(host):
+            return [first, "127.0.0.1"]
+
+        async def work(server, pool):
+            return await pool.post(post(f"http://hooks.example:{server.port}/", timeout=1.0))
+
+        monkeypatch.setattr(HttpPool, "_dial", slow_dial)
+        assert exchange(Server(), work, loop, permits=lambda host, address: True, lookup=lookup).status == 200
+
     def test_a_large_body_arrives_whole(self):
         async def work(server, pool):
             body = b"x" * 5_000_000
             assert (await pool.post(post(server.url, body))).status == 200
             assert server.requests[0].endswith(body)
+
+        exchange(Server(), work)
+
+
+class TestClose:
+    """A post that was broken off is made again at the next start, and the receiver hears it twice."""
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_posts_under_way_are_ended_and_no_other_is_begun(self, loop):
+        async def work(server, pool):
+            posts = [asyncio.ensure_future(pool.post(post(server.url))) for _ in range(2)]
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            closing = asyncio.ensure_future(pool.close())
+            await asyncio.sleep(0.05)
+            assert not closing.done()
+            server.writers[0].write(OK)
+            await closing
+            assert [(await done).status for done in posts] == [200, -2]
+            assert len(server.requests) == 1
+
+        exchange(Server(HANG), work, loop, per_site=1)
+
+    def test_one_that_does_not_end_is_not_waited_for(self):
+        async def work(server, pool):
+            hanging = asyncio.ensure_future(pool.post(post(server.url)))
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            await asyncio.wait_for(pool.close(grace=timedelta(seconds=0.1)), 1)
+            assert not hanging.done()
+            hanging.cancel()
+
+        exchange(Server(HANG), work)
+
+
+class TestGet:
+    def test_the_connection_is_closed_though_the_server_would_keep_it(self):
+        async def work(server, pool):
+            answer = await pool.get(server.url, 5.0)
+            assert (answer.status, answer.may_reuse) == (200, True)
+            await asyncio.sleep(0.05)
+            assert server.writers[0].is_closing()
 
         exchange(Server(), work)
 
