@@ -31,15 +31,17 @@ from postal_server.rules.shaping import (
 from postal_server.services.work import Claimed, Result
 
 from . import metrics
+from .ports import Lookup, Resolver
 
 OPERATOR = "mx:"  # in front of the name of who runs mail hosts
 MAX_REMEMBERED = 20_000
 BURST = 1.0  # seconds of a rate that may go at once
 LONGEST_DELAY = 3600.0  # seconds that a message is put off at a time
 MINUTE = 60.0
+PATIENCE_WITH_DNS = 1.0  # seconds that a batch waits to hear who runs mail hosts
 
 Key = tuple[str, str]  # source address (empty: any), and a recipient domain or `mx:` and an operator
-FindOperator = Callable[[str], Awaitable[str]]
+FindOperator = Callable[[str], Awaitable[str | None]]
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ class Minutes:
 class Shaping:
     """The paces of one worker.
 
-    `connections` are those of a destination in order; `find_operator` says who runs a domain's mail hosts;
-    `address_of` gives the address of a source's id.
+    `connections` are those of a destination in order; `find_operator` says who runs a domain's mail hosts,
+    null if that cannot be known now; `address_of` gives the address of a source's id.
     """
 
     connections: int
@@ -130,6 +132,7 @@ class Shaping:
     address_of: Callable[[int], str] = lambda source_id: ""
     _paces: dict[Key, Pace] = field(default_factory=dict)
     _operators: dict[str, str] = field(default_factory=dict)  # by lane
+    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by lane
     _gates: dict[Key, Gate] = field(default_factory=dict)
     _admitted: dict[int, list[Key]] = field(default_factory=dict)  # by message
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -296,10 +299,21 @@ class Shaping:
         return None
 
     async def _find_operators(self, lanes: Iterable[str]) -> None:
+        """Ask for those that are not known. One that takes long counts from the next batch on."""
         unknown = [lane for lane in lanes if lane not in self._operators and is_domain(lane)]
-        for lane, operator in zip(
-            unknown, await asyncio.gather(*map(self.find_operator, unknown)), strict=True
-        ):
+        if not unknown:
+            return
+        for lane in unknown:
+            if lane not in self._asking:
+                self._asking[lane] = asyncio.ensure_future(self._ask(lane))
+        await asyncio.wait([self._asking[lane] for lane in unknown], timeout=PATIENCE_WITH_DNS)
+
+    async def _ask(self, lane: str) -> None:
+        try:
+            operator = await self.find_operator(lane)
+        finally:
+            del self._asking[lane]
+        if operator is not None:
             self._remember(lane, operator)
 
     def _remember(self, lane: str, operator: str) -> None:
@@ -317,6 +331,18 @@ class Shaping:
 def _shown(pace: Pace | None) -> Pace | None:
     """What others must know of a pace."""
     return replace(pace, taken=0) if pace else None
+
+
+def operators_by_mx(resolver: Resolver) -> FindOperator:
+    """The operator of the best MX host; a domain without one is its own."""
+
+    async def find_operator(domain: str) -> str | None:
+        answer = await resolver.mail_hosts(domain)
+        if answer.lookup in (Lookup.FAILED, Lookup.TIMED_OUT):
+            return None
+        return operator_of(answer.values[0]) if answer.values else domain
+
+    return find_operator
 
 
 def is_domain(lane: str) -> bool:

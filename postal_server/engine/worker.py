@@ -12,7 +12,7 @@ from functools import partial
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
-from postal_server.rules.shaping import operator_of, parse_rules
+from postal_server.rules.shaping import parse_rules
 from postal_server.services.directory import Directory
 from postal_server.services.work import Claimed, Recorded
 
@@ -25,7 +25,7 @@ from .pipeline import Line, Pipeline, Prepared
 from .ports import HttpPoster, Resolver, SmtpSender
 from .posts import Posts
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
-from .shaping import Shaping
+from .shaping import Shaping, operators_by_mx
 from .sources import LocalSources
 from .tick import Beating, Claiming, Done, Recording, Share
 
@@ -116,17 +116,12 @@ class Worker:
 
     def _make_shaping(self, resolver: Resolver) -> Shaping:
         """Raises `ConfigurationError` for a rule that is none."""
-
-        async def find_operator(domain: str) -> str:
-            hosts = (await resolver.mail_hosts(domain)).values
-            return operator_of(hosts[0]) if hosts else domain
-
         try:
             rules = parse_rules(self._config.shaping.rules)
         except ValueError as error:
             raise ConfigurationError(f"shaping.rules: {error}.") from error
         connections = self._config.worker.connections_per_destination
-        return Shaping(connections, find_operator, rules, self._sources.address_of)
+        return Shaping(connections, operators_by_mx(resolver), rules, self._sources.address_of)
 
     def _prepare(self, trade: Trade, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared]:
         return trade.prepare(claimed, self._directory(), self._config, now)

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 
 from postal_server.engine import metrics
-from postal_server.engine.shaping import Row, Shaping
+from postal_server.engine.ports import Lookup
+from postal_server.engine.shaping import Row, Shaping, operators_by_mx
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import Pace, parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Result
-from tests.fakes import NOW, claimed
+from tests.fakes import NOW, FakeResolver, claimed
 
 MINUTE = timedelta(minutes=1)
 GOOGLE = ("", "mx:google.com")
@@ -102,6 +103,58 @@ class TestRules:
         seconds = [due for _, due in waiting]
         assert max(seconds) <= 3600
         assert len(set(seconds)) > 50
+
+
+class TestOperators:
+    def test_a_look_up_that_hangs_holds_the_others_up_for_a_moment_only(self, monkeypatch):
+        monkeypatch.setattr("postal_server.engine.shaping.PATIENCE_WITH_DNS", 0.05)
+        asked = []
+
+        async def find_operator(lane):
+            asked.append(lane)
+            if lane == "corp.example":
+                await may_answer.wait()
+            return OPERATORS[lane]
+
+        async def work():
+            batch = [*rows(2), *rows(2, "corp.example", 3)]
+            going, _ = await asyncio.wait_for(paces.admit(batch, NOW), 1)
+            await paces.admit(rows(1, "corp.example", 5), NOW)
+            assert sorted(asked) == ["corp.example", "gmail.com"]
+            may_answer.set()
+            await asyncio.sleep(0)
+            _, waiting = await paces.admit(rows(1, "corp.example", 6), NOW)
+            return [row.id for row in going], [row.id for row, _ in waiting]
+
+        paces = Shaping(20, find_operator, parse_rules(["google.com connections=1"]))
+        may_answer = asyncio.Event()
+        assert asyncio.run(work()) == ([1, 3, 4], [6])
+
+    def test_what_dns_could_not_say_is_asked_again(self):
+        found = [None, "google.com"]
+
+        async def find_operator(lane):
+            return found.pop(0)
+
+        paces = Shaping(20, find_operator, parse_rules(["google.com connections=1"]))
+        assert admit(paces, rows(2))[0] == [1, 2]
+        assert admit(paces, rows(2, first=3))[0] == [3]
+        assert found == []
+
+    @pytest.mark.parametrize(
+        ("record", "operator"),
+        [
+            ({"MX": ["smtp-in.l.google.com"]}, "google.com"),
+            (Lookup.NO_DATA, "dest.example"),
+            (Lookup.NO_DOMAIN, "dest.example"),
+            (Lookup.FAILED, None),
+            (Lookup.TIMED_OUT, None),
+        ],
+        ids=["MX", "no MX", "no domain", "failed", "timed out"],
+    )
+    def test_who_runs_a_domains_mail_hosts(self, record, operator):
+        find_operator = operators_by_mx(FakeResolver({"dest.example": record}))
+        assert asyncio.run(find_operator("dest.example")) == operator
 
 
 class TestBackOff:
