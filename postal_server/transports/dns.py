@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 DNS_PORT = 53
 MIN_TTL = 1.0  # seconds; a TTL of 0 would ask again for every mail of a batch
 MAX_TTL = 86_400.0
-NEGATIVE_TTL = 300.0  # where the answer has no SOA (RFC 2308 section 5 allows up to 3 hours)
+NEGATIVE_TTL = 300.0  # where the answer has no SOA
+# That nothing is there is believed no longer than this (RFC 2308 section 5): it fails mail for good, and a
+# domain that is registered or mended today would be undeliverable until tomorrow.
+MAX_NEGATIVE_TTL = 3600.0
 FAILURE_TTL = 5.0
 MAX_REMEMBERED = 20_000
 
@@ -141,10 +144,11 @@ class DnsResolver:
         try:
             found = await self._resolver.resolve(f"{name}.", kind, search=False)
         except dns.resolver.NXDOMAIN as error:
-            return Answer(Lookup.NO_DOMAIN), _negative_ttl(error)
+            responses = error.kwargs["responses"].values()
+            return Answer(Lookup.NO_DOMAIN), min(map(_negative_ttl, responses), default=NEGATIVE_TTL)
         except dns.resolver.NoAnswer as error:
             response = error.kwargs["response"]
-            return Answer(Lookup.NO_DATA, is_secure=_is_validated(response)), _soa_ttl(response)
+            return Answer(Lookup.NO_DATA, is_secure=_is_validated(response)), _negative_ttl(response)
         except dns.exception.Timeout:
             return Answer(Lookup.TIMED_OUT), FAILURE_TTL
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
@@ -154,7 +158,7 @@ class DnsResolver:
             return Answer(Lookup.FAILED), FAILURE_TTL
         values = tuple(_text(record) for record in found)
         is_secure = _is_validated(found.response)
-        return Answer(Lookup.FOUND, values, is_secure), float(found.rrset.ttl if found.rrset else MIN_TTL)
+        return Answer(Lookup.FOUND, values, is_secure), float(found.chaining_result.minimum_ttl)
 
 
 def _is_validated(response: dns.message.Message) -> bool:
@@ -168,14 +172,8 @@ def _text(record: dns.rdata.Rdata) -> str:
     return text[:-1] if text.endswith(".") and not text.endswith(" .") else text
 
 
-def _negative_ttl(error: dns.resolver.NXDOMAIN) -> float:
-    responses = error.kwargs["responses"].values()
-    return min((_soa_ttl(response) for response in responses), default=NEGATIVE_TTL)
-
-
-def _soa_ttl(response: dns.message.Message) -> float:
-    """RFC 2308 section 5: the lesser of the SOA's TTL and its minimum."""
-    for rrset in response.authority:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            return float(min(rrset.ttl, rrset[0].minimum))
-    return NEGATIVE_TTL
+def _negative_ttl(response: dns.message.Message) -> float:
+    """RFC 2308 section 5: the lesser of the SOA's TTL and its minimum; aliases on the way may end sooner."""
+    soa = [rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA]
+    ttl = min((min(rrset.ttl, rrset[0].minimum) for rrset in soa), default=NEGATIVE_TTL)
+    return float(min([ttl, MAX_NEGATIVE_TTL, *(alias.ttl for alias in response.answer)]))

@@ -27,6 +27,8 @@ ZONE: dict[str, Any] = {
     "txt.example": {"TXT": ['"one " "string"', '"second"']},
     "1.2.0.192.in-addr.arpa": {"PTR": ["host.example."]},
     "_25._tcp.mx1.dest.example": {"TLSA": ["3 1 1 " + "ab" * 32, "2 0 2 " + "cd" * 64]},
+    "alias.example": {"CNAME": ["mx1.dest.example."]},
+    "dangling.example": {"CNAME": ["nowhere.example."]},
     "broken.example": "SERVFAIL",
     "refused.example": "REFUSED",
     "silent.example": "SILENT",
@@ -36,8 +38,11 @@ ZONE: dict[str, Any] = {
 class Zone(asyncio.DatagramProtocol):
     """A DNS server with ZONE; `asked` are the questions."""
 
-    def __init__(self, ttl: int = 60, soa: bool = False, secure: bool = False) -> None:
+    def __init__(
+        self, ttl: int = 60, soa: bool = False, secure: bool = False, minimum: int = 30, alias_ttl: int = 20
+    ) -> None:
         self.ttl, self.soa, self.secure = ttl, soa, secure
+        self.minimum, self.alias_ttl = minimum, alias_ttl
         self.asked: list[tuple[str, str]] = []
 
     def connection_made(self, transport: Any) -> None:
@@ -51,6 +56,10 @@ class Zone(asyncio.DatagramProtocol):
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA | (dns.flags.AD if self.secure else 0)
         found = ZONE.get(name)
+        if isinstance(found, dict) and (alias := found.get("CNAME")):
+            answer.answer.append(dns.rrset.from_text(name + ".", self.alias_ttl, "IN", "CNAME", *alias))
+            name = alias[0].rstrip(".")
+            found = ZONE.get(name)
         if found == "SILENT":
             return
         if found is None:
@@ -59,9 +68,9 @@ class Zone(asyncio.DatagramProtocol):
             answer.set_rcode(dns.rcode.from_text(found))
         elif found.get(kind):
             answer.answer.append(dns.rrset.from_text(name + ".", self.ttl, "IN", kind, *found[kind]))
-        if self.soa and not answer.answer:
-            soa = f"ns.{name}. admin.{name}. 1 2 3 4 30"
-            answer.authority.append(dns.rrset.from_text(name + ".", 600, "IN", "SOA", soa))
+        if self.soa and (found is None or not found.get(kind)):
+            soa = f"ns.{name}. admin.{name}. 1 2 3 4 {self.minimum}"
+            answer.authority.append(dns.rrset.from_text(name + ".", 90_000, "IN", "SOA", soa))
         self.transport.sendto(answer.to_wire(), address)
 
 
@@ -207,8 +216,23 @@ def test_tlsa_records_can_be_used_as_they_come():
         ("nomx.example", {"soa": True}, 30),
         ("nowhere.example", {}, NEGATIVE_TTL),
         ("broken.example", {}, 5),
+        ("nowhere.example", {"soa": True, "minimum": 86_400}, 3600),
+        ("nomx.example", {"soa": True, "minimum": 86_400}, 3600),
+        ("alias.example", {"ttl": 600}, 20),
+        ("dangling.example", {"soa": True}, 20),
     ],
-    ids=["TTL", "TTL of 0", "no domain, SOA", "no data, SOA", "no domain, no SOA", "failure"],
+    ids=[
+        "TTL",
+        "TTL of 0",
+        "no domain, SOA",
+        "no data, SOA",
+        "no domain, no SOA",
+        "failure",
+        "no domain, for a day",
+        "no data, for a day",
+        "an alias for a short time",
+        "an alias of nothing",
+    ],
 )
 def test_an_answer_is_remembered_as_long_as_it_says(name, zone, seconds):
     now = [0.0]
@@ -217,7 +241,7 @@ def test_an_answer_is_remembered_as_long_as_it_says(name, zone, seconds):
         asked = []
         for at in (0, seconds - 0.5, seconds + 0.5):
             now[0] = at
-            await resolver.records(name, "MX")
+            await resolver.records(name, "A" if name == "alias.example" else "MX")
             asked.append(len(server.asked))
         return asked
 
