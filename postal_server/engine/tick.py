@@ -190,6 +190,7 @@ class Recording:
 
     def write(self, items: Sequence[Timed], now: datetime) -> None:
         queue, worker_id = self._share.queue, self._lease.worker_id
+        self._take_back()
         # After a lost lease the same row may be ours again, by another claim that is still under way.
         known = [item for _, item in items if self._share.lanes.holds(item.claimed)]
         self._released = [item.claimed for item in known if not isinstance(item, (Accused, Cleared))]
@@ -253,9 +254,13 @@ class Recording:
         """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
         with self._lock:
             self._waiting.extendleft(reversed(items))
+        self._take_back()
+        self._writing_since = None
+
+    def _take_back(self) -> None:
+        """What a tick changed in memory before it failed: the same items are written again."""
         self._share.lanes.hold(self._released)
         self._released = []
-        self._writing_since = None
 
     def refused(self, item: Timed, error: Exception) -> None:
         """A bug: the row goes back to the queue without a record of this attempt."""
@@ -263,6 +268,7 @@ class Recording:
         logger.error("The result of %s %d cannot be recorded", self._share.name, claimed.id, exc_info=error)
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
         due_at = datetime.now(timezone.utc) + AFTER_A_BUG
+        self._take_back()
         try:
             if self._lease.worker_id is not None:
                 self._share.queue.defer(self._lease.worker_id, [(claimed.id, due_at)])

@@ -1,0 +1,131 @@
+"""A tick that fails loses nothing: neither results, nor what they taught, nor anybody's answer."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from django.db.utils import OperationalError
+
+from postal_server.engine import journal as journals
+from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.lanes import Lanes, Limits
+from postal_server.engine.lease import Lease
+from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.tick import Claiming, Recording, Share
+from postal_server.models import QueuedMessage
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.work import Recorded, Result
+from tests.fakes import NOW
+
+
+class Failing:
+    """A part that raises in its first ticks."""
+
+    name = "failing"
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.items = ["item"]
+
+    def take(self):
+        items, self.items = self.items, []
+        return items
+
+    def write(self, items, now) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def committed(self, items, written) -> None:
+        pass
+
+    def put_back(self, items, *, in_doubt) -> None:
+        self.items = list(items)
+
+    def refused(self, item, error) -> None:
+        pass
+
+
+def record(done, now) -> Recorded:
+    """Finish what was sent, defer the rest."""
+    recorded = Recorded()
+    for item in done:
+        if item.outcome.status is DeliveryStatus.SENT:
+            recorded.finished.append(item.claimed.id)
+        else:
+            recorded.deferred.append((item.claimed.id, NOW))
+    return recorded
+
+
+@pytest.fixture
+def share(database) -> Share:
+    return Share(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), record, lambda claimed: ())
+
+
+@pytest.fixture
+def lease(worker_id) -> Lease:
+    lease = Lease()
+    lease.take(worker_id, time.monotonic())
+    return lease
+
+
+@pytest.fixture
+def recording(share, lease) -> Recording:
+    return Recording(share, lease, wake=lambda: None)
+
+
+@pytest.fixture
+def claim(share, lease, enqueue):
+    """Queue messages and claim them."""
+
+    def claimed(count: int):
+        batches = []
+        enqueue(count, expires_at=datetime.now(timezone.utc) + timedelta(hours=1))
+        journal([Claiming(share, lease, batches.append)])._next_tick()
+        return [row for batch in batches for row in batch.fresh]
+
+    return claimed
+
+
+def journal(parts) -> Journal:
+    """A journal whose ticks a test runs itself."""
+    journal = Journal(Acceptance(lambda batch, now: []))
+    journal.parts = parts
+    journal._turnstile = journals.turnstile()
+    return journal
+
+
+def sent(claimed, status=DeliveryStatus.SENT, seconds: float | None = 0.1) -> Result:
+    return Result(claimed, Outcome(status, "details", seconds=seconds))
+
+
+AWAY = OperationalError("gone")
+
+
+@pytest.mark.parametrize("errors", [[ValueError("a bug")], [AWAY], [AWAY] * 3])
+def test_results_are_recorded_though_another_part_fails(claim, recording, share, monkeypatch, errors):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    [row] = claim(1)
+    recording.add([sent(row)])
+    ticks = journal([recording, Failing(*errors)])
+    for _ in errors:
+        ticks._next_tick()
+    ticks._next_tick()
+    assert not QueuedMessage.objects.exists()
+    assert not share.lanes.held
+    assert recording.is_empty()
+
+
+def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, lease, monkeypatch):
+    def broken(done, now) -> Recorded:
+        raise ValueError("a bug")
+
+    one, two = claim(2)
+    share.record = broken
+    recording = Recording(share, lease, wake=lambda: None)
+    recording.add([sent(one, DeliveryStatus.DEFERRED)])
+    journal([recording])._next_tick()
+    recording.put_back([], in_doubt=False)
+    assert list(share.lanes.held) == [two.id]
