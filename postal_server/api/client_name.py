@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import ipaddress
 import threading
@@ -41,16 +42,26 @@ class ClientNames:
 
     def __call__(self, address: str) -> str | None:
         """The name of `address`, or None if it has none or is not known yet."""
-        known = self._known.get(address)
-        if known is not None and known.until > self._clock():
-            return known.name
-        if not _may_have_name(address):
-            return None
-        started = self._start(address)
-        if started is not None:
+        if started := self._refresh(address):
             concurrent.futures.wait([started], FIRST_WAIT)
-            known = self._known.get(address)
+        return self._name(address)
+
+    async def find(self, address: str) -> str | None:
+        """The same, in an event loop."""
+        if started := self._refresh(address):
+            await asyncio.wait([asyncio.wrap_future(started)], timeout=FIRST_WAIT)
+        return self._name(address)
+
+    def _name(self, address: str) -> str | None:
+        known = self._known.get(address)
         return known.name if known else None
+
+    def _refresh(self, address: str) -> concurrent.futures.Future[None] | None:
+        """Begin a look-up where one is needed and possible."""
+        known = self._known.get(address)
+        if (known is not None and known.until > self._clock()) or not _may_have_name(address):
+            return None
+        return self._start(address)
 
     def _start(self, address: str) -> concurrent.futures.Future[None] | None:
         """Begin a look-up, unless one is under way or there are too many."""

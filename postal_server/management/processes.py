@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import os
 import re
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -32,7 +30,7 @@ from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
 from postal_server.transports.smtp.pool import Limits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
-from postal_server.web.server import make_server
+from postal_server.web.server import HttpServer
 
 PORT, BIND = "PORT", "BIND_ADDRESS"
 HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
@@ -135,15 +133,15 @@ class CatchEdge:
 
 
 class WebEdge:
-    """The WSGI application in a threaded server."""
+    """The web application; requests that wait for the database do so in threads."""
 
     name = "web"
 
     def __init__(self, core: Core, *, honour_environment: bool) -> None:
         given = core.config.web_server
-        host, port = given.default_bind_address, given.default_port
+        self._address = given.default_bind_address, given.default_port
         if honour_environment:
-            host, port = _from_environment(host, port, BIND, PORT)
+            self._address = _from_environment(*self._address, BIND, PORT)
         application = wsgi.create(
             core.config,
             journal=core.journal,
@@ -151,18 +149,13 @@ class WebEdge:
             resolver=resolver(core.config),
             problem=core.problem,
         )
-        self._server = make_server((host, port), application, given.max_threads)
-        self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
+        self._server = HttpServer(application, given.max_threads)
 
     async def start(self) -> Addresses:
-        await asyncio.get_running_loop().run_in_executor(None, self._server.prepare)
-        self._thread.start()
-        host, port = self._server.bind_addr[:2]
-        return [(host, port)]
+        return [await self._server.start(*self._address)]
 
     async def stop(self) -> None:
-        self._server.shutdown_timeout = 2
-        await asyncio.get_running_loop().run_in_executor(None, self._server.stop)
+        await self._server.stop()
 
 
 def helo_name(config: Config, source: Source | None) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from postal_server.engine.sockets import bind
 from postal_server.errors import ConfigurationError
 
 from .clients import Clients
@@ -26,7 +26,7 @@ LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
 
 @dataclass(frozen=True)
 class Listener:
-    """An address to listen on; port 0 takes a free one. `::` takes IPv4 too, where there is IPv6."""
+    """An address to listen on, as `bind` takes it."""
 
     host: str
     port: int
@@ -67,7 +67,9 @@ class SmtpServer:
         for listener in listeners:
             self._check(listener)
             tls = self._implicit_tls() if listener.implicit_tls else {}
-            server = await loop.create_server(self._protocol, sock=_bind(listener), backlog=BACKLOG, **tls)
+            server = await loop.create_server(
+                self._protocol, sock=bind(listener.host, listener.port), backlog=BACKLOG, **tls
+            )
             self._servers.append(server)
             addresses.append(server.sockets[0].getsockname()[:2])
         self._look()
@@ -114,27 +116,3 @@ class SmtpServer:
         for connection in [c for c in self._connections if c.deadline < now]:
             connection.expire()
         self._sweep = loop.call_later(LOOK_EVERY, self._look)
-
-
-def _bind(listener: Listener) -> socket.socket:
-    """A bound socket. Falls back from `::` to IPv4 on a machine without IPv6."""
-    try:
-        found = socket.getaddrinfo(
-            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, proto, _, address = found[0]
-        sock = socket.socket(family, kind, proto)
-    except OSError:
-        if listener.host != "::":
-            raise
-        return _bind(Listener("0.0.0.0", listener.port))  # noqa: S104 - what `::` asks for
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(listener.host != "::"))
-        sock.bind(address)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"{listener.host}:{listener.port}: {error.strerror}") from error
-    sock.setblocking(False)
-    return sock

@@ -1,7 +1,7 @@
 """The WSGI application: which part answers a request, and what every answer has.
 
 The wire (API, tracking, key set) is answered here, without Django's handler; all else is Django's: the
-start page, the administration and its static files.
+start page, the administration and its static files. What needs no thread is answered by `lean` as well.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
@@ -29,6 +29,8 @@ from postal_server.wire.http import (
     read_request,
 )
 
+from .gateway import Answered, Environ
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
@@ -39,6 +41,16 @@ READING = frozenset({"GET", "HEAD"})
 NOT_REQUEST_ID = re.compile(r"[^\w-]")
 
 View = Callable[[Request], Answer]
+
+
+class API(Protocol):
+    """What is below `/api/` (`api.views`)."""
+
+    def answer(self, request: Request) -> Answer:
+        """The answer, for a thread."""
+
+    def lean(self, request: Request) -> Coroutine[Any, Any, Answer] | None:
+        """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
 
 
 def allowed_hosts(config: Config) -> list[str]:
@@ -63,7 +75,7 @@ class Application:
     """
 
     config: Config
-    api: View
+    api: API
     tracking: View
     tracking_mark: str
     pages: Mapping[str, View]
@@ -76,7 +88,7 @@ class Application:
         self.hosts = frozenset(allowed_hosts(self.config))
         self.trusted = trusted_proxies(self.config)
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = time.monotonic()
         request = read_request(environ, self.trusted)
         view = self._view(request)
@@ -84,12 +96,22 @@ class Application:
             return self._pages_of_django()(environ, start_response)
         try:
             answer = view(request)
-        except Exception:  # a bug: logged once, here
-            log.exception("%s %s could not be answered", request.method, request.path[:200])
-            answer = error_answer(500, request.header("Accept"))
-        headers = answer.all_headers(_request_id(request), time.monotonic() - started)
-        start_response(answer.status_line, headers)
-        return [] if request.method == "HEAD" else [answer.body]
+        except Exception:
+            answer = _unanswered(request)
+        answered = _complete(answer, request, started)
+        start_response(answered.status, list(answered.headers))
+        return [answered.body]
+
+    def lean(self, environ: Environ) -> Coroutine[Any, Any, Answered] | None:
+        """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
+        request = read_request(environ, self.trusted)
+        view = self._view(request)
+        if view is None or view == self.tracking:
+            return None
+        if view != self.api.answer:
+            return _lean(_at_once(view, request), request)
+        answering = self.api.lean(request)
+        return None if answering is None else _lean(answering, request)
 
     def _view(self, request: Request) -> View | None:
         if request.header(self.tracking_mark) == "1":
@@ -99,7 +121,7 @@ class Application:
         if not self._is_for_us(request):
             return _refuse_host
         if request.path.startswith("/api/"):
-            return self.api
+            return self.api.answer
         return self.pages.get(request.path) if request.method in READING else None
 
     def _is_for_us(self, request: Request) -> bool:
@@ -118,6 +140,30 @@ class Application:
 
 def _refuse_host(request: Request) -> Answer:
     return forbidden_host()
+
+
+async def _at_once(view: View, request: Request) -> Answer:
+    return view(request)
+
+
+async def _lean(answering: Coroutine[Any, Any, Answer], request: Request) -> Answered:
+    started = time.monotonic()
+    try:
+        answer = await answering
+    except Exception:
+        answer = _unanswered(request)
+    return _complete(answer, request, started)
+
+
+def _unanswered(request: Request) -> Answer:
+    """The answer where a view raised: a bug, logged here and nowhere else."""
+    log.exception("%s %s could not be answered", request.method, request.path[:200])
+    return error_answer(500, request.header("Accept"))
+
+
+def _complete(answer: Answer, request: Request, started: float) -> Answered:
+    headers = answer.all_headers(_request_id(request), time.monotonic() - started)
+    return Answered(answer.status_line, headers, b"" if request.method == "HEAD" else answer.body)
 
 
 def _request_id(request: Request) -> str:

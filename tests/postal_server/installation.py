@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import io
 import json
@@ -13,6 +14,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from postal_server import conf
+from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import Busy
 from postal_server.services.directory import Directory
@@ -77,6 +79,11 @@ class FakeJournal:
         self.accepted.append(accepted)
         return list(self._stored(accepted))
 
+    def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
+        promise = asyncio.get_running_loop().create_future()
+        promise.set_result(self.store(accepted))
+        return promise
+
     def _stored(self, accepted: Accepted) -> Iterator[Stored]:
         for message in accepted.messages:
             self.last_id += 1
@@ -94,7 +101,7 @@ def application(
     pages, probes = Pages(lambda: key), Probes(lambda: "")
     return Application(
         config=config,
-        api=API(config, lambda: directory, journal, lambda address: None).answer,
+        api=API(config, lambda: directory, journal, ClientNames(lambda address: None)),
         tracking=Tracking(lambda: directory).answer,
         tracking_mark=MARK,
         pages={JWKS_PATH: pages.key_set, IP_PATH: pages.ip},

@@ -11,12 +11,14 @@ import math
 import re
 import struct
 import tempfile
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 import dns.message
 import dns.nameserver
 
+from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import HostileInput, Refusal
 from postal_server.mail import header
@@ -31,6 +33,9 @@ from postal_server.smtpd.protocol import Shared, SmtpProtocol
 from postal_server.transports.dns import DnsResolver
 from postal_server.transports.http import KEPT_BYTES, AnswerReader, Url, retry_after
 from postal_server.transports.smtp.protocol import Offers, ReplyReader
+from postal_server.web.gateway import Answered
+from postal_server.web.protocol import CONTINUE, HttpProtocol
+from postal_server.web.protocol import Shared as WebShared
 from postal_server.wire import api as wire
 from postal_server.wire import mariadb_dump, scanner
 from postal_server.wire.http import Request
@@ -71,7 +76,7 @@ def api_answer(action: str, query: str, content_type: str, body: bytes) -> tuple
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": io.BytesIO(body),
     }
-    api = API(CONFIG, lambda: DIRECTORY, journal, lambda address: None)
+    api = API(CONFIG, lambda: DIRECTORY, journal, ClientNames(lambda address: None))
     return api.answer(Request("POST", f"/api/v1/{action}", query, "192.0.2.1", environ)), journal
 
 
@@ -254,6 +259,85 @@ def smtp_dialogues(data: bytes) -> None:
     again, messages_again = asyncio.run(smtp_session(pieces(said), proxy))
     assert challenge.sub(b"334", replies) == challenge.sub(b"334", again)
     assert messages == messages_again
+
+
+# HTTP, as a server
+
+
+class HttpWire(Wire):
+    """A transport that keeps what is written, and is never full."""
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("192.0.2.1", 1)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def can_write_eof(self) -> bool:
+        return False
+
+
+class AtOnce(Executor):
+    """Runs what it is given in the caller's thread."""
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(function(*args, **kwargs))
+        return done
+
+
+class Recorder:
+    """Answers every request at once, with what it was taken for; the body of a large one is not read."""
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"<large>"]
+
+    def lean(self, environ: Any) -> Any:
+        return self._answer(environ)
+
+    async def _answer(self, environ: Any) -> Answered:
+        told = f"<{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()
+        return Answered("200 OK", (), told + b" " + environ["wsgi.input"].read() + b">")
+
+
+async def http_session(chunks: Any) -> bytes:
+    """Everything that the server writes to these bytes."""
+    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), 10))
+    wire = HttpWire()
+    protocol.connection_made(wire)  # type: ignore[arg-type]
+    for chunk in chunks:
+        protocol.data_received(chunk)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        held = sum(each.body.waiting for each in (*protocol._waiting, protocol._reading) if each)
+        assert held <= len(chunk) + 65_536, "a body is held without bounds"
+    while protocol._answering is not None or (protocol._waiting and not wire.is_closed):
+        await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    return wire.written.replace(CONTINUE, b"")  # sent where nothing else is under way
+
+
+@target(
+    [
+        b"POST /send?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n",
+        b"POST http://x/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nA: b\r\n\r\n",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nX_Y: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n\r\n",
+    ],
+    (
+        b"Content-Length: ",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n\r\n",
+        b"HTTP/1.1\r\n",
+        b"Connection: close\r\n",
+    ),
+)
+def http_requests(data: bytes) -> None:
+    """A client's side of a connection: the same answers, whatever the network cuts the bytes into."""
+    said = asyncio.run(http_session([data]))
+    assert said == asyncio.run(http_session(pieces(data)))
+    assert said.count(b"HTTP/1.1 ") <= data.count(b"\n\r\n") + data.count(b"HTTP/1.1 ") + 1
 
 
 # SMTP, as a client

@@ -1,40 +1,121 @@
-"""The HTTP server over real sockets: bodies that nobody reads, bodies in chunks, bodies without end."""
+"""The HTTP server over real sockets: what it answers, what it keeps, and what no client can make it do."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import io
+import re
 import socket
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from postal_server.errors import HostileInput
-from postal_server.web import server as web
-from postal_server.web.server import ChunkedBody, make_server
+from postal_server.web import protocol, server
+from postal_server.web.body import MAX_WAITING_BYTES
+from postal_server.web.gateway import Answered
+from postal_server.web.server import HttpServer
 
-
-def application(environ, start_response):
-    """Echoes the body at /echo; elsewhere it is left unread."""
-    body = b"unread"
-    if environ["PATH_INFO"] == "/echo":
-        length = environ.get("CONTENT_LENGTH")
-        body = environ["wsgi.input"].read(int(length) if length else -1)
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
+CHUNKED = b"Transfer-Encoding: chunked"
+BIG = 4 * 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def address():
-    server = make_server(("127.0.0.1", 0), application, 4)
-    server.prepare()
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    yield server.bind_addr
-    server.stop()
-    thread.join(5)
+class Echo:
+    """Echoes the body at /echo, fails at /fail, waits at /wait; elsewhere the body is left unread.
+
+    What is below /lean is answered in the event loop.
+    """
+
+    def __init__(self) -> None:
+        self.environs: list[dict] = []
+        self.threads: set[str] = set()
+        self.go_on = threading.Event()
+        self.begun = threading.Event()
+
+    def __call__(self, environ, start_response):
+        self.environs.append(environ)
+        self.threads.add(threading.current_thread().name)
+        self.begun.set()
+        path, body = environ["PATH_INFO"], b"unread"
+        if path == "/wait":
+            assert self.go_on.wait(10)
+        if path == "/fail":
+            raise RuntimeError("a bug")
+        if path == "/echo":
+            length = environ.get("CONTENT_LENGTH")
+            try:
+                body = environ["wsgi.input"].read(int(length) if length else -1)
+            except OSError:
+                start_response("400 Bad Request", [])
+                return [b"broken"]
+        if path == "/nothing":
+            start_response("204 No Content", [])
+            return []
+        start_response("200 OK", [("X-Path", path)])
+        return [body]
+
+    def lean(self, environ):
+        if not environ["PATH_INFO"].startswith("/lean"):
+            return None
+        self.environs.append(environ)
+        return self._lean(environ)
+
+    async def _lean(self, environ):
+        await asyncio.sleep(0)
+        if environ["PATH_INFO"] == "/lean/fail":
+            raise RuntimeError("a bug")
+        return Answered("200 OK", [("content-length", "4")], b"lean")
+
+
+class Running:
+    """A server in an event loop of its own thread."""
+
+    def __init__(self) -> None:
+        self.echo = Echo()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.server = self.run(self._make())
+        self.address = self.run(self.server.start("127.0.0.1", 0))
+
+    async def _make(self) -> HttpServer:
+        return HttpServer(self.echo, 4)
+
+    def run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    @property
+    def connections(self):
+        return self.server._shared.connections
+
+    def stop(self) -> None:
+        self.echo.go_on.set()
+        self.run(self.server.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+        self.loop.close()
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    made = Running()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def address(running):
+    return running.address
+
+
+def listen(wire: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    heard = b""
+    with contextlib.suppress(ConnectionError):
+        while data := wire.recv(65536):
+            heard += data
+    return heard
 
 
 def talk(address, *pieces: bytes) -> bytes:
@@ -44,22 +125,193 @@ def talk(address, *pieces: bytes) -> bytes:
             for piece in pieces:
                 wire.sendall(piece)
             wire.shutdown(socket.SHUT_WR)
-        heard = b""
-        with contextlib.suppress(ConnectionError):
-            while data := wire.recv(65536):
-                heard += data
-        return heard
+        return listen(wire)
+
+
+def request(method: bytes, path: bytes, *headers: bytes, version: bytes = b"1.1") -> bytes:
+    return b"\r\n".join([b"%s %s HTTP/%s" % (method, path, version), b"Host: x", *headers, b"", b""])
+
+
+def get(path: bytes, *headers: bytes) -> bytes:
+    return request(b"GET", path, *headers)
 
 
 def post(path: bytes, *headers: bytes) -> bytes:
-    return b"\r\n".join([b"POST " + path + b" HTTP/1.1", b"Host: x", *headers, b"", b""])
+    return request(b"POST", path, *headers)
 
 
-CHUNKED = b"Transfer-Encoding: chunked"
+def statuses(heard: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d+)", heard)]
+
+
+# Answers
+
+
+def test_an_answer_is_complete(address):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(get(b"/a%20b?c=d"))
+        assert wire.recv(1000) == b"HTTP/1.1 200 OK\r\nX-Path: /a b\r\ncontent-length: 6\r\n\r\nunread"
+
+
+def test_the_application_gets_the_request_as_wsgi_has_it(running, address):
+    talk(
+        address,
+        post(
+            b"http://other/p%C3%BC?q=%41", b"A: 1", b"a: 2", b"Content-Type:\ttext/x ", b"Content-Length: 0"
+        ),
+    )
+    environ = running.echo.environs[0]
+    assert environ["PATH_INFO"] == "/pü".encode().decode("latin-1")
+    assert environ["QUERY_STRING"] == "q=%41"
+    assert environ["HTTP_A"] == "1, 2"
+    assert (environ["CONTENT_LENGTH"], environ["REMOTE_ADDR"]) == ("0", "127.0.0.1")
+    assert environ["SERVER_PORT"] == str(address[1])
+
+
+def test_a_field_with_an_underscore_does_not_pass_for_another(running, address):
+    talk(address, get(b"/", b"X_Forwarded_For: 192.0.2.1"))
+    assert "HTTP_X_FORWARDED_FOR" not in running.echo.environs[0]
+
+
+def test_requests_are_answered_in_order_on_one_connection(address):
+    heard = talk(address, get(b"/1") + get(b"/lean/2") + get(b"/3"), get(b"/4"))
+    assert statuses(heard) == [200] * 4
+    assert heard.index(b"/1") < heard.index(b"lean") < heard.index(b"/3") < heard.index(b"/4")
+
+
+def test_what_needs_no_thread_gets_none(running, address):
+    assert talk(address, get(b"/lean")).endswith(b"lean")
+    assert running.echo.threads == set()
+    talk(address, get(b"/"))
+    assert running.echo.threads != set()
+
+
+def test_a_head_has_no_body(address):
+    assert talk(address, request(b"HEAD", b"/"), get(b"/lean")).count(b"unread") == 0
+
+
+def test_no_content_has_no_length(address):
+    assert b"content-length" not in talk(address, get(b"/nothing")).lower()
+
+
+@pytest.mark.parametrize("path", [b"/fail", b"/lean/fail"])
+def test_a_bug_is_a_500_and_logged(address, path, caplog):
+    assert statuses(talk(address, get(path))) == [500]
+    assert "could not be answered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "keeps"),
+    [
+        (b"1.1", [], True),
+        (b"1.1", [b"Connection: close"], False),
+        (b"1.0", [], False),
+        (b"1.0", [b"Connection: keep-alive"], True),
+    ],
+)
+def test_a_connection_is_kept_as_the_client_wants_it(address, version, headers, keeps):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(request(b"GET", b"/lean", *headers, version=version))
+        heard = wire.recv(1000)
+        assert (b"Connection: close" in heard) is not keeps
+        assert (b"Connection: keep-alive" in heard) is (keeps and version == b"1.0")
+        if keeps:
+            wire.sendall(request(b"GET", b"/lean", b"Connection: close"))
+            assert wire.recv(1000).endswith(b"lean")
+        assert listen(wire) == b""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nNo colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked, gzip\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"CONNECT other:25 HTTP/1.1\r\n\r\n",
+        b"GET other HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+    ],
+)
+def test_what_is_no_request_is_a_400_and_the_end(address, line):
+    heard = talk(address, line, get(b"/lean"))
+    assert statuses(heard) == [400]
+    assert b"Connection: close" in heard
+
+
+def test_what_comes_before_garbage_is_answered(address):
+    assert statuses(talk(address, get(b"/1"), b"GARBAGE\r\n\r\n")) == [200, 400]
+
+
+def test_a_protocol_that_is_not_spoken_is_not_switched_to(address):
+    heard = talk(address, get(b"/1", b"Connection: Upgrade", b"Upgrade: websocket") + get(b"/smuggled"))
+    assert statuses(heard) == [200]
+
+
+# Bodies
+
+
+def test_a_large_body_is_read_while_it_comes(running, address):
+    heard = talk(address, post(b"/echo", b"Content-Length: %d" % BIG), b"x" * BIG, get(b"/lean"))
+    assert statuses(heard) == [200, 200]
+    assert heard.count(b"x") == BIG
+
+
+def test_a_body_that_is_not_read_is_held_back(running, address):
+    with socket.create_connection(address, timeout=1) as wire:
+        wire.sendall(post(b"/wait", b"Content-Length: 999999999"))
+        with contextlib.suppress(TimeoutError):
+            for _ in range(1000):
+                wire.sendall(b"x" * 65536)
+            pytest.fail("the client was not held back")
+        [connection] = running.connections
+        assert connection._reading.body.waiting < MAX_WAITING_BYTES + 1024 * 1024
+        running.echo.go_on.set()
+        wire.settimeout(10)
+        assert b"unread" in wire.recv(1000)
+
+
+def test_a_body_in_chunks_is_read(address):
+    chunks = b"2\r\nok\r\n3;x=y\r\n!!!\r\n0\r\n\r\n"
+    assert talk(address, post(b"/echo", CHUNKED), chunks).endswith(b"ok!!!")
+
+
+@pytest.mark.parametrize(
+    "body", [b"x\r\n", b"-5\r\n", b"5\r\nabcdexx0\r\n\r\n", b"5_0\r\n", b"\xb2\r\nab\r\n"]
+)
+def test_what_is_not_in_chunks_is_a_400(address, body):
+    assert statuses(talk(address, post(b"/echo", CHUNKED), body)) == [400]
+
+
+def test_trailers_are_no_header(running, address):
+    talk(address, post(b"/", CHUNKED), b"0\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
+    assert "HTTP_X_FORWARDED_FOR" not in running.echo.environs[0]
+
+
+def test_a_body_that_breaks_off_is_told_to_its_reader(address):
+    size = MAX_WAITING_BYTES * 2
+    heard = talk(address, post(b"/echo", b"Content-Length: %d" % (size * 2)), b"x" * size)
+    assert statuses(heard) == [400]
+    assert heard.endswith(b"broken")
+
+
+def test_a_small_body_that_breaks_off_is_no_request(running, address):
+    assert talk(address, post(b"/echo", b"Content-Length: 10"), b"x") == b""
+    assert running.echo.environs == []
+
+
+def test_a_client_that_waits_for_it_is_told_to_go_on(address):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(post(b"/echo", b"Content-Length: 2", b"Expect: 100-continue"))
+        assert wire.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.sendall(b"ok")
+        assert wire.recv(1000).endswith(b"ok")
 
 
 def test_a_body_that_nobody_read_is_no_next_request(address):
-    body = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = get(b"/smuggled")
     heard = talk(
         address,
         post(b"/", b"Content-Length: %d" % len(body)),
@@ -67,31 +319,25 @@ def test_a_body_that_nobody_read_is_no_next_request(address):
         post(b"/echo", b"Content-Length: 2"),
         b"ok",
     )
-    assert heard.count(b"HTTP/1.1 200") == 2
-    assert heard.endswith(b"ok")
+    assert statuses(heard) == [200, 200]
+    assert b"/smuggled" not in heard
 
 
 def test_request_smuggling_a_body_in_chunks_that_nobody_read_is_no_next_request(address):
-    smuggled = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
+    smuggled = get(b"/smuggled")
     heard = talk(address, post(b"/", CHUNKED), b"%x\r\n%s\r\n0\r\n\r\n" % (len(smuggled), smuggled))
-    assert heard.count(b"HTTP/1.1 200") == 1
-    assert b"Connection: close" in heard
+    assert statuses(heard) == [200]
+    assert b"/smuggled" not in heard
 
 
 def test_request_smuggling_trailers_are_no_next_request(address):
-    trailer = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert talk(address, post(b"/echo", CHUNKED), b"0\r\n" + trailer).count(b"HTTP/1.1 200") <= 1
+    heard = talk(address, post(b"/echo", CHUNKED), b"0\r\n" + get(b"/smuggled"))
+    assert b"/smuggled" not in heard
 
 
-def test_a_body_in_chunks_is_read(address):
-    assert talk(address, post(b"/echo", CHUNKED), b"2\r\nok\r\n3;x=y\r\n!!!\r\n0\r\n\r\n").endswith(b"ok!!!")
-
-
-def test_a_client_that_goes_on_sending_hears_the_answer(address):
-    size = 4 * 1024 * 1024
-    heard = talk(address, post(b"/", b"Content-Length: %d" % size), b"x" * size)
-    assert heard.endswith(b"unread")
-    assert b"Connection: close" not in heard
+def test_a_client_that_goes_on_sending_hears_the_answer_and_keeps_its_connection(address):
+    heard = talk(address, post(b"/", b"Content-Length: %d" % BIG), b"x" * BIG, get(b"/lean"))
+    assert statuses(heard) == [200, 200]
 
 
 def test_a_body_that_will_not_end_is_not_waited_for(address):
@@ -100,51 +346,131 @@ def test_a_body_that_will_not_end_is_not_waited_for(address):
         assert b"Connection: close" in wire.recv(1000)
 
 
-def test_a_slow_body_is_not_waited_for(address, monkeypatch):
-    monkeypatch.setattr(web, "UNREAD_SECONDS", 0.2)
-    with socket.create_connection(address, timeout=10) as wire:
-        wire.sendall(post(b"/", b"Content-Length: 100"))
-        wire.settimeout(0.1)
-        for _ in range(20):
-            wire.sendall(b"x")
-            with contextlib.suppress(TimeoutError):
-                assert b"Connection: close" in wire.recv(1000)
-                return
-    raise AssertionError("no answer")
+def test_a_body_in_chunks_that_nobody_reads_ends(address, monkeypatch):
+    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", BIG)
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    with socket.create_connection(address, timeout=10) as wire, contextlib.suppress(ConnectionError):
+        wire.sendall(post(b"/", CHUNKED))
+        for _ in range(10_000):
+            wire.sendall(chunk)
+        pytest.fail("the server went on reading")
+
+
+# Bounds
+
+
+def wait_for(condition) -> None:
+    ends_at = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
-    "body",
+    "data",
     [
-        b"",
-        b"x\r\n",
-        b"-5\r\n",
-        b"+5\r\nabcde\r\n",
-        b"5\r\nabc",
-        b"5\r\nabcdexx0\r\n\r\n",
-        b"5",
-        b"0" * 2000 + b"\r\n",
-        b"11111111111111111\r\n",
-        b"\xb2\r\nab\r\n",
-        b"5_0\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000,
     ],
 )
-def test_what_is_not_in_chunks_is_hostile(body):
-    with pytest.raises(HostileInput):
-        ChunkedBody(io.BufferedReader(io.BytesIO(body))).read()
+def test_too_much_header_is_a_431(address, data):
+    assert statuses(talk(address, data)) == [431]
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.integers(1, 50))
-def test_chunks_are_joined_however_they_are_asked_for(chunks, size):
-    text = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
-    body = ChunkedBody(io.BufferedReader(io.BytesIO(text)))
-    read = []
-    while data := body.read(size):
-        read.append(data)
-    assert b"".join(read) == b"".join(chunks)
-    assert all(len(data) == size for data in read[:-1])
+@pytest.fixture
+def hasty(monkeypatch):
+    """A server whose patience is short."""
+    monkeypatch.setattr(server, "LOOK_EVERY", 0.05)
+    for name in ("SILENCE", "UNREAD_SECONDS", "CLOSE_SECONDS"):
+        monkeypatch.setattr(protocol, name, 0.3)
+    made = Running()
+    yield made
+    made.stop()
 
 
-def test_a_chunk_is_not_taken_for_its_size():
-    body = ChunkedBody(io.BufferedReader(io.BytesIO(b"ffffffffffff\r\nabc")))
-    assert body.read(2) == b"ab"
+def test_a_client_that_says_nothing_is_cut_off(hasty):
+    with socket.create_connection(hasty.address, timeout=10) as wire:
+        assert wire.recv(1000) == b""
+
+
+@pytest.mark.parametrize(
+    "start", [b"GET /", get(b"/")[:-2], post(b"/echo", b"Content-Length: 100"), post(b"/echo", CHUNKED)]
+)
+def test_a_request_that_comes_a_byte_at_a_time_is_a_408(hasty, start):
+    with socket.create_connection(hasty.address, timeout=0.05) as wire:
+        wire.sendall(start)
+        heard = b""
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):
+                heard += wire.recv(1000)
+                break
+            wire.sendall(b"1")
+        assert statuses(heard) == [408]
+
+
+def test_a_body_that_stops_is_told_to_its_reader(hasty):
+    with socket.create_connection(hasty.address, timeout=10) as wire:
+        wire.sendall(post(b"/echo", b"Content-Length: 999999") + b"x" * (MAX_WAITING_BYTES + 1))
+        assert listen(wire).endswith(b"broken")
+
+
+def test_a_rest_that_comes_slowly_is_not_waited_for(hasty):
+    with socket.create_connection(hasty.address, timeout=10) as wire:
+        wire.sendall(post(b"/", b"Content-Length: 999999") + b"x" * (MAX_WAITING_BYTES + 1))
+        assert b"unread" in listen(wire)
+
+
+def test_a_client_that_does_not_read_is_cut_off(hasty):
+    size = 64 * 1024 * 1024
+    with socket.create_connection(hasty.address, timeout=10) as wire:
+        wire.sendall(post(b"/echo", b"Content-Length: %d" % size))
+        for _ in range(size // 65536):
+            wire.sendall(b"x" * 65536)
+        wait_for(lambda: not hasty.connections)
+
+
+def test_a_kept_connection_gives_way_to_a_new_one(running, address, monkeypatch):
+    running.server._shared.max_connections = 2
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(3)]
+        for wire in wires[1:]:
+            wire.sendall(get(b"/lean"))
+            assert wire.recv(1000).endswith(b"lean")
+        assert wires[0].recv(1000) == b""
+
+
+def test_a_connection_too_many_is_closed(running, address):
+    running.server._shared.max_connections = 1
+    with socket.create_connection(address, timeout=10) as busy:
+        busy.sendall(get(b"/wait"))
+        assert running.echo.begun.wait(10)
+        with (
+            socket.create_connection(address, timeout=10) as other,
+            contextlib.suppress(ConnectionError),
+        ):
+            assert other.recv(1000) == b""
+        running.echo.go_on.set()
+        assert b"unread" in busy.recv(1000)
+
+
+# Stopping
+
+
+def test_a_request_under_way_is_answered_before_the_end(running, address):
+    with (
+        socket.create_connection(address, timeout=10) as busy,
+        socket.create_connection(address, timeout=10) as idle,
+    ):
+        busy.sendall(get(b"/wait"))
+        assert running.echo.begun.wait(10)
+        stopping = asyncio.run_coroutine_threadsafe(running.server.stop(), running.loop)
+        assert idle.recv(1000) == b""
+        running.echo.go_on.set()
+        heard = listen(busy)
+        assert b"Connection: close" in heard
+        assert heard.endswith(b"unread")
+        stopping.result(10)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=1)

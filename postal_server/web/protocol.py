@@ -1,0 +1,394 @@
+"""One HTTP/1.1 connection: requests are answered one after the other, and the connection is kept.
+
+What memory and the journal can answer is answered in the event loop; all else by the WSGI application in a
+thread, which may read the body while it comes. No client decides how much of it is held in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import httptools
+
+from postal_server.errors import HostileInput
+from postal_server.wire.http import error_answer
+
+from .body import MAX_WAITING_BYTES, Body
+from .gateway import Answered, Environ, Head, call, environ_of, field_size
+
+logger = logging.getLogger(__name__)
+
+MAX_HEADER_BYTES = 64 * 1024
+SILENCE = 60.0  # seconds between requests, and for the head of one
+MIN_DATA_RATE = 1000  # bytes a second of a body; who is slower may be so for `SILENCE`
+# A client that is answered early goes on sending, and would not hear the answer if it were cut off. It is
+# listened to for as long as the largest body that is accepted may take.
+MAX_UNREAD_BYTES = 80 * 1024 * 1024
+UNREAD_SECONDS = 20.0
+CLOSE_SECONDS = 5.0  # for the client to take the last answer
+MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
+NEVER = float("inf")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
+
+
+class Application(Protocol):
+    """A WSGI application that can answer some requests without a thread."""
+
+    def __call__(self, environ: Environ, start_response: Any, /) -> Any: ...
+
+    def lean(self, environ: Environ) -> Coroutine[Any, Any, Answered] | None:
+        """The answer to a request that has come completely; null if it takes a thread."""
+
+
+@dataclass
+class Shared:
+    """What all connections of a server share. `is_stopping`: the request under way is the last one."""
+
+    application: Application
+    threads: Executor
+    max_connections: int
+    connections: dict[HttpProtocol, None] = field(default_factory=dict)  # the oldest one first
+    is_stopping: bool = False
+
+    def enter(self, connection: HttpProtocol) -> bool:
+        """Is there room for another one? Where it is scarce, one that waits for nothing gives way."""
+        if len(self.connections) >= self.max_connections:
+            idle = next((each for each in self.connections if each.is_idle), None)
+            if idle is None:
+                return False
+            del self.connections[idle]
+            idle.abort()
+        self.connections[connection] = None
+        return True
+
+
+@dataclass(eq=False)
+class Exchange:
+    """A request, as far as it has come, and what is known of its answer."""
+
+    body: Body
+    began: float  # seconds of the loop's clock
+    head: Head = field(default_factory=Head)
+    has_head: bool = False
+    received: int = 0  # bytes of the body
+    keeps: bool = False  # the connection, for another request
+    is_answered: bool = False
+
+    @property
+    def is_too_large(self) -> bool:
+        return self.head.size > MAX_HEADER_BYTES
+
+    def may_begin(self) -> bool:
+        """Is there enough of it for an answer?"""
+        size = max(self.head.content_length, self.body.waiting)
+        return self.body.is_complete or (self.has_head and (self.is_too_large or size > MAX_WAITING_BYTES))
+
+
+class HttpProtocol(asyncio.Protocol):
+    """`deadline` (seconds of the loop's clock) is when the server calls `expire()`."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.deadline = NEVER
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._transport: Any = None
+        self._peer = self._here = ("", 0)
+        self._reading: Exchange | None = None  # under way to us
+        self._waiting: deque[Exchange] = deque()  # complete, and not begun
+        self._answering: Exchange | None = None
+        self._head_bytes = 0  # that came since the head under way began
+        self._last_status: int | None = None  # what ends the connection once all before it is answered
+        self._is_full = False  # the client does not read its answers
+        self._unsent = 0  # bytes of them when it was last looked at
+        self._ignored = 0  # bytes that came too late
+        self._is_paused = False
+        self._is_closing = False
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._peer = _address(transport.get_extra_info("peername"))
+        self._here = _address(transport.get_extra_info("sockname"))
+        self._wait(SILENCE)
+        if not self._shared.enter(self):
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_closing = True
+        self._shared.connections.pop(self, None)
+        for exchange in (self._reading, self._answering):
+            if exchange is not None:
+                exchange.body.break_off()
+        self._waiting.clear()
+        self._parser = None  # it refers to this object, too
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closing or self._last_status is not None:
+            self._ignored += len(data)
+            if self._ignored > MAX_IGNORED_BYTES:
+                self.abort()
+            return
+        if self._reading is not None and not self._reading.has_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end(0)  # what follows is of a protocol that we do not speak
+        except httptools.HttpParserCallbackError:
+            logger.exception("A request could not be read")
+            self._end(500)
+        except httptools.HttpParserError:
+            self._end(400)
+        if self._reading is not None and (self._reading.is_too_large or self._head_bytes > MAX_HEADER_BYTES):
+            self._end(431)
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more; it may listen to what is still to be answered."""
+        self._end(0)
+        self._go_on()
+        return not self._is_closing
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self._wait(SILENCE)
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._is_closing:
+            self._wait(CLOSE_SECONDS)
+        elif self._answering is None:
+            self._wait(SILENCE)
+        else:
+            self.deadline = NEVER
+        self._go_on()
+
+    @property
+    def is_idle(self) -> bool:
+        """Does it only wait for another request?"""
+        return self._reading is None and self._answering is None and not self._is_full
+
+    def expire(self) -> None:
+        """The client took too long."""
+        if self._is_full and self._takes_its_answer():
+            self._wait(SILENCE)
+        elif self._is_full or self._is_closing or (self._reading and self._reading.is_answered):
+            self.abort()
+        else:
+            self._end(0 if self.is_idle else 408)
+            self._go_on()
+
+    def _takes_its_answer(self) -> bool:
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return before - self._unsent >= SILENCE * MIN_DATA_RATE
+
+    def shut_down(self) -> None:
+        """Close now, or once the request under way is answered."""
+        if self.is_idle:
+            self._close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _wait(self, seconds: float) -> None:
+        self.deadline = self._loop.time() + seconds
+
+    # What the parser finds
+
+    def on_message_begin(self) -> None:
+        self._reading = Exchange(Body(self._ask_for_more), self._loop.time())
+        self._head_bytes = 0
+        if self._answering is None:
+            self._wait(SILENCE)
+
+    def on_url(self, url: bytes) -> None:
+        self._under_way.head.add_target(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        exchange = self._under_way
+        if exchange.has_head:  # a trailer: it must not pass for what a proxy has checked
+            exchange.head.size += field_size(name, value)
+        elif not exchange.is_too_large:
+            exchange.head.add_field(name, value)
+
+    def on_headers_complete(self) -> None:
+        exchange = self._under_way
+        exchange.has_head = True
+        exchange.head.method = self._parser.get_method()
+        exchange.head.version = self._parser.get_http_version()
+        exchange.keeps = self._parser.should_keep_alive()
+        if exchange.head.expects_continue and self._answering is None and not self._waiting:
+            self._transport.write(CONTINUE)
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self._under_way
+        exchange.received += len(data)
+        if not exchange.is_answered:
+            exchange.body.feed(data)
+            if self._answering in (None, exchange):
+                by_rate = exchange.began + exchange.received / MIN_DATA_RATE
+                self.deadline = min(self._loop.time(), by_rate) + SILENCE
+        elif exchange.received > MAX_UNREAD_BYTES:
+            self.abort()
+
+    def on_message_complete(self) -> None:
+        exchange = self._under_way
+        self._reading = None
+        exchange.body.complete()
+        if exchange is self._answering:
+            self.deadline = NEVER
+        elif not exchange.is_answered:
+            self._waiting.append(exchange)
+        elif exchange.keeps:
+            self._wait(SILENCE)
+        else:
+            self._close()
+
+    @property
+    def _under_way(self) -> Exchange:
+        assert self._reading is not None, "the parser says when a message begins"
+        return self._reading
+
+    def _end(self, status: int) -> None:
+        """Listen no more; `status`, if it is not 0, is the last answer."""
+        if self._last_status is not None:
+            return
+        self._last_status = status
+        if self._reading is not None:
+            self._reading.body.break_off()
+            if self._reading is self._answering or self._reading.is_answered:
+                self._last_status = 0  # the client gets one answer, and that is the application's
+            self._reading = None
+
+    # What is done about it
+
+    def _go_on(self) -> None:
+        """Begin what can be begun, and hold the client back where enough waits."""
+        if self._is_closing:
+            return
+        if self._answering is None and not self._is_full:
+            exchange = self._waiting.popleft() if self._waiting else self._reading
+            if exchange is not None and not exchange.is_answered and exchange.may_begin():
+                self._begin(exchange)
+            elif exchange is None and self._last_status is not None:
+                if self._last_status:
+                    self._write(_error(self._last_status), Head(), keeps=False)
+                self._close()
+        self._pause(self._is_full or bool(self._waiting) or self._holds_enough())
+
+    def _holds_enough(self) -> bool:
+        return self._reading is not None and self._reading.body.waiting > MAX_WAITING_BYTES
+
+    def _pause(self, pause: bool) -> None:
+        if pause == self._is_paused or self._is_closing:
+            return
+        self._is_paused = pause
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _ask_for_more(self) -> None:
+        """A thread has read what waited."""
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._go_on)
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._answering = exchange
+        try:
+            environ = environ_of(exchange.head, self._peer, self._here)
+        except HostileInput:
+            self._refuse(exchange, 400)
+            return
+        if exchange.is_too_large:
+            self._refuse(exchange, 431)
+            return
+        lean = None
+        if exchange.body.is_complete:
+            self.deadline = NEVER
+            environ["wsgi.input"] = io.BytesIO(exchange.body.whole())
+            lean = self._shared.application.lean(environ)
+        else:
+            environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_WAITING_BYTES)
+        future: asyncio.Future[Answered]
+        if lean is None:
+            future = self._loop.run_in_executor(self._shared.threads, call, self._shared.application, environ)
+        else:
+            future = self._loop.create_task(lean)
+        future.add_done_callback(partial(self._done, exchange))
+
+    def _refuse(self, exchange: Exchange, status: int) -> None:
+        exchange.keeps = False
+        self._answer(exchange, _error(status))
+
+    def _done(self, exchange: Exchange, future: asyncio.Future[Answered]) -> None:
+        if not future.cancelled() and (error := future.exception()):
+            logger.error("A request could not be answered", exc_info=error)
+        is_answer = not future.cancelled() and not future.exception()
+        if not self._is_closing:
+            self._answer(exchange, future.result() if is_answer else _error(500))
+
+    def _answer(self, exchange: Exchange, answered: Answered) -> None:
+        self._answering = None
+        exchange.is_answered = True
+        exchange.body.drop()
+        exchange.keeps &= self._may_keep(exchange)
+        self._write(answered, exchange.head, exchange.keeps)
+        if self._reading is exchange:
+            self._wait(UNREAD_SECONDS)
+        elif exchange.keeps:
+            self._wait(SILENCE)
+        else:
+            self._close()
+        self._go_on()
+
+    def _may_keep(self, exchange: Exchange) -> bool:
+        """Will another request come over this connection, as far as we see?"""
+        is_last = self._last_status == 0 and not self._waiting
+        left = exchange.head.content_length - exchange.received
+        return not (self._shared.is_stopping or is_last or exchange.body.is_broken or left > MAX_UNREAD_BYTES)
+
+    def _write(self, answered: Answered, head: Head, keeps: bool) -> None:
+        lines = [f"HTTP/1.1 {answered.status}", *(f"{name}: {value}" for name, value in answered.headers)]
+        is_told = any(name.lower() == "content-length" for name, _ in answered.headers)
+        body = b"" if head.method == b"HEAD" else answered.body
+        if not is_told and head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY):
+            lines.append(f"content-length: {len(body)}")
+        if not keeps:
+            lines.append("Connection: close")
+        elif head.version == "1.0":
+            lines.append("Connection: keep-alive")
+        self._transport.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body)
+
+    def _close(self) -> None:
+        """Say that nothing more will come, and wait a little for the client to have heard all."""
+        self._is_closing = True
+        self._wait(CLOSE_SECONDS)
+        self._waiting.clear()
+        if self._is_paused:
+            self._transport.resume_reading()  # or its end would not be noticed
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+def _address(name: Any) -> tuple[str, int]:
+    """Address and port of a socket's name; IPv4 behind an IPv6 listener as IPv4."""
+    return (str(name[0]).removeprefix("::ffff:").partition("%")[0], int(name[1])) if name else ("", 0)
+
+
+def _error(status: int) -> Answered:
+    answer = error_answer(status)
+    return Answered(answer.status_line, answer.headers, answer.body)
