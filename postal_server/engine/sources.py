@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -13,16 +14,28 @@ from postal_server.services.work import Source
 
 logger = logging.getLogger(__name__)
 
+LOOK_EVERY = 60.0  # seconds between looks at which addresses are here
+
 
 class LocalSources:
-    """Those of the directory's addresses that can be bound here; looked at again when the directory changes.
+    """Those of the directory's addresses that can be bound here; looked at again when the directory changes,
+    and each minute, because addresses come and go without its knowledge.
 
     Without pools there is one source, that of mail which is bound to none. Used by the journal's thread.
+    `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, directory: Callable[[], Directory], *, use_pools: bool) -> None:
+    def __init__(
+        self,
+        directory: Callable[[], Directory],
+        *,
+        use_pools: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._directory = directory
         self._use_pools = use_pools
+        self._clock = clock
+        self._look_at = 0.0
         self._version: int | None = None
         self._local: list[SourceEntry] = []
 
@@ -34,17 +47,19 @@ class LocalSources:
         return {0: None, **dict.fromkeys(entry.id for entry in local), **ip_pool.left_today(local, now)}
 
     def address_of(self, source_id: int) -> str:
-        """The IPv4 address of a source; empty for none."""
+        """The address of a source, of two the IPv4 one; empty for none."""
         entry = self._directory().sources.get(source_id) if source_id else None
-        return entry.source.ipv4 if entry else ""
+        return (entry.source.ipv4 or entry.source.ipv6) if entry else ""
 
     def _find(self) -> list[SourceEntry]:
         directory = self._directory()
-        if directory.version != self._version:
-            self._version = directory.version
+        now = self._clock()
+        if directory.version != self._version or now >= self._look_at:
+            former = self._version, self._local
+            self._version, self._look_at = directory.version, now + LOOK_EVERY
             self._local = [entry for entry in directory.sources.values() if is_local(entry.source)]
             missing = len(directory.sources) - len(self._local)
-            if missing:
+            if missing and former != (self._version, self._local):
                 logger.info("%d source addresses are not on this machine", missing)
         return self._local
 

@@ -60,6 +60,24 @@ def test_what_new_addresses_may_still_send_is_told(monkeypatch):
     assert local(NOW) == {0: None, 1: 50}
 
 
-@pytest.mark.parametrize(("number", "address"), [(0, ""), (1, "127.0.0.1"), (9, "")])
+def test_an_address_that_came_or_went_is_noticed_within_a_minute(monkeypatch):
+    here = {HERE}
+    now = [1000.0]
+    monkeypatch.setattr(sources, "is_local", lambda source: source in here)
+    local = LocalSources(lambda: directory(here=HERE, there=THERE), use_pools=True, clock=lambda: now[0])
+    assert local(NOW) == {0: None, 1: None}
+    here.add(THERE)
+    here.remove(HERE)
+    now[0] += 59
+    assert local(NOW) == {0: None, 1: None}
+    now[0] += 1
+    assert local(NOW) == {0: None, 2: None}
+
+
+@pytest.mark.parametrize(
+    ("number", "address"), [(0, ""), (1, "127.0.0.1"), (2, "2001:db8::77"), (3, "192.0.2.77"), (9, "")]
+)
 def test_the_address_of_a_source(number, address):
-    assert LocalSources(lambda: directory(here=HERE), use_pools=True).address_of(number) == address
+    six, both = Source(ipv6="2001:db8::77"), Source("192.0.2.77", "2001:db8::77")
+    local = LocalSources(lambda: directory(here=HERE, six=six, both=both), use_pools=True)
+    assert local.address_of(number) == address
