@@ -98,7 +98,9 @@ def decode_text(data: bytes, charset: str) -> str:
     try:
         if charset.lower().replace("-", "_") in _CHARSETS_WITHOUT_TEXT:
             raise LookupError(charset)
-        return data.decode(charset, "replace")
+        text = data.decode(charset, "replace")
+        # UTF-7 can spell half a character, which no database and no connection takes.
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     except (LookupError, ValueError):
         return data.decode("utf-8", "replace")
 

@@ -136,6 +136,12 @@ def test_charsets_without_text_are_read_as_utf8():
     assert decode_text(b"\xfc", "latin-1") == "ü"
 
 
+@pytest.mark.parametrize("charset", ["utf-7", "UTF_7", "utf-16-le", "cesu-8"])
+def test_no_charset_makes_text_that_is_not_unicode(charset):
+    text = decode_text(b"+2AA-x\x00\xd8", charset)
+    assert text.encode().decode() == text
+
+
 @pytest.mark.parametrize(
     ("raw", "name", "rest"),
     [

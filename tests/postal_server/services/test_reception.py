@@ -119,6 +119,12 @@ def test_a_suspended_server_takes_nothing(world, routes, config, address, authen
         )
 
 
+def test_half_a_character_in_a_subject_can_be_stored(take, routes):
+    raw = RAW.replace(b"Subject: Hi", b"Subject: =?utf-7?Q?+2AA-x?=")
+    [accepted] = reception.accept([take("in@example.test")], raw, None, received_with_ssl=False)
+    assert accepted.subject.encode() == "\ufffdx".encode()
+
+
 def test_every_endpoint_of_a_route_gets_a_message(take, routes):
     [accepted] = reception.accept([take("in@example.test")], RAW, None, received_with_ssl=False)
     assert (accepted.subject, accepted.message_id, accepted.mail_from) == ("Hi", "a@b.example", None)
