@@ -120,6 +120,11 @@ class SmtpServer:
     max_connections_per_client: int = key(
         100, "Connections at a time from one address (IPv6: one /64).", least=1
     )
+    max_recipients_per_client: int = key(
+        6000,
+        "Recipients in a minute from one address (IPv6: one /64) that does not log in; 0 for any number.",
+        least=0,
+    )
     max_recipients: int = key(1000, "Recipients of one transaction.", least=1)
     log_ip_address_exclusion_matcher: str = key("", "Clients (regular expression) that are not logged.")
 

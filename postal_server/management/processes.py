@@ -94,6 +94,7 @@ class SmtpEdge:
                 max_recipients=given.max_recipients,
                 max_connections=given.max_connections,
                 max_connections_per_client=given.max_connections_per_client,
+                max_recipients_per_client=given.max_recipients_per_client,
             ),
             _certificates(config),
             resolver(config).name_of,

@@ -1,12 +1,14 @@
-"""Who is connected, and who failed to authenticate lately: limits per client address."""
+"""Who is connected, who failed to authenticate lately, who sends how much: limits per client address."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import Counter, deque
 from datetime import timedelta
 
 AUTH_FAILURE_WINDOW = timedelta(minutes=10)
+MINUTE = 60.0
 MAX_REMEMBERED = 10_000  # clients with failures; an attacker with more addresses meets the other limits
 
 
@@ -18,6 +20,7 @@ def canonical_address(address: str) -> str:
     return str(parsed.ipv4_mapped or parsed)
 
 
+@functools.lru_cache(maxsize=4096)
 def client_key(address: str) -> str:
     """What counts as one client: an IPv4 address, or an IPv6 /64 (a single line gets at least that)."""
     try:
@@ -30,12 +33,21 @@ def client_key(address: str) -> str:
 
 
 class Clients:
-    """Counts connections and failed AUTH per client. Times are seconds of a monotonic clock."""
+    """Counts connections, failed AUTH and recipients per client. Times are seconds of a monotonic clock."""
 
-    def __init__(self, max_connections: int, max_per_client: int, max_auth_failures: int) -> None:
+    def __init__(
+        self,
+        max_connections: int,
+        max_per_client: int,
+        max_auth_failures: int,
+        max_recipients_per_minute: int = 0,
+    ) -> None:
         self.max_connections = max_connections
         self.max_per_client = max_per_client
         self.max_auth_failures = max_auth_failures
+        self.max_recipients_per_minute = max_recipients_per_minute
+        self._minute = 0
+        self._recipients: Counter[str] = Counter()  # of this minute
         self._connections: Counter[str] = Counter()
         self._total = 0
         self._failures: dict[str, deque[float]] = {}
@@ -55,6 +67,19 @@ class Clients:
         self._connections[key] -= 1
         if self._connections[key] <= 0:
             del self._connections[key]
+
+    def may_name_recipient(self, address: str, now: float) -> bool:
+        """Count a recipient of a client that has not authenticated: is it within the limit of a minute?
+
+        What comes from this machine, a proxy or a gateway, stands for many.
+        """
+        if not self.max_recipients_per_minute or address.startswith("127.") or address == "::1":
+            return True
+        if (minute := int(now // MINUTE)) != self._minute:
+            self._minute, self._recipients = minute, Counter()
+        key = client_key(address)
+        self._recipients[key] += 1
+        return self._recipients[key] <= self.max_recipients_per_minute
 
     def auth_failed(self, address: str, now: float) -> None:
         if len(self._failures) >= MAX_REMEMBERED:

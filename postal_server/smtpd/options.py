@@ -29,6 +29,7 @@ class Options:
     max_errors: int = 50
     max_connections: int = 1000
     max_connections_per_client: int = 100
+    max_recipients_per_client: int = 0  # a minute, unless it authenticates; 0 for any number
     max_auth_failures: int = 30
     command_timeout: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     data_timeout: timedelta = timedelta(minutes=3)  # section 4.5.3.2.5

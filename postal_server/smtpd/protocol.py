@@ -487,10 +487,18 @@ class SmtpProtocol(asyncio.Protocol):
             self._take_recipient(self._mail.envelope, address)
 
     def _take_recipient(self, envelope: Envelope, address: str) -> None:
+        session, refusal = self.session, None
+        is_too_fast = session.principal is None and not self._shared.clients.may_name_recipient(
+            session.client_address, self._loop.time()
+        )
         try:
-            recipient = self._handler.recipient(self.session, address)
+            recipient = self._handler.recipient(session, address)
         except PostalServerError as error:
-            reply, label = replies.refusal_reply(error)
+            refusal = replies.refusal_reply(error)
+        if is_too_fast and session.principal is None:  # the handler knows some clients by their address
+            refusal = replies.TOO_FAST, "too-many-recipients"
+        if refusal is not None:
+            reply, label = refusal
             self._mail.tried = self._mail.tried or reply.code not in LEAVES_STATE
             self._refuse(reply, label)
             return

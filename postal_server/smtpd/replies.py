@@ -37,6 +37,7 @@ BDAT_UNDER_WAY = Reply(503, "Finish the message with BDAT LAST first", "5.5.1")
 EMPTY_RECIPIENT = Reply(501, "RCPT TO should not be empty", "5.1.3")
 INVALID_RECIPIENT = Reply(501, "Invalid RCPT TO", "5.1.3")
 TOO_MANY_RECIPIENTS = Reply(452, "Too many recipients", "4.5.3")
+TOO_FAST = Reply(450, "Too many recipients in a minute, try again later", "4.7.1")
 NO_VALID_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")
 
 BUSY = Reply(452, "Insufficient system storage, try again later", "4.3.1")

@@ -48,7 +48,10 @@ class SmtpServer:
         count: Count = count_nothing,
     ) -> None:
         clients = Clients(
-            options.max_connections, options.max_connections_per_client, options.max_auth_failures
+            options.max_connections,
+            options.max_connections_per_client,
+            options.max_auth_failures,
+            options.max_recipients_per_client,
         )
         self._shared = Shared(handler, options, clients, certificates, names, count)
         self._connections: set[SmtpProtocol] = set()

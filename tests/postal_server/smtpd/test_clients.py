@@ -44,6 +44,20 @@ def test_connections_are_limited_per_client_and_in_all():
     assert clients.enter("192.0.2.2")
 
 
+def test_strangers_name_so_many_recipients_a_minute():
+    clients = Clients(9, 9, 9, max_recipients_per_minute=2)
+    assert [clients.may_name_recipient("2001:db8::1", 60.0) for _ in range(3)] == [True, True, False]
+    assert not clients.may_name_recipient("2001:db8::2", 119.0)  # the same /64
+    assert clients.may_name_recipient("2001:db8:0:1::1", 119.0)
+    assert clients.may_name_recipient("2001:db8::1", 120.0)
+
+
+@pytest.mark.parametrize(("address", "limit"), [("127.0.0.9", 1), ("::1", 1), ("192.0.2.1", 0)])
+def test_this_machine_and_no_limit_have_none(address, limit):
+    clients = Clients(9, 9, 9, max_recipients_per_minute=limit)
+    assert all(clients.may_name_recipient(address, 60.0) for _ in range(3))
+
+
 def test_failures_are_forgotten_after_a_while():
     clients = Clients(10, 10, max_auth_failures=2)
     for at in (0, 1):

@@ -14,6 +14,7 @@ from postal_server import errors
 from postal_server.errors import ConfigurationError
 from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
+from postal_server.smtpd.handler import Principal
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
 from postal_server.smtpd.protocol import unstuff
 from postal_server.smtpd.server import Listener, SmtpServer
@@ -335,6 +336,37 @@ class TestLimits:
             assert (await (await server.talk()).say("NOOP")).startswith("250 ")
 
         talk(test, max_connections_per_client=1)
+
+    @pytest.mark.parametrize(
+        ("login", "is_known", "codes"),
+        [
+            ("NOOP", False, ["250", "450", "450"]),
+            ("AUTH PLAIN AHgASzcwZ3kzZ0hRWmFGQjl2TWhpSGNibnBO", False, ["250", "250", "250"]),
+            ("NOOP", True, ["250", "250", "250"]),
+        ],
+        ids=["stranger", "logged in", "known by its address"],
+    )
+    def test_recipients_of_a_client(self, login, is_known, codes, monkeypatch):
+        monkeypatch.setattr("postal_server.smtpd.clients.MINUTE", 1e9)
+
+        class Knowing(MemoryHandler):
+            def recipient(self, session, address):
+                if is_known:
+                    session.principal = Principal("example/live", None)
+                return super().recipient(session, address)
+
+        async def work():
+            async with Running(Knowing(), proxy_protocol=True, max_recipients_per_client=1) as server:
+                talk = await Talk.to(server.address)
+                talk.send(b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 25\r\n")
+                await talk.reply()
+                for line in ("EHLO c", login, "MAIL FROM:<ext@remote.example>"):
+                    assert (await talk.say(line))[0] == "2"
+                names = ("in", "in", "in" if is_known or login != "NOOP" else "nobody")
+                assert [(await talk.say(f"RCPT TO:<{n}@example.test>"))[:3] for n in names] == codes
+                talk.close()
+
+        run(work())
 
     def test_failed_authentication(self):
         wrong = "AUTH PLAIN AHVzZXIAd3Jvbmc="
