@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -91,7 +92,8 @@ class FakeHttp:
 class FakeResolver:
     """Records by name: `{"dest.example": {"MX": ["mx.dest.example"], "A": ["192.0.2.1"]}}`.
 
-    MX values are host names in order. A name may be a `Lookup` instead: every question about it ends so.
+    MX values are host names in order. A name may be a `Lookup` instead: every question about it ends so;
+    or have a CNAME, which is followed.
     `asked` are the questions in order. Answers about the names in `secure` are validated.
     """
 
@@ -109,6 +111,10 @@ class FakeResolver:
         found = self.zone.get(name, Lookup.NO_DOMAIN)
         if isinstance(found, Lookup):
             return Answer(found)
+        if alias := found.get("CNAME"):
+            answer = await self.records(alias[0], kind)
+            is_secure = answer.is_secure and name in self.secure
+            return replace(answer, is_secure=is_secure, canonical_name=alias[0] if answer.values else "")
         values = found.get(kind, [])
         return Answer(Lookup.FOUND if values else Lookup.NO_DATA, tuple(values), name in self.secure)
 
@@ -122,8 +128,8 @@ class FakeResolver:
         if host.replace(".", "").isdigit() or ":" in host:
             return Answer(Lookup.FOUND, (host,))
         six, four = await self.records(host, "AAAA"), await self.records(host, "A")
-        values = six.values + four.values
-        return Answer(Lookup.FOUND, values, host in self.secure) if values else four
+        first = six if six.values else four
+        return replace(first, values=six.values + four.values) if first.values else four
 
     async def name_of(self, address: str) -> str | None:
         answer = await self.records(address, "PTR")

@@ -45,11 +45,15 @@ class Lookup(enum.Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """`values` are records as text, or hosts in the order to try them. Empty unless `lookup` is FOUND."""
+    """`values` are records as text, or hosts in the order to try them. Empty unless `lookup` is FOUND.
+
+    `canonical_name` is the one that the name is an alias of, empty if it is none.
+    """
 
     lookup: Lookup
     values: tuple[str, ...] = ()
     is_secure: bool = False  # the resolver validated it (DNSSEC)
+    canonical_name: str = ""
 
 
 class Resolver(Protocol):

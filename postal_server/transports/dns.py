@@ -106,7 +106,9 @@ class DnsResolver:
         values = six.values + four.values
         if not values:
             return four if four.lookup is not Lookup.NO_DATA else six
-        return Answer(Lookup.FOUND, values, all(part.is_secure for part in (six, four) if part.values))
+        parts = [part for part in (six, four) if part.values]
+        is_secure = all(part.is_secure for part in parts)
+        return Answer(Lookup.FOUND, values, is_secure, parts[0].canonical_name)
 
     async def host_addresses(self, host: str) -> Answer:
         """As `addresses`, of a name that may be short: the search list of the file completes it."""
@@ -158,7 +160,9 @@ class DnsResolver:
             return Answer(Lookup.FAILED), FAILURE_TTL
         values = tuple(_text(record) for record in found)
         is_secure = _is_validated(found.response)
-        return Answer(Lookup.FOUND, values, is_secure), float(found.chaining_result.minimum_ttl)
+        canonical = found.canonical_name.to_text(omit_final_dot=True).lower()
+        answer = Answer(Lookup.FOUND, values, is_secure, canonical if canonical != name else "")
+        return answer, float(found.chaining_result.minimum_ttl)
 
 
 def _is_validated(response: dns.message.Message) -> bool:

@@ -234,8 +234,13 @@ class Connector:
     ) -> Demand:
         if policy is None:
             return Demand()
-        is_secure = found.is_secure and addresses.is_secure
-        return await self._policies.demand(host.name, host.port, policy, is_secure=is_secure)
+        return await self._policies.demand(
+            host.name,
+            host.port,
+            policy,
+            is_secure=found.is_secure and addresses.is_secure,
+            canonical_name=addresses.canonical_name,
+        )
 
     async def _open(self, connection: Connection, road: Road, address: str, tried: Tried) -> Session:
         """Greet; with `Auto`, again with less TLS where TLS is what fails. Raises `SmtpError`."""
@@ -283,7 +288,7 @@ class Connector:
             return Security(
                 self._trusting, is_required=True, problem="no usable TLSA record", policy=demand.policy
             )
-        judge = partial(_judge, demand.records, (road.host.name, road.domain))
+        judge = partial(_judge, demand.records, (demand.base, road.host.name, road.domain))
         return Security(self._trusting, is_required=True, judge=judge, policy=demand.policy)
 
     @staticmethod

@@ -59,12 +59,14 @@ class Demand:
 
     `policy` names who demands it. If it `is_required`, mail is not sent without. `records` are what its
     certificate must match, none: it is not looked at; null: the system's authorities and its name decide.
-    A host with a `refusal` is not to be used at all. `report` is what a TLS report says of a success.
+    `base` is the name that they were found at. A host with a `refusal` is not to be used at all. `report` is
+    what a TLS report says of a success.
     """
 
     policy: str = ""
     is_required: bool = False
     records: tuple[tlsa.Tlsa, ...] | None = None
+    base: str = ""
     refusal: str = ""
     report: TlsSession | None = None
 
@@ -139,20 +141,27 @@ class TlsPolicies:
     async def of_domain(self, domain: str) -> DomainPolicy:
         return await self._sts.policy(domain) if self._sts else DomainPolicy(domain)
 
-    async def demand(self, host: str, port: int, domain: DomainPolicy, *, is_secure: bool) -> Demand:
-        """What this host must give. `is_secure`: its name and its addresses come validated."""
+    async def demand(
+        self, host: str, port: int, domain: DomainPolicy, *, is_secure: bool, canonical_name: str = ""
+    ) -> Demand:
+        """What this host must give. `is_secure`: its name and its addresses come validated.
+
+        `canonical_name` is what it is an alias of: the records of that name come first (RFC 7672 section
+        2.2.2).
+        """
         report = TlsSession(domain.domain, NO_POLICY, host=host)
-        if self._dane and is_secure:
-            answer = await self._resolver.records(f"_{port}._tcp.{host}", "TLSA")
+        bases = [name for name in (canonical_name, host) if name] if self._dane and is_secure else []
+        for base in bases:
+            answer = await self._resolver.records(f"_{port}._tcp.{base}", "TLSA")
             if answer.lookup in (Lookup.FAILED, Lookup.TIMED_OUT):
                 # In a zone that is signed nobody but an attacker, or a broken server, hides the answer
                 # (RFC 7672 section 2.1.2).
-                refusal = f"the TLSA records of {host}: {answer.lookup.value}"
+                refusal = f"the TLSA records of {base}: {answer.lookup.value}"
                 report = replace(report, policy_type="tlsa", failure=NO_TLSA_ANSWER, reason=refusal)
                 return Demand(DANE, True, refusal=refusal, report=report)
             if answer.values and answer.is_secure:
                 report = replace(report, policy_type="tlsa", policy=answer.values)
-                return Demand(DANE, True, tlsa.usable(answer.values), report=report)
+                return Demand(DANE, True, tlsa.usable(answer.values), base, report=report)
         return _by_sts(host, domain, report)
 
 

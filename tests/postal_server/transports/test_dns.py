@@ -145,6 +145,16 @@ def test_addresses_ipv6_first(host, answer):
 
 
 @pytest.mark.parametrize(
+    ("host", "canonical"), [("alias.example", "mx1.dest.example"), ("mx1.dest.example", "")]
+)
+def test_the_name_that_an_alias_stands_for(host, canonical):
+    async def question(resolver, _):
+        return (await resolver.addresses(host)).canonical_name
+
+    assert ask(question) == canonical
+
+
+@pytest.mark.parametrize(
     ("address", "name"),
     [("192.0.2.1", "host.example"), ("192.0.2.2", None), ("nonsense", None), ("", None), ("127.0.0.1", None)],
 )

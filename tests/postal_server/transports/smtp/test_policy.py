@@ -52,12 +52,14 @@ def zone(port=0, *, sts=True, tlsa=None, **more):
     return {**found, **more}
 
 
-def send(host, *, site=None, secure=False, sts=True, tlsa=None, letter=None, loop="asyncio", **connector):
-    """What becomes of a mail to a host with these policies."""
+def send(
+    host, *, site=None, secure=False, sts=True, tlsa=None, letter=None, more=None, loop="asyncio", **connector
+):
+    """What becomes of a mail to a host with these policies; `more` of the zone, by the host's port."""
 
     async def work():
         async with host:
-            names = zone(host.port, sts=sts, tlsa=tlsa)
+            names = zone(host.port, sts=sts, tlsa=tlsa, **(more(host.port) if more else {}))
             resolver = FakeResolver(names, secure=list(names) if secure else ())
             sender = SmtpPool(
                 Connector(
@@ -384,6 +386,36 @@ class TestDane:
     def test_records_that_somebody_hides_are_no_reason_to_do_without(self, lookup):
         host = Scripted(ehlo=EHLO)
         result = send(host, secure=True, tlsa=lookup)
+        assert host.connections == []
+        assert counted(result) == [("tlsa", "dnssec-invalid", "mx.dest.example")]
+
+    @staticmethod
+    def alias(tlsa):
+        """The MX host is an alias, and these are the TLSA records of what it stands for."""
+        return lambda port: {
+            "mx.dest.example": {"CNAME": ["mail.host.example"]},
+            "mail.host.example": {"A": ["127.0.0.1"]},
+            f"_{port}._tcp.mail.host.example": tlsa if isinstance(tlsa, Lookup) else {"TLSA": tlsa},
+        }
+
+    def test_an_alias_has_the_records_of_what_it_stands_for(self, tmp_path):
+        """RFC 7672 section 2.2.2; its certificate may be for that name (section 3.2.2)."""
+        host_certificate = write_certificate(tmp_path, "mail.host.example")
+        host = Scripted(ehlo=EHLO_TLS, tls=server_context(host_certificate))
+        record = f"2 1 1 {key_digest(host_certificate)}"
+        result = send(host, secure=True, sts=False, more=self.alias([record]))
+        assert result.is_delivered
+        assert str(result.tls) == "TLSv1.3 (DANE), certificate verified"
+        assert counted(result) == [("tlsa", "", "mx.dest.example")]
+
+    def test_an_alias_without_them_has_its_own(self):
+        host = Scripted(ehlo=EHLO)
+        send(host, secure=True, tlsa=["3 1 1 " + "ab" * 32], sts=False, more=self.alias([]))
+        assert host.received == []
+
+    def test_records_of_what_an_alias_stands_for_are_not_hidden_either(self):
+        host = Scripted(ehlo=EHLO)
+        result = send(host, secure=True, sts=False, more=self.alias(Lookup.TIMED_OUT))
         assert host.connections == []
         assert counted(result) == [("tlsa", "dnssec-invalid", "mx.dest.example")]
 
