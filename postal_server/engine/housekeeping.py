@@ -126,11 +126,22 @@ class Housekeeping:
 
     def run_due(self, now: datetime) -> list[str]:
         """Run what is due; the result is what was run."""
+        self._put_right(now)
         done = []
         while (name := self._claim(now)) and not self._stopped.is_set():
             self._finish(name, now, is_done=self._execute(name, now))
             done.append(name)
         return done
+
+    def _put_right(self, now: datetime) -> None:
+        """Free what was broken off; bring forward what a wrong clock put off by more than a period."""
+        rows = ScheduledTask.objects.filter(name__in=self._tasks)
+        for row in rows:
+            times = self._tasks[row.name].times
+            if row.claimed_by is not None and row.claimed_by == self._lease.worker_id:
+                rows.filter(pk=row.pk, claimed_by=row.claimed_by).update(claimed_by=None)
+            elif row.claimed_by is None and row.due_at > now + times.period:
+                rows.filter(pk=row.pk, due_at=row.due_at).update(due_at=times.following(now))
 
     def _claim(self, now: datetime) -> str | None:
         worker_id = self._lease.worker_id

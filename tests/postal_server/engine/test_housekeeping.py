@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from django.db.utils import OperationalError
 from django.utils.module_loading import import_string
 
 from postal_server import conf
@@ -106,3 +107,24 @@ def test_a_task_that_another_worker_runs_is_left_to_it(tasks, calls):
 def test_tasks_of_another_version_are_left_alone(tasks):
     ScheduledTask.objects.create(name="of_the_future", due_at=NOW)
     assert tasks.run_due(NOW) == []
+
+
+def test_a_task_that_the_database_broke_off_is_run_again(tasks, calls, monkeypatch):
+    def broken_off() -> None:
+        calls.append("broken")
+        if calls == ["broken"]:
+            raise OperationalError("gone")
+
+    monkeypatch.setattr(tasks, "_load", lambda path: broken_off)
+    ScheduledTask.objects.create(name="good", due_at=NOW)
+    with pytest.raises(OperationalError):
+        tasks.run_due(NOW)
+    assert tasks.run_due(NOW) == ["good"]
+    assert calls == ["broken"] * 2
+
+
+def test_a_clock_that_was_far_ahead_costs_no_task_its_turn(tasks):
+    tasks.schedule(NOW + timedelta(days=365))
+    tasks.run_due(NOW)
+    due = dict(ScheduledTask.objects.values_list("name", "due_at"))
+    assert due == {"good": EACH_MINUTE.following(NOW), "bad": AT_NIGHT.following(NOW)}
