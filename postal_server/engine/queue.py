@@ -89,6 +89,7 @@ class Queue:
         self.kind = kind
         self._table = kind.model._meta.db_table
         self._locks_rows = connection.features.has_select_for_update_skip_locked
+        self.has_seen_all = True  # did the last claim look at every lane that had anything ready?
 
     @property
     def rows(self) -> QuerySet[Any]:
@@ -104,6 +105,7 @@ class Queue:
         Only such as leave from `source`. At most seven statements, however much is queued and for whom.
         """
         servers = self._servers(source, lanes.last_server(source))
+        self.has_seen_all = len(servers) < SERVERS_A_CLAIM
         if not servers:
             return []
         share = -(-limit // len(servers))
@@ -174,7 +176,9 @@ class Queue:
             for n, more in zip(short, again, strict=True):
                 found[n] += [lane for lane in more if lane not in found[n]]
         for key, values_found in zip(keys, found, strict=True):
-            lanes.go_on_after(key, str(values_found[-1]) if len(values_found) == count else "")
+            is_cut = len(values_found) == count
+            lanes.go_on_after(key, str(values_found[-1]) if is_cut else "")
+            self.has_seen_all &= not is_cut
         return found
 
     def _walk(self, column: str, fixed: Sequence[str], walks: Sequence[Walk]) -> list[list[Any]]:

@@ -309,6 +309,7 @@ class Claiming:
         self._clock = WallClock()
         self._version: int | None = None
         self._last_source = -1
+        self._has_seen_all = True  # did the last claim look at all that is ready?
         self.is_stopped = False
 
     def want(self) -> None:
@@ -362,13 +363,17 @@ class Claiming:
         """Rows of the next source address that has any ready; those bound to none have their turn too."""
         share = self._share
         sources = share.sources(now)
+        self._has_seen_all = True
         turns = sorted(sources, key=lambda source: (source <= self._last_source, source))
         for source in turns:
             left = sources[source]
             room = limit if left is None else min(limit, left - share.lanes.held_from(source))
-            if room > 0 and (claimed := share.queue.claim(worker_id, share.lanes, room, now, source)):
+            if room <= 0:
+                continue
+            if claimed := share.queue.claim(worker_id, share.lanes, room, now, source):
                 self._last_source = source
                 return claimed
+            self._has_seen_all &= share.queue.has_seen_all
         return []
 
     def _bring_forward(self, now: datetime) -> int:
@@ -408,7 +413,8 @@ class Claiming:
             self._chores_at = items[0]
             self._clock.was_set_back = False
         claimed = [*claims.fresh, *claims.suspects, *claims.poison, *claims.expired]
-        self._is_wanted = bool(claimed or claims.suspended)  # until a claim finds nothing
+        # Until a claim finds nothing: not in the lanes that it saw, nor in any behind them.
+        self._is_wanted = bool(claimed or claims.suspended) or not self._has_seen_all
         self._share.lanes.hold(claimed)
         metrics.IN_FLIGHT.labels(self._share.name).set(len(self._share.lanes.held))
         if claimed:

@@ -1,0 +1,80 @@
+"""Mail behind much that cannot go now is found, and soon."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from postal_server.engine.lanes import Lanes, Limits, Pause
+from postal_server.engine.lease import Lease
+from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
+from postal_server.engine.tick import Claiming, Share
+from postal_server.models import Site
+
+from .test_tick import LATER, run
+
+
+@pytest.fixture
+def claims() -> list:
+    return []
+
+
+@pytest.fixture
+def claiming(worker_id, claims) -> Claiming:
+    lease = Lease()
+    lease.take(worker_id, time.monotonic())
+    share = Share(
+        Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), lambda done, now: None, lambda rows: ()
+    )
+    return Claiming(share, lease, claims.append)
+
+
+def found(claims) -> list[str]:
+    return [row.lane for batch in claims for row in batch.fresh]
+
+
+def claim_until_idle(claiming, database) -> None:
+    """Claim as a worker does that hears of nothing new, without the chores of each second."""
+    if database != "sqlite":
+        claiming._others_wrote = lambda: False
+    claiming._chores_at = time.monotonic() + 100
+    for _ in range(20):
+        run(claiming)
+
+
+@pytest.fixture
+def paused(claiming) -> Claiming:
+    """Once its first claim has told it that nobody answers at `dead.example`."""
+    Site.objects.create(destination="dead.example", paused_until=LATER)
+    run(claiming)
+    return claiming
+
+
+def test_a_dead_destination_of_many_servers_delays_nobody(paused, claims, enqueue, database):
+    for server in range(1, 6 * SERVERS_A_CLAIM):
+        enqueue(server=server, destination="dead.example")
+    enqueue(server=6 * SERVERS_A_CLAIM, destination="alive.example")
+    paused.want()
+    claim_until_idle(paused, database)
+    assert found(claims) == ["alive.example"]
+
+
+def test_dead_destinations_of_one_server_delay_nobody(claiming, claims, enqueue, database):
+    run(claiming)
+    lanes = claiming._share.lanes
+    for number in range(3 * LANES_A_SERVER):
+        enqueue(destination=f"dead{number:03}.example")
+        lanes._pauses[f"dead{number:03}.example"] = Pause(LATER)
+    enqueue(destination="zoo.example")
+    claiming.want()
+    claim_until_idle(claiming, database)
+    assert found(claims) == ["zoo.example"]
+
+
+def test_few_that_nobody_can_send_are_looked_at_once(paused, enqueue, database):
+    for server in range(1, SERVERS_A_CLAIM):
+        enqueue(server=server, destination="dead.example")
+    paused.want()
+    claim_until_idle(paused, database)
+    assert not paused.take()
