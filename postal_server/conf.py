@@ -166,7 +166,7 @@ class Smtp:
 @dataclass(frozen=True)
 class SmtpClient:
     open_timeout: int = key(30, "Seconds to connect.", least=1)
-    read_timeout: int = key(30, "Seconds to wait for an answer, but for those to the message itself.", least=1)
+    read_timeout: int = key(30, "Seconds to wait for an answer, except to the message itself.", least=1)
     port: int = key(25, "Port of the hosts that MX records name.", least=1)
     mta_sts: bool = key(True, "Honour the TLS policies of domains that have one (MTA-STS, RFC 8461).")
     dane: bool = key(
