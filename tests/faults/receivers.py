@@ -5,7 +5,8 @@
 All names exist, and have an MX at ADDRESS; but the domains in SCRIPTS, JSON of {domain: {verb: answer}}, each
 have a host of their own that answers as told (`tests/postal_server/transports/smtp/scripted.py`).
 FOLDER/ready.json names the ports. What arrives is in FOLDER/mail (recipient, Message-ID) and FOLDER/posts
-(path, uuid, event, recipient), and is answered for a moment later. While FOLDER/pause exists no mail is
+(path, uuid, event, recipient), and is answered for a moment later; a host with a script tells in FOLDER/dots
+of each final dot (recipient), whatever it answers. While FOLDER/pause exists no mail is
 answered for; while FOLDER/silent exists the DNS server says nothing.
 """
 
@@ -27,9 +28,10 @@ import dns.rrset
 from postal_server.smtpd.options import Options
 from postal_server.smtpd.server import Listener, SmtpServer
 from tests.faults.lines import Lines
-from tests.postal_server.transports.smtp.scripted import Scripted
+from tests.postal_server.transports.smtp.scripted import Scripted, ScriptedHost
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+TO = re.compile(rb"^to:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 LOOK_INTERVAL = 0.02  # seconds
 # Seconds until a mail or a post is answered, at most: so that some are always under way.
 MAIL_SECONDS = 0.2
@@ -118,13 +120,22 @@ async def serve(folder: Path, address: str, scripts: dict[str, dict[str, str]]) 
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    mail, posts = Lines(folder / "mail"), Lines(folder / "posts")
+    mail, posts, dots = (Lines(folder / name) for name in ("mail", "posts", "dots"))
     options = Options("mx.example", max_connections_per_client=10_000, max_connections=10_000)
     smtp = SmtpServer(Taker(mail, folder / "pause"), options)
     [(_, smtp_port)] = await smtp.start([Listener(address, 0)])
+
+    class Telling(ScriptedHost):
+        """Tells of each final dot, before it answers."""
+
+        def finish(self, content: bytes) -> None:
+            found = TO.search(content)
+            dots.add(found[1].decode("ascii", "replace") if found else "")
+            super().finish(content)
+
     hosts = {domain: SCRIPTED.format(number) for number, domain in enumerate(scripts, 1)}
     for domain, answers in scripts.items():
-        await Scripted(answers, address=hosts[domain], port=smtp_port).__aenter__()
+        await Scripted(answers, address=hosts[domain], port=smtp_port, protocol=Telling).__aenter__()
     names, _ = await loop.create_datagram_endpoint(
         lambda: Names(address, hosts, folder / "silent"), local_addr=(address, 0)
     )

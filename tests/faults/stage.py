@@ -97,7 +97,8 @@ class Stage:
     """One test's processes, in folders below `folder`. Use as a context: all are ended with it.
 
     `database` is a PostgreSQL URL, null for SQLite in `data` (`folder` by default). `options` are keys of the
-    configuration, group by group. `scripts` are those of `receivers.py`. `quick` shortens the leases.
+    configuration, group by group. `scripts` are those of `receivers.py`. `quick` shortens the leases, and
+    `final_dot` how many seconds hosts have for its answer.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Stage:
         scripts: Mapping[str, Mapping[str, str]] | None = None,
         address: str = "127.0.0.1",
         quick: bool = False,
+        final_dot: float | None = None,
     ) -> None:
         self.folder = folder
         self.database = database
@@ -119,6 +121,7 @@ class Stage:
         self._options = options or {}
         self._scripts = scripts or {}
         self._address = address
+        self._final_dot = final_dot
         self._module = "tests.faults.quick" if quick else "postal_server"
         self._load: Command | None = None
         self._receivers: Command | None = None
@@ -152,6 +155,8 @@ class Stage:
         role = name.partition("-")[0]
         words = [self._module, role, "--ready-file", str(self._ready_file(name))]
         environ = {**self._environ, "HEALTH_SERVER_PORT": "0"}
+        if self._final_dot:
+            environ["FINAL_DOT_SECONDS"] = str(self._final_dot)
         self.processes[name] = Command(words, self.folder / f"{name}.log", environ)
 
     def kill(self, name: str) -> None:
@@ -218,6 +223,10 @@ class Stage:
             if path == "/incoming":
                 found.setdefault(recipient, []).append(at)
         return found
+
+    def final_dots(self) -> Counter[str]:
+        """Recipient -> how often a host with a script was given its message to the end."""
+        return Counter(recipient for _, (recipient,) in read(self.outside / "dots"))
 
     def message_ids(self) -> dict[str, set[str]]:
         """Recipient -> the Message-IDs that arrived."""
