@@ -61,7 +61,7 @@ class Cluster:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         data = str(folder / "data")
         self._run("initdb", "-D", data, "-U", "postal", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        self.url = f"postgresql://postal@/postal?host={folder}"
+        self.url = self.url_of("postal")
 
     def start(self) -> None:
         options = f"{self._options} -k {self._folder}"
@@ -76,8 +76,11 @@ class Cluster:
         """The process of which all others of this server are children."""
         return int((self._folder / "data" / "postmaster.pid").read_text("ascii").split()[0])
 
-    def create_database(self) -> None:
-        self._run("createdb", "-h", str(self._folder), "-U", "postal", "postal")
+    def url_of(self, name: str) -> str:
+        return f"postgresql://postal@/{name}?host={self._folder}"
+
+    def create_database(self, name: str = "postal") -> None:
+        self._run("createdb", "-h", str(self._folder), "-U", "postal", name)
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", *arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ import pytest
 
 from tests import postgresql
 from tests.faults.stage import Stage
+from tests.interop.daemons import missing
 
 # What is acknowledged must be on the disk, as on a real server; `postgresql.OPTIONS` leaves that out.
 OPTIONS = "-c listen_addresses='' -c max_connections=50"
 TABLES: list[str] = []
+DATABASES = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Scale:
 
     kills: int = int(os.environ.get("KILLS", "8"))
     seed: int = int(os.environ.get("SEED", "1"))
-    seconds_away: float = float(os.environ.get("SECONDS_AWAY", "10"))
+    seconds_away: float = float(os.environ.get("SECONDS_AWAY", "7"))
     soak_minutes: float = float(os.environ.get("MINUTES", "0"))
     is_soak: bool = "KILLS" in os.environ
 
@@ -53,9 +56,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def require_postgresql() -> None:
     if postgresql.binaries() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed")
+        missing("PostgreSQL is not installed")
 
 
 @pytest.fixture
@@ -66,10 +67,23 @@ def cluster() -> Iterator[postgresql.Cluster]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[postgresql.Cluster]:
+    """A PostgreSQL for all tests that leave it running."""
+    require_postgresql()
+    with postgresql.cluster(OPTIONS) as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request) -> str | None:
     """The URL of an empty PostgreSQL database, null for SQLite."""
-    return request.getfixturevalue("cluster").url if request.param == "postgresql" else None
+    if request.param == "sqlite":
+        return None
+    server: postgresql.Cluster = request.getfixturevalue("shared_cluster")
+    name = f"test{next(DATABASES)}"
+    server.create_database(name)
+    return server.url_of(name)
 
 
 @pytest.fixture

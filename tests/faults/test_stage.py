@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import time
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import load
+from tests import postgresql
+from tests.faults import load, namespace
+from tests.faults.conftest import require_postgresql
 from tests.faults.stage import Command, Stage
 from tests.faults.test_kill import PROCESSES, victims
+from tests.interop import daemons
 
 ASLEEP = ("timeit", "-n", "1", "-r", "1", "import time; time.sleep(60)")
 
@@ -60,3 +64,20 @@ def test_a_server_that_does_not_take_a_connection_up_is_not_waited_for_for_ever(
         with pytest.raises(asyncio.TimeoutError):
             asyncio.run(asyncio.wait_for(load.Client(order, load.SMTP).submit("a@d1.example"), 5))
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+@pytest.mark.parametrize("tool", ["ip", "PostgreSQL"])
+def test_without_a_tool_tests_fail_on_ci_and_are_skipped_elsewhere(monkeypatch, tool, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(daemons, "PLACES", "/nowhere")
+    monkeypatch.setattr(postgresql, "binaries", lambda: None)
+    with pytest.raises(outcome, match=f"{tool} is not installed"):
+        namespace.require() if tool == "ip" else require_postgresql()
+
+
+def test_without_root_tests_are_skipped_on_ci_too(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(pytest.skip.Exception, match="root"):
+        namespace.require()
