@@ -35,8 +35,13 @@ class Depth:
         self._lock = threading.Lock()
 
     def measure(self) -> None:
-        """Set the gauges, for any thread. While the database is away they keep their values."""
-        with self._lock:
+        """Set the gauges, for any thread. While the database is away they keep their values.
+
+        While another thread measures, the last values are good enough: nobody waits for it.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if time.monotonic() - self._measured_at < MEASURED_FOR:
                 return
             try:
@@ -45,6 +50,8 @@ class Depth:
             except DATABASE_AWAY as error:
                 logger.warning("The queues cannot be measured (%s)", error)
             self._measured_at = time.monotonic()
+        finally:
+            self._lock.release()
 
     def _measure(self, now: datetime) -> None:
         for kind in (MESSAGES, WEBHOOKS):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -90,3 +91,24 @@ def test_without_a_database_the_gauges_stay(add, monkeypatch, caplog):
     away.measure()
     assert states("messages")["ready"] == 1
     assert "cannot be measured (away)" in caplog.text
+
+
+def test_nobody_waits_for_a_measurement_that_is_under_way(add, monkeypatch):
+    measured = Depth(LIFETIME)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> None:
+        begun.set()
+        may_end.wait(10)
+
+    monkeypatch.setattr(measured, "_measure", slow)
+    first = threading.Thread(target=measured.measure)
+    second = threading.Thread(target=measured.measure)
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    second.join(2)
+    is_waiting = second.is_alive()
+    may_end.set()
+    first.join(), second.join()
+    assert not is_waiting
