@@ -102,7 +102,8 @@ def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:
     for count in steps:
         done += count
         if time.monotonic() >= ends_at:
-            return done, next(steps, None) is None
+            one_more = next(steps, None)  # only doing it shows whether there was anything left
+            return done + (one_more or 0), one_more is None
     return done, True
 
 

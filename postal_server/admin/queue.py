@@ -24,9 +24,10 @@ from postal_server.rules.selection import Selection, destination_name
 from postal_server.services import queue_control
 from postal_server.services.directory import load
 
-from .base import ModelAdmin, OfServer, Record, ServerFilter, within
+from .base import ModelAdmin, ModelForm, OfServer, Record, ServerFilter, within
 
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server queue`."
+BY_WORKER = " A worker does the rest."
 
 
 class PartForm(forms.Form):
@@ -142,10 +143,14 @@ class QueuedMessageAdmin(OfServer, Record):
             messages.error(request, "Choose a server, a destination or a tag first.")
         elif action == "suspend":
             queue_control.suspend(selection, request.POST.get("reason", "")[:250])
-            self._apply(request, "messages wait until they are resumed")
+            _, is_finished = within(queue_control.put_aside(in_turn))
+            waiting = queue_control.put_aside_already(selection).count()
+            self._say(request, waiting, "messages wait until they are resumed", is_finished, BY_WORKER)
+            queue_control.request_suspensions(timezone.now())
         elif action == "resume":
             queue_control.resume(selection)
-            self._apply(request, "messages are ready")
+            self._tell(request, queue_control.make_ready(in_turn), "messages are ready", BY_WORKER)
+            queue_control.request_suspensions(timezone.now())
         elif action == "flush":
             self._tell(request, queue_control.flush(selection, in_turn), "messages are tried now")
         elif action == "purge" and request.POST.get("sure"):
@@ -155,26 +160,31 @@ class QueuedMessageAdmin(OfServer, Record):
             messages.error(request, "Nothing was done: tick the box to remove mail.")
         return HttpResponseRedirect(request.get_full_path())
 
-    def _apply(self, request: HttpRequest, words: str) -> None:
-        self._tell(request, queue_control.apply_suspensions(in_turn), words, rest=" A worker does the rest.")
-        queue_control.request_suspensions(timezone.now())
-
     def _tell(self, request: HttpRequest, steps: Iterator[int], words: str, rest: str = UNFINISHED) -> None:
         done, is_finished = within(steps)
+        self._say(request, done, words, is_finished, rest)
+
+    def _say(self, request: HttpRequest, done: int, words: str, is_finished: bool, rest: str) -> None:
         messages.info(request, f"{done:,} {words}." + ("" if is_finished else rest))
+
+
+class SuspensionForm(ModelForm):
+    def clean_destination(self) -> str:
+        """As it is compared: here, so that it is this spelling that must not be there yet."""
+        return destination_name(self.cleaned_data["destination"])
 
 
 @admin.register(models.QueueSuspension)
 class QueueSuspensionAdmin(ModelAdmin):
     """Parts of the queue that wait. A worker applies what changes here within seconds."""
 
+    form = SuspensionForm
     list_display = ["__str__", "reason", "created_at"]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # another part is another suspension
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.destination = destination_name(obj.destination)
         super().save_model(request, obj, form, change)
         queue_control.request_suspensions(timezone.now())
 
@@ -189,7 +199,12 @@ class QueueSuspensionAdmin(ModelAdmin):
 
 @admin.register(models.Worker)
 class WorkerAdmin(Record):
+    """Once the row of a dead worker is gone, nobody frees what it held."""
+
     list_display = ["id", "host", "pid", "beat", "started_at"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 @admin.register(models.Site)
@@ -202,4 +217,9 @@ class SiteAdmin(Record):
 
 @admin.register(models.ScheduledTask)
 class ScheduledTaskAdmin(Record):
+    """A task without its row is not run again before a worker starts."""
+
     list_display = ["name", "due_at", "last_run_at", "claimed_by"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -176,28 +176,46 @@ def _exactly(selection: Selection) -> QuerySet[QueueSuspension]:
     return of_all.filter(server_id=selection.server_id)
 
 
-def apply_suspensions(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
-    """Make ready what is suspended no longer, and put aside what is ready but suspended."""
-    suspensions = [
-        Selection(server, destination, tag)
-        for server, destination, tag in QueueSuspension.objects.values_list("server_id", "destination", "tag")
-    ]
+def put_aside_already(selection: Selection) -> Rows:
+    """Rows that wait until they are resumed."""
+    return rows(selection).filter(due_at=SUSPENDED)
+
+
+def make_ready(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+    """Make ready what is suspended no longer."""
+    suspensions = _suspensions()
     for ids in _steps(QueuedMessage.objects.filter(due_at=SUSPENDED)):
-        free = _outside(ids, suspensions)
-        with in_turn():
-            changed = _set_due(free, None, lambda due_at: due_at == SUSPENDED)
+        changed = 0
+        if free := _outside(ids, suspensions):
+            with in_turn():
+                changed = _set_due(free, None, lambda due_at: due_at == SUSPENDED)
         yield changed
-    for selection in suspensions:
+
+
+def put_aside(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+    """Put aside what is ready but suspended."""
+    for selection in _suspensions():
         for ids in _steps(ready(selection)):
             with in_turn():
                 changed = _set_due(ids, SUSPENDED, lambda due_at: due_at is None)
             yield changed
 
 
+def apply_suspensions(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+    """Both."""
+    yield from make_ready(in_turn)
+    yield from put_aside(in_turn)
+
+
 def keep_suspensions(in_turn: Transaction) -> None:
-    """The same to the end: runs each hour, and after each change, for processes that heard of it late."""
+    """Both, to the end: runs each hour, and after each change, for processes that heard of it late."""
     for _ in apply_suspensions(in_turn):
         pass
+
+
+def _suspensions() -> list[Selection]:
+    parts = QueueSuspension.objects.values_list("server_id", "destination", "tag")
+    return [Selection(server, destination, tag) for server, destination, tag in parts]
 
 
 def request_suspensions(now: datetime) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import in_turn
 from postal_server.management.base import ServerCommand, moment, server_named, span
-from postal_server.models import SUSPENDED, QueueSuspension
+from postal_server.models import QueueSuspension
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services import queue_control
 from postal_server.services.directory import load
@@ -94,20 +94,24 @@ class Command(ServerCommand):
             self.stdout.write(f"{expected:,} messages are ready and would wait.")
             return
         is_new = queue_control.suspend(selection, options["reason"][:250])
-        done = self._apply(expected)
-        self.stdout.write(f"{'Suspended' if is_new else 'It is suspended already'}; {done:,} messages wait.")
+        self._apply(queue_control.put_aside(in_turn), expected)
+        waiting = queue_control.put_aside_already(selection).count()
+        self.stdout.write(
+            f"{'Suspended' if is_new else 'It is suspended already'}; {waiting:,} messages wait."
+        )
 
     def _resume(self, selection: Selection, options: dict[str, Any]) -> None:
-        expected = queue_control.rows(selection).filter(due_at=SUSPENDED).count()
+        expected = queue_control.put_aside_already(selection).count()
         if options["dry_run"]:
             self.stdout.write(f"{expected:,} messages wait for it.")
             return
         if not queue_control.resume(selection):
             raise CommandError("There is no such suspension; `queue list` shows all.")
-        self.stdout.write(f"Resumed; {self._apply(expected):,} messages are ready.")
+        done = self._apply(queue_control.make_ready(in_turn), expected)
+        self.stdout.write(f"Resumed; {done:,} messages are ready.")
 
-    def _apply(self, expected: int) -> int:
-        done = self.watched(queue_control.apply_suspensions(in_turn), expected)
+    def _apply(self, steps: Iterator[int], expected: int) -> int:
+        done = self.watched(steps, expected)
         # Processes whose configuration is half a second old may have added some meanwhile.
         queue_control.request_suspensions(timezone.now())
         return done

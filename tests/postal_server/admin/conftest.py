@@ -84,9 +84,8 @@ def queue(message: models.Message, **values) -> None:
     models.QueuedMessage.objects.create(
         id=message.pk,
         server_id=message.server_id,
-        destination="dest.example",
         size_bytes=1,
         created_at=NOW,
         expires_at=NOW + timedelta(days=1),
-        **values,
+        **{"destination": "dest.example", **values},
     )
