@@ -179,15 +179,16 @@ def resend(
     final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
     while step := list(attempts.filter(pk__gt=last, pk__lte=final).order_by("pk")[:RESENT_TOGETHER]):
         with in_turn():
-            done = _queue_again({attempt.uuid: attempt for attempt in step}, now)
-            WebhookAttempt.objects.filter(pk__in=[attempt.pk for attempt in step]).exclude(
-                status_code__range=(200, 299)
-            ).update(will_retry=True)
-        yield done
+            queued = _queue_again({attempt.uuid: attempt for attempt in step}, now)
+            WebhookAttempt.objects.filter(
+                pk__in=[attempt.pk for attempt in step if attempt.uuid in queued]
+            ).exclude(status_code__range=(200, 299)).update(will_retry=True)
+        yield len(queued)
         last = step[-1].pk
 
 
-def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) -> int:
+def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) -> set[uuid.UUID]:
+    """Those that are queued now."""
     waiting = WebhookRequest.objects.filter(uuid__in=attempts)
     queued = set(waiting.values_list("uuid", flat=True))
     waiting.filter(claimed_by=None).update(due_at=None)
@@ -210,7 +211,7 @@ def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) ->
         if identity not in queued and attempt.webhook_id in known
     ]
     insert(new)
-    return len(new) + len(queued)
+    return queued | {request.uuid for request in new}
 
 
 def prune_attempts(now: datetime) -> None:

@@ -43,6 +43,8 @@ class Command(ServerCommand):
             return self._list(server_id)
         if bool(options["uuids"]) == options["failed"]:
             raise CommandError("Name events, or say --failed.")
+        if options["uuids"] and (server or options["webhook"] is not None):
+            raise CommandError("--server and --webhook go with --failed: each narrows what was given up.")
         found = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
         if options["failed"]:
             found = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])

@@ -83,3 +83,10 @@ def test_resend_by_uuid_whatever_became_of_it(run, attempt):
 def test_either_events_or_all_that_failed(run, words):
     with pytest.raises(CommandError, match="Name events, or say --failed"):
         run("webhooks", "resend", *words)
+
+
+@pytest.mark.parametrize("narrowed", [["--server", "acme/shop"], ["--webhook", "1"]])
+def test_events_that_are_named_are_not_narrowed(run, attempt, narrowed):
+    with pytest.raises(CommandError, match="narrows what was given up"):
+        run("webhooks", "resend", str(attempt().uuid), *narrowed)
+    assert not WebhookRequest.objects.exists()

@@ -265,3 +265,4 @@ class TestResend:
         WebhookRequest.objects.all().delete()
         assert resend(webhook.given_up()) == 0
         assert not WebhookRequest.objects.exists()
+        assert webhook.given_up().count() == 1  # nobody tries it again
