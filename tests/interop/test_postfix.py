@@ -12,6 +12,7 @@ import requests
 from postal_server.testing import free_ports
 from tests.altered import relaying_to
 
+from .daemons import shared_folder
 from .postfix import HOST_NAME, Postfix
 
 
@@ -78,15 +79,22 @@ def test_wrong_key_is_a_refusal_that_it_understands(postal, folder):
     assert postal.messages() == []
 
 
-@pytest.fixture
-def pair(folder):
-    """A Postfix, and a mail server of ours that hands everything to it and gets its reports."""
+@pytest.fixture(scope="module")
+def installed():
+    """A Postfix, and an installation of ours that hands everything to it and gets its reports."""
     [port] = free_ports(1)
-    with relaying_to(port) as ours:
+    with shared_folder() as folder, relaying_to(port) as ours:
         server = Postfix(folder, submission=9, key="unused", reports=ours.smtp_port)
         server.port = port
         with server.running():
-            yield ours.add(), server
+            yield ours, server
+
+
+@pytest.fixture
+def pair(installed):
+    """A mail server of that installation, and the Postfix."""
+    ours, server = installed
+    return ours.add(), server
 
 
 def test_receives_what_we_send(pair):
