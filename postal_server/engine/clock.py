@@ -1,13 +1,22 @@
-"""Notices when somebody sets the wall clock, by the monotonic clock, which nobody can set. Pure."""
+"""The clock that nobody can set, and how it tells when somebody sets the wall clock."""
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
+
+# That which goes on while the machine sleeps, where there is one: others go on meanwhile.
+ALWAYS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 JUMP = 60.0  # seconds; a smaller correction does no harm
 # What a clock says that went forward is believed after this: until then it can be set right again, and what
 # has waited is tried.
 DOUBT = 3600.0
+
+
+def seconds() -> float:
+    """Seconds since the machine was started."""
+    return time.clock_gettime(ALWAYS)
 
 
 class WallClock:

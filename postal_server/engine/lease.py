@@ -129,9 +129,10 @@ class Lease:
         self._observer = Observer()
         self._beaten_at = float("-inf")
         self.worker_id: int | None = None
+        self.is_new = False  # has this tick registered the worker, so that `worker_id` is nobody's?
 
     def is_held(self, now: float) -> bool:
-        """May this worker still believe that its rows are its own? `now` is monotonic, in seconds."""
+        """May this worker still believe that its rows are its own? `now` is `clock.seconds`."""
         return self.worker_id is not None and now - self._beaten_at < HELD_FOR
 
     def is_beat_due(self, now: float) -> bool:
@@ -145,6 +146,7 @@ class Lease:
     def register(self, now: datetime) -> int:
         """Add a row for this worker, in a transaction; `take` its id once that is durable."""
         row = Worker.objects.create(host=socket.gethostname(), pid=os.getpid(), started_at=now)
+        self.is_new = True
         if self._database:
             self._unlock()
             self._lock = ProcessLock(self._database, row.pk)
@@ -152,12 +154,14 @@ class Lease:
 
     def give_up_new(self) -> None:
         """The transaction that registered this worker failed: another may get the same id."""
+        self.is_new = False
         if self._lock and self._lock.worker_id != self.worker_id:
             self._unlock()
 
     def take(self, worker_id: int, beaten_at: float) -> None:
         """The beat of `worker_id` that was written at `beaten_at` is durable."""
         self.worker_id = worker_id
+        self.is_new = False
         self._beaten_at = beaten_at
 
     def bury_the_dead(self, now: float) -> list[int]:

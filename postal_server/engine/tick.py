@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from postal_server.rules.shaping import LONGEST_PAUSE, Pace
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Claimed, Decision, Recorded, Result
 
-from . import delivery_log, metrics
+from . import clock, delivery_log, metrics
 from .clock import WallClock
 from .database import DATABASE_AWAY
 from .lanes import Lanes
@@ -59,7 +58,7 @@ class Beating:
         self._started_at: float | None = None
 
     def take(self) -> Sequence[float]:
-        now = time.monotonic()
+        now = clock.seconds()
         if self._started_at is None:
             self._started_at = now
         interval = YOUNG_INTERVAL if now - self._started_at < YOUNG else OBSERVE_INTERVAL
@@ -70,7 +69,7 @@ class Beating:
         worker_id = self._lease.worker_id
         if worker_id is None or not self._lease.beat():
             worker_id = self._lease.register(now)
-        if buried := self._lease.bury_the_dead(time.monotonic()):
+        if buried := self._lease.bury_the_dead(clock.seconds()):
             logger.warning("Freed what dead workers held: %s", buried)
             metrics.WORKERS_BURIED.inc(len(buried))
         return worker_id
@@ -163,7 +162,7 @@ class Recording:
 
     def add(self, done: Sequence[Item]) -> None:
         """Record these with the next tick. For any thread."""
-        now = time.monotonic()
+        now = clock.seconds()
         with self._lock:
             self._waiting.extend((now, item) for item in done)
         self._wake()
@@ -317,7 +316,7 @@ class Claiming:
         self._is_wanted = True
 
     def take(self) -> Sequence[float]:
-        now = time.monotonic()
+        now = clock.seconds()
         if self.is_stopped or not self._lease.is_held(now):
             return []
         chores_due = now - self._chores_at >= CHORES_INTERVAL
@@ -339,7 +338,7 @@ class Claiming:
         share, worker_id = self._share, self._lease.worker_id
         claims = Claims()
         is_more = False
-        if worker_id is None:
+        if worker_id is None or self._lease.is_new:
             return claims, False
         if self._is_doubtful:
             share.queue.release_unknown(worker_id, share.lanes.held)

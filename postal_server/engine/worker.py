@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from postal_server.rules.shaping import parse_rules
 from postal_server.services.directory import Directory
 from postal_server.services.work import Claimed, Recorded
 
+from . import clock
 from .domain import DomainQuestions
 from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
@@ -148,7 +148,7 @@ class Worker:
 
     def may_send(self) -> bool:
         """May anything be sent? Not without the lease, nor while results wait too long to be recorded."""
-        now = time.monotonic()
+        now = clock.seconds()
         return self.lease.is_held(now) and all(recording.is_timely(now) for recording in self._recordings)
 
     async def before_dot(self) -> None:

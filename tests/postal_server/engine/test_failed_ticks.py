@@ -11,14 +11,16 @@ from django.db.utils import OperationalError
 from postal_server.engine import journal as journals
 from postal_server.engine.journal import Acceptance, Journal
 from postal_server.engine.lanes import Lanes, Limits
-from postal_server.engine.lease import Lease
+from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
-from postal_server.engine.tick import Claiming, Recording, Share
-from postal_server.models import QueuedMessage
+from postal_server.engine.tick import Beating, Claiming, Recording, Share
+from postal_server.models import QueuedMessage, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Recorded, Result
 from tests.fakes import NOW
+
+TOMORROW = datetime.now(timezone.utc) + timedelta(days=1)
 
 
 class Failing:
@@ -82,7 +84,7 @@ def claim(share, lease, enqueue):
 
     def claimed(count: int):
         batches = []
-        enqueue(count, expires_at=datetime.now(timezone.utc) + timedelta(hours=1))
+        enqueue(count, expires_at=TOMORROW)
         journal([Claiming(share, lease, batches.append)])._next_tick()
         return [row for batch in batches for row in batch.fresh]
 
@@ -129,3 +131,25 @@ def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, leas
     journal([recording])._next_tick()
     recording.put_back([], in_doubt=False)
     assert list(share.lanes.held) == [two.id]
+
+
+def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(claim, share, lease, enqueue):
+    claiming = Claiming(share, lease, lambda claims: None)
+    assert claiming.take()
+    asleep = time.clock_gettime(time.CLOCK_BOOTTIME) + HELD_FOR
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "clock_gettime", lambda clock: asleep)
+        assert not claiming.take()
+
+
+def test_a_worker_that_was_buried_claims_nothing_in_the_tick_in_which_it_learns_so(share, lease, enqueue):
+    handed_over = []
+    enqueue(3, expires_at=TOMORROW)
+    Worker.objects.all().delete()
+    ticks = journal([Beating(lease, share.lanes.release_all), Claiming(share, lease, handed_over.append)])
+    ticks._next_tick()
+    assert handed_over == []
+    assert not QueuedMessage.objects.exclude(claimed_by=None).exists()
+    ticks._next_tick()
+    assert len(handed_over) == 1
+    assert set(QueuedMessage.objects.values_list("claimed_by", flat=True)) == {lease.worker_id}

@@ -188,7 +188,7 @@ def test_workers_that_live_for_seconds_bury_the_dead_before_them(database, enque
 
 
 def test_a_worker_looks_often_while_it_is_young_so_that_one_that_dies_soon_has_seen_something(monkeypatch):
-    monkeypatch.setattr(tick.time, "monotonic", lambda: now)
+    monkeypatch.setattr(tick.clock, "seconds", lambda: now)
     lease = Lease()
     beating = Beating(lease, lambda: None)
     looked = []
