@@ -36,6 +36,7 @@ from .ports import Lookup, Resolver
 OPERATOR = "mx:"  # in front of the name of who runs mail hosts
 MAX_REMEMBERED = 20_000
 BURST = 1.0  # seconds of a rate that may go at once
+CLOCK_STEP = 60.0  # seconds by which clocks are set back without harm
 LONGEST_DELAY = 3600.0  # seconds that a message is put off at a time
 MINUTE = 60.0
 PATIENCE_WITH_DNS = 1.0  # seconds that a batch waits to hear who runs mail hosts
@@ -87,6 +88,8 @@ class Gate:
             rooms.append(max(0, cap.connections - self.in_flight))
         if cap.rate is not None:
             ahead = max(self.next_at - now, 0.0)
+            if ahead > BURST + cap.step() + CLOCK_STEP:  # no rate puts it so far: the clock was set back
+                self.next_at = self.put_off_to = ahead = 0.0
             rooms.append(math.floor((BURST - ahead) * cap.rate / MINUTE) + 1 if ahead <= BURST else 0)
         return min(rooms, default=None)
 

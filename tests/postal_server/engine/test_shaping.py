@@ -84,6 +84,12 @@ class TestRules:
         assert waiting == [(3, 3), (4, 4), (5, 5)]
         assert admit(paces, rows(3, first=10), NOW + timedelta(seconds=2))[0] == [10, 11]
 
+    def test_a_clock_that_is_set_back_does_not_stop_a_rate(self):
+        paces = shaping("gmail.com rate=60/min")
+        admit(paces, rows(3), NOW + timedelta(hours=2))
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 2
+        assert admit(paces, rows(3, first=10)) == ([10, 11], [(12, 3)])
+
     def test_a_rate_leaves_the_rest_in_the_queue(self):
         paces = shaping("gmail.com rate=60/min")
         assert paces.room(0, "gmail.com", 40, 0, NOW) == 2
