@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
-from postal_server.models import Site
+from postal_server.models import Message, Site
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE, Pace
@@ -24,7 +24,7 @@ from .clock import WallClock
 from .database import DATABASE_AWAY
 from .lanes import Lanes
 from .lease import OBSERVE_INTERVAL, YOUNG, YOUNG_INTERVAL, Lease
-from .queue import SUSPECT_CLAIMS, WEBHOOKS, Queue
+from .queue import MESSAGES, SUSPECT_CLAIMS, WEBHOOKS, Queue
 from .shaping import Key, Row, Shaping
 
 logger = logging.getLogger(__name__)
@@ -262,15 +262,14 @@ class Recording:
         self._released = []
 
     def refused(self, item: Timed, error: Exception) -> None:
-        """A bug: the row goes back to the queue without a record of this attempt."""
+        """A bug: the row goes back to the queue without a record of this attempt, unless it was sent."""
         claimed = item[1].claimed
         logger.error("The result of %s %d cannot be recorded", self._share.name, claimed.id, exc_info=error)
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
-        due_at = datetime.now(timezone.utc) + AFTER_A_BUG
         self._take_back()
         try:
             if self._lease.worker_id is not None:
-                self._share.queue.defer(self._lease.worker_id, [(claimed.id, due_at)])
+                self._end_unrecorded(self._lease.worker_id, item[1])
         except DATABASE_AWAY:
             self.put_back([item], in_doubt=False)
             return
@@ -278,6 +277,17 @@ class Recording:
         self._share.lanes.release([claimed])
         if isinstance(item[1], Accused):
             item[1].told(False)
+
+    def _end_unrecorded(self, worker_id: int, item: Item) -> None:
+        queue, claimed, now = self._share.queue, item.claimed, datetime.now(timezone.utc)
+        if not (isinstance(item, Result) and item.outcome.status is DeliveryStatus.SENT):
+            queue.defer(worker_id, [(claimed.id, now + AFTER_A_BUG)])
+            return
+        with transaction.atomic():
+            queue.finish(worker_id, [claimed.id])
+            if queue.kind is MESSAGES:
+                sent = Message.objects.filter(pk=claimed.id)
+                sent.update(status=DeliveryStatus.SENT.value, last_attempt_at=now)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.tick import Beating, Claiming, Recording, Share
-from postal_server.models import QueuedMessage, Worker
+from postal_server.models import Message, QueuedMessage, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Recorded, Result
@@ -120,17 +120,33 @@ def test_results_are_recorded_though_another_part_fails(claim, recording, share,
     assert recording.is_empty()
 
 
-def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, lease, monkeypatch):
-    def broken(done, now) -> Recorded:
-        raise ValueError("a bug")
+def broken_record(done, now) -> Recorded:
+    raise ZeroDivisionError
 
+
+def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, lease, monkeypatch):
     one, two = claim(2)
-    share.record = broken
+    share.record = broken_record
     recording = Recording(share, lease, wake=lambda: None)
     recording.add([sent(one, DeliveryStatus.DEFERRED)])
     journal([recording])._next_tick()
     recording.put_back([], in_doubt=False)
     assert list(share.lanes.held) == [two.id]
+
+
+def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(claim, share, lease):
+    one, two = claim(2)
+    Message.objects.create(
+        id=one.id, server_id=1, scope="outgoing", status="Pending", size_bytes=1, created_at=NOW
+    )
+    share.record = broken_record
+    recording = Recording(share, lease, wake=lambda: None)
+    recording.add([sent(one), sent(two, DeliveryStatus.DEFERRED)])
+    journal([recording])._next_tick()
+    assert Message.objects.get().status == DeliveryStatus.SENT.value
+    row = QueuedMessage.objects.get()
+    assert (row.pk, row.claimed_by, row.attempts) == (two.id, None, 1)
+    assert not share.lanes.held
 
 
 def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(claim, share, lease, enqueue):

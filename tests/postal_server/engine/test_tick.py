@@ -299,7 +299,7 @@ def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
 ):
     enqueue(1)
     run(claiming)
-    recording.add([sent(claimed_batches[0].fresh[0])])
+    recording.add([sent(claimed_batches[0].fresh[0], DeliveryStatus.DEFERRED)])
     [item] = recording.take()
     recording.refused(item, ZeroDivisionError())
     row = QueuedMessage.objects.get()
