@@ -208,6 +208,14 @@ class TestTls:
         assert len(host.connections) == 1
 
     @pytest.mark.parametrize("loop", LOOPS)
+    def test_a_large_mail_is_delivered_whole(self, loop, certificate):
+        host = Scripted(ehlo=EHLO_TLS, tls=server_context(certificate))
+        data = b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 60_000
+        result = deliver(host, loop, mail(data=data), verifying=trusting(certificate[0]))
+        assert (result.is_delivered, result.tls is None) == (True, False)
+        assert host.received == [data]
+
+    @pytest.mark.parametrize("loop", LOOPS)
     def test_auto_goes_on_with_a_certificate_that_does_not_verify(self, loop, certificate):
         host = Scripted(ehlo=EHLO_TLS, tls=server_context(certificate))
 
