@@ -6,11 +6,12 @@ and its files are downloads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,11 +20,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from postal_server import conf, models
+from postal_server.engine.database import in_turn
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services import hold, suppression
 from postal_server.services import message as stored
 from postal_server.services.acceptance import message_id_key
+from postal_server.services.directory import load
 from postal_server.services.token import message_ids_of
 from postal_server.wire.api import MAX_ID
 
@@ -204,28 +207,52 @@ class MessageAdmin(OfServer, ShowsMail):
         self._do(request, queryset, hold.release, "released")
 
     @admin.action(description="Cancel the hold", permissions=["change"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
+    def cancel(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
+        if not request.POST.get("sure"):
+            return self._ask(request, queryset, "cancel", "Cancel the hold: they are never sent")
         self._do(request, queryset, hold.cancel, "cancelled")
+        return None
 
     @admin.action(description="Try again now", permissions=["change"])
     def retry(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
         self._do(request, queryset, hold.requeue, "queued again")
 
     @admin.action(description="Remove from the queue", permissions=["change"])
-    def remove(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
+    def remove(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
+        if not request.POST.get("sure"):
+            return self._ask(
+                request, queryset, "remove", "Remove from the queue: they fail, webhooks are told"
+            )
         self._do(request, queryset, hold.remove, "removed from the queue")
+        return None
+
+    def _ask(
+        self, request: HttpRequest, queryset: QuerySet[models.Message], action: str, what: str
+    ) -> HttpResponse:
+        """Is that meant? What was posted comes again, with a word more."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Are you sure?",
+            "action": action,
+            "what": what,
+            "count": queryset.count(),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "select_across": request.POST.get("select_across", "0"),
+        }
+        return TemplateResponse(request, "admin/postal_server/message/confirm.html", context)
 
     def _do(
         self,
         request: HttpRequest,
         queryset: QuerySet[models.Message],
-        action: Callable[[Sequence[int], conf.Config, Any], int],
+        action: Callable[..., int],
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        config, now = conf.config(), timezone.now()
+        config, now, directory = conf.config(), timezone.now(), load()
         chunks = (ids[start : start + hold.CHUNK] for start in range(0, len(ids), hold.CHUNK))
-        done, is_finished = within(action(chunk, config, now) for chunk in chunks)
+        done, is_finished = within(action(chunk, config, now, directory, in_turn) for chunk in chunks)
         messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 
     # One message
@@ -273,8 +300,8 @@ class MessageAdmin(OfServer, ShowsMail):
         action = request.POST.get("action", "")
         if request.method != "POST" or action not in self.actions:
             raise Http404
-        getattr(self, action)(request, models.Message.objects.filter(pk=pk))
-        return HttpResponseRedirect(self.address("change", pk))
+        asked: HttpResponse | None = getattr(self, action)(request, models.Message.objects.filter(pk=pk))
+        return asked or HttpResponseRedirect(self.address("change", pk))
 
 
 class SuppressionForm(ModelForm):

@@ -27,13 +27,18 @@ REMOVED = "Removed from the queue by an administrator."
 
 
 def requeue(
-    message_ids: Sequence[int], config: Config, now: datetime, in_turn: Transaction = transaction.atomic
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
 ) -> int:
     """Try messages again at once, as a person's wish: how many there are.
 
     Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
     What waits for its next attempt is brought forward; what is being tried is left alone.
     """
+    directory = directory or load()
     done = 0
     for chunk in _chunks(message_ids):
         with in_turn():
@@ -42,7 +47,9 @@ def requeue(
             done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
             rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False).defer("prefix")
             lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
-            sources = ip_pool.choose_again(list(rows), load(), config) if config.postal.use_ip_pools else {}
+            sources = (
+                ip_pool.choose_again(list(rows), directory, config) if config.postal.use_ip_pools else {}
+            )
             new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), now, lifetime) for row in rows]
             QueuedMessage.objects.bulk_create(new)
             # A released message does not expire while it is on its way.
@@ -71,11 +78,15 @@ def _lane(row: Message) -> str:
 
 
 def release(
-    message_ids: Sequence[int], config: Config, now: datetime, in_turn: Transaction = transaction.atomic
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
 ) -> int:
     """Send held messages after all; how many were held."""
     held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
-    return requeue(list(held.values_list("pk", flat=True)), config, now, in_turn)
+    return requeue(list(held.values_list("pk", flat=True)), config, now, directory, in_turn)
 
 
 def held(
@@ -103,11 +114,15 @@ def reasons(message_ids: Sequence[int]) -> dict[int, str]:
 
 
 def keep_back(
-    message_ids: Sequence[int], config: Config, now: datetime, directory: Directory | None = None
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
 ) -> int:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
     decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
-    return _take_out(message_ids, decide, config, now, directory or load())
+    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
 
 
 def remove(
@@ -129,7 +144,7 @@ def _take_out(
     now: datetime,
     directory: Directory,
     *,
-    in_turn: Transaction = transaction.atomic,
+    in_turn: Transaction,
 ) -> int:
     done = 0
     for chunk in _chunks(message_ids):
@@ -168,10 +183,10 @@ def cancel(
     return done
 
 
-def expire(config: Config, now: datetime) -> int:
+def expire(config: Config, now: datetime, in_turn: Transaction = transaction.atomic) -> int:
     """Cancel holds that nobody ended in time; how many. Runs each hour."""
     due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
-    return cancel(list(due), config, now)
+    return cancel(list(due), config, now, in_turn=in_turn)
 
 
 def _claimed(row: Message) -> Claimed:

@@ -37,6 +37,8 @@ class Command(ServerCommand):
             else:
                 action.add_argument("--all", action="store_true", help="all that are held")
                 action.add_argument("--dry-run", action="store_true", help="only say how many there are")
+            if name == "cancel":
+                action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = server_named(options["server"]) if options["server"] else None
@@ -57,6 +59,9 @@ class Command(ServerCommand):
         if options["dry_run"]:
             self.stdout.write(f"{expected:,} messages are held.")
             return None
+        if options["action"] == "cancel" and not options["yes"]:
+            self.stdout.write(f"{expected:,} messages would never be sent.")
+            raise CommandError("Nothing was done: say --yes.")
         steps = self._steps(options["action"], list(found.values_list("pk", flat=True)))
         done = self.watched(steps, expected)
         self.stdout.write(
@@ -69,7 +74,7 @@ class Command(ServerCommand):
         for start in range(0, len(ids), hold.CHUNK):
             chunk = ids[start : start + hold.CHUNK]
             if action == "release":
-                yield hold.release(chunk, config, now, in_turn)
+                yield hold.release(chunk, config, now, directory, in_turn)
             else:
                 yield hold.cancel(chunk, config, now, directory, in_turn)
 

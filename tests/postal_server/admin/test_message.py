@@ -56,7 +56,7 @@ def seen(page) -> str:
 def test_a_queued_message_is_removed(page, message) -> None:
     queue(message)
     assert "Remove from the queue" in seen(page)
-    page.post(reverse("admin:postal_server_message_do", args=[7]), {"action": "remove"})
+    page.post(reverse("admin:postal_server_message_do", args=[7]), {"action": "remove", "sure": "yes"})
     message.refresh_from_db()
     assert (message.status, models.QueuedMessage.objects.count()) == ("HardFail", 0)
     assert "Remove from the queue" not in seen(page)

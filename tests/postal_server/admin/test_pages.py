@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission, User
@@ -10,8 +13,11 @@ from django.urls import reverse
 
 from postal_server import models
 from postal_server.admin import base, configuration
+from postal_server.admin import message as admin_message
 from postal_server.rules.domain import DnsStatus
 from postal_server.services import credential
+from postal_server.services import hold as services_hold
+from postal_server.services.directory import load
 from postal_server.services.domain import Question, records_to_publish
 from postal_server.services.token import message_token
 
@@ -262,8 +268,9 @@ def test_references_in_details_are_links() -> None:
     )
 
 
-def do(page: Client, action: str) -> int:
-    return page.post(reverse("admin:postal_server_message_do", args=[7]), {"action": action}).status_code
+def do(page: Client, action: str, **values: str) -> int:
+    address = reverse("admin:postal_server_message_do", args=[7])
+    return page.post(address, {"action": action, **values}).status_code
 
 
 def test_held_message_is_released_for_another_try(page, message) -> None:
@@ -275,7 +282,10 @@ def test_held_message_is_released_for_another_try(page, message) -> None:
 
 def test_hold_is_cancelled(page, message) -> None:
     hold(message)
-    do(page, "cancel")
+    assert do(page, "cancel") == 200  # are you sure?
+    message.refresh_from_db()
+    assert message.status == "Held"
+    do(page, "cancel", sure="yes")
     message.refresh_from_db()
     assert (message.status, message.hold_expires_at) == ("HoldCancelled", None)
 
@@ -307,6 +317,64 @@ def test_several_messages_at_once(page, message) -> None:
         follow=True,
     )
     assert "1 of 1 messages released." in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("action", "put", "status"), [("cancel", hold, "HoldCancelled"), ("remove", queue, "HardFail")]
+)
+def test_several_at_once_only_when_sure(page, message, action, put, status) -> None:
+    put(message)
+    before = message.status if put is queue else "Held"
+    listing = reverse("admin:postal_server_message_changelist")
+    chosen = {"action": action, "_selected_action": [7], "index": 0, "select_across": 0}
+    asked = page.post(listing, chosen)
+    form = asked.content.decode()
+    assert asked.status_code == 200
+    assert "Are you sure?" in form
+    message.refresh_from_db()
+    assert (message.status, models.Delivery.objects.count()) == (before, 0)
+    given = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', form))
+    done = page.post(listing, given, follow=True)
+    assert "1 of 1 messages" in done.content.decode()
+    message.refresh_from_db()
+    assert message.status == status
+    assert models.Delivery.objects.count() == 1
+
+
+def test_all_pages_of_a_list_at_once_when_sure(page, message) -> None:
+    hold(message)
+    listing = reverse("admin:postal_server_message_changelist")
+    chosen = {"action": "cancel", "_selected_action": [7], "index": 0, "select_across": 1}
+    form = page.post(f"{listing}?waiting=held", chosen).content.decode()
+    given = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', form))
+    assert given["select_across"] == "1"
+    page.post(f"{listing}?waiting=held", given)
+    message.refresh_from_db()
+    assert message.status == "HoldCancelled"
+
+
+def test_mail_is_changed_in_turn_and_the_directory_is_read_once(page, message, monkeypatch) -> None:
+    for pk in (8, 9):
+        message.pk = pk
+        message.save(force_insert=True)
+    hold(message)
+    turns, read = [], []
+
+    @contextlib.contextmanager
+    def in_turn():
+        turns.append(1)
+        yield
+
+    monkeypatch.setattr(services_hold, "CHUNK", 1)
+    monkeypatch.setattr(admin_message, "in_turn", in_turn)
+    monkeypatch.setattr(services_hold, "load", lambda: read.append(1) or load())
+    monkeypatch.setattr(admin_message, "load", services_hold.load)
+    page.post(
+        reverse("admin:postal_server_message_changelist"),
+        {"action": "cancel", "_selected_action": [7, 8, 9], "sure": "yes"},
+    )
+    assert models.Message.objects.filter(status="HoldCancelled").count() == 3
+    assert (len(turns), len(read)) == (3, 1)
 
 
 def test_unknown_action_is_not_found(page, message) -> None:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
+from postal_server.management.commands import held
 from postal_server.models import Message, QueuedMessage
+from postal_server.services import hold
+from postal_server.services.directory import load
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_release_by_filter(run, three, words, which):
 
 
 def test_by_number(run, three):
-    run("held", "cancel", str(three[2]))
+    assert run("held", "cancel", str(three[2]), "--yes") == "1 messages cancelled.\n"
     assert dict(Message.objects.values_list("pk", "status")) == {
         three[0]: "Held",
         three[1]: "Held",
@@ -59,3 +62,19 @@ def test_a_dry_run_only_counts(run, three):
 def test_all_must_be_said(run, three):
     with pytest.raises(CommandError, match="--all"):
         run("held", "cancel")
+
+
+@pytest.mark.parametrize("words", [["--all"], ["--recipient", "@dest.example"]])
+def test_a_hold_is_cancelled_only_when_sure(run, three, words):
+    with pytest.raises(CommandError, match="say --yes"):
+        run("held", "cancel", *words)
+    assert set(Message.objects.values_list("status", flat=True)) == {"Held"}
+
+
+def test_the_directory_is_read_once(run, three, monkeypatch):
+    read = []
+    monkeypatch.setattr(hold, "CHUNK", 1)
+    monkeypatch.setattr(hold, "load", lambda: read.append(1) or load())
+    monkeypatch.setattr(held, "load", hold.load)
+    run("held", "cancel", "--all", "--yes")
+    assert len(read) == 1

@@ -1,3 +1,4 @@
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -97,3 +98,15 @@ class TestExpire:
         make_held(*[f"a{n}@dest.example" for n in range(150)])
         assert hold.expire(config, NOW + timedelta(days=days)) == ended
         assert Message.objects.filter(status="HoldCancelled").count() == ended
+
+    def test_in_turn(self, make_held, config):
+        make_held("a@dest.example")
+        turns = []
+
+        @contextlib.contextmanager
+        def in_turn():
+            turns.append(1)
+            yield
+
+        assert hold.expire(config, NOW + timedelta(days=8), in_turn) == 1
+        assert len(turns) == 1
