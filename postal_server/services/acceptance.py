@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -13,13 +14,14 @@ from postal_server.rules.selection import Selection, takes_any
 from postal_server.rules.status import DeliveryStatus
 
 from . import credential, token
-from .rows import insert
+from .rows import insert_values
 from .work import Accepted, NewMessage, Stored
 
 SUBJECT_CHARACTERS = 200  # of the stored copy (contract 1.7)
 LIFETIME = timedelta(hours=120)
 EPOCH = date(1970, 1, 1)
 DESTINATION_CHARACTERS = 255
+Row = dict[str, Any]
 
 # One statement that also works before the counter is there. The row is locked until the caller's
 # transaction ends, which on SQLite everything is.
@@ -65,10 +67,11 @@ def store(
     attempts; what belongs to one of the `suspensions` waits for its end. The caller holds the transaction.
     """
     ids = iter(allocate_ids(sum(len(accepted.messages) for accepted in batch)))
-    bodies: list[Body] = []
-    messages: list[Message] = []
-    queue: list[QueuedMessage] = []
+    bodies: list[Row] = []
+    messages: list[Row] = []
+    queue: list[Row] = []
     answer: list[list[Stored]] = []
+    times = {"created_at": now, "expires_at": now + lifetime}
     for accepted in batch:
         numbers = [next(ids) for _ in accepted.messages]
         answer.append(
@@ -80,60 +83,64 @@ def store(
         if not numbers:
             continue
         server_id = accepted.messages[0].server_id
-        bodies.append(Body(id=numbers[0], server_id=server_id, created_at=now, raw=accepted.raw))
+        bodies.append({"id": numbers[0], "server_id": server_id, "created_at": now, "raw": accepted.raw})
+        shared = _shared(accepted, numbers[0], now)
         for number, new in zip(numbers, accepted.messages, strict=True):
-            messages.append(_message(number, new, accepted, numbers[0], now))
-            queue.append(_queued(number, new, accepted, now, lifetime))
-            if takes_any(suspensions, new.server_id, queue[-1].destination, accepted.tag):
-                queue[-1].due_at = SUSPENDED
-    insert(bodies)
-    insert(messages)
-    insert(queue)
-    credential.mark_used({row.credential_id for row in messages if row.credential_id is not None}, now)
+            messages.append(_message(number, new) | shared)
+            queue.append(_queued(number, new, accepted, suspensions) | times)
+    insert_values(Body, bodies)
+    insert_values(Message, messages)
+    insert_values(QueuedMessage, queue)
+    credential.mark_used({row["credential_id"] for row in messages if row["credential_id"] is not None}, now)
     return answer
 
 
-def _message(number: int, new: NewMessage, accepted: Accepted, body_id: int, now: datetime) -> Message:
+def _shared(accepted: Accepted, body_id: int, now: datetime) -> Row:
+    """What the message rows of one submission have in common."""
     day, hashed = message_id_key(accepted.message_id, now)
-    return Message(
-        id=number,
-        server_id=new.server_id,
-        body_id=body_id,
-        scope=new.scope.value,
-        rcpt_to=new.rcpt_to,
-        mail_from=accepted.mail_from,
-        subject=None if accepted.subject is None else accepted.subject[:SUBJECT_CHARACTERS],
-        message_id=accepted.message_id,
-        message_id_day=day,
-        message_id_hash=hashed,
-        tag=accepted.tag,
-        status=DeliveryStatus.PENDING.value,
-        size_bytes=len(accepted.raw),
-        is_bounce=new.is_bounce,
-        bounce_for_id=new.bounce_for_id,
-        received_with_ssl=accepted.received_with_ssl,
-        domain_id=new.domain_id,
-        credential_id=new.credential_id,
-        route_id=new.route_id,
-        endpoint_type=new.endpoint_type,
-        endpoint_id=new.endpoint_id,
-        created_at=now,
-    )
+    return {
+        "body_id": body_id,
+        "mail_from": accepted.mail_from,
+        "subject": None if accepted.subject is None else accepted.subject[:SUBJECT_CHARACTERS],
+        "message_id": accepted.message_id,
+        "message_id_day": day,
+        "message_id_hash": hashed,
+        "tag": accepted.tag,
+        "status": DeliveryStatus.PENDING.value,
+        "size_bytes": len(accepted.raw),
+        "received_with_ssl": accepted.received_with_ssl,
+        "created_at": now,
+    }
 
 
-def _queued(
-    number: int, new: NewMessage, accepted: Accepted, now: datetime, lifetime: timedelta
-) -> QueuedMessage:
-    return QueuedMessage(
-        id=number,
-        server_id=new.server_id,
-        source_id=new.source_id,
-        destination=new.destination[:DESTINATION_CHARACTERS],
-        priority=accepted.priority,
-        size_bytes=len(accepted.raw),
-        created_at=now,
-        expires_at=now + lifetime,
-    )
+def _message(number: int, new: NewMessage) -> Row:
+    return {
+        "id": number,
+        "server_id": new.server_id,
+        "scope": new.scope.value,
+        "rcpt_to": new.rcpt_to,
+        "is_bounce": new.is_bounce,
+        "bounce_for_id": new.bounce_for_id,
+        "domain_id": new.domain_id,
+        "credential_id": new.credential_id,
+        "route_id": new.route_id,
+        "endpoint_type": new.endpoint_type,
+        "endpoint_id": new.endpoint_id,
+    }
+
+
+def _queued(number: int, new: NewMessage, accepted: Accepted, suspensions: Sequence[Selection]) -> Row:
+    destination = new.destination[:DESTINATION_CHARACTERS]
+    is_suspended = takes_any(suspensions, new.server_id, destination, accepted.tag)
+    return {
+        "id": number,
+        "server_id": new.server_id,
+        "source_id": new.source_id,
+        "destination": destination,
+        "priority": accepted.priority,
+        "size_bytes": len(accepted.raw),
+        "due_at": SUSPENDED if is_suspended else None,
+    }
 
 
 def start_ids_above(number: int) -> None:

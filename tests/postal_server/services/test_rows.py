@@ -1,7 +1,8 @@
 import pytest
+from django.db import DatabaseError, transaction
 
 from postal_server.models import Delivery, Message
-from postal_server.services.rows import insert, update_each
+from postal_server.services.rows import insert, insert_values, update_each
 
 from .conftest import NOW, store
 
@@ -76,3 +77,27 @@ class TestInsert:
     def test_any_number(self, count):
         insert([row(number) for number in range(1, count + 1)])
         assert Message.objects.count() == count
+
+    def test_values_get_the_defaults_of_what_is_not_named(self, db):
+        insert_values(
+            Message,
+            [
+                {
+                    "id": number,
+                    "server_id": 1,
+                    "scope": "outgoing",
+                    "size_bytes": 1,
+                    "created_at": NOW,
+                    "tag": tag,
+                }
+                for number, tag in ((1, "a"), (2, None))
+            ],
+        )
+        made = [row(1, tag="a"), row(2)]
+        names = [field.attname for field in Message._meta.concrete_fields]
+        for read, expected in zip(Message.objects.order_by("id"), made, strict=True):
+            assert [getattr(read, name) for name in names] == [getattr(expected, name) for name in names]
+
+    def test_a_row_that_the_database_refuses_is_an_error_of_djangos(self, db):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            insert([row(1), row(1)])
