@@ -359,7 +359,7 @@ class Claiming:
                 is_more |= self._bring_forward(now) == TICK_PROMOTIONS
             if not self._clock.is_doubtful(items[0]):
                 claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
-            self._read_sites()
+            self._read_sites(now)
         if limit := min(TICK_CLAIMS, share.lanes.space):
             claimed = self._claim(worker_id, limit, now)
             # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
@@ -391,7 +391,7 @@ class Claiming:
         Site.objects.filter(paused_until__gt=latest).update(paused_until=latest)
         return self._share.queue.bring_forward(now + LONGEST_NAMED_WAIT, TICK_PROMOTIONS)
 
-    def _read_sites(self) -> None:
+    def _read_sites(self, now: datetime) -> None:
         """Take over what all workers know: who cannot be reached, and who wants us to go slower."""
         known = Site.objects.filter(Q(paused_until__isnull=False) | Q(concurrency__isnull=False))
         sites = list(known)
@@ -401,7 +401,7 @@ class Claiming:
             if site.paused_until and site.concurrency is None
         }
         self._share.lanes.set_pauses(pauses)
-        metrics.PAUSED.set(len(pauses))
+        metrics.PAUSED.set(sum(until > now for until in pauses.values()))
         if self._share.shaping:
             self._share.shaping.load(_row(site) for site in sites if site.concurrency is not None)
 

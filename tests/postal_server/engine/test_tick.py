@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from prometheus_client import REGISTRY
 
 from postal_server.engine import outcome, tick
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
@@ -330,6 +331,13 @@ def test_a_probe_that_gets_through_lifts_the_pause(claiming, recording, enqueue,
     recording.add([sent(probe)])
     run(recording)
     assert Site.objects.get().paused_until is None
+
+
+def test_only_pauses_that_last_are_counted(claiming):
+    Site.objects.create(destination="a.example", paused_until=NOW - timedelta(seconds=1))
+    Site.objects.create(destination="b.example", paused_until=LATER)
+    run(claiming)
+    assert REGISTRY.get_sample_value("postal_paused_destinations") == 1
 
 
 def posted(claimed, result: HttpResult) -> Result:
