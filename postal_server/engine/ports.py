@@ -6,19 +6,22 @@ None of these calls raises for what a remote does: that is in the result.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from postal_server.mail.reply import Reply
-from postal_server.services.work import Mail, Post, Source, Target, TlsSession
+from postal_server.services.work import KeptPolicy, Mail, Post, Source, Target, TlsSession
 
 __all__ = [
     "Answer",
     "Attempt",
     "HttpPoster",
     "HttpResult",
+    "KeptPolicy",
     "Lookup",
     "Mail",
+    "PolicyStore",
     "Post",
     "Reply",
     "Resolver",
@@ -70,6 +73,16 @@ class Resolver(Protocol):
 
     async def name_of(self, address: str) -> str | None:
         """The PTR name of an IP address, or null."""
+
+
+class PolicyStore(Protocol):
+    """MTA-STS policies, kept beyond the life of this process. Neither method raises."""
+
+    async def load(self) -> Sequence[KeptPolicy] | None:
+        """Those that are not over; null if that cannot be known now."""
+
+    async def save(self, policy: KeptPolicy) -> None:
+        """Keep it in place of the domain's former one."""
 
 
 class Stage(enum.Enum):

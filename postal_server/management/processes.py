@@ -13,6 +13,7 @@ from pathlib import Path
 from postal_server import wsgi
 from postal_server.conf import MAX_PORT, Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
+from postal_server.engine.policies import StoredPolicies
 from postal_server.engine.ports import Source
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
@@ -174,7 +175,7 @@ def _transports(config: Config) -> MakeTransports:
         else:
             finder = MxHosts(names, given.port)
         poster = HttpPool(allowed.permits, HostNames(names.host_addresses))
-        sts = MtaSts(names, fetch_with(poster)) if given.mta_sts else None
+        sts = MtaSts(names, fetch_with(poster), store=StoredPolicies()) if given.mta_sts else None
         connector = Connector(
             finder,
             names,

@@ -7,6 +7,7 @@ from .message import Body, Delivery, ImportedToken, Message
 from .queue import SUSPENDED, Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
+from .sts_policy import StsPolicy
 from .suppression import FailureEvidence, Suppression
 from .tls_report import TlsResult
 from .tracking import Click, Link, Load
@@ -41,6 +42,7 @@ __all__ = [
     "Server",
     "Simulation",
     "Site",
+    "StsPolicy",
     "Suppression",
     "TlsResult",
     "TrackDomain",

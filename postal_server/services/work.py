@@ -211,6 +211,17 @@ class TlsSession:
 
 
 @dataclass(frozen=True)
+class KeptPolicy:
+    """A domain's MTA-STS policy as it is kept: its text, and the id of the record that announced it."""
+
+    domain: str
+    record_id: str
+    text: str
+    fetched_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of something that was sent; `changes` are those of the `Mail` or `Post`.
 

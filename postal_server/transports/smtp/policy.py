@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from postal_server.engine.ports import Lookup, Resolver, TlsSession
+from postal_server.engine.ports import KeptPolicy, Lookup, PolicyStore, Resolver, TlsSession
 from postal_server.errors import HostileInput
 from postal_server.mail import mta_sts, tlsa
 from postal_server.transports.http import MAX_BODY_BYTES, HttpPool
 from postal_server.transports.network import describe
 
+logger = logging.getLogger(__name__)
+
 DANE, MTA_STS = "DANE", "MTA-STS"
 FETCH_TIMEOUT = timedelta(seconds=20)  # RFC 8461 section 3.3 allows a minute; a delivery waits for it
+REFRESH_AFTER = timedelta(days=1)  # section 10.2
 AFTER_A_FAILED_FETCH = timedelta(minutes=5)  # the same section
 MAX_REMEMBERED = 10_000
 
@@ -71,48 +76,99 @@ class Demand:
     report: TlsSession | None = None
 
 
-class MtaSts:
-    """Policies by domain, kept for their `max_age`. `clock` is monotonic, in seconds."""
+@dataclass(frozen=True)
+class Known:
+    """A policy in memory; `fetched_at` is of the clock that is monotonic."""
 
-    def __init__(self, resolver: Resolver, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
+    number: str
+    fetched_at: float
+    policy: mta_sts.Policy
+
+    @property
+    def until(self) -> float:
+        return self.fetched_at + self.policy.max_age
+
+
+class MtaSts:
+    """Policies by domain, kept for their `max_age`, in `store` beyond the life of this process.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        fetch: Fetch,
+        clock: Callable[[], float] = time.monotonic,
+        store: PolicyStore | None = None,
+    ) -> None:
         self._resolver = resolver
         self._fetch = fetch
         self._clock = clock
-        self._known: dict[str, tuple[str, float, mta_sts.Policy]] = {}  # id, until, policy
-        self._failed: dict[str, tuple[str, float, DomainPolicy]] = {}
+        self._store = store
+        self._reading = asyncio.Lock()
+        self._is_read = store is None
+        self._known: dict[str, Known] = {}
+        self._failed: dict[str, tuple[str, float, DomainPolicy]] = {}  # id, until, what failed
         self._fetching: dict[str, asyncio.Future[DomainPolicy]] = {}
 
     async def policy(self, domain: str) -> DomainPolicy:
         """The domain's policy. One that is known holds although its record is gone or a newer one cannot be
-        fetched: else who tampers with DNS could end it (RFC 8461 section 10.2).
+        fetched: else who tampers with DNS could end it (RFC 8461 section 10.2). For the same reason it is
+        fetched again each day, and nobody waits for that.
         """
+        if not self._is_read:
+            await self._read()
         answer = await self._resolver.records(f"{mta_sts.RECORD_NAME}.{domain}", "TXT")
         number = mta_sts.record_id(answer.values)
         known = self._current(domain)
-        if number is None or (known and known[0] == number):
-            return DomainPolicy(domain, known[1] if known else None)
+        if number is None or (known and known.number == number):
+            if known and self._clock() - known.fetched_at >= REFRESH_AFTER.total_seconds():
+                self._refresh(domain, known)
+            return DomainPolicy(domain, known.policy if known else None)
         fetched = await self._once(domain, number)
-        return DomainPolicy(domain, known[1]) if fetched.failure and known else fetched
+        return DomainPolicy(domain, known.policy) if fetched.failure and known else fetched
 
-    def _current(self, domain: str) -> tuple[str, mta_sts.Policy] | None:
-        number, until, policy = self._known.get(domain, ("", 0.0, None))
-        if policy is None:
-            return None
-        if until <= self._clock():
+    def _current(self, domain: str) -> Known | None:
+        known = self._known.get(domain)
+        if known is not None and known.until <= self._clock():
             del self._known[domain]
             return None
-        return number, policy
+        return known
+
+    async def _read(self) -> None:
+        """Take over what was kept, once; while the store cannot be read it is tried again."""
+        assert self._store is not None
+        async with self._reading:
+            if self._is_read:
+                return
+            kept = await self._store.load()
+            if kept is None:
+                return
+            self._is_read = True
+        now = datetime.now(timezone.utc)
+        for row in reversed(kept[:MAX_REMEMBERED]):  # the oldest first: it is the first to be forgotten
+            with suppress(HostileInput):
+                policy = mta_sts.parse_policy(row.text.encode())
+                age = max((now - row.fetched_at).total_seconds(), 0.0)
+                self._known.setdefault(row.domain, Known(row.record_id, self._clock() - age, policy))
+
+    def _refresh(self, domain: str, known: Known) -> None:
+        _, until, _ = self._failed.get(domain, ("", 0.0, None))
+        if domain not in self._fetching and until <= self._clock():
+            self._start(domain, known.number)
 
     async def _once(self, domain: str, number: str) -> DomainPolicy:
         """Fetch, however many mails wait for it, and not again at once if that fails."""
         failed, until, result = self._failed.get(domain, ("", 0.0, None))
         if result is not None and failed == number and until > self._clock():
             return result
-        fetching = self._fetching.get(domain)
-        if fetching is None:
-            fetching = self._fetching[domain] = asyncio.ensure_future(self._fetched(domain, number))
-            fetching.add_done_callback(lambda _: self._fetching.pop(domain, None))
-        return await asyncio.shield(fetching)
+        return await asyncio.shield(self._fetching.get(domain) or self._start(domain, number))
+
+    def _start(self, domain: str, number: str) -> asyncio.Future[DomainPolicy]:
+        fetching = self._fetching[domain] = asyncio.ensure_future(self._fetched(domain, number))
+        fetching.add_done_callback(lambda _: self._fetching.pop(domain, None))
+        return fetching
 
     async def _fetched(self, domain: str, number: str) -> DomainPolicy:
         try:
@@ -122,9 +178,15 @@ class MtaSts:
             result = DomainPolicy(domain, failure=failure, reason=str(error))
             until = self._clock() + AFTER_A_FAILED_FETCH.total_seconds()
             _remember(self._failed, domain, (number, until, result))
+            if domain in self._known:
+                logger.warning("The MTA-STS policy of %s cannot be fetched again: %s", domain, error)
             return result
         self._failed.pop(domain, None)
-        _remember(self._known, domain, (number, self._clock() + policy.max_age, policy))
+        _remember(self._known, domain, Known(number, self._clock(), policy))
+        if self._store is not None:
+            now = datetime.now(timezone.utc)
+            expires_at = now + timedelta(seconds=policy.max_age)
+            await self._store.save(KeptPolicy(domain, number, "\n".join(_lines(policy)), now, expires_at))
         return DomainPolicy(domain, policy)
 
 
@@ -205,7 +267,7 @@ def fetch_with(pool: HttpPool, timeout: timedelta = FETCH_TIMEOUT) -> Fetch:
     return fetch
 
 
-def _remember(memory: dict[str, tuple[str, float, Any]], domain: str, entry: tuple[str, float, Any]) -> None:
+def _remember(memory: dict[str, Any], domain: str, entry: Any) -> None:
     if len(memory) >= MAX_REMEMBERED:
         memory.pop(next(iter(memory)))
     memory[domain] = entry

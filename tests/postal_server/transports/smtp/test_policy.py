@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from postal_server.engine.ports import Lookup, Stage, Target
+from postal_server.engine.ports import KeptPolicy, Lookup, Stage, Target
 from postal_server.transports.http import HttpPool
 from postal_server.transports.smtp import policy as policies
 from postal_server.transports.smtp.connect import Connector, MxHosts
@@ -193,6 +194,20 @@ class TestMtaSts:
         assert result.tls_sessions == ()
 
 
+class Store:
+    """Keeps policies, as a database would."""
+
+    def __init__(self, *kept):
+        self.kept = list(kept)
+        self.is_away = False
+
+    async def load(self):
+        return None if self.is_away else list(self.kept)
+
+    async def save(self, policy):
+        self.kept.append(policy)
+
+
 class Clock:
     now = 0.0
 
@@ -267,6 +282,79 @@ class TestCache:
 
         assert {found.sts.mode.value for found in run(work())} == {"enforce"}
         assert site.urls == ["https://mta-sts.dest.example/.well-known/mta-sts.txt"]
+
+    DAY = 86_400
+
+    @pytest.mark.parametrize("record", ["same", "gone"])
+    def test_a_policy_that_is_a_day_old_is_fetched_again_and_nobody_waits(self, clock, record):
+        """RFC 8461 section 10.2."""
+        site, resolver = Site(policy_text(max_age=7 * self.DAY)), FakeResolver(zone())
+        sts = MtaSts(resolver, site, clock)
+
+        async def work():
+            await sts.policy("dest.example")
+            site.answer = policy_text("testing", max_age=7 * self.DAY)
+            if record == "gone":
+                del resolver.zone["_mta-sts.dest.example"]
+            clock.now = self.DAY
+            old = await sts.policy("dest.example")
+            await asyncio.sleep(0.01)
+            return old, await sts.policy("dest.example")
+
+        old, new = run(work())
+        assert (old.sts.mode.value, new.sts.mode.value) == ("enforce", "testing")
+        assert len(site.urls) == 2
+
+    def test_one_that_cannot_be_fetched_again_holds_and_is_not_asked_for_at_once(self, clock):
+        site = Site(policy_text(max_age=7 * self.DAY))
+        sts = MtaSts(FakeResolver(zone()), site, clock)
+
+        async def work():
+            await sts.policy("dest.example")
+            site.answer = Unavailable("sts-policy-fetch-error", "no answer")
+            clock.now = self.DAY
+            for _ in range(3):
+                found = await sts.policy("dest.example")
+                await asyncio.sleep(0.01)
+            return found
+
+        found = run(work())
+        assert (found.sts.mode.value, found.failure) == ("enforce", "")
+        assert len(site.urls) == 2
+
+    def test_a_restart_forgets_no_policy(self, clock):
+        store, names = Store(), FakeResolver(zone())
+        self.ask(MtaSts(names, Site(policy_text(max_age=7 * self.DAY)), clock, store))
+        [kept] = store.kept
+        assert (kept.domain, kept.record_id) == ("dest.example", "1")
+        assert kept.expires_at - kept.fetched_at == timedelta(days=7)
+
+        del names.zone["_mta-sts.dest.example"]
+        found = self.ask(MtaSts(names, Site(Unavailable("sts-policy-fetch-error", "x")), Clock(), store))
+        assert found.sts.mode.value == "enforce"
+        assert found.sts.patterns == ("mx.dest.example",)
+
+    @pytest.mark.parametrize(("age", "mode"), [(6.9, "enforce"), (7, None)])
+    def test_a_kept_policy_ends_with_its_age(self, clock, age, mode):
+        text = policy_text(max_age=7 * self.DAY).decode()
+        fetched_at = datetime.now(timezone.utc) - timedelta(days=age)
+        store = Store(KeptPolicy("dest.example", "1", text, fetched_at, fetched_at + timedelta(days=7)))
+        found = self.ask(MtaSts(FakeResolver(), Site(b""), clock, store))
+        assert (found.sts.mode.value if found.sts else None) == mode
+
+    def test_a_kept_policy_that_is_none_is_passed_over(self, clock):
+        now = datetime.now(timezone.utc)
+        store = Store(KeptPolicy("dest.example", "1", "nonsense", now, now + timedelta(days=7)))
+        assert self.ask(MtaSts(FakeResolver(), Site(), clock, store)).sts is None
+
+    def test_a_store_that_cannot_be_read_is_read_again(self, clock):
+        now = datetime.now(timezone.utc)
+        text = policy_text(max_age=7 * self.DAY).decode()
+        store = Store(KeptPolicy("dest.example", "1", text, now, now + timedelta(days=7)))
+        store.is_away = True
+        sts = MtaSts(FakeResolver(), Site(), clock, store)
+        first, second = self.ask(sts, then=lambda: setattr(store, "is_away", False))
+        assert (first.sts, second.sts.mode.value) == (None, "enforce")
 
     def test_memory_is_bounded(self, clock, monkeypatch):
         monkeypatch.setattr(policies, "MAX_REMEMBERED", 3)
