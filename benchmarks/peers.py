@@ -134,7 +134,7 @@ def installed() -> dict[str, Start]:
         found["Postfix"] = postfix
         found["Postfix, tuned"] = postfix_tuned
         if shutil.which("opendkim", path="/usr/sbin:/usr/bin"):
-            found["Postfix + OpenDKIM"] = postfix_opendkim
+            found["Postfix + OpenDKIM, tuned"] = postfix_opendkim
     if HARAKA.exists() and shutil.which("node"):
         found["Haraka"] = haraka
     return found
@@ -174,7 +174,7 @@ def postfix_tuned(*, deliver: bool) -> contextlib.AbstractContextManager[Peer]:
 
 @contextlib.contextmanager
 def postfix_opendkim(*, deliver: bool) -> Iterator[Peer]:
-    """Postfix whose mail OpenDKIM signs with RSA-2048."""
+    """Postfix, tuned, whose mail OpenDKIM signs with RSA-2048."""
     with temporary_folder() as folder:
         port = free_port()
         key = folder / "key.pem"
@@ -186,7 +186,7 @@ def postfix_opendkim(*, deliver: bool) -> Iterator[Peer]:
         milter = f"smtpd_milters = inet:127.0.0.1:{port}\nmilter_default_action = tempfail\n"
         with running(["/usr/sbin/opendkim", "-f", "-x", configuration], folder) as signer:
             wait_for_port(port)
-            with postfix(deliver=deliver, more=milter) as peer:
+            with postfix(deliver=deliver, more=POSTFIX_TUNED + milter) as peer:
                 yield Peer(peer.port, (*peer.pids, signer.pid))
 
 

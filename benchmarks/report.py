@@ -32,11 +32,15 @@ class Target:
 
 @dataclass
 class Row:
-    """One row of the targets table, measured: rates by subject, each from several runs."""
+    """One row of the targets table, measured: rates by subject, each from several runs.
+
+    `each` says what the values are that stand beside the median.
+    """
 
     title: str
     conditions: str
     unit: str = "messages/s"
+    each: str = "runs"
     runs: dict[str, list[float]] = field(default_factory=dict)
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -59,7 +63,7 @@ class Row:
             f"{self.conditions}; load average {self.load_average:.1f} before, "
             f"{os.getloadavg()[0]:.1f} after.",
             "",
-            f"| | {self.unit}, median | runs | times {first} |",
+            f"| | {self.unit}, median | {self.each} | times {first} |",
             "| --- | ---: | --- | ---: |",
         ]
         for subject, values in self.runs.items():
