@@ -76,6 +76,7 @@ TASKS: Mapping[str, Task] = {
     "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
     "ip_pools": Task(f"{SERVICES}.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.retention.prune", AT_NIGHT),
+    "site_pruning": Task(f"{SERVICES}.site.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
     "tls_reports": Task(f"{SERVICES}.tls_report.send", Every(DAY, timedelta(hours=1))),
     "webhook_log_pruning": Task(f"{SERVICES}.webhook.prune_attempts", QUARTER_TO),

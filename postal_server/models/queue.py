@@ -130,6 +130,7 @@ class Site(models.Model):
     rate = models.FloatField(null=True)  # messages a minute
     concurrency = models.IntegerField(null=True)
     pauses = models.SmallIntegerField(default=0)  # since it last was in order
+    changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar = [
