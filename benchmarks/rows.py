@@ -228,7 +228,7 @@ def slow_receivers(scale: Scale) -> Row:
     row = Row(
         "Receivers that take 1 s a message",
         conditions(told.messages, told.size, connections, scale.storage)
-        + " at most, 200 destinations, 1 worker process",
+        + ", 200 destinations, 1 worker process; the connections are a maximum",
     )
     with (
         Sink(hosts=200, delay=1.0) as sink,
