@@ -70,17 +70,26 @@ class Part(Protocol):
 
 @dataclass
 class Entry:
-    """A submission that waits for its commit."""
+    """Submissions that wait for their commit: all are stored, or none."""
 
-    accepted: Accepted
+    submissions: Sequence[Accepted]
     promise: Future[list[Stored]] | asyncio.Future[list[Stored]]
     loop: asyncio.AbstractEventLoop | None = None  # null for a promise to a thread
     at: float = field(default_factory=time.monotonic)
     is_started: bool = False
 
     @property
+    def size_bytes(self) -> int:
+        return sum([len(accepted.raw) for accepted in self.submissions])
+
+    @property
+    def count(self) -> int:
+        """How many messages these are."""
+        return sum([len(accepted.messages) for accepted in self.submissions])
+
+    @property
     def cost(self) -> int:
-        return len(self.accepted.raw) + ROW_COST * len(self.accepted.messages)
+        return self.size_bytes + ROW_COST * self.count
 
     def start(self) -> bool:
         """Does anybody still wait? After this a promise to a thread cannot be cancelled any more."""
@@ -130,10 +139,11 @@ class Acceptance:
         return age + self._cost * self._seconds_per_cost
 
     def add(self, entry: Entry) -> None:
-        self.check_room(len(entry.accepted.raw))
+        size_bytes = entry.size_bytes
+        self.check_room(size_bytes)
         with self._lock:
             self._waiting.append(entry)
-            self._bytes += len(entry.accepted.raw)
+            self._bytes += size_bytes
             self._cost += entry.cost
 
     @property
@@ -157,8 +167,8 @@ class Acceptance:
                 self._gone([entry])
                 continue
             taken.append(entry)
-            messages += len(entry.accepted.messages)
-            size += len(entry.accepted.raw)
+            messages += entry.count
+            size += entry.size_bytes
         if taken:
             self._written_first = taken[0]
             for want in self.on_take:
@@ -167,7 +177,8 @@ class Acceptance:
 
     def write(self, items: Sequence[Entry], now: datetime) -> tuple[list[list[Stored]], float]:
         started = time.monotonic()
-        return self._store([entry.accepted for entry in items], now), started
+        stored = iter(self._store([accepted for entry in items for accepted in entry.submissions], now))
+        return [[each for _ in entry.submissions for each in next(stored)] for entry in items], started
 
     def committed(self, items: Sequence[Entry], written: tuple[list[list[Stored]], float]) -> None:
         stored, started = written
@@ -204,7 +215,7 @@ class Acceptance:
     def _gone(self, entries: Sequence[Entry]) -> None:
         with self._lock:
             self._written_first = None
-            self._bytes -= sum(len(entry.accepted.raw) for entry in entries)
+            self._bytes -= sum(entry.size_bytes for entry in entries)
             self._cost -= sum(entry.cost for entry in entries)
 
 
@@ -254,7 +265,7 @@ class Journal:
     def append(self, accepted: Accepted) -> Future[list[Stored]]:
         """Store a submission; the future is done once it is durable. Raises `Busy`, as may the future."""
         promise: Future[list[Stored]] = Future()
-        self._acceptance.add(Entry(accepted, promise))
+        self._acceptance.add(Entry([accepted], promise))
         self.wake()
         return promise
 
@@ -270,9 +281,13 @@ class Journal:
 
     def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
         """As `append`, for the running event loop."""
+        return self.append_together([accepted])
+
+    def append_together(self, submissions: Sequence[Accepted]) -> asyncio.Future[list[Stored]]:
+        """As `append_async`, for the submissions of one mail: all are stored, or none."""
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[list[Stored]] = loop.create_future()
-        self._acceptance.add(Entry(accepted, promise, loop))
+        self._acceptance.add(Entry(submissions, promise, loop))
         self.wake()
         return promise
 

@@ -23,8 +23,8 @@ class Journal(Protocol):
     def check_room(self, size_bytes: int) -> None:
         """Raise `Busy` if a message of this size cannot be taken now."""
 
-    def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
-        """Done when the message is durable. Raises `Busy`."""
+    def append_together(self, submissions: Sequence[Accepted]) -> asyncio.Future[list[Stored]]:
+        """Done when all of these are durable; none is stored if one cannot be. Raises `Busy`."""
 
 
 class MailHandler:
@@ -64,8 +64,7 @@ class MailHandler:
         if len(raw) > self._config.max_message_bytes:
             raise MessageTooLarge
         reception.check_loop(raw, self._config.postal.smtp_hostname)
-        submissions = self._submissions(session, envelope, raw)
-        await asyncio.gather(*[self._journal.append_async(accepted) for accepted in submissions])
+        await self._journal.append_together(self._submissions(session, envelope, raw))
 
     def _submissions(self, session: Session, envelope: Envelope, raw: bytes) -> list[Accepted]:
         """One for each mail server that has recipients. Raises a `Refusal`."""

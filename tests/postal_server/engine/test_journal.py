@@ -202,11 +202,40 @@ def test_who_gave_up_waiting_is_not_stored(running):
     assert store.stored == [b"first", b"last"]
 
 
+def append_together(journal, *submissions):
+    async def main():
+        return await asyncio.wait_for(journal.append_together(submissions), 5)
+
+    return asyncio.run(main())
+
+
+def test_submissions_of_one_mail_are_stored_together(running):
+    store = FakeStore()
+    stored = append_together(running(store), submission("ann@a.example"), submission("bob@b.example"))
+    assert [each.rcpt_to for each in stored] == ["ann@a.example", "bob@b.example"]
+    assert [len(batch) for batch in store.batches] == [2]
+
+
+def test_of_one_mail_all_submissions_are_stored_or_none(running):
+    store = FakeStore(refused=[b"bad"])
+    journal = running(store)
+    with pytest.raises(Busy):
+        append_together(journal, submission(raw=b"good"), submission(raw=b"bad"))
+    half = b"x" * (MAX_PENDING_BYTES // 2)
+    store.may_go_on.clear()
+    journal.append(submission(raw=b"first"))
+    with pytest.raises(Busy):
+        append_together(journal, submission(raw=half), submission(raw=half))
+    store.may_go_on.set()
+    journal.store(submission(raw=b"last"))
+    assert store.stored == [b"first", b"last"]
+
+
 def test_a_full_inbox_is_busy_but_one_large_message_always_fits(database):
     box = Acceptance(FakeStore())
     box.check_room(MAX_PENDING_BYTES * 2)
     large = submission(raw=b"x" * (MAX_PENDING_BYTES - 10))
-    box.add(Entry(large, Future()))
+    box.add(Entry([large], Future()))
     box.check_room(10)
     with pytest.raises(Busy):
         box.check_room(11)
@@ -224,7 +253,7 @@ def test_a_queue_that_will_take_too_long_is_busy(database):
 
 def test_a_commit_that_takes_too_long_is_busy_though_nothing_waits_behind_it(database):
     box = Acceptance(FakeStore())
-    box.add(Entry(submission(), Future()))
+    box.add(Entry([submission()], Future()))
     taken = box.take()
     box.check_room()
     taken[0].at -= MAX_WAIT + 1

@@ -22,12 +22,14 @@ class Journal:
 
     def __init__(self):
         self.accepted = []
+        self.calls = 0
 
     def check_room(self, size_bytes):
         pass
 
-    def append_async(self, accepted):
-        self.accepted.append(accepted)
+    def append_together(self, submissions):
+        self.calls += 1
+        self.accepted += submissions
         done = asyncio.get_running_loop().create_future()
         done.set_result([])
         return done
@@ -76,6 +78,12 @@ def route_token():
 
 def return_path():
     return f"{NAMES['server_token']}@{NAMES['return_path_domain']}"
+
+
+def test_submissions_of_one_mail_are_appended_together(send, journal):
+    send(OURS, return_path(), "a@dest.example", key="smtp_key")
+    assert len(journal.accepted) == 2
+    assert journal.calls == 1
 
 
 @pytest.mark.parametrize("recipient", ["a@dest.example", route_token(), return_path()])
