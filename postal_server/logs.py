@@ -1,13 +1,32 @@
-"""Log lines as JSON, one object a line, for those who collect them."""
+"""Log lines: as text, or as JSON, one object a line, for those who collect them."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import datetime, timezone
+from typing import Any
+
+# What PostgreSQL says after the first line of an error: it may hold a whole row, keys and texts included.
+# It ends with the text, or where a traceback goes on with the next error.
+MORE = re.compile(
+    r"\n(?:DETAIL|CONTEXT|QUERY|HINT|LINE \d+): .*?(?=\n\n(?:The above exception was|During handling of)|\Z)",
+    re.DOTALL,
+)
 
 
-class JSONFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
+    """Leaves the values of rows out of errors of the database."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return MORE.sub("", super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return MORE.sub("", super().formatException(ei))
+
+
+class JSONFormatter(TextFormatter):
     """`time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception` where there is one.
 
     What a line has to say in particular (`extra={"fields": {...}}`: `message_id`, `lane`...) stands beside.
@@ -18,7 +37,7 @@ class JSONFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": MORE.sub("", record.getMessage()),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

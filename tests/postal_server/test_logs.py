@@ -7,8 +7,10 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+
 from postal_server import conf
-from postal_server.logs import JSONFormatter
+from postal_server.logs import JSONFormatter, TextFormatter
 from postal_server.rules.status import CredentialType
 from postal_server.services.directory import CredentialEntry, DomainEntry
 from postal_server.services.work import Target
@@ -72,3 +74,32 @@ def test_no_secret_is_in_what_is_printed_of_a_value():
     domain = DomainEntry(**{**values, "dkim_private_key": SECRET, "dkim_ed25519_private_key": SECRET})
     for value in (conf.parse(given, {}, Path()), credential, domain, Target("a.example", password=SECRET)):
         assert SECRET not in repr(value)
+
+
+PRIMARY = 'duplicate key value violates unique constraint "credential_key"'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        f"DETAIL:  Key (key)=({SECRET}) already exists.",
+        f"DETAIL:  Failing row contains (1, first line\n\n{SECRET}\nlast line, null).",
+        f'CONTEXT:  COPY body, line 1, column raw: "{SECRET}"',
+        f"LINE 1: INSERT INTO credential VALUES ('{SECRET}')\n                    ^",
+        f"HINT:  Try this.\nQUERY:  SELECT '{SECRET}'",
+    ],
+    ids=["key", "row", "copy", "statement", "query"],
+)
+@pytest.mark.parametrize("form", [TextFormatter(), JSONFormatter()], ids=["text", "json"])
+def test_values_of_rows_are_in_no_line_about_an_error_of_the_database(form, more):
+    try:
+        try:
+            raise ValueError(f"{PRIMARY}\n{more}")
+        except ValueError as error:
+            raise RuntimeError(f"{PRIMARY}\n{more}") from error
+    except RuntimeError as error:
+        values = {"msg": "It failed (%s)", "args": (error,), "levelname": "ERROR", "exc_info": sys.exc_info()}
+        line = form.format(logging.makeLogRecord(values))
+    assert SECRET not in line
+    assert line.count("credential_key") == 3  # in the message, and twice in the traceback
+    assert "direct cause" in line

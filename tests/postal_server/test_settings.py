@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import json, sys
+import json, logging, sys
 import django
 django.setup()
 from django.core.management import call_command
@@ -26,6 +26,7 @@ for path in json.load(sys.stdin):
     reply = call(app, path, method="GET", headers={"Host": "postal.example.test"})
     headers = {name.lower(): value for name, value in reply.headers}
     answers[path] = [reply.status, headers, reply.body.decode()]
+answers["log"] = [type(handler.formatter).__name__ for handler in logging.getLogger().handlers]
 print(json.dumps(answers))
 """
 PATHS = ["/", "/admin/login/", "/static/admin/css/base.css", "/static/../settings.py", "/nothing", "/admin/"]
@@ -87,3 +88,7 @@ def test_login_cookie_is_kept_to_https_and_this_site(answers) -> None:
 def test_start_page_says_where_things_are(answers) -> None:
     assert "/.well-known/jwks.json" in answers["/"][2]
     assert "/admin/" in answers["/"][2]
+
+
+def test_log_lines_leave_out_the_values_of_rows(answers):
+    assert answers["log"] == ["TextFormatter"]
