@@ -277,7 +277,7 @@ class Shaping:
     def _caps(self, source_id: int, lane: str) -> Iterator[tuple[Key, Cap]]:
         """What limits a lane: rules for it and for its operator, and the operator's pace."""
         source, operator = self.address_of(source_id), self._operators.get(lane, "")
-        for name in (lane, operator):
+        for name in dict.fromkeys((lane, operator)):  # one name where a domain runs its own hosts
             if rule := self.rules.get(name):
                 yield ("", name), Cap(rule.connections, rule.rate)
         if pace := self._paces.get(key := (source, f"{OPERATOR}{operator}")):

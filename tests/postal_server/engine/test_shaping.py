@@ -84,6 +84,10 @@ class TestRules:
         assert waiting == [(3, 3), (4, 4), (5, 5)]
         assert admit(paces, rows(3, first=10), NOW + timedelta(seconds=2))[0] == [10, 11]
 
+    def test_a_message_counts_once_where_a_domain_runs_its_own_mail_hosts(self):
+        assert admit(shaping("dest.example connections=2"), rows(4, "dest.example"))[0] == [1, 2]
+        assert admit(shaping("dest.example rate=60/min"), rows(4, "dest.example"))[0] == [1, 2]
+
     def test_a_clock_that_is_set_back_does_not_stop_a_rate(self):
         paces = shaping("gmail.com rate=60/min")
         admit(paces, rows(3), NOW + timedelta(hours=2))
