@@ -8,6 +8,8 @@ and not their number. What each part does in a tick is the parts' own affair (`A
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import threading
 import time
@@ -17,7 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.db import connection, transaction
 from django.db.utils import Error as DatabaseFailure
@@ -30,6 +32,8 @@ from .database import DATABASE_AWAY, can_serve, is_disk_full, turnstile
 from .disk import Disk
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
+NOTHING: Sequence[Any] = ()
 
 POLL_INTERVAL = 0.05  # seconds without a wake-up after which the parts are asked for work anyway
 BACK_OFF = (0.05, 1.0)  # seconds to wait while the database is away: at first, at most
@@ -205,7 +209,9 @@ class Acceptance:
             overdue = [entry for entry in self._waiting if entry.at <= limit]
             self._waiting = deque(entry for entry in self._waiting if entry.at > limit)
         self._gone([*lost, *overdue])
-        _resolve([(entry, Busy("The database cannot serve.")) for entry in (*lost, *overdue)])
+        # Once started, a thread cannot give up just while it is told.
+        told = [entry for entry in (*lost, *overdue) if entry.start()]
+        _resolve([(entry, Busy("The database cannot serve.")) for entry in told])
 
     def refused(self, item: Entry, error: Exception) -> None:
         logger.error("A submission cannot be stored", exc_info=error)
@@ -228,7 +234,8 @@ def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
         if loop is None:
             _keep(promises)
         elif not loop.is_closed():
-            loop.call_soon_threadsafe(_keep, promises)
+            with contextlib.suppress(RuntimeError):  # now it is
+                loop.call_soon_threadsafe(_keep, promises)
 
 
 def _keep(promises: Sequence[tuple[Any, list[Stored] | Busy]]) -> None:
@@ -345,12 +352,14 @@ class Journal:
         self._wake.clear()
         self._gathered.clear()
         try:
-            batch = [(part, items) for part in self.parts if (items := part.take())]
+            batch = [(part, items) for part in self.parts if (items := _guarded(part.take, NOTHING))]
             self._last_count = max((len(items) for _, items in batch), default=0)
             if batch:
                 self._write(batch)
-        except Exception:  # a bug of a part must not end the thread that all acknowledgements come from
-            logger.exception("A part of the journal failed outside of its transaction")
+            elif self._failures and self._can_serve():
+                self._failures = 0  # nobody dares to bring anything until we say so
+        except Exception:  # a bug must not end the thread that all acknowledgements come from
+            logger.exception("A tick failed outside of its transaction")
             metrics.WORKER_ERRORS.labels("journal").inc()
             time.sleep(BACK_OFF[0])
             return True
@@ -358,9 +367,9 @@ class Journal:
 
     def _write(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
         try:
-            self._commit(batch)
-            self._failures = 0
+            written = self._commit(batch)
         except CommitInDoubt as error:
+            self._failures += 1
             self._wait_for_database(batch, error, in_doubt=True)
         except DATABASE_AWAY as error:
             self._failures += 1
@@ -371,8 +380,12 @@ class Journal:
         except Exception:
             logger.exception("A tick failed; its parts are written one by one")
             self._write_apart(batch)
+        else:
+            self._failures = 0
+            self._committed(batch, written)
 
-    def _commit(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
+    def _commit(self, batch: list[tuple[Part, Sequence[Any]]]) -> list[Any]:
+        """What each part has written. Once it is durable nothing may fail: it would be written again."""
         started = time.monotonic()
         is_written = False
         try:
@@ -385,9 +398,12 @@ class Journal:
                 raise CommitInDoubt(str(error)) from error
             raise
         metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
+        return written
+
+    def _committed(self, batch: list[tuple[Part, Sequence[Any]]], written: list[Any]) -> None:
         for (part, items), result in zip(batch, written, strict=True):
             metrics.COMMIT_ROWS.labels(part.name).observe(len(items))
-            part.committed(items, result)
+            _guarded(functools.partial(part.committed, items, result), None)
 
     def _write_apart(self, batch: list[tuple[Part, Sequence[Any]]]) -> None:
         """Each part in a transaction of its own, so that one bad row does not refuse its neighbours."""
@@ -397,18 +413,20 @@ class Journal:
 
     def _bisect(self, part: Part, items: Sequence[Any]) -> None:
         try:
-            self._commit([(part, items)])
+            written = self._commit([(part, items)])
         except CommitInDoubt as error:
             self._wait_for_database([(part, items)], error, in_doubt=True)
         except Exception as error:
             if not self._can_serve():
                 self._wait_for_database([(part, items)], error, in_doubt=False)
             elif len(items) == 1:
-                part.refused(items[0], error)
+                _guarded(functools.partial(part.refused, items[0], error), None)
             else:
                 half = len(items) // 2
                 self._bisect(part, items[:half])
                 self._bisect(part, items[half:])
+        else:
+            self._committed([(part, items)], written)
 
     def _can_serve(self) -> bool:
         connection.close()
@@ -425,10 +443,20 @@ class Journal:
             self._disk.drop_ballast()
         for part, items in batch:
             # With a full disk nothing new is taken: the ballast is there for the results.
-            part.put_back(items, in_doubt=in_doubt or is_full)
+            _guarded(functools.partial(part.put_back, items, in_doubt=in_doubt or is_full), None)
         first, most = BACK_OFF
         time.sleep(min(most, first * 2 ** min(self._failures, 10)))
         self.wake()
+
+
+def _guarded(call: Callable[[], T], otherwise: T) -> T:
+    """Call a part outside of the transaction: its bug must not cost others what they gave or wait for."""
+    try:
+        return call()
+    except Exception:
+        logger.exception("A part of the journal failed outside of its transaction")
+        metrics.WORKER_ERRORS.labels("journal").inc()
+        return otherwise
 
 
 class CommitInDoubt(Exception):

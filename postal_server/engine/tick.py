@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -247,7 +248,8 @@ class Recording:
                 metrics.count(self._share.name, item)
                 delivery_log.write(self._share.name, item)
             elif isinstance(item, Accused):
-                item.told(True)
+                with contextlib.suppress(RuntimeError):  # the loop has ended that it was for
+                    item.told(True)
 
     def put_back(self, items: Sequence[Timed], *, in_doubt: bool) -> None:
         """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""

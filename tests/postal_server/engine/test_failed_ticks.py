@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
-from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.journal import MAX_WAIT, Acceptance, Entry, Journal
 from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.tick import Beating, Claiming, Recording, Share
+from postal_server.errors import Busy
 from postal_server.models import Message, QueuedMessage, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Recorded, Result
+from postal_server.services.work import Accepted, Recorded, Result
 from tests.fakes import NOW
 
+ACCEPTED = Accepted(b"x", (), mail_from=None, subject=None, message_id=None)
 TOMORROW = datetime.now(timezone.utc) + timedelta(days=1)
 
 
@@ -169,3 +172,114 @@ def test_a_worker_that_was_buried_claims_nothing_in_the_tick_in_which_it_learns_
     ticks._next_tick()
     assert len(handed_over) == 1
     assert set(QueuedMessage.objects.values_list("claimed_by", flat=True)) == {lease.worker_id}
+
+
+class Breaking(Failing):
+    """A part whose callbacks raise."""
+
+    def committed(self, items, written) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    def put_back(self, items, *, in_doubt) -> None:
+        raise RuntimeError("a bug")
+
+    def refused(self, item, error) -> None:
+        raise RuntimeError("a bug")
+
+
+class Remembering(Failing):
+    """A part that remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def committed(self, items, written) -> None:
+        self.told.append("committed")
+
+    def put_back(self, items, *, in_doubt) -> None:
+        self.told.append("put back")
+
+    def refused(self, item, error) -> None:
+        self.told.append("refused")
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [([], ["committed"]), ([AWAY], ["put back"]), ([ValueError("a bug")] * 2, ["committed"])],
+    ids=["committed", "put_back", "refused"],
+)
+def test_a_callback_that_fails_is_no_reason_to_write_again(database, monkeypatch, errors, told):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    other = Remembering()
+    ticks = journal([Breaking(*errors), other])
+    ticks._next_tick()
+    ticks._next_tick()
+    assert other.told == told
+
+
+def test_a_part_that_cannot_be_asked_costs_no_other_its_items(database, monkeypatch):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    first, second = Remembering(), Remembering()
+    broken = Failing()
+    broken.take = lambda: 1 / 0
+    journal([first, broken, second])._next_tick()
+    assert first.told == second.told == ["committed"]
+
+
+class EndingLoop:
+    """An event loop that is closed as soon as somebody has asked."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_soon_threadsafe(self, *args) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
+def test_mail_for_a_loop_that_has_ended_is_stored_once(database):
+    batches = []
+    acceptance = Acceptance(lambda batch, now: batches.append(batch) or [[]] * len(batch))
+    acceptance.add(Entry([ACCEPTED], Future(), EndingLoop()))
+    promise: Future = Future()
+    acceptance.add(Entry([ACCEPTED], promise))
+    journal([acceptance])._next_tick()
+    assert len(batches) == 1
+    assert promise.result(0) == []
+
+
+class Impatient(Future):
+    """The promise to a thread that gives up as soon as it is not kept."""
+
+    def done(self) -> bool:
+        was_done = super().done()
+        self.cancel()
+        return was_done
+
+
+def test_who_gives_up_just_as_he_is_refused_costs_nobody_an_answer(database):
+    acceptance = Acceptance(lambda batch, now: [[]] * len(batch))
+    cancelled, one, two = Future(), Impatient(), Future()
+    for promise in (cancelled, one, two):
+        acceptance.add(Entry([ACCEPTED], promise))
+    for entry in acceptance._waiting:
+        entry.at -= MAX_WAIT + 1
+    cancelled.cancel()
+    acceptance.put_back([], in_doubt=False)
+    assert isinstance(two.exception(0), Busy)
+    assert acceptance.waiting == acceptance._bytes == 0
+
+
+def test_a_commit_in_doubt_is_a_problem_until_the_database_answers(database, monkeypatch):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    ticks = journal([Breaking()])
+    monkeypatch.setattr(ticks._thread, "is_alive", lambda: True)
+    monkeypatch.setattr(ticks, "_commit", lambda batch: raise_(journals.CommitInDoubt()))
+    ticks._next_tick()
+    assert ticks.problem()
+    ticks._next_tick()
+    assert not ticks.problem()
+
+
+def raise_(error: Exception) -> None:
+    raise error
