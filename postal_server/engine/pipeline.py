@@ -119,7 +119,7 @@ class Pipeline:
             for claimed in claims.fresh:
                 metrics.LATENCY_OF_QUEUE.observe((now - claimed.created_at).total_seconds())
         decisions = [verdict(row, line.name) for row in claims.poison] + [
-            expiry(row) for row in claims.expired
+            expiry(row, line.name) for row in claims.expired
         ]
         if decisions:
             line.recording.add(decisions)

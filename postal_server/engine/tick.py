@@ -499,11 +499,12 @@ def verdict(claimed: Claimed, kind: str) -> Decision:
     )
 
 
-def expiry(claimed: Claimed) -> Decision:
+def expiry(claimed: Claimed, kind: str) -> Decision:
     """What becomes of a row whose lifetime is over. Whoever sent us the mail is told."""
+    is_message = kind == "messages"
     return Decision(
         claimed,
         DeliveryStatus.FAILED,
-        "The maximum lifetime of this message has been reached.",
-        notice=" Bounce sent to sender (see message <msg:{id}>)",
+        f"The maximum lifetime of this {'message' if is_message else 'request'} has been reached.",
+        notice=" Bounce sent to sender (see message <msg:{id}>)" if is_message else None,
     )

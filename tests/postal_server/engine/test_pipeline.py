@@ -178,13 +178,21 @@ def test_poison_is_not_tried(name, status):
     asyncio.run(main())
 
 
-def test_expired_rows_fail_without_a_try():
+@pytest.mark.parametrize(
+    ("name", "details", "is_told"),
+    [
+        ("messages", "The maximum lifetime of this message has been reached.", True),
+        ("webhooks", "The maximum lifetime of this request has been reached.", False),
+    ],
+)
+def test_expired_rows_fail_without_a_try(name, details, is_told):
     async def main() -> None:
         sender = FakeSmtp()
-        async with running(prepare_mails, sender) as (pipeline, line, inbox):
+        async with running(prepare_mails, sender, name=name) as (pipeline, line, inbox):
             pipeline.hand_over(line, Claims(expired=[claimed(1)]))
             [decision] = await inbox.wait_for(1)
-        assert decision.status is DeliveryStatus.FAILED
+        assert (decision.status, decision.details) == (DeliveryStatus.FAILED, details)
+        assert (decision.notice is not None) is is_told
         assert sender.sent == []
 
     asyncio.run(main())
