@@ -82,6 +82,7 @@ class Lanes:
         self._held_bulk = self._held_bulk_bytes = 0
         self._failures: Counter[str] = Counter()
         self._pauses: dict[str, Pause] = {}
+        self._before: dict[str, tuple[int, Pause | None]] = {}  # failures and pauses as they are recorded
 
     @property
     def held(self) -> Collection[int]:
@@ -187,6 +188,7 @@ class Lanes:
     def note(self, lane: str, *, was_reached: bool, now: datetime) -> bool:
         """Learn from an attempt. Has this changed the lane's pause?"""
         pause = self._pauses.get(lane)
+        self._before.setdefault(lane, (self._failures[lane], pause))
         if was_reached:
             self._failures.pop(lane, None)
             if pause is not None and pause.is_asked and now < pause.until:
@@ -203,11 +205,26 @@ class Lanes:
         """The destination asks for a wait; an hour at most. Has this changed the lane's pause?"""
         pause = Pause(now + min(wait, LONGEST_WAIT), is_asked=True)
         former = self._pauses.get(lane)
+        self._before.setdefault(lane, (self._failures[lane], former))
         self._failures.pop(lane, None)
         if former is not None and former.until >= pause.until:
             return False
         self._pauses[lane] = pause
         return True
+
+    def settle(self) -> None:
+        """What was learned is durable."""
+        self._before.clear()
+
+    def unlearn(self) -> None:
+        """What was learned since it was last durable is not recorded: learn it again."""
+        for lane, (failures, pause) in self._before.items():
+            self._failures[lane] = failures
+            if pause is None:
+                self._pauses.pop(lane, None)
+            else:
+                self._pauses[lane] = pause
+        self._before.clear()
 
     def pause(self, lane: str) -> Pause | None:
         return self._pauses.get(lane)

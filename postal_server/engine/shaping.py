@@ -141,6 +141,7 @@ class Shaping:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: Counter[Key] = field(default_factory=Counter)  # answers in a row
     _taken: dict[Key, Minutes] = field(default_factory=dict)
+    _before: dict[Key, tuple[int, Pace | None]] = field(default_factory=dict)  # as they are recorded
 
     # For the journal's thread: claims
 
@@ -211,6 +212,7 @@ class Shaping:
             self._remember(claimed.lane, operator)
             key = (self.address_of(claimed.source_id), f"{OPERATOR}{operator}")
             before = self._paces.get(key)
+            self._before.setdefault(key, (self._busy[key], before))
             after = self._after(key, claimed.lane, before, outcome, now)
             if after is None:
                 self._paces.pop(key, None)
@@ -221,6 +223,20 @@ class Shaping:
         for key in changed:
             self._measure(key)
         return changed
+
+    def settle(self) -> None:
+        """What was learned is durable."""
+        self._before.clear()
+
+    def unlearn(self) -> None:
+        """What was learned since it was last durable is not recorded: learn it again."""
+        for key, (busy, pace) in self._before.items():
+            self._busy[key] = busy
+            if pace is None:
+                self._paces.pop(key, None)
+            else:
+                self._paces[key] = pace
+        self._before.clear()
 
     def load(self, rows: Iterable[Row]) -> None:
         """Take over the paces that all workers share."""

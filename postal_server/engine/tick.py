@@ -243,6 +243,9 @@ class Recording:
     def committed(self, items: Sequence[Timed], written: None) -> None:
         self._writing_since = None
         self._released = []
+        self._share.lanes.settle()
+        if self._share.shaping:
+            self._share.shaping.settle()
         for _, item in items:
             if isinstance(item, (Result, Decision)):
                 metrics.count(self._share.name, item)
@@ -262,6 +265,9 @@ class Recording:
         """What a tick changed in memory before it failed: the same items are written again."""
         self._share.lanes.hold(self._released)
         self._released = []
+        self._share.lanes.unlearn()
+        if self._share.shaping:
+            self._share.shaping.unlearn()
 
     def refused(self, item: Timed, error: Exception) -> None:
         """A bug: the row goes back to the queue without a record of this attempt, unless it was sent."""

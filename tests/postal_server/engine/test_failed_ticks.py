@@ -11,12 +11,13 @@ from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
 from postal_server.engine.journal import MAX_WAIT, Acceptance, Entry, Journal
-from postal_server.engine.lanes import Lanes, Limits
+from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.shaping import Shaping
 from postal_server.engine.tick import Beating, Claiming, Recording, Share
 from postal_server.errors import Busy
-from postal_server.models import Message, QueuedMessage, Worker
+from postal_server.models import Message, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.work import Accepted, Recorded, Result
@@ -283,3 +284,44 @@ def test_a_commit_in_doubt_is_a_problem_until_the_database_answers(database, mon
 
 def raise_(error: Exception) -> None:
     raise error
+
+
+def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recording, share, monkeypatch):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    rows = claim(FAILURES_UNTIL_PAUSE)
+    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    ticks = journal([recording, Failing(AWAY, AWAY)])
+    ticks._next_tick()
+    assert share.lanes.pause("a.example") is None
+    ticks._next_tick()
+    ticks._next_tick()
+    [site] = Site.objects.all()
+    assert site.paused_until == share.lanes.pause("a.example").until
+
+
+def test_failures_in_a_tick_that_failed_are_counted_once(claim, recording, share, monkeypatch):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    rows = claim(FAILURES_UNTIL_PAUSE - 1)
+    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    ticks = journal([recording, Failing(AWAY)])
+    for _ in range(2):
+        ticks._next_tick()
+    assert not Site.objects.exists()
+
+
+def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
+    claim, recording, share, monkeypatch
+):
+    monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
+    share.shaping = Shaping(20, None)
+    [row] = claim(1)
+    slower = Outcome(
+        DeliveryStatus.DEFERRED, "x", "421-4.7.28 rate", seconds=1.0, code=421, host="mx.a.example"
+    )
+    recording.add([Result(row, slower)])
+    ticks = journal([recording, Failing(AWAY)])
+    ticks._next_tick()
+    assert not share.shaping._paces
+    ticks._next_tick()
+    assert Site.objects.get().destination == "mx:a.example"
+    assert share.shaping._paces
