@@ -240,15 +240,14 @@ class Shaping:
 
     def load(self, rows: Iterable[Row]) -> None:
         """Take over the paces that all workers share."""
-        former, self._paces = self._paces, {}
+        former, paces = self._paces, {}
         for row in rows:
             key = (row.source, row.destination)
             known = former.get(key)
             taken = known.taken if known and known.concurrency == row.concurrency else 0
-            self._paces[key] = Pace(
-                row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, taken
-            )
-        for key in {*former, *self._paces}:
+            paces[key] = Pace(row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, taken)
+        self._paces = paces  # at once: the loop reads them
+        for key in {*former, *paces}:
             self._measure(key)
 
     # Within
@@ -336,9 +335,12 @@ class Shaping:
             self._remember(lane, operator)
 
     def _remember(self, lane: str, operator: str) -> None:
-        if len(self._operators) >= MAX_REMEMBERED and lane not in self._operators:
-            self._operators.pop(next(iter(self._operators)))
-        self._operators[lane] = operator
+        if self._operators.get(lane) == operator:
+            return
+        with self._lock:
+            if len(self._operators) >= MAX_REMEMBERED and lane not in self._operators:
+                self._operators.pop(next(iter(self._operators)))
+            self._operators[lane] = operator
 
     def _measure(self, key: Key) -> None:
         if pace := self._paces.get(key):

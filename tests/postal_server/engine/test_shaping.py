@@ -28,6 +28,21 @@ def shaping(*rules: str, addresses: dict[int, str] | None = None, connections: i
     return Shaping(connections, find_operator, parse_rules(rules), lambda number: names.get(number, ""))
 
 
+def test_paces_hold_while_they_are_read_again():
+    paces = shaping()
+    known = Row(*GOOGLE, None, 60.0, 1, 1, "")
+    paces.load([known])
+    paces._remember("gmail.com", "google.com")
+
+    def rows_of_others():
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 1
+        yield known
+        assert paces.room(0, "gmail.com", 40, 0, NOW) == 1
+
+    paces.load(rows_of_others())
+    assert paces.room(0, "gmail.com", 40, 0, NOW) == 1
+
+
 def result(output="250 OK", lane="gmail.com", host="smtp-in.l.google.com", source_id=0, **values) -> Result:
     code = int(output[:3]) if output[:3].isdigit() else None
     status = DeliveryStatus.SENT if code == 250 else DeliveryStatus.DEFERRED
