@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -223,6 +224,7 @@ class Recording:
         ]
         if self._share.shaping:
             _store(self._share.shaping.learn(tried, now))
+        changed = {}
         for item in tried:
             lane, outcome = item.claimed.lane, item.outcome
             if wait := _asked_wait(item):
@@ -230,15 +232,17 @@ class Recording:
             else:
                 is_changed = lanes.note(lane, was_reached=_was_reached(outcome), now=now)
             if is_changed:
-                pause = lanes.pause(lane)
-                Site.objects.update_or_create(
-                    source="",
-                    destination=lane,
-                    defaults={
-                        "paused_until": pause.until if pause else None,
-                        "reason": (outcome.output or outcome.details)[:250] if pause else "",
-                    },
-                )
+                changed[lane] = (outcome.output or outcome.details)[:250]
+        for lane in sorted(changed):  # all workers in one order: none waits for another that waits for it
+            pause = lanes.pause(lane)
+            Site.objects.update_or_create(
+                source="",
+                destination=lane,
+                defaults={
+                    "paused_until": pause.until if pause else None,
+                    "reason": changed[lane] if pause else "",
+                },
+            )
 
     def committed(self, items: Sequence[Timed], written: None) -> None:
         self._writing_since = None
@@ -464,7 +468,7 @@ def _asked_wait(result: Result) -> timedelta | None:
 
 def _store(paces: Mapping[Key, Pace | None]) -> None:
     """Let all workers know how fast destinations are sent to."""
-    for (source, destination), pace in paces.items():
+    for (source, destination), pace in sorted(paces.items(), key=itemgetter(0)):
         if pace is None:
             Site.objects.filter(source=source, destination=destination).delete()
             continue

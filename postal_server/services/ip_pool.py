@@ -137,7 +137,8 @@ def count(source_ids: Iterable[int], directory: Directory, now: datetime) -> Non
         if source is not None and _cap(source, today) is not None:
             sent[number] = sent.get(number, 0) + 1
     if sent:
-        values = [value for number, times in sent.items() for value in (_counter(number, today), times)]
+        # All workers in one order: none waits for another that waits for it.
+        values = [v for number, times in sorted(sent.items()) for v in (_counter(number, today), times)]
         with connection.cursor() as cursor:
             cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(sent))), values)
 

@@ -88,7 +88,7 @@ def _count(counted: dict[int, int], now: datetime) -> None:
     if not counted:
         return
     values: list[str | int] = []
-    for server_id, count in counted.items():
+    for server_id, count in sorted(counted.items()):  # all workers in one order: none waits for another
         values += [f"{_prefix(server_id)}{_minute(now)}", count]
     with connection.cursor() as cursor:
         cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(counted))), values)

@@ -72,7 +72,7 @@ def store(suppressions: Iterable[Suppression]) -> None:
     rows = {(row.server_id, row.address): row for row in suppressions}
     if rows:
         Suppression.objects.bulk_create(
-            rows.values(),
+            [rows[key] for key in sorted(rows)],  # all workers in one order: none waits for another
             update_conflicts=True,
             update_fields=["reason", "keep_until"],
             unique_fields=["server_id", "address"],

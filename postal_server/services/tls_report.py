@@ -60,8 +60,9 @@ def count(results: Iterable[object], config: Config, now: datetime) -> None:
         key = _key(session)
         counted[key] += 1
         latest[key] = session
+    # All workers in one order: none waits for another that waits for it.
     rows: list[tuple[date | str | int, ...]] = [
-        (now.date(), *key, *_rest(latest[key]), number) for key, number in counted.items()
+        (now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
     ]
     for start in range(0, len(rows), ROWS_A_STATEMENT):
         chunk = rows[start : start + ROWS_A_STATEMENT]

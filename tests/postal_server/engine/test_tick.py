@@ -323,6 +323,17 @@ def test_an_unreachable_destination_is_paused_for_all_workers_and_its_mail_left_
     assert QueuedMessage.objects.filter(attempts=0).count() == 100 - FAILURES_UNTIL_PAUSE
 
 
+def test_pauses_are_written_in_the_order_of_their_destinations(claiming, recording, enqueue, claimed_batches):
+    for destination in ("c.example", "a.example", "b.example"):
+        enqueue(FAILURES_UNTIL_PAUSE, destination=destination)
+    run(claiming)
+    rows = sorted(claimed_batches[0].fresh, key=lambda row: row.id)
+    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    run(recording)
+    written = Site.objects.order_by("pk").values_list("destination", flat=True)
+    assert list(written) == ["a.example", "b.example", "c.example"]
+
+
 def test_a_probe_that_gets_through_lifts_the_pause(claiming, recording, enqueue, claimed_batches):
     Site.objects.create(destination="a.example", paused_until=NOW)
     enqueue(10)

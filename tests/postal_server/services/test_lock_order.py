@@ -1,0 +1,64 @@
+"""Workers write to the same rows in the same order: on PostgreSQL they would wait for each other for ever."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from postal_server import conf
+from postal_server.services import ip_pool, send_limit, suppression, tls_report
+from postal_server.services.directory import SourceEntry
+from postal_server.services.work import Result, Source, TlsSession
+from tests.fakes import NOW, claimed
+
+pytestmark = pytest.mark.django_db
+NUMBERS = [3, 1, 4, 2]
+
+
+def count_servers(config) -> None:
+    send_limit._count(dict.fromkeys(NUMBERS, 1), NOW)
+
+
+def count_sources(config) -> None:
+    new = {"warm_up_from": date(2026, 1, 1), "warm_up_first_day": 10, "warm_up_days": 9}
+    sources = {number: SourceEntry(number, 1, Source(), 100, **new) for number in NUMBERS}
+    ip_pool.count(NUMBERS, SimpleNamespace(sources=sources), NOW)
+
+
+def count_sessions(config) -> None:
+    sessions = tuple(TlsSession(f"{number}.example", "sts") for number in NUMBERS)
+    tls_report.count([Result(claimed(1), None, tls_sessions=sessions)], config, NOW)
+
+
+def suppress(config) -> None:
+    suppression.add({(1, f"{number}@dest.example"): "x" for number in NUMBERS}, config, NOW)
+
+
+@pytest.mark.parametrize(
+    ("write", "key"),
+    [
+        (count_servers, r"(\d):\d{4,}"),
+        (count_sources, r"(\d):\d{8}"),
+        (count_sessions, r"(\d)\.example"),
+        (suppress, r"(\d)@dest\.example"),
+    ],
+)
+def test_rows_are_locked_in_the_order_of_their_keys(write, key, tmp_path):
+    config = conf.parse(
+        {
+            "tls_reports": {"enabled": True},
+            "smtp": {"from_address": "postmaster@example.test"},
+            "delivery": {"mode": "mx"},
+        },
+        {},
+        tmp_path,
+    )
+    with CaptureQueriesContext(connection) as queries:
+        write(config)
+    [statement] = [query["sql"] for query in queries if "INSERT" in query["sql"]]
+    assert re.findall(key, statement) == ["1", "2", "3", "4"]
