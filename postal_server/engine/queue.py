@@ -9,8 +9,7 @@ is queued, or for whom. All functions run inside the caller's transaction.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +32,9 @@ ONE_CLAIM_MORE = Case(
     When(claims__lt=SUSPECT_CLAIMS, then=F("claims") + 1),
     default=F("claims"),
     output_field=SmallIntegerField(),
+)
+ONE_CLAIM_LESS = Case(  # a suspect that was cleared has none
+    When(claims__gt=0, then=F("claims") - 1), default=F("claims"), output_field=SmallIntegerField()
 )
 READY = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
 
@@ -300,45 +302,63 @@ class Queue:
 
     def defer(self, worker_id: int, deferred: Iterable[tuple[int, datetime]]) -> None:
         """Give rows back until their next attempt. Counts the attempt that was made."""
-        by_time = defaultdict(list)
-        for pk, due_at in deferred:
-            by_time[due_at].append(pk)
-        for due_at, ids in by_time.items():
-            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
-            rows.update(claimed_by=None, due_at=due_at, claims=0, attempts=F("attempts") + 1)
+        due = dict(deferred)
+        self._give_back(worker_id, due, "claims = 0, attempts = t.attempts + 1")
         if self.kind.keeps_order:
-            self._defer_followers(by_time)
+            self._defer_followers(due)
 
-    def _defer_followers(self, by_time: dict[datetime, list[int]]) -> None:
+    def _give_back(self, worker_id: int, due: Mapping[int, datetime], settings: str) -> None:
+        """Give rows back until times of their own, in one statement, with further `settings`."""
+        if due:
+            self._execute(
+                f"UPDATE {self._table} AS t SET claimed_by = NULL, due_at = v.column2, {settings} "
+                f"FROM (VALUES {self._marks(due)}) AS v WHERE t.id = v.column1 AND t.claimed_by = %s",
+                [*self._values(due), worker_id],
+            )
+
+    def _defer_followers(self, due: Mapping[int, datetime]) -> None:
         """Later rows of the same message and lane wait for the earlier one: out of the way of claims."""
-        for due_at, ids in by_time.items():
-            for pk, lane, message in self.rows.filter(pk__in=ids).values_list(
-                "pk", self.kind.lane, "message_id"
-            ):
-                followers = self.rows.filter(message_id=message, pk__gt=pk, claimed_by=None)
-                if message is not None:
-                    followers.filter(**{self.kind.lane: lane}).update(due_at=due_at)
+        if due:
+            lane = self.kind.lane
+            self._execute(
+                f"UPDATE {self._table} AS t SET due_at = head.due_at FROM (SELECT o.id, o.message_id, "
+                f"o.{lane}, v.column2 AS due_at FROM (VALUES {self._marks(due)}) AS v "
+                f"JOIN {self._table} o ON o.id = v.column1) AS head WHERE t.message_id = head.message_id "
+                f"AND t.{lane} = head.{lane} AND t.id > head.id AND t.claimed_by IS NULL",
+                self._values(due),
+            )
+
+    @staticmethod
+    def _marks(due: Mapping[int, datetime]) -> str:
+        """Places for ids and times; PostgreSQL takes parameters of VALUES for text unless they are cast."""
+        mark = (
+            "(CAST(%s AS bigint), CAST(%s AS timestamptz))"
+            if connection.vendor == "postgresql"
+            else "(%s, %s)"
+        )
+        return ", ".join([mark] * len(due))
+
+    @staticmethod
+    def _values(due: Mapping[int, datetime]) -> list[Any]:
+        adapt = connection.ops.adapt_datetimefield_value
+        return [value for pk, due_at in due.items() for value in (pk, adapt(due_at))]
 
     def release(self, worker_id: int, ids: Collection[int] | None = None) -> None:
         """Give rows back untried (all of this worker's by default): ready again, the claim not counted."""
         rows = self.rows.filter(claimed_by=worker_id)
         rows = rows if ids is None else rows.filter(pk__in=ids)
-        rows.update(claimed_by=None, claims=F("claims") - 1)
+        rows.update(claimed_by=None, claims=ONE_CLAIM_LESS)
 
     def delay(self, worker_id: int, delayed: Iterable[tuple[int, datetime]]) -> None:
         """Give rows back untried until a time: neither the claim nor an attempt is counted."""
-        by_time = defaultdict(list)
-        for pk, due_at in delayed:
-            by_time[due_at].append(pk)
-        for due_at, ids in by_time.items():
-            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
-            rows.update(claimed_by=None, due_at=due_at, claims=F("claims") - 1)
+        less = "claims = CASE WHEN t.claims > 0 THEN t.claims - 1 ELSE 0 END"
+        self._give_back(worker_id, dict(delayed), less)
 
     def suspend(self, worker_id: int, ids: Collection[int]) -> None:
         """Put rows that were just claimed out of the way of claims, until they are resumed."""
         if ids:
             rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
-            rows.update(claimed_by=None, due_at=SUSPENDED, claims=F("claims") - 1)
+            rows.update(claimed_by=None, due_at=SUSPENDED, claims=ONE_CLAIM_LESS)
 
     def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
         """Give back what a claim took whose commit was in doubt."""
@@ -358,5 +378,5 @@ class Queue:
     def _execute(self, sql: str, values: Sequence[Any]) -> list[Any]:
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
-            rows: list[Any] = cursor.fetchall()
+            rows: list[Any] = cursor.fetchall() if cursor.description else []
         return rows

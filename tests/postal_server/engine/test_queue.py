@@ -321,6 +321,41 @@ def test_a_failed_event_takes_its_followers_along(webhooks, worker_id, lanes, as
     assert ids(claim(webhooks, worker_id, lanes)) == [first]
 
 
+@pytest.mark.parametrize("give_back", ["defer", "delay"])
+def test_rows_with_times_of_their_own_are_given_back_in_one_statement(
+    messages, worker_id, lanes, enqueue, give_back
+):
+    due = {pk: LATER + timedelta(microseconds=pk) for pk in enqueue(50, claimed_by=worker_id, claims=1)}
+    enqueue(claimed_by=worker_id + 1)
+    with CaptureQueriesContext(connection) as queries:
+        getattr(messages, give_back)(worker_id, [*due.items(), (51, LATER)])
+    assert len(queries) == 1
+    assert dict(QueuedMessage.objects.filter(claimed_by=None).values_list("pk", "due_at")) == due
+    attempts = {1 if give_back == "defer" else 0}
+    rows = QueuedMessage.objects.filter(claimed_by=None)
+    assert set(rows.values_list("attempts", flat=True)) == attempts
+    assert set(rows.values_list("claims", flat=True)) == {0}
+
+
+def test_events_that_fail_take_their_followers_along_in_two_statements(webhooks, worker_id, ask):
+    due = {}
+    for message in range(1, 51):
+        first, second = ask(message=message, claimed_by=worker_id), ask(message=message)
+        due[first] = due[second] = LATER + timedelta(seconds=message)
+    other, alone = ask(message=1, webhook=2), ask(message=None, claimed_by=worker_id)
+    with CaptureQueriesContext(connection) as queries:
+        webhooks.defer(worker_id, [(pk, due[pk]) for pk in list(due)[::2]] + [(alone, LATER)])
+    assert len(queries) == 2
+    assert dict(WebhookRequest.objects.values_list("pk", "due_at")) == {**due, other: None, alone: LATER}
+
+
+def test_a_suspect_that_was_cleared_and_is_given_back_has_no_debt(messages, worker_id, enqueue):
+    rows = enqueue(2, claimed_by=worker_id, claims=0)
+    messages.release(worker_id, rows[:1])
+    messages.delay(worker_id, [(rows[1], LATER)])
+    assert set(QueuedMessage.objects.values_list("claims", flat=True)) == {0}
+
+
 def test_workers_that_claim_at_once_share_the_rows(messages, worker_id, enqueue):
     other = Worker.objects.create(host="there", pid=2, started_at=NOW).pk
     enqueue(200)
