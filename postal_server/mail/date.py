@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import email.utils
-from datetime import datetime, timezone
+import functools
+from datetime import datetime, timedelta, timezone
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -14,8 +15,13 @@ def format_date(at: datetime) -> str:
 
     By hand: `strftime` names days and months in the process's language.
     """
-    offset = at.strftime("%z")[:5]
-    return f"{_DAYS[at.weekday()]}, {at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} {offset}"
+    return _formatted(at.replace(microsecond=0, tzinfo=None), at.utcoffset() or timedelta())
+
+
+@functools.lru_cache(maxsize=16)  # the mails of a second have theirs in common
+def _formatted(at: datetime, offset: timedelta) -> str:
+    zone = at.replace(tzinfo=timezone(offset)).strftime("%z")[:5]
+    return f"{_DAYS[at.weekday()]}, {at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} {zone}"
 
 
 def parse_date(text: str) -> datetime | None:
