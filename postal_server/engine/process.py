@@ -11,6 +11,7 @@ import enum
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -46,6 +47,8 @@ logger = logging.getLogger(__name__)
 # Seconds that a thread keeps the interpreter while others wait: with Python's 5 ms, one busy thread slows a
 # commit of many statements a hundredfold.
 SWITCH_INTERVAL = 0.0005
+# Each connection is an open file; many systems let a process have 1,024 unless it asks for more.
+OPEN_FILES = 65_536
 MESSAGES = Trade(preparation.prepare, delivery.record, queue_control.suspended)
 WEBHOOKS = Trade(webhook.prepare, webhook.record)
 
@@ -129,6 +132,14 @@ class Plan:
         return "run" if len(self.roles) > 1 else next(iter(self.roles)).value
 
 
+def ask_for_open_files() -> None:
+    """Raise this process's limit of open files as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 @dataclass
 class Process:
     """Runs a plan until it is told to stop."""
@@ -141,6 +152,7 @@ class Process:
     def run(self) -> None:
         """Start, say that it is ready, and serve until SIGTERM or SIGINT. Raises what a start raises."""
         sys.setswitchinterval(SWITCH_INTERVAL)
+        ask_for_open_files()
         core = Core(self.config)
         directories.keeper.start()
         connections.close_all()  # the loop's thread does without a database from here on

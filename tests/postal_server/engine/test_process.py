@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -129,6 +130,16 @@ def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(instal
     assert time.monotonic() - asked_at < SECONDS_TO_STOP
     assert workers(installation) == []
     assert "is ready after" in process.stdout.read()
+
+
+def test_a_process_may_open_as_many_files_as_the_system_lets_it(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # what the process inherits
+    try:
+        process = start("smtp")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == min(hard, 65_536)
 
 
 def test_a_second_instance_takes_over_at_once_after_a_kill(installation, start):
