@@ -167,11 +167,12 @@ class Stage:
             self.in_flight.update(self.held_by(process.pid))
         process.kill()
 
-    def held_by(self, pid: int) -> list[str]:
+    def held_by(self, pid: int, *, least_claims: int = 0) -> list[str]:
         """The recipients of the messages that the worker with this process id has claimed."""
         rows = self.query(
             "SELECT m.rcpt_to FROM postal_server_queuedmessage q JOIN postal_server_message m ON m.id = q.id "
-            f"WHERE q.claimed_by IN (SELECT id FROM postal_server_worker WHERE pid = {int(pid)})"
+            f"WHERE q.claimed_by IN (SELECT id FROM postal_server_worker WHERE pid = {int(pid)}) "
+            f"AND q.claims >= {least_claims}"
         )
         return [recipient for (recipient,) in rows]
 
