@@ -25,9 +25,14 @@ from .work import Inspection
 
 logger = logging.getLogger(__name__)
 
+_timeouts: dict[tuple[str, int], tuple[int, float]] = {}  # scanner -> in a row, when the last one was
+
 RSPAMD_SECONDS = 10.0
 SPAMD_SECONDS = 15.0
 CLAMD_SECONDS = 10.0
+# A scanner that hangs must not hold up all mail: after so many timeouts in a row it is not asked for a while.
+TIMEOUTS_UNTIL_SKIPPED = 3
+SKIPPED_FOR = 30.0  # seconds
 FAILURES = (OSError, HostileInput, http.client.HTTPException)
 
 
@@ -46,9 +51,11 @@ def inspect(raw: bytes, message: Message, config: Config) -> Inspection:
 def _score(raw: bytes, about: wire.About, config: Config) -> float:
     try:
         if config.rspamd.enabled:
-            return wire.rspamd_score(_ask_rspamd(raw, about, config.rspamd))
+            with _patience(config.rspamd):
+                return wire.rspamd_score(_ask_rspamd(raw, about, config.rspamd))
         if config.spamd.enabled:
-            return wire.spamd_score(_ask_spamd(raw, config.spamd), about.scope)
+            with _patience(config.spamd):
+                return wire.spamd_score(_ask_spamd(raw, config.spamd), about.scope)
     except FAILURES as error:
         logger.warning("No spam score for message %s: %s", about.token, error)
     return 0
@@ -56,13 +63,29 @@ def _score(raw: bytes, about: wire.About, config: Config) -> float:
 
 def _threat(raw: bytes, about: wire.About, scanner: Scanner) -> tuple[bool, str]:
     try:
-        return wire.clamd_threat(_ask_clamd(raw, scanner))
+        with _patience(scanner):
+            return wire.clamd_threat(_ask_clamd(raw, scanner))
     except TimeoutError as error:
         logger.warning("Message %s is not scanned: %s", about.token, error)
         return False, wire.TIMED_OUT
     except FAILURES as error:
         logger.warning("Message %s is not scanned: %s", about.token, error)
         return False, wire.BROKEN
+
+
+@contextmanager
+def _patience(scanner: Scanner | Rspamd) -> Iterator[None]:
+    """Ask a scanner in the block. Raises `TimeoutError` at once while it is not asked."""
+    name = scanner.host, scanner.port
+    count, last = _timeouts.get(name, (0, 0.0))
+    if count >= TIMEOUTS_UNTIL_SKIPPED and time.monotonic() < last + SKIPPED_FOR:
+        raise TimeoutError("the scanner did not answer in time lately")
+    try:
+        yield
+    except TimeoutError:
+        _timeouts[name] = count + 1, time.monotonic()
+        raise
+    _timeouts.pop(name, None)
 
 
 def _ask_rspamd(raw: bytes, about: wire.About, scanner: Rspamd) -> bytes:

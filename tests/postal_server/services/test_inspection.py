@@ -1,6 +1,7 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 
@@ -121,3 +122,43 @@ def test_a_scanner_that_is_not_there_counts_as_0(tmp_path):
 def test_a_slow_virus_scanner_is_not_waited_for(scan, monkeypatch):
     monkeypatch.setattr(inspection, "CLAMD_SECONDS", 0.1)
     assert scan("clamav", None)[0] == Inspection(0, threat_details="Timed out scanning for threats")
+
+
+@pytest.fixture
+def hanging(tmp_path, monkeypatch):
+    """A virus scanner that answers nobody, and how often it was asked: inspect, and the count."""
+    asked = []
+
+    def hang(raw, scanner):
+        asked.append(raw)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(inspection, "_ask_clamd", hang)
+    config = conf.parse({"clamav": {"enabled": True, "port": 54321}}, {}, tmp_path)
+
+    def inspect():
+        return inspection.inspect(RAW, MESSAGE, config).threat_details
+
+    yield inspect, asked
+    inspection._timeouts.clear()
+
+
+def test_a_scanner_that_hangs_is_left_alone_for_a_while(hanging, monkeypatch):
+    inspect, asked = hanging
+    told = {inspect() for _ in range(50)}
+    assert told == {"Timed out scanning for threats"}
+    assert len(asked) == inspection.TIMEOUTS_UNTIL_SKIPPED
+    later = time.monotonic() + inspection.SKIPPED_FOR
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    inspect()
+    inspect()
+    assert len(asked) == inspection.TIMEOUTS_UNTIL_SKIPPED + 1
+
+
+def test_one_mail_that_takes_too_long_costs_no_other_its_scan(hanging, monkeypatch):
+    inspect, _ = hanging
+    for _ in range(inspection.TIMEOUTS_UNTIL_SKIPPED):
+        inspect()
+        with monkeypatch.context() as patch:
+            patch.setattr(inspection, "_ask_clamd", lambda raw, scanner: b"stream: OK\0")
+            assert inspect() == "No threats found"
