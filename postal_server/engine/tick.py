@@ -189,7 +189,8 @@ class Recording:
                 want()
         return taken
 
-    def write(self, items: Sequence[Timed], now: datetime) -> None:
+    def write(self, items: Sequence[Timed], now: datetime) -> list[Item]:
+        """Write those whose rows are still ours; the result names them."""
         queue, worker_id = self._share.queue, self._lease.worker_id
         self._take_back()
         # After a lost lease the same row may be ours again, by another claim that is still under way.
@@ -201,7 +202,7 @@ class Recording:
         held = queue.still_held(worker_id, [item.claimed.id for item in known])
         ours = [item for item in known if item.claimed.id in held]
         if worker_id is None or not ours:
-            return
+            return []
         done = [item for item in ours if isinstance(item, (Result, Decision))]
         if done:
             recorded = self._share.record(done, now)
@@ -213,6 +214,7 @@ class Recording:
         if returned := [item.claimed.id for item in ours if isinstance(item, Returned)]:
             queue.release(worker_id, returned)
         queue.delay(worker_id, [(item.claimed.id, item.due_at) for item in ours if isinstance(item, Delayed)])
+        return ours
 
     def _note(self, done: Sequence[Done], now: datetime) -> None:
         """Pause the lanes of destinations that cannot be reached, and take up those that can."""
@@ -244,19 +246,21 @@ class Recording:
                 },
             )
 
-    def committed(self, items: Sequence[Timed], written: None) -> None:
+    def committed(self, items: Sequence[Timed], written: list[Item]) -> None:
         self._writing_since = None
         self._released = []
         self._share.lanes.settle()
         if self._share.shaping:
             self._share.shaping.settle()
-        for _, item in items:
+        accused = {id(item) for item in written if isinstance(item, Accused)}
+        for item in written:
             if isinstance(item, (Result, Decision)):
                 metrics.count(self._share.name, item)
                 delivery_log.write(self._share.name, item)
-            elif isinstance(item, Accused):
+        for _, item in items:
+            if isinstance(item, Accused):
                 with contextlib.suppress(RuntimeError):  # the loop has ended that it was for
-                    item.told(True)
+                    item.told(id(item) in accused)
 
     def put_back(self, items: Sequence[Timed], *, in_doubt: bool) -> None:
         """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
@@ -371,6 +375,7 @@ class Claiming:
                 is_more |= self._bring_forward(now) == TICK_PROMOTIONS
             if not self._clock.is_doubtful(items[0]):
                 claims.expired = share.queue.take_expired(worker_id, now, TICK_EXPIRIES)
+                is_more |= TICK_EXPIRIES == len(claims.expired) < share.lanes.space
             self._read_sites(now)
         if limit := min(TICK_CLAIMS, share.lanes.space):
             claimed = self._claim(worker_id, limit, now)

@@ -10,12 +10,13 @@ import pytest
 from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
+from postal_server.engine import tick
 from postal_server.engine.journal import MAX_WAIT, Acceptance, Entry, Journal
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Beating, Claiming, Recording, Share
+from postal_server.engine.tick import Accused, Beating, Claiming, Recording, Share
 from postal_server.errors import Busy
 from postal_server.models import Message, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
@@ -325,3 +326,35 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
     ticks._next_tick()
     assert Site.objects.get().destination == "mx:a.example"
     assert share.shaping._paces
+
+
+def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recording, monkeypatch):
+    counted, told = [], []
+    monkeypatch.setattr(tick.metrics, "count", lambda kind, item: counted.append(item.claimed.id))
+    mine, lost, suspect, ours = claim(4)
+    QueuedMessage.objects.filter(pk__in=[lost.id, suspect.id]).update(claimed_by=None)
+    recording.add([sent(mine), sent(lost), Accused(suspect, told.append)])
+    recording.add([Accused(ours, lambda answer: told.append(f"ours: {answer}"))])
+    journal([recording])._next_tick()
+    assert counted == [mine.id]
+    assert told == [False, "ours: True"]
+
+
+def test_all_that_has_expired_is_ended_soon(share, lease, enqueue):
+    handed_over = []
+    claiming = Claiming(share, lease, handed_over.append)
+    enqueue(3 * tick.TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
+    ticks = journal([claiming])
+    for _ in range(4):
+        ticks._next_tick()
+    assert sum(len(claims.expired) for claims in handed_over) == 3 * tick.TICK_EXPIRIES
+
+
+def test_no_more_that_has_expired_is_taken_at_once_than_may_be_held(share, lease, enqueue):
+    share.lanes.limits = Limits(connections=20, held=150)
+    handed_over = []
+    enqueue(3 * tick.TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
+    ticks = journal([Claiming(share, lease, handed_over.append)])
+    for _ in range(4):
+        ticks._next_tick()
+    assert sum(len(claims.expired) for claims in handed_over) == 2 * tick.TICK_EXPIRIES
