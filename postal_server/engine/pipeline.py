@@ -67,6 +67,7 @@ class Pipeline:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._suspects = asyncio.Lock()  # one suspect at a time
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: asyncio.Task[None] | None = None  # of the gate, while it is shut
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopping = False
 
@@ -99,6 +100,8 @@ class Pipeline:
         self._cancel_all()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._opening:
+            self._opening.cancel()
         await self._end_threads()
 
     async def _end_threads(self) -> None:
@@ -242,9 +245,16 @@ class Pipeline:
 
     async def _gate(self) -> None:
         while not self._may_send():
-            await asyncio.sleep(GATE_INTERVAL)
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._watch_gate())
+            await asyncio.shield(self._opening)
         if self._is_stopping:
             raise Abandoned
+
+    async def _watch_gate(self) -> None:
+        """Return once the gate is open: one looks for all that wait."""
+        while not self._may_send():
+            await asyncio.sleep(GATE_INTERVAL)
 
 
 def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepared]:

@@ -251,6 +251,26 @@ def test_nothing_is_sent_while_the_gate_is_shut():
     asyncio.run(main())
 
 
+def test_one_looks_at_a_shut_gate_for_all_that_wait():
+    async def main() -> None:
+        looks = 0
+        is_open = False
+
+        def may_send() -> bool:
+            nonlocal looks
+            looks += 1
+            return is_open
+
+        async with running(prepare_mails, gate=may_send) as (pipeline, _, _):
+            dots = [asyncio.ensure_future(pipeline.before_dot()) for _ in range(100)]
+            await asyncio.sleep(0.5)
+            assert looks < 150
+            is_open = True
+            await asyncio.wait_for(asyncio.gather(*dots), 1)
+
+    asyncio.run(main())
+
+
 def test_a_final_dot_waits_for_the_gate():
     async def main() -> None:
         gate = Gate()
