@@ -46,8 +46,12 @@ class Disk:
     def take_ballast(self) -> None:
         """Reserve the ballast, where there is room for it."""
         if not self._ballast.exists() and self.free_bytes() > self._floor_bytes + BALLAST_BYTES:
-            with self._ballast.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+            try:
+                with self._ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+            except OSError:
+                self._ballast.unlink(missing_ok=True)  # an empty one would pass for a reserve
+                raise
 
     def drop_ballast(self) -> None:
         """Give the reserve back to the database."""

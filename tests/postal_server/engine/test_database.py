@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import textwrap
@@ -124,6 +126,21 @@ def test_the_disk_has_room_above_its_floor(tmp_path):
     path = tmp_path / "postal.sqlite3"
     assert Disk(path, 0).has_room()
     assert not Disk(path, 1 << 60).has_room()
+
+
+def test_a_ballast_that_cannot_be_taken_is_tried_again(tmp_path, monkeypatch):
+    disk = Disk(tmp_path / "postal.sqlite3", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", _full)
+        with pytest.raises(OSError, match="space"):
+            disk.take_ballast()
+    disk.take_ballast()
+    [ballast] = tmp_path.iterdir()
+    assert ballast.stat().st_size == BALLAST_BYTES
+
+
+def _full(*args) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_the_ballast_is_taken_and_thrown_off(tmp_path):
