@@ -1,4 +1,4 @@
-"""A line of log for each attempt: at level INFO where it did not succeed, at DEBUG where it did.
+"""A line of log for each message and each attempt: at level INFO where one did not succeed, else at DEBUG.
 
 Lines name messages by their numbers. Addresses and what was said are with the message, not here.
 """
@@ -6,15 +6,26 @@ Lines name messages by their numbers. Addresses and what was said are with the m
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from postal_server.rules.label import reason
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Decision, Result
+from postal_server.services.work import Accepted, Decision, Result, Stored
 
 logger = logging.getLogger("postal_server.deliveries")
 
 NAMES = {"messages": "message", "webhooks": "webhook request"}
 GOOD = {DeliveryStatus.SENT, DeliveryStatus.PROCESSED, DeliveryStatus.BOUNCED}
+
+
+def write_accepted(submissions: Sequence[Accepted], stored: Sequence[Stored]) -> None:
+    """Log messages that are durable; `stored` are those of all submissions, in order."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    new = [(message, len(accepted.raw)) for accepted in submissions for message in accepted.messages]
+    for (message, size), each in zip(new, stored, strict=True):
+        fields = {"message_id": each.id, "server_id": message.server_id, "size": size}
+        logger.debug("message %d: accepted (%d bytes)", each.id, size, extra={"fields": fields})
 
 
 def write(kind: str, result: Result | Decision) -> None:

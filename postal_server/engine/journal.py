@@ -27,7 +27,7 @@ from django.db.utils import Error as DatabaseFailure
 from postal_server.errors import Busy
 from postal_server.services.work import Accepted, Stored
 
-from . import metrics
+from . import delivery_log, metrics
 from .database import DATABASE_AWAY, can_serve, is_disk_full, turnstile
 from .disk import Disk
 
@@ -186,10 +186,12 @@ class Acceptance:
 
     def committed(self, items: Sequence[Entry], written: tuple[list[list[Stored]], float]) -> None:
         stored, started = written
-        self._learn(items, time.monotonic() - started)
         self._gone(items)
-        metrics.ACCEPTED.inc(sum(len(each) for each in stored))
         _resolve([(entry, answer) for entry, answer in zip(items, stored, strict=True)])
+        self._learn(items, time.monotonic() - started)
+        metrics.ACCEPTED.inc(sum(len(each) for each in stored))
+        for entry, answer in zip(items, stored, strict=True):
+            delivery_log.write_accepted(entry.submissions, answer)
 
     def _learn(self, items: Sequence[Entry], seconds: float) -> None:
         measured = seconds / sum(entry.cost for entry in items)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future
 
 import pytest
 
 from postal_server.engine import delivery_log
+from postal_server.engine.journal import Acceptance, Entry
 from postal_server.mail.reply import Reply
 from postal_server.rules import outcome
-from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Decision, Result
+from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.services.work import Accepted, Decision, NewMessage, Result, Stored
 from tests.fakes import claimed
 
 PEER = outcome.Peer("mx.dest.example", "192.0.2.1", 25, log_id="DUTUY1AE")
@@ -58,3 +60,25 @@ def test_the_password_in_a_webhooks_url_is_not_logged(caplog):
     [record] = caplog.records
     assert record.getMessage() == "webhook request 9: SoftFail for webhook:4 (5xx 500)"
     assert "secret" not in str(record.__dict__)
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
+def test_accepted_messages_are_told_at_level_debug(caplog, level):
+    caplog.set_level(level)
+    new = tuple(
+        NewMessage(server_id=3, scope=Scope.OUTGOING, rcpt_to=name, destination="dest.example")
+        for name in ("ann@dest.example", "bob@dest.example")
+    )
+    accepted = Accepted(b"x" * 50, new, mail_from="me@a.example", subject="secret", message_id="1@x")
+    acceptance = Acceptance(None)
+    stored = [Stored(7, "token", "ann@dest.example"), Stored(8, "token", "bob@dest.example")]
+    acceptance.committed([Entry([accepted], Future())], ([stored], 0.0))
+    lines = [(record.getMessage(), record.fields) for record in caplog.records]
+    assert lines == (
+        [
+            (f"message {number}: accepted (50 bytes)", {"message_id": number, "server_id": 3, "size": 50})
+            for number in (7, 8)
+        ]
+        if level == logging.DEBUG
+        else []
+    )
