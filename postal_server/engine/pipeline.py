@@ -83,7 +83,7 @@ class Pipeline:
         self._loop.call_soon_threadsafe(self._begin, line, claims)
 
     def abandon(self) -> None:
-        """The lease was lost: break off whatever has not come to its final dot."""
+        """The lease was lost: break off everything. Nobody could record what is past its final dot."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._cancel_all)
 
