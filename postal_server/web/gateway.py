@@ -35,6 +35,7 @@ class Head:
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     size: int = 0  # bytes of target and fields
     content_length: int = 0  # 0 if it is not told
+    is_coded: bool = False  # the body comes in chunks
     expects_continue: bool = False  # the client waits for a word before it sends the body
 
     def add_target(self, data: bytes) -> None:
@@ -42,13 +43,30 @@ class Head:
         self.size += len(data)
 
     def add_field(self, name: bytes, value: bytes) -> None:
+        """Raises `HostileInput` for a length that is no number to us."""
         self.fields.append((name, value))
         self.size += field_size(name, value)
         key = name.lower()
         if key == b"content-length":
-            self.content_length = int(value)  # the parser saw to it that it is a number
+            try:
+                self.content_length = int(value)  # the parser saw to it that there are only digits
+            except ValueError as error:
+                raise HostileInput("a number of too many digits") from error
+        elif key == b"transfer-encoding":
+            self.is_coded = True
         elif key == b"expect":
             self.expects_continue = value.lower() == b"100-continue"
+
+    def complete(self, method: bytes, version: str) -> None:
+        """All has come. Raises `HostileInput` for chunks that this version of HTTP does not have.
+
+        Proxies that speak it take them for something else (RFC 9112 section 6.1).
+        """
+        self.method, self.version = method, version
+        if version != "1.1":
+            self.expects_continue = False
+            if self.is_coded:
+                raise HostileInput("chunks before HTTP/1.1")
 
 
 def field_size(name: bytes, value: bytes) -> int:

@@ -28,6 +28,7 @@ from .gateway import Answered, Environ, Head, call, environ_of, field_size
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024
+PIECE = 2048  # bytes that are parsed at a time: there may be a hundred requests in them, and no thousands
 SILENCE = 60.0  # seconds between requests, and for the head of one
 MIN_DATA_RATE = 1000  # bytes a second of a body; who is slower may be so for `SILENCE`
 # A client that is answered early goes on sending, and would not hear the answer if it were cut off. It is
@@ -104,10 +105,11 @@ class HttpProtocol(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._peer = self._here = ("", 0)
+        self._unread = memoryview(b"")  # came, and is not parsed yet
         self._reading: Exchange | None = None  # under way to us
         self._waiting: deque[Exchange] = deque()  # complete, and not begun
         self._answering: Exchange | None = None
-        self._head_bytes = 0  # that came since the head under way began
+        self._head_bytes = 0  # that came since the request under way began, or since the last of its body
         self._last_status: int | None = None  # what ends the connection once all before it is answered
         self._is_full = False  # the client does not read its answers
         self._unsent = 0  # bytes of them when it was last looked at
@@ -127,12 +129,22 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
-        self._shared.connections.pop(self, None)
+        self.deadline = NEVER
+        if self._answering is None:
+            self._leave()
         for exchange in (self._reading, self._answering):
             if exchange is not None:
                 exchange.body.break_off()
         self._waiting.clear()
         self._parser = None  # it refers to this object, too
+
+    def _leave(self) -> None:
+        """Make room for another connection.
+
+        Not before the request under way is answered, even if nobody hears it: else any number of requests
+        could wait for a thread.
+        """
+        self._shared.connections.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing or self._last_status is not None:
@@ -140,20 +152,28 @@ class HttpProtocol(asyncio.Protocol):
             if self._ignored > MAX_IGNORED_BYTES:
                 self.abort()
             return
-        if self._reading is not None and not self._reading.has_head:
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._end(0)  # what follows is of a protocol that we do not speak
-        except httptools.HttpParserCallbackError:
-            logger.exception("A request could not be read")
-            self._end(500)
-        except httptools.HttpParserError:
-            self._end(400)
-        if self._reading is not None and (self._reading.is_too_large or self._head_bytes > MAX_HEADER_BYTES):
-            self._end(431)
+        self._unread = memoryview(bytes(self._unread) + data)
         self._go_on()
+
+    def _parse(self) -> None:
+        """Parse what has come, up to a request that must wait: unparsed it costs less memory."""
+        while self._unread and not self._waiting and not self._is_full and not self._is_closing:
+            piece, self._unread = self._unread[:PIECE], self._unread[PIECE:]
+            self._head_bytes += len(piece)
+            try:
+                self._parser.feed_data(piece)
+            except httptools.HttpParserUpgrade:
+                self._end(0)  # what follows is of a protocol that we do not speak
+            except httptools.HttpParserCallbackError as error:
+                is_hostile = isinstance(error.__context__, HostileInput)
+                if not is_hostile:
+                    logger.exception("A request could not be read")
+                self._end(400 if is_hostile else 500)
+            except httptools.HttpParserError:
+                self._end(400)
+            reading = self._reading
+            if reading is not None and (reading.is_too_large or self._head_bytes > MAX_HEADER_BYTES):
+                self._end(431)
 
     def eof_received(self) -> bool:
         """The client sends nothing more; it may listen to what is still to be answered."""
@@ -168,12 +188,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_full = False
-        if self._is_closing:
-            self._wait(CLOSE_SECONDS)
-        elif self._answering is None:
-            self._wait(SILENCE)
-        else:
-            self.deadline = NEVER
+        self._wait(CLOSE_SECONDS if self._is_closing else SILENCE)  # nothing is begun while it is full
         self._go_on()
 
     @property
@@ -201,6 +216,7 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
 
     def abort(self) -> None:
+        self._is_closing = True
         self._transport.abort()
 
     def _wait(self, seconds: float) -> None:
@@ -227,14 +243,15 @@ class HttpProtocol(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         exchange = self._under_way
         exchange.has_head = True
-        exchange.head.method = self._parser.get_method()
-        exchange.head.version = self._parser.get_http_version()
+        exchange.head.complete(self._parser.get_method(), self._parser.get_http_version())
         exchange.keeps = self._parser.should_keep_alive()
-        if exchange.head.expects_continue and self._answering is None and not self._waiting:
+        is_next = self._answering is None and not self._waiting and not self._is_closing
+        if exchange.head.expects_continue and is_next:
             self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
         exchange = self._under_way
+        self._head_bytes = 0
         exchange.received += len(data)
         if not exchange.is_answered:
             exchange.body.feed(data)
@@ -267,6 +284,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._last_status is not None:
             return
         self._last_status = status
+        self._unread = memoryview(b"")
         if self._reading is not None:
             self._reading.body.break_off()
             if self._reading is self._answering or self._reading.is_answered:
@@ -277,6 +295,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Begin what can be begun, and hold the client back where enough waits."""
+        self._parse()
         if self._is_closing:
             return
         if self._answering is None and not self._is_full:
@@ -287,7 +306,7 @@ class HttpProtocol(asyncio.Protocol):
                 if self._last_status:
                     self._write(_error(self._last_status), Head(), keeps=False)
                 self._close()
-        self._pause(self._is_full or bool(self._waiting) or self._holds_enough())
+        self._pause(self._is_full or bool(self._waiting or self._unread) or self._holds_enough())
 
     def _holds_enough(self) -> bool:
         return self._reading is not None and self._reading.body.waiting > MAX_WAITING_BYTES
@@ -338,7 +357,9 @@ class HttpProtocol(asyncio.Protocol):
         if not future.cancelled() and (error := future.exception()):
             logger.error("A request could not be answered", exc_info=error)
         is_answer = not future.cancelled() and not future.exception()
-        if not self._is_closing:
+        if self._is_closing:
+            self._leave()
+        else:
             self._answer(exchange, future.result() if is_answer else _error(500))
 
     def _answer(self, exchange: Exchange, answered: Answered) -> None:
@@ -364,8 +385,9 @@ class HttpProtocol(asyncio.Protocol):
     def _write(self, answered: Answered, head: Head, keeps: bool) -> None:
         lines = [f"HTTP/1.1 {answered.status}", *(f"{name}: {value}" for name, value in answered.headers)]
         is_told = any(name.lower() == "content-length" for name, _ in answered.headers)
-        body = b"" if head.method == b"HEAD" else answered.body
-        if not is_told and head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY):
+        has_body = head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY)
+        body = answered.body if has_body else b""
+        if has_body and not is_told:
             lines.append(f"content-length: {len(body)}")
         if not keeps:
             lines.append("Connection: close")
@@ -381,7 +403,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._is_paused:
             self._transport.resume_reading()  # or its end would not be noticed
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with suppress(OSError):  # the client is gone, and we are about to be told
+                self._transport.write_eof()
 
 
 def _address(name: Any) -> tuple[str, int]:

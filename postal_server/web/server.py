@@ -59,7 +59,7 @@ class HttpServer:
     def _look(self) -> None:
         """Cut off who is past its deadline: one timer for all, none per request."""
         loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(LOOK_EVERY, self._look)  # first: whatever happens below, it goes on
         now = loop.time()
         for connection in [c for c in self._shared.connections if c.deadline < now]:
             connection.expire()
-        self._sweep = loop.call_later(LOOK_EVERY, self._look)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ class Echo:
                 return [b"broken"]
         if path == "/nothing":
             start_response("204 No Content", [])
-            return []
+            return [b"something"]
         start_response("200 OK", [("X-Path", path)])
         return [body]
 
@@ -190,8 +191,10 @@ def test_a_head_has_no_body(address):
     assert talk(address, request(b"HEAD", b"/"), get(b"/lean")).count(b"unread") == 0
 
 
-def test_no_content_has_no_length(address):
-    assert b"content-length" not in talk(address, get(b"/nothing")).lower()
+def test_no_content_has_neither_length_nor_body(address):
+    heard = talk(address, get(b"/nothing"))
+    assert b"content-length" not in heard.lower()
+    assert heard.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", [b"/fail", b"/lean/fail"])
@@ -233,12 +236,15 @@ def test_a_connection_is_kept_as_the_client_wants_it(address, version, headers, 
         b"CONNECT other:25 HTTP/1.1\r\n\r\n",
         b"GET other HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/1.1\r\nContent-Length: %s1\r\n\r\n" % (b"0" * 5000),
+        b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_a_400_and_the_end(address, line):
+def test_what_is_no_request_is_a_400_and_the_end(address, line, caplog):
     heard = talk(address, line, get(b"/lean"))
     assert statuses(heard) == [400]
     assert b"Connection: close" in heard
+    assert caplog.text == ""
 
 
 def test_what_comes_before_garbage_is_answered(address):
@@ -310,6 +316,11 @@ def test_a_client_that_waits_for_it_is_told_to_go_on(address):
         assert wire.recv(1000).endswith(b"ok")
 
 
+def test_an_old_client_is_not_told_to_go_on(address):
+    old = request(b"POST", b"/echo", b"Content-Length: 2", b"Expect: 100-continue", version=b"1.0")
+    assert statuses(talk(address, old, b"ok")) == [200]
+
+
 def test_a_body_that_nobody_read_is_no_next_request(address):
     body = get(b"/smuggled")
     heard = talk(
@@ -377,6 +388,24 @@ def wait_for(condition) -> None:
 )
 def test_too_much_header_is_a_431(address, data):
     assert statuses(talk(address, data)) == [431]
+
+
+@pytest.mark.parametrize("rest", [b"0\r\nX: ", b"1;x="])
+def test_what_stands_around_chunks_has_an_end(address, rest):
+    heard = talk(address, post(b"/echo", CHUNKED), rest, b"x" * 500_000)
+    assert statuses(heard) == [431]
+
+
+def test_requests_that_wait_for_others_are_held_back(running, address):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(get(b"/wait") + get(b"/lean") * 20_000)
+        assert running.echo.begun.wait(10)
+        [connection] = running.connections
+        wait_for(lambda: connection._waiting)
+        assert len(connection._waiting) < 200
+        running.echo.go_on.set()
+        wire.shutdown(socket.SHUT_WR)
+        assert statuses(listen(wire)) == [200] * 20_001
 
 
 @pytest.fixture
@@ -453,6 +482,46 @@ def test_a_connection_too_many_is_closed(running, address):
             assert other.recv(1000) == b""
         running.echo.go_on.set()
         assert b"unread" in busy.recv(1000)
+
+
+def reset(wire: socket.socket) -> None:
+    """Close at once, so that the server cannot say anything more."""
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wire.close()
+
+
+def test_a_request_takes_its_place_until_it_is_answered_though_its_client_is_gone(
+    running, address, monkeypatch
+):
+    running.server._shared.max_connections = 1
+    gone = socket.create_connection(address, timeout=10)
+    gone.sendall(get(b"/wait"))
+    assert running.echo.begun.wait(10)
+    [connection] = running.connections
+    reset(gone)
+    wait_for(connection._transport.is_closing)
+    with socket.create_connection(address, timeout=10) as other, contextlib.suppress(ConnectionError):
+        other.sendall(get(b"/lean"))
+        assert other.recv(1000) == b""
+    running.echo.go_on.set()
+    wait_for(lambda: not running.connections)
+    assert statuses(talk(address, get(b"/lean"))) == [200]
+
+
+def test_a_client_that_is_gone_does_not_keep_the_server_from_looking_after_others(running, address):
+    gone = socket.create_connection(address, timeout=10)
+    with socket.create_connection(address, timeout=10) as other:
+        wait_for(lambda: len(running.connections) == 2)
+
+        async def look() -> None:
+            reset(gone)  # the loop does not know it yet
+            for connection in running.connections:
+                connection.deadline = 0.0
+            running.server._look()
+
+        running.run(look())
+        assert other.recv(1000) == b""
+    wait_for(lambda: not running.connections)
 
 
 # Stopping
