@@ -50,7 +50,7 @@ def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
 
 
 def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
-    """Store a request for each event and each webhook that wants it, in one query; answers how many.
+    """Store a request for each event and each webhook that wants it, in two queries; answers how many.
 
     Bodies are built here, once: every try posts the same bytes.
     """
@@ -70,8 +70,25 @@ def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
                     expires_at=now + WEBHOOK_LIFETIME,
                 )
             )
+    _wait_behind_others(requests)
     insert(requests)
     return len(requests)
+
+
+def _wait_behind_others(requests: Sequence[WebhookRequest]) -> None:
+    """Have requests wait as long as one of the same webhook and message before them does.
+
+    They could not go before it, and each claim would have to pass over them.
+    """
+    about = {request.message_id for request in requests if request.message_id is not None}
+    if about:
+        waiting = WebhookRequest.objects.filter(message_id__in=about, due_at__isnull=False).order_by("id")
+        due = {
+            (webhook_id, message_id): due_at
+            for webhook_id, message_id, due_at in waiting.values_list("webhook_id", "message_id", "due_at")
+        }
+        for request in requests:
+            request.due_at = due.get((request.webhook_id, request.message_id))
 
 
 def emit_for_message(

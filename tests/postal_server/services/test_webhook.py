@@ -56,11 +56,28 @@ class TestEmit:
         assert one.expires_at > NOW + timedelta(days=3)
 
     @pytest.mark.parametrize("count", [1, 20])
-    def test_a_batch_takes_one_query(self, world, count, django_assert_num_queries):
+    def test_a_batch_takes_two_queries(self, world, count, django_assert_num_queries):
         world.add_webhook()
         directory = world.directory()
-        with django_assert_num_queries(1):
-            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {})] * count, directory, NOW)
+        with django_assert_num_queries(2):
+            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {}, 1)] * count, directory, NOW)
+
+    def test_an_event_behind_one_that_waits_waits_with_it(self, world):
+        """It could not go before that one, and would be in the way of every claim."""
+        hook, other = world.add_webhook(), world.add_webhook(name="other")
+        directory, later = world.directory(), NOW + timedelta(hours=1)
+        webhook.emit([webhook.Event(world.server.pk, "MessageSent", {}, n) for n in (1, 2)], directory, NOW)
+        WebhookRequest.objects.filter(webhook_id=hook.pk, message_id=1).update(due_at=later)
+        webhook.emit([webhook.Event(world.server.pk, "MessageLoaded", {}, n) for n in (1, 2)], directory, NOW)
+        loaded = WebhookRequest.objects.filter(event="MessageLoaded").values_list(
+            "webhook_id", "message_id", "due_at"
+        )
+        assert set(loaded) == {
+            (hook.pk, 1, later),
+            (hook.pk, 2, None),
+            (other.pk, 1, None),
+            (other.pk, 2, None),
+        }
 
     def test_without_a_webhook_there_is_no_query(self, world, django_assert_num_queries):
         directory = world.directory()
