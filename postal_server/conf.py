@@ -74,7 +74,9 @@ class Postal:
 class WebServer:
     default_port: int = key(5000, "Port of the web process; `PORT` wins.")
     default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
-    max_threads: int = key(64, "Requests that wait for the database, or a large body, at a time.", least=1)
+    max_threads: int = key(
+        64, "Requests that wait for the database at a time; as many may wait for a large body.", least=1
+    )
 
 
 @dataclass(frozen=True)

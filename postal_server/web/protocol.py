@@ -53,10 +53,15 @@ class Application(Protocol):
 
 @dataclass
 class Shared:
-    """What all connections of a server share. `is_stopping`: the request under way is the last one."""
+    """What all connections of a server share. `is_stopping`: the request under way is the last one.
+
+    `threads` answer requests that have come completely, `readers` those whose body comes meanwhile: who sends
+    slowly is in the way only of others who send much.
+    """
 
     application: Application
     threads: Executor
+    readers: Executor
     max_connections: int
     connections: dict[HttpProtocol, None] = field(default_factory=dict)  # the oldest one first
     is_stopping: bool = False
@@ -335,16 +340,17 @@ class HttpProtocol(asyncio.Protocol):
         if exchange.is_too_large:
             self._refuse(exchange, 431)
             return
-        lean = None
+        lean, threads = None, self._shared.threads
         if exchange.body.is_complete:
             self.deadline = NEVER
             environ["wsgi.input"] = io.BytesIO(exchange.body.whole())
             lean = self._shared.application.lean(environ)
         else:
             environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_WAITING_BYTES)
+            threads = self._shared.readers
         future: asyncio.Future[Answered]
         if lean is None:
-            future = self._loop.run_in_executor(self._shared.threads, call, self._shared.application, environ)
+            future = self._loop.run_in_executor(threads, call, self._shared.application, environ)
         else:
             future = self._loop.create_task(lean)
         future.add_done_callback(partial(self._done, exchange))

@@ -16,11 +16,14 @@ STOP_SECONDS = 3.0
 
 
 class HttpServer:
-    """Serves `application`. `threads`: how many requests may wait for the database at a time."""
+    """Serves `application`. `threads`: how many requests may wait for the database at a time.
+
+    As many may wait for a large body.
+    """
 
     def __init__(self, application: Application, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, "web")
-        self._shared = Shared(application, self._threads, MAX_CONNECTIONS)
+        self._pools = ThreadPoolExecutor(threads, "web"), ThreadPoolExecutor(threads, "web-reader")
+        self._shared = Shared(application, *self._pools, MAX_CONNECTIONS)
         self._server: asyncio.AbstractServer | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -50,7 +53,8 @@ class HttpServer:
             await asyncio.sleep(0.02)
         for connection in list(self._shared.connections):
             connection.abort()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.sleep(0)
 
     def _is_working(self) -> bool:

@@ -303,7 +303,7 @@ class Recorder:
 
 async def http_session(chunks: Any) -> bytes:
     """Everything that the server writes to these bytes."""
-    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), 10))
+    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), AtOnce(), 10))
     wire = HttpWire()
     protocol.connection_made(wire)  # type: ignore[arg-type]
     for chunk in chunks:

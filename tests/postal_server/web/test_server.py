@@ -20,6 +20,7 @@ from postal_server.web.server import HttpServer
 
 CHUNKED = b"Transfer-Encoding: chunked"
 BIG = 4 * 1024 * 1024
+THREADS = 4
 
 
 class Echo:
@@ -81,7 +82,7 @@ class Running:
         self.address = self.run(self.server.start("127.0.0.1", 0))
 
     async def _make(self) -> HttpServer:
-        return HttpServer(self.echo, 4)
+        return HttpServer(self.echo, THREADS)
 
     def run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
@@ -449,6 +450,15 @@ def test_a_rest_that_comes_slowly_is_not_waited_for(hasty):
     with socket.create_connection(hasty.address, timeout=10) as wire:
         wire.sendall(post(b"/", b"Content-Length: 999999") + b"x" * (MAX_WAITING_BYTES + 1))
         assert b"unread" in listen(wire)
+
+
+def test_clients_that_send_slowly_hold_up_no_requests_that_are_complete(running, address):
+    with contextlib.ExitStack() as stack:
+        for _ in range(THREADS + 1):
+            wire = stack.enter_context(socket.create_connection(address, timeout=10))
+            wire.sendall(post(b"/echo", b"Content-Length: 999999"))
+        wait_for(lambda: len(running.echo.environs) == THREADS)
+        assert talk(address, get(b"/quick")).endswith(b"unread")
 
 
 def test_a_client_that_does_not_read_is_cut_off(hasty):
