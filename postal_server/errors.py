@@ -22,6 +22,10 @@ class HostileInput(PostalServerError, ValueError):
     """Bytes from outside that no parser of ours accepts."""
 
 
+class InvalidMediaType(HostileInput):
+    """A Content-Type that names no type (HTTP 406)."""
+
+
 class Busy(PostalServerError):
     """The disk or the queue cannot keep up: try again later (SMTP 452 4.3.1, HTTP 503).
 

@@ -24,6 +24,7 @@ from postal_server.errors import (
     AccessDenied,
     Busy,
     HostileInput,
+    InvalidMediaType,
     InvalidServerAPIKey,
     MessageTooLarge,
     PostalServerError,
@@ -143,7 +144,8 @@ def _failed(error: PostalServerError, request: Request, started: float) -> Answe
     if isinstance(error, Refusal):
         return json_answer(wire.failure(error, seconds), 413 if isinstance(error, MessageTooLarge) else 200)
     if isinstance(error, HostileInput):
-        return error_answer(400, request.header("Accept"))
+        status = 406 if isinstance(error, InvalidMediaType) else 400
+        return error_answer(status, request.header("Accept"))
     if isinstance(error, Busy):
         return json_answer(wire.busy(error, seconds), 503, (("retry-after", str(error.retry_after)),))
     raise error

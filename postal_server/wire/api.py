@@ -24,6 +24,7 @@ from postal_server.errors import (
     Busy,
     FromAddressMissing,
     HostileInput,
+    InvalidMediaType,
     NoContent,
     NoRecipients,
     ParameterError,
@@ -54,6 +55,8 @@ EXPANSIONS = (
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,255}\Z")  # RFC 5322 section 2.2
+_MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 section 4.2
+_MEDIA_TYPE = re.compile(rf"(?:{_MEDIA_NAME}/(?:{_MEDIA_NAME}|\*)|\*/\*)\Z")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 Parameters = Mapping[str, Any]
@@ -108,8 +111,12 @@ class Lookup:
 def read_parameters(content_type: str, body: bytes, query: str) -> Parameters:
     """The parameters of a request, from JSON, the query string, or a form field called `params`.
 
-    Raises `HostileInput` for what Postal answers with HTTP 400, `ParameterError` for bad `params`.
+    Raises `HostileInput` for what Postal answers with HTTP 400 and, as `InvalidMediaType`, with 406;
+    `ParameterError` for bad `params`.
     """
+    named = re.split("[,;]", content_type, maxsplit=1)[0].strip()
+    if named and not _MEDIA_TYPE.match(named):
+        raise InvalidMediaType("not a media type")
     if content_type.startswith("application/json"):
         given = parse_json(body) if body.strip() else {}
         return {**(given if isinstance(given, dict) else {}), **_query(query)}

@@ -407,3 +407,26 @@ def test_bug_is_a_500_that_says_nothing(app, journal, caplog) -> None:
     reply = post(app, SEND, MAIL)
     assert (reply.status, b"secret" in reply.body) == (500, False)
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON ;x", 200),
+        ("", 200),
+        ("application/vnd.api+json, text/plain", 200),
+        ("json", 406),
+        ("application/", 406),
+        ("application/js on", 406),
+        ("application/json/x", 406),
+        ("*", 406),
+    ],
+)
+def test_a_content_type_that_is_none_is_a_406(app, content_type, status) -> None:
+    assert post(app, SEND, MAIL, Content_Type=content_type).status == status
+
+
+def test_the_key_is_checked_before_the_content_type(app) -> None:
+    reply = post(app, SEND, MAIL, X_Server_API_Key="nobody", Content_Type="json")
+    assert code(reply) == "InvalidServerAPIKey"
