@@ -59,6 +59,6 @@ def journal() -> FakeJournal:
 
 
 @pytest.fixture
-def app(recorded_config, recorded_directory, journal, recorded_key):
+def app(db, recorded_config, recorded_directory, journal, recorded_key):
     """The web process of the recorded installation, without Django's pages."""
     return application(recorded_config, recorded_directory, journal, SigningKey.load(recorded_key))
