@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 MAX_NAMES = 10_000
@@ -75,15 +76,14 @@ class ClientNames:
 
     def _find(self, address: str) -> None:
         name = None
-        try:
+        with suppress(Exception):  # whatever kept it from being found: the client goes by its address
             name = self._lookup(address)
-        finally:
-            with self._lock:
-                self._known[address] = _Known(name, self._clock() + KEPT_SECONDS)
-                self._known.move_to_end(address)
-                if len(self._known) > MAX_NAMES:
-                    self._known.popitem(last=False)
-                self._running.pop(address, None)
+        with self._lock:
+            self._known[address] = _Known(name, self._clock() + KEPT_SECONDS)
+            self._known.move_to_end(address)
+            if len(self._known) > MAX_NAMES:
+                self._known.popitem(last=False)
+            self._running.pop(address, None)
 
     def close(self) -> None:
         """Give up what has not begun."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -70,6 +71,31 @@ def test_failed_look_up_is_no_name(caplog) -> None:
 
     names = ClientNames(look_up)
     assert [names(ADDRESS), names(ADDRESS)] == [None, None]
+    assert asyncio.run(names.find("93.184.215.15")) is None
+    assert caplog.text == ""
+    names.close()
+
+
+def test_event_loop_gets_the_same_names() -> None:
+    names = ClientNames(lambda address: "mail.example.com")
+    assert asyncio.run(names.find(ADDRESS)) == "mail.example.com"
+    names.close()
+
+
+def test_slow_look_up_keeps_no_event_loop_waiting() -> None:
+    release = threading.Event()
+    names = ClientNames(lambda address: "late" if release.wait(5) else None)
+
+    async def find() -> tuple[list[str | None], float]:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        found = await asyncio.gather(*[names.find(ADDRESS) for _ in range(3)])
+        return found, loop.time() - started
+
+    found, seconds = asyncio.run(find())
+    assert found == [None] * 3
+    assert seconds < 1
+    release.set()
     names.close()
 
 
