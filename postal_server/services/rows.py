@@ -35,8 +35,9 @@ def insert(rows: Sequence[Model]) -> None:
 
 
 def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """As `insert`, of values by the names of their attributes, the same in each row; others have defaults.
+    """As `insert`, of values by the names of their attributes, the same in each row and in the same order.
 
+    Fields that are not named have their defaults, which must be the same for all rows.
     To make an object of a model with many fields costs as much as to insert it.
     """
     if not rows:
@@ -86,6 +87,8 @@ def _columns(model: type[Model], names: tuple[str, ...]) -> tuple[tuple[Column, 
     """The fields that are called so, and behind them all others, with their defaults."""
     by_name = {field.attname: field for field in _inserted(model)}
     others = [field for name, field in by_name.items() if name not in names]
+    made = [field.name for field in others if field.has_default() and callable(field.default)]
+    assert not made, f"each row needs its own {', '.join(made)}"
     return (*(by_name[name] for name in names), *others), tuple(field.get_default() for field in others)
 
 

@@ -1,7 +1,7 @@
 import pytest
 from django.db import DatabaseError, transaction
 
-from postal_server.models import Delivery, Message
+from postal_server.models import Delivery, Message, Server
 from postal_server.services.rows import insert, insert_values, update_each
 
 from .conftest import NOW, store
@@ -101,3 +101,7 @@ class TestInsert:
     def test_a_row_that_the_database_refuses_is_an_error_of_djangos(self, db):
         with pytest.raises(DatabaseError), transaction.atomic():
             insert([row(1), row(1)])
+
+    def test_defaults_that_differ_from_row_to_row_are_not_left_out(self, db):
+        with pytest.raises(AssertionError, match="uuid"):
+            insert_values(Server, [{"name": "a", "permalink": "a"}])
