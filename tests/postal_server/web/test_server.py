@@ -17,6 +17,7 @@ from postal_server.web import protocol, server
 from postal_server.web.body import MAX_WAITING_BYTES
 from postal_server.web.gateway import Answered
 from postal_server.web.server import HttpServer
+from tests.loops import LOOPS
 
 CHUNKED = b"Transfer-Encoding: chunked"
 BIG = 4 * 1024 * 1024
@@ -73,9 +74,9 @@ class Echo:
 class Running:
     """A server in an event loop of its own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop_name: str) -> None:
         self.echo = Echo()
-        self.loop = asyncio.new_event_loop()
+        self.loop = LOOPS[loop_name]()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.server = self.run(self._make())
@@ -99,9 +100,9 @@ class Running:
         self.loop.close()
 
 
-@pytest.fixture
-def running() -> Iterator[Running]:
-    made = Running()
+@pytest.fixture(params=LOOPS)
+def running(request) -> Iterator[Running]:
+    made = Running(request.param)
     yield made
     made.stop()
 
@@ -352,6 +353,18 @@ def test_a_client_that_goes_on_sending_hears_the_answer_and_keeps_its_connection
     assert statuses(heard) == [200, 200]
 
 
+def test_a_client_that_goes_on_sending_its_last_request_hears_the_answer(address):
+    heard = talk(address, post(b"/", b"Content-Length: %d" % BIG, b"Connection: close"), b"x" * BIG)
+    assert statuses(heard) == [200]
+
+
+def test_a_client_that_goes_on_sending_after_the_end_is_cut_off(address):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(b"GARBAGE\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            wire.sendall(b"x" * 100 * 1024 * 1024)
+
+
 def test_a_body_that_will_not_end_is_not_waited_for(address):
     with socket.create_connection(address, timeout=10) as wire:
         wire.sendall(post(b"/", b"Content-Length: 99999999999"))
@@ -385,6 +398,7 @@ def wait_for(condition) -> None:
         b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000,
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 65_535 + b"\r\n\r\n",
     ],
 )
 def test_too_much_header_is_a_431(address, data):
@@ -399,23 +413,23 @@ def test_what_stands_around_chunks_has_an_end(address, rest):
 
 def test_requests_that_wait_for_others_are_held_back(running, address):
     with socket.create_connection(address, timeout=10) as wire:
-        wire.sendall(get(b"/wait") + get(b"/lean") * 20_000)
+        wire.sendall(get(b"/wait") + get(b"/lean") * 5000)
         assert running.echo.begun.wait(10)
         [connection] = running.connections
         wait_for(lambda: connection._waiting)
         assert len(connection._waiting) < 200
         running.echo.go_on.set()
         wire.shutdown(socket.SHUT_WR)
-        assert statuses(listen(wire)) == [200] * 20_001
+        assert statuses(listen(wire)) == [200] * 5001
 
 
-@pytest.fixture
-def hasty(monkeypatch):
+@pytest.fixture(params=LOOPS)
+def hasty(request, monkeypatch):
     """A server whose patience is short."""
     monkeypatch.setattr(server, "LOOK_EVERY", 0.05)
     for name in ("SILENCE", "UNREAD_SECONDS", "CLOSE_SECONDS"):
         monkeypatch.setattr(protocol, name, 0.3)
-    made = Running()
+    made = Running(request.param)
     yield made
     made.stop()
 
