@@ -404,7 +404,7 @@ class HttpProtocol(asyncio.Protocol):
     def _close(self) -> None:
         """Say that nothing more will come, and wait a little for the client to have heard all."""
         self._is_closing = True
-        self._wait(CLOSE_SECONDS)
+        self._wait(SILENCE if self._is_full else CLOSE_SECONDS)
         self._waiting.clear()
         if self._is_paused:
             self._transport.resume_reading()  # or its end would not be noticed

@@ -484,6 +484,17 @@ def test_a_client_that_does_not_read_is_cut_off(hasty):
         wait_for(lambda: not hasty.connections)
 
 
+def test_a_client_has_as_much_time_for_its_last_answer_as_for_others(hasty, monkeypatch):
+    monkeypatch.setattr(protocol, "SILENCE", 60.0)
+    size = 4 * BIG
+    with socket.create_connection(hasty.address, timeout=10) as wire:
+        wire.sendall(post(b"/echo", b"Content-Length: %d" % size, b"Connection: close") + b"x" * size)
+        [connection] = hasty.connections
+        wait_for(lambda: connection._is_closing)
+        time.sleep(0.6)
+        assert listen(wire).count(b"x") == size
+
+
 def test_a_kept_connection_gives_way_to_a_new_one(running, address, monkeypatch):
     running.server._shared.max_connections = 2
     with contextlib.ExitStack() as stack:
