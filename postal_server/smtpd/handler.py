@@ -69,8 +69,8 @@ class Handler(Protocol):
     def recipient(self, session: Session, address: str) -> Recipient:
         """Take a recipient, or raise `Refusal`."""
 
-    def accept(self, session: Session, envelope: Envelope) -> Awaitable[None]:
-        """Done when the message is durable. Raises `Refusal` or `Busy`."""
+    def accept(self, session: Session, envelope: Envelope) -> Awaitable[object]:
+        """Done when the message is durable. Raises `Refusal` or `Busy`, at once or then."""
 
 
 class Count(Protocol):

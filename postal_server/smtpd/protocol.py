@@ -374,16 +374,15 @@ class SmtpProtocol(asyncio.Protocol):
         if self._is_closing:
             return
         try:
-            future: asyncio.Future[None] = asyncio.ensure_future(
+            future: asyncio.Future[Any] = asyncio.ensure_future(
                 self._handler.accept(self.session, self._mail.envelope)
             )
-        except Exception as error:  # an `accept` that is no coroutine may raise at once
-            failed: asyncio.Future[None] = self._loop.create_future()
-            failed.set_exception(error)
-            future = failed
+        except Exception as error:
+            future = self._loop.create_future()
+            future.set_exception(error)
         future.add_done_callback(self._accepted)
 
-    def _accepted(self, future: asyncio.Future[None]) -> None:
+    def _accepted(self, future: asyncio.Future[Any]) -> None:
         """`accept` is done: answer the final dot. It is not cancelled with the connection."""
         envelope = self._mail.envelope
         self._busy = False

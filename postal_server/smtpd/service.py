@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -58,13 +58,13 @@ class MailHandler:
             session.principal = _principal(taken.credential, directory)
         return Recipient(address, taken.kind, taken)
 
-    async def accept(self, session: Session, envelope: Envelope) -> None:
+    def accept(self, session: Session, envelope: Envelope) -> Awaitable[object]:
         raw = self._received(session) + envelope.data
         envelope.data = b""  # a large mail is held once
         if len(raw) > self._config.max_message_bytes:
             raise MessageTooLarge
         reception.check_loop(raw, self._config.postal.smtp_hostname)
-        await self._journal.append_together(self._submissions(session, envelope, raw))
+        return self._journal.append_together(self._submissions(session, envelope, raw))
 
     def _submissions(self, session: Session, envelope: Envelope, raw: bytes) -> list[Accepted]:
         """One for each mail server that has recipients. Raises a `Refusal`."""

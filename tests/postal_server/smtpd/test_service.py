@@ -49,13 +49,16 @@ def handler(recorded_config, recorded_directory, journal):
 def send(handler, journal):
     """Send `data` to `recipients`; answers (scope, recipient) of what was appended."""
 
+    async def accept(told, envelope):
+        await handler.accept(told, envelope)
+
     def call(data, *recipients, key=None, key_after=None, reverse_path="ext@remote.example", **session):
         told = Session("TRACE", "192.0.2.7", helo="client.example", **session)
         told.principal = handler.authenticate(NAMES[key]) if key else None
         taken = [handler.recipient(told, address) for address in recipients]
         if key_after:
             told.principal = handler.authenticate(NAMES[key_after])
-        asyncio.run(handler.accept(told, Envelope(reverse_path, taken, data)))
+        asyncio.run(accept(told, Envelope(reverse_path, taken, data)))
         return [(str(m.scope.value), m.rcpt_to) for accepted in journal.accepted for m in accepted.messages]
 
     return call
