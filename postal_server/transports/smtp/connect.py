@@ -289,7 +289,7 @@ class Connector:
                 self._trusting, is_required=True, problem="no usable TLSA record", policy=demand.policy
             )
         judge = partial(_judge, demand.records, (demand.base, road.host.name, road.domain))
-        return Security(self._trusting, is_required=True, judge=judge, policy=demand.policy)
+        return Security(self._trusting, is_required=True, judge=judge, policy=demand.policy, name=demand.base)
 
     @staticmethod
     def _note(road: Road, tried: Tried, problem: TlsError | None, session: Session | None = None) -> None:

@@ -278,7 +278,8 @@ class Security:
     """What is asked of TLS on a connection. `context` null: none.
 
     `problem` is recorded where the context does not verify the certificate; `judge` says in its stead what
-    is wrong with the certificates that a host shows. `policy` is whose wish it is.
+    is wrong with the certificates that a host shows. `policy` is whose wish it is. `name` is the host's in
+    TLS, where that is another than in its MX record.
     """
 
     context: ssl.SSLContext | None = None
@@ -287,6 +288,7 @@ class Security:
     problem: str = ""
     judge: Callable[[Sequence[bytes]], str] | None = None
     policy: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -404,7 +406,7 @@ class Session:
 
     async def _start_tls(self, security: Security) -> None:
         assert security.context is not None
-        version = await self.connection.start_tls(security.context, self.host)
+        version = await self.connection.start_tls(security.context, security.name or self.host)
         if security.judge is not None and (wrong := security.judge(self.connection.certificates())):
             raise TlsError(wrong, is_certificate=True)
         self.tls = Tls(version, security.problem, security.policy)

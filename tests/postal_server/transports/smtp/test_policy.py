@@ -487,14 +487,17 @@ class TestDane:
         }
 
     def test_an_alias_has_the_records_of_what_it_stands_for(self, tmp_path):
-        """RFC 7672 section 2.2.2; its certificate may be for that name (section 3.2.2)."""
+        """RFC 7672 section 2.2.2; the host is asked for its certificate for that name (section 3.2.2)."""
         host_certificate = write_certificate(tmp_path, "mail.host.example")
-        host = Scripted(ehlo=EHLO_TLS, tls=server_context(host_certificate))
+        context, asked = server_context(host_certificate), []
+        context.sni_callback = lambda _socket, name, _context: asked.append(name)
+        host = Scripted(ehlo=EHLO_TLS, tls=context)
         record = f"2 1 1 {key_digest(host_certificate)}"
         result = send(host, secure=True, sts=False, more=self.alias([record]))
         assert result.is_delivered
         assert str(result.tls) == "TLSv1.3 (DANE), certificate verified"
         assert counted(result) == [("tlsa", "", "mx.dest.example")]
+        assert asked == ["mail.host.example"]
 
     def test_an_alias_without_them_has_its_own(self):
         host = Scripted(ehlo=EHLO)
