@@ -1,8 +1,14 @@
-"""Sockets to listen on."""
+"""What edges that listen have in common: bound sockets, and connections that may not take for ever."""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import socket
+from collections.abc import Collection
+from typing import Any
+
+NEVER = float("inf")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -28,3 +34,60 @@ def bind(host: str, port: int) -> socket.socket:
         raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from error
     sock.setblocking(False)
     return sock
+
+
+def canonical_address(address: str) -> str:
+    """One form for each address: an IPv4 one as such where it comes in IPv6's clothes, and without a zone."""
+    if ":" not in address:
+        return address
+    parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(parsed.ipv4_mapped or parsed)
+
+
+class Connection(asyncio.Protocol):
+    """`deadline` (seconds of the loop's clock) is when a `Sweep` calls `expire()`."""
+
+    def __init__(self) -> None:
+        self.deadline = NEVER
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None
+        self._is_paused = False
+        self._is_closing = False
+
+    def expire(self) -> None:
+        """The peer took too long."""
+        raise NotImplementedError
+
+    def _wait(self, seconds: float) -> None:
+        self.deadline = self._loop.time() + seconds
+
+    def _pause(self, pause: bool) -> None:
+        """Hold the peer back, or let it go on."""
+        if pause == self._is_paused or self._is_closing:
+            return
+        self._is_paused = pause
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+
+class Sweep:
+    """Cuts off who is past its deadline: one timer for all connections, none per command."""
+
+    def __init__(self, connections: Collection[Connection]) -> None:
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, interval: float) -> None:
+        """Look now, and every so many seconds from then on."""
+        loop = asyncio.get_running_loop()
+        # First: whatever happens below, it goes on.
+        self._timer = loop.call_later(interval, self.start, interval)
+        now = loop.time()
+        for connection in [c for c in self._connections if c.deadline < now]:
+            connection.expire()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

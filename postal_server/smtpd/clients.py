@@ -12,14 +12,6 @@ MINUTE = 60.0
 MAX_REMEMBERED = 10_000  # clients with failures; an attacker with more addresses meets the other limits
 
 
-def canonical_address(address: str) -> str:
-    """One form for each address: an IPv4 one as such where it comes in IPv6's clothes, and without a zone."""
-    if ":" not in address:
-        return address
-    parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    return str(parsed.ipv4_mapped or parsed)
-
-
 @functools.lru_cache(maxsize=4096)
 def client_key(address: str) -> str:
     """What counts as one client: an IPv4 address, or an IPv6 /64 (a single line gets at least that)."""

@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from postal_server.engine.sockets import canonical_address
 from postal_server.errors import HostileInput
-
-from .clients import canonical_address
 
 VERBS = (
     "EHLO", "HELO", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH", "MAIL FROM", "RCPT TO",

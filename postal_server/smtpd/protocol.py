@@ -17,11 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from postal_server.engine.sockets import NEVER, Connection, canonical_address
 from postal_server.errors import Busy, HostileInput, PostalServerError, Refusal
 from postal_server.mail.reply import Reply
 
 from . import auth, replies
-from .clients import Clients, canonical_address
+from .clients import Clients
 from .commands import parse_chunk, parse_command, parse_path, parse_proxy
 from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
 from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
@@ -37,7 +38,6 @@ LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was
 NAME_TIMEOUT = 2.0  # seconds for the client's name, which is only wanted for the Received header
 CLOSE_TIMEOUT = 10.0  # seconds for the peer to take the last reply
 METRIC = "postal_smtp_server_"
-NEVER = float("inf")
 TRACE_ALPHABET = string.ascii_uppercase + string.digits
 
 
@@ -69,22 +69,17 @@ class Transaction:
     chunk_refusal: tuple[Reply, str] | None = None
 
 
-class SmtpProtocol(asyncio.Protocol):
-    """Reads commands and data, asks the handler, replies.
-
-    `deadline` (seconds of the loop's clock) is when the server calls `expire()`.
-    """
+class SmtpProtocol(Connection):
+    """Reads commands and data, asks the handler, replies."""
 
     def __init__(self, shared: Shared, connections: set[SmtpProtocol]) -> None:
+        super().__init__()
         trace = "".join(secrets.choice(TRACE_ALPHABET) for _ in range(8))
         self.session = Session(id=trace, client_address="")
-        self.deadline = NEVER
         self._shared = shared
         self._handler = shared.handler
         self._options = shared.options
         self._connections = connections
-        self._loop = asyncio.get_running_loop()
-        self._transport: Any = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._read: Callable[[], bool] = self._read_command
@@ -94,8 +89,6 @@ class SmtpProtocol(asyncio.Protocol):
         self._entered = False  # counted among the clients
         self._busy = False  # a message is being stored, or TLS begins: input waits
         self._is_full = False  # the peer does not read its replies
-        self._is_paused = False
-        self._is_closing = False
         self._is_stopping = False
         self._skipping = False  # the rest of a line that is too long
         self._commands = self._errors = 0
@@ -181,9 +174,6 @@ class SmtpProtocol(asyncio.Protocol):
             name = names(self.session.client_address)
             self.session.client_name = await asyncio.wait_for(name, NAME_TIMEOUT)
 
-    def _wait(self, seconds: float) -> None:
-        self.deadline = self._loop.time() + seconds
-
     # Input
 
     def _pump(self) -> None:
@@ -193,15 +183,6 @@ class SmtpProtocol(asyncio.Protocol):
         self._flush()
         if self._handshake is None:
             self._pause((self._busy or self._is_full) and len(self._buffer) > MAX_WAITING_BYTES)
-
-    def _pause(self, pause: bool) -> None:
-        if pause == self._is_paused or self._is_closing:
-            return
-        self._is_paused = pause
-        if pause:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
 
     def _read_nothing(self) -> bool:
         return False

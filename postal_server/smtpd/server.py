@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from postal_server.engine.sockets import bind
+from postal_server.engine.sockets import Sweep, bind
 from postal_server.errors import ConfigurationError
 
 from .clients import Clients
@@ -56,7 +56,7 @@ class SmtpServer:
         self._shared = Shared(handler, options, clients, certificates, names, count)
         self._connections: set[SmtpProtocol] = set()
         self._servers: list[asyncio.AbstractServer] = []
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep = Sweep(self._connections)
 
     @property
     def connections(self) -> int:
@@ -75,7 +75,7 @@ class SmtpServer:
             )
             self._servers.append(server)
             addresses.append(server.sockets[0].getsockname()[:2])
-        self._look()
+        self._sweep.start(LOOK_EVERY)
         return addresses
 
     async def stop(self, grace: timedelta = timedelta(seconds=3)) -> None:
@@ -83,8 +83,7 @@ class SmtpServer:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.stop()
         for connection in list(self._connections):
             connection.shut_down()
         loop = asyncio.get_running_loop()
@@ -111,11 +110,3 @@ class SmtpServer:
         assert self._shared.certificates is not None
         timeout = self._shared.options.tls_timeout.total_seconds()
         return {"ssl": self._shared.certificates.lasting_context(), "ssl_handshake_timeout": timeout}
-
-    def _look(self) -> None:
-        """Cut off who is past its deadline: one timer for all, none per command."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in [c for c in self._connections if c.deadline < now]:
-            connection.expire()
-        self._sweep = loop.call_later(LOOK_EVERY, self._look)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import httptools
 
+from postal_server.engine.sockets import NEVER, Connection, canonical_address
 from postal_server.errors import HostileInput
 from postal_server.wire.http import error_answer
 
@@ -37,7 +38,6 @@ MAX_UNREAD_BYTES = 80 * 1024 * 1024
 UNREAD_SECONDS = 20.0
 CLOSE_SECONDS = 5.0  # for the client to take the last answer
 MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
-NEVER = float("inf")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
 
@@ -100,15 +100,13 @@ class Exchange:
         return self.body.is_complete or (self.has_head and (self.is_too_large or size > MAX_WAITING_BYTES))
 
 
-class HttpProtocol(asyncio.Protocol):
-    """`deadline` (seconds of the loop's clock) is when the server calls `expire()`."""
+class HttpProtocol(Connection):
+    """Reads requests, asks the application, answers."""
 
     def __init__(self, shared: Shared) -> None:
-        self.deadline = NEVER
+        super().__init__()
         self._shared = shared
-        self._loop = asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._transport: Any = None
         self._peer = self._here = ("", 0)
         self._unread = memoryview(b"")  # came, and is not parsed yet
         self._reading: Exchange | None = None  # under way to us
@@ -119,8 +117,6 @@ class HttpProtocol(asyncio.Protocol):
         self._is_full = False  # the client does not read its answers
         self._unsent = 0  # bytes of them when it was last looked at
         self._ignored = 0  # bytes that came too late
-        self._is_paused = False
-        self._is_closing = False
 
     # Connection
 
@@ -224,9 +220,6 @@ class HttpProtocol(asyncio.Protocol):
         self._is_closing = True
         self._transport.abort()
 
-    def _wait(self, seconds: float) -> None:
-        self.deadline = self._loop.time() + seconds
-
     # What the parser finds
 
     def on_message_begin(self) -> None:
@@ -316,15 +309,6 @@ class HttpProtocol(asyncio.Protocol):
     def _holds_enough(self) -> bool:
         return self._reading is not None and self._reading.body.waiting > MAX_WAITING_BYTES
 
-    def _pause(self, pause: bool) -> None:
-        if pause == self._is_paused or self._is_closing:
-            return
-        self._is_paused = pause
-        if pause:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
     def _ask_for_more(self) -> None:
         """A thread has read what waited."""
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
@@ -360,13 +344,16 @@ class HttpProtocol(asyncio.Protocol):
         self._answer(exchange, _error(status))
 
     def _done(self, exchange: Exchange, future: asyncio.Future[Answered]) -> None:
-        if not future.cancelled() and (error := future.exception()):
-            logger.error("A request could not be answered", exc_info=error)
-        is_answer = not future.cancelled() and not future.exception()
+        answered = _error(500)
+        if not future.cancelled():
+            if error := future.exception():
+                logger.error("A request could not be answered", exc_info=error)
+            else:
+                answered = future.result()
         if self._is_closing:
             self._leave()
         else:
-            self._answer(exchange, future.result() if is_answer else _error(500))
+            self._answer(exchange, answered)
 
     def _answer(self, exchange: Exchange, answered: Answered) -> None:
         self._answering = None
@@ -414,8 +401,8 @@ class HttpProtocol(asyncio.Protocol):
 
 
 def _address(name: Any) -> tuple[str, int]:
-    """Address and port of a socket's name; IPv4 behind an IPv6 listener as IPv4."""
-    return (str(name[0]).removeprefix("::ffff:").partition("%")[0], int(name[1])) if name else ("", 0)
+    """Address and port of a socket's name."""
+    return (canonical_address(str(name[0])), int(name[1])) if name else ("", 0)
 
 
 def _error(status: int) -> Answered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from postal_server.engine.sockets import bind
+from postal_server.engine.sockets import Sweep, bind
 
 from .protocol import Application, HttpProtocol, Shared
 
@@ -25,7 +25,7 @@ class HttpServer:
         self._pools = ThreadPoolExecutor(threads, "web"), ThreadPoolExecutor(threads, "web-reader")
         self._shared = Shared(application, *self._pools, MAX_CONNECTIONS)
         self._server: asyncio.AbstractServer | None = None
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep = Sweep(self._shared.connections)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; returns where. Raises `OSError`."""
@@ -34,7 +34,7 @@ class HttpServer:
         self._server = await loop.create_server(
             lambda: HttpProtocol(self._shared), sock=sock, backlog=BACKLOG
         )
-        self._look()
+        self._sweep.start(LOOK_EVERY)
         address: tuple[str, int] = sock.getsockname()[:2]
         return address
 
@@ -42,8 +42,7 @@ class HttpServer:
         """Take no more requests, give those under way three seconds."""
         if self._server is not None:
             self._server.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.stop()
         self._shared.is_stopping = True
         for connection in list(self._shared.connections):
             connection.shut_down()
@@ -59,11 +58,3 @@ class HttpServer:
 
     def _is_working(self) -> bool:
         return any(not connection.is_idle for connection in self._shared.connections)
-
-    def _look(self) -> None:
-        """Cut off who is past its deadline: one timer for all, none per request."""
-        loop = asyncio.get_running_loop()
-        self._sweep = loop.call_later(LOOK_EVERY, self._look)  # first: whatever happens below, it goes on
-        now = loop.time()
-        for connection in [c for c in self._shared.connections if c.deadline < now]:
-            connection.expire()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, canonical_address, client_key
+from postal_server.engine.sockets import canonical_address
+from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, client_key
 
 WINDOW = AUTH_FAILURE_WINDOW.total_seconds()
 

@@ -552,7 +552,7 @@ def test_a_client_that_is_gone_does_not_keep_the_server_from_looking_after_other
             reset(gone)  # the loop does not know it yet
             for connection in running.connections:
                 connection.deadline = 0.0
-            running.server._look()
+            running.server._sweep.start(server.LOOK_EVERY)
 
         running.run(look())
         assert other.recv(1000) == b""

@@ -1,0 +1,61 @@
+"""What listening edges have in common."""
+
+from __future__ import annotations
+
+import asyncio
+
+from postal_server.engine.sockets import NEVER, Connection, Sweep
+
+
+class Late(Connection):
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__()
+        self.fails = fails
+        self.expired = 0
+        self.deadline = 0.0
+
+    def expire(self) -> None:
+        self.expired += 1
+        self.deadline = NEVER
+        if self.fails:
+            raise OSError("the peer is gone")
+
+
+def test_who_is_past_its_deadline_is_told_once_and_others_are_not():
+    async def work() -> tuple[int, int]:
+        late, patient = Late(), Late()
+        patient._wait(60)
+        sweep = Sweep([late, patient])
+        sweep.start(0.01)
+        await asyncio.sleep(0.05)
+        sweep.stop()
+        return late.expired, patient.expired
+
+    assert asyncio.run(work()) == (1, 0)
+
+
+def test_a_connection_that_cannot_be_told_does_not_end_the_looks():
+    async def work() -> int:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        failing, late = Late(fails=True), Late()
+        sweep = Sweep([failing, late])
+        asyncio.get_running_loop().call_soon(sweep.start, 0.01)
+        await asyncio.sleep(0.1)
+        sweep.stop()
+        return late.expired
+
+    assert asyncio.run(work()) == 1
+
+
+def test_no_look_follows_the_stop():
+    async def work() -> int:
+        connections: list[Connection] = []
+        sweep = Sweep(connections)
+        sweep.start(0.01)
+        sweep.stop()
+        late = Late()
+        connections.append(late)
+        await asyncio.sleep(0.05)
+        return late.expired
+
+    assert asyncio.run(work()) == 0
