@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(name: str, words: list[str], path: str | None) -> int:
     from .errors import ConfigurationError  # noqa: PLC0415 - the extra may be missing
 
+    os.umask(0o077)  # mail, keys and passwords are for nobody else on this machine
     if path is not None:
         os.environ["POSTAL_CONFIG_FILE_PATH"] = path
     try:
@@ -114,11 +115,15 @@ def _prepare_files(path: str | None) -> None:
     os.environ[conf.PATH_VARIABLE] = str(told)
     try:
         made = [told] if files.write_configuration(told) else []
-        made += files.write_secrets(conf.load(told))
+        config = conf.load(told)
+        made += files.write_secrets(config)
+        shut = files.keep_others_out(config)
     except OSError as error:
         raise ConfigurationError(f"{error.filename or told}: cannot be made ({error.strerror}).") from error
     for file in made:
         print(f"made {file}")
+    for file in shut:
+        print(f"only for its owner from now on: {file}")
 
 
 def _django(name: str, told: str, words: list[str]) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -321,6 +322,12 @@ class Config:
     def file(self, name: str) -> Path:
         """The path of a file key, with `$config-file-root` filled in."""
         return Path(name.replace("$config-file-root", str(self.root)))
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite database; null for another database, or where no file is named."""
+        scheme, is_sqlite, path = self.storage.url.partition("sqlite:///")
+        return self.file(unquote(path)) if is_sqlite and not scheme and path else None
 
     @property
     def plaintext_auth(self) -> bool:

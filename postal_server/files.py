@@ -1,10 +1,15 @@
-"""The files of a new installation: configuration, signing key, secret, certificate. Never overwrites one."""
+"""The files of an installation: makes those that are missing, and keeps them from other users of the machine.
+
+Never overwrites one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from cryptography import x509
@@ -16,6 +21,9 @@ from .conf import Config
 
 SIGNING_KEY_BITS = 2048
 CERTIFICATE_DAYS = 3650
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+# What SQLite and `engine.database` keep beside the database's file.
+BESIDE_DATABASE = ("-wal", "-shm", "-journal", "-turn", "-ballast")
 
 # Development defaults: everything on loopback, nothing leaves the machine.
 TEMPLATE = """\
@@ -61,22 +69,23 @@ def write_configuration(path: Path) -> bool:
     """Write a development configuration to `path`. False where there is one already."""
     if path.exists():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(TEMPLATE, "utf-8")
+    write_private(path, TEMPLATE.encode())
     return True
 
 
 def write_secrets(config: Config) -> list[Path]:
-    """Make the keys that are missing, readable by the owner alone, and return their paths."""
+    """Make the keys that are missing, and the folder of the database; return the paths of the keys."""
     made = []
+    if config.sqlite_file:
+        _make_folder(config.sqlite_file.parent)
     signing = config.file(config.postal.signing_key_path)
     if not signing.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=SIGNING_KEY_BITS)
-        _write_private(signing, _pem(key))
+        write_private(signing, _pem(key))
         made.append(signing)
     secret = config.root / "secret.key"
     if not config.rails.secret_key and not secret.exists():
-        _write_private(secret, secrets.token_urlsafe(48).encode("ascii"))
+        write_private(secret, secrets.token_urlsafe(48).encode("ascii"))
         made.append(secret)
     if config.smtp_server.tls_enabled:
         made += _write_certificate(config)
@@ -105,7 +114,7 @@ def _write_certificate(config: Config) -> list[Path]:
         )
         .sign(key, hashes.SHA256())
     )
-    _write_private(private, _pem(key))
+    write_private(private, _pem(key))
     certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
     return [private, certificate]
 
@@ -118,8 +127,77 @@ def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def write_private(path: Path, content: bytes) -> None:
+    """A new file for its owner alone, in a folder that is made where it is missing."""
+    _make_folder(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+
+
+# Keeping others out of what exists
+
+
+def open_to_others(config: Config) -> list[str]:
+    """A sentence for each file or folder of the installation that other users of the machine can open."""
+    return [
+        f"{path}: other users of this machine can open it (mode {stat.S_IMODE(path.stat().st_mode):04o}); "
+        f"`chmod go-rwx {path}` ends that."
+        for path in _private(config)
+        if _rights_of_others(path)
+    ]
+
+
+def keep_others_out(config: Config) -> list[Path]:
+    """Take the rights of others away; returns the paths whose modes were changed.
+
+    What belongs to somebody else stays as it is, and is named by `open_to_others`.
+    """
+    changed = []
+    for path in _private(config):
+        rights = _rights_of_others(path)
+        with contextlib.suppress(PermissionError):
+            if rights:
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~rights)
+                changed.append(path)
+    return changed
+
+
+def _private(config: Config) -> list[Path]:
+    """The files of the installation that exist, and those of its folders that hold nothing else.
+
+    A folder that holds more, a home or a project say, has its mode from whoever made it.
+    """
+    private_key = config.file(config.smtp_server.tls_private_key_path)
+    certificate = config.file(config.smtp_server.tls_certificate_path)
+    named = [config.file(config.postal.signing_key_path), config.root / "secret.key", private_key]
+    folders = {config.root}
+    if config.path:
+        named.append(config.path)
+    if database := config.sqlite_file:
+        named += [database, *(database.with_name(database.name + end) for end in BESIDE_DATABASE)]
+        folders.add(database.parent)
+    ours = {*named, certificate}
+    return [
+        *(folder for folder in sorted(folders) if _holds_only(folder, ours)),
+        *(path for path in dict.fromkeys(named) if os.path.isfile(path)),  # false where we may not look
+    ]
+
+
+def _holds_only(folder: Path, files: set[Path]) -> bool:
+    try:
+        return all(path in files for path in folder.iterdir())
+    except OSError:  # it is not there, or somebody else's
+        return False
+
+
+def _rights_of_others(path: Path) -> int:
+    """The mode bits for people who are neither the owner nor of a group that the file was given to."""
+    status = path.stat()
+    has_usual_group = (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+    others = stat.S_IRWXO | (stat.S_IRWXG if has_usual_group else 0)
+    return stat.S_IMODE(status.st_mode) & others

@@ -34,6 +34,7 @@ from typing import Any
 
 import django.core.mail
 
+from postal_server import files
 from postal_server.mail import dkim
 
 START_SECONDS = 60.0
@@ -180,12 +181,12 @@ class RunningServer:
         return {**kept, "CONTROL_TOKEN": self.control_token, "PYTHONUNBUFFERED": "1"}
 
     def _write_configuration(self) -> None:
-        (self.folder / "postal.yml").write_text(
-            CONFIGURATION.format(
-                host=LOOPBACK, web=self.web_port, smtp=self.smtp_port, catch=self.catch_port
-            ),
-            "utf-8",
+        configuration = self.folder / "postal.yml"
+        configuration.unlink(missing_ok=True)  # of an earlier start, with other ports
+        text = CONFIGURATION.format(
+            host=LOOPBACK, web=self.web_port, smtp=self.smtp_port, catch=self.catch_port
         )
+        files.write_private(configuration, text.encode())
 
     def _initialize(self) -> None:
         """Take the initialised database from the cache, or make it and leave it there."""
@@ -203,7 +204,7 @@ class RunningServer:
         )
         if done.returncode:
             raise ServerError(f"`postal-server initialize` failed:\n{done.stderr.decode('utf-8', 'replace')}")
-        (self.folder / DKIM_KEY_FILE).write_text(dkim.generate_rsa(), "ascii")
+        files.write_private(self.folder / DKIM_KEY_FILE, dkim.generate_rsa().encode())
         if self._use_cache:
             self._fill_cache(cached)
 

@@ -57,7 +57,7 @@ def settings(config: Config) -> dict[str, Any]:
     """
     url = urllib.parse.urlsplit(config.storage.url)
     if url.scheme == "sqlite":
-        return _sqlite(config.file(urllib.parse.unquote(config.storage.url.partition("sqlite:///")[2])))
+        return _sqlite(config.sqlite_file)
     if url.scheme in ("postgresql", "postgres"):
         return _postgresql(url)
     raise ConfigurationError(
@@ -65,8 +65,8 @@ def settings(config: Config) -> dict[str, Any]:
     )
 
 
-def _sqlite(path: Path) -> dict[str, Any]:
-    if path == Path():
+def _sqlite(path: Path | None) -> dict[str, Any]:
+    if path is None:
         raise ConfigurationError("storage.url: the path of the SQLite file is missing.")
     return {
         "ENGINE": "django.db.backends.sqlite3",

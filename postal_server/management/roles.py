@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from postal_server import conf
+from postal_server import conf, files
 from postal_server.engine.process import Role
 from postal_server.errors import ConfigurationError
 from postal_server.services.signing import request_key
@@ -36,7 +36,7 @@ class RoleCommand(ServerCommand):
             call_command("initialize")
         require_current_database()
         config = conf.config()
-        for warning in config.warnings:
+        for warning in (*config.warnings, *files.open_to_others(config)):
             logger.warning("%s", warning)
         try:
             if {Role.WEB, Role.WORKER} & set(self.roles):

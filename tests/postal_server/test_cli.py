@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 import sys
 
@@ -178,3 +179,39 @@ def test_default_dkim_record_is_the_public_half_of_the_signing_key(tmp_path):
     postal_server("initialize", "--no-server", folder=tmp_path)
     done = postal_server("default-dkim-record", folder=tmp_path)
     assert done.stdout.startswith('postal._domainkey.rp.localhost. IN TXT "v=DKIM1; t=s; h=sha256; p=MII')
+
+
+def modes(folder):
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+
+
+def test_file_modes_of_a_new_installation_are_the_owners_alone(tmp_path):
+    folder = tmp_path / "new"
+    done = postal_server("--config", "new/postal.yml", "initialize", "--no-server", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = modes(folder)
+    assert found.pop("new") == 0o700
+    assert "postal.sqlite3" in found
+    assert set(found.values()) == {0o600}, found
+
+
+@pytest.mark.parametrize("name", ["initialize", "upgrade"])
+def test_file_modes_of_an_existing_installation_are_mended(name, tmp_path):
+    folder = tmp_path / "old"
+    postal_server("--config", "old/postal.yml", "initialize", "--no-server", folder=tmp_path)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    done = postal_server("--config", "old/postal.yml", name, folder=tmp_path)
+    assert f"only for its owner from now on: {folder / 'postal.sqlite3'}" in done.stdout
+    found = modes(folder)
+    assert (found["old"], found["postal.sqlite3"], found["postal.yml"]) == (0o700, 0o600, 0o600)
+
+
+def test_file_modes_start_up_warns_of_what_others_can_open(tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    (tmp_path / "postal.sqlite3").chmod(0o644)
+    (tmp_path / "signing.key").write_text("something else, so that it does not start")
+    done = postal_server("worker", folder=tmp_path)
+    database = tmp_path / "postal.sqlite3"
+    assert f"{database}: other users of this machine can open it (mode 0644)" in done.stderr
+    assert "postal.yml" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -56,3 +57,74 @@ def test_certificate_of_the_administrator_is_not_touched(config, tmp_path):
     files.write_secrets(config)
     assert (tmp_path / "smtp.cert").read_text() == "theirs"
     assert not (tmp_path / "smtp.key").exists()
+
+
+# Who may read them
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """An installation in a folder of its own, made with the usual umask and open to everybody."""
+    folder = tmp_path / "installation"
+    files.write_configuration(folder / "postal.yml")
+    config = conf.load(folder / "postal.yml", {})
+    files.write_secrets(config)
+    for name in ("postal.sqlite3", "postal.sqlite3-wal", "postal.sqlite3-shm"):
+        (folder / name).touch()
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    folder.chmod(0o755)
+    return config
+
+
+def test_file_modes_a_new_folder_and_its_files_are_the_owners_alone(tmp_path):
+    folder = tmp_path / "new"
+    files.write_configuration(folder / "postal.yml")
+    assert (mode(folder), mode(folder / "postal.yml")) == (0o700, 0o600)
+
+
+def test_file_modes_the_folder_of_a_database_elsewhere_is_made_for_the_owner_alone(tmp_path):
+    path = tmp_path / "postal.yml"
+    path.write_text("version: 2\nstorage: {url: 'sqlite:///$config-file-root/mail/postal.sqlite3'}\n")
+    files.write_secrets(conf.load(path, {}))
+    assert mode(tmp_path / "mail") == 0o700
+
+
+def test_file_modes_each_file_that_others_can_open_is_named_with_the_cure(installation):
+    found = files.open_to_others(installation)
+    names = ["postal.yml", "signing.key", "secret.key", "smtp.key"]
+    names += [f"postal.sqlite3{end}" for end in ("", "-wal", "-shm")]
+    for path in (installation.root, *(installation.root / name for name in names)):
+        expected = f"{path}: other users of this machine can open it (mode {mode(path):04o}); "
+        assert expected + f"`chmod go-rwx {path}` ends that." in found
+    assert len(found) == 1 + len(names)  # a certificate is for everybody
+
+
+def test_file_modes_others_are_kept_out_of_an_installation_that_exists(installation):
+    changed = files.keep_others_out(installation)
+    assert mode(installation.root) == 0o700
+    assert {path.name for path in changed} >= {"postal.yml", "postal.sqlite3", "postal.sqlite3-wal"}
+    assert all(mode(path) == 0o600 for path in installation.root.iterdir() if path.name != "smtp.cert")
+    assert files.open_to_others(installation) == []
+    assert files.keep_others_out(installation) == []
+
+
+def test_file_modes_a_folder_with_other_peoples_files_keeps_its_mode(installation):
+    (installation.root / "manage.py").touch()
+    files.keep_others_out(installation)
+    assert mode(installation.root) == 0o755
+    assert files.open_to_others(installation) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to groups")
+def test_file_modes_a_group_that_a_file_was_given_to_keeps_its_rights(installation):
+    key = installation.root / "smtp.key"
+    os.chown(key, 0, 4711)
+    key.chmod(0o644)
+    files.keep_others_out(installation)
+    assert mode(key) == 0o640
+    assert files.open_to_others(installation) == []

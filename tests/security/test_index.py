@@ -125,6 +125,12 @@ CASES = {
         "tests/security/test_smtp.py::test_wrong_keys_are_not_logged",
         "tests/anymail_postal/test_errors.py::test_the_key_is_redacted",
     ],
+    "mail and keys that every user of the machine can read": [
+        f"{SERVER}/test_files.py::test_file_modes_each_file_that_others_can_open_is_named_with_the_cure",
+        f"{SERVER}/test_files.py::test_file_modes_others_are_kept_out_of_an_installation_that_exists",
+        f"{SERVER}/test_cli.py::test_file_modes_of_a_new_installation_are_the_owners_alone",
+        f"{SERVER}/test_cli.py::test_file_modes_start_up_warns_of_what_others_can_open",
+    ],
     "memory": [
         "tests/security/test_memory.py::test_mail_over_smtp_in_and_out",
         "tests/security/test_memory.py::test_mail_over_the_api",

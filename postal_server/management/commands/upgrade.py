@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from postal_server import conf, files
 from postal_server.management.base import ServerCommand, bring_database_up_to_date
 
 
@@ -13,3 +14,5 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         bring_database_up_to_date(verbosity=1)
+        for path in files.keep_others_out(conf.config()):
+            self.stdout.write(f"only for its owner from now on: {path}")
