@@ -1,4 +1,7 @@
-"""Measure us, and the peers that are installed beside us: see `docs/benchmarks.md`."""
+"""Measure us, and the peers that are installed beside us: see `docs/benchmarks.md`.
+
+`python -m benchmarks compare REVISION` tells what has become dearer or cheaper since.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,20 @@ import sys
 import time
 from pathlib import Path
 
-from . import report
+from . import compare, report
 from .rows import DEFAULT, ROWS, Scale
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    # What was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if sys.argv[1:2] == ["compare"]:
+        return compare.main(sys.argv[2:])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "rows",
         nargs="*",
@@ -28,8 +39,6 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="append the report to this file too")
     parser.add_argument("--plots", type=Path, help="write the curves into this folder, as SVG")
     given = parser.parse_args()
-    # What was started is stopped on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if given.plots:
         given.plots.mkdir(parents=True, exist_ok=True)
     names = list(ROWS) if "all" in given.rows else given.rows or DEFAULT

@@ -1,6 +1,6 @@
 """How fast are the webhook views, side by side with django-anymail's, in one run?
 
-    python benchmarks/anymail_receiving.py [--rounds 5] [--seconds 1.0]
+    python -m benchmarks.anymail_receiving [--rounds 5] [--seconds 1.0]
 
 Each view is called as Django calls it, on a request built beforehand, with a receiver that reads what a
 project reads. Rates are calls per second of this process's CPU time, and rounds alternate between the two,
@@ -17,15 +17,11 @@ import os
 import platform
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from itertools import cycle
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import django
 from django.conf import settings

@@ -42,6 +42,7 @@ class Installation:
     url: str
     api_key: str
     smtp_key: str
+    tree: Path = ROOT  # whose code its processes run
 
     @contextlib.contextmanager
     def start(self, *roles: str) -> Iterator[dict[str, Running]]:
@@ -55,7 +56,7 @@ class Installation:
         command = [sys.executable, "-m", "postal_server", "--config", self.folder / "postal.yml"]
         command += [role.rstrip("0123456789"), "--ready-file", ready]
         started = time.monotonic()
-        with running(command, self.folder, {"PYTHONPATH": str(ROOT)}) as process:
+        with running(command, self.folder, {"PYTHONPATH": str(self.tree)}) as process:
             while not ready.exists():
                 if process.poll() is not None or time.monotonic() - started > 60:
                     raise RuntimeError("\n".join(p.read_text()[-2000:] for p in self.folder.glob("*.log")))
@@ -67,9 +68,14 @@ class Installation:
 
 @contextlib.contextmanager
 def installation(
-    sink: Sink | None = None, *, database: str = "sqlite", webhook: bool = False, connections: int = 600
+    sink: Sink | None = None,
+    *,
+    database: str = "sqlite",
+    webhook: bool = False,
+    connections: int = 600,
+    tree: Path = ROOT,
 ) -> Iterator[Installation]:
-    """An installation that delivers to `sink`; `connections` is what one worker may have."""
+    """An installation of `tree`'s code that delivers to `sink`; `connections` is what one worker may have."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
         url = "sqlite:///$config-file-root/postal.sqlite3"
@@ -110,14 +116,14 @@ def installation(
             words += ["--webhook", sink.url]
         told = subprocess.run(
             [sys.executable, "-m", "postal_server", "--config", folder / "postal.yml", *words],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(tree)},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
         keys = [re.search(rf"{kind} key +(\w+)", told) for kind in ("API", "SMTP")]
         api_key, smtp_key = [found[1] for found in keys if found]
-        yield Installation(folder, url.replace("$config-file-root", str(folder)), api_key, smtp_key)
+        yield Installation(folder, url.replace("$config-file-root", str(folder)), api_key, smtp_key, tree)
 
 
 def zone(sink: Sink) -> dict[str, dict[str, list[str]]]:

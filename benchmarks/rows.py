@@ -121,9 +121,11 @@ def _rate(send: Callable[[Load], float], told: Load) -> float:
 @contextlib.contextmanager
 def processor_time(row: Row, subjects: dict[str, tuple[int, ...]], messages: int) -> Iterator[None]:
     """Note what each subject's processes use a message: that tells more than rates where others run too."""
-    before = {name: _seconds(pids) for name, pids in subjects.items()}
+    before = {name: processor_seconds(pids) for name, pids in subjects.items()}
     yield
-    used = {name: (_seconds(pids) - before[name]) / messages * 1e6 for name, pids in subjects.items()}
+    used = {
+        name: (processor_seconds(pids) - before[name]) / messages * 1e6 for name, pids in subjects.items()
+    }
     told = ", ".join(f"{name} {microseconds:,.0f} us" for name, microseconds in used.items())
     row.notes.append(f"processor time a message: {told}")
 
@@ -135,7 +137,7 @@ def processes_of(
     return own | {name: peer.pids for name, peer in (others or {}).items()}
 
 
-def _seconds(pids: Iterable[int]) -> float:
+def processor_seconds(pids: Iterable[int]) -> float:
     """Processor seconds of processes and their children, those that have ended too."""
     ticks = 0
     for pid in (member for first in pids for member in family(first)):
@@ -419,7 +421,7 @@ class Costs:
         assert told is not None
         [folder] = parse_qs(urlsplit(ours.url).query)["host"]
         pid = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
-        return cls(_seconds([pid]), int(told[0]), int(told[1]))
+        return cls(processor_seconds([pid]), int(told[0]), int(told[1]))
 
     def since(self, before: Costs, messages: int) -> str:
         return (

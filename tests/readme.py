@@ -41,4 +41,4 @@ def blocks(page: Path, language: str) -> list[Block]:
 def commands(page: Path) -> list[list[str]]:
     """The words of each command that a page shows: lines that begin with `$`."""
     lines = [line for block in blocks(page, "console") for line in block.text.splitlines()]
-    return [shlex.split(line[2:]) for line in lines if line.startswith("$ ")]
+    return [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]

@@ -18,6 +18,7 @@ from django.core.management import get_commands, load_command_class
 from django.dispatch import Signal
 
 from anymail_postal import checks, conf, errors, events, pytest_plugin, signals
+from benchmarks import compare
 from postal_server import cli
 from postal_server import conf as server_conf
 from postal_server import pytest_plugin as server_pytest_plugin
@@ -257,6 +258,8 @@ def test_commands_shown_exist_and_take_these_options(words: list[str]) -> None:
         name = cli.ALIASES.get(words[1], words[1]).replace("-", "_")
         parser = load_command_class("postal_server", name).create_parser("postal-server", name)
         parser.parse_args(words[2:])
+    elif words[:4] == ["python", "-m", "benchmarks", "compare"]:
+        compare.argument_parser().parse_args(words[4:])
     else:
         assert words[0] in ("make", "pip", "sqlite3", "mysqldump")
 
