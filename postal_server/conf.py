@@ -229,6 +229,25 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Logins:
+    """Of people, and of SMTP clients where it says so."""
+
+    max_failures: int = key(
+        10, "Wrong passwords of one account from one address, from which on it has to wait.", least=1
+    )
+    max_failures_per_client: int = key(
+        30, "Wrong passwords, or wrong SMTP keys, from one address (IPv6: one /64).", least=1
+    )
+    max_failures_per_account: int = key(
+        100,
+        "Wrong passwords of one account from anywhere; addresses that logged in to it before go on.",
+        least=1,
+    )
+    window_minutes: int = key(10, "Minutes in which failures are counted, and after which they end.", least=1)
+    session_hours: int = key(12, "Hours until a person has to log in again.", least=1)
+
+
+@dataclass(frozen=True)
 class DeliveryPolicy:
     mode: str = key(
         "catch", "`catch` keeps all mail here, `mx` sends to the internet, `relays` to postal.smtp_relays."
@@ -275,6 +294,7 @@ GROUPS: Mapping[str, type] = {
     "logging": Logging,
     "rails": Rails,
     "storage": Storage,
+    "login": Logins,
     "delivery": DeliveryPolicy,
     "shaping": Shaping,
     "tls_reports": TlsReports,
@@ -284,7 +304,7 @@ MAX_PORT = 65535
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 DELIVERY_MODES = ("catch", "mx", "relays")
-OUR_GROUPS = frozenset({"storage", "delivery", "shaping", "tls_reports", "control"})
+OUR_GROUPS = frozenset({"storage", "login", "delivery", "shaping", "tls_reports", "control"})
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
     "oidc": "Login by OpenID Connect is not supported.",
@@ -314,6 +334,7 @@ class Config:
     logging: Logging = field(default_factory=Logging)
     rails: Rails = field(default_factory=Rails)
     storage: Storage = field(default_factory=Storage)
+    login: Logins = field(default_factory=Logins)
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     shaping: Shaping = field(default_factory=Shaping)
     tls_reports: TlsReports = field(default_factory=TlsReports)

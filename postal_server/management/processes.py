@@ -19,6 +19,7 @@ from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Proces
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
 from postal_server.services.target import allowed_destinations
+from postal_server.services.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
@@ -96,6 +97,7 @@ class SmtpEdge:
                 max_connections=given.max_connections,
                 max_connections_per_client=given.max_connections_per_client,
                 max_recipients_per_client=given.max_recipients_per_client,
+                login_limits=LoginLimits.of(config),
             ),
             _certificates(config),
             resolver(config).name_of,

@@ -20,12 +20,19 @@ Exchange = Generator[str, bytes, Principal]
 
 
 class AuthFailed(Exception):
-    """The exchange ended without a principal: what to reply, and the label in `client_errors`."""
+    """The exchange ended without a principal: what to reply, and the label in `client_errors` (empty: none).
 
-    def __init__(self, reply: Reply, label: str = "invalid-credentials") -> None:
+    `is_wrong_key`: a key was tried, and is nobody's.
+    """
+
+    def __init__(self, reply: Reply, label: str, *, is_wrong_key: bool) -> None:
         super().__init__(reply.text)
         self.reply = reply
         self.label = label
+        self.is_wrong_key = is_wrong_key
+
+
+WRONG_KEY = "invalid-credentials"
 
 
 def decode(line: bytes) -> bytes:
@@ -41,7 +48,7 @@ def plain(initial: bytes, handler: Handler, hostname: str) -> Exchange:
     line = initial or (yield "")
     fields = decode(line).split(b"\0")
     if len(fields) < 2:
-        raise AuthFailed(replies.AUTH_PROTOCOL_ERROR, "missing-credentials")
+        raise AuthFailed(replies.AUTH_PROTOCOL_ERROR, "missing-credentials", is_wrong_key=False)
     return _holder(fields[-1], handler)
 
 
@@ -54,21 +61,28 @@ def login(initial: bytes, handler: Handler, hostname: str) -> Exchange:
 
 
 def cram_md5(initial: bytes, handler: Handler, hostname: str) -> Exchange:
-    """A digest of our challenge under any key of the server that the user name names (RFC 2195)."""
+    """A digest of our challenge under any key of the server that the user name names (RFC 2195).
+
+    Who gives another user name, which the other mechanisms take, cannot know that it matters here: clients
+    try this mechanism first, and then one in which their key counts.
+    """
     challenge = f"<{secrets.token_hex(10)}@{hostname}>"
     line = yield challenge
     username, _, digest = decode(line).decode("utf-8", "replace").strip().rpartition(" ")
-    for principal, secret in handler.cram_secrets(username):
+    secrets_of_server = handler.cram_secrets(username)
+    if secrets_of_server is None:
+        raise AuthFailed(replies.DENIED, "", is_wrong_key=False)
+    for principal, secret in secrets_of_server:
         wanted = hmac.new(secret.encode(), challenge.encode(), hashlib.md5).hexdigest()
         if hmac.compare_digest(wanted.encode(), digest.lower().encode()):
             return principal
-    raise AuthFailed(replies.DENIED)
+    raise AuthFailed(replies.DENIED, WRONG_KEY, is_wrong_key=True)
 
 
 def _holder(secret: bytes, handler: Handler) -> Principal:
     principal = handler.authenticate(secret.decode("utf-8", "replace"))
     if principal is None:
-        raise AuthFailed(replies.INVALID_CREDENTIAL)
+        raise AuthFailed(replies.INVALID_CREDENTIAL, WRONG_KEY, is_wrong_key=True)
     return principal
 
 

@@ -60,8 +60,11 @@ class Handler(Protocol):
     def authenticate(self, secret: str) -> Principal | None:
         """Who holds the SMTP key `secret`."""
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]]:
-        """The SMTP keys in clear of the server that `username` (`org/server`, `org_server`) names."""
+    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
+        """The SMTP keys in clear of the server that `username` (`org/server`, `org_server`) names.
+
+        Null if it names none.
+        """
 
     def check_room(self, size_bytes: int) -> None:
         """Raise `Busy` if a message of this size (0 if not told) cannot be taken now."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from postal_server.services.throttle import Limits
 
 MAX_LINE_BYTES = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; addresses with parameters may be longer
 MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 section 4
@@ -30,7 +32,7 @@ class Options:
     max_connections: int = 1000
     max_connections_per_client: int = 100
     max_recipients_per_client: int = 0  # a minute, unless it authenticates; 0 for any number
-    max_auth_failures: int = 30
+    login_limits: Limits = field(default_factory=Limits)
     command_timeout: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     data_timeout: timedelta = timedelta(minutes=3)  # section 4.5.3.2.5
     min_data_rate: int = 1024  # bytes a second, on average, once `data_timeout` has passed

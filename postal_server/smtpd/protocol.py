@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from postal_server.engine.sockets import NEVER, Connection, canonical_address
 from postal_server.errors import Busy, HostileInput, PostalServerError, Refusal
 from postal_server.mail.reply import Reply
+from postal_server.services.throttle import Throttle
 
 from . import auth, replies
 from .clients import Clients
@@ -48,6 +49,7 @@ class Shared:
     handler: Handler
     options: Options
     clients: Clients
+    throttle: Throttle
     certificates: Certificates | None = None
     names: Callable[[str], Awaitable[str | None]] | None = None
     count: Count = count_nothing
@@ -231,7 +233,10 @@ class SmtpProtocol(Connection):
     def _obey(self, line: bytes) -> None:
         if self._exchange is not None:
             exchange, self._exchange = self._exchange, None
-            self._advance(exchange, line)
+            if line.strip() == b"*":  # the client gives up (RFC 4954 section 4): it guessed no key
+                self._reply(replies.AUTH_CANCELLED)
+            else:
+                self._advance(exchange, line)
             return
         try:
             command = parse_command(line)
@@ -589,8 +594,8 @@ class SmtpProtocol(Connection):
         if mechanism != "CRAM-MD5" and not self._may_use_plain():
             self._refuse(replies.TLS_REQUIRED, "authentication-required")
             return False
-        if not self._shared.clients.may_authenticate(self.session.client_address, self._loop.time()):
-            self._refuse(replies.TOO_MANY_AUTH_FAILURES, "invalid-credentials")
+        if self._shared.throttle.wait("", self.session.client_address, self._loop.time()):
+            self._refuse(replies.TOO_MANY_AUTH_FAILURES, "too-many-auth-failures")
             return False
         return True
 
@@ -610,8 +615,9 @@ class SmtpProtocol(Connection):
             self._reply(replies.granted(principal.path))
         except auth.AuthFailed as error:
             self.session.principal = None
-            self._shared.clients.auth_failed(self.session.client_address, self._loop.time())
-            logger.info("%s: AUTH failed (%s)", self.session.id, self.session.client_address)
+            if error.is_wrong_key:
+                self._shared.throttle.failed("", self.session.client_address, self._loop.time())
+                logger.info("%s: AUTH failed (%s)", self.session.id, self.session.client_address)
             self._refuse(error.reply, error.label)
         else:
             self._exchange = exchange

@@ -27,6 +27,7 @@ UNKNOWN_MECHANISM = Reply(504, "Unrecognized authentication mechanism", "5.5.4")
 AUTH_PROTOCOL_ERROR = Reply(535, "Authenticated failed - protocol error", "5.7.8")
 INVALID_CREDENTIAL = Reply(535, "Invalid credential", "5.7.8")
 DENIED = Reply(535, "Denied", "5.7.8")
+AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")
 TOO_MANY_AUTH_FAILURES = Reply(454, "Too many failed authentications, try again later", "4.7.0")
 
 EHLO_FIRST = Reply(503, "EHLO/HELO first please", "5.5.1")

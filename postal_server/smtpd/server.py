@@ -11,6 +11,7 @@ from typing import Any
 
 from postal_server.engine.sockets import Sweep, bind
 from postal_server.errors import ConfigurationError
+from postal_server.services.throttle import Throttle
 
 from .clients import Clients
 from .handler import Count, Handler, count_nothing
@@ -50,10 +51,10 @@ class SmtpServer:
         clients = Clients(
             options.max_connections,
             options.max_connections_per_client,
-            options.max_auth_failures,
             options.max_recipients_per_client,
         )
-        self._shared = Shared(handler, options, clients, certificates, names, count)
+        throttle = Throttle(options.login_limits)
+        self._shared = Shared(handler, options, clients, throttle, certificates, names, count)
         self._connections: set[SmtpProtocol] = set()
         self._servers: list[asyncio.AbstractServer] = []
         self._sweep = Sweep(self._connections)

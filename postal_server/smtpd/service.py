@@ -40,11 +40,11 @@ class MailHandler:
         credential = directory.smtp_credential(secret)
         return None if credential is None else _principal(credential, directory)
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]]:
+    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
         directory = self._directory()
         server = directory.server_by_path(username)
         if server is None:
-            return []
+            return None
         return [(_principal(c, directory), c.secret) for c in directory.smtp_credentials(server.id)]
 
     def check_room(self, size_bytes: int) -> None:

@@ -27,6 +27,7 @@ from postal_server.rules import outcome
 from postal_server.rules.status import CredentialType, Scope, ServerMode
 from postal_server.services.credential import digest
 from postal_server.services.directory import CredentialEntry, Directory, DomainEntry, ServerEntry
+from postal_server.services.throttle import Limits, Throttle
 from postal_server.smtpd.clients import Clients
 from postal_server.smtpd.options import Options
 from postal_server.smtpd.protocol import Shared, SmtpProtocol
@@ -209,7 +210,7 @@ async def smtp_session(chunks: Any, proxy: bool) -> tuple[bytes, list[Any]]:
         HOSTNAME, plaintext_auth=True, max_message_bytes=2000, max_errors=10, max_commands=50,
         max_recipients=5, proxy_protocol=proxy,
     )  # fmt: skip
-    shared = Shared(handler, options, Clients(10, 10, 5))
+    shared = Shared(handler, options, Clients(10, 10), Throttle(Limits()))
     protocol = SmtpProtocol(shared, set())
     transport = Wire()
     protocol.connection_made(transport)  # type: ignore[arg-type]

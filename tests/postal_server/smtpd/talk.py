@@ -41,10 +41,12 @@ class MemoryHandler:
         path = KEYS.get(secret)
         return Principal(path, secret) if path else None
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]]:
-        for secret, path in KEYS.items():
-            if username in (path, path.replace("/", "_")):
-                yield Principal(path, secret), secret
+    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
+        return [
+            (Principal(path, secret), secret)
+            for secret, path in KEYS.items()
+            if username in (path, path.replace("/", "_"))
+        ] or None
 
     def check_room(self, size_bytes: int) -> None:
         if self.is_busy:

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from postal_server.engine.sockets import canonical_address
-from postal_server.smtpd.clients import AUTH_FAILURE_WINDOW, Clients, client_key
-
-WINDOW = AUTH_FAILURE_WINDOW.total_seconds()
+from postal_server.rules.client import client_key
+from postal_server.smtpd.clients import Clients
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def test_an_address_has_one_form(address, canonical):
 
 
 def test_connections_are_limited_per_client_and_in_all():
-    clients = Clients(max_connections=3, max_per_client=2, max_auth_failures=1)
+    clients = Clients(max_connections=3, max_per_client=2)
     assert [clients.enter("192.0.2.1") for _ in range(3)] == [True, True, False]
     assert [clients.enter("192.0.2.2") for _ in range(2)] == [True, False]
     clients.leave("192.0.2.1")
@@ -46,7 +45,7 @@ def test_connections_are_limited_per_client_and_in_all():
 
 
 def test_strangers_name_so_many_recipients_a_minute():
-    clients = Clients(9, 9, 9, max_recipients_per_minute=2)
+    clients = Clients(9, 9, max_recipients_per_minute=2)
     assert [clients.may_name_recipient("2001:db8::1", 60.0) for _ in range(3)] == [True, True, False]
     assert not clients.may_name_recipient("2001:db8::2", 119.0)  # the same /64
     assert clients.may_name_recipient("2001:db8:0:1::1", 119.0)
@@ -55,15 +54,5 @@ def test_strangers_name_so_many_recipients_a_minute():
 
 @pytest.mark.parametrize(("address", "limit"), [("127.0.0.9", 1), ("::1", 1), ("192.0.2.1", 0)])
 def test_this_machine_and_no_limit_have_none(address, limit):
-    clients = Clients(9, 9, 9, max_recipients_per_minute=limit)
+    clients = Clients(9, 9, max_recipients_per_minute=limit)
     assert all(clients.may_name_recipient(address, 60.0) for _ in range(3))
-
-
-def test_failures_are_forgotten_after_a_while():
-    clients = Clients(10, 10, max_auth_failures=2)
-    for at in (0, 1):
-        assert clients.may_authenticate("2001:db8::1", at)
-        clients.auth_failed("2001:db8::1", at)
-    assert not clients.may_authenticate("2001:db8::2", 2)
-    assert clients.may_authenticate("192.0.2.1", 2)
-    assert clients.may_authenticate("2001:db8::1", WINDOW + 1)

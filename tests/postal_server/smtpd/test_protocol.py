@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from postal_server import errors
 from postal_server.errors import ConfigurationError
+from postal_server.services.throttle import Limits
 from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
 from postal_server.smtpd.handler import Principal
@@ -374,7 +375,7 @@ class TestLimits:
         async def test(talk, _):
             assert [(await talk.say(wrong))[:3] for _ in range(3)] == ["535", "535", "454"]
 
-        talk(test, "EHLO c", max_auth_failures=2)
+        talk(test, "EHLO c", login_limits=Limits(of_client=2))
 
     def test_a_peer_that_reads_no_replies_is_held_back(self):
         async def test(talk, server):

@@ -143,4 +143,4 @@ def test_received_with_ssl_is_null_in_clear(send, journal):
 def test_cram_md5_names_servers_by_either_spelling(handler):
     for name in ("example/live", "example_live"):
         assert NAMES["smtp_key"] in [secret for _, secret in handler.cram_secrets(name)]
-    assert not list(handler.cram_secrets("example/none"))
+    assert handler.cram_secrets("example/none") is None

@@ -1,0 +1,107 @@
+"""Who failed to log in of late, and must wait: one count for the SMTP keys and for people's passwords.
+
+Every edge that checks a secret has a `Throttle` of its own: it asks `wait` before the check and tells what
+came of it. Kept in memory, which an event loop can ask; each process counts for itself, so that several
+of them allow as many times the limits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from postal_server.conf import Config
+from postal_server.rules.client import client_key
+
+MAX_REMEMBERED = 10_000  # counts; who fails from more places than that meets the limit of the account
+MAX_ACCOUNT_LENGTH = 150  # characters that are looked at
+
+Place = tuple[str, str]  # an account and a client; empty: any
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Failures within `window`, from which on nobody is heard.
+
+    `of_account_and_client`: of one account from one client; `of_client`: of any accounts from one client;
+    `of_account`: of one account from anywhere. The last does not hold up clients that logged in to it before:
+    a stranger cannot keep a person out.
+    """
+
+    of_account_and_client: int = 10
+    of_client: int = 30
+    of_account: int = 100
+    window: timedelta = timedelta(minutes=10)
+
+    @classmethod
+    def of(cls, config: Config) -> Limits:
+        given = config.login
+        return cls(
+            of_account_and_client=given.max_failures,
+            of_client=given.max_failures_per_client,
+            of_account=given.max_failures_per_account,
+            window=timedelta(minutes=given.window_minutes),
+        )
+
+
+class Throttle:
+    """Counts failures. `now` is seconds of a monotonic clock, `client` an address.
+
+    `account` is the name that was given, whether there is such an account or not: that cannot be told from
+    the answer. It is empty where a secret alone decides.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._failures: dict[Place, deque[float]] = {}  # the one that failed longest ago first
+        self._known: dict[Place, None] = {}  # who logged in
+
+    def wait(self, account: str, client: str, now: float) -> float:
+        """Seconds until this client may try this account again; 0: now."""
+        account, client = _place(account, client)
+        window = self._limits.window.total_seconds()
+        longest = 0.0
+        for place, limit in self._counts(account, client):
+            failures = self._failures.get(place)
+            is_spared = place == (account, "") and (account, client) in self._known
+            if failures and len(failures) >= limit and not is_spared:
+                longest = max(longest, failures[0] + window - now)
+        return longest
+
+    def failed(self, account: str, client: str, now: float) -> None:
+        """The secret was wrong."""
+        for place, limit in self._counts(*_place(account, client)):
+            failures = self._failures.pop(place, None) or deque(maxlen=limit)
+            failures.append(now)
+            _remember(self._failures, place, failures)
+
+    def succeeded(self, account: str, client: str) -> None:
+        """The secret was right: what this client did to this account before was a slip of its fingers."""
+        place = _place(account, client)
+        if place[0]:
+            self._failures.pop(place, None)
+            self._known.pop(place, None)
+            _remember(self._known, place, None)
+
+    def _counts(self, account: str, client: str) -> list[tuple[Place, int]]:
+        """The counts that a failure belongs to, and their limits."""
+        counts = [(("", client), self._limits.of_client)]
+        if account:
+            counts += [
+                ((account, client), self._limits.of_account_and_client),
+                ((account, ""), self._limits.of_account),
+            ]
+        return counts
+
+
+def _place(account: str, client: str) -> Place:
+    return account[:MAX_ACCOUNT_LENGTH].casefold(), client_key(client) or "unknown"
+
+
+def _remember(memory: dict[Place, V], place: Place, value: V) -> None:
+    if len(memory) >= MAX_REMEMBERED:
+        memory.pop(next(iter(memory)))
+    memory[place] = value
