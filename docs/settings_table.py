@@ -43,6 +43,7 @@ GROUPS = {
     "logging": "Logs, which go to standard error.",
     "rails": "Named after the framework that Postal is written in.",
     "storage": "The database. A group of ours: Postal has none of this name.",
+    "login": "Who logs in, and who has to wait. A group of ours.",
     "delivery": "Where mail goes. A group of ours.",
     "shaping": "How fast destinations are sent to. A group of ours.",
     "tls_reports": "Reports to domains on how TLS with their hosts went. A group of ours.",

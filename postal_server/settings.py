@@ -77,6 +77,7 @@ LOGIN_URL = "admin:login"
 
 # The front proxy ends TLS, so that only the browser's side of a cookie can be told from the configuration.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+SESSION_COOKIE_AGE = _config.login.session_hours * 3600
 SESSION_COOKIE_NAME = "postal_server_session"
 CSRF_COOKIE_NAME = "postal_server_csrf"
 CSRF_TRUSTED_ORIGINS = [f"{_config.postal.web_protocol}://{host}" for host in ALLOWED_HOSTS]

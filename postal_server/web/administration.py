@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 APP = "postal_server"
 # The lists of each section, by their models; those that are not named come last.
@@ -38,6 +38,12 @@ NAMES = {
 class Site(AdminSite):
     site_header = site_title = "Postal server"
     index_title = "Mail"
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        from .login import LoginForm, told_to_wait  # noqa: PLC0415 - models are not loaded before
+
+        self.login_form = LoginForm
+        return told_to_wait(super().login(request, extra_context))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """The apps and their models; this one in sections, before the others."""

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+LOGIN_PATH = "/admin/login/"
 READING = frozenset({"GET", "HEAD"})
+CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
 NOT_REQUEST_ID = re.compile(r"[^\w-]")
 
 View = Callable[[Request], Answer]
@@ -93,6 +95,7 @@ class Application:
         request = read_request(environ, self.trusted)
         view = self._view(request)
         if view is None:
+            environ[CLIENT] = request.client
             return self._pages_of_django()(environ, start_response)
         try:
             answer = view(request)
@@ -112,6 +115,10 @@ class Application:
             return _lean(_at_once(view, request), request)
         answering = self.api.lean(request)
         return None if answering is None else _lean(answering, request)
+
+    def is_login(self, environ: Environ) -> bool:
+        """Is a password checked, which takes as much time as guessing it is to take?"""
+        return bool(environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == LOGIN_PATH)
 
     def _view(self, request: Request) -> View | None:
         if request.header(self.tracking_mark) == "1":

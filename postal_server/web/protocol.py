@@ -50,18 +50,23 @@ class Application(Protocol):
     def lean(self, environ: Environ) -> Coroutine[Any, Any, Answered] | None:
         """The answer to a request that has come completely; null if it takes a thread."""
 
+    def is_login(self, environ: Environ) -> bool:
+        """Is a password checked?"""
+
 
 @dataclass
 class Shared:
     """What all connections of a server share. `is_stopping`: the request under way is the last one.
 
     `threads` answer requests that have come completely, `readers` those whose body comes meanwhile: who sends
-    slowly is in the way only of others who send much.
+    slowly is in the way only of others who send much. `logins` check passwords: guessing them takes the
+    processors from nobody else.
     """
 
     application: Application
     threads: Executor
     readers: Executor
+    logins: Executor
     max_connections: int
     connections: dict[HttpProtocol, None] = field(default_factory=dict)  # the oldest one first
     is_stopping: bool = False
@@ -329,6 +334,11 @@ class HttpProtocol(Connection):
             self.deadline = NEVER
             environ["wsgi.input"] = io.BytesIO(exchange.body.whole())
             lean = self._shared.application.lean(environ)
+            if self._shared.application.is_login(environ):
+                threads = self._shared.logins
+        elif self._shared.application.is_login(environ):
+            self._refuse(exchange, 413)  # no password is that long
+            return
         else:
             environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_WAITING_BYTES)
             threads = self._shared.readers

@@ -11,6 +11,7 @@ from .protocol import Application, HttpProtocol, Shared
 
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
+LOGIN_THREADS = 2
 LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
 STOP_SECONDS = 3.0
 
@@ -22,7 +23,11 @@ class HttpServer:
     """
 
     def __init__(self, application: Application, threads: int) -> None:
-        self._pools = ThreadPoolExecutor(threads, "web"), ThreadPoolExecutor(threads, "web-reader")
+        self._pools = (
+            ThreadPoolExecutor(threads, "web"),
+            ThreadPoolExecutor(threads, "web-reader"),
+            ThreadPoolExecutor(LOGIN_THREADS, "web-login"),
+        )
         self._shared = Shared(application, *self._pools, MAX_CONNECTIONS)
         self._server: asyncio.AbstractServer | None = None
         self._sweep = Sweep(self._shared.connections)

@@ -131,6 +131,14 @@ CASES = {
         f"{SERVER}/test_cli.py::test_file_modes_of_a_new_installation_are_the_owners_alone",
         f"{SERVER}/test_cli.py::test_file_modes_start_up_warns_of_what_others_can_open",
     ],
+    "guessing of passwords and keys": [
+        "tests/security/test_login.py::test_guesses_are_answered_429_and_logged",
+        "tests/security/test_login.py::test_wrong_logins_at_once_do_not_slow_the_api",
+        f"{SERVER}/web/test_login.py::test_nothing_tells_an_account_from_none",
+        f"{SERVER}/services/test_throttle.py::test_stranger_cannot_keep_a_person_out",
+        f"{SERVER}/services/test_throttle.py::test_memory_is_bounded",
+        f"{SERVER}/smtpd/test_auth.py::test_wrong_key_counts_although_the_right_one_follows",
+    ],
     "memory": [
         "tests/security/test_memory.py::test_mail_over_smtp_in_and_out",
         "tests/security/test_memory.py::test_mail_over_the_api",

@@ -294,6 +294,9 @@ class Recorder:
         start_response("200 OK", [])
         return [b"<large>"]
 
+    def is_login(self, environ: Any) -> bool:
+        return False
+
     def lean(self, environ: Any) -> Any:
         return self._answer(environ)
 
@@ -304,7 +307,7 @@ class Recorder:
 
 async def http_session(chunks: Any) -> bytes:
     """Everything that the server writes to these bytes."""
-    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), AtOnce(), 10))
+    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), AtOnce(), AtOnce(), 10))
     wire = HttpWire()
     protocol.connection_made(wire)  # type: ignore[arg-type]
     for chunk in chunks:

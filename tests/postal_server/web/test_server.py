@@ -64,6 +64,9 @@ class Echo:
         self.environs.append(environ)
         return self._lean(environ)
 
+    def is_login(self, environ):
+        return environ["PATH_INFO"] == "/login"
+
     async def _lean(self, environ):
         await asyncio.sleep(0)
         if environ["PATH_INFO"] == "/lean/fail":

@@ -1,0 +1,75 @@
+"""The login of people: who failed too often of late has to wait, and every failure is logged."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import time
+from typing import Any
+
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from postal_server import conf
+from postal_server.engine import metrics
+from postal_server.services.throttle import MAX_ACCOUNT_LENGTH, Limits, Throttle
+
+from .application import CLIENT
+
+logger = logging.getLogger(__name__)
+
+TOO_MANY = "Too many failed logins. Try again later."
+
+
+@functools.lru_cache(maxsize=1)
+def throttle() -> Throttle:
+    """The count of this process."""
+    return Throttle(Limits.of(conf.config()))
+
+
+class LoginForm(AdminAuthenticationForm):
+    """`wait`: seconds for which nothing is checked, 0 if the password was."""
+
+    wait = 0.0
+
+    def clean(self) -> dict[str, Any]:
+        account, client = self.cleaned_data.get("username"), client_of(self.request)
+        if not account or not self.cleaned_data.get("password"):
+            return self.cleaned_data  # nothing to check
+        self.wait = throttle().wait(account, client, time.monotonic())
+        if self.wait:
+            metrics.LOGINS.labels("throttled").inc()
+            raise ValidationError(TOO_MANY, code="throttled")
+        try:
+            return super().clean()
+        finally:
+            self._count(account, client)
+
+    def _count(self, account: str, client: str) -> None:
+        """Tell the throttle whether the password was right; of one that may not log in as well."""
+        if self.user_cache is not None:
+            throttle().succeeded(account, client)
+            metrics.LOGINS.labels("right").inc()
+            return
+        throttle().failed(account, client, time.monotonic())
+        metrics.LOGINS.labels("wrong").inc()
+        logger.warning("Login of %r failed (%s)", account[:MAX_ACCOUNT_LENGTH], client)
+
+
+def told_to_wait(response: HttpResponse) -> HttpResponse:
+    """The login page as it is answered: 429 for who has to wait (RFC 6585 section 4)."""
+    context = response.context_data if isinstance(response, TemplateResponse) else None
+    form = (context or {}).get("form")
+    if isinstance(form, LoginForm) and form.wait:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(math.ceil(form.wait))
+    return response
+
+
+def client_of(request: HttpRequest | None) -> str:
+    """The client's address, behind proxies that are trusted."""
+    meta = request.META if request is not None else {}
+    return str(meta.get(CLIENT) or meta.get("REMOTE_ADDR", ""))
