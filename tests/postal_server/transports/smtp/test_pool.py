@@ -241,6 +241,34 @@ def test_mails_that_wait_for_a_full_host_hold_up_no_other():
     with_host(test, Scripted({"DOT": HANG}), zone=zone, limits=Limits(per_host=1, total=3))
 
 
+def test_a_mail_that_is_cancelled_while_it_waits_for_any_slot_leaves_its_place_at_the_host():
+    async def work():
+        sender = pool(1, limits=Limits(per_host=1, total=1))
+        await sender.acquire("a.example")
+        waiting = asyncio.ensure_future(sender.acquire("b.example"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        sender.release("a.example")
+        await asyncio.wait_for(sender.acquire("b.example"), 1)
+
+    run(work())
+
+
+def test_a_mail_that_is_cancelled_when_its_turn_has_just_come_passes_it_on():
+    async def work():
+        sender = pool(1, limits=Limits(per_host=1))
+        await sender.acquire("a.example")
+        waiting = asyncio.ensure_future(sender.acquire("a.example"))
+        await asyncio.sleep(0)
+        sender.release("a.example")
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await asyncio.wait_for(sender.acquire("a.example"), 1)
+
+    run(work())
+
+
 def test_an_idle_session_makes_room_for_another_destination():
     async def test(host, sender):
         await sender.send(mail())

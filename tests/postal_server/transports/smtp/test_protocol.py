@@ -8,6 +8,7 @@ from postal_server.engine.ports import Reply, Stage
 from postal_server.errors import HostileInput
 from postal_server.transports.smtp.protocol import (
     MAX_LINE_BYTES,
+    Conclusion,
     Interrupted,
     Offers,
     ReplyReader,
@@ -139,6 +140,22 @@ class TestTransaction:
             dialogue.send([Reply(421, "closing")])
         assert done.value.value.reply.code == 421
 
+    @pytest.mark.parametrize(
+        ("stage", "reply", "is_last"),
+        [
+            (Stage.RCPT, Reply(421, "closing"), True),
+            (Stage.DOT, Reply(421, "closing"), True),
+            (Stage.RCPT, Reply(550, "no"), False),
+            (Stage.DOT, Reply(451, "later"), False),
+            (Stage.RSET, Reply(502, "what?"), True),
+            (Stage.DATA, OK, True),
+            (Stage.DOT, GO, True),
+            (Stage.DOT, OK, False),
+        ],
+    )
+    def test_which_answers_are_the_last_of_a_connection(self, stage, reply, is_last):
+        assert Conclusion(stage, reply).is_last is is_last
+
 
 class TestMailCommand:
     @pytest.mark.parametrize(
@@ -219,6 +236,10 @@ class TestUnacceptable:
         with pytest.raises(StopIteration) as done:
             next(dialogue)
         assert done.value.value.reply == refusal
+
+    def test_a_message_of_just_the_size_that_the_host_takes_is_sent(self):
+        offers = Offers({"SIZE": "100"})
+        assert unacceptable(mail(data=b"x" * 100), offers) is None
 
 
 class TestContent:

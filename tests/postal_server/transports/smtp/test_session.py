@@ -191,6 +191,14 @@ def test_helo_is_said_where_ehlo_is_not_known():
     assert host.lines[:2] == ["EHLO us.example", "HELO us.example"]
 
 
+@pytest.mark.parametrize("answer", ["421 busy", "450 later"])
+def test_a_host_that_is_busy_at_ehlo_is_not_asked_in_another_way(answer):
+    host = Scripted({"EHLO": answer})
+    result = deliver(host)
+    assert (result.stage, result.error) == (Stage.CONNECT, answer)
+    assert not any(line.startswith("HELO") for line in host.lines)
+
+
 @pytest.mark.parametrize("banner", ["554 no service", "421 busy", "450 later"])
 def test_a_host_that_does_not_greet_is_unreachable(banner):
     result = deliver(Scripted({"BANNER": banner}))
@@ -281,6 +289,15 @@ class TestTls:
         result = deliver(host, letter=mail(target=target))
         assert result.is_delivered
         assert result.tls is None
+
+    def test_what_a_host_offered_in_clear_counts_no_more(self, certificate):
+        # RFC 3207 section 4.2: whoever is in between may have written it.
+        host = Scripted(
+            {"EHLO": [EHLO_TLS, "250-host.example\r\n250 SIZE 10"]}, tls=server_context(certificate)
+        )
+        result = deliver(host, verifying=trusting(certificate[0]))
+        assert result.reply.enhanced == "5.3.4"  # larger than it takes, as it says within TLS
+        assert host.lines == ["EHLO us.example", "STARTTLS", "EHLO us.example", "QUIT"]
 
 
 class TestLogin:
