@@ -119,6 +119,14 @@ class SmtpServer:
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
     log_connections: bool = key(False, "Log every connection.")
     max_message_size: int = key(14, "Largest message in MiB.", least=1)
+    max_header_size: int = key(256, "Largest header of a message in KiB, over the API as well.", least=1)
+    max_header_fields: int = key(
+        1000, "Fields in the header of a message, over the API as well; never more than 9000.", least=1
+    )
+    max_memory: int = key(
+        256, "MiB of memory for messages that have not come completely; beyond it they are put off.", least=1
+    )
+    max_memory_before_auth: int = key(128, "The same for clients that have not logged in.", least=1)
     max_connections: int = key(1000, "Connections at a time.", least=1)
     max_connections_per_client: int = key(
         100, "Connections at a time from one address (IPv6: one /64).", least=1
@@ -359,6 +367,10 @@ class Config:
     @property
     def max_message_bytes(self) -> int:
         return self.smtp_server.max_message_size * 1024 * 1024
+
+    @property
+    def max_header_bytes(self) -> int:
+        return self.smtp_server.max_header_size * 1024
 
 
 def _convert(name: str, value: Any, hint: Any, least: int) -> Any:

@@ -157,6 +157,13 @@ class MessageTooLarge(Refusal):
     message = "Message too large"
 
 
+class HeaderTooLarge(Refusal):
+    """A header of more bytes or fields than `smtp_server.max_header_size` and `max_header_fields` allow."""
+
+    code = "HeaderTooLarge"
+    message = "The message header is too large"
+
+
 class UndecodableSubject(Refusal):
     """Postal cannot store such a mail: it closes the connection, and the sender tries again for days."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import binascii
 import re
 
-MAX_FIELDS = 1000  # more than any honest message; what follows them is not looked at
+MAX_FIELDS = 10_000  # what follows them is not looked at
+# Whatever is configured: so all that is accepted, and what is added here, is looked at.
+MAX_ACCEPTED_FIELDS = 9_000
 
-_FOLD = re.compile(rb"\n(?=[ \t])")
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
 _ONLY_BLANKS = re.compile(r"[ \t]+\Z")
 _CHARSETS_WITHOUT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"}
@@ -22,7 +23,7 @@ def split_header(raw: bytes) -> tuple[bytes, bytes]:
     return raw[:header_end], raw[body_start:]
 
 
-def find_body(raw: bytes, start: int, end: int) -> tuple[int, int]:
+def find_body(raw: bytes | bytearray, start: int, end: int) -> tuple[int, int]:
     """Where the header fields of the message or part in `raw[start:end]` end, and where its body begins."""
     if raw.startswith(b"\r\n", start, end):
         return start, start + 2
@@ -37,8 +38,24 @@ def find_body(raw: bytes, start: int, end: int) -> tuple[int, int]:
 
 def unfold(header_block: bytes) -> bytes:
     """The block with LF line ends and every field on one line; the blank or TAB of a fold stays."""
-    block = header_block.replace(b"\r\n", b"\n")
-    return _FOLD.sub(b"", block) if b"\n " in block or b"\n\t" in block else block
+    return header_block.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t")
+
+
+def is_header_too_large(raw: bytes | bytearray, max_bytes: int, max_fields: int) -> bool:
+    """Has a message, or as much as has come of it, a header of more bytes or fields than these?
+
+    No more of it is looked at. A bare CR begins a field as well, as it will when line ends are repaired.
+    """
+    max_fields = min(max_fields, MAX_ACCEPTED_FIELDS)
+    if raw.find(b"\r\n\r\n", 0, min(max_bytes, max_fields)) >= 0:
+        return False  # the ordinary case: too short for that
+    end = find_body(raw, 0, min(len(raw), max_bytes + 2))[0]  # 2: the empty line behind a header that fits
+    if end > max_bytes:
+        return True
+    if raw.count(b"\n", 0, end) + raw.count(b"\r", 0, end) <= max_fields:
+        return False
+    block = raw[:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return block.count(b"\n") - block.count(b"\n ") - block.count(b"\n\t") > max_fields
 
 
 def header_fields(raw: bytes, limit: int = MAX_FIELDS) -> list[tuple[str, bytes]]:

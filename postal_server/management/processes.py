@@ -93,6 +93,10 @@ class SmtpEdge:
                 proxy_protocol=given.proxy_protocol,
                 logs_client=_logged_clients(given),
                 max_message_bytes=config.max_message_bytes,
+                max_header_bytes=config.max_header_bytes,
+                max_header_fields=given.max_header_fields,
+                max_unfinished_bytes=given.max_memory << 20,
+                max_unfinished_bytes_before_auth=given.max_memory_before_auth << 20,
                 max_recipients=given.max_recipients,
                 max_connections=given.max_connections,
                 max_connections_per_client=given.max_connections_per_client,
@@ -103,6 +107,7 @@ class SmtpEdge:
             resolver(config).name_of,
             metrics.count,
         )
+        metrics.UNFINISHED.set_function(lambda: self._server.room.held)
 
     async def start(self) -> Addresses:
         return await self._server.start(self._listeners)

@@ -20,8 +20,13 @@ from postal_server.errors import (
     UndecodableSubject,
 )
 from postal_server.mail.address import split_address, split_tag
-from postal_server.mail.header import find_body
-from postal_server.mail.message import header_fields, header_values, message_id, subject
+from postal_server.mail.header import (
+    bare_message_id,
+    decode_header,
+    find_body,
+    header_fields,
+    header_values,
+)
 from postal_server.rules import route as rules
 from postal_server.rules.status import EndpointType, RouteMode, Scope
 
@@ -86,12 +91,13 @@ def accept(
     `raw` begins with our Received line. A route with several endpoints gets a message for each. Raises
     `UndecodableSubject`.
     """
-    _check_subject(raw)
+    fields = [(name.lower(), value) for name, value in header_fields(raw)]
+    text = _subject([value for name, value in fields if name == "subject"])
+    identifiers = [value for name, value in fields if name == "message-id"]
     by_server: dict[int, list[NewMessage]] = {}
     for recipient in recipients:
         by_server.setdefault(recipient.server.id, []).extend(_messages(recipient))
-    text = subject(raw)
-    identifier = message_id(raw)
+    identifier = bare_message_id(identifiers[-1].decode("utf-8", "replace")) if identifiers else None
     return [
         Accepted(
             raw=raw,
@@ -115,13 +121,13 @@ def check_loop(raw: bytes, smtp_hostname: str) -> None:
         raise LoopDetected
 
 
-def _check_subject(raw: bytes) -> None:
-    for name, value in header_fields(raw):
-        if name.lower() == "subject":
-            try:
-                value.decode()
-            except UnicodeDecodeError as error:
-                raise UndecodableSubject from error
+def _subject(values: Sequence[bytes]) -> str | None:
+    """The last of these Subjects, decoded, or None. Raises `UndecodableSubject` for any of them."""
+    try:
+        texts = [value.decode() for value in values]
+    except UnicodeDecodeError as error:
+        raise UndecodableSubject from error
+    return decode_header(texts[-1]) if texts else None
 
 
 def _report(local: str, address: str, directory: Directory) -> Taken:

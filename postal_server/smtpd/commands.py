@@ -18,12 +18,16 @@ VERBS = (
     "EHLO", "HELO", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH", "MAIL FROM", "RCPT TO",
     "DATA", "BDAT", "RSET", "NOOP", "QUIT",
 )  # fmt: skip
-COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.IGNORECASE)
+COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.ASCII | re.IGNORECASE)
 FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.IGNORECASE)
-PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)")  # behind the last `<`, before the next `>`
+AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.ASCII | re.IGNORECASE)
+PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)", re.ASCII)  # behind the last `<`, before the next `>`
 PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
-CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.IGNORECASE)
+CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.ASCII | re.IGNORECASE)
+# The line of a request, or as much as tells one.
+HTTP = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)(?:[ \t]|\Z)|.* HTTP/\d", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,17 @@ def parse_command(line: bytes) -> Command:
     return Command(found[1].upper(), found[2]) if found else Command("", text)
 
 
+def is_http(line: bytes) -> bool:
+    """Is this, or the beginning of it, the line of an HTTP request?"""
+    return HTTP.match(line) is not None
+
+
 def parse_path(argument: str) -> Path:
     """The address and the parameters behind `MAIL FROM` or `RCPT TO`."""
     found = PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
     assert found  # every part is optional
     pairs = (word.partition("=") for word in found[3].split())
-    return Path((found[1] or found[2] or "").strip(), {name.upper(): value for name, _, value in pairs})
+    return Path((found[1] or found[2] or "").strip(" \t"), {name.upper(): value for name, _, value in pairs})
 
 
 def parse_chunk(argument: str) -> tuple[int, bool]:

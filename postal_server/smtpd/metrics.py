@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 PREFIX = "postal_smtp_server_"
 COUNTERS = {
@@ -16,8 +16,14 @@ COUNTERS = {
         Counter(PREFIX + "commands", "Commands.", ["command"]),
         Counter(PREFIX + "client_errors", "Commands that were refused.", ["error"]),
         Counter(PREFIX + "messages", "Recipients of messages taken.", ["type", "tls"]),
+        Counter(
+            PREFIX + "messages_without_room",
+            "Messages put off because others took the memory that there is for those under way.",
+            ["authenticated"],
+        ),
     )
 }
+UNFINISHED = Gauge(PREFIX + "unfinished_bytes", "Memory of the messages under way that are large.")
 
 
 def count(metric: str, /, **labels: str) -> None:

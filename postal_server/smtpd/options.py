@@ -26,6 +26,10 @@ class Options:
     proxy_protocol: bool = False
     logs_client: Callable[[str], bool] = nobody  # is a connection of this address logged?
     max_message_bytes: int = 14 << 20
+    max_header_bytes: int = 256 << 10
+    max_header_fields: int = 1000
+    max_unfinished_bytes: int = 256 << 20  # of memory, for all messages that are under way
+    max_unfinished_bytes_before_auth: int = 128 << 20  # for those of strangers
     max_recipients: int = 1000
     max_commands: int = 2000
     max_errors: int = 50
@@ -35,5 +39,5 @@ class Options:
     login_limits: Limits = field(default_factory=Limits)
     command_timeout: timedelta = timedelta(minutes=5)  # RFC 5321 section 4.5.3.2.7
     data_timeout: timedelta = timedelta(minutes=3)  # section 4.5.3.2.5
-    min_data_rate: int = 1024  # bytes a second, on average, once `data_timeout` has passed
+    min_data_rate: int = 1024  # bytes a second; who is slower may be so for `data_timeout`
     tls_timeout: timedelta = timedelta(seconds=60)

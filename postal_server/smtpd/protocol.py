@@ -17,14 +17,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from postal_server.engine.room import FREE_BYTES, Room
 from postal_server.engine.sockets import NEVER, Connection, canonical_address
-from postal_server.errors import Busy, HostileInput, PostalServerError, Refusal
+from postal_server.errors import Busy, HeaderTooLarge, HostileInput, PostalServerError, Refusal
+from postal_server.mail.header import is_header_too_large
 from postal_server.mail.reply import Reply
 from postal_server.services.throttle import Throttle
 
 from . import auth, replies
 from .clients import Clients
-from .commands import parse_chunk, parse_command, parse_path, parse_proxy
+from .commands import is_http, parse_chunk, parse_command, parse_path, parse_proxy
 from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
 from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
 from .tls import Certificates
@@ -34,9 +36,11 @@ logger = logging.getLogger(__name__)
 END_OF_DATA = b"\r\n.\r\n"
 MAX_PROXY_LINE_BYTES = 107  # PROXY protocol, version 1
 MAX_WAITING_BYTES = 65_536  # input taken in while the last message is being stored
+MAX_EMPTY_LINE = 2  # bytes of the line that ends a header
 PLAIN_MECHANISMS = "PLAIN LOGIN"
 LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was (contract 5.4)
 NAME_TIMEOUT = 2.0  # seconds for the client's name, which is only wanted for the Received header
+RECIPIENT_BYTES = 500  # that a recipient takes in memory, beside its address
 CLOSE_TIMEOUT = 10.0  # seconds for the peer to take the last reply
 METRIC = "postal_smtp_server_"
 TRACE_ALPHABET = string.ascii_uppercase + string.digits
@@ -50,12 +54,13 @@ class Shared:
     options: Options
     clients: Clients
     throttle: Throttle
+    room: Room  # for messages that are under way
     certificates: Certificates | None = None
     names: Callable[[str], Awaitable[str | None]] | None = None
     count: Count = count_nothing
 
 
-@dataclass
+@dataclass(slots=True)
 class Transaction:
     """What came since the last EHLO, RSET or message."""
 
@@ -63,12 +68,15 @@ class Transaction:
     tried: bool = False  # a recipient was taken, or refused in a way that moves the state forward
     received: int = 0  # bytes of data taken out of the buffer
     scanned: int = 0  # where in the buffer the end of data may begin
-    began: float = 0.0  # when data began
+    came: int = 0  # bytes of data, taken or not, when the deadline was last moved
     in_bdat: bool = False
     chunks: bytearray = field(default_factory=bytearray)
     chunk_left: int = 0  # bytes of this chunk still to come
     is_last_chunk: bool = False
-    chunk_refusal: tuple[Reply, str] | None = None
+    envelope_bytes: int = 0  # of memory
+    is_held: bool = False  # counted in the room for messages
+    has_checked_header: bool = False
+    refusal: tuple[Reply, str] | None = None  # what comes is read over, and answered so at its end
 
 
 class SmtpProtocol(Connection):
@@ -118,6 +126,8 @@ class SmtpProtocol(Connection):
             if task is not None:
                 task.cancel()
         self._buffer.clear()
+        self._mail.chunks.clear()
+        self._shared.room.release(self)
         self._read = self._read_nothing
 
     def data_received(self, data: bytes) -> None:
@@ -213,19 +223,22 @@ class SmtpProtocol(Connection):
         end = buffer.find(b"\n")
         if end < 0:
             if len(buffer) > limit:
+                if is_http(bytes(buffer[:limit])):
+                    self._close(replies.NOT_HTTP)
                 buffer.clear()
                 self._skipping = True
             return False
         line = bytes(buffer[:end])
         del buffer[: end + 1]
-        self._wait(self._options.command_timeout.total_seconds())
+        if not self._mail.in_bdat:  # there only data earns time, which is kept in memory meanwhile
+            self._wait(self._options.command_timeout.total_seconds())
         self._commands += 1
         if self._commands > self._options.max_commands:
             self._close(replies.TOO_MANY_COMMANDS)
         elif self._skipping or end > limit:
             self._skipping = False
             self._exchange = None
-            self._refuse(replies.LINE_TOO_LONG, "invalid-command")
+            self._refuse_line(line[:limit], replies.LINE_TOO_LONG)
         else:
             self._obey(line.removesuffix(b"\r"))
         return not self._is_closing
@@ -241,74 +254,159 @@ class SmtpProtocol(Connection):
         try:
             command = parse_command(line)
         except HostileInput:
-            self._refuse(replies.BAD_CHARACTERS, "invalid-command")
+            self._refuse_line(line, replies.BAD_CHARACTERS)
             return
         self._COMMANDS[command.verb](self, command.argument)
 
+    def _refuse_line(self, line: bytes, reply: Reply) -> None:
+        """Refuse what is no command. HTTP is the end: a page may have sent it, with commands behind."""
+        if is_http(line):
+            self._shared.count(METRIC + "client_errors", error="http")
+            self._close(replies.NOT_HTTP)
+        else:
+            self._refuse(reply, "invalid-command")
+
     def _read_data(self) -> bool:
-        buffer = self._buffer
-        if (
-            not self._mail.scanned and not self._mail.received and buffer.startswith(b".\r\n")
-        ):  # no content at all
+        buffer, mail = self._buffer, self._mail
+        if not mail.scanned and not mail.received and buffer.startswith(b".\r\n"):  # no content at all
             del buffer[:3]
             self._finish(b"")
             return True
-        end = buffer.find(END_OF_DATA, self._mail.scanned)
+        end = buffer.find(END_OF_DATA, mail.scanned)
         if end < 0:
-            self._mail.scanned = max(len(buffer) - 4, 0)
-            if self._mail.received + len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
-                # Drained to its end, so that the peer hears why. Keep what may be half of that end.
-                self._mail.received += self._mail.scanned
-                del buffer[: self._mail.scanned]
-                self._mail.scanned = 0
-            self._expect_progress(self._mail.received + len(buffer))
+            self._look_at_data()
             return False
-        size = self._mail.received + end + 2
-        data = b"" if self._mail.received else bytes(memoryview(buffer)[: end + 2])
-        del buffer[: end + 5]
+        size = mail.received + end + 2
         if size > self._options.max_message_bytes:
-            self._finish_refused(replies.too_large(self._options.max_message_bytes), "message-too-large")
+            self._refuse_too_large()
+        data = b"" if mail.refusal else bytes(memoryview(buffer)[: end + 2])
+        del buffer[: end + 5]
+        self._check_header(data)
+        if mail.refusal is not None:
+            self._finish_refused(*mail.refusal)
         else:
             self._finish(unstuff(data))
         return not self._is_closing
 
+    def _look_at_data(self) -> None:
+        """See how much has come of a message whose end has not."""
+        buffer, mail = self._buffer, self._mail
+        mail.scanned = max(len(buffer) - len(END_OF_DATA) + 1, 0)
+        self._expect_progress(mail.received + len(buffer))
+        if mail.received + len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
+            self._refuse_too_large()
+        if len(buffer) > self._options.max_header_bytes + MAX_EMPTY_LINE:
+            self._check_header(buffer)
+        self._hold()
+        if mail.refusal is not None:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Drop what has come of a refused message, but what may be half of its end, where it is answered."""
+        mail = self._mail
+        mail.received += mail.scanned
+        del self._buffer[: mail.scanned]
+        mail.scanned = 0
+
+    def _refuse_too_large(self) -> None:
+        if self._mail.refusal is None:
+            reply = replies.too_large(self._options.max_message_bytes)
+            self._mail.refusal = reply, "message-too-large"
+
+    def _check_header(self, data: bytes | bytearray) -> None:
+        """Refuse a message, of which this has come, for its header: once, when all of it must be there."""
+        mail, options = self._mail, self._options
+        if mail.has_checked_header or mail.refusal is not None:
+            return
+        mail.has_checked_header = True
+        if is_header_too_large(data, options.max_header_bytes, options.max_header_fields):
+            mail.refusal = replies.refusal_reply(HeaderTooLarge())
+
     def _read_chunk(self) -> bool:
         """The bytes of a BDAT command, which need no final dot and no unstuffing (RFC 3030)."""
-        taken = min(len(self._buffer), self._mail.chunk_left)
-        if not taken and self._mail.chunk_left:
+        mail = self._mail
+        taken = min(len(self._buffer), mail.chunk_left)
+        if not taken and mail.chunk_left:
             return False
-        if self._mail.chunk_refusal is None:
-            self._mail.chunks += memoryview(self._buffer)[:taken]
-        self._mail.chunk_left -= taken
-        self._mail.received += taken
+        if mail.refusal is None:
+            mail.chunks += memoryview(self._buffer)[:taken]
+        mail.chunk_left -= taken
+        mail.received += taken
         del self._buffer[:taken]
-        if self._mail.chunk_left:
-            self._expect_progress(self._mail.received)
+        self._expect_progress(mail.received)
+        is_complete = mail.is_last_chunk and not mail.chunk_left
+        if is_complete or len(mail.chunks) > self._options.max_header_bytes + MAX_EMPTY_LINE:
+            self._check_header(mail.chunks)
+        if not is_complete:
+            self._hold()
+        if mail.refusal is not None:
+            mail.chunks.clear()
+        if mail.chunk_left:
             return False
         self._read = self._read_command
-        self._wait(self._options.command_timeout.total_seconds())
-        if (refusal := self._mail.chunk_refusal) is not None:
-            self._mail = Transaction()
-            self._refuse(*refusal)
-        elif self._mail.is_last_chunk:
-            data = bytes(self._mail.chunks)
-            self._mail.chunks = bytearray()
+        if mail.refusal is not None:
+            self._finish_refused(*mail.refusal)
+        elif mail.is_last_chunk:
+            data = bytes(mail.chunks)
+            mail.chunks = bytearray()
             self._finish(data)
         else:
             self._reply(replies.OK)
         return not self._is_closing
 
-    def _expect_progress(self, received: int) -> None:
-        """The peer may pause for `data_timeout`, but not stay below the least rate for longer than that."""
+    def _expect_progress(self, came: int) -> None:
+        """The peer may pause for `data_timeout`, but not stay below the least rate for longer than that.
+
+        What came quickly before buys no more time than that.
+        """
         patience = self._options.data_timeout.total_seconds()
-        by_rate = self._mail.began + received / self._options.min_data_rate
-        self.deadline = min(self._loop.time(), by_rate) + patience
+        earned = (came - self._mail.came) / self._options.min_data_rate
+        self._mail.came = came
+        self.deadline = min(self._loop.time() + patience, self.deadline + earned)
+
+    # Memory
+
+    @property
+    def is_known(self) -> bool:
+        return self.session.principal is not None
+
+    @property
+    def may_give_way(self) -> bool:
+        """Not a message that is complete: it is about to be stored."""
+        return not self._busy
+
+    def _hold(self) -> None:
+        """Count the memory of the message under way, if it is a large one; there may be no room."""
+        mail = self._mail
+        size = mail.envelope_bytes + len(mail.chunks) + len(self._buffer)
+        if size <= FREE_BYTES or mail.refusal is not None:
+            return
+        mail.is_held = self._shared.room.hold(self, size)
+        if not mail.is_held:
+            self.give_way()
+
+    def give_way(self) -> None:
+        """Refuse the message under way for now."""
+        mail, known = self._mail, "yes" if self.is_known else "no"
+        self._shared.count(METRIC + "messages_without_room_total", authenticated=known)
+        mail.refusal = replies.BUSY, ""
+        mail.is_held = False
+        self._drain()
+        mail.chunks.clear()
+        if mail.envelope is not None:
+            mail.envelope.recipients.clear()
+
+    def _forget_mail(self) -> None:
+        """The transaction is over."""
+        if self._mail.is_held:
+            self._shared.room.release(self)
+        self._mail = Transaction()
 
     def _begin_data(self, read: Callable[[], bool]) -> None:
         self._read = read
-        self._mail.received = self._mail.scanned = 0
-        self._mail.began = self._loop.time()
-        self._wait(self._options.data_timeout.total_seconds())
+        self._mail.received = self._mail.scanned = self._mail.came = 0
+        if not self._mail.in_bdat:
+            self._wait(self._options.data_timeout.total_seconds())
 
     # Output
 
@@ -366,6 +464,8 @@ class SmtpProtocol(Connection):
         except Exception as error:
             future = self._loop.create_future()
             future.set_exception(error)
+        if self._mail.is_held:  # from here on the journal counts it
+            self._shared.room.release(self)
         future.add_done_callback(self._accepted)
 
     def _accepted(self, future: asyncio.Future[Any]) -> None:
@@ -401,7 +501,7 @@ class SmtpProtocol(Connection):
 
     def _finish_refused(self, reply: Reply, label: str) -> None:
         self._read = self._read_command
-        self._mail = Transaction()
+        self._forget_mail()
         self._wait(self._options.command_timeout.total_seconds())
         self._refuse(reply, label)
         if self._is_stopping and not self._is_closing:
@@ -432,7 +532,7 @@ class SmtpProtocol(Connection):
 
     def _hello(self, verb: str, argument: str) -> None:
         self._shared.count(METRIC + "commands_total", command=verb)
-        self._mail = Transaction()
+        self._forget_mail()
         self._is_open = True
         self.session.helo = argument.strip()[:MAX_HELO_LENGTH] or None
 
@@ -489,11 +589,16 @@ class SmtpProtocol(Connection):
             return
         envelope.recipients.append(recipient)
         self._mail.tried = True
-        self._reply(replies.OK)
+        self._mail.envelope_bytes += RECIPIENT_BYTES + len(address)
+        if self._mail.envelope_bytes > FREE_BYTES:
+            self._hold()
+        self._reply(replies.OK if self._mail.refusal is None else replies.BUSY)
 
     def _data(self, _argument: str) -> None:
         if self._mail.in_bdat:
             self._refuse(replies.BDAT_UNDER_WAY, "data-out-of-order")
+        elif self._mail.refusal is not None:
+            self._finish_refused(*self._mail.refusal)
         elif (why := self._why_no_data()) is not None:
             self._refuse(*why)
         else:
@@ -506,13 +611,12 @@ class SmtpProtocol(Connection):
         except HostileInput:
             self._refuse(replies.BAD_PARAMETER, "invalid-command")
             return
-        refusal = self._why_no_data()
-        if refusal is None and len(self._mail.chunks) + size > self._options.max_message_bytes:
-            refusal = replies.too_large(self._options.max_message_bytes), "message-too-large"
+        self._mail.refusal = self._mail.refusal or self._why_no_data()
+        if len(self._mail.chunks) + size > self._options.max_message_bytes:
+            self._refuse_too_large()
         self._begin_data(self._read_chunk)
         self._mail.in_bdat = True
         self._mail.chunk_left = size
-        self._mail.chunk_refusal = refusal
 
     def _why_no_data(self) -> tuple[Reply, str] | None:
         if self._mail.envelope is not None and self._mail.envelope.recipients:
@@ -522,7 +626,7 @@ class SmtpProtocol(Connection):
 
     def _rset(self, _argument: str) -> None:
         self._shared.count(METRIC + "commands_total", command="RSET")
-        self._mail = Transaction()
+        self._forget_mail()
         self._is_open = True
         self._reply(replies.OK)
 
@@ -532,8 +636,8 @@ class SmtpProtocol(Connection):
     def _quit(self, _argument: str) -> None:
         self._close(replies.CLOSING)
 
-    def _unknown(self, _argument: str) -> None:
-        self._refuse(replies.INVALID_COMMAND, "invalid-command")
+    def _unknown(self, line: str) -> None:
+        self._refuse_line(line.encode(), replies.INVALID_COMMAND)
 
     # TLS
 
@@ -576,7 +680,7 @@ class SmtpProtocol(Connection):
 
     def _become_secure(self, version: str) -> None:
         """Forget all that was said in clear (RFC 3207 section 4.2). The buffer has only what came in TLS."""
-        self._mail = Transaction()
+        self._forget_mail()
         self._handshake = None
         self._busy = self._is_open = self._is_paused = False
         self.session.tls = version
@@ -646,7 +750,10 @@ class SmtpProtocol(Connection):
 
 
 def unstuff(data: bytes) -> bytes:
-    """The content of DATA without transparency dots. As Postal, leaves a single dot before text alone."""
+    """The content of DATA without transparency dots. As Postal, leaves a single dot before text alone.
+
+    Behind a bare LF they are undone as well, since senders double them there, smtplib for one.
+    """
     if data.startswith(b".."):
         data = data[1:]
-    return data.replace(b"\r\n..", b"\r\n.")
+    return data.replace(b"\n..", b"\n.")

@@ -45,6 +45,7 @@ BUSY = Reply(452, "Insufficient system storage, try again later", "4.3.1")
 LOCAL_ERROR = Reply(451, "Local error, try again later", "4.3.0")
 SHUTTING_DOWN = Reply(421, "Service shutting down, try again later", "4.3.2")
 TIMED_OUT = Reply(421, "Timed out", "4.4.2")
+NOT_HTTP = Reply(421, "This is SMTP, not HTTP", "4.7.0")
 TOO_MANY_COMMANDS = Reply(421, "Too many commands without a message", "4.7.0")
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0")
 TOO_MANY_CONNECTIONS = Reply(421, "Too many connections, try again later", "4.7.0")
@@ -58,6 +59,7 @@ REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "AuthenticationRequired": (530, "5.7.0", "authentication-required", None),
     "LoopDetected": (550, "5.4.6", "loop-detected", None),
     "MessageTooLarge": (552, "5.3.4", "message-too-large", None),
+    "HeaderTooLarge": (552, "5.3.4", "header-too-large", None),
     "UnauthenticatedFromAddress": (530, "5.7.1", "from-name-invalid", "From/Sender name is not valid"),
     "FromAddressMissing": (530, "5.7.1", "from-name-invalid", "From/Sender name is not valid"),
 }

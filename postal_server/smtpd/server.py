@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from postal_server.engine.room import Room
 from postal_server.engine.sockets import Sweep, bind
 from postal_server.errors import ConfigurationError
 from postal_server.services.throttle import Throttle
@@ -54,7 +55,8 @@ class SmtpServer:
             options.max_recipients_per_client,
         )
         throttle = Throttle(options.login_limits)
-        self._shared = Shared(handler, options, clients, throttle, certificates, names, count)
+        self.room = Room(options.max_unfinished_bytes, options.max_unfinished_bytes_before_auth)
+        self._shared = Shared(handler, options, clients, throttle, self.room, certificates, names, count)
         self._connections: set[SmtpProtocol] = set()
         self._servers: list[asyncio.AbstractServer] = []
         self._sweep = Sweep(self._connections)

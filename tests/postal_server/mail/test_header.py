@@ -12,6 +12,7 @@ from postal_server.mail.header import (
     first,
     header_fields,
     header_values,
+    is_header_too_large,
     last,
     message_id,
     prepend,
@@ -57,8 +58,43 @@ def test_lines_without_a_name_are_no_fields():
 
 
 def test_a_flood_of_fields_is_cut():
-    assert len(header_fields(b"A: 1\r\n" * 5000 + b"\r\n")) == MAX_FIELDS
+    assert len(header_fields(b"A: 1\r\n" * 50_000 + b"\r\n")) == MAX_FIELDS
     assert len(header_fields(FOLDED, limit=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_too_large"),
+    [
+        (b"A: 1\r\nB: 23\r\n\r\n" + b"x" * 100, False),  # 13 bytes
+        (b"A: 1\r\nB: 234\r\n\r\n" + b"x" * 100, True),
+        (b"A: 1\nB: 2345\n\n" + b"x" * 100, False),
+        (b"A: 1\nB: 23456\n\n" + b"x" * 100, True),
+        (b"A: 1\r\nB: 23", False),
+        (b"A: 1\r\nB: 23456", True),
+        (b"A:\n1:\n2:\n\n", False),
+        (b"A:\n1:\n2:\n3:\n\n", True),
+        (b"A:\r\n1\r\n:\r\n", False),
+        (b"A:\r1\r2\r3\r\n\r\n", True),
+        (b"A:\n 1\n 2\n\t3\n\n", False),
+        (b"\r\n" + b"a\n" * 100, False),
+        (b"", False),
+    ],
+)
+def test_a_header_has_so_many_bytes_and_fields(raw, is_too_large):
+    assert is_header_too_large(raw, 13, 3) is is_too_large
+    assert is_header_too_large(bytearray(raw), 13, 3) is is_too_large
+
+
+def test_no_more_fields_are_accepted_than_are_looked_at():
+    raw = b"A:\n" * MAX_FIELDS + b"From: hidden@example.org\n\n"
+    assert is_header_too_large(raw, 10**9, 10**9)
+
+
+def test_folds_without_end_are_unfolded_in_a_moment():
+    started = time.process_time()
+    [(_, value)] = header_fields(b"X:" + b"\r\n " * 80_000 + b"\r\n\r\n")
+    assert value == b""
+    assert time.process_time() - started < 0.05
 
 
 def test_values_are_found_without_regard_to_case():

@@ -30,6 +30,7 @@ from postal_server.smtpd.commands import (
         (b"AUTH XOAUTH2 x", Command("AUTH", " XOAUTH2 x")),
         (b"VRFY a", Command("", "VRFY a")),
         (b"", Command("", "")),
+        ("R\u017fET".encode(), Command("", "R\u017fET")),  # a long s is no s
         ("RCPT TO:<jürgen@b>".encode(), Command("RCPT TO", ":<jürgen@b>")),
     ],
 )
@@ -59,6 +60,8 @@ def test_control_characters_and_other_encodings_are_hostile(line):
         (":<<a@b.example>>", Path("a@b.example", {">": ""})),
         (":<a@b.example", Path("a@b.example", {})),
         (":<a@b.example> SMTPUTF8", Path("a@b.example", {"SMTPUTF8": ""})),
+        (":\xa0<a@b.example>", Path("a@b.example", {})),
+        (":<a@b.example\xa0>", Path("a@b.example\xa0", {})),  # part of the address: not another one
     ],
 )
 def test_the_address_is_behind_the_last_bracket(argument, path):
@@ -82,7 +85,9 @@ def test_a_chunk_has_a_size(argument, chunk):
     assert parse_chunk(argument) == chunk
 
 
-@pytest.mark.parametrize("argument", ["", " ", " -1", " x", " 5 FIRST", " 5 LAST x", " " + "9" * 40])
+@pytest.mark.parametrize(
+    "argument", ["", " ", " -1", " x", " 5 FIRST", " 5 LAST x", " " + "9" * 40, " \u0663"]
+)
 def test_a_chunk_without_a_size_is_hostile(argument):
     with pytest.raises(HostileInput):
         parse_chunk(argument)

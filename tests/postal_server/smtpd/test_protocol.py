@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -82,8 +84,9 @@ class TestSmuggling:
             (b"..\r\n.\r\n", b".\r\n"),
             (b"..a\r\n...b\r\n.c\r\n.\r\n", b".a\r\n..b\r\n.c\r\n"),
             (b"\r\n.\r\n", b"\r\n"),
+            (b"a\n..b\n...\n..\n.\n\r\n.\r\n", b"a\n.b\n..\n.\n.\n\r\n"),
         ],
-        ids=["empty", "a dot", "as Postal", "a blank line"],
+        ids=["empty", "a dot", "as Postal", "a blank line", "behind a bare LF"],
     )
     def test_dots_are_unstuffed(self, sent, content):
         async def test(talk, _):
@@ -95,8 +98,8 @@ class TestSmuggling:
 
     @given(st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\r\n.", b"\n"]), max_size=30).map(b"".join))
     def test_unstuffing_undoes_stuffing(self, data):
-        stuffed = (b"\r\n" + data).replace(b"\r\n.", b"\r\n..")[2:]
-        assert unstuff(stuffed) == data
+        """As smtplib does it: behind a bare LF as well."""
+        assert unstuff(re.sub(rb"(?m)^\.", b"..", data)) == data
 
     @given(st.binary(max_size=600))
     @settings(max_examples=30, deadline=None)
@@ -391,6 +394,204 @@ class TestLimits:
         talk(test, max_commands=10_000_000)
 
 
+class TestHeader:
+    """F1: what a header may be is judged while it comes."""
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            (b"A: %s\r\n" % (b"x" * 995), "250"),  # 1000 bytes
+            (b"A: %s\r\n" % (b"x" * 996), "552"),
+            (b"A:" + b"\r\n " * 400 + b"\r\n", "552"),
+            (b"A: 1\n" * 10, "250"),
+            (b"A: 1\n" * 11, "552"),
+            (b"A: 1\r\n 2\r\n" * 10, "250"),
+        ],
+        ids=["bytes", "too many bytes", "too many folds", "fields", "too many fields", "folded fields"],
+    )
+    @pytest.mark.parametrize(
+        "body", [b"\r\nHello\r\n", b"\r\n" + b"x" * 5000 + b"\r\n"], ids=["short", "long"]
+    )
+    @pytest.mark.parametrize("size", [7, 100_000], ids=["in pieces", "at once"])
+    @pytest.mark.parametrize("by", ["DATA", "BDAT"])
+    def test_a_header_may_be_so_large(self, header, code, body, size, by):
+        message = header + body
+
+        async def test(talk, _):
+            if by == "DATA":
+                assert (await talk.say("DATA")).startswith("354 ")
+                sent, replies = message + b".\r\nNOOP\r\n", [code, "250"]
+            else:
+                sent = b"BDAT %d\r\n%sBDAT %d LAST\r\n%sNOOP\r\n" % (
+                    *(len(message) - 3, message[:-3]),
+                    *(3, message[-3:]),
+                )
+                is_seen = code == "552" and (len(header) > 1002 or len(message) > 1005)
+                replies = ["552", "503", "250"] if is_seen else ["250", code, "250"]
+            for start in range(0, len(sent), size):
+                talk.send(sent[start : start + size])
+                await asyncio.sleep(0)
+            assert [(await talk.reply())[:3] for _ in replies] == replies
+
+        accepted = talk(test, *TO_IN, max_header_bytes=1000, max_header_fields=10)
+        assert [envelope.data for envelope in accepted] == ([message] if code == "250" else [])
+
+    def test_a_header_that_is_too_large_is_not_kept(self):
+        async def test(talk, server):
+            for _ in range(50):
+                talk.send(b"X: y\r\n" * 1000)
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            [connection] = server.server._connections
+            assert len(connection._buffer) < 10
+            assert (await talk.say(".")) == "552 5.3.4 The message header is too large"
+
+        assert talk(test, *TO_IN, "DATA", max_header_bytes=1000) == []
+
+    def test_long_text_without_a_header_is_a_message(self):
+        async def test(talk, _):
+            talk.send(b"\r\n" + b"text\n" * 5000 + b"\r\n.\r\n")
+            assert (await talk.reply()).startswith("250 ")
+
+        assert len(talk(test, *TO_IN, "DATA", max_header_bytes=1000, max_header_fields=10)) == 1
+
+
+class TestMemory:
+    """F2: what has come of all messages is bounded, less before AUTH; see `engine.room`."""
+
+    SIZE = 400_000
+    LIMITS: ClassVar = {"max_unfinished_bytes": 3_000_000, "max_unfinished_bytes_before_auth": 1_000_000}
+    LOGIN = "AUTH PLAIN AHgASzcwZ3kzZ0hRWmFGQjl2TWhpSGNibnBO"
+
+    async def begin(self, server, *lines, size=SIZE):
+        """Two clients in three send DATA, the third BDAT; none comes to an end."""
+        talk = await server.talk("EHLO c", *lines, *TO_IN[1:])
+        if len(server.talks) % 3:
+            await talk.say("DATA")
+            talk.send(HELLO + b"x" * size)
+        else:
+            talk.send(b"BDAT %d LAST\r\n" % (len(HELLO) + size + 1) + HELLO + b"x" * size)
+        await asyncio.sleep(0.02)
+        return talk
+
+    async def end(self, talk, server):
+        by_data = (server.talks.index(talk) + 1) % 3
+        talk.send(b"\r\n.\r\n" if by_data else b"x")
+        return (await talk.reply())[:9]
+
+    def kept(self, server):
+        return sum(len(c._buffer) + len(c._mail.chunks) for c in server.server._connections)
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_unfinished_messages_of_strangers_have_a_bound_in_all(self, loop):
+        async def work():
+            async with Running(**self.LIMITS) as server:
+                talks = [await self.begin(server) for _ in range(9)]
+                assert self.kept(server) < 1_000_000
+                known = await self.begin(server, self.LOGIN)
+                replies = [await self.end(talk, server) for talk in (*talks, known)]
+                assert replies == ["250 2.0.0"] * 2 + ["452 4.3.1"] * 7 + ["250 2.0.0"]
+                assert server.server.room.held == 0
+                without_room = ("postal_smtp_server_messages_without_room_total", {"authenticated": "no"})
+                assert server.counted.count(without_room) == 7
+                talks[5].send(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<in@example.test>\r\nDATA\r\n.\r\n")
+                assert [(await talks[5].reply())[:3] for _ in range(4)] == ["250", "250", "354", "250"]
+
+        run(work(), loop)
+
+    def test_unfinished_messages_of_all_have_a_bound(self):
+        async def work():
+            async with Running(**self.LIMITS) as server:
+                talks = [await self.begin(server, self.LOGIN) for _ in range(12)]
+                assert self.kept(server) < 3_000_000
+                assert [await self.end(talk, server) for talk in talks].count("452 4.3.1") == 5
+
+        run(work())
+
+    def test_the_largest_gives_way_to_an_ordinary_message(self):
+        async def work():
+            async with Running(**self.LIMITS) as server:
+                talks = [await self.begin(server) for _ in range(2)]
+                small = await self.begin(server, size=150_000)
+                other = await self.begin(server, size=150_000)
+                assert self.kept(server) < 800_000  # at once, whether or not the large one sends more
+                assert [await self.end(talk, server) for talk in (small, other)] == ["250 2.0.0"] * 2
+                replies = {await self.end(talk, server) for talk in talks}
+                assert replies == {"250 2.0.0", "452 4.3.1"}
+
+        run(work())
+
+    def test_a_client_that_goes_makes_room(self):
+        async def work():
+            async with Running(**self.LIMITS) as server:
+                for talk in [await self.begin(server) for _ in range(2)]:
+                    talk.close()
+                reset = await self.begin(server)
+                assert await self.end(reset, server) == "250 2.0.0"
+                await asyncio.sleep(0.02)
+                assert server.server.room.held == 0
+
+        run(work())
+
+    def test_recipients_take_room_as_well(self):
+        async def test(talk, server):
+            line = f"RCPT TO:<in+{'x' * 1500}@example.test>"
+            replies = [await talk.say(line) for _ in range(60)]
+            assert replies[0] == "250 2.0.0 OK"
+            assert server.server.room.held > 0
+            other = await server.talk(*TO_IN[:2])
+            while (reply := await other.say(line)) == "250 2.0.0 OK":
+                assert server.server.room.held < 200_000
+            assert reply.startswith("452 4.3.1 ")
+            assert (await other.say("DATA")).startswith("452 4.3.1 ")
+            assert (await talk.say("DATA")).startswith("354 ")
+            assert (await talk.say(".")).startswith("250 ")
+
+        talk(test, *TO_IN[:2], max_unfinished_bytes=200_000, max_unfinished_bytes_before_auth=200_000)
+
+
+class TestHttp:
+    """F13: a page, or a server that is made to ask, may send commands in the body of a request."""
+
+    SMUGGLED = b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<in@example.test>\r\nDATA\r\nevil\r\n.\r\n"
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"GET / HTTP/1.1",
+            b"post / HTTP/1.1",
+            b"PUT /x",
+            b"CONNECT a:25 HTTP/1.1",
+            b"FOO / HTTP/1.0",
+            b"POST / HTTP/1.1\x01",
+            b"POST /%s HTTP/1.1" % (b"x" * 5000),
+            b"POST /%s HTTP/1.1" % (b"x" * 2030),
+            b"PRI * HTTP/2.0",
+            b"GET",
+        ],
+        ids=lambda line: line[:20].decode(),
+    )
+    @pytest.mark.parametrize("is_in_pieces", [False, True])
+    def test_a_request_of_http_is_the_end(self, line, is_in_pieces):
+        async def test(talk, server):
+            sent = line + b"\r\nHost: x\r\n\r\n" + self.SMUGGLED
+            for piece in [sent[:3000], sent[3000:]] if is_in_pieces else [sent]:
+                talk.send(piece)
+                await asyncio.sleep(0.005)
+            assert (await talk.reply()) == "421 4.7.0 This is SMTP, not HTTP"
+            assert (await talk.reply()) == "<closed>"
+
+        assert talk(test) == []
+
+    @pytest.mark.parametrize("line", ["GETTING", "POSTMASTER", "NOOP HTTP", "HTTP/1.1 x", "VRFY POST"])
+    def test_what_only_looks_like_it_is_not(self, line):
+        async def test(talk, _):
+            assert (await talk.say(line))[:3] in ("250", "502")
+            assert (await talk.say("NOOP")).startswith("250 ")
+
+        talk(test)
+
+
 class TestBackPressure:
     def test_mail_is_put_off_where_there_is_no_room(self):
         async def test(talk, server):
@@ -521,6 +722,34 @@ class TestTime:
             assert (await talk.say(".")).startswith("250 ")
 
         assert talk(test, *TO_IN, "DATA", data_timeout=timedelta(seconds=0.2), min_data_rate=1000)
+
+    @pytest.mark.parametrize("by", ["DATA", "BDAT"])
+    def test_what_came_quickly_buys_no_time_for_what_comes_slowly(self, by):
+        async def test(talk, _):
+            loop = asyncio.get_running_loop()
+            talk.send(b"DATA\r\n" if by == "DATA" else b"BDAT 2000000 LAST\r\n")
+            talk.send(HELLO + b"x" * 1_000_000)  # a quarter of an hour at the least rate
+            began = loop.time()
+            while not talk.transport.is_closing():
+                assert loop.time() - began < 5
+                talk.send(b"x")
+                await asyncio.sleep(0.02)
+            assert loop.time() - began > 0.2
+
+        talk(test, *TO_IN, data_timeout=timedelta(seconds=0.2))
+
+    @pytest.mark.parametrize("line", [b"NOOP\r\n", b"BDAT 1\r\nx"], ids=["NOOP", "BDAT"])
+    def test_commands_between_chunks_buy_no_time(self, line):
+        async def test(talk, _):
+            loop = asyncio.get_running_loop()
+            talk.send(b"BDAT 100000\r\n" + b"x" * 100_000)
+            began = loop.time()
+            while not talk.transport.is_closing():
+                assert loop.time() - began < 5
+                talk.send(line)
+                await asyncio.sleep(0.02)
+
+        talk(test, *TO_IN, data_timeout=timedelta(seconds=0.2), command_timeout=timedelta(seconds=0.2))
 
     def test_a_message_being_stored_has_time(self):
         async def test(talk, server):
