@@ -29,8 +29,8 @@ MARKERS = frozenset(
     }
 )
 NO = frozenset({"no", "none", "false", "0"})
-# RFC 2919: only a list writes this. The other List-* headers are no sign of one: services add List-Unsubscribe
-# to whatever people send through them.
+# RFC 2919: only a list writes this. The other List-* headers are no sign of one: services add
+# List-Unsubscribe to whatever people send through them.
 LIST = "list-id"
 # Two responders say what they are in a header that others use for something else.
 CONFESSIONS = frozenset({("delivered-to", "autoresponder"), ("x-post-messageclass", "9; autoresponder")})

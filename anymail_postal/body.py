@@ -22,9 +22,21 @@ BASE64_ESCAPES = ((b"%0A", b"\n"), (b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="
 
 
 def parse(body: bytes, content_type: str) -> dict[str, Any]:
-    """The fields of a post. A form gives text, and None for Postal's bare keys (contract 4.7)."""
-    if content_type.partition(";")[0].strip().lower() == FORM:
-        return parse_form(body)
+    """The fields of a post. A form gives text, and None for Postal's bare keys (contract 4.7).
+
+    No signature covers the content type: it cannot make a form of what is JSON.
+    """
+    is_form = content_type.partition(";")[0].strip().lower() == FORM
+    return parse_form(body) if is_form and not is_object(body) else parse_json(body)
+
+
+def is_object(body: bytes) -> bool:
+    """Does this begin as a JSON object does, and no form?"""
+    return body.lstrip().startswith(b"{")
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The fields of a post in JSON."""
     try:
         fields = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -56,15 +68,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def text(fields: Mapping[str, Any], key: str) -> str | None:
-    """A text that can be encoded: lone surrogates, which JSON can spell, become U+FFFD."""
+    """A text that every database takes: JSON can spell more."""
     value = fields.get(key)
     if value is None or isinstance(value, str):
-        return encodable(value) if value else value
+        return storable(value) if value else value
     raise _wrong(key, "text")
 
 
-def encodable(value: str) -> str:
-    """`value` without lone surrogates, which no database, cache or hash takes."""
+def storable(value: str) -> str:
+    """`value` without NULs, which PostgreSQL refuses; lone surrogates, which all refuse, become U+FFFD."""
+    if "\0" in value:
+        value = value.replace("\0", "")
     try:
         value.encode()
     except UnicodeEncodeError:

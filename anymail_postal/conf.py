@@ -154,8 +154,15 @@ def jwks_url(value: Any) -> str | Literal[True]:
     raise BadValueError("must be True or an https URL (http only to a loopback host).")
 
 
+# Characters that no URL has (RFC 3986, section 2). Of a backslash, one parser makes a slash, and another a
+# part of the user's name: they do not agree on the host.
+_NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f"<>\\^`{|}]')
+
+
 def is_web_url(value: str) -> bool:
     """Does this look like a complete http or https URL?"""
+    if _NOT_IN_URLS.search(value):
+        return False
     try:
         parts = urlsplit(value)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

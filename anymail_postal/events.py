@@ -16,6 +16,7 @@ from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
 from anymail.utils import parse_single_address
 
 from . import body
+from .errors import UnreadableBody
 
 # The one table from Postal's event names to Anymail's types. Names that are not in it are unknown.
 EVENT_TYPES: Mapping[str, str] = {
@@ -131,9 +132,12 @@ def read(
 ) -> TrackingEvent:
     """Anymail's event for a webhook's parsed body, with Postal's own facts as its `postal`.
 
-    `find_metadata` is asked once, for mail that we sent. Raises `UnreadableBody` for values of wrong types.
+    `find_metadata` is asked once, for mail that we sent. Raises `UnreadableBody` for values of wrong types,
+    and for fields with neither a name nor a payload, which are no event.
     """
     payload = body.mapping(fields, "payload")
+    if not payload and not body.text(fields, "event"):
+        raise UnreadableBody("The body is no event of Postal's: it has no name and no payload.")
     facts, kind = _facts(fields, payload, server), _kind(fields, payload)
     metadata = None if facts.is_incoming or facts.id is None else find_metadata(facts)
     if metadata:

@@ -244,7 +244,7 @@ class LenientPolicy(EmailPolicy):
                 return _parse_encoding(name, value)
             return super().header_fetch_parse(name, value)
         except Exception:  # each Python release fixed some IndexError or TypeError of this parser
-            return body.encodable(_one_line(value))
+            return body.storable(_one_line(value))
 
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
         """The header to keep for a value, whose line breaks become blanks."""
@@ -257,7 +257,7 @@ class LenientPolicy(EmailPolicy):
     def fold(self, name: str, value: str) -> str:
         """The header as text, folded."""
         line = self._unfoldable(name, value)
-        return super().fold(name, value) if line is None else body.encodable(line)
+        return super().fold(name, value) if line is None else body.storable(line)
 
     def fold_binary(self, name: str, value: str) -> bytes:
         """The header line; as UTF-8 where Python cannot express the value in ASCII."""

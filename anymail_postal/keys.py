@@ -6,8 +6,10 @@ checked now is answered with "come again".
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ from typing import Any
 
 import requests
 from anymail.exceptions import AnymailConfigurationError
+from requests.adapters import HTTPAdapter
 
 from . import conf
 from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys, require_cryptography
@@ -86,18 +89,83 @@ def fetch_json(url: str) -> Any:
     Bounded in time and size, without redirects: the URL comes from the settings, and so must the keys.
     """
     seconds = TIMEOUT.total_seconds()
-    give_up_at = time.monotonic() + seconds
-    with requests.get(url, timeout=seconds, allow_redirects=False, stream=True) as response:
-        if response.status_code != 200:
-            raise ValueError(f"HTTP status {response.status_code}")
-        content = b""
-        for chunk in response.iter_content(8192):
-            content += chunk
-            if len(content) > MAX_BYTES:
-                raise ValueError("the answer is too large for a key set")
-            if time.monotonic() > give_up_at:  # the time-out above is one for each read
-                raise requests.Timeout("the answer takes too long")
+    with requests.Session() as session:
+        adapter = HurriedAdapter(time.monotonic() + seconds)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        with session.get(url, timeout=seconds, allow_redirects=False, stream=True) as response:
+            if response.status_code != 200:
+                raise ValueError(f"HTTP status {response.status_code}")
+            content = b""
+            for chunk in response.iter_content(8192):
+                content += chunk
+                if len(content) > MAX_BYTES:
+                    raise ValueError("the answer is too large for a key set")
     return json.loads(content)
+
+
+class HurriedAdapter(HTTPAdapter):
+    """An adapter whose answers, headers and all, have to be there at `give_up_at` (monotonic seconds).
+
+    The time-outs of `requests` are for each read: an answer that drips would take as long as it likes.
+    """
+
+    def __init__(self, give_up_at: float) -> None:
+        super().__init__()
+        self.give_up_at = give_up_at
+
+    def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
+        """The pool for a request, whose connections are in a hurry."""
+        pool: Any = super().get_connection_with_tls_context(*arguments, **options)
+        give_up_at = self.give_up_at
+
+        class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            """One whose socket keeps the deadline."""
+
+            sock: Any
+
+            def connect(self) -> None:
+                super().connect()
+                self.sock = HurriedSocket(self.sock, give_up_at)
+
+        pool.ConnectionCls = Connection
+        return pool
+
+
+class HurriedSocket:
+    """A connected socket that reads until `give_up_at`; after that reading raises TimeoutError."""
+
+    def __init__(self, connected: socket.socket, give_up_at: float) -> None:
+        self._connected = connected
+        self._give_up_at = give_up_at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connected, name)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What `http.client` reads answers from."""
+        return io.BufferedReader(_HurriedReader(self._connected, self._give_up_at))
+
+
+class _HurriedReader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, give_up_at: float) -> None:
+        self._connected = connected
+        self._raw = connected.makefile("rb", buffering=0)
+        self._give_up_at = give_up_at
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        seconds = self._give_up_at - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the answer takes too long")
+        self._connected.settimeout(seconds)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 @dataclass(frozen=True)

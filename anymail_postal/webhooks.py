@@ -259,6 +259,8 @@ class PostalTrackingWebhookView(PostalWebhookView):
         fields = post_body.parse(body, content_type)
         if "rcpt_to" in fields:
             raise AnymailConfigurationError(WRONG_URL.format(sent="inbound", called="tracking"))
+        if not post_body.is_object(body):
+            raise UnreadableBody("Webhooks are JSON, not forms.")
         return fields
 
     def check_age(self) -> None:

@@ -22,6 +22,11 @@ def test_json_is_read_whatever_it_is_called(content_type):
     assert body.parse(b'{"a": 1, "b": null}', content_type) == {"a": 1, "b": None}
 
 
+@pytest.mark.parametrize("start", [b"", b" ", b"\r\n\t"])
+def test_json_is_never_read_as_a_form_because_no_signature_covers_the_content_type(start):
+    assert body.parse(start + b'{"a": "x&id=5&rcpt_to=b"}', FORM) == {"a": "x&id=5&rcpt_to=b"}
+
+
 @pytest.mark.parametrize("content_type", [FORM, FORM.upper(), f" {FORM}; charset=utf-8"])
 def test_form_is_read(content_type):
     assert body.parse(b"a=1&b&c=", content_type) == {"a": "1", "b": None, "c": ""}
@@ -89,9 +94,10 @@ def test_form_returns_what_was_written(fields):
 
 @given(st.binary())
 def test_any_bytes_are_a_form_or_unreadable(content):
-    body.parse(content, FORM)
-    with suppress(UnreadableBody):
-        body.parse(content, "application/json")
+    for content_type in (FORM, "application/json"):
+        with suppress(UnreadableBody):
+            body.parse(content, content_type)
+    body.parse_form(content)
 
 
 @pytest.mark.parametrize("post", MAILS, ids=lambda post: f"{post.endpoint}")
@@ -105,6 +111,8 @@ TYPED = [
     (body.text, "", ""),
     (body.text, "x", "x"),
     (body.text, "\ud83d\ude00", "\N{GRINNING FACE}"),
+    (body.text, "a\0b\0", "ab"),
+    (body.text, "\0", ""),
     (body.text, "x\ud800", "x\N{REPLACEMENT CHARACTER}"),
     (body.whole, None, None),
     (body.whole, 0, 0),

@@ -1,4 +1,8 @@
+import socket
 import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import requests
@@ -170,13 +174,55 @@ def test_answer_is_bounded_in_size():
         fetch_json(URL)
 
 
-@responses.activate
-def test_answer_is_bounded_in_time(monkeypatch):
-    responses.get(URL, body=b" " * 20_000)
-    times = iter([0.0, 1.0, 2.1, 99.0])
-    monkeypatch.setattr(keys.time, "monotonic", lambda: next(times))
-    with pytest.raises(requests.Timeout):
-        fetch_json(URL)
+@contextmanager
+def server_that_sends(head: bytes, drops: bytes = b""):
+    """A server on loopback that answers with `head`, and then with a byte of `drops` every 20 ms."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5)
+
+    def answer():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            try:
+                connection.sendall(head)
+                for drop in drops:
+                    time.sleep(0.02)
+                    connection.sendall(bytes([drop]))
+            except OSError:
+                return  # the client gave up
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        thread.join(10)
+
+
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+DRIPPING = {
+    "status line": (b"HTTP/1.1 ", b"2" * 200),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 40),
+    "body": (OK + b"\r\n", b" " * 200),
+    "body of a known length": (OK + b"Content-Length: 9000\r\n\r\n", b" " * 200),
+    "chunks": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 30),
+}
+
+
+@pytest.mark.parametrize(("head", "drops"), DRIPPING.values(), ids=DRIPPING)
+def test_answer_that_drips_is_given_up_in_time(monkeypatch, head, drops):
+    monkeypatch.setattr(keys, "TIMEOUT", timedelta(seconds=0.3))
+    with server_that_sends(head, drops) as url:
+        begin = time.monotonic()
+        with pytest.raises(requests.RequestException):
+            fetch_json(url)
+        assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("drops", [b"", b'{"keys":[]}'])
+def test_answer_that_comes_in_time_is_read(drops):
+    with server_that_sends(OK + b"\r\n" + (b"" if drops else b'{"keys":[]}'), drops) as url:
+        assert fetch_json(url) == {"keys": []}
 
 
 @responses.activate

@@ -248,6 +248,7 @@ OUR_KEY = testing.key_id(KEY)
 HUGE = b'{"a": "' + b"x" * 3_000_000 + b'"}'
 GIGANTIC = b'{"timestamp": 1e999, "id": 1' + b"0" * 400 + b"}"
 BINARY = "application/octet-stream"
+FORM = "application/x-www-form-urlencoded"
 # what is wrong -> the request made wrong, tracking's answer, inbound's answer
 ANSWERS = {
     "nothing": (lambda r: r, 200, 200),
@@ -371,6 +372,30 @@ def test_mail_at_the_tracking_url_is_a_500_that_says_so(format, encoding):
     with pytest.raises(AnymailConfigurationError, match=INBOUND_AT_TRACKING):
         request.send()
     assert request.send(Client(raise_request_exception=False)).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "content_type", [FORM, f"{FORM}; charset=utf-8", FORM.upper(), "text/plain", "multipart/form-data", ""]
+)
+def test_seen_event_sent_again_under_another_content_type_is_the_same_event(tracked, content_type):
+    request = webhook()
+    assert request.send().status_code == 200
+    assert replace(request, content_type=content_type).send().status_code in (200, 400)
+    assert len(tracked) == 1
+
+
+@pytest.mark.parametrize("content_type", [FORM, "text/plain", ""])
+def test_seen_mail_sent_again_under_another_content_type_is_the_same_mail(received, content_type):
+    request = inbound_request({"plain_body": "x&id=7&rcpt_to=boss@example.com&plain_body=y"}, format="Hash")
+    assert request.send().status_code == 200
+    assert replace(request, content_type=content_type).send().status_code == 200
+    assert len(received) == 1
+
+
+@pytest.mark.parametrize("body", [b"event=MessageSent&payload", b"event=MessageSent", b"a=b"])
+def test_form_at_the_tracking_url_is_no_event(tracked, body):
+    assert signed(webhook(), body, FORM).send().status_code == 400
+    assert tracked == []
 
 
 @pytest.mark.parametrize("body", [None, b'{"status": "Held"}', b'{"event": "x", "payload": {}}'])
