@@ -41,7 +41,7 @@ from django.template.loader import get_template
 from requests.structures import CaseInsensitiveDict
 
 from . import __version__, conf, metadata, mime, wire
-from .client import PostalSession, api_headers, network_error, read_data, read_response, retry_safely
+from .client import PostalSession, api_headers, post, read_data, read_response, retry_safely
 from .errors import PostalHeaderError, PostalMetadataTooLarge, redact
 from .ports import ScheduledSend, SentMessage
 
@@ -66,6 +66,7 @@ OTHERWISE_WRITTEN = frozenset(
         "x-postal-msgid",
     }
 )
+ADDRESS_HEADERS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
 HTML_LINK = re.compile(r"""(href=["']https?)(?=://)""")
 TEXT_LINK = re.compile(r"\b(https?)(?=://)")
 # An address of nothing but letters, digits and the signs that need no quotes, perhaps with such a name.
@@ -83,10 +84,27 @@ def read_addresses(values: Any, field: str) -> list[EmailAddress]:
     for value in [values] if isinstance(values, str) else values or ():
         plain = PLAIN_ADDRESS.fullmatch(value) if isinstance(value, str) else None
         if plain is None:
-            return list(parse_address_list(values, field=field))
+            return parsed_addresses(values, field)
         username, domain, name, named_username, named_domain = plain.groups()
         emails.append(EmailAddress(name, username=username or named_username, domain=domain or named_domain))
     return emails
+
+
+def parsed_addresses(values: Any, field: str) -> list[EmailAddress]:
+    """The addresses in a field by Anymail's parser.
+
+    Raises `PostalHeaderError` for a line break, which parsers may take for a blank, or for the end.
+    """
+    for value in values if isinstance(values, (list, tuple)) else [values]:
+        mime.check_line(field, str(value))
+    return list(parse_address_list(values, field=field))
+
+
+def read_address(value: Any, field: str) -> EmailAddress:
+    """The one address in a field of the mail."""
+    mime.check_line(field, str(value))
+    address: EmailAddress = parse_single_address(value, field=field)
+    return address
 
 
 class PostalStatus(AnymailStatus):
@@ -226,16 +244,8 @@ class EmailBackend(AnymailRequestsBackend):
         """Make one call. Raises `PostalAPIError` for an HTTP error or none at all."""
         payload.load(call)
         params = payload.get_request_params(payload.api_url)
-        try:
-            response: requests.Response = self.session.request(
-                timeout=self.timeout,
-                allow_redirects=False,  # a redirect would take the key elsewhere, and lose the body
-                **params,
-            )
-        except requests.RequestException as error:
-            raise network_error(
-                error, params["url"], email_message=message, payload=payload, backend=self
-            ) from error
+        context = {"email_message": message, "payload": payload, "backend": self}
+        response = post(self.session, self.timeout, params, **context)
         message.anymail_status.postal_responses.append(response)  # type: ignore[attr-defined]
         self.raise_for_status(response, payload, message)
         return response
@@ -275,6 +285,10 @@ class PostalPayload(RequestsPayload):
         (name, combine, partial(read_addresses, field=name) if convert is parse_address_list else convert)
         for name, combine, convert in RequestsPayload.base_message_attrs
     )
+    anymail_message_attrs = tuple(  # type: ignore[assignment]
+        (name, combine, partial(read_address, field=name) if convert is parse_single_address else convert)
+        for name, combine, convert in RequestsPayload.anymail_message_attrs
+    )
     is_personal = False
     is_scheduled = False
     backend: EmailBackend
@@ -293,6 +307,13 @@ class PostalPayload(RequestsPayload):
         self.addresses: dict[str, str] = {}  # those asked for, by their lower-case spelling on the wire
         self.statuses: dict[str, AnymailRecipientStatus] = {}
         super().__init__(message, defaults, backend, headers=api_headers(config.required("api_key")))  # type: ignore[no-untyped-call]
+
+    def process_extra_headers(self, headers: Mapping[str, Any]) -> None:
+        """Take the headers. Raises `PostalHeaderError` for a line break in one that holds addresses."""
+        for name, value in headers.items():
+            if name.lower() in ADDRESS_HEADERS:
+                mime.check_line(name, str(value))
+        super().process_extra_headers(headers)  # type: ignore[no-untyped-call]
 
     def calls(self) -> Iterator[Callable[[], Call]]:
         """What makes each call that sends this mail, when it is its turn: a batch may be long, and heavy.

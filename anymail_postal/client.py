@@ -12,7 +12,13 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from . import __version__, conf, wire
-from .errors import CLASS_BY_CODE, PostalAPIError, PostalMessageNotFound, PostalResponseError
+from .errors import (
+    CLASS_BY_CODE,
+    PostalAPIError,
+    PostalMessageNotFound,
+    PostalResponseError,
+    network_error_type,
+)
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -126,9 +132,26 @@ def read_data(read: Callable[[Any, str], T], answer: wire.Answer, server: str, *
 
 def network_error(error: requests.RequestException, url: str, **context: Any) -> PostalAPIError:
     """The error for a call without an answer: a `PostalAPIError`, and also of the type of `error`."""
-    kind = type("PostalAPIError", (PostalAPIError, type(error)), {"__module__": PostalAPIError.__module__})
-    found: PostalAPIError = kind(f"Error posting to {url}:", **context)
-    return found
+    kind = network_error_type(type(error))  # type: ignore[arg-type]  # it is hashable
+    return kind(f"Error posting to {url}:", **context)
+
+
+def post(
+    session: requests.Session, timeout: Any, params: Mapping[str, Any], **context: Any
+) -> requests.Response:
+    """Make one call; `params` are those of `requests` without the time-out.
+
+    Raises the error for a call without an answer, see `network_error`.
+    """
+    try:
+        response: requests.Response = session.request(
+            timeout=timeout,
+            allow_redirects=False,  # a redirect would take the key elsewhere, and lose the body
+            **params,
+        )
+    except requests.RequestException as error:
+        raise network_error(error, params["url"], **context) from error
+    return response
 
 
 class PostalClient:
@@ -195,18 +218,9 @@ class PostalClient:
         self.close()
 
     def _call(self, endpoint: str, params: Mapping[str, Any], read: Callable[[Any, str], T]) -> T:
-        url = self.base_url + endpoint
-        try:
-            response = self.session.request(
-                method="POST",
-                url=url,
-                data=json.dumps(params),
-                headers=self.headers,
-                timeout=self.timeout,
-                allow_redirects=False,  # a redirect would take the key elsewhere, and lose the body
-            )
-        except requests.RequestException as error:
-            raise network_error(error, url) from error
+        url, data = self.base_url + endpoint, json.dumps(params)
+        request = {"method": "POST", "url": url, "data": data, "headers": self.headers}
+        response = post(self.session, self.timeout, request)
         answer = read_response(response)
         return read_data(read, answer, self.config.name, response=response)
 

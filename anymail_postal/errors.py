@@ -4,9 +4,13 @@ Those that end a send have two parents, ours and Anymail's, so that code written
 and `fail_silently` covers them. Errors of configuration stay outside that family: nothing may hide them.
 """
 
-import json
-from typing import Any
+from __future__ import annotations
 
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import django
 import requests
 from anymail.exceptions import (
     AnymailConfigurationError,
@@ -15,14 +19,38 @@ from anymail.exceptions import (
     AnymailWebhookValidationFailure,
 )
 
+# What Django promises for a line break in a header: its own error, but ValueError from 6.0, where that one is
+# deprecated.
+if TYPE_CHECKING or django.VERSION >= (6, 0):
+    BadHeaderError = ValueError
+else:
+    from django.core.mail import BadHeaderError
+
 REDACTED = "[redacted]"
+# What an exception of Anymail's family refers to, and what stays behind when it is pickled for a task queue:
+# sessions, open files and the API key.
+LIVE = frozenset({"backend", "email_message", "payload", "request", "response"})
 
 
 class PostalError(Exception):
-    """The root of this package's exceptions. Those of Anymail's family take its keyword arguments."""
+    """The root of this package's exceptions. Those of Anymail's family take its keyword arguments.
+
+    All can be pickled: type, text and `code` arrive, the mail, the backend and the response do not.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in vars(self).items() if name not in LIVE}
+        return _restored, (type(self), self.args, state)
+
+
+def _restored(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    """An exception from its pickled form."""
+    error = kind(*args)
+    vars(error).update(state)
+    return error
 
 
 class UnknownServer(PostalError, AnymailConfigurationError, LookupError):
@@ -37,20 +65,52 @@ class PostalAPIError(PostalError, AnymailRequestsAPIError):
     """
 
     response: requests.Response | None
+    # Of one that was pickled: what it knew of its cause and response.
+    cause_description: str | None = None
+    response_description: str | None = None
 
     def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **{"esp_name": "Postal", **kwargs})
         self.code = code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        restore, (kind, args, state) = super().__reduce__()
+        state["cause_description"] = self.describe_cause()
+        state["response_description"] = self.describe_response()
+        return restore, (kind, args, state)
+
+    def describe_cause(self) -> str | None:
+        """The exception behind this one."""
+        cause: str | None = super().describe_cause()  # type: ignore[no-untyped-call]
+        return cause or self.cause_description
+
     def describe_response(self) -> str | None:
         """The HTTP status and the answer, with secrets taken out."""
         if self.response is None:
-            return None
+            return self.response_description
         description = f"Postal API response {self.response.status_code} ({self.response.reason})"
         return f"{description}{redacted_answer(self.response)}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {' '.join(map(str, self.args))} code={self.code!r}>"
+
+
+@lru_cache(maxsize=32)
+def network_error_type(cause: type[requests.RequestException]) -> type[PostalAPIError]:
+    """The type of error for a call without an answer: a `PostalAPIError`, and also a `cause`."""
+
+    def reduce(self: PostalAPIError) -> tuple[Any, ...]:
+        _, (_, args, state) = PostalAPIError.__reduce__(self)
+        return _restored_network_error, (cause, args, state)
+
+    members = {"__module__": PostalAPIError.__module__, "__reduce__": reduce}
+    return type("PostalAPIError", (PostalAPIError, cause), members)
+
+
+def _restored_network_error(
+    cause: type[requests.RequestException], args: tuple[Any, ...], state: dict[str, Any]
+) -> Exception:
+    return _restored(network_error_type(cause), args, state)  # type: ignore[arg-type]  # it is hashable
 
 
 class PostalAuthError(PostalAPIError):
@@ -81,7 +141,7 @@ class PostalMetadataTooLarge(PostalError, AnymailError, ValueError):
     """The metadata does not fit into a Message-ID, and there is no store to keep it."""
 
 
-class PostalHeaderError(PostalError, AnymailError, ValueError):
+class PostalHeaderError(PostalError, AnymailError, BadHeaderError):
     """A header cannot be written: a line break in it, or a word longer than a line may be."""
 
 

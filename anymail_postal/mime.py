@@ -2,8 +2,8 @@
 
 The header block is written here, character by character, because Python's `email` folds it wrongly: it drops
 the quotes of long names with a comma, and encodes long URLs and message ids (cpython, seen on 3.10 to 3.13).
-The result is 7-bit with CRLF line ends, text is always UTF-8 (Postal's link rewriter labels it so), and the
-structure is the simplest that holds the contents.
+The result is 7-bit, but for local parts that are not, with CRLF line ends; text is always UTF-8 (Postal's
+link rewriter labels it so), and the structure is the simplest that holds the contents.
 
     mixed( alternative( plain, watch-html, amp, related( html, inline files ), calendar ), attachments )
     where each wrapper stands only if it holds more than one thing
@@ -29,6 +29,7 @@ from .errors import PostalHeaderError
 LINE = 78  # RFC 5322, section 2.1.1: what lines should keep to,
 LONGEST_LINE = 998  # and what they must.
 LONGEST_WORD = 996  # leaves room for the blank that begins a folded line
+MAX_BLANKS = 60  # between two words in one line; a line of nothing but blanks is obsolete (RFC 5322, 3.2.2)
 ENCODED_WORD_BYTES = 45  # make 75 characters, the most that RFC 2047 allows
 
 # The order in which a reader finds them: the last one it understands is shown (RFC 2046, section 5.1.4).
@@ -52,7 +53,7 @@ _PRINTABLE = _SEVEN_BIT.replace(b"=", b"")
 
 @dataclass(frozen=True)
 class Mailbox:
-    """A display name in Unicode ("" for none), and an address in ASCII."""
+    """A display name in Unicode ("" for none), and an address with an ASCII domain."""
 
     name: str
     address: str
@@ -107,11 +108,11 @@ def compose(mail: Mail, unique: str) -> bytes:
     """The complete mail. `unique` makes its boundaries: ASCII letters and digits, new for each mail.
 
     Raises `PostalHeaderError` for a header that cannot be written: a line break in it, an odd name, a word
-    longer than a line may be, an address not in ASCII.
+    longer than a line may be.
     """
     part = _contents(mail, unique)
     headers = "\r\n".join([*_headers(mail), "MIME-Version: 1.0", *part.headers])
-    return headers.encode("ascii") + b"\r\n\r\n" + part.body
+    return headers.encode() + b"\r\n\r\n" + part.body
 
 
 def _headers(mail: Mail) -> list[str]:
@@ -155,22 +156,34 @@ def check_header(name: str, value: str) -> None:
     """Raises `PostalHeaderError` for a line break, which would begin another header, or an odd name."""
     if not _NAME.fullmatch(name):
         raise PostalHeaderError(f"{name!r} is not the name of a header.")
+    check_line(name, value)
+
+
+def check_line(name: str, value: str) -> None:
+    """Raises `PostalHeaderError` for a line break in what is or becomes the value of a header."""
     if _LINE_BREAK.search(value):
-        raise PostalHeaderError(f"The header {name!r} has a line break in its value {value!r}.")
+        raise PostalHeaderError(f"There is a line break in {name!r}: {value!r}.")
 
 
 def _words(value: str) -> Iterator[str]:
-    """The words of a value, each with the blanks before it; those not in ASCII encoded.
+    """The words of a value, each with the blanks before it; those not in ASCII, or far apart, encoded.
 
-    Neighbours not in ASCII are encoded as one, because blanks between encoded words do not count.
+    Neighbours that are encoded are so as one, because blanks between encoded words do not count.
     """
-    for is_odd, group in groupby(_WORDS.findall(value), key=lambda word: bool(_ODD.search(word[1]))):
+    for is_odd, group in groupby(_WORDS.findall(value), key=_is_odd):
         words = list(group)
         blanks = words[0][0] or " "
         if is_odd:
-            yield from _encoded(blanks, "".join(map("".join, words)).lstrip(" \t"))
+            text = "".join(map("".join, words)).removeprefix(blanks)
+            kept = blanks if len(blanks) <= MAX_BLANKS else blanks[:1]
+            yield from _encoded(kept, blanks[len(kept) :] + text)
         else:
             yield from (before + word if before else f" {word}" for before, word in words)
+
+
+def _is_odd(word: tuple[str, str]) -> bool:
+    blanks, text = word
+    return len(blanks) > MAX_BLANKS or bool(_ODD.search(text))
 
 
 def _encoded(blanks: str, text: str) -> Iterator[str]:
@@ -201,14 +214,25 @@ def _fold(name: str, words: Iterable[str]) -> str:
 
 def mailboxes(name: str, boxes: Sequence[Mailbox]) -> str:
     """An address header without its line end, folded only between mailboxes."""
-    *before, last = [f" {mailbox(box)}" for box in boxes]
-    return _fold(name, [*(f"{box}," for box in before), last])
+    *before, last = map(_mailbox_words, boxes)
+    return _fold(name, [*(word for words in before for word in (*words[:-1], f"{words[-1]},")), *last])
+
+
+def _mailbox_words(box: Mailbox) -> list[str]:
+    """A mailbox in one piece, or in encoded words if it is too long for a line; each with its blank."""
+    text = mailbox(box)
+    if len(text) < LONGEST_WORD:
+        return [f" {text}"]
+    return [*_encoded(" ", box.name), f" <{box.address}>"]
 
 
 def mailbox(box: Mailbox) -> str:
-    """A mailbox as RFC 5322 spells it: its name quoted if it has specials, encoded if not in ASCII."""
-    if not _PLAIN_VALUE.fullmatch(box.address):
-        raise PostalHeaderError(f"The address {box.address!r} is not in ASCII and cannot stand in a header.")
+    """A mailbox as RFC 5322 spells it: its name quoted if it has specials, encoded if not in ASCII.
+
+    There is no encoding for addresses: one that is not in ASCII stands as it is (RFC 6532).
+    """
+    if not box.address.isprintable():
+        raise PostalHeaderError(f"The address {box.address!r} cannot stand in a header.")
     if not box.name:
         return box.address
     if _LINE_BREAK.search(box.name):

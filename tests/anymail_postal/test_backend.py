@@ -6,14 +6,17 @@ import base64
 import email
 import email.policy
 import pickle
+import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from email.message import EmailMessage as RawMail
 from pathlib import Path
 from typing import Any
 
+import django.core.mail
 import pytest
 import requests
+import responses
 from anymail.exceptions import (
     AnymailConfigurationError,
     AnymailInvalidAddress,
@@ -254,7 +257,6 @@ def test_the_body_of_send_message(postal: FakePostal, case: str) -> None:
         {"headers": {"Message-ID": "<>"}},
         {"headers": {"Message-ID": "<a b@c.test>"}},
         {"headers": {"Message-ID": "<ä@c.test>"}},
-        {"to": ["ü@b.test"], "headers": {"Message-ID": "<a@b.test>"}},
     ],
     ids=str,
 )  # fmt: skip
@@ -262,6 +264,86 @@ def test_headers_that_cannot_be_written_are_refused(postal: FakePostal, fields: 
     with pytest.raises(errors.PostalHeaderError):
         send(mail(**fields))
     assert postal.calls == []
+
+
+PROMISED = ValueError if django.VERSION >= (6, 0) else django.core.mail.BadHeaderError
+LINE_BREAKS = {
+    "from": {"from_email": "a@b.test\nBcc: x@y.test"},
+    "from, CR": {"from_email": "a@b.test\r"},
+    "name": {"from_email": "Ann\nBcc: x@y.test <a@b.test>"},
+    "quoted name": {"to": ['"Ann\r\n Bo" <a@b.test>']},
+    "to": {"to": ["a@b.test\nBcc: x@y.test"]},
+    "to, at the end": {"to": ["good@b.test", "a@b.test\n"]},
+    "to, CRLF": {"to": ["a@b.test\r\nBcc: x@y.test"]},
+    "cc": {"cc": ["a@b.test\n\nHello"]},
+    "bcc": {"bcc": ["a@b.test,\nc@d.test"]},
+    "reply_to": {"reply_to": ["a@b.test\nBcc: x@y.test"]},
+    "envelope_sender": {"envelope_sender": "a@b.test\nX: y"},
+    "From header": {"headers": {"From": "a@b.test\nX: y"}},
+    "To header": {"headers": {"To": "a@b.test\nX: y"}},
+    "Reply-To header": {"headers": {"Reply-To": "a@b.test\nX: y"}},
+}
+
+
+@pytest.mark.parametrize("api", ["auto", "raw", "message"])
+@pytest.mark.parametrize("fields", LINE_BREAKS.values(), ids=LINE_BREAKS)
+def test_line_breaks_in_addresses_are_refused_as_django_promises(
+    postal: FakePostal, fields: dict[str, Any], api: str
+) -> None:
+    with pytest.raises(PROMISED) as raised:
+        send(mail(**fields), api=api)
+    assert isinstance(raised.value, errors.PostalHeaderError)
+    assert postal.calls == []
+
+
+@pytest.mark.parametrize("fields", [{"subject": "a\nb"}, {"subject": "a\r"}, {"headers": {"X-A": "a\r\nb"}}])
+def test_line_breaks_in_headers_are_refused_as_django_promises(
+    postal: FakePostal, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(PROMISED):
+        send(mail(**fields))
+    assert postal.calls == []
+
+
+UNICODE_ADDRESS = "jürgen@bücher.test"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"metadata": {"order": 7}},
+        {"esp_extra": {"api": "raw"}},
+        {"headers": {"Message-ID": "<a@b.test>"}},
+    ],
+    ids=["message", "metadata", "raw", "own-id"],
+)
+def test_local_parts_may_be_unicode(postal: FakePostal, fields: dict[str, Any]) -> None:
+    message = mail(
+        from_email=f"Jürgen <{UNICODE_ADDRESS}>",
+        to=[UNICODE_ADDRESS, "用户@b.test"],
+        reply_to=[UNICODE_ADDRESS],
+        **fields,
+    )
+    send(message)
+    written = ["jürgen@xn--bcher-kva.test", "用户@b.test"]
+    body = postal.body
+    assert body.get("rcpt_to", body.get("to")) == written
+    assert message.anymail_status.status == {"queued"}
+    assert message.anymail_status.recipients.keys() == {UNICODE_ADDRESS, "用户@b.test"}
+    if "data" in body:
+        raw = base64.b64decode(body["data"])
+        found = email.message_from_string(raw.decode(), policy=email.policy.default)
+        assert [each.addr_spec for each in found["To"].addresses] == written
+        assert found["From"].addresses[0].addr_spec == found["Reply-To"].addresses[0].addr_spec == written[0]
+
+
+def test_the_key_is_not_taken_along_by_a_redirect(settings: Any) -> None:
+    with responses.RequestsMock() as mock:
+        mock.post(f"{URL}/api/v1/send/message", status=307, headers={"Location": "https://evil.test/"})
+        with pytest.raises(errors.PostalResponseError, match="307"):
+            send(mail())
+        assert [call.request.url for call in mock.calls] == [f"{URL}/api/v1/send/message"]
 
 
 # --- send/raw ---
@@ -896,7 +978,10 @@ def test_addresses_are_read_as_anymail_reads_them(values: Any) -> None:
     def outcome(read: Any) -> Any:
         try:
             return [(email.display_name, email.addr_spec, str(email)) for email in read(values, field="to")]
-        except AnymailInvalidAddress as invalid:
+        except (AnymailInvalidAddress, errors.PostalHeaderError) as invalid:
             return str(invalid)
 
+    if any(re.search("[\r\n]", value) for value in ([values] if isinstance(values, str) else values)):
+        assert "line break" in outcome(read_addresses)
+        return
     assert outcome(read_addresses) == outcome(parse_address_list)

@@ -1,6 +1,7 @@
 """Exceptions: whose children they are, what they say, and that they never tell the key."""
 
 import pickle
+from typing import Any
 
 import pytest
 import requests
@@ -14,6 +15,7 @@ from anymail.exceptions import (
 from django.core.exceptions import SuspiciousOperation
 
 from anymail_postal import errors
+from anymail_postal.client import network_error
 
 from .answers import KEY, answer, envelope, error
 
@@ -122,6 +124,55 @@ def test_a_key_of_bytes_is_found_too() -> None:
     assert KEY not in str(errors.PostalAPIError(response=response))
 
 
-def test_it_can_be_pickled_for_a_task_queue() -> None:
-    copy = pickle.loads(pickle.dumps(errors.PostalHeaderError("odd header")))
-    assert str(copy) == "odd header"
+class Unpicklable:
+    """Like a backend, a payload or a mail with an open file in it."""
+
+    esp_name = "Postal"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot be pickled")
+
+
+def caused(raised: Exception, cause: Exception) -> Exception:
+    raised.__cause__ = cause
+    return raised
+
+
+LIVE = {"backend": Unpicklable(), "payload": Unpicklable(), "email_message": Unpicklable()}
+REFUSED = requests.ConnectionError("refused", request=requests.Request("POST", "https://p.test/").prepare())
+ERRORS = [
+    errors.PostalHeaderError("odd header", **LIVE),
+    errors.PostalMetadataTooLarge("too large", **LIVE),
+    errors.WebhookSignatureError("bad"),
+    errors.KeysUnavailable("unknown key"),
+    errors.UnreadableBody("no JSON"),
+    errors.ReplyTokenError("expired"),
+    errors.UnknownServer("no such server"),
+    *[
+        kind("Refused.", code="Odd", response=refusal(error("Odd", token=KEY)).response, **LIVE)
+        for kind in sorted(set(errors.CLASS_BY_CODE.values()), key=lambda kind: kind.__name__)
+    ],
+    caused(errors.PostalResponseError("Invalid", response=answer("<html>", 502), **LIVE), ValueError("x")),
+    *[
+        caused(network_error(cause, "https://p.test/", **LIVE), cause)
+        for cause in (REFUSED, requests.ReadTimeout("2 s"), requests.TooManyRedirects("a", "b"))
+    ],
+]
+
+
+@pytest.mark.parametrize("raised", ERRORS, ids=lambda raised: type(raised).__name__)
+def test_every_error_can_be_pickled_for_a_task_queue_without_the_key(raised: Exception) -> None:
+    pickled = pickle.dumps(raised)
+    assert KEY.encode() not in pickled
+    again = pickle.loads(pickled)
+    assert type(again) is type(raised)
+    assert (str(again), repr(again), again.args) == (str(raised), repr(raised), raised.args)
+    assert getattr(again, "code", None) == getattr(raised, "code", None)
+    assert getattr(again, "status_code", None) == getattr(raised, "status_code", None)
+    assert str(pickle.loads(pickle.dumps(again))) == str(raised)
+
+
+def test_a_network_error_is_caught_by_its_own_type_after_pickling() -> None:
+    again = pickle.loads(pickle.dumps(network_error(requests.ReadTimeout("2 s"), "https://p.test/")))
+    assert isinstance(again, requests.ReadTimeout)
+    assert isinstance(again, errors.PostalAPIError)
