@@ -105,7 +105,7 @@ def installation(
             "worker": {"default_health_server_port": 0, "max_connections": connections},
             "dns": {"resolvers": [f"127.0.0.1:{dns_port}"]},
             "smtp_client": {"port": SMTP_PORT},
-            "delivery": {"mode": "mx"},
+            "delivery": {"mode": "mx", "allowed_destinations": ["127.0.0.0/8"]},
             "storage": {"url": url},
             "logging": {"level": "WARNING"},
         }

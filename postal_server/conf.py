@@ -262,6 +262,11 @@ class DeliveryPolicy:
     )
     catch_port: int = key(2526, "Port of the catch listener, on loopback.")
     catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
+    allowed_destinations: tuple[str, ...] = key(
+        (),
+        "Private networks or hosts that MX records and address literals may lead to; relays and SMTP "
+        "endpoints may be anywhere.",
+    )
     max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.", least=1)
 
 

@@ -62,7 +62,7 @@ dns:
   track_domain: track.localhost
   spf_include: spf.localhost
   mx_records: [localhost]
-delivery: {{mode: catch, catch_port: {catch}, catch_host: {host}}}
+delivery: {{mode: catch, catch_port: {catch}, catch_host: {host}, allowed_destinations: ["::1", 127.0.0.0/8]}}
 """
 
 

@@ -18,7 +18,7 @@ from postal_server.engine.ports import Source
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
-from postal_server.services.target import allowed_destinations
+from postal_server.services.target import allowed_destinations, allowed_mail_hosts
 from postal_server.services.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.options import Options, nobody
@@ -187,6 +187,7 @@ def _transports(config: Config) -> MakeTransports:
             finder,
             names,
             partial(helo_name, config),
+            allowed_mail_hosts(config).permits,
             policies=TlsPolicies(names, sts, dane=given.dane),
             timeouts=Timeouts.limited(
                 timedelta(seconds=given.open_timeout), timedelta(seconds=given.read_timeout)

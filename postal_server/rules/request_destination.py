@@ -1,7 +1,8 @@
-"""Which addresses webhooks and HTTP endpoints may be posted to.
+"""Which addresses strangers may have this server connect to: with a post, or with mail.
 
-A customer chooses the URL, and this server sits inside somebody's network: only addresses of the public
-internet are posted to, unless the configuration lists more (`postal.allowed_request_destinations`).
+A customer chooses the URL or the recipient, and this server sits inside somebody's network: only addresses of
+the public internet are connected to, unless the configuration lists more
+(`postal.allowed_request_destinations`, `delivery.allowed_destinations`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class AllowedDestinations:
-    """Networks and host names (lower-case) that may be posted to although they are not public."""
+    """Networks and host names (lower-case) that may be connected to although they are not public."""
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
@@ -72,7 +73,7 @@ class AllowedDestinations:
         return cls(tuple(networks), frozenset(hosts))
 
     def permits(self, host: str, address: str) -> bool:
-        """May a URL with this host be connected to at this address, which it resolved to?"""
+        """May this host be connected to at this address, which it resolved to?"""
         parsed = ipaddress.ip_address(address.partition("%")[0])
         if is_public(parsed) or host.lower().rstrip(".") in self.hosts:
             return True

@@ -94,11 +94,16 @@ class Source(Protocol):
 
 @dataclass
 class Report:
-    """What an import did, or would do: counts by kind, and what it could not take over."""
+    """What an import did, or would do: counts by kind, and what it could not take over.
+
+    `mail_domains` are those that the installation is known to send to: its own, and those of address
+    endpoints. (In order, each once.)
+    """
 
     made: Tally[str] = field(default_factory=Tally)
     updated: Tally[str] = field(default_factory=Tally)
     problems: list[str] = field(default_factory=list)
+    mail_domains: dict[str, None] = field(default_factory=dict)
 
 
 class DryRun(Exception):
@@ -322,6 +327,7 @@ class Importer:
         owner = self._owner(kind, row, column, f"domain {row['name']}")
         if owner is None:
             return
+        self.report.mail_domains[str(row["name"]).lower()] = None
         checks = {
             f"{check}_{part}": row[f"{check}_{part}"] or ""
             for check in ("spf", "dkim", "mx", "return_path")
@@ -389,6 +395,7 @@ class Importer:
     def _address_endpoint(self, row: Row) -> None:
         server = self._owner("server", row, "server_id", f"address endpoint {row['address']}")
         if server is not None:
+            self.report.mail_domains[str(row["address"]).rpartition("@")[2].lower()] = None
             self._keep("AddressEndpoint", row, AddressEndpoint, {"server": server, "address": row["address"]})
 
     def _route(self, row: Row) -> None:

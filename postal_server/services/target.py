@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -48,10 +49,19 @@ def check_relays(config: Config) -> None:
 
 def allowed_destinations(config: Config) -> AllowedDestinations:
     """Where posts may go besides the public internet. Raises `ConfigurationError`."""
+    return _allowed("postal.allowed_request_destinations", config.postal.allowed_request_destinations)
+
+
+def allowed_mail_hosts(config: Config) -> AllowedDestinations:
+    """Where MX records and address literals may lead besides the public internet, in the same way."""
+    return _allowed("delivery.allowed_destinations", config.delivery.allowed_destinations)
+
+
+def _allowed(key: str, entries: Sequence[str]) -> AllowedDestinations:
     try:
-        return AllowedDestinations.parse(config.postal.allowed_request_destinations)
+        return AllowedDestinations.parse(entries)
     except ValueError as error:
-        raise ConfigurationError(f"postal.allowed_request_destinations: {error}") from error
+        raise ConfigurationError(f"{key}: {error}") from error
 
 
 @functools.lru_cache(maxsize=8)

@@ -447,11 +447,13 @@ class HttpPool:
             addresses = await self._lookup(url.host)
         except OSError as error:
             raise OSError(f"{url.host} cannot be looked up") from error
-        allowed = in_turn([a for a in addresses if self._permits(url.host, a)])[:MAX_ADDRESSES]
-        if not allowed:
-            raise OSError(f"{url.host} is at no address that may be posted to")
+        if not all(self._permits(url.host, address) for address in addresses):
+            # One is enough: whoever names both a public and a private address wants to be let in.
+            raise OSError(f"{url.host} is at an address that may not be posted to")
         try:
-            connection, _ = await race(allowed, lambda address: self._dial(url, address), OSError)
+            connection, _ = await race(
+                in_turn(addresses)[:MAX_ADDRESSES], lambda address: self._dial(url, address), OSError
+            )
         except NoneConnected as failed:
             errors = list(failed.errors.values())
             # What is wrong with a certificate tells more than that another address is silent.
@@ -504,7 +506,7 @@ def is_allowed_host(host: str, permits: Permits) -> bool:
         found: Sequence[Any] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return True
-    return any(permits(host, str(address[0])) for *_, address in found)
+    return all(permits(host, str(address[0])) for *_, address in found)
 
 
 def retry_after(value: str, now: datetime | None = None) -> int | None:

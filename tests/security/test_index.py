@@ -50,6 +50,13 @@ CASES = {
     "server-side request forgery by webhook": [
         "tests/security/test_ssrf.py::test_webhook_inside_the_network_is_not_posted_to",
     ],
+    "SMTP to private addresses": [
+        "tests/security/test_ssrf.py::test_mail_to_an_address_inside_the_network_is_not_sent",
+        f"{SERVER}/transports/smtp/test_connect.py::test_mx_host_inside_is_passed_over",
+        f"{SERVER}/transports/smtp/test_connect.py::test_literal_inside_is_not_connected_to",
+        f"{SERVER}/transports/smtp/test_connect.py::test_no_other_way_leads_inside",
+        f"{SERVER}/rules/test_request_destination.py::test_a_special_address_is_refused",
+    ],
     "server-side request forgery by redirect": [
         "tests/security/test_ssrf.py::test_redirect_into_the_network_is_not_followed",
         f"{SERVER}/transports/test_http.py::test_every_status_is_a_result_and_redirects_are_not_followed",

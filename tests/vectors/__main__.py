@@ -49,7 +49,7 @@ dns:
   route_domain: routes.postal.example.test
   track_domain: track.postal.example.test
   resolvers: ["127.0.0.1:{dns}"]
-delivery: {{mode: mx}}
+delivery: {{mode: mx, allowed_destinations: [127.0.0.0/8]}}
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import zlib
@@ -14,15 +15,20 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from postal_server import conf
+from postal_server.engine.ports import Resolver
 from postal_server.errors import ConfigurationError, HostileInput
 from postal_server.management.base import ServerCommand
+from postal_server.management.processes import resolver
+from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.services.importing import Importer, Report, Source
-from postal_server.services.target import allowed_destinations
+from postal_server.services.target import allowed_destinations, allowed_mail_hosts
 from postal_server.transports.http import is_allowed_host
 from postal_server.transports.mariadb import MariaDB
+from postal_server.transports.smtp.connect import refused_hosts
 from postal_server.wire import mariadb_dump
 
 SERVER_ID = re.compile(r"-server-(\d+)")
+AT_ONCE = 20  # look-ups
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,23 @@ class Dump:
                 yield from mariadb_dump.rows(lines, tables)
         except (EOFError, zlib.error) as error:
             raise HostileInput(f"{self.path}: {error}.") from error
+
+
+async def _refused(domains: Collection[str], names: Resolver, allowed: AllowedDestinations) -> list[str]:
+    """What to say of each domain that mail could not be sent to any more, and of its hosts."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def look_up(domain: str) -> list[str]:
+        async with turn:
+            return await refused_hosts(names, domain, allowed.permits)
+
+    found = await asyncio.gather(*map(look_up, domains))
+    return [
+        f"mail to {domain}: its host {host} has no public address and would be passed over; "
+        "list it in delivery.allowed_destinations if that is wanted."
+        for domain, hosts in zip(domains, found, strict=True)
+        for host in hosts
+    ]
 
 
 class Command(ServerCommand):
@@ -62,13 +85,15 @@ class Command(ServerCommand):
         if bool(options["dump"]) == options["live"]:
             raise CommandError("Give a dump of the main database, or --live.")
         config = conf.config()
-        allowed = allowed_destinations(config)
+        allowed, mail_hosts = allowed_destinations(config), allowed_mail_hosts(config)
         try:
             main, of_servers = self._live(config) if options["live"] else self._dumps(options)
             importer = Importer(lambda host: is_allowed_host(host, allowed.permits), self._progress)
             report = importer.run(main, of_servers, dry_run=options["dry_run"])
             if not (report.made or report.updated):
                 raise CommandError("There is nothing in it that a main database of Postal has.")
+            if not config.postal.smtp_relays:
+                report.problems += asyncio.run(_refused(report.mail_domains, resolver(config), mail_hosts))
         except (HostileInput, ConfigurationError, OSError) as error:
             raise CommandError(str(error)) from error
         self._show(report, options["dry_run"])

@@ -23,6 +23,10 @@ MAX_ADDRESSES = 8  # of one host: a long list of dead ones must not hold a deliv
 MAX_HOSTS = 10
 FORGET_TLS_AFTER = timedelta(hours=1)
 MAX_REMEMBERED = 10_000
+NOT_PUBLIC = "no address that mail may be sent to"  # which ones it has is nobody's business
+NOT_REACHABLE = "no address that the source can reach"
+
+Permits = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,14 @@ class Found:
     """Hosts in the order to try them; none unless `lookup` is FOUND.
 
     `domain` is the one whose MX they are, empty for hosts that somebody named. `is_secure`: DNSSEC says so.
+    `is_strangers`: a recipient's domain or address leads to them, not somebody who runs this server.
     """
 
     lookup: Lookup
     hosts: tuple[Host, ...] = ()
     domain: str = ""
     is_secure: bool = False
+    is_strangers: bool = False
 
 
 class HostFinder(Protocol):
@@ -65,14 +71,14 @@ class MxHosts:
             return Found(Lookup.FOUND, tuple(self._host(t) for t in (target, *target.alternatives)))
         literal = literal_address(target.domain)
         if literal is not None:
-            return Found(Lookup.FOUND, (Host(literal, self._port, target.ssl_mode),))
+            return Found(Lookup.FOUND, (Host(literal, self._port, target.ssl_mode),), is_strangers=True)
         try:
             domain = domain_to_ascii(target.domain)
         except ValueError:
             return Found(Lookup.NO_DOMAIN)
         answer = await self._resolver.mail_hosts(domain)
         hosts = (Host(name, self._port, target.ssl_mode) for name in answer.values[:MAX_HOSTS])
-        return Found(answer.lookup, tuple(hosts), domain, answer.is_secure)
+        return Found(answer.lookup, tuple(hosts), domain, answer.is_secure, is_strangers=True)
 
     def _host(self, target: Target) -> Host:
         login = None
@@ -131,6 +137,17 @@ class HostSlots(Protocol):
     def release(self, host: str) -> None: ...
 
 
+async def refused_hosts(resolver: Resolver, domain: str, permits: Permits) -> list[str]:
+    """The hosts that take mail for `domain` and are at no address that mail may be sent to."""
+    found = await MxHosts(resolver).find(Target(domain))
+    refused = []
+    for host in found.hosts:
+        addresses = (await resolver.addresses(host.name)).values
+        if addresses and not any(permits(host.name, address) for address in addresses):
+            refused.append(host.name)
+    return refused
+
+
 class TlsMemory:
     """What went wrong with TLS, per host: with `Auto`, the next connection does not try it again at once."""
 
@@ -151,6 +168,7 @@ class Connector:
     """Opens sessions. `helo` gives the EHLO name for a source (null: the machine's choice).
 
     `before_dot` is awaited before each final dot. `policies` says what domains demand of TLS.
+    `permits(host, address)`: may mail go to this address of a host that a stranger chose?
     """
 
     def __init__(
@@ -158,6 +176,7 @@ class Connector:
         finder: HostFinder,
         resolver: Resolver,
         helo: Callable[[Source | None], str],
+        permits: Permits,
         *,
         policies: TlsPolicies | None = None,
         timeouts: Timeouts | None = None,
@@ -167,6 +186,7 @@ class Connector:
         self._finder = finder
         self._resolver = resolver
         self._helo = helo
+        self._permits = permits
         self._timeouts = timeouts or Timeouts()
         self._verifying = verifying or ssl.create_default_context()
         self._trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -201,9 +221,12 @@ class Connector:
         self, host: Host, source: Source | None, found: Found, policy: DomainPolicy | None, tried: Tried
     ) -> Session | None:
         answer = await self._resolver.addresses(host.name)
-        left = order(answer.values, source)[:MAX_ADDRESSES]
+        usable = answer.values
+        if found.is_strangers:  # checked are the very addresses that are connected to
+            usable = tuple(address for address in usable if self._permits(host.name, address))
+        left = order(usable, source)[:MAX_ADDRESSES]
         if not left:
-            why = answer.lookup.value if not answer.values else "no address that the source can reach"
+            why = answer.lookup.value if not answer.values else NOT_PUBLIC if not usable else NOT_REACHABLE
             tried.attempts.append(Attempt(host.name, "", host.port, f"{host.name}: {why}"))
             return None
         road = Road(host, source, await self._demand(host, found, policy, answer), found.domain)

@@ -65,6 +65,11 @@ def test_relays_are_checked_at_start(tmp_path):
 
 
 def test_a_broken_network_is_named_and_a_host_name_is_none(tmp_path):
+    wrong = config(tmp_path, delivery={"allowed_destinations": ["10.0.0.0/33"]})
+    with pytest.raises(
+        ConfigurationError, match=r"delivery\.allowed_destinations: '10\.0\.0\.0/33' is no net"
+    ):
+        target.allowed_mail_hosts(wrong)
     wrong = config(tmp_path, postal={"allowed_request_destinations": ["10.0.0.0/33"]})
     with pytest.raises(ConfigurationError, match=r"allowed_request_destinations: '10\.0\.0\.0/33' is no net"):
         target.allowed_destinations(wrong)

@@ -341,9 +341,23 @@ class TestServerSideRequestForgery:
         assert result.status == -2
         assert server.connections == 0
 
-    def test_a_name_with_a_private_address_is_refused(self):
+    @pytest.mark.parametrize(
+        "addresses",
+        [
+            ["10.0.0.1", "fd00::1"],
+            ["8.8.8.8", "10.0.0.1"],
+            ["127.0.0.1", "8.8.8.8"],
+            ["2606:4700::1", "::ffff:127.0.0.1"],
+            ["2606:4700::1", "64:ff9b::a00:1", "8.8.8.8"],
+            ["8.8.8.8"] * 30 + ["10.0.0.1"],
+        ],
+        ids=["private", "private behind", "private in front", "mapped", "NAT64", "behind many"],
+    )
+    def test_a_name_with_a_private_address_is_refused(self, addresses):
+        """One among public ones is enough, as in Postal 3.3.7."""
+
         async def lookup(host):
-            return ["10.0.0.1", "fd00::1"]
+            return addresses
 
         result = exchange(
             Server(),
@@ -351,7 +365,17 @@ class TestServerSideRequestForgery:
             permits=AllowedDestinations().permits,
             lookup=lookup,
         )
-        assert result.body == b"evil.example is at no address that may be posted to"
+        assert result.body == b"evil.example is at an address that may not be posted to"
+
+    def test_a_host_that_is_listed_may_have_addresses_of_both_kinds(self):
+        async def lookup(host):
+            return ["127.0.0.1", "10.0.0.1"]
+
+        async def work(server, pool):
+            return await pool.post(post(f"http://hooks.internal:{server.port}/"))
+
+        permits = AllowedDestinations.parse(["hooks.internal"]).permits
+        assert exchange(Server(), work, permits=permits, lookup=lookup).status == 200
 
     def test_dns_rebinding_a_name_is_looked_up_once_and_connected_to_where_it_was_checked(self):
         answers = [["127.0.0.1"], ["127.0.0.9"]]

@@ -17,7 +17,9 @@ SHORT = Timeouts({**dict.fromkeys(Stage, timedelta(seconds=0.1)), Stage.CONNECT:
 
 def pool(port: int, zone: Any = None, limits: Limits | None = None, **connector: Any) -> SmtpPool:
     resolver = FakeResolver(ZONE if zone is None else zone)
+    permits = connector.pop("permits", lambda host, address: True)
     connector.setdefault("timeouts", Timeouts.limited(timedelta(seconds=2), timedelta(seconds=5)))
     return SmtpPool(
-        Connector(MxHosts(resolver, port), resolver, lambda source: "us.example", **connector), limits
+        Connector(MxHosts(resolver, port), resolver, lambda source: "us.example", permits, **connector),
+        limits,
     )

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
-from postal_server.engine.ports import Source
+from postal_server.engine.ports import Source, Stage, Target
+from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.transports.smtp import connect
 from postal_server.transports.smtp.connect import order
+from postal_server.transports.smtp.session import SmtpError
 from tests.fakes import mail
 from tests.loops import LOOPS, run
 
@@ -70,3 +72,125 @@ def test_the_source_address_is_bound():
             await sender.close()
 
     run(work())
+
+
+INSIDE = {
+    "loopback": "127.0.0.1",
+    "private": "10.0.0.1",
+    "link-local": "169.254.169.254",
+    "CGNAT": "100.64.0.1",
+    "this host": "0.0.0.0",
+    "IPv6 loopback": "::1",
+    "unique local": "fd00::1",
+    "IPv6 link-local": "fe80::1",
+    "IPv4-mapped": "::ffff:127.0.0.1",
+    "IPv4-mapped in hex": "::ffff:7f00:1",
+    "IPv4-compatible": "::127.0.0.1",
+    "NAT64": "64:ff9b::7f00:1",
+    "6to4": "2002:7f00:1::1",
+    "Teredo": "2001:0:1::1",
+}
+
+
+class TestInside:
+    """Whoever names a recipient chooses no host inside the network (`delivery.allowed_destinations`)."""
+
+    def dialled(self, letter, zone=None, allowed=(), monkeypatch=None):
+        """Which addresses are connected to for a mail, and what is said of it."""
+        found = []
+
+        async def dial(self, address, port, source):
+            found.append(address)
+            raise SmtpError(Stage.CONNECT, "nobody there")
+
+        monkeypatch.setattr(connect.Connector, "_dial", dial)
+
+        async def work():
+            sender = pool(25, zone or {}, permits=AllowedDestinations.parse(allowed).permits)
+            result = await sender.send(letter)
+            await sender.close()
+            return result
+
+        return found, run(work())
+
+    @pytest.mark.parametrize("address", INSIDE.values(), ids=INSIDE)
+    def test_mx_host_inside_is_passed_over(self, address, monkeypatch):
+        kind = "AAAA" if ":" in address else "A"
+        zone = {"dest.example": {"MX": ["mx.dest.example"]}, "mx.dest.example": {kind: [address]}}
+        found, result = self.dialled(mail(), zone, monkeypatch=monkeypatch)
+        assert found == []
+        assert result.error == "mx.dest.example: no address that mail may be sent to"
+        assert [(tried.host, tried.address) for tried in result.tried] == [("mx.dest.example", "")]
+
+    @pytest.mark.parametrize("address", INSIDE.values(), ids=INSIDE)
+    def test_literal_inside_is_not_connected_to(self, address, monkeypatch):
+        domain = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        found, result = self.dialled(mail(f"root@{domain}"), monkeypatch=monkeypatch)
+        assert found == []
+        assert "no address that mail may be sent to" in result.error
+
+    @pytest.mark.parametrize(
+        ("domain", "zone"),
+        [
+            ("dest.example", {"dest.example": {"A": ["127.0.0.1"]}}),
+            ("localhost", {"localhost": {"A": ["127.0.0.1"], "AAAA": ["::1"]}}),
+            ("dest.example", {"dest.example": {"MX": ["127.0.0.1"]}}),
+            ("dest.example", {"dest.example": {"MX": ["::ffff:127.0.0.1"]}}),
+            (
+                "dest.example",
+                {
+                    "dest.example": {"MX": ["mx.dest.example"]},
+                    "mx.dest.example": {"CNAME": ["inside.dest.example"]},
+                    "inside.dest.example": {"A": ["10.0.0.1"]},
+                },
+            ),
+        ],
+        ids=["no MX", "localhost", "MX that is an address", "MX that is a mapped one", "alias"],
+    )
+    def test_no_other_way_leads_inside(self, domain, zone, monkeypatch):
+        found, result = self.dialled(mail(f"root@{domain}"), zone, monkeypatch=monkeypatch)
+        assert found == []
+        assert "no address that mail may be sent to" in result.error
+
+    def test_public_address_is_used_beside_one_inside(self, monkeypatch):
+        zone = {
+            "dest.example": {"MX": ["inside.dest.example", "mx.dest.example"]},
+            "inside.dest.example": {"A": ["10.0.0.1"]},
+            "mx.dest.example": {"A": ["10.0.0.2"] * 20 + ["8.8.8.8"], "AAAA": ["fd00::1", "2606:4700::1"]},
+        }
+        found, _ = self.dialled(mail(), zone, monkeypatch=monkeypatch)
+        assert found == ["2606:4700::1", "8.8.8.8"]
+
+    @pytest.mark.parametrize("domain", ["[8.8.8.8]", "[IPv6:2606:4700::1]"])
+    def test_public_literal_is_connected_to(self, domain, monkeypatch):
+        found, _ = self.dialled(mail(f"root@{domain}"), monkeypatch=monkeypatch)
+        assert found == [domain.strip("[]").removeprefix("IPv6:")]
+
+    @pytest.mark.parametrize("entry", ["10.0.0.0/8", "10.0.0.1", "MX.dest.example"])
+    def test_what_is_listed_is_connected_to(self, entry, monkeypatch):
+        zone = {"dest.example": {"MX": ["mx.dest.example"]}, "mx.dest.example": {"A": ["10.0.0.1"]}}
+        found, _ = self.dialled(mail(), zone, [entry], monkeypatch=monkeypatch)
+        assert found == ["10.0.0.1"]
+
+    def test_relays_and_endpoints_may_be_anywhere(self, monkeypatch):
+        zone = {"relay.internal": {"A": ["10.0.0.1"]}}
+        letter = mail(target=Target("dest.example", host="relay.internal"))
+        found, _ = self.dialled(letter, zone, monkeypatch=monkeypatch)
+        assert found == ["10.0.0.1"]
+
+    def test_addresses_are_judged_once_a_connection(self):
+        asked = []
+
+        def permits(host, address):
+            asked.append(address)
+            return True
+
+        async def work():
+            async with Scripted() as host:
+                sender = pool(host.port, permits=permits)
+                for _ in range(5):
+                    assert (await sender.send(mail())).is_delivered
+                assert asked == ["127.0.0.1"]
+                await sender.close()
+
+        run(work())

@@ -67,6 +67,7 @@ def send(
                     MxHosts(resolver, host.port),
                     resolver,
                     lambda source: "us.example",
+                    lambda host, address: True,
                     policies=TlsPolicies(resolver, MtaSts(resolver, site or Site()), dane=True),
                     **connector,
                 )
@@ -429,7 +430,7 @@ class TestFetch:
         assert caught.value.failure == "sts-webpki-invalid"
 
     def test_a_private_address_is_not_asked(self, web):
-        with pytest.raises(Unavailable, match="no address that may be"):
+        with pytest.raises(Unavailable, match="an address that may not be"):
             self.fetch(b"", web, permits=lambda host, address: False)
 
 

@@ -342,7 +342,12 @@ def test_in_catch_mode_every_target_is_the_one_listener():
         async with Scripted() as host:
             resolver = FakeResolver()
             sender = SmtpPool(
-                Connector(CatchHosts("127.0.0.1", host.port), resolver, lambda source: "us.example")
+                Connector(
+                    CatchHosts("127.0.0.1", host.port),
+                    resolver,
+                    lambda source: "us.example",
+                    lambda host, address: False,  # the catch is ours: nobody is asked
+                )
             )
             relay = Target("dest.example", "relay.example", 587, "TLS", "user", "pass")
             for letter in (mail("a@anywhere.example"), mail("b@[192.0.2.1]"), mail(target=relay)):
