@@ -28,7 +28,8 @@ from .readme import PAGES, ROOT, Block, blocks, commands
 DOCS = ROOT / "docs"
 OURS = ("anymail_postal", "postal_server")
 TEXT = {page.name: page.read_text("utf-8") for page in PAGES}
-ALL = "\n".join(TEXT.values())
+# What Postal does is not what we say of ourselves.
+ALL = "\n".join(text for name, text in TEXT.items() if name != "contract.md")
 
 
 # --- pages made from the code ---
