@@ -5,9 +5,11 @@ Parses only what comes before the command; each command is a Django management c
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 COMMANDS = {
@@ -43,6 +45,7 @@ def usage() -> str:
     return "\n".join(
         [
             "usage: postal-server [--config FILE] COMMAND [OPTION ...]",
+            "       postal-server --version",
             "",
             "A mail server that speaks Postal's wire.",
             "",
@@ -66,9 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
+    if words[0] == "--version":
+        print(version("anymail-postal"))
+        return 0
     name = ALIASES.get(words[0], words[0])
     if name not in {*COMMANDS, *ALIASES.values()}:
-        return _complain(f"{words[0]!r} is not a command.\n\n{usage()}")
+        return _complain(_unknown(words[0]))
     try:
         return _run(name, words, path)
     except ModuleNotFoundError as error:
@@ -77,6 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(MISSING_EXTRA.format(name=error.name), status=1)
     except KeyboardInterrupt:
         return 130
+
+
+def _unknown(word: str) -> str:
+    """What to say to a command that is none, and to an option that stands before the command."""
+    kind, known = "a command", [*COMMANDS, *ALIASES]
+    if word.startswith("-"):
+        kind, known = "an option that may stand before the command", ["--config", "--version", "--help"]
+    for near in difflib.get_close_matches(word, known, 1):
+        return f"{word!r} is not {kind}. Did you mean {near}? `postal-server --help` lists all commands."
+    return f"{word!r} is not {kind}.\n\n{usage()}"
 
 
 def _run(name: str, words: list[str], path: str | None) -> int:

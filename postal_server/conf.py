@@ -316,7 +316,8 @@ GROUPS: Mapping[str, type] = {
 MAX_PORT = 65535
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
-DELIVERY_MODES = ("catch", "mx", "relays")
+CATCH = "catch"
+DELIVERY_MODES = (CATCH, "mx", "relays")
 OUR_GROUPS = frozenset({"storage", "login", "delivery", "shaping", "tls_reports", "control"})
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
@@ -368,6 +369,11 @@ class Config:
         """Is AUTH offered without TLS?"""
         told = self.smtp_server.plaintext_auth
         return not self.smtp_server.tls_enabled if told is None else told
+
+    @property
+    def catches_all_mail(self) -> bool:
+        """Does all mail stay here?"""
+        return self.delivery.mode == CATCH
 
     @property
     def max_message_bytes(self) -> int:

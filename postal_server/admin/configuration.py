@@ -191,7 +191,7 @@ class DomainAdmin(ModelAdmin):
     inlines = [TrackDomainInline]
     readonly_fields = ["records", "dns_state", "verified_at", "dns_checked_at"]
     fieldsets = [
-        (None, {"fields": ["name", "server", "organization", "use_for_any"]}),
+        (None, {"fields": ["name", "server", "organization", "use_for_any", "only_where_caught"]}),
         ("DNS records to publish", {"fields": ["records"]}),
         ("DNS as last looked up", {"fields": ["dns_state", "dns_checked_at", "verified_at"]}),
     ]

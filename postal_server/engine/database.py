@@ -91,6 +91,13 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
         port = str(url.port or "")
     except ValueError:
         raise ConfigurationError("storage.url: the port is not a number from 1 to 65535.") from None
+    try:
+        import psycopg  # noqa: F401, PLC0415 - the extra may be missing
+    except ImportError as error:
+        raise ConfigurationError(
+            "storage.url: PostgreSQL needs another extra: pip install 'anymail-postal[server,postgres]' "
+            f"({error})."
+        ) from error
     options = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
     return {
         "ENGINE": "django.db.backends.postgresql",

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from .sockets import bind
+
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT = 5.0  # seconds
@@ -24,7 +26,7 @@ class HealthServer:
     """Answers in the event loop of the process: if that is stuck, nobody takes the process for alive.
 
     `problem()` says why the process is not ready, and is empty if it is. `measure` is called, in a thread,
-    before metrics are shown.
+    before metrics are shown. `key` is that of the configuration which names the port.
     """
 
     def __init__(
@@ -34,22 +36,25 @@ class HealthServer:
         port: int,
         problem: Callable[[], str],
         measure: Callable[[], None] = lambda: None,
+        *,
+        key: str = "health server",
     ) -> None:
         self._name = name
         self._host = host
         self._port = port
         self._problem = problem
         self._measure = measure
+        self._key = key
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen. A port in use is no reason not to send mail: it is logged, as Postal does."""
         try:
-            self._server = await asyncio.start_server(
-                self._answer, self._host, self._port, limit=REQUEST_BYTES
-            )
+            sock = bind(self._host, self._port)
         except OSError as error:
-            logger.error("The health server cannot listen on %s port %d: %s", self._host, self._port, error)
+            logger.error("%s: %s; the process goes on without health server", self._key, error.strerror)
+        else:
+            self._server = await asyncio.start_server(self._answer, sock=sock, limit=REQUEST_BYTES)
 
     @property
     def port(self) -> int | None:

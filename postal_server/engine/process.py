@@ -117,14 +117,15 @@ MakeEdge = Callable[[Core], Edge]
 class Plan:
     """What a process consists of.
 
-    `edges` start in this order and stop together. `health` is the address of the health server, null for
-    none. `ready_file` is written once all listen: JSON with `pid` and `addresses` (name -> [host, port]s).
+    `edges` start in this order and stop together. `health` is where the health server listens, null for
+    none, and the key that names its port. `ready_file` is written once all listen: JSON with `pid` and
+    `addresses` (name -> [host, port]s).
     """
 
     roles: frozenset[Role]
     edges: Sequence[MakeEdge] = ()
     make_transports: MakeTransports | None = None
-    health: tuple[str, int] | None = None
+    health: tuple[str, int, str] | None = None
     ready_file: Path | None = None
 
     @property
@@ -214,7 +215,7 @@ class Process:
     def _health(self, core: Core, worker: Worker | None) -> HealthServer | None:
         if self.plan.health is None or not self.plan.health[1]:
             return None
-        host, port = self.plan.health
+        host, port, key = self.plan.health
 
         def problem() -> str:
             if not self._is_ready:
@@ -226,7 +227,7 @@ class Process:
 
         depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
         measure = depth.measure if worker else _nothing
-        return HealthServer(self.plan.name, host, port, problem, measure)
+        return HealthServer(self.plan.name, host, port, problem, measure, key=key)
 
     def _tell(self, addresses: dict[str, Addresses]) -> None:
         places = ", ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 from collections.abc import Collection
@@ -11,8 +12,17 @@ from typing import Any
 NEVER = float("inf")
 
 
+class CannotListen(OSError):
+    """An address that cannot be listened on; `strerror` names it. `is_host`: whatever the port."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(error.errno, f"cannot listen on {host}:{port}: {error.strerror}")
+        self.port = port
+        self.is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+
+
 def bind(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises `OSError`.
+    """A bound socket; port 0 takes a free one. Raises `CannotListen`.
 
     `::` takes IPv4 too, and only that on a machine without IPv6.
     """
@@ -20,9 +30,9 @@ def bind(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, proto, _, address = found[0]
         sock = socket.socket(family, kind, proto)
-    except OSError:
+    except OSError as error:
         if host != "::":
-            raise
+            raise CannotListen(host, port, error) from error
         return bind("0.0.0.0", port)  # noqa: S104 - what `::` asks for
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +41,7 @@ def bind(host: str, port: int) -> socket.socket:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from error
+        raise CannotListen(host, port, error) from error
     sock.setblocking(False)
     return sock
 

@@ -63,6 +63,11 @@ def _cell(value: Any) -> str:
     return text if len(text) <= COLUMN_WIDTH else text[: COLUMN_WIDTH - 1] + "…"
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """`1 message waits`, `1,234 messages wait`."""
+    return f"{number:,} {one if number == 1 else more}"
+
+
 def span(time_between: timedelta) -> str:
     """A length of time in its two largest units: `3 d 4 h`, `12 s`."""
     seconds = max(0, int(time_between.total_seconds()))
@@ -127,7 +132,8 @@ def require_current_database() -> None:
         raise CommandError("The database is empty. Run `postal-server initialize` first.")
     if missing:
         raise CommandError(
-            f"The database lacks {len(missing)} migrations. Run `postal-server upgrade` first."
+            f"The database lacks {counted(len(missing), 'migration', 'migrations')}. "
+            "Run `postal-server upgrade` first."
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from postal_server.conf import SmtpServer as SmtpServerConfig
 from postal_server.engine.policies import StoredPolicies
 from postal_server.engine.ports import Source
 from postal_server.engine.process import Addresses, Core, MakeEdge, Plan, Process, Role
+from postal_server.engine.sockets import CannotListen
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
 from postal_server.services.target import allowed_destinations, allowed_mail_hosts
@@ -49,7 +52,7 @@ def plan(config: Config, roles: Sequence[Role], ready_file: Path | None = None) 
     edges: list[MakeEdge] = []
     if Role.SMTP in roles:
         edges.append(partial(SmtpEdge, honour_environment=alone))
-        if config.delivery.mode == "catch":
+        if config.catches_all_mail:
             edges.append(CatchEdge)
     if Role.WEB in roles:
         edges.append(partial(WebEdge, honour_environment=alone))
@@ -79,12 +82,14 @@ class SmtpEdge:
     def __init__(self, core: Core, *, honour_environment: bool) -> None:
         config = core.config
         given = config.smtp_server
-        host, port = given.default_bind_address, given.default_port
+        place = Place("smtp_server.default_", given.default_bind_address, given.default_port)
         if honour_environment:
-            host, port = _from_environment(host, port, BIND, PORT)
-        self._listeners = [Listener(host, port)]
+            place = place.overridden(BIND, PORT)
+        self._listeners = [Listener(place.host, place.port)]
+        self._host_key, self._port_keys = place.host_key, {place.port: place.port_key}
         if given.implicit_tls_port:
-            self._listeners.append(Listener(host, given.implicit_tls_port, implicit_tls=True))
+            self._listeners.append(Listener(place.host, given.implicit_tls_port, implicit_tls=True))
+            self._port_keys[given.implicit_tls_port] = "smtp_server.implicit_tls_port"
         self._server = SmtpServer(
             MailHandler(config, core.directory, core.journal),
             Options(
@@ -110,7 +115,8 @@ class SmtpEdge:
         metrics.UNFINISHED.set_function(lambda: self._server.room.held)
 
     async def start(self) -> Addresses:
-        return await self._server.start(self._listeners)
+        with naming(self._host_key, self._port_keys):
+            return await self._server.start(self._listeners)
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -131,9 +137,9 @@ class CatchEdge:
         host, port = self._config.smtp_server.default_bind_address, self._config.smtp_server.default_port
         own = ("127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host, port)
         certificates = _certificates(self._config)
-        self._server, self._handler = await catch.listen(
-            given.catch_host, given.catch_port, own, certificates.context() if certificates else None
-        )
+        tls = certificates.context() if certificates else None
+        with naming("delivery.catch_host", {given.catch_port: "delivery.catch_port"}):
+            self._server, self._handler = await catch.listen(given.catch_host, given.catch_port, own, tls)
         return [(given.catch_host, given.catch_port)]
 
     async def stop(self) -> None:
@@ -148,9 +154,9 @@ class WebEdge:
 
     def __init__(self, core: Core, *, honour_environment: bool) -> None:
         given = core.config.web_server
-        self._address = given.default_bind_address, given.default_port
+        self._place = Place("web_server.default_", given.default_bind_address, given.default_port)
         if honour_environment:
-            self._address = _from_environment(*self._address, BIND, PORT)
+            self._place = self._place.overridden(BIND, PORT)
         application = wsgi.create(
             core.config,
             journal=core.journal,
@@ -161,7 +167,9 @@ class WebEdge:
         self._server = HttpServer(application, given.max_threads)
 
     async def start(self) -> Addresses:
-        return [await self._server.start(*self._address)]
+        place = self._place
+        with naming(place.host_key, {place.port: place.port_key}):
+            return [await self._server.start(place.host, place.port)]
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -177,7 +185,7 @@ def _transports(config: Config) -> MakeTransports:
         names = resolver(config)
         given = config.smtp_client
         allowed = allowed_destinations(config)
-        if config.delivery.mode == "catch":
+        if config.catches_all_mail:
             finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
         else:
             finder = MxHosts(names, given.port)
@@ -197,7 +205,7 @@ def _transports(config: Config) -> MakeTransports:
         limits = Limits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
-        is_shaped = config.delivery.mode != "catch"
+        is_shaped = not config.catches_all_mail
         return Transports(SmtpPool(connector, limits), poster, names, is_shaped)
 
     return make
@@ -223,29 +231,57 @@ def _certificates(config: Config) -> Certificates | None:
         ) from error
 
 
-def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int] | None:
+def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int, str] | None:
     """Postal's SMTP and worker processes have a health server; the web process answers for itself."""
     if Role.WORKER in roles:
-        host, port = (
-            config.worker.default_health_server_bind_address,
-            config.worker.default_health_server_port,
-        )
+        group = "worker"
+        address = config.worker.default_health_server_bind_address
+        port = config.worker.default_health_server_port
     elif Role.SMTP in roles:
-        host, port = (
-            config.smtp_server.default_health_server_bind_address,
-            config.smtp_server.default_health_server_port,
-        )
+        group = "smtp_server"
+        address = config.smtp_server.default_health_server_bind_address
+        port = config.smtp_server.default_health_server_port
     else:
         return None
-    host, port = _from_environment(host, port, HEALTH_BIND, HEALTH_PORT)
-    return (host, port) if port else None
+    place = Place(f"{group}.default_health_server_", address, port)
+    place = place.overridden(HEALTH_BIND, HEALTH_PORT)
+    return (place.host, place.port, place.port_key) if place.port else None
 
 
-def _from_environment(host: str, port: int, bind_name: str, port_name: str) -> tuple[str, int]:
-    given = os.environ.get(port_name, "")
-    if given and not (given.isdecimal() and int(given) <= MAX_PORT):
-        raise ConfigurationError(f"{port_name}: {given!r} is not a port.")
-    return os.environ.get(bind_name) or host, int(given) if given else port
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, and what says so: two keys that begin alike, or the environment variables that won."""
+
+    keys: str
+    host: str
+    port: int
+    variables: tuple[str, str] = ("", "")
+
+    @property
+    def host_key(self) -> str:
+        return self.variables[0] or f"{self.keys}bind_address"
+
+    @property
+    def port_key(self) -> str:
+        return self.variables[1] or f"{self.keys}port"
+
+    def overridden(self, host_variable: str, port_variable: str) -> Place:
+        """With what these environment variables say instead. Raises `ConfigurationError`."""
+        host, port = os.environ.get(host_variable), os.environ.get(port_variable)
+        if port and not (port.isdecimal() and int(port) <= MAX_PORT):
+            raise ConfigurationError(f"{port_variable}: {port!r} is not a port.")
+        variables = (host_variable if host else "", port_variable if port else "")
+        return Place(self.keys, host or self.host, int(port) if port else self.port, variables)
+
+
+@contextlib.contextmanager
+def naming(host_key: str, port_keys: Mapping[int, str]) -> Iterator[None]:
+    """Tell of an address that cannot be listened on with the key that says so: a `ConfigurationError`."""
+    try:
+        yield
+    except CannotListen as error:
+        key = host_key if error.is_host else port_keys[error.port]
+        raise ConfigurationError(f"{key}: {error.strerror}.") from error
 
 
 def _server(text: str) -> tuple[str, int]:

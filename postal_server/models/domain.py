@@ -30,6 +30,9 @@ class Domain(models.Model):
     verification_token = models.CharField(max_length=64, default=random_verification_token, editable=False)
     verified_at = models.DateTimeField(null=True, blank=True)
     use_for_any = models.BooleanField(default=False, help_text="May send for any sender address.")
+    only_where_caught = models.BooleanField(
+        default=False, help_text="Use for any only while all mail is caught (delivery.mode)."
+    )
     dkim_suffix = models.CharField(max_length=32, default=random_dkim_suffix)
     dkim_private_key = models.TextField(blank=True, editable=False)
     dkim_ed25519_private_key = models.TextField(blank=True, editable=False)
@@ -53,6 +56,7 @@ class Domain(models.Model):
                 condition=models.Q(server=None, organization__isnull=False)
                 | models.Q(server__isnull=False, organization=None),
                 name="domain_has_one_owner",
+                violation_error_message="Choose a server or an organization, one of the two.",
             ),
         ]
 

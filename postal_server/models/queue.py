@@ -88,6 +88,7 @@ class QueueSuspension(models.Model):
                 fields=["destination", "tag"],
                 name="one_suspension_per_part",
                 condition=models.Q(server__isnull=True),
+                violation_error_message="This part of the queue is suspended already.",
             ),
             models.CheckConstraint(
                 name="suspension_of_something",

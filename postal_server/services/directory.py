@@ -12,6 +12,7 @@ from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from postal_server import conf
 from postal_server.mail.address import bare_address, split_address, split_tag
 from postal_server.models import (
     AdditionalRouteEndpoint,
@@ -413,6 +414,7 @@ def _credentials() -> list[CredentialEntry]:
 
 
 def _domains() -> list[DomainEntry]:
+    is_caught = conf.config().catches_all_mail
     return [
         DomainEntry(
             id=row.pk,
@@ -420,7 +422,7 @@ def _domains() -> list[DomainEntry]:
             server_id=row.server_id,
             organization_id=row.organization_id,
             is_verified=row.verified_at is not None,
-            use_for_any=row.use_for_any,
+            use_for_any=row.use_for_any and (is_caught or not row.only_where_caught),
             dkim_suffix=row.dkim_suffix,
             dkim_private_key=row.dkim_private_key,
             dkim_ed25519_private_key=row.dkim_ed25519_private_key,

@@ -16,8 +16,6 @@ from django.contrib.auth import get_user_model
 
 from postal_server.conf import Config, Smtp
 
-from .target import CATCH
-
 TIMEOUT_SECONDS = 30
 FAILURES = (OSError, smtplib.SMTPException)
 
@@ -50,7 +48,7 @@ def send(mails: Sequence[EmailMessage], given: Smtp) -> None:
 
 def host(config: Config) -> Smtp:
     """The group `smtp`, or the catch in its place: nothing leaves by accident."""
-    if config.delivery.mode != CATCH:
+    if not config.catches_all_mail:
         return config.smtp
     catch = config.delivery
     return replace(

@@ -61,18 +61,20 @@ def add_domain(
     name: str,
     now: datetime,
     *,
-    use_for_any: bool = False,
+    only_where_caught: bool = False,
     private_key: str | None = None,
 ) -> Domain:
     """A verified domain that signs with its own key (a new RSA-2048 key unless one is given).
 
-    Meant for those who decide what counts as verified: administrators and tests.
+    `only_where_caught`: while all mail is caught, it may send for any sender address. Meant for those who
+    decide what counts as verified: administrators and tests.
     """
     return Domain.objects.create(
         server=server,
         name=name.lower(),
         verified_at=now,
-        use_for_any=use_for_any,
+        use_for_any=only_where_caught,
+        only_where_caught=only_where_caught,
         dkim_private_key=private_key or dkim.generate_rsa(),
         dkim_status=OK,
     )

@@ -14,7 +14,6 @@ from postal_server.rules.request_destination import AllowedDestinations
 from .directory import EndpointEntry
 from .work import Target
 
-CATCH, MX = "catch", "mx"
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
 
 
@@ -23,7 +22,7 @@ def for_domain(domain: str, config: Config, *, is_urgent: bool = False) -> Targe
 
     `is_urgent`: whatever the domain demands of TLS.
     """
-    if config.delivery.mode == CATCH:
+    if config.catches_all_mail:
         return _catch(domain, config)
     if relays := _relays(config.postal.smtp_relays):
         first, *others = (replace(relay, domain=domain) for relay in relays)
@@ -33,7 +32,7 @@ def for_domain(domain: str, config: Config, *, is_urgent: bool = False) -> Targe
 
 def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target:
     """Who takes what an SMTP endpoint gets. `domain` is the recipient's, for the details."""
-    if config.delivery.mode == CATCH:
+    if config.catches_all_mail:
         return _catch(domain, config)
     return Target(domain, host=endpoint.hostname, port=endpoint.port, ssl_mode=endpoint.ssl_mode)
 

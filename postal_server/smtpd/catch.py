@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 from django.db import close_old_connections, connections
 
+from postal_server.engine.sockets import bind
 from postal_server.services import mailbox
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class CatchHandler:
     async def handle_exception(self, error: Exception) -> str:
         """aiosmtpd would answer 500, and the mail would be given up because of a mistake of ours."""
         if isinstance(error, TLSSetupException):
-            logger.info("A client did not like the catch's certificate")
+            # Our own sender looks whether a certificate can be verified before it does without that.
+            logger.debug("A client of the catch broke the TLS handshake off")
         else:
             logger.error("The catch could not take a mail", exc_info=error)
         return "451 4.3.0 Local error, try again later"
@@ -136,7 +138,10 @@ class CatchHandler:
 async def listen(
     host: str, port: int, smtp_address: tuple[str, int], tls: ssl.SSLContext | None = None
 ) -> tuple[asyncio.Server, CatchHandler]:
-    """Start the catch on `host`:`port` in the running loop. The caller closes both results."""
+    """Start the catch on `host`:`port` in the running loop. The caller closes both results.
+
+    Raises `CannotListen`.
+    """
     handler = CatchHandler(smtp_address)
     loop = asyncio.get_running_loop()
 
@@ -151,4 +156,4 @@ async def listen(
             loop=loop,
         )
 
-    return await loop.create_server(protocol, host, port), handler
+    return await loop.create_server(protocol, sock=bind(host, port)), handler

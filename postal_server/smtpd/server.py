@@ -67,7 +67,7 @@ class SmtpServer:
         return len(self._connections)
 
     async def start(self, listeners: Sequence[Listener]) -> list[tuple[str, int]]:
-        """Listen; returns the address of each listener. Raises `ConfigurationError` or `OSError`."""
+        """Listen; returns the address of each listener. Raises `ConfigurationError` or `CannotListen`."""
         loop = asyncio.get_running_loop()
         addresses = []
         for listener in listeners:

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 LOGIN_PATH = "/admin/login/"
+MAX_HOST = 255  # characters of a host name in the log
+MAX_REFUSED = 100  # host names that the log tells of
 READING = frozenset({"GET", "HEAD"})
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
 NOT_REQUEST_ID = re.compile(r"[^\w-]")
@@ -84,6 +86,7 @@ class Application:
     probes: Mapping[str, View]
     make_django: Callable[[], WSGIApplication]
     _django: WSGIApplication | None = None
+    _refused: set[str] = field(default_factory=set)  # hosts that were told of
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -126,7 +129,7 @@ class Application:
         if request.path in self.probes and request.method in READING:
             return self.probes[request.path]
         if not self._is_for_us(request):
-            return _refuse_host
+            return self._refuse_host
         if request.path.startswith("/api/"):
             return self.api.answer
         return self.pages.get(request.path) if request.method in READING else None
@@ -137,16 +140,23 @@ class Application:
             not forwarded.strip() or host_name(forwarded) in self.hosts
         )
 
+    def _refuse_host(self, request: Request) -> Answer:
+        """Postal's answer says nothing, so the log does: once for each name, as strangers ask for many."""
+        host = request.header("Host")
+        asked = (request.header("X-Forwarded-Host") if host_name(host) in self.hosts else host)[:MAX_HOST]
+        if asked not in self._refused and len(self._refused) < MAX_REFUSED:
+            self._refused.add(asked)
+            log.info(
+                "Refused a request for the host %r: postal.web_hostname is %s", asked, " or ".join(self.hosts)
+            )
+        return forbidden_host()
+
     def _pages_of_django(self) -> WSGIApplication:
         # Loading the administration takes longer than starting all the rest.
         with self._lock:
             if self._django is None:
                 self._django = self.make_django()
             return self._django
-
-
-def _refuse_host(request: Request) -> Answer:
-    return forbidden_host()
 
 
 async def _at_once(view: View, request: Request) -> Answer:

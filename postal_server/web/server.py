@@ -33,7 +33,7 @@ class HttpServer:
         self._sweep = Sweep(self._shared.connections)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; returns where. Raises `OSError`."""
+        """Listen; returns where. Raises `CannotListen`."""
         loop = asyncio.get_running_loop()
         sock = bind(host, port)
         self._server = await loop.create_server(

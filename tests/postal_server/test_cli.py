@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -32,12 +33,25 @@ def test_without_a_command_it_lists_them_all(capsys):
     assert all(name in printed for name in cli.COMMANDS)
 
 
+def test_version_needs_no_installation(capsys, monkeypatch):
+    monkeypatch.setenv("POSTAL_CONFIG_FILE_PATH", "/nothing/here.yml")
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{version('anymail-postal')}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["fly"], "'fly' is not a command"),
         (["--config"], "--config needs the path"),
-        (["--confug", "x"], "not a"),
+        (
+            ["--confug", "x"],
+            "'--confug' is not an option that may stand before the command. Did you mean --config?",
+        ),
+        (["--verbose"], "'--verbose' is not an option"),
+        (["initialise"], "'initialise' is not a command. Did you mean initialize?"),
+        (["suppression"], "Did you mean suppressions?"),
+        (["web-sever"], "Did you mean web-server?"),
     ],
 )
 def test_wrong_use_is_named_and_ends_with_2(words, said, capsys):

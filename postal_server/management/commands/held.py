@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from postal_server import conf
 from postal_server.engine.database import in_turn
-from postal_server.management.base import ServerCommand, moment, server_named, span
+from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.services import hold
 from postal_server.services.directory import load
 
@@ -57,16 +57,17 @@ class Command(ServerCommand):
             raise CommandError("Say which messages: their numbers, an option, or --all.")
         expected = found.count()
         if options["dry_run"]:
-            self.stdout.write(f"{expected:,} messages are held.")
+            self.stdout.write(counted(expected, "message is held.", "messages are held."))
             return None
         if options["action"] == "cancel" and not options["yes"]:
-            self.stdout.write(f"{expected:,} messages would never be sent.")
+            self.stdout.write(
+                counted(expected, "message would never be sent.", "messages would never be sent.")
+            )
             raise CommandError("Nothing was done: say --yes.")
         steps = self._steps(options["action"], list(found.values_list("pk", flat=True)))
         done = self.watched(steps, expected)
-        self.stdout.write(
-            f"{done:,} messages {'released' if options['action'] == 'release' else 'cancelled'}."
-        )
+        verb = "released" if options["action"] == "release" else "cancelled"
+        self.stdout.write(counted(done, f"message {verb}.", f"messages {verb}."))
         return None
 
     def _steps(self, action: str, ids: list[int]) -> Iterator[int]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from postal_server import conf
 from postal_server.engine.database import in_turn
-from postal_server.management.base import ServerCommand, moment, server_named, span
+from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.models import QueueSuspension
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services import queue_control
@@ -89,26 +89,28 @@ class Command(ServerCommand):
             self.stdout.write(f"Suspended for {since}: {suspension}{reason}")
 
     def _suspend(self, selection: Selection, options: dict[str, Any]) -> None:
-        expected = queue_control.ready(selection).count()
         if options["dry_run"]:
-            self.stdout.write(f"{expected:,} messages are ready and would wait.")
+            would_wait = queue_control.waiting(selection).count()
+            self.stdout.write(counted(would_wait, "message would wait.", "messages would wait."))
             return
         is_new = queue_control.suspend(selection, options["reason"][:250])
-        self._apply(queue_control.put_aside(in_turn), expected)
-        waiting = queue_control.put_aside_already(selection).count()
+        self._apply(queue_control.put_aside(in_turn), queue_control.ready(selection).count())
+        # What waits for its next attempt is put aside when that is due.
+        waiting = queue_control.waiting(selection).count()
         self.stdout.write(
-            f"{'Suspended' if is_new else 'It is suspended already'}; {waiting:,} messages wait."
+            f"{'Suspended' if is_new else 'It is suspended already'}; "
+            + counted(waiting, "message waits.", "messages wait.")
         )
 
     def _resume(self, selection: Selection, options: dict[str, Any]) -> None:
         expected = queue_control.put_aside_already(selection).count()
         if options["dry_run"]:
-            self.stdout.write(f"{expected:,} messages wait for it.")
+            self.stdout.write(counted(expected, "message waits for it.", "messages wait for it."))
             return
         if not queue_control.resume(selection):
             raise CommandError("There is no such suspension; `queue list` shows all.")
         done = self._apply(queue_control.make_ready(in_turn), expected)
-        self.stdout.write(f"Resumed; {done:,} messages are ready.")
+        self.stdout.write("Resumed; " + counted(done, "message is ready.", "messages are ready."))
 
     def _apply(self, steps: Iterator[int], expected: int) -> int:
         done = self.watched(steps, expected)
@@ -119,20 +121,25 @@ class Command(ServerCommand):
     def _flush(self, selection: Selection, options: dict[str, Any]) -> None:
         expected = queue_control.deferred(selection).count()
         if options["dry_run"]:
-            self.stdout.write(f"{expected:,} messages wait for their next attempt.")
+            self.stdout.write(
+                counted(
+                    expected, "message waits for its next attempt.", "messages wait for their next attempt."
+                )
+            )
             return
         done = self.watched(queue_control.flush(selection, in_turn), expected)
-        self.stdout.write(f"{done:,} messages are tried now.")
+        self.stdout.write(counted(done, "message is tried now.", "messages are tried now."))
 
     def _purge(self, selection: Selection, options: dict[str, Any]) -> None:
         expected = queue_control.waiting(selection).count()
         if options["dry_run"] or not options["yes"]:
-            self.stdout.write(f"{expected:,} messages would fail.")
+            self.stdout.write(counted(expected, "message would fail.", "messages would fail."))
             if not options["dry_run"]:
                 raise CommandError("Nothing was done: say --yes.")
             return
         steps: Iterator[int] = queue_control.purge(selection, conf.config(), timezone.now(), load(), in_turn)
-        self.stdout.write(f"{self.watched(steps, expected):,} messages were removed.")
+        done = self.watched(steps, expected)
+        self.stdout.write(counted(done, "message was removed.", "messages were removed."))
 
 
 def state(row: queue_control.Waiting, now: Any) -> str:

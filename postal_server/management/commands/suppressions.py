@@ -15,11 +15,12 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import in_turn
 from postal_server.errors import HostileInput
-from postal_server.management.base import ServerCommand, batches, moment, server_named
+from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
 from postal_server.models import Server, Suppression
 from postal_server.services import suppression
 
 TOGETHER = 500  # addresses a transaction
+SUPPRESSED = "address is suppressed.", "addresses are suppressed."
 
 
 class Command(ServerCommand):
@@ -78,12 +79,16 @@ class Command(ServerCommand):
         wanted = {(server.pk, address): options["reason"][:250] for address in self._addresses(options)}
         with in_turn():
             suppression.add(wanted, conf.config(), now, until)
-        self.stdout.write(f"{len(wanted)} addresses are suppressed.")
+        self.stdout.write(counted(len(wanted), *SUPPRESSED))
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
         with in_turn():
             cleared = suppression.clear((server.pk, address) for address in self._addresses(options))
-        self.stdout.write(f"{len(cleared)} addresses were removed from the list.")
+        self.stdout.write(
+            counted(
+                len(cleared), "address was removed from the list.", "addresses were removed from the list."
+            )
+        )
 
     def _addresses(self, options: dict[str, Any]) -> list[str]:
         try:
@@ -103,7 +108,7 @@ class Command(ServerCommand):
             raise CommandError(f"{name}: {error}. What stands above it was imported.") from error
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}.") from error
-        self.stdout.write(f"{done:,} addresses are suppressed.")
+        self.stdout.write(counted(done, *SUPPRESSED))
 
     def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
         found = suppression.read_csv(lines, server.pk, conf.config(), timezone.now())

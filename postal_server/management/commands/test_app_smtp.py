@@ -13,14 +13,21 @@ from postal_server.services import notification
 
 
 class Command(ServerCommand):
-    help = "Send a test mail through the host that takes the installation's own notices (`smtp` in the file)."
+    help = (
+        "Send a test mail through the host that takes the installation's own notices: that of `smtp` in the "
+        "file, or the catch where all mail is caught."
+    )
     needs_database = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="who gets the mail")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = conf.config().smtp
+        config = conf.config()
+        given = notification.host(config)
+        name = f"{given.host}:{given.port}"
+        if config.catches_all_mail:
+            name += " (the catch, as delivery.mode is catch)"
         mail = notification.compose(
             [options["address"]],
             "A test of the notices of postal-server",
@@ -30,5 +37,6 @@ class Command(ServerCommand):
         try:
             notification.send([mail], given)
         except notification.FAILURES as error:
-            raise CommandError(f"{given.host}:{given.port} did not take it: {error}") from error
-        self.stdout.write(f"{given.host}:{given.port} took it.")
+            hint = " Is postal-server running?" if config.catches_all_mail else " See the keys `smtp`."
+            raise CommandError(f"{name} did not take it: {error}.{hint}") from error
+        self.stdout.write(f"{name} took it.")

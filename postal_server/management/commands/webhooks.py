@@ -12,7 +12,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from postal_server.engine.database import in_turn
-from postal_server.management.base import ServerCommand, server_named, span
+from postal_server.management.base import ServerCommand, counted, server_named, span
 from postal_server.models import Webhook, WebhookAttempt, WebhookRequest
 from postal_server.services import webhook as webhooks
 
@@ -52,10 +52,12 @@ class Command(ServerCommand):
             found = found.filter(created_at__gte=timezone.now() - timedelta(hours=options["hours"]))
         expected = found.values("uuid").distinct().count()
         if options["dry_run"]:
-            self.stdout.write(f"{expected:,} events would be posted again.")
+            self.stdout.write(
+                counted(expected, "event would be posted again.", "events would be posted again.")
+            )
             return None
         done = self.watched(webhooks.resend(found, timezone.now(), in_turn), expected)
-        self.stdout.write(f"{done:,} events are posted again.")
+        self.stdout.write(counted(done, "event is posted again.", "events are posted again."))
         return None
 
     def _list(self, server_id: int | None) -> None:

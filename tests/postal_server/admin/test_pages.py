@@ -110,6 +110,16 @@ def test_new_domain_is_verified_and_has_a_key(page, server, recorded_key) -> Non
     assert domain.dkim_private_key == recorded_key
 
 
+@pytest.mark.parametrize("has_two", [True, False])
+def test_who_owns_a_domain_is_asked_for_in_words(page, server, has_two) -> None:
+    owner = server.organization_id if has_two else ""
+    inline = {f"track_domains-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    given = {"name": "new.test", "server": server.pk if has_two else "", "organization": owner, **inline}
+    said = page.post(reverse("admin:postal_server_domain_add"), given).content.decode()
+    assert "Choose a server or an organization, one of the two." in said
+    assert "Constraint" not in said
+
+
 def test_domain_shows_the_records_to_publish(page, server, recorded_config) -> None:
     domain = add_domain(page, server)
     shown = page.get(reverse("admin:postal_server_domain_change", args=[domain.pk])).content.decode()

@@ -156,3 +156,9 @@ def test_the_ballast_is_taken_and_thrown_off(tmp_path):
 def test_no_ballast_below_the_floor(tmp_path):
     Disk(tmp_path / "postal.sqlite3", 1 << 60).take_ballast()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'anymail-postal\[server,postgres\]'"):
+        settings("postgresql://ann@db.example/mail")

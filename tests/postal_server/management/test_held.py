@@ -40,12 +40,13 @@ def test_list_says_who_waits_and_why(run, add, three):
     ],
 )
 def test_release_by_filter(run, three, words, which):
-    assert run("held", "release", *words) == f"{len(which)} messages released.\n"
+    messages = "1 message" if len(which) == 1 else f"{len(which)} messages"
+    assert run("held", "release", *words) == f"{messages} released.\n"
     assert set(QueuedMessage.objects.values_list("pk", flat=True)) == {three[n] for n in which}
 
 
 def test_by_number(run, three):
-    assert run("held", "cancel", str(three[2]), "--yes") == "1 messages cancelled.\n"
+    assert run("held", "cancel", str(three[2]), "--yes") == "1 message cancelled.\n"
     assert dict(Message.objects.values_list("pk", "status")) == {
         three[0]: "Held",
         three[1]: "Held",

@@ -42,10 +42,10 @@ def test_list_of_a_part_and_with_a_limit(run, add):
 def test_suspend_and_resume(run, add):
     pk = add()
     ScheduledTask.objects.create(name=queue_control.TASK, due_at=LATER + timedelta(hours=1))
-    assert run("queue", "suspend", "--destination", "DEST.example") == "Suspended; 1 messages wait.\n"
+    assert run("queue", "suspend", "--destination", "DEST.example") == "Suspended; 1 message waits.\n"
     assert QueuedMessage.objects.get(pk=pk).due_at == SUSPENDED
     assert "already" in run("queue", "suspend", "--destination", "dest.example")
-    assert run("queue", "resume", "--destination", "dest.example") == "Resumed; 1 messages are ready.\n"
+    assert run("queue", "resume", "--destination", "dest.example") == "Resumed; 1 message is ready.\n"
     assert QueuedMessage.objects.get(pk=pk).due_at is None
     # for what was accepted by processes that had not heard of it
     assert ScheduledTask.objects.get().due_at < LATER
@@ -68,7 +68,7 @@ def test_purge_needs_a_yes(run, add):
     with pytest.raises(CommandError, match="say --yes"):
         run("queue", "purge", "--destination", "dest.example")
     assert QueuedMessage.objects.exists()
-    assert run("queue", "purge", "--destination", "dest.example", "--yes") == "1 messages were removed.\n"
+    assert run("queue", "purge", "--destination", "dest.example", "--yes") == "1 message was removed.\n"
     assert not QueuedMessage.objects.exists()
     assert Message.objects.get(pk=pk).status == "HardFail"
 
@@ -77,7 +77,7 @@ def test_purge_needs_a_yes(run, add):
 def test_a_dry_run_only_counts(run, add, action):
     add(due_at=SUSPENDED if action == "resume" else LATER if action == "flush" else None)
     before = list(QueuedMessage.objects.values())
-    assert run("queue", action, "--destination", "dest.example", "--dry-run").startswith("1 messages ")
+    assert run("queue", action, "--destination", "dest.example", "--dry-run").startswith("1 message ")
     assert list(QueuedMessage.objects.values()) == before
     assert not QueueSuspension.objects.exists()
 
@@ -96,3 +96,10 @@ def test_long_work_tells_how_far_it_is(run, add, monkeypatch):
     told = io.StringIO()
     call_command("queue", "flush", stdout=io.StringIO(), stderr=told)
     assert told.getvalue() == "2 of 5\n4 of 5\n5 of 5\n"
+
+
+def test_suspend_counts_what_waits_for_its_next_attempt_too(run, add):
+    add(due_at=LATER), add("bob@dest.example", due_at=LATER), add("cy@other.example")
+    words = ["queue", "suspend", "--destination", "dest.example"]
+    assert run(*words, "--dry-run") == "2 messages would wait.\n"
+    assert run(*words) == "Suspended; 2 messages wait.\n"

@@ -76,7 +76,7 @@ def test_resend_some_of_what_failed(run, webhook, attempt):
 
 
 def test_resend_by_uuid_whatever_became_of_it(run, attempt):
-    assert run("webhooks", "resend", str(attempt(200).uuid)) == "1 events are posted again.\n"
+    assert run("webhooks", "resend", str(attempt(200).uuid)) == "1 event is posted again.\n"
 
 
 @pytest.mark.parametrize("words", [[], [str(uuid.uuid4()), "--failed"]])

@@ -10,7 +10,7 @@ import pytest
 
 from postal_server import conf
 from postal_server.errors import ConfigurationError
-from postal_server.web.application import allowed_hosts, trusted_proxies
+from postal_server.web.application import MAX_REFUSED, allowed_hosts, trusted_proxies
 
 from ..installation import call, recorded
 
@@ -53,3 +53,23 @@ def test_wrong_proxy_is_named() -> None:
     config = conf.parse({"postal": {"trusted_proxies": ["nonsense"]}}, {}, Path())
     with pytest.raises(ConfigurationError, match=r"postal\.trusted_proxies"):
         trusted_proxies(config)
+
+
+def test_a_refused_host_is_logged_once_with_the_key_that_names_ours(app, caplog) -> None:
+    caplog.set_level("INFO")
+    for _ in range(2):
+        assert call(app, "/", method="GET", headers={"Host": "mail.example:8000"}).body == b""
+    own = app.config.postal.web_hostname
+    forwarded = {"Host": own, "X-Forwarded-Host": "x\nfake.line"}
+    assert call(app, "/", method="GET", headers=forwarded).status == 403
+    assert [record.message for record in caplog.records] == [
+        f"Refused a request for the host 'mail.example:8000': postal.web_hostname is {own}",
+        f"Refused a request for the host 'x\\nfake.line': postal.web_hostname is {own}",
+    ]
+
+
+def test_strangers_cannot_fill_the_log_with_host_names(app, caplog) -> None:
+    caplog.set_level("INFO")
+    for number in range(MAX_REFUSED + 10):
+        call(app, "/", method="GET", headers={"Host": f"{number}.example"})
+    assert len(caplog.records) == MAX_REFUSED

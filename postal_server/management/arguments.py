@@ -1,0 +1,37 @@
+"""Types of the commands' arguments: what they say to a value that is none."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+
+from postal_server.mail.address import domain_to_ascii
+from postal_server.models.webhook import WEBHOOK_URL
+
+
+def domain(text: str) -> str:
+    """A domain as DNS knows it."""
+    try:
+        name = domain_to_ascii(text)
+    except ValueError:
+        name = ""
+    if not name or name.rpartition(".")[2].isdigit():
+        raise ArgumentTypeError(f"{text!r} is not a domain such as example.com")
+    return name
+
+
+def url(text: str) -> str:
+    """A URL that webhooks and endpoints may have."""
+    try:
+        WEBHOOK_URL(text)
+        parts = urlsplit(text)
+        is_url = bool(parts.hostname) and parts.port != 0
+    except (ValidationError, ValueError):
+        is_url = False
+    if not is_url:
+        raise ArgumentTypeError(
+            f"{text!r} is not a URL such as https://user:password@www.example.com/anymail/postal/tracking/"
+        )
+    return text
