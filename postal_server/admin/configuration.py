@@ -222,6 +222,7 @@ class DomainAdmin(ModelAdmin):
             ]
             for check in domains.CHECKS
         ]
+        rows += [[what, "Invalid", error] for what, error in domain.dns_problems.items()]
         return table(["Record", "Status", "What is wrong"], rows)
 
     def save_model(self, request: HttpRequest, obj: models.Domain, form: Any, change: bool) -> None:

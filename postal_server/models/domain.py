@@ -18,7 +18,8 @@ class Domain(models.Model):
     """A domain of one server, or of all servers of an organisation (exactly one of the two owns it).
 
     `dkim_suffix` is the end of the selector (`postal-<suffix>`). The DNS states are `OK`, `Missing`,
-    `Invalid` or empty for never checked. Source: contract 9.
+    `Invalid` or empty for never checked; `dns_problems` is what is wrong with further records, by their
+    names. `signs_unchecked`: its key is used although DNS was never looked up. Source: contract 9.
     """
 
     server = models.ForeignKey(Server, models.CASCADE, null=True, blank=True, related_name="domains")
@@ -36,7 +37,9 @@ class Domain(models.Model):
     dkim_suffix = models.CharField(max_length=32, default=random_dkim_suffix)
     dkim_private_key = models.TextField(blank=True, editable=False)
     dkim_ed25519_private_key = models.TextField(blank=True, editable=False)
+    signs_unchecked = models.BooleanField(default=False, editable=False)
     dns_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    dns_problems = models.JSONField(default=dict, editable=False)
     spf_status = models.CharField(max_length=16, blank=True)
     spf_error = models.CharField(max_length=500, blank=True)
     dkim_status = models.CharField(max_length=16, blank=True)

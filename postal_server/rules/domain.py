@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,15 +28,37 @@ class Check:
 
 
 GOOD = Check(DnsStatus.OK)
+_SPF = re.compile(r"v=spf1(?: |\Z)", re.IGNORECASE)  # RFC 7208 section 4.5
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A record that a domain has once or not at all. Receivers take two of them for none.
+
+    `prefix` is where it stands, in front of the domain; `mark` is how it begins.
+    """
+
+    what: str
+    prefix: str
+    mark: re.Pattern[str]
+
+
+POLICIES = (
+    Policy("DMARC", "_dmarc", re.compile(r"v\s*=\s*DMARC1\s*(?:;|\Z)", re.IGNORECASE)),  # RFC 7489, 6.6.3
+    Policy("MTA-STS", "_mta-sts", re.compile(r"v=STSv1\s*(?:;|\Z)", re.IGNORECASE)),  # RFC 8461, 3.1
+    Policy("TLS report", "_smtp._tls", re.compile(r"v=TLSRPTv1\s*(?:;|\Z)", re.IGNORECASE)),  # RFC 8460, 3
+)
 
 
 def check_spf(found: Sequence[str], include: str) -> Check:
-    """Does an SPF record of the domain include ours?"""
-    records = [text.split() for text in found if text.lower().startswith("v=spf1")]
+    """Does the domain's one SPF record include ours? Two are an error to receivers, whatever they say."""
+    records = [text.split() for text in found if _SPF.match(text)]
     if not records:
         return Check(DnsStatus.MISSING, "No SPF record exists for this domain")
+    if len(records) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(records), "SPF records for this domain"))
     wanted = f"include:{include}".lower()
-    if any(term.lower().lstrip("+?~-") == wanted for terms in records for term in terms):
+    if any(term.lower().lstrip("+?~-") == wanted for term in records[0]):
         return GOOD
     return Check(DnsStatus.INVALID, f"An SPF record exists but it doesn't include {include}")
 
@@ -78,6 +101,31 @@ def check_track_domain(name: str, found: Sequence[str], expected: str) -> Check:
     return _check_cname(name, found, expected, f"There is no record at {name}")
 
 
+def check_policy(policy: Policy, domain: str, found: Sequence[str]) -> Check:
+    """Is the policy published no more than once? What it says is the domain's own business."""
+    count = sum(policy.mark.match(text) is not None for text in found)
+    if count > 1:
+        return Check(
+            DnsStatus.INVALID, _too_many(count, f"{policy.what} records at {policy.prefix}.{domain}")
+        )
+    return GOOD if count else Check(DnsStatus.MISSING)
+
+
+def check_ownership(domain: str, found: Sequence[str], prefix: str) -> Check:
+    """Is the domain claimed no more than once? `prefix` is the first word of ownership records."""
+    count = sum(text.split(" ", 1)[0] == prefix for text in found)
+    if count > 1:
+        return Check(DnsStatus.INVALID, _too_many(count, f"{prefix} records at {domain}"))
+    return GOOD if count else Check(DnsStatus.MISSING)
+
+
+def check_second_key(name: str, found: Sequence[str]) -> Check:
+    """Is the domain's Ed25519 key published no more than once?"""
+    if len(found) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(found), f"records at {name}"))
+    return GOOD if found else Check(DnsStatus.MISSING)
+
+
 def is_verified(found: Sequence[str], expected: str) -> bool:
     """Does the apex have the ownership record, as one whole TXT string?"""
     return expected in found
@@ -86,6 +134,8 @@ def is_verified(found: Sequence[str], expected: str) -> bool:
 def _check_cname(name: str, found: Sequence[str], expected: str, missing: str) -> Check:
     if not found:
         return Check(DnsStatus.MISSING, missing)
+    if len(found) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(found), f"records at {name}"))
     if found[0].lower() == expected.lower():
         return GOOD
     return Check(
@@ -93,6 +143,10 @@ def _check_cname(name: str, found: Sequence[str], expected: str, missing: str) -
         f"There is a CNAME record at {name} but it points to {found[0]} which is incorrect. "
         f"It should point to {expected}.",
     )
+
+
+def _too_many(count: int, what: str) -> str:
+    return f"There are {count} {what}. There should only be one."
 
 
 def _tags(record: str) -> str:

@@ -83,7 +83,7 @@ class DomainEntry:
     dkim_suffix: str  # of the selector `<dkim_identifier>-<suffix>`
     dkim_private_key: str = field(repr=False)  # PEM, or empty
     dkim_ed25519_private_key: str = field(repr=False)
-    dkim_status: str
+    is_signing: bool  # DNS has its key, or nobody looked and it is used all the same
     return_path_status: str
 
 
@@ -426,7 +426,7 @@ def _domains() -> list[DomainEntry]:
             dkim_suffix=row.dkim_suffix,
             dkim_private_key=row.dkim_private_key,
             dkim_ed25519_private_key=row.dkim_ed25519_private_key,
-            dkim_status=row.dkim_status,
+            is_signing=row.dkim_status == "OK" or (row.signs_unchecked and not row.dkim_status),
             return_path_status=row.return_path_status,
         )
         for row in Domain.objects.all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -84,12 +85,14 @@ def records_to_publish(domain: Domain, config: Config) -> list[Record]:
 
 
 def questions(domain: Domain, config: Config) -> list[Question]:
-    """What to ask about a domain."""
+    """What to ask about a domain: first what `CHECKS` are made of, then what must not be there twice."""
     return [
         Question(domain.name, "TXT"),
         Question(dkim_name(domain, config), "TXT"),
         Question(domain.name, "MX"),
         Question(return_path_name(domain, config), "CNAME"),
+        *(Question(f"{policy.prefix}.{domain.name}", "TXT") for policy in rules.POLICIES),
+        *(Question(record.name, record.kind) for record in _ed25519_records(domain, config)),
     ]
 
 
@@ -99,13 +102,17 @@ def record(domain: Domain, answers: Answers, config: Config, now: datetime) -> N
         if check is not None:
             setattr(domain, f"{name}_status", check.status.value)
             setattr(domain, f"{name}_error", check.error[:ERROR_LENGTH])
+    for what, check in _once(domain, answers, config).items():
+        domain.dns_problems.pop(what, None)
+        if check.status is DnsStatus.INVALID:
+            domain.dns_problems[what] = check.error[:ERROR_LENGTH]
     domain.dns_checked_at = now
     fields = [f"{name}_{part}" for name in CHECKS for part in ("status", "error")]
-    domain.save(update_fields=["dns_checked_at", *fields])
+    domain.save(update_fields=["dns_checked_at", "dns_problems", *fields])
 
 
 def _checks(domain: Domain, answers: Answers, config: Config) -> dict[str, Check | None]:
-    apex, key, hosts, return_path = (answers.get(question) for question in questions(domain, config))
+    apex, key, hosts, return_path = (answers.get(question) for question in questions(domain, config)[:4])
     key_name, path_name = dkim_name(domain, config), return_path_name(domain, config)
 
     def compare(found: Sequence[str] | None, rule: Callable[[Sequence[str]], Check]) -> Check | None:
@@ -124,6 +131,32 @@ def _checks(domain: Domain, answers: Answers, config: Config) -> dict[str, Check
             lambda found: rules.check_return_path(path_name, hosts_of(found), config.dns.return_path_domain),
         ),
     }
+
+
+def _once(domain: Domain, answers: Answers, config: Config) -> dict[str, Check]:
+    """How the records stand that may be missing, but not be there twice; only those that DNS told of."""
+    prefix = config.dns.domain_verify_prefix
+    checks: list[tuple[str, Question, Callable[[Sequence[str]], Check]]] = [
+        (
+            "Ownership",
+            Question(domain.name, "TXT"),
+            lambda found: rules.check_ownership(domain.name, found, prefix),
+        ),
+        *(
+            (
+                policy.what,
+                Question(f"{policy.prefix}.{domain.name}", "TXT"),
+                partial(rules.check_policy, policy, domain.name),
+            )
+            for policy in rules.POLICIES
+        ),
+        *(
+            (record.purpose, Question(record.name, record.kind), partial(rules.check_second_key, record.name))
+            for record in _ed25519_records(domain, config)
+        ),
+    ]
+    found = ((what, answers.get(question), check) for what, question, check in checks)
+    return {what: check(answer) for what, answer, check in found if answer is not None}
 
 
 def is_fine(domain: Domain) -> bool:

@@ -35,7 +35,6 @@ NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
 TAG = "X-Postal-Tag"
 TLS_REQUIRED = "TLS-Required"
-OK = "OK"
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ def _signature(body: bytes, job: Job, context: Context) -> bytes:
     """
     dns, domain, now = context.config.dns, context.domain(job), int(context.now.timestamp())
     signatures = []
-    if domain is not None and domain.dkim_status == OK:
+    if domain is not None and domain.is_signing:
         selector = f"{dns.dkim_identifier}-{domain.dkim_suffix}"
         # Ed25519 beside RSA (RFC 8463): receivers verify the one that they know.
         keys = [

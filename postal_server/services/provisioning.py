@@ -14,8 +14,6 @@ from postal_server.rules.status import CredentialType, RouteMode, ServerMode
 
 from . import credential
 
-OK = "OK"
-
 
 @dataclass(frozen=True)
 class NewServer:
@@ -64,7 +62,9 @@ def add_domain(
     only_where_caught: bool = False,
     private_key: str | None = None,
 ) -> Domain:
-    """A verified domain that signs with its own key (a new RSA-2048 key unless one is given).
+    """A verified domain that signs with its own key at once (a new RSA-2048 key unless one is given).
+
+    How its DNS records stand is not known before they are looked up.
 
     `only_where_caught`: while all mail is caught, it may send for any sender address. Meant for those who
     decide what counts as verified: administrators and tests.
@@ -76,7 +76,7 @@ def add_domain(
         use_for_any=only_where_caught,
         only_where_caught=only_where_caught,
         dkim_private_key=private_key or dkim.generate_rsa(),
-        dkim_status=OK,
+        signs_unchecked=True,
     )
 
 

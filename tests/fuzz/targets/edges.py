@@ -54,7 +54,7 @@ DIRECTORY = Directory(
     1,
     servers={1: SERVER},
     credentials={1: CredentialEntry(1, 1, CredentialType.API, digest(API_KEY), "", None, False)},
-    domains={1: DomainEntry(1, "example.test", 1, None, True, False, "", "", "", "OK", "OK")},
+    domains={1: DomainEntry(1, "example.test", 1, None, True, False, "", "", "", True, "OK")},
 )
 CONFIG = configuration(Path(tempfile.gettempdir()))
 

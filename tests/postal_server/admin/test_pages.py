@@ -15,7 +15,7 @@ from postal_server import models
 from postal_server.admin import base, configuration
 from postal_server.admin import message as admin_message
 from postal_server.rules.domain import DnsStatus
-from postal_server.services import credential
+from postal_server.services import credential, provisioning
 from postal_server.services import hold as services_hold
 from postal_server.services.directory import load
 from postal_server.services.domain import Question, records_to_publish
@@ -141,6 +141,16 @@ def test_dns_is_looked_up_on_demand(page, server, monkeypatch) -> None:
         DnsStatus.MISSING.value,
         "No SPF record exists for this domain",
     )
+
+
+def test_dns_that_was_never_looked_up_is_not_called_ok(page, server, recorded_key) -> None:
+    domain = provisioning.add_domain(server, "new.test", NOW, private_key=recorded_key)
+    domain.dns_problems = {"DMARC": "There are 2 of <b>them</b>."}
+    domain.save()
+    shown = page.get(reverse("admin:postal_server_domain_change", args=[domain.pk])).content.decode()
+    assert shown.count("not checked") == 4
+    assert "OK" not in re.findall(r"<td>(.*?)</td>", shown)
+    assert "There are 2 of &lt;b&gt;them&lt;/b&gt;." in shown
 
 
 @pytest.mark.parametrize("is_published", [True, False])

@@ -77,7 +77,7 @@ def test_server_comes_with_keys_and_a_signing_domain(ask):
     assert (server.mode, server.token) == ("Development", made["token"])
     assert len(made["api_key"]) == len(made["smtp_key"]) == 24
     domain = Domain.objects.get(server=server)
-    assert (domain.name, domain.dkim_status) == ("two.test", "OK")
+    assert (domain.name, domain.signs_unchecked, domain.dkim_status) == ("two.test", True, "")
     assert made["dkim_name"] == f"postal-{domain.dkim_suffix}._domainkey.two.test"
 
 

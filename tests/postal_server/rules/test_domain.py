@@ -16,6 +16,17 @@ KEY = "v=DKIM1; t=s; h=sha256; p=AAAA;"
         (["verification"], MISSING, "No SPF record exists for this domain"),
         (["v=spf1 mx ~all"], INVALID, "An SPF record exists but it doesn't include spf.example"),
         (
+            ["v=spf1 include:spf.example ~all", "v=spf1 mx -all"],
+            INVALID,
+            "There are 2 SPF records for this domain. There should only be one.",
+        ),
+        (
+            ["v=spf1 include:spf.example ~all", "V=SPF1", "v=spf1 include:spf.example -all"],
+            INVALID,
+            "There are 3 SPF records for this domain. There should only be one.",
+        ),
+        (["v=spf1 include:spf.example ~all", "v=spf10 -all", "v=spf1; no"], OK, ""),
+        (
             ["v=spf1 include:nospf.example ~all"],
             INVALID,
             "An SPF record exists but it doesn't include spf.example",
@@ -73,6 +84,9 @@ def test_several_missing_hosts_are_listed():
 )
 def test_aliases(check, missing):
     assert check("n", ["RP.example"], "rp.example").status is OK
+    assert check("n", ["rp.example", "x.example"], "rp.example") == domain.Check(
+        INVALID, "There are 2 records at n. There should only be one."
+    )
     assert check("n", [], "rp.example") == domain.Check(MISSING, missing)
     assert check("n", ["x.example"], "rp.example") == domain.Check(
         INVALID,
@@ -87,3 +101,40 @@ def test_aliases(check, missing):
 )
 def test_ownership_is_one_whole_string(found, verified):
     assert domain.is_verified(found, "postal-verification tok") is verified
+
+
+@pytest.mark.parametrize(
+    ("policy", "record", "other"),
+    [
+        (domain.POLICIES[0], "v=DMARC1; p=none", "V = dmarc1;p=reject"),
+        (domain.POLICIES[1], "v=STSv1; id=1;", "v=STSv1;id=2"),
+        (domain.POLICIES[2], "v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1;rua=https://b.example"),
+    ],
+    ids=[policy.what for policy in domain.POLICIES],
+)
+def test_policy_is_published_once_or_not_at_all(policy, record, other):
+    assert domain.check_policy(policy, "d.example", []).status is MISSING
+    assert domain.check_policy(policy, "d.example", [record, "something else"]).status is OK
+    assert domain.check_policy(policy, "d.example", [record, other]) == domain.Check(
+        INVALID,
+        f"There are 2 {policy.what} records at {policy.prefix}.d.example. There should only be one.",
+    )
+
+
+def test_domain_is_claimed_once():
+    def check(*found):
+        return domain.check_ownership("d.example", found, "postal-verification")
+
+    assert check("v=spf1 -all", "postal-verification-2 a").status is MISSING
+    assert check("postal-verification a").status is OK
+    assert check("postal-verification a", "x", "postal-verification b") == domain.Check(
+        INVALID, "There are 2 postal-verification records at d.example. There should only be one."
+    )
+
+
+def test_second_key_is_published_once():
+    assert [domain.check_second_key("k", ["x"] * count).status for count in range(3)] == [
+        MISSING,
+        OK,
+        INVALID,
+    ]

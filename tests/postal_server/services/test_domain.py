@@ -5,6 +5,7 @@ import pytest
 
 from postal_server.mail import dkim
 from postal_server.models import Domain, TrackDomain, WebhookRequest
+from postal_server.services import directory, provisioning
 from postal_server.services import domain as domains
 from postal_server.services.domain import Question
 
@@ -51,6 +52,91 @@ def test_a_name_server_that_fails_changes_nothing(world, config, published):
     failing = {question.name for question in published}
     domains.check([world.domain], config, NOW + timedelta(hours=2), asker({}, failing))
     assert set(states().values()) == {"OK"}
+
+
+def doubled(config):
+    """A second record beside each that must be one, by what the administration calls them."""
+    name = "example.test"
+    return {
+        "spf": (Question(name, "TXT"), "v=spf1 -all"),
+        "dkim": (Question(domains.dkim_name(Domain.objects.get(), config), "TXT"), "v=DKIM1; p=AAAA"),
+        "return_path": (Question(f"psrp.{name}", "CNAME"), "elsewhere.example"),
+        "Ownership": (Question(name, "TXT"), "postal-verification another"),
+        "DMARC": (Question(f"_dmarc.{name}", "TXT"), "v=DMARC1; p=none"),
+        "MTA-STS": (Question(f"_mta-sts.{name}", "TXT"), "v=STSv1; id=1"),
+        "TLS report": (Question(f"_smtp._tls.{name}", "TXT"), "v=TLSRPTv1; rua=mailto:a@b.example"),
+    }
+
+
+@pytest.mark.parametrize(
+    "what", ["spf", "dkim", "return_path", "Ownership", "DMARC", "MTA-STS", "TLS report"]
+)
+def test_second_record_of_what_must_be_one_is_an_error(world, config, published, what):
+    question, value = doubled(config)[what]
+    published.setdefault(Question("_dmarc.example.test", "TXT"), ["v=DMARC1; p=reject"])
+    published.setdefault(Question("_mta-sts.example.test", "TXT"), ["v=STSv1; id=2"])
+    published.setdefault(Question("_smtp._tls.example.test", "TXT"), ["v=TLSRPTv1; rua=mailto:x@y.example"])
+    domains.check([world.domain], config, NOW, asker(published))
+    assert Domain.objects.get().dns_problems == {}
+    published[question] = [*published[question], value]
+    domains.check([world.domain], config, NOW, asker(published))
+    row = Domain.objects.get()
+    wrong = {name: getattr(row, f"{name}_error") for name in domains.CHECKS} | row.dns_problems
+    assert "should only be one" in wrong.pop(what)
+    assert not any(wrong.values())
+    published[question] = published[question][:1]
+    domains.check([row], config, NOW, asker(published))
+    assert Domain.objects.get().dns_problems == {}
+
+
+def test_second_record_of_the_second_key_is_an_error(world, config, published):
+    world.domain.dkim_ed25519_private_key = dkim.generate_ed25519()
+    world.domain.save()
+    [record] = [r for r in domains.records_to_publish(world.domain, config) if "Ed25519" in r.purpose]
+    published[Question(record.name, "TXT")] = [record.value, "v=DKIM1; k=ed25519; p=AAAA"]
+    domains.check([world.domain], config, NOW, asker(published))
+    assert list(Domain.objects.get().dns_problems) == ["DKIM (Ed25519)"]
+
+
+def test_second_alias_of_a_tracking_domain_is_an_error(world, config):
+    track = TrackDomain.objects.create(server=world.server, domain=world.domain)
+    aliases = {Question("click.example.test", "CNAME"): [config.dns.track_domain, "elsewhere.example"]}
+    domains.check([world.domain], config, NOW, asker(aliases))
+    track.refresh_from_db()
+    assert (track.dns_status, track.dns_error) == (
+        "Invalid",
+        "There are 2 records at click.example.test. There should only be one.",
+    )
+
+
+def test_problem_stays_while_name_servers_fail(world, config, published):
+    published[Question("_dmarc.example.test", "TXT")] = ["v=DMARC1; p=none"] * 2
+    domains.check([world.domain], config, NOW, asker(published))
+    domains.check([world.domain], config, NOW, asker(published, {"_dmarc.example.test"}))
+    assert list(Domain.objects.get().dns_problems) == ["DMARC"]
+
+
+def test_state_that_was_never_looked_up_is_unknown(world, config):
+    made = provisioning.add_domain(world.server, "new.test", NOW, private_key=world.domain.dkim_private_key)
+    assert {getattr(made, f"{name}_status") for name in domains.CHECKS} == {""}
+    assert made.dns_checked_at is None
+    assert not domains.is_fine(made)
+
+
+@pytest.mark.parametrize(
+    ("status", "unchecked", "signs"),
+    [
+        ("", True, True),
+        ("", False, False),
+        ("OK", False, True),
+        ("Missing", True, False),
+        ("Invalid", True, False),
+    ],
+)
+def test_key_is_used_as_dns_has_it_or_where_nobody_looked(world, status, unchecked, signs):
+    Domain.objects.update(dkim_status=status, signs_unchecked=unchecked)
+    [entry] = directory.load().domains.values()
+    assert entry.is_signing is signs
 
 
 def test_a_second_key_has_a_record_of_its_own(world, config):
