@@ -170,7 +170,7 @@ class AnswerReader:
         else:
             self.may_reuse = False
         self._read = self._read_chunk_size if self._is_chunked else self._read_body
-        if self._left == 0 and not self._is_chunked:
+        if self._left == 0:
             self.is_done = True
 
     def _read_body(self) -> bool:

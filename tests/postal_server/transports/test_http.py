@@ -174,6 +174,16 @@ class TestPost:
 
         exchange(Server(OK, CLOSE, OK), work)
 
+    def test_one_closed_in_the_middle_of_an_answer_is_not_posted_to_again(self):
+        cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nshort"
+
+        async def work(server, pool):
+            assert (await pool.post(post(server.url))).status == 200
+            assert (await pool.post(post(server.url))).status == -2
+            assert len(server.requests) == 2
+
+        exchange(Server(OK, cut, OK), work)
+
     @pytest.mark.parametrize(
         ("answer", "status", "text"),
         [
@@ -414,6 +424,10 @@ class TestAnswerReader:
     def test_an_answer_without_length_ends_with_the_connection(self):
         reader = read(b"HTTP/1.1 200 OK\r\n\r\nabc", ends=True)
         assert (reader.is_done, reader.may_reuse, reader.kept) == (True, False, b"abc")
+
+    @pytest.mark.parametrize("status", [204, 304])
+    def test_an_answer_that_has_no_body_ends_with_its_head(self, status):
+        assert read(b"HTTP/1.1 %d x\r\n\r\n" % status).is_done
 
     def test_interim_answers_are_passed_over(self):
         assert (
