@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import re
 import socket
 import ssl
-import zlib
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +20,13 @@ from postal_server.engine.ports import HttpResult, Post
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii
 
+from .answer import AnswerReader
 from .network import NoneConnected, describe, in_turn, race
 
 TIMED_OUT, NO_CONNECTION, NO_TLS = -1, -2, -3
-MAX_HEAD_BYTES = 16_384
-MAX_BODY_BYTES = 65_536  # read of an answer; a longer one costs its connection
-KEPT_BYTES = 1024  # of an answer, decoded
 MAX_ADDRESSES = 4  # of one host
-MAX_INTERIM = 10  # 1xx answers before the final one
 LOOK_EVERY = 1.0  # seconds between looks at idle connections
 
-STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
-CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
 SAFE_IN_TARGET = "/?:@!$&'()*+,;=%~-._"
 
 Permits = Callable[[str, str], bool]
@@ -89,153 +82,6 @@ def compose_get(url: Url) -> bytes:
     """A request for what is there, over a connection that ends with the answer."""
     lines = [f"GET {url.target} HTTP/1.1", f"Host: {url.host_header}", "Connection: close", "", ""]
     return "\r\n".join(lines).encode()
-
-
-class AnswerReader:
-    """Reads one answer from what a server sends, without I/O. Raises `HostileInput` for what is none.
-
-    `is_done` when the answer is complete, or long enough; `may_reuse` if another can follow it.
-    """
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body = bytearray()
-        self.is_done = self.may_reuse = self.has_begun = False
-        self._buffer = bytearray()
-        self._left: int | None = None  # of the body or the chunk; null: unknown
-        self._is_chunked = False
-        self._taken = 0
-        self._interim = 0
-        self._read: Callable[[], bool] = self._read_head
-
-    def feed(self, data: bytes) -> None:
-        self.has_begun = True
-        self._buffer += data
-        while not self.is_done and self._read():
-            pass
-        if self.is_done and self._buffer:
-            self.may_reuse = False  # more than one answer to one request
-
-    def end(self) -> None:
-        """The server closed the connection: the end of an answer without length."""
-        if not self.is_done and (not self.status or self._left is not None or self._is_chunked):
-            raise HostileInput("connection closed in the middle of the answer")
-        self.is_done = True
-
-    @property
-    def kept(self) -> bytes:
-        """The start of the body, its content encoding undone as far as it can be."""
-        encoding = self.headers.get("content-encoding", "").strip().lower()
-        if encoding not in ("gzip", "x-gzip", "deflate"):
-            return bytes(self.body[:KEPT_BYTES])
-        try:
-            # No more comes out than is kept, however much it would become.
-            return zlib.decompressobj(47).decompress(bytes(self.body), KEPT_BYTES)
-        except zlib.error:
-            return bytes(self.body[:KEPT_BYTES])
-
-    def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise HostileInput("answer headers without end")
-            return False
-        first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
-        del self._buffer[: end + 4]
-        found = STATUS.fullmatch(first)
-        if not found or end > MAX_HEAD_BYTES:
-            raise HostileInput("not an HTTP answer")
-        pairs = (line.decode("latin-1").partition(":") for line in lines)
-        self.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        if found[2][:1] == b"1":
-            self._interim += 1
-            if self._interim > MAX_INTERIM:
-                raise HostileInput("interim answers without end")
-            return True
-        self.status = int(found[2])
-        self._find_length(is_http_1_1=found[1] == b"1")
-        return True
-
-    def _find_length(self, is_http_1_1: bool) -> None:
-        connection = self.headers.get("connection", "").lower()
-        self.may_reuse = "close" not in connection and (is_http_1_1 or "keep-alive" in connection)
-        length = self.headers.get("content-length", "")
-        if self.status in (204, 304):
-            self._left = 0
-        elif self.headers.get("transfer-encoding", "").lower().endswith("chunked"):
-            self._is_chunked = True
-        elif length.isascii() and length.isdigit() and len(length) < 20:
-            self._left = int(length)
-        else:
-            self.may_reuse = False
-        self._read = self._read_chunk_size if self._is_chunked else self._read_body
-        if self._left == 0:
-            self.is_done = True
-
-    def _read_body(self) -> bool:
-        if not self._take():
-            return False
-        if self._left == 0:
-            if self._is_chunked:
-                self._read = self._read_chunk_end
-            else:
-                self.is_done = True
-        return True
-
-    def _take(self) -> bool:
-        """Move what belongs to the body out of the buffer; at the limit the answer is long enough."""
-        size = len(self._buffer) if self._left is None else min(self._left, len(self._buffer))
-        if not size:
-            return False
-        room = MAX_BODY_BYTES - len(self.body)
-        self.body += self._buffer[: min(size, room)]
-        del self._buffer[:size]
-        if self._left is not None:
-            self._left -= size
-        if size > room or (len(self.body) >= MAX_BODY_BYTES and self._left != 0):
-            self.is_done = True
-            self.may_reuse = False
-        return True
-
-    def _read_chunk_size(self) -> bool:
-        line = self._line()
-        if line is None:
-            return False
-        found = CHUNK_SIZE.fullmatch(line)
-        if not found:
-            raise HostileInput("not a chunk")
-        self._left = int(found[1], 16)
-        self._read = self._read_body if self._left else self._read_trailer
-        return True
-
-    def _read_chunk_end(self) -> bool:
-        line = self._line()
-        if line is None:
-            return False
-        if line:
-            raise HostileInput("a chunk longer than it says")
-        self._read = self._read_chunk_size
-        return True
-
-    def _read_trailer(self) -> bool:
-        line = self._line()
-        if line is None:
-            return False
-        self._taken += len(line)
-        if self._taken > MAX_HEAD_BYTES:
-            raise HostileInput("trailers without end")
-        self.is_done = not line
-        return True
-
-    def _line(self) -> bytes | None:
-        line, mark, rest = self._buffer.partition(b"\r\n")
-        if not mark:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise HostileInput("a line without end")
-            return None
-        self._buffer = rest
-        return bytes(line)
 
 
 class Connection(asyncio.Protocol):
