@@ -43,6 +43,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = [
         Error(each.message, hint=each.hint, id=f"{TAG}.{each.check}") for each in conf.problems()
     ]
+    messages += _check_names()
     if find_spec("cryptography") is None:
         messages.append(
             error(
@@ -169,6 +170,15 @@ def _routes_in(resolver: URLResolver, namespaces: tuple[str, ...]) -> Iterator[R
 # --- everywhere ---
 
 
+def _check_names() -> Iterator[CheckMessage]:
+    for name, meant in conf.unknown_names():
+        yield error(
+            "E015",
+            f"{name} is not a setting of this package, and has no effect.",
+            f"Did you mean {meant}?" if meant else "The documentation lists all settings.",
+        )
+
+
 def _check_url(server: Server) -> Iterator[CheckMessage]:
     url = urlsplit(server.get("api_url") or "")
     if url.scheme == "http" and not conf.is_loopback(url.hostname or ""):
@@ -186,6 +196,8 @@ def _check_keys(server: Server) -> Iterator[CheckMessage]:
         try:
             keys.jwks_url(server.config)
         except AnymailConfigurationError as problem:
+            if str(problem) in {each.message for each in conf.problems()}:
+                return  # True, below a POSTAL_API_URL that is reported as it is
             yield error(
                 "E008",
                 f"{server.where('webhook_jwks_url')}: {problem}",

@@ -133,7 +133,14 @@ def read_data(read: Callable[[Any, str], T], answer: wire.Answer, server: str, *
 def network_error(error: requests.RequestException, url: str, **context: Any) -> PostalAPIError:
     """The error for a call without an answer: a `PostalAPIError`, and also of the type of `error`."""
     kind = network_error_type(type(error))  # type: ignore[arg-type]  # it is hashable
-    return kind(f"Error posting to {url}:", **context)
+    return kind(f"Error posting to {url}:{tls_hint(error)}", **context)
+
+
+def tls_hint(error: Exception) -> str:
+    """A question about `http` for an https request that no TLS answered; empty for other errors."""
+    if not isinstance(error, requests.exceptions.SSLError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ""
+    return " (does this port speak http? Then write http:// instead of https://)"
 
 
 def post(

@@ -6,8 +6,9 @@ one sentence about it. The code, the system checks and the documentation all rea
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -47,6 +48,10 @@ ANYMAIL_OPTIONS = frozenset(
         "timeout",
     }
 )
+
+# Anymail's own settings that we read, or that it reads for the ESP "Postal".
+ANYMAIL_SETTINGS = ("WEBHOOK_SECRET", "REQUESTS_TIMEOUT", "POSTAL_SEND_DEFAULTS")
+LOOKS_LIKE = 0.9  # ratio of `difflib` from which a name is taken for a misspelt one of these
 
 T = TypeVar("T")
 Layer = tuple[str, Mapping[str, Any]]  # where the values are written, and the values by lower-case name
@@ -95,17 +100,22 @@ class Setting(Generic[T]):
         return read
 
 
+_NOWHERE: Any = object()  # the value of a setting that is not written
+
+
 def find(setting: Setting[Any], layers: Iterable[Layer] = ()) -> tuple[str, Any]:
     """Where a setting is written, for people, and its raw value: the first of `layers`, flat, default."""
     for where, values in layers:
         if setting.attribute in values:
             return f"{where}[{setting.attribute!r}]", values[setting.attribute]
-    default = setting.default
-    if setting.inherits:
-        default = get_anymail_setting(setting.inherits, default=default)
-    return setting.name, get_anymail_setting(
-        setting.attribute, default=default, esp_name=ESP_NAME, allow_bare=setting.bare
+    value = get_anymail_setting(
+        setting.attribute, default=_NOWHERE, esp_name=ESP_NAME, allow_bare=setting.bare
     )
+    if value is _NOWHERE and setting.inherits:
+        value = get_anymail_setting(setting.inherits, default=_NOWHERE)
+        if value is not _NOWHERE:
+            return setting.inherits.upper(), value
+    return setting.name, setting.default if value is _NOWHERE else value
 
 
 # --- what values may be ---
@@ -254,6 +264,14 @@ def text_list(value: Any) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def webhook_secrets(value: Any) -> tuple[str, ...]:
+    """One `user:password` or a list, as basic authentication has them."""
+    found = text_list(value)
+    if not all(":" in each for each in found):
+        raise BadValueError("must be 'user:password', or a list of such texts: no request can carry another.")
+    return found
+
+
 def secrets(value: Any) -> tuple[str, ...]:
     """One secret or a list, newest first."""
     found = text_list(value)
@@ -394,7 +412,7 @@ class ServerConfig:
         "Accept the SHA-1 signature of a request that has no SHA-256 one (Postal before 3.2.0).",
     )  # fmt: skip
     webhook_secret = Setting[tuple[str, ...]](
-        "POSTAL_WEBHOOK_SECRET", text_list, (), "E012", "text or list",
+        "POSTAL_WEBHOOK_SECRET", webhook_secrets, (), "E012", "text or list",
         "`user:password` that Postal's requests must carry; of several any one. By default Anymail's "
         "`WEBHOOK_SECRET`.", inherits="webhook_secret",
     )  # fmt: skip
@@ -649,6 +667,27 @@ def problems() -> list[Problem]:
         for setting in SERVER_SETTINGS:
             found += _bad_values(setting, layers)
     return list(dict.fromkeys(found))
+
+
+def unknown_names() -> Iterator[tuple[str, str]]:
+    """Names among the settings that look like ours and are none, and the name that was perhaps meant."""
+    known = [*(each.name for each in SETTINGS), *ANYMAIL_SETTINGS]
+    for name in getattr(settings, "ANYMAIL", None) or {}:
+        is_ours = str(name).upper().startswith("POSTAL_")
+        meant = _nearest(str(name).upper(), known, 0.75 if is_ours else LOOKS_LIKE)
+        if name not in known and (is_ours or meant):
+            yield f"ANYMAIL[{name!r}]", f"ANYMAIL[{meant!r}]" if meant else ""
+    prefixed = [f"ANYMAIL_{name}" for name in known]
+    bare = [each.name for each in SETTINGS if each.bare]
+    for name in dir(settings):
+        if name.startswith("ANYMAIL_POSTAL_") and name not in prefixed:
+            yield name, _nearest(name, prefixed, 0.75)
+        elif name.startswith("POSTAL_") and name not in known and (meant := _nearest(name, bare, LOOKS_LIKE)):
+            yield name, meant
+
+
+def _nearest(name: str, known: Sequence[str], ratio: float) -> str:
+    return next(iter(difflib.get_close_matches(name, known, 1, ratio)), "")
 
 
 def _bad_values(setting: Setting[Any], layers: Iterable[Layer]) -> Iterator[Problem]:

@@ -7,7 +7,9 @@ and `fail_silently` covers them. Errors of configuration stay outside that famil
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import django
@@ -27,6 +29,9 @@ else:
     from django.core.mail import BadHeaderError
 
 REDACTED = "[redacted]"
+MAX_RAW = 300  # characters of an answer that is not JSON
+MAX_HEAD = 20_000  # characters in which the title of a page is looked for
+TITLE = re.compile(r"<title[^<>]{0,100}>([^<]{1,200})", re.IGNORECASE)
 # What an exception of Anymail's family refers to, and what stays behind when it is pickled for a task queue:
 # sessions, open files and the API key.
 LIVE = frozenset({"backend", "email_message", "payload", "request", "response"})
@@ -181,14 +186,28 @@ CLASS_BY_CODE: dict[str, type[PostalAPIError]] = {
 
 
 def redacted_answer(response: requests.Response) -> str:
-    """The body of an answer for people: indented JSON or the raw text, without the API key."""
+    """The body of an answer for people: indented JSON or the raw text, without the API key.
+
+    Of a page that a browser is to show, its title.
+    """
     try:
         answer = response.json()
     except ValueError:
-        return ": " + redact(repr(response.text), *sent_keys(response))
+        return ": " + redact(_shortened(response.text), *sent_keys(response))
     if isinstance(answer, dict) and isinstance(answer.get("data"), dict) and "token" in answer["data"]:
         answer = {**answer, "data": {**answer["data"], "token": REDACTED}}
     return ":\n" + redact(json.dumps(answer, indent=2), *sent_keys(response))
+
+
+def _shortened(text: str) -> str:
+    """The raw text of an answer, up to `MAX_RAW` characters; of a longer page its title."""
+    if len(text) <= MAX_RAW:
+        return repr(text)
+    if text.lstrip()[:1] != "<":
+        return f"{text[:MAX_RAW]!r}..."
+    title = TITLE.search(text[:MAX_HEAD])
+    named = f" with the title {' '.join(unescape(title[1]).split())!r}" if title else ""
+    return f"a page{named}; is POSTAL_API_URL the address of Postal's web interface?"
 
 
 def redact(text: str, *secrets: str) -> str:

@@ -95,15 +95,18 @@ BAD_VALUES = {
     "E006 http": {"webhook_key": "http://postal.example.com/keys"},
     "E008": {"webhook_jwks_url": "http://postal.example.com/.well-known/jwks.json"},
     "E008 no URL below which it is": {"webhook_jwks_url": True},
+    "E002 below which a key set is": {"api_url": "postal.example.com", "webhook_jwks_url": True},
     "E009": {"webhook_max_age": -1},
     "E009 dedupe": {"webhook_dedupe": "yes"},
     "E009 ttl": {"webhook_dedupe_ttl": None},
     "E009 dispatch": {"webhook_dispatch": "no.such.callable"},
     "E012": {"retries": 11},
     "E012 tag separator": {"tag_separator": ""},
+    "E012 secret without a user": {"webhook_secret": "justpassword"},
     "E013": {"reply_domain": "@"},
     "E013 local part": {"reply_local_part": "Reply"},
     "E014": {"secret_key": "short"},
+    "E015": {"webhok_key": PUBLIC_KEY},
     "W001": {"api_url": "http://postal.example.com"},
     "W003": {"webhook_max_age": 2399},
     "W006": {"inbound_max_bytes": 20971519},
@@ -145,6 +148,55 @@ def test_a_bad_value_of_a_server_names_it(project):
 def test_one_bad_value_used_by_several_servers_is_reported_once(project):
     project(inbound_max_bytes="x", servers={"eu": {"api_key": "a"}, "us": {"api_key": "b"}})
     assert found() == ["E012"]
+
+
+@pytest.mark.parametrize("value", ["justpassword", ["user:password", "justpassword"]])
+def test_a_secret_that_no_request_can_carry_is_reported_where_it_is_written(project, settings, value):
+    project()
+    settings.ANYMAIL = {"WEBHOOK_SECRET": value}
+    [message] = checks.check_settings()
+    assert message.id == "anymail_postal.E012"
+    assert message.msg.startswith("WEBHOOK_SECRET must be 'user:password'")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "said", "meant"),
+    [
+        ("ANYMAIL", "POSTAL_WEBHOK_KEY", "ANYMAIL['POSTAL_WEBHOK_KEY']", "ANYMAIL['POSTAL_WEBHOOK_KEY']"),
+        ("ANYMAIL", "POSTAL_STRIP_REPLY", "ANYMAIL['POSTAL_STRIP_REPLY']", "ANYMAIL['POSTAL_STRIP_REPLIES']"),
+        ("ANYMAIL", "postal_api_key", "ANYMAIL['postal_api_key']", "ANYMAIL['POSTAL_API_KEY']"),
+        ("ANYMAIL", "WEBHOK_SECRET", "ANYMAIL['WEBHOK_SECRET']", "ANYMAIL['WEBHOOK_SECRET']"),
+        ("ANYMAIL", "POSTAL_COLOUR_OF_X", "ANYMAIL['POSTAL_COLOUR_OF_X']", "The documentation lists"),
+        ("settings", "ANYMAIL_POSTAL_API_URI", "ANYMAIL_POSTAL_API_URI", "ANYMAIL_POSTAL_API_URL"),
+        ("settings", "POSTAL_WEBHOK_KEY", "POSTAL_WEBHOK_KEY", "POSTAL_WEBHOOK_KEY"),
+    ],
+)
+def test_a_name_that_nothing_reads_is_reported_with_the_one_that_was_meant(
+    project, settings, where, name, said, meant
+):
+    project()
+    if where == "ANYMAIL":
+        settings.ANYMAIL = {name: "x"}
+    else:
+        setattr(settings, name, "x")
+    [message] = checks.check_settings()
+    assert message.id == "anymail_postal.E015"
+    assert message.msg.startswith(f"{said} is not a setting")
+    assert meant in message.hint
+
+
+def test_names_of_others_are_not_reported(project, settings):
+    project()
+    settings.ANYMAIL = {
+        "MAILGUN_API_KEY": "x",
+        "SEND_DEFAULTS": {},
+        "POSTAL_SEND_DEFAULTS": {"tags": ["a"]},
+        "POSTMARK_SERVER_TOKEN": "x",
+        "WEBHOOK_SECRET": "user:password",
+    }
+    settings.POSTAL_CODE_PATTERN = "x"
+    settings.POSTAL_API_URL = "https://postal.example.com"  # for ANYMAIL, from the environment
+    assert found() == []
 
 
 @pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting is deprecated")

@@ -3,7 +3,7 @@
 import base64
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
@@ -12,7 +12,7 @@ from anymail.exceptions import AnymailConfigurationError
 from requests.adapters import HTTPAdapter
 
 from anymail_postal import client, errors
-from anymail_postal.client import PostalClient
+from anymail_postal.client import PostalClient, tls_hint
 
 from .answers import KEY, URL, FakePostal, answer, envelope, error, success
 
@@ -138,6 +138,26 @@ def test_network_errors_are_also_those_of_requests(postal: FakePostal) -> None:
         PostalClient().send({})
     assert isinstance(raised.value, requests.ReadTimeout)
     assert KEY not in str(raised.value)
+
+
+def test_https_to_a_port_that_speaks_http_is_asked_about(settings: Any) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"https://127.0.0.1:{server.server_port}"
+        settings.ANYMAIL = {"POSTAL_API_URL": url, "POSTAL_API_KEY": KEY, "POSTAL_RETRIES": 0}
+        try:
+            with pytest.raises(errors.PostalAPIError, match="does this port speak http") as raised:
+                PostalClient().ping()
+        finally:
+            server.shutdown()
+            thread.join()
+    assert isinstance(raised.value, requests.exceptions.SSLError)
+
+
+def test_a_certificate_that_is_not_trusted_is_another_matter() -> None:
+    wrong = requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    assert tls_hint(wrong) == tls_hint(requests.ReadTimeout()) == ""
 
 
 def test_the_server_is_named(postal: FakePostal, settings: Any) -> None:

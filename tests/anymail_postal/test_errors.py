@@ -101,6 +101,26 @@ def test_the_key_is_redacted(body: object, shown: str) -> None:
         assert "another secret" not in text
 
 
+PAGE = "<!DOCTYPE html><html><head><title lang='en'>\n  Not found &amp;\n gone</title></head>" + "<p>x" * 500
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (PAGE, ": a page with the title 'Not found & gone'; is POSTAL_API_URL the address of Postal's"),
+        ("<p>" * 500, ": a page; is POSTAL_API_URL the address"),
+        ("proxy " * 500, ": 'proxy proxy "),
+        (f"<title>{KEY}</title>" + "<p>" * 500, "with the title '[redacted]'"),
+    ],
+    ids=["title", "no title", "text", "key"],
+)
+def test_of_a_long_answer_that_is_not_postals_a_line_is_shown(body: str, shown: str) -> None:
+    text = str(refusal(body, 404))
+    assert shown in text
+    assert len(text) < 500
+    assert KEY not in text
+
+
 def test_tokens_of_messages_are_no_secret() -> None:
     assert "token7" in str(refusal({"status": "odd", "data": {"messages": {"a@b": {"token": "token7"}}}}))
 

@@ -116,6 +116,41 @@ def test_bad_settings_fail_and_notes_do_not(postal, doctor, settings):
     assert "(anymail_postal.E012)" in said
 
 
+def verdict(**options):
+    with pytest.raises(CommandError) as error:
+        call_command("postal_check", no_color=True, **options)
+    return str(error.value)
+
+
+class TestCount:
+    """What is wrong is counted by its causes, not by all that fails for it."""
+
+    def test_one_thing(self, postal, settings):
+        change(settings, API_KEY="bad-key")
+        assert verdict() == "1 thing is wrong."
+
+    def test_two_things(self, postal):
+        assert verdict(senders=["a@b.example", "c@d.example"]) == "2 things are wrong."
+
+    def test_a_bad_setting_is_one_thing_wherever_it_is_missed(self, postal, settings, capsys):
+        change(settings, API_URL="postal.example.com", WEBHOOK_KEY=None, WEBHOOK_JWKS_URL=True)
+        assert verdict() == "1 thing is wrong."
+        assert "FAIL  API: POSTAL_API_URL must be a URL" in capsys.readouterr().out
+
+    def test_a_server_that_cannot_be_reached_is_one_thing(self, settings, capsys):
+        change(settings, WEBHOOK_KEY=None, WEBHOOK_JWKS_URL=True)
+        with responses.mock as nothing:
+            nothing.add("GET", JWKS_URL, body=requests.ConnectionError("refused"))
+            nothing.add("POST", f"{URL}/api/v1/messages/message", body=requests.ConnectionError("refused"))
+            assert verdict() == "1 thing is wrong."
+        assert f"FAIL  public keys: {JWKS_URL} cannot be read" in capsys.readouterr().out
+
+    def test_keys_alone_that_cannot_be_reached_are_one_thing(self, postal, settings):
+        change(settings, WEBHOOK_KEY=None, WEBHOOK_JWKS_URL=True)
+        postal.replace("GET", JWKS_URL, body=requests.ConnectionError("refused"))
+        assert verdict() == "1 thing is wrong."
+
+
 class TestKeys:
     def test_another_key_than_the_pinned_one_fails(self, postal, doctor, settings):
         change(settings, WEBHOOK_KEY=other_key())

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from anymail.exceptions import AnymailConfigurationError
@@ -15,12 +16,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import NoReverseMatch, resolve, reverse
 
 from ... import checks, conf, keys
-from ...client import PostalClient
+from ...client import PostalClient, tls_hint
 from ...errors import PostalAPIError, PostalAuthError, PostalSenderError
 from ...signatures import parse_jwks
 from ...webhooks import PostalWebhookView
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
+SIGN = "sign"  # of something wrong that fails elsewhere too: printed as FAIL, and not counted beside that
 Result = tuple[str, str]  # one of these, and a sentence
 
 
@@ -42,8 +44,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, server: str | None, senders: list[str] | None, **options: Any) -> None:
-        self.failures = 0
+        self.failures = self.signs = 0
         self.report("settings", check_settings())
+        self.has_wrong_settings = self.failures > 0
         try:
             configs = [conf.server(name) for name in ([server] if server else conf.server_names())]
         except AnymailConfigurationError as error:
@@ -53,8 +56,8 @@ class Command(BaseCommand):
             self.report("public keys", check_keys(config))
             self.report("API", check_api(config, senders or [settings.DEFAULT_FROM_EMAIL]))
             self.report("webhooks", check_webhooks(config))
-        if self.failures:
-            raise CommandError(f"{self.failures} things are wrong.")
+        if wrong := self.failures or min(self.signs, 1):
+            raise CommandError("1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong.")
 
     def report(self, what: str, results: Iterator[Result]) -> None:
         """Print results as they come; a setting that cannot be used is one too."""
@@ -62,11 +65,13 @@ class Command(BaseCommand):
             for verdict, sentence in results:
                 self.say(verdict, what, sentence)
         except AnymailConfigurationError as error:
-            self.say(FAIL, what, str(error))
+            self.say(SIGN if self.has_wrong_settings else FAIL, what, str(error))
 
     def say(self, verdict: str, what: str, sentence: str) -> None:
         """Print one result."""
         self.failures += verdict == FAIL
+        self.signs += verdict == SIGN
+        verdict = FAIL if verdict == SIGN else verdict
         style = self.style.ERROR if verdict == FAIL else self.style.SUCCESS
         self.stdout.write(f"  {style(verdict.ljust(4))}  {what}: {sentence}")
 
@@ -94,13 +99,21 @@ def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
         try:
             published = parse_jwks(keys.fetch_json(url))
         except (requests.RequestException, ValueError, RecursionError) as error:
-            yield FAIL if sources.urls else NOTE, f"{url} cannot be read: {error}"
+            verdict = FAIL if sources.urls else NOTE
+            if verdict == FAIL and isinstance(error, requests.ConnectionError) and is_api(url, config):
+                verdict = SIGN  # the API cannot be reached either
+            yield verdict, f"{url} cannot be read: {error}{tls_hint(error)}"
             continue
         for key in published:
             if sources.urls or key.id in pinned:
                 yield OK, f"{key.id[:12]}... is published at {url}"
             else:
                 yield FAIL, f"{url} has the key {key.id[:12]}..., which is not pinned: see postal_webhook_key"
+
+
+def is_api(url: str, config: conf.ServerConfig) -> bool:
+    """Is this URL at the same place as the API?"""
+    return config.api_url is not None and urlsplit(url).netloc == urlsplit(config.api_url).netloc
 
 
 def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Result]:
