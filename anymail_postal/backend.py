@@ -67,7 +67,7 @@ OTHERWISE_WRITTEN = frozenset(
     }
 )
 ADDRESS_HEADERS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
-HTML_LINK = re.compile(r"""(href=["']https?)(?=://)""")
+HTML_LINK = re.compile(r"""((?i:\bhref)\s*=\s*(?:["']\s*)?)((?i:https?))(?=://)""")
 TEXT_LINK = re.compile(r"\b(https?)(?=://)")
 # An address of nothing but letters, digits and the signs that need no quotes, perhaps with such a name.
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -698,7 +698,7 @@ class Payload(PostalPayload):
             contents = replace(
                 contents,
                 text=contents.text and TEXT_LINK.sub(r"\1+notrack", contents.text),
-                html=contents.html and HTML_LINK.sub(r"\1+notrack", contents.html),
+                html=contents.html and HTML_LINK.sub(mark, contents.html),
             )
         message_id = self.message_id_for(contents)
         is_raw = self.always_raw or message_id is not None or needs_raw(contents)
@@ -811,6 +811,11 @@ class Payload(PostalPayload):
     def mailboxes(self, emails: Iterable[EmailAddress]) -> list[mime.Mailbox]:
         """Addresses as `mime` takes them."""
         return [mime.Mailbox(email.display_name, self.wire_address(email)) for email in emails]
+
+
+def mark(link: re.Match[str]) -> str:
+    """A link of HTML as one that Postal leaves alone; it knows schemes in lower case only."""
+    return f"{link[1]}{link[2].lower()}+notrack"
 
 
 def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:

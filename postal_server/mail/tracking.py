@@ -8,144 +8,137 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .header import find_body, header_values, set_field
+from .links import Link, can_be_read, links_in_text, read_page
 from .mime import Part, parse, replace_ranges
 from .transfer import choose, encode, has_long_line, is_7bit
 
-# ASCII bytes mean the same in these, so links can be found without decoding.
-_ASCII_SUPERSETS = re.compile(
-    r"(?i)us-ascii|ascii|utf-?8|iso-8859-\d+|latin-?\d|windows-125\d|cp125\d|koi8-[ru]\Z"
-)
 _CONTAINERS = frozenset(["multipart/mixed", "multipart/alternative", "multipart/related"])
+_TEXT, _HTML = "text/plain", "text/html"
+_MARK = b"+notrack://"
+_MARKED = re.compile(rb"(?i)(https?)\+notrack://")
 
-_HOST = rb"[A-Za-z0-9.-]+(?::\d{1,5})?"
-# RFC 3986 characters. Not in HTML: quotes, which end the attribute.
-_PLAIN_LINK = re.compile(rb"https?://(" + _HOST + rb")((?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?)")
-_HTML_LINK = re.compile(
-    rb"(\bhref\s*=\s*)([\"'])(https?://(" + _HOST + rb")(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]*)?)\2"
-)
-# What follows a link that was not understood to its end: `https://user@a.example/`, `https://a_b.example/`.
-_GOES_ON = re.compile(rb"[\w@%&=+~$*|^`{}\\\x80-\xff-]|[:/?#][^\s]")
-_NO_TRACK = re.compile(rb"(https?)\+notrack://")
-_TRAILING = b".,;:!?'*"
-_BODY_END = b"</body>"
-_MARK = b"\0"  # stands in for `+notrack` while links are rewritten; text with a NUL of its own is left alone
+Edit = tuple[int, int, bytes]  # start, end, what comes in its place
 
 
 @dataclass(frozen=True)
-class Rewritten:
-    """The message with tracking, and the target of each link, in the order in which they were asked for."""
+class Change:
+    """What changes in one part: its links get other addresses, the pixel comes in, and marks go."""
+
+    part: Part
+    content: bytes
+    links: Sequence[Link]
+    pixels: Sequence[Edit]
+
+    @property
+    def targets(self) -> list[str]:
+        return [_without_marks(link.target.url.encode()).decode() for link in self.links]
+
+    def write(self, addresses: Sequence[str]) -> list[Edit]:
+        """The edits of the message that give the part its new content."""
+        is_html = self.part.mime_type == _HTML
+        edits = [
+            (link.start, link.end, (f"'{html.escape(address)}'" if is_html else address).encode())
+            for link, address in zip(self.links, addresses, strict=True)
+        ]
+        content = replace_ranges(self.content, [*edits, *self.pixels])
+        return _replace(self.part, _without_marks(content))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What tracking changes in a message. It can be written once its links have addresses that lead there."""
 
     raw: bytes
-    links: tuple[str, ...]
+    changes: Sequence[Change]
+
+    @property
+    def targets(self) -> list[str]:
+        """Where the links lead; one for each occurrence, in order."""
+        return [target for change in self.changes for target in change.targets]
+
+    def write(self, addresses: Sequence[str]) -> bytes:
+        """The message, with an address for each target in place of the link."""
+        edits: list[Edit] = []
+        position = 0
+        for change in self.changes:
+            end = position + len(change.links)
+            edits += change.write(addresses[position:end])
+            position = end
+        return replace_ranges(self.raw, edits)
 
 
-def rewrite(
-    raw: bytes,
-    *,
-    link_url: Callable[[str], str],
-    pixel_url: str | None,
-    excluded: frozenset[str],
-    track_clicks: bool,
-) -> Rewritten | None:
-    """`raw` with tracking, or None where nothing changes. Never raises.
+def draft(raw: bytes, *, pixel_url: str | None, excluded: frozenset[str], track_clicks: bool) -> Draft | None:
+    """What tracking changes in `raw`, or None for nothing. Never raises.
 
-    `link_url` makes the tracking URL for one occurrence of a target; `excluded` holds host names, with
-    their port where links have one; `pixel_url` None adds no pixel. A message with `X-AMP: skip` is not
-    tracked. `http+notrack://` and `https+notrack://` always lose their mark (contract, Q17).
+    `excluded` holds host names, with their port where links have one; `pixel_url` None adds no pixel. A
+    message with `X-AMP: skip` is not tracked. `http+notrack://` and `https+notrack://` always lose their mark
+    (contract, Q17).
     """
     if any(value.strip().lower() == "skip" for value in header_values(raw, "X-AMP")):
         track_clicks, pixel_url = False, None
-    links: list[str] = []
-
-    def track(target: str, host: str) -> str | None:
-        if not track_clicks or host.lower() in excluded:
-            return None
-        links.append(target)
-        return link_url(target)
-
-    edits: list[tuple[int, int, bytes]] = []
+    changes = []
     for part in _body_parts(parse(raw)):
         content = part.content
-        if _MARK in content:
-            continue
-        is_html = part.mime_type == "text/html"
-        changed = _rewrite_text(content, is_html, track)
-        if is_html and pixel_url:
-            changed = _add_pixel(changed, pixel_url)
-        if changed != content:
-            edits += _replace(part, changed)
-    return Rewritten(replace_ranges(raw, edits), tuple(links)) if edits else None
+        links, pixels = _read(part, content, pixel_url=pixel_url, track_clicks=track_clicks)
+        links = [link for link in links if excluded.isdisjoint(link.target.hosts)]
+        if links or pixels or _without_marks(content) != content:
+            changes.append(Change(part, content, links, pixels))
+    return Draft(raw, changes) if changes else None
 
 
 def _body_parts(part: Part) -> list[Part]:
     """The text parts that a reader sees as the message: no attachments, nothing inside signed mail."""
     if part.mime_type in _CONTAINERS:
         return [found for child in part.children for found in _body_parts(child)]
-    if part.mime_type not in ("text/plain", "text/html") or part.children:
+    if part.mime_type not in (_TEXT, _HTML) or part.children:
         return []
     if part.filename or part.disposition.value.lower() == "attachment":
         return []
-    return [part] if _ASCII_SUPERSETS.match(part.charset or "utf-8") else []
+    return [part] if can_be_read(_charset(part)) else []
 
 
-def _rewrite_text(content: bytes, is_html: bool, track: Callable[[str, str], str | None]) -> bytes:
-    content = _NO_TRACK.sub(rb"\1" + _MARK + rb"://", content)
-    if is_html:
-        content = _HTML_LINK.sub(lambda match: _html_link(match, track), content)
-    else:
-        content = _plain_links(content, track)
-    return content.replace(_MARK, b"")
+def _charset(part: Part) -> str:
+    return part.charset or "utf-8"
 
 
-def _html_link(match: re.Match[bytes], track: Callable[[str, str], str | None]) -> bytes:
-    url = track(html.unescape(match[3].decode("ascii")), match[4].decode("ascii"))
-    return match[0] if url is None else match[1] + b"'" + html.escape(url).encode() + b"'"
+def _read(
+    part: Part, content: bytes, *, pixel_url: str | None, track_clicks: bool
+) -> tuple[list[Link], list[Edit]]:
+    """The links of a part, and the edits that put the pixel in."""
+    if part.mime_type == _TEXT:
+        links = links_in_text(content, _charset(part), is_broken=_is_broken(part)) if track_clicks else []
+        return links, []
+    if not (track_clicks or pixel_url):
+        return [], []
+    page = read_page(content, _charset(part))
+    # Before every `</body>`, or at the end, as Postal has it.
+    places = page.body_ends or [len(content)]
+    pixel = _pixel(pixel_url) if pixel_url else b""
+    return page.links if track_clicks else [], [(place, place, pixel) for place in places if pixel]
 
 
-def _plain_links(content: bytes, track: Callable[[str, str], str | None]) -> bytes:
-    pieces, position = [], 0
-    for match in _PLAIN_LINK.finditer(content):
-        link = _without_punctuation(match[0])
-        if len(link) <= match.start(1) - match.start() or _GOES_ON.match(content, match.end()):
-            continue
-        url = track(link.decode("ascii"), match[1].rstrip(b".").decode("ascii"))
-        if url is not None:
-            pieces += [content[position : match.start()], url.encode()]
-            position = match.start() + len(link)
-    return b"".join([*pieces, content[position:]])
+def _is_broken(part: Part) -> bool:
+    """May links go on behind a soft line end? Without DelSp the blank there is part of the text."""
+    given = part.content_type.parameters if part.content_type else {}
+    return given.get("format", "").lower() == "flowed" and given.get("delsp", "").lower() == "yes"
 
 
-def _without_punctuation(link: bytes) -> bytes:
-    """`link` without the punctuation of the sentence around it: `(see https://a.example/b).`"""
-    opened = {b")": link.count(b"("), b"]": link.count(b"[")}
-    closed = {b")": link.count(b")"), b"]": link.count(b"]")}
-    end = len(link)
-    while end:
-        char = link[end - 1 : end]
-        if char in closed and closed[char] > opened[char]:
-            closed[char] -= 1
-        elif char not in _TRAILING:
-            break
-        end -= 1
-    return link[:end]
-
-
-def _add_pixel(content: bytes, url: str) -> bytes:
-    """Before every `</body>`, or at the end, as Postal has it."""
-    pixel = (
+def _pixel(url: str) -> bytes:
+    return (
         "<p class='ampimg' style='display:none;visibility:none;margin:0;padding:0;line-height:0;'>"
         f"<img src='{html.escape(url)}' alt=''></p>"
     ).encode()
-    if _BODY_END in content:
-        return content.replace(_BODY_END, pixel + _BODY_END)
-    return content + pixel
 
 
-def _replace(part: Part, content: bytes) -> list[tuple[int, int, bytes]]:
+def _without_marks(content: bytes) -> bytes:
+    return _MARKED.sub(rb"\1://", content) if _MARK in content else content
+
+
+def _replace(part: Part, content: bytes) -> list[Edit]:
     """The edits that give `part` its new content, in its own transfer encoding where that will do."""
     encoding = part.encoding
     if encoding not in ("quoted-printable", "base64"):

@@ -538,7 +538,7 @@ def _track_domains() -> list[TrackDomainEntry]:
             ssl_enabled=row.ssl_enabled,
             track_clicks=row.track_clicks,
             track_loads=row.track_loads,
-            excluded_hosts=frozenset(row.excluded_click_domains.split()),
+            excluded_hosts=frozenset(row.excluded_click_domains.lower().split()),
             is_ok=row.dns_status == "OK",
         )
         for row in TrackDomain.objects.select_related("domain")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,17 +29,20 @@ class Plan:
             return ""
         return f"{'https' if self.domain.ssl_enabled else 'http'}://{self.domain.host}"
 
-    def apply(self, token: Callable[[], str]) -> tracking.Rewritten | None:
-        """The rewritten text, or null where nothing changes; `token` is asked for each link in turn."""
+    def draft(self) -> tracking.Draft | None:
+        """What changes in the text, or null for nothing."""
         domain, server = self.domain, self.job.server.token
         pixel = f"{self._site}/img/{server}/{message_token(self.job.message.id)}"
-        return tracking.rewrite(
+        return tracking.draft(
             self.job.body or b"",
-            link_url=lambda target: f"{self._site}/{server}/{token()}",
             pixel_url=pixel if domain and domain.track_loads else None,
             excluded=domain.excluded_hosts if domain else frozenset(),
             track_clicks=domain is not None and domain.track_clicks,
         )
+
+    def address(self, link: Link) -> str:
+        """Where a reader finds a tracked link."""
+        return f"{self._site}/{self.job.server.token}/{link_token(link.pk)}"
 
 
 def rewrite(jobs: Sequence[Job], directory: Directory, now: datetime) -> dict[int, bytes]:
@@ -48,20 +51,18 @@ def rewrite(jobs: Sequence[Job], directory: Directory, now: datetime) -> dict[in
     Links are stored before any mail with them can be sent: one query for a batch, none without links.
     """
     plans = [plan for job in jobs if (plan := _plan(job, directory))]
-    # Tokens are made of the ids that rows get when they are stored; so texts with links are read twice.
-    drafts = [(plan, draft) for plan in plans if (draft := plan.apply(lambda: ""))]
+    drafts = [(plan, draft) for plan in plans if (draft := plan.draft())]
     rows = [
         Link(server_id=plan.job.server.id, message_id=plan.job.message.id, url=url, created_at=now)
         for plan, draft in drafts
-        for url in draft.links
+        for url in draft.targets
     ]
-    tokens = iter([link_token(link.pk) for link in Link.objects.bulk_create(rows)] if rows else [])
-    changed: dict[int, bytes] = {}
-    for plan, draft in drafts:
-        final = plan.apply(lambda: next(tokens)) if draft.links else draft
-        if final is not None:
-            changed[plan.job.message.id] = final.raw
-    return changed
+    # Addresses are made of the ids that rows get when they are stored.
+    links = iter(Link.objects.bulk_create(rows) if rows else [])
+    return {
+        plan.job.message.id: draft.write([plan.address(next(links)) for _ in draft.targets])
+        for plan, draft in drafts
+    }
 
 
 def _plan(job: Job, directory: Directory) -> Plan | None:

@@ -514,6 +514,19 @@ def test_links_are_hidden_from_click_tracking(postal: FakePostal) -> None:
     assert postal.body["html_body"] == hidden + image
 
 
+@pytest.mark.parametrize(
+    ("html", "hidden"),
+    [
+        ("<a href=https://a.test>", "<a href=https+notrack://a.test>"),
+        ("<A HREF = ' HTTPS://a.test'>", "<A HREF = ' https+notrack://a.test'>"),
+        ("<a href='mailto:a@b.test'>", "<a href='mailto:a@b.test'>"),
+    ],
+)
+def test_links_are_hidden_however_they_are_written(postal: FakePostal, html: str, hidden: str) -> None:
+    send(with_alternative(html, "text/html", track_clicks=False), click_tracking="on")
+    assert postal.body["html_body"] == hidden
+
+
 # --- metadata ---
 
 
