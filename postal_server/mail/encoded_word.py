@@ -16,7 +16,8 @@ _PRINTABLE = re.compile(r"[\t -~]*\Z")
 _LONG_TOKEN = re.compile(rf"[^ \t]{{{MAX_TOKEN},}}")
 _TOKEN = re.compile(r"[ \t]*[^ \t]+")
 _UNFOLD = re.compile(r"\r?\n(?=[ \t])")
-_Q_TABLE = {c: chr(c) if chr(c) not in '"()=?_' else f"={c:02X}" for c in range(33, 127)} | {32: "_"}
+_Q_LITERAL = frozenset(range(33, 127)) - frozenset(b'"()=?_')
+_Q_TABLE = {c: chr(c) if c in _Q_LITERAL else f"={c:02X}" for c in range(256)} | {32: "_"}
 
 
 def is_plain(text: str) -> bool:
@@ -85,11 +86,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _q(text: str) -> str:
-    return text.translate(_Q_TABLE) if is_plain(text) else "".join(map(_q_char, text))
-
-
-def _q_char(char: str) -> str:
-    return _Q_TABLE.get(ord(char)) or "".join(f"={byte:02X}" for byte in char.encode("utf-8", "replace"))
+    return text.encode("utf-8", "replace").decode("latin-1").translate(_Q_TABLE)
 
 
 def b_words(text: str) -> list[str]:

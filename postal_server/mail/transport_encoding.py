@@ -7,7 +7,7 @@ repair the very same bytes come back, so that signatures of others stay valid.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .header import find_body, set_field
 from .mime import Part, parse, replace_ranges
@@ -70,17 +70,20 @@ def dot_stuff(raw: bytes) -> bytes:
 
 def _fold_lines(text: bytes) -> bytes:
     """Lines over 998 octets folded at blanks, or, where there is none, cut."""
-    lines = []
-    for line in text.split(b"\r\n"):
-        rest = line
-        while len(rest) > MAX_LINE:
-            blank = rest.rfind(b" ", 1, _HEADER_LINE)
-            # A line of blanks alone is no fold (RFC 5322 section 3.2.2): the cut needs text before it.
-            cut = blank if blank > 0 and rest[:blank].strip() else _HEADER_LINE
-            lines.append(rest[:cut])
-            rest = rest[cut:] if rest[cut : cut + 1] in (b" ", b"\t") else b" " + rest[cut:]
-        lines.append(rest)
-    return b"\r\n".join(lines)
+    return b"\r\n".join([piece for line in text.split(b"\r\n") for piece in _fold(line)])
+
+
+def _fold(line: bytes) -> Iterator[bytes]:
+    """The lines that `line` is folded into. Nothing is copied twice: a line may have 50 MB."""
+    start, lead = 0, b""  # what a cut, as against a fold at a blank, puts in front
+    while len(line) - start + len(lead) > MAX_LINE:
+        limit = start + _HEADER_LINE - len(lead)
+        blank = line.rfind(b" ", start + 1 - len(lead), limit)
+        # A line of blanks alone is no fold (RFC 5322 section 3.2.2): the cut needs text before it.
+        cut = blank if blank >= 0 and line[start:blank].strip() else limit
+        yield lead + line[start:cut]
+        start, lead = cut, b"" if line[cut : cut + 1] in (b" ", b"\t") else b" "
+    yield lead + line[start:]
 
 
 def _rewrite(raw: bytes, needs_encoding: Callable[[Part], bool]) -> bytes:

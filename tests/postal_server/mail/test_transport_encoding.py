@@ -1,4 +1,5 @@
 import email
+import time
 
 import pytest
 from hypothesis import given
@@ -168,3 +169,13 @@ def test_any_message_can_be_sent(data):
 def test_text_reads_the_same_after_both(text):
     raw = UTF8 + b"Content-Transfer-Encoding: 8bit\r\n\r\n" + text.encode()
     assert parts(to_7bit(repair_lines(raw))).plain_body == text
+
+
+@pytest.mark.parametrize("text", [b"a", b" ", b"a ", b"a\t"])
+def test_a_line_of_many_megabytes_is_folded_in_linear_time(text):
+    raw = b"X: " + text * (20_000_000 // len(text)) + b"\r\n\r\nHello\r\n"
+    began = time.process_time()
+    folded = repair_lines(raw)
+    assert time.process_time() - began < 4
+    assert all(len(line) <= 998 for line in folded.split(b"\r\n"))
+    assert folded.replace(b"\r\n", b"").replace(b" ", b"") == raw.replace(b"\r\n", b"").replace(b" ", b"")
