@@ -164,6 +164,13 @@ class HeaderTooLarge(Refusal):
     message = "The message header is too large"
 
 
+class MalformedHeader(Refusal):
+    """A header that readers take for different fields, so that nobody can say who the author is."""
+
+    code = "MalformedHeader"
+    message = "The message's header has a carriage return that is no line end (RFC 5322 section 2.2)"
+
+
 class UndecodableSubject(Refusal):
     """Postal cannot store such a mail: it closes the connection, and the sender tries again for days."""
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from postal_server import conf, models
 from postal_server.engine.database import in_turn
+from postal_server.mail.address import suppression_key
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services import hold, suppression
@@ -316,7 +317,7 @@ class SuppressionForm(ModelForm):
 
     def clean_address(self) -> str:
         try:
-            return suppression.address_in(self.cleaned_data["address"]).lower()
+            return suppression_key(suppression.address_in(self.cleaned_data["address"]))
         except ValueError as error:
             raise forms.ValidationError(f"{error}.") from error
 

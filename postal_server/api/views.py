@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Protocol
 
 from postal_server.conf import Config
@@ -37,6 +38,7 @@ from postal_server.services import message as messages
 from postal_server.services import submission
 from postal_server.services.directory import CredentialEntry, Directory
 from postal_server.services.submission import Client, Submitted
+from postal_server.services.token import new_message_id
 from postal_server.services.work import Accepted, Stored
 from postal_server.wire import api as wire
 from postal_server.wire import message as shown
@@ -220,7 +222,14 @@ def send_message(call: Call, client_name: str | None) -> Submitted:
 
 
 def send_raw(call: Call, _client_name: str | None) -> Submitted | None:
-    return submission.submit_raw(call.asked, call.credential, call.directory)
+    return submission.submit_raw(
+        call.asked,
+        call.credential,
+        call.directory,
+        new_id=partial(new_message_id, call.config),
+        config=call.config,
+        now=datetime.now(timezone.utc),
+    )
 
 
 def show_message(call: Call) -> dict[str, Any]:

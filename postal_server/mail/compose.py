@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .address import Mailbox, domain_to_ascii, join_groups, parse_mailboxes, quote_phrase
+from .address import domain_to_ascii
+from .address_list import Mailbox, join_groups, join_split_names, parse_mailboxes, quote_phrase
 from .date import format_date, parse_date
 from .encoded_word import b_words, is_plain, neutralise, unstructured
 from .mime import parse_content_type, quote_token
@@ -246,7 +247,7 @@ def _add_custom(known: dict[str, list[str]], others: list[str], name: str, value
             known[key] = [_multipart(parsed.value, parameters, boundary)]
     elif key not in _SPELLINGS:
         others.append(unstructured(name, value))
-    else:
+    elif key != "date" or parse_date(value):  # one that nobody can read is none
         field_text = _RENDERERS.get(key, unstructured)(_SPELLINGS[key], value)
         known[key] = [*known.get(key, []), field_text] if key in REPEATABLE_FIELDS else [field_text]
 
@@ -265,7 +266,7 @@ def address_field(name: str, text: str) -> str:
         return f"{name}: {text}"
     text = neutralise(text)
     try:
-        mailboxes = parse_mailboxes(text)
+        mailboxes = join_split_names(parse_mailboxes(text))
     except ValueError:
         return unstructured(name, text)
     if not mailboxes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from .address import Mailbox, join_groups, parse_mailboxes, quote_phrase
+from .address_list import Mailbox, join_groups, parse_mailboxes, quote_phrase
 from .compose import (
     ADDRESS_FIELDS,
     DATE_FIELDS,

@@ -27,6 +27,11 @@ def own_address(name: str, domain: str, tag: str | None) -> str:
     return f"{name}+{tag}@{domain}" if tag else f"{name}@{domain}"
 
 
+def is_postmaster(address: str) -> bool:
+    """Is this the postmaster of the host itself, who has no domain (RFC 5321 section 4.5.1)?"""
+    return address.lower() == "postmaster"
+
+
 def is_role(local: str) -> bool:
     """Is this a mailbox that every mail domain must take?"""
     return local.lower().partition("+")[0] in ROLES

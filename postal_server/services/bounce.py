@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postal_server.conf import Config
+from postal_server.mail.address import suppression_key
 from postal_server.mail.bounce import BounceKind, recognise
 from postal_server.models import Message
 from postal_server.rules.status import Scope
@@ -80,7 +81,7 @@ def _clues(job: Job, directory: Directory, config: Config) -> _Clues:
         server_id=job.server.id,
         ids=frozenset(ids),
         message_id=bounce.original_message_id,
-        recipients=frozenset(address.lower() for address in addresses if address),
+        recipients=frozenset(suppression_key(address) for address in addresses if address),
         is_hard=bounce.kind is BounceKind.HARD,
     )
 
@@ -103,7 +104,7 @@ def _by_message_id(clues: Mapping[int, _Clues], now: datetime) -> dict[int, Matc
             number
             for number, server_id, message_id, rcpt_to in rows
             if (server_id, message_id) == (clue.server_id, clue.message_id)
-            and (rcpt_to or "").lower() in clue.recipients
+            and suppression_key(rcpt_to or "") in clue.recipients
         )
         if ids:
             found[report_id] = Match(ids, clue.is_hard)

@@ -13,7 +13,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from postal_server import conf
-from postal_server.mail.address import bare_address, split_address, split_tag
+from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
 from postal_server.models import (
     AdditionalRouteEndpoint,
     AddressEndpoint,
@@ -215,7 +215,7 @@ class Directory:
 
         The server's own domain of that name, else its organisation's, else one of its own for any sender.
         """
-        name = split_address(bare_address(address))[1].lower()
+        name = domain_key(split_address(address)[1])
         return (
             self._own_domains.get((server.id, name))
             or self._shared_domains.get((server.organization_id, name))
@@ -224,7 +224,8 @@ class Directory:
 
     def route_for(self, address: str) -> RouteEntry | None:
         """The route that takes mail for `address` (contract 4.1)."""
-        return route_rules.match(*split_address(address), self._routes_by_name)
+        local, domain = split_address(address)
+        return route_rules.match(unquoted(local), domain_key(domain), self._routes_by_name)
 
     def route_by_token(self, local: str) -> tuple[RouteEntry, str | None] | None:
         """The route whose token is the name in a local part of the route domain, and the tag behind it."""
@@ -238,7 +239,7 @@ class Directory:
 
     def mail_domain(self, name: str) -> DomainEntry | None:
         """A verified domain of this name, a server's own first."""
-        return self._mail_domains.get(name.lower())
+        return self._mail_domains.get(domain_key(name))
 
     def server_of_domain(self, domain: DomainEntry) -> ServerEntry | None:
         """The server that owns the domain, or the first of the organisation that does."""
@@ -306,12 +307,14 @@ class Directory:
 
     @cached_property
     def _own_domains(self) -> dict[tuple[int, str], DomainEntry]:
-        return {(d.server_id, d.name.lower()): d for d in self._verified if d.server_id is not None}
+        return {(d.server_id, domain_key(d.name)): d for d in self._verified if d.server_id is not None}
 
     @cached_property
     def _shared_domains(self) -> dict[tuple[int, str], DomainEntry]:
         return {
-            (d.organization_id, d.name.lower()): d for d in self._verified if d.organization_id is not None
+            (d.organization_id, domain_key(d.name)): d
+            for d in self._verified
+            if d.organization_id is not None
         }
 
     @cached_property
@@ -323,11 +326,12 @@ class Directory:
     @cached_property
     def _mail_domains(self) -> dict[str, DomainEntry]:
         shared_first = sorted(self._verified, key=lambda domain: domain.server_id is not None)
-        return {domain.name.lower(): domain for domain in shared_first}
+        return {domain_key(domain.name): domain for domain in shared_first}
 
     @cached_property
     def _routes_by_name(self) -> dict[tuple[str, str], RouteEntry]:
-        return {(r.name.lower(), r.domain_name.lower()): r for r in self.routes.values() if r.domain_name}
+        named = (route for route in self.routes.values() if route.domain_name)
+        return {(route.name.lower(), domain_key(route.domain_name)): route for route in named}
 
     @cached_property
     def _routes_by_token(self) -> dict[str, RouteEntry]:

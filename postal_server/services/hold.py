@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from postal_server.conf import Config
+from postal_server.mail.address import as_stored, domain_key
 from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -96,9 +97,10 @@ def held(
     found = Message.objects.filter(hold_expires_at__isnull=False).defer("prefix").order_by("pk")
     if server_id is not None:
         found = found.filter(server_id=server_id)
-    if recipient:
-        by_address = "rcpt_to__iendswith" if recipient.startswith("@") else "rcpt_to__iexact"
-        found = found.filter(**{by_address: recipient})
+    if recipient.startswith("@"):
+        found = found.filter(rcpt_to__iendswith=f"@{domain_key(recipient[1:])}")
+    elif recipient:
+        found = found.filter(rcpt_to__iexact=as_stored(recipient))
     if tag:
         found = found.filter(tag=tag)
     if because:

@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Model
 
 from postal_server.errors import HostileInput
+from postal_server.mail.address import suppression_key
 from postal_server.models import (
     AdditionalRouteEndpoint,
     AddressEndpoint,
@@ -487,7 +488,7 @@ class Importer:
         for row in rows:
             _, made = Suppression.objects.update_or_create(
                 server_id=server_id,
-                address=(row["address"] or "").lower(),
+                address=suppression_key(row["address"] or ""),
                 defaults={
                     "reason": (row["reason"] or "")[:250],
                     "created_at": _epoch(row["timestamp"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
@@ -16,7 +17,8 @@ from django.db import connection
 from django.db.models import Q
 
 from postal_server.conf import Config
-from postal_server.mail.address import bare_address, parse_address_list, split_address, split_tag
+from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.address_list import originators
 from postal_server.mail.message import header_values
 from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.rules.shaping import warm_up_cap
@@ -94,20 +96,29 @@ def pool_of(
     """
     rules = directory.pool_rules(server)
     if rules:
-        addresses = [address for value in senders for address in parse_address_list(value)]
-        names = _names(addresses), _names([recipient] if recipient else [])
+        names = _names(_senders(senders)), _names([recipient] if recipient else [])
         for rule in rules:
             if rule.senders & names[0] or rule.recipients & names[1]:
                 return rule.pool_id
     return server.ip_pool_id
 
 
+def _senders(values: Iterable[str]) -> list[str]:
+    """The addresses of From fields; none of fields that nobody can read."""
+    found: list[str] = []
+    for value in values:
+        with suppress(ValueError):
+            found += originators(value)
+    return found
+
+
 def _names(addresses: Iterable[str]) -> set[str]:
     """What a condition may call these addresses: themselves without their tags, and their domains."""
     found = set()
     for address in addresses:
-        local, domain = split_address(bare_address(address).lower())
-        found |= {f"{split_tag(local)[0]}@{domain}", domain}
+        local, domain = split_address(address)
+        name, domain = split_tag(unquoted(local).lower())[0], domain_key(domain)
+        found |= {f"{name}@{domain}", domain}
     return found
 
 

@@ -10,7 +10,7 @@ from email.utils import format_datetime, make_msgid
 
 from django.db.models import F, Q, QuerySet
 
-from postal_server.mail.address import split_address
+from postal_server.mail.address import as_stored, split_address
 from postal_server.mail.message import decode_header, header_values
 from postal_server.models import CaughtMail, Message, Server, Simulation
 
@@ -61,7 +61,7 @@ def find(
     """Caught mail of a server in order of arrival: `to` is a whole address, `subject` a part of it."""
     rows = CaughtMail.objects.filter(server_id=server_id, pk__gt=after).order_by("pk")
     if to is not None:
-        rows = rows.filter(rcpt_to__iexact=to)
+        rows = rows.filter(rcpt_to__iexact=as_stored(to))
     if subject is not None:
         rows = rows.filter(subject__icontains=subject)
     return rows

@@ -18,7 +18,7 @@ from . import ip_pool
 from .acceptance import store
 from .directory import Directory
 from .submission import envelope_recipient
-from .token import message_token
+from .token import message_token, new_message_id
 from .work import Accepted, NewMessage
 
 
@@ -82,7 +82,7 @@ def _notice(
         postmaster=server.postmaster_address or f"postmaster@{split_address(address)[1]}",
         reporting_mta=config.postal.smtp_hostname,
         failure=Failure(diagnostic=f"x-postal; {reason}"),
-        message_id=f"{uuid.uuid4()}@{config.dns.return_path_domain}",
+        message_id=new_message_id(config),
         date=now,
         boundary=f"--==_mimepart_{uuid.uuid4().hex}",
     )

@@ -19,7 +19,7 @@ from postal_server.errors import (
     ServerSuspended,
     UndecodableSubject,
 )
-from postal_server.mail.address import split_address, split_tag
+from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
 from postal_server.mail.header import (
     bare_message_id,
     decode_header,
@@ -64,15 +64,17 @@ class Taken:
 def take(
     address: str, credential: CredentialEntry | None, client: str, directory: Directory, config: Config
 ) -> Taken:
-    """Who gets mail for `address`, which has a domain. Raises a `Refusal`.
+    """Who gets mail for `address`, which has a domain or is the postmaster's. Raises a `Refusal`.
 
     `credential` is who is authenticated on the connection; if nobody is, `client`, the peer's IP address,
     may stand for one, and then the answer has it.
     """
+    if rules.is_postmaster(address):
+        return _postmaster(address, directory, config)
     local, domain = split_address(address)
     if is_return_path_domain(domain, config):
         return _report(local, address, directory)
-    if domain.lower() == config.dns.route_domain.lower():
+    if domain_key(domain) == domain_key(config.dns.route_domain):
         return _by_token(local, directory)
     if credential is None and (taken := _local(local, domain, address, directory)):
         return taken
@@ -153,11 +155,24 @@ def _local(local: str, domain: str, address: str, directory: Directory) -> Taken
     route = directory.route_for(address)
     if route is not None:
         return _by_route(route, address, directory)
-    owned = directory.mail_domain(domain) if rules.is_role(local) else None
+    owned = directory.mail_domain(domain) if rules.is_role(unquoted(local)) else None
     server = directory.server_of_domain(owned) if owned else None
     if owned is None or server is None:
         return None
     return Taken(INCOMING, address, _active(server), domain_id=owned.id)
+
+
+def _postmaster(local: str, directory: Directory, config: Config) -> Taken:
+    """The postmaster of this host, in its domain if a server has that, else of the oldest server."""
+    host = config.postal.smtp_hostname
+    address = f"{local}@{host}"
+    if taken := _local(local, host, address, directory):
+        return taken
+    active = (server for server in directory.servers.values() if not server.is_suspended)
+    server = min(active, key=lambda server: server.id, default=None)
+    if server is None:
+        raise AuthenticationRequired
+    return Taken(INCOMING, address, server)
 
 
 def _by_route(route: RouteEntry, rcpt_to: str, directory: Directory) -> Taken:

@@ -8,16 +8,32 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from postal_server.conf import Config
-from postal_server.errors import InvalidRecipient, MessageTooLarge, UnauthenticatedFromAddress
-from postal_server.mail.address import bare_address, domain_to_ascii, parse_address_list
+from postal_server.errors import (
+    HeaderTooLarge,
+    InvalidRecipient,
+    MalformedHeader,
+    MessageTooLarge,
+    UnauthenticatedFromAddress,
+)
+from postal_server.mail.address import as_stored, bare_address, domain_key, envelope_address, split_address
+from postal_server.mail.address_list import Recipient, originators, recipients_in
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
-from postal_server.mail.header import bare_message_id, decode_header, find_body, header_fields, subject
+from postal_server.mail.encoded_word import neutralise
+from postal_server.mail.header import (
+    MAX_FIELDS,
+    decode_header,
+    find_body,
+    header_fields,
+    is_header_too_large,
+    subject,
+)
 from postal_server.mail.message import received_line
+from postal_server.mail.origination import complete
 from postal_server.rules.priority import Priority
 from postal_server.rules.priority import of_header as priority_of_header
 from postal_server.rules.status import Scope
@@ -32,6 +48,8 @@ TAG_HEADER = "x-postal-tag"
 SUBJECT_LENGTH = 200  # of the stored copy
 NO_DOMAIN = "local"  # the lane of what cannot leave
 
+FIELD_NAMES = re.compile(r"[!-9;-~]*\Z")  # RFC 5322 section 2.2
+NOT_IN_NAME = re.compile(r"[^!-9;-~]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -76,8 +94,10 @@ def submit_message(
     api.check_before_authorisation(request)
     server = directory.servers[credential.server_id]
     senders = () if request.sender is None else (request.sender,)
-    domain = authorise(directory, server, (request.from_ or "",), senders)
+    author = neutralise(request.from_ or "")
+    domain = authorise(directory, server, (author,), senders)
     api.check_attachments(request)
+    recipients = api.recipients(request)
     new_id = f"{message_uuid}@{config.dns.return_path_domain}"
     received = received_line(
         "api",
@@ -91,7 +111,7 @@ def submit_message(
     raw = compose(_mail(request), message_id=new_id, date=now, received=received, boundaries=boundaries)
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
-    recipients = [bare_address(entry) for entry in (*request.to, *request.cc, *request.bcc)]
+    _check_header_size(raw, config)
     told = Told(
         subject=subject(raw),
         message_id=new_id,
@@ -100,37 +120,50 @@ def submit_message(
     )
     return _submit(
         raw,
-        list(zip(recipients, recipients, strict=True)),
+        recipients,
         credential,
         domain,
-        mail_from=bare_address(request.from_ or ""),
+        mail_from=_author(author),
         told=told,
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
 
 
-def submit_raw(request: api.SendRaw, credential: CredentialEntry, directory: Directory) -> Submitted | None:
-    """What `send/raw` asks for, or None where there is no recipient. Raises a `Refusal`."""
+def submit_raw(
+    request: api.SendRaw,
+    credential: CredentialEntry,
+    directory: Directory,
+    *,
+    new_id: Callable[[], str],
+    config: Config,
+    now: datetime,
+) -> Submitted | None:
+    """What `send/raw` asks for, or None where there is no recipient. Raises a `Refusal`.
+
+    `new_id` makes the Message-ID, without brackets, of a mail that has none; `now` is its Date.
+    """
     server = directory.servers[credential.server_id]
     raw = normalise(request.data)
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
-    head = _head(raw)
+    _check_header_size(raw, config)
+    head = read_head(raw)
     try:
         domain = authorise(directory, server, head["from"], head["sender"])
     except UnauthenticatedFromAddress as refusal:
         refusal.text = None  # this action says no more than the code
         raise
-    if not request.rcpt_to:
+    if not (recipients := api.raw_recipients(request)):
         return None
+    raw, message_id = complete(raw, head, at=0, new_id=new_id, now=now)
     return _submit(
         raw,
-        [(entry, bare_address(entry)) for entry in dict.fromkeys(request.rcpt_to)],
+        recipients,
         credential,
         domain,
-        mail_from=request.mail_from,
-        told=_told(head),
+        mail_from=as_stored(request.mail_from),
+        told=_told(head, message_id),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -144,28 +177,32 @@ def submit_smtp(
     *,
     reverse_path: str | None,
     received_with_ssl: bool,
+    new_id: Callable[[], str],
+    now: datetime,
 ) -> Accepted:
-    """A mail from an authenticated SMTP client; `raw` has its Received line. Raises a `Refusal`.
+    """A mail from an authenticated SMTP client; `raw` begins with our Received line. Raises a `Refusal`.
 
-    A null reverse-path is recorded, but does not make the mail a bounce.
+    A null reverse-path is recorded, but does not make the mail a bounce. `new_id` makes the Message-ID,
+    without brackets, of a mail that has none; `now` is its Date.
     """
     server = directory.servers[credential.server_id]
-    head = _head(raw)
+    head = read_head(raw)
     domain = authorise(directory, server, head["from"], head["sender"])
+    raw, message_id = complete(raw, head, at=raw.find(b"\n") + 1, new_id=new_id, now=now)
     return _submit(
         raw,
-        [(recipient, recipient) for recipient in recipients],
+        [Recipient(recipient, recipient) for recipient in recipients],
         credential,
         domain,
         mail_from=reverse_path,
-        told=_told(head),
+        told=_told(head, message_id),
         received_with_ssl=received_with_ssl or None,
     ).accepted
 
 
 def check_sender(raw: bytes, credential: CredentialEntry, directory: Directory) -> None:
     """Raise `UnauthenticatedFromAddress` for a mail whose From this credential's server may not use."""
-    head = _head(raw)
+    head = read_head(raw)
     authorise(directory, directory.servers[credential.server_id], head["from"], head["sender"])
 
 
@@ -188,7 +225,10 @@ def authorise(
 def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[str]) -> DomainEntry | None:
     found = None
     for value in values:
-        addresses = parse_address_list(value)
+        try:
+            addresses = originators(value)
+        except ValueError:
+            return None
         domains = [directory.authorised_domain(server, address) for address in addresses]
         if not all(domains) or not domains:
             return None
@@ -226,25 +266,52 @@ def _tag_headers(request: api.SendMessage) -> list[str]:
     return [value for name, value in reversed(request.headers) if name.lower() == TAG_HEADER]
 
 
-def _head(raw: bytes) -> Mapping[str, Sequence[str]]:
-    """The values of each field by its lower-case name, none for one that is not there. Read once."""
-    fields = header_fields(raw)
-    return _by_name((name, value.decode("utf-8", "replace")) for name, value in fields)
+def _check_header_size(raw: bytes, config: Config) -> None:
+    """Raise `HeaderTooLarge` for what the SMTP server refuses while it arrives."""
+    if is_header_too_large(raw, config.max_header_bytes, config.smtp_server.max_header_fields):
+        raise HeaderTooLarge
 
 
-def _by_name(fields: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+def read_head(raw: bytes) -> Mapping[str, Sequence[str]]:
+    """The values of each field by its lower-case name, none for one that is not there. Read once.
+
+    Raises the refusals of a header that would be sent otherwise than it is read here: with more fields, or
+    with a bare CR, which some take for the end of a line.
+    """
+    header = raw[: find_body(raw, 0, len(raw))[0]]
+    if header.count(b"\r") != header.count(b"\r\n"):
+        raise MalformedHeader
+    fields = header_fields(header)
+    if len(fields) >= MAX_FIELDS:
+        raise HeaderTooLarge
+    found = _by_name((name, value.decode("utf-8", "replace")) for name, value in fields)
+    if not FIELD_NAMES.match("".join(found)):
+        for name in [name for name in found if not FIELD_NAMES.match(name)]:
+            found[NOT_IN_NAME.sub("", name)] += found[name]  # as readers may take it
+    return found
+
+
+def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for name, value in fields:
         found[name.lower()].append(value)
     return found
 
 
-def _told(head: Mapping[str, Sequence[str]]) -> Told:
+def _author(text: str) -> str:
+    """The first address of a From field, or what Postal takes for it."""
+    try:
+        return recipients_in(text)[0].address
+    except (ValueError, IndexError):
+        return bare_address(text)
+
+
+def _told(head: Mapping[str, Sequence[str]], message_id: str) -> Told:
     """What the header of a complete message says; of repeated fields the last one counts."""
-    subjects, ids = head["subject"], head["message-id"]
+    subjects = head["subject"]
     return Told(
         subject=decode_header(subjects[-1]) if subjects else None,
-        message_id=bare_message_id(ids[-1]) if ids else None,
+        message_id=message_id,
         tag=_first_given(*reversed(head[TAG_HEADER])),
         priority=priority_of_header(head),
     )
@@ -256,7 +323,7 @@ def _first_given(*values: str | None) -> str | None:
 
 def _submit(
     raw: bytes,
-    recipients: Sequence[tuple[str, str]],
+    recipients: Sequence[Recipient],
     credential: CredentialEntry,
     domain: DomainEntry,
     *,
@@ -265,14 +332,12 @@ def _submit(
     is_bounce: bool = False,
     received_with_ssl: bool | None,
 ) -> Submitted:
-    """`recipients` are (name in the answer, address)."""
     messages: list[NewMessage] = []
     places: dict[tuple[str, str], int] = {}
     keys = []
-    for key, address in recipients:
-        rcpt_to, destination = envelope_recipient(address)
-        local, at, _ = (rcpt_to or "").rpartition("@")
-        identity = (local, destination) if at else (rcpt_to or "", "")
+    for recipient in recipients:
+        rcpt_to, destination = envelope_recipient(recipient.address)
+        identity = (split_address(rcpt_to or "")[0], destination)
         if identity not in places:
             places[identity] = len(messages)
             messages.append(
@@ -286,7 +351,7 @@ def _submit(
                     is_bounce=is_bounce,
                 )
             )
-        keys.append((key, places[identity]))
+        keys.append((recipient.name, places[identity]))
     accepted = Accepted(
         raw=raw,
         messages=tuple(messages),
@@ -301,21 +366,18 @@ def _submit(
 
 
 def envelope_recipient(address: str) -> tuple[str | None, str]:
-    """The address to store and its lane. The domain is punycoded where that is possible.
+    """The address to store and its lane: its domain, as DNS knows it.
 
-    What is no address is taken, as Postal does, and fails later; what cannot stand in a command or a column
-    raises `InvalidRecipient`.
+    What is no address is taken, as a forwarder's may be none, and fails later; what cannot stand in a command
+    or a column raises `InvalidRecipient`.
     """
     if _CONTROL.search(address) or len(address.encode("utf-8", "replace")) > MAX_ADDRESS_BYTES:
         raise InvalidRecipient(f"No mail server can take this recipient: {address[:80]!r}")
-    local, at, domain = address.rpartition("@")
-    if not (at and domain):
-        return address or None, NO_DOMAIN
     try:
-        ascii_domain = domain_to_ascii(domain)
+        rcpt_to = envelope_address(address)
     except ValueError:
-        return address, NO_DOMAIN if "[" not in domain else domain.lower()
-    return (address if domain.isascii() else f"{local}@{ascii_domain}"), ascii_domain
+        return address or None, NO_DOMAIN
+    return rcpt_to, domain_key(split_address(rcpt_to)[1])
 
 
 def _storable(text: str | None, length: int | None = None) -> str | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from postal_server.conf import Config
 from postal_server.errors import HostileInput
-from postal_server.mail.address import bare_address, split_address
+from postal_server.mail.address import suppression_key
+from postal_server.mail.address_list import recipients_in
 from postal_server.models import FailureEvidence, Suppression
 from postal_server.rules.suppression import EVIDENCE_LASTS, HARD_FAILS
 
@@ -25,11 +26,11 @@ COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")  # of a
 
 def _key(recipient: Recipient) -> Recipient:
     server_id, address = recipient
-    return server_id, address.lower()[:ADDRESS_CHARACTERS]
+    return server_id, suppression_key(address)[:ADDRESS_CHARACTERS]
 
 
 def reasons(recipients: Iterable[Recipient], now: datetime) -> dict[Recipient, str]:
-    """Why each suppressed recipient is; keys in lower case. One query, expired entries do not count."""
+    """Why each suppressed recipient is, by address keys. One query, expired entries do not count."""
     wanted = {_key(recipient) for recipient in recipients}
     if not wanted:
         return {}
@@ -122,11 +123,11 @@ def _csv_lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 
 def address_in(text: str) -> str:
-    """The address in `Name <address>`. Raises ValueError where there is none."""
-    address = bare_address(text)
-    if not all(split_address(address)) or not address.isprintable():
-        raise ValueError(f"{address[:80]!r} is not an address")
-    return address
+    """The address in `Name <address>`. Raises ValueError unless there is exactly one."""
+    found = recipients_in(text)
+    if len(found) != 1:
+        raise ValueError(f"{text[:80]!r} is not one address")
+    return found[0].address
 
 
 def _suppression(values: Mapping[str, str], server_id: int, config: Config, now: datetime) -> Suppression:

@@ -11,12 +11,13 @@ import binascii
 import functools
 import hashlib
 import re
+import uuid
 from collections.abc import Iterable
 
 from django.utils.crypto import salted_hmac
 
 from postal_server.conf import Config
-from postal_server.mail.address import split_address, split_tag
+from postal_server.mail.address import domain_key, split_address, split_tag
 from postal_server.models import ImportedToken
 
 from .directory import Directory, DomainEntry, ServerEntry
@@ -119,12 +120,16 @@ def return_path(server: ServerEntry, domain: DomainEntry | None, message_id: int
     return f"{server.token}+{message_token(message_id)}@{config.dns.return_path_domain}"
 
 
+def new_message_id(config: Config) -> str:
+    """A Message-ID of ours, without brackets (contract 1.8 rule 4)."""
+    return f"{uuid.uuid4()}@{config.dns.return_path_domain}"
+
+
 def is_return_path_domain(domain: str, config: Config) -> bool:
     """Does mail to this domain report on mail we sent? Any domain may follow the custom prefix."""
-    lower = domain.lower()
-    return lower == config.dns.return_path_domain.lower() or lower.startswith(
-        f"{config.dns.custom_return_path_prefix.lower()}."
-    )
+    name = domain_key(domain)
+    prefix = f"{config.dns.custom_return_path_prefix.lower()}."
+    return name == domain_key(config.dns.return_path_domain) or name.startswith(prefix)
 
 
 def read_return_path(

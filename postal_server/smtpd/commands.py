@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from postal_server.engine.sockets import canonical_address
 from postal_server.errors import HostileInput
+from postal_server.mail.address import as_stored, is_plausible_recipient
+from postal_server.rules.route import is_postmaster
 
 VERBS = (
     "EHLO", "HELO", "STARTTLS", "AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH", "MAIL FROM", "RCPT TO",
@@ -21,7 +23,9 @@ VERBS = (
 COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.ASCII | re.IGNORECASE)
 FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.ASCII | re.IGNORECASE)
-PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)", re.ASCII)  # behind the last `<`, before the next `>`
+PATH = re.compile(r':?\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.ASCII)  # what quotes hold is no bracket
+# Behind the last `<`, before the next `>`.
+LENIENT_PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)", re.ASCII)
 PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
 CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.ASCII | re.IGNORECASE)
 # The line of a request, or as much as tells one.
@@ -67,11 +71,24 @@ def is_http(line: bytes) -> bool:
 
 
 def parse_path(argument: str) -> Path:
-    """The address and the parameters behind `MAIL FROM` or `RCPT TO`."""
-    found = PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
-    assert found  # every part is optional
-    pairs = (word.partition("=") for word in found[3].split())
-    return Path((found[1] or found[2] or "").strip(" \t"), {name.upper(): value for name, _, value in pairs})
+    """The address and the parameters behind `MAIL FROM` or `RCPT TO`.
+
+    An address that no server could take stays as it is written: a reverse-path may be anything, and who
+    takes recipients looks at them.
+    """
+    if found := PATH.match(argument):
+        address, rest = found[1], AUTH_PARAMETER.sub("", found[2])
+    else:
+        found = LENIENT_PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
+        assert found  # every part is optional
+        address, rest = found[1] or found[2] or "", found[3]
+    pairs = (word.partition("=") for word in rest.split())
+    return Path(as_stored(address.strip(" \t")), {name.upper(): value for name, _, value in pairs})
+
+
+def is_recipient(address: str) -> bool:
+    """Is there anybody to ask for? `postmaster` needs no domain (RFC 5321 section 4.5.1)."""
+    return is_plausible_recipient(address) or is_postmaster(address)
 
 
 def parse_chunk(argument: str) -> tuple[int, bool]:

@@ -26,7 +26,7 @@ from postal_server.services.throttle import Throttle
 
 from . import auth, replies
 from .clients import Clients
-from .commands import is_http, parse_chunk, parse_command, parse_path, parse_proxy
+from .commands import is_http, is_recipient, parse_chunk, parse_command, parse_path, parse_proxy
 from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
 from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
 from .tls import Certificates
@@ -564,7 +564,7 @@ class SmtpProtocol(Connection):
         address = parse_path(argument).address
         if not address:
             self._refuse(replies.EMPTY_RECIPIENT, "empty-rcpt-to")
-        elif not address.partition("@")[2]:
+        elif not is_recipient(address):
             self._refuse(replies.INVALID_RECIPIENT, "invalid-rcpt-to")
         elif len(self._mail.envelope.recipients) >= self._options.max_recipients:
             self._reply(replies.TOO_MANY_RECIPIENTS)

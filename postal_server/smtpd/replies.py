@@ -60,6 +60,7 @@ REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "LoopDetected": (550, "5.4.6", "loop-detected", None),
     "MessageTooLarge": (552, "5.3.4", "message-too-large", None),
     "HeaderTooLarge": (552, "5.3.4", "header-too-large", None),
+    "MalformedHeader": (550, "5.6.0", "malformed-header", None),
     "UnauthenticatedFromAddress": (530, "5.7.1", "from-name-invalid", "From/Sender name is not valid"),
     "FromAddressMissing": (530, "5.7.1", "from-name-invalid", "From/Sender name is not valid"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Protocol
 
 from postal_server.conf import Config
@@ -12,6 +13,7 @@ from postal_server.errors import MessageTooLarge
 from postal_server.mail.message import received_line
 from postal_server.services import reception, submission
 from postal_server.services.directory import CredentialEntry, Directory
+from postal_server.services.token import new_message_id
 from postal_server.services.work import Accepted, Stored
 
 from .handler import Envelope, Principal, Recipient, Session
@@ -93,6 +95,8 @@ class MailHandler:
             self._directory(),
             reverse_path=envelope.reverse_path,
             received_with_ssl=with_ssl,
+            new_id=partial(new_message_id, self._config),
+            now=datetime.now(timezone.utc),
         )
 
     def _received(self, session: Session) -> bytes:

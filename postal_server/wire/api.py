@@ -7,14 +7,10 @@ HTTP 500 is a `ParameterError` that names the parameter. Source: contract 1.3 to
 from __future__ import annotations
 
 import base64
-import binascii
-import email
-import email.policy
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,6 +21,7 @@ from postal_server.errors import (
     FromAddressMissing,
     HostileInput,
     InvalidMediaType,
+    InvalidRecipient,
     NoContent,
     NoRecipients,
     ParameterError,
@@ -33,13 +30,23 @@ from postal_server.errors import (
     TooManyCCAddresses,
     TooManyToAddresses,
 )
+from postal_server.mail.address import bare_address
+from postal_server.mail.address_list import Recipient, recipients_in
+from postal_server.mail.header import first
+from postal_server.mail.mime import parse_header_value
+from postal_server.mail.transfer import decode
 
 from .http import to_json
 
 MAX_RECIPIENTS = 50  # of each kind
+# Characters of what goes into a header. Addresses: all of one kind together; 50 have 16,000 with their names.
+MAX_TEXT = 10_000
+MAX_ADDRESSES = 16_000
+MAX_CUSTOM = 50_000  # names and values of `headers`
 MAX_NESTING = 100  # of JSON, as in the framework that Postal uses
 MAX_FORM_BYTES = 4 * 1024 * 1024
 MAX_FORM_FIELDS = 4096
+MAX_BOUNDARY = 70
 MAX_ID = 2**63 - 1  # the column's
 EXPANSIONS = (
     "status",
@@ -57,7 +64,10 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,255}\Z")  # RFC 5322 section 2.2
 _MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 section 4.2
 _MEDIA_TYPE = re.compile(rf"(?:{_MEDIA_NAME}/(?:{_MEDIA_NAME}|\*)|\*/\*)\Z")
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+ALPHABET = re.compile(r"[A-Za-z0-9+/_-]")
+DATA_URI = re.compile(r"data:[^,]{0,1000};base64,", re.IGNORECASE)
+BLANKS = b" \t\r\n"
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 Parameters = Mapping[str, Any]
 
@@ -212,25 +222,48 @@ def _form(content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
-    """The named fields of a multipart form."""
+    """The named fields of a multipart form (RFC 7578); nothing within a field is a part of its own."""
     if len(body) > MAX_FORM_BYTES:
         raise HostileInput("a form of more than 4 MiB")
-    head = b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n"
-    form = email.message_from_bytes(head + body, policy=email.policy.compat32)
-    parts = form.get_payload()
-    for part in parts if isinstance(parts, list) else ():
-        assert isinstance(part, Message)
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
+    boundary = parse_header_value(content_type).parameters.get("boundary", "")
+    if not 0 < len(boundary) <= MAX_BOUNDARY:  # RFC 2046 section 5.1.1
+        raise HostileInput("a form without a boundary")
+    delimiter = b"\r\n--" + boundary.encode("utf-8", "replace")
+    parts = (b"\r\n" + body).split(delimiter, MAX_FORM_FIELDS)
+    for part in parts[1:]:
+        if part.startswith(b"--"):  # the end
+            return
+        header, _, content = part.partition(b"\r\n")[2].partition(b"\r\n\r\n")
+        disposition = parse_header_value(first(header, "Content-Disposition") or "")
+        encoding = first(header, "Content-Transfer-Encoding") or ""
+        if name := disposition.parameters.get("name"):
             try:
-                yield name, content.decode("utf-8")
+                yield name, decode(content, encoding).decode("utf-8")
             except UnicodeDecodeError as error:
                 raise HostileInput("not UTF-8") from error
 
 
 def read_send_message(parameters: Parameters) -> SendMessage:
-    """The parameters of `send/message`. Raises `ParameterError` for a wrong type."""
+    """The parameters of `send/message`. Raises `ParameterError` for a wrong type, or for too much of it."""
+    message = _send_message(parameters)
+    sizes: Mapping[str, tuple[int, int]] = {
+        "to": (sum(map(len, message.to)), MAX_ADDRESSES),
+        "cc": (sum(map(len, message.cc)), MAX_ADDRESSES),
+        "bcc": (sum(map(len, message.bcc)), MAX_ADDRESSES),
+        "from": (len(message.from_ or ""), MAX_TEXT),
+        "sender": (len(message.sender or ""), MAX_TEXT),
+        "reply_to": (len(message.reply_to or ""), MAX_TEXT),
+        "subject": (len(message.subject or ""), MAX_TEXT),
+        "tag": (len(message.tag or ""), MAX_TEXT),
+        "headers": (sum(len(name) + len(value) for name, value in message.headers), MAX_CUSTOM),
+    }
+    for name, (size, limit) in sizes.items():
+        if size > limit:
+            raise ParameterError(f"`{name}` parameter is too long (maximum {limit} characters)")
+    return message
+
+
+def _send_message(parameters: Parameters) -> SendMessage:
     return SendMessage(
         to=_addresses(parameters, "to"),
         cc=_addresses(parameters, "cc"),
@@ -252,18 +285,58 @@ def check_before_authorisation(message: SendMessage) -> None:
     """Raise the first refusal that comes before the From address is looked at."""
     if not (message.to or message.cc or message.bcc):
         raise NoRecipients
-    limits: tuple[tuple[Sequence[str], type[Refusal]], ...] = (
-        (message.to, TooManyToAddresses),
-        (message.cc, TooManyCCAddresses),
-        (message.bcc, TooManyBCCAddresses),
-    )
-    for addresses, refusal in limits:
-        if len(addresses) > MAX_RECIPIENTS:
+    for _, entries, refusal in _kinds(message):
+        if len(entries) > MAX_RECIPIENTS:
             raise refusal
     if _is_blank(message.plain_body) and _is_blank(message.html_body):
         raise NoContent
     if _is_blank(message.from_):
         raise FromAddressMissing
+
+
+def recipients(message: SendMessage) -> list[Recipient]:
+    """Everybody whom `to`, `cc` and `bcc` name, in order; an entry may be a list of addresses.
+
+    Raises the refusals of more than 50, of none at all, and of an entry that cannot be read.
+    """
+    everybody: list[Recipient] = []
+    for name, entries, refusal in _kinds(message):
+        found = [recipient for entry in entries for recipient in _recipients(name, entry)]
+        if len(found) > MAX_RECIPIENTS:
+            raise refusal
+        everybody += found
+    if not everybody:
+        raise NoRecipients
+    return everybody
+
+
+def raw_recipients(request: SendRaw) -> list[Recipient]:
+    """Everybody whom `rcpt_to` names, under the entry as it is written where that names one."""
+    everybody: list[Recipient] = []
+    for entry in dict.fromkeys(request.rcpt_to):
+        found = _recipients("rcpt_to", entry)
+        everybody += found if len(found) > 1 else [Recipient(entry, each.address) for each in found]
+    return everybody
+
+
+def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refusal]]]:
+    return (
+        ("to", message.to, TooManyToAddresses),
+        ("cc", message.cc, TooManyCCAddresses),
+        ("bcc", message.bcc, TooManyBCCAddresses),
+    )
+
+
+def _recipients(name: str, entry: str) -> list[Recipient]:
+    """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
+    try:
+        return recipients_in(entry)
+    except ValueError as error:
+        if "@" not in entry:
+            return [Recipient(bare_address(entry), bare_address(entry))]
+        raise InvalidRecipient(
+            f"`{name}` parameter has an entry that no mail server can take: {entry[:80]!r}"
+        ) from error
 
 
 def check_attachments(message: SendMessage) -> None:
@@ -287,7 +360,7 @@ def read_send_raw(parameters: Parameters) -> SendRaw:
     return SendRaw(
         rcpt_to=_address_list("rcpt_to", recipients),
         mail_from=mail_from or "",
-        data=decode_base64(data or ""),
+        data=decode_base64(data or "", "data"),
         bounce=_is_true(parameters.get("bounce")),
     )
 
@@ -308,15 +381,26 @@ def read_lookup(parameters: Parameters) -> Lookup:
     return Lookup(given, tuple(name for name in EXPANSIONS if name in names))
 
 
-def decode_base64(text: str) -> bytes:
-    """Decode leniently: what is not of the alphabet is skipped, and padding may be missing."""
+def decode_base64(text: str, name: str) -> bytes:
+    """What the base64 in parameter `name` stands for; line ends may be anywhere, padding be missing.
+
+    Understood as well: the URL-safe alphabet (RFC 4648 section 5), and a data URI (RFC 2397) of base64.
+    Text with nothing of the alphabet is no data, as in Postal. Raises `ParameterError` for anything else,
+    where Postal passes over what it does not know.
+    """
     try:
-        return base64.b64decode(text)
-    except (binascii.Error, ValueError):
+        return base64.b64decode(text, validate=True)
+    except ValueError:  # `binascii.Error` is one
         pass
-    kept = _NOT_BASE64.sub("", text)
-    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
-    return base64.b64decode(kept + "=" * (-len(kept) % 4))
+    if not ALPHABET.search(text):
+        return b""
+    start = DATA_URI.match(text)
+    data = text[start.end() if start else 0 :].encode("utf-8", "replace")
+    data = data.translate(URL_SAFE, BLANKS).rstrip(b"=")
+    try:
+        return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
+    except ValueError as error:
+        raise ParameterError(f"`{name}` parameter has data that is not base64") from error
 
 
 def success(data: Any, seconds: float) -> bytes:
@@ -370,7 +454,7 @@ def _text(parameters: Parameters, name: str, *, numbers: bool = False) -> str | 
 def _addresses(parameters: Parameters, name: str) -> Sequence[str]:
     value = parameters.get(name)
     if isinstance(value, str):
-        return tuple(item for item in re.split(r",\s*", value.strip()) if item)
+        return () if _is_blank(value) else (value,)
     if value is None or value is False:
         return ()
     if not isinstance(value, list):
@@ -401,7 +485,7 @@ def _attachment(item: Parameters) -> Attachment:
     return Attachment(
         name=item.get("name") or None,
         content_type=DEFAULT_CONTENT_TYPE if _is_blank(item.get("content_type")) else item["content_type"],
-        data=decode_base64(data) if isinstance(data, str) else None,
+        data=decode_base64(data, "attachments") if isinstance(data, str) else None,
     )
 
 

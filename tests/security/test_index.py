@@ -81,6 +81,33 @@ CASES = {
         "test_header_injection_through_folded_names_of_a_client_stays_in_its_line",
         f"{SERVER}/transports/test_http.py::test_a_header_cannot_break_out_of_its_line",
     ],
+    "a From of others by what programs parse differently": [
+        f"{SERVER}/mail/test_address_list.py::test_an_author_that_readers_take_for_different_ones_is_refused",
+        f"{SERVER}/services/test_submission.py::test_nobody_sends_from_a_domain_of_others",
+        f"{SERVER}/services/test_submission.py::test_nobody_sends_from_a_domain_of_others_over_send_message",
+        f"{SERVER}/services/test_submission.py::"
+        "test_a_sender_counts_where_the_server_allows_it_and_only_if_it_is_unmistakable",
+    ],
+    "a From of others behind more fields than are read": [
+        f"{SERVER}/services/test_submission.py::test_nobody_sends_from_a_domain_of_others",
+        f"{SERVER}/services/test_submission.py::"
+        "test_what_is_too_large_a_header_over_smtp_is_so_over_send_raw",
+    ],
+    "a From of others by a carriage return that is repaired": [
+        f"{SERVER}/services/test_submission.py::"
+        "test_a_header_that_would_be_sent_otherwise_than_it_is_read_is_refused",
+    ],
+    "mail delivered to another address than was named": [
+        f"{SERVER}/mail/test_address.py::test_an_envelope_address_is_stable_and_means_the_same_mailbox",
+        f"{SERVER}/mail/test_address_list.py::test_a_text_with_somebody_unclear_in_it_is_refused",
+        f"{SERVER}/services/test_submission.py::test_a_quoted_local_part_goes_to_its_own_domain",
+    ],
+    "time of one API call": [
+        f"{SERVER}/wire/test_api.py::test_too_much_text_for_a_header_is_refused_by_its_parameter",
+        f"{SERVER}/wire/test_api.py::test_the_longest_texts_are_composed_in_50_milliseconds",
+        f"{SERVER}/wire/test_api.py::test_a_form_of_many_levels_is_read_in_linear_time",
+        f"{SERVER}/mail/test_transport_encoding.py::test_a_line_of_many_megabytes_is_folded_in_linear_time",
+    ],
     "unbounded DATA": [
         "tests/security/test_smtp.py::test_unbounded_data_is_drained_and_refused",
         "tests/security/test_smtp.py::test_unbounded_chunk_is_refused",

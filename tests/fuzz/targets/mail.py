@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
-from postal_server.mail import address, bounce, dkim, dsn, header, mime, tracking, transport_encoding
+from postal_server.mail import (
+    address,
+    address_list,
+    bounce,
+    dkim,
+    dsn,
+    header,
+    mime,
+    tracking,
+    transport_encoding,
+)
 from postal_server.mail.message import parts
 from postal_server.mail.reply_separation import separate
 from postal_server.wire import endpoint
@@ -82,10 +93,10 @@ def headers(data: bytes) -> None:
         assert name
         text = header.decode_header(value)
         text.encode("utf-8", "surrogatepass")
-        for found in address.parse_address_list(text):
-            address.split_tag(address.split_address(found)[0])
-            address.is_plausible_recipient(found)
-        address.bare_address(text)
+        for parse in (address_list.originators, address_list.recipients_in):
+            with contextlib.suppress(ValueError):
+                parse(text)
+        address.suppression_key(address.bare_address(text))
     header.subject(data)
     header.message_id(data)
     changed = header.set_field(block if block.endswith(b"\n") else b"", "Subject", "x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -189,8 +190,17 @@ def encode(raw: bytes) -> str:
     ids=["CRLF", "LF", "no empty line"],
 )
 def test_raw_message_is_stored_as_header_empty_line_body(app, journal, raw, stored) -> None:
-    send_raw(app, raw)
-    assert journal.accepted[0].raw == stored
+    own = b"Message-ID: <a@b.example>\r\nDate: Fri, 2 Jan 2026 03:04:05 +0000\r\n"
+    send_raw(app, own + raw)
+    assert journal.accepted[0].raw == own + stored
+
+
+def test_a_raw_message_without_a_message_id_gets_one_and_the_answer_names_it(app, journal) -> None:
+    answer = send_raw(app, b"From: x@example.test\r\n\r\nHi").json()
+    identifier = answer["data"]["message_id"]
+    assert re.fullmatch(r"[0-9a-f-]{36}@rp\.postal\.example\.test", identifier)
+    assert b"Message-ID: <%s>\r\n" % identifier.encode() in journal.accepted[0].raw
+    assert journal.accepted[0].message_id == identifier
 
 
 @pytest.mark.parametrize(

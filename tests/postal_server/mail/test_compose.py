@@ -16,7 +16,7 @@ from postal_server.mail.compose import (
     make_boundaries,
 )
 from postal_server.mail.header import decode_header, first, header_fields, message_id, remove_header
-from postal_server.mail.message import parse_date
+from postal_server.mail.message import format_date, parse_date
 
 from .recordings import comparable, sent_messages
 
@@ -146,7 +146,8 @@ def test_a_custom_content_type_must_be_a_multipart(given_type, line):
     ("name", "value", "expected"),
     [
         ("Date", "Mon, 2 Jan 2023 3:04:05 -0000", "Date: Mon, 02 Jan 2023 03:04:05 +0000"),
-        ("Date", "yesterday", "Date: yesterday"),
+        ("Date", "yesterday", f"Date: {format_date(AT)}"),
+        ("Resent-Date", "yesterday", "Resent-Date: yesterday"),
         ("In-Reply-To", "<a@b> <c@d>", "In-Reply-To: <a@b>\r\n <c@d>"),
         ("References", "no ids", "References: no ids"),
         ("Resent-To", "X <a@b.example>,c@d.example", "Resent-To: X <a@b.example>, \r\n c@d.example"),
@@ -167,7 +168,7 @@ def test_custom_values_are_written_anew(name, value, expected):
         ("<b@c.example>", "b@c.example"),
         ("J. Doe <j@c.example>", '"J. Doe" <j@c.example>'),
         (r'"say \"hi\"" <j@c.example>', r'"say \"hi\"" <j@c.example>'),
-        ("Bob, Jr. <b@c.example>", 'Bob, \r\n "Jr." <b@c.example>'),
+        ("Bob, Jr. <b@c.example>", '"Bob, Jr." <b@c.example>'),
         ("b@c.example (a comment)", "b@c.example (a comment)"),
         ("b@c.example (ü)", "b@c.example (=?UTF-8?B?w7w=?=)"),
         ("B <b@c.example> (x) (y)", "B <b@c.example> (x y)"),

@@ -102,7 +102,8 @@ class TestAuthorisedDomain:
         [
             ("live", "x@example.test", "example.test"),
             ("live", "X@EXAMPLE.TEST", "example.test"),
-            ("live", "Name <x@organisation.test>", "organisation.test"),
+            ("live", "x@Organisation.test.", "organisation.test"),
+            ("live", '"a@b"@example.test', "example.test"),
             ("live", "x@unverified.test", None),
             ("live", "x@sub.example.test", None),
             ("live", "x@any.test", None),

@@ -79,6 +79,10 @@ def test_what_is_refused(take, address, authenticated, refusal):
         ("a@dest.example", True, "outgoing", None, None),
         ("postmaster@example.test", False, "incoming", None, None),
         ("Abuse@wild.test", False, "incoming", None, "wild"),
+        ('"in+a b"@example.test', False, "incoming", None, "in"),
+        ('"any@thing"@wild.test', False, "incoming", None, "wild"),
+        ("postmaster", False, "incoming", "postmaster@mx.postal.example.test", None),
+        ("PostMaster", True, "incoming", "PostMaster@mx.postal.example.test", None),
     ],
 )
 def test_who_gets_what(take, routes, address, authenticated, kind, rcpt_to, route):
@@ -86,6 +90,29 @@ def test_who_gets_what(take, routes, address, authenticated, kind, rcpt_to, rout
     assert (taken.kind, taken.rcpt_to) == (kind, rcpt_to or address)
     assert (taken.route and taken.route.id) == (route and routes[route].pk)
     assert (taken.credential is not None) is (kind == "outgoing")
+
+
+def test_a_domain_is_found_in_any_spelling(world, routes, config):
+    domain = Domain.objects.create(server=world.server, name="xn--bcher-kva.test", verified_at=NOW)
+    route = Route.objects.create(server=world.server, domain=domain, name="in", mode="Accept")
+    directory = world.directory()
+    for spelling in ("in@BÜCHER.test", "in@xn--bcher-kva.TEST.", "in@bücher。test"):
+        assert reception.take(spelling, None, "198.51.100.1", directory, config).route.id == route.pk
+    server = directory.servers[world.server.pk]
+    assert directory.authorised_domain(server, "x@Bücher.test").id == domain.pk
+
+
+def test_the_hosts_postmaster_is_where_his_domain_is_else_at_the_oldest_server(world, routes, config):
+    def taken():
+        return reception.take("postmaster", None, "198.51.100.1", world.directory(), config)
+
+    assert taken().server.id == world.server.pk
+    domain = Domain.objects.create(server=world.server, name=config.postal.smtp_hostname, verified_at=NOW)
+    assert taken().domain_id == domain.pk
+    Server.objects.update(suspended_at=NOW)
+    Domain.objects.filter(pk=domain.pk).delete()
+    with pytest.raises(AuthenticationRequired):
+        taken()
 
 
 def test_a_message_token_in_a_return_path_is_taken(take):

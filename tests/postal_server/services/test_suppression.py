@@ -20,6 +20,19 @@ class TestReasons:
         assert suppression.reason_for((1, "ann@DEST.example"), found) == "too many hard fails"
         assert suppression.reason_for((2, "ann@dest.example"), found) is None
 
+    @pytest.mark.parametrize("spelling", ["Ünna@bücher.example.", '"ÜNNA"@XN--BCHER-KVA.example'])
+    def test_an_address_is_found_in_any_spelling(self, config, spelling):
+        suppression.add({(1, "ünna@BÜCHER.example"): "x"}, config, NOW)
+        found = suppression.reasons([(1, spelling)], NOW)
+        assert suppression.reason_for((1, spelling), found) == "x"
+        cleared = suppression.clear([(1, spelling)])
+        assert suppression.was_cleared((1, spelling), cleared)
+        assert not Suppression.objects.exists()
+
+    def test_two_failures_of_two_spellings_are_two_of_one_address(self, config):
+        assert not suppression.note_failures({1: (1, "john@bücher.example")}, config, NOW)
+        assert suppression.note_failures({2: (1, '"john"@xn--bcher-kva.example')}, config, NOW) == {2}
+
     def test_what_is_past_its_time_does_not_count(self, config):
         suppression.add({WHO: "x"}, config, NOW)
         assert suppression.reasons([WHO], NOW + timedelta(days=29))

@@ -59,6 +59,9 @@ def test_control_characters_and_other_encodings_are_hostile(line):
         (":Ann B <a@b.example>", Path("a@b.example", {})),
         (":<<a@b.example>>", Path("a@b.example", {">": ""})),
         (":<a@b.example", Path("a@b.example", {})),
+        (":<@relay.example:a@b.example> SIZE=9", Path("a@b.example", {"SIZE": "9"})),
+        (':<"a>b <c"@d.example> SIZE=9', Path('"a>b <c"@d.example', {"SIZE": "9"})),
+        (":<a b@c.example>", Path("a b@c.example", {})),
         (":<a@b.example> SMTPUTF8", Path("a@b.example", {"SMTPUTF8": ""})),
         (":\xa0<a@b.example>", Path("a@b.example", {})),
         (":<a@b.example\xa0>", Path("a@b.example\xa0", {})),  # part of the address: not another one

@@ -17,7 +17,7 @@ from postal_server.errors import ConfigurationError
 from postal_server.services.throttle import Limits
 from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
-from postal_server.smtpd.handler import Principal
+from postal_server.smtpd.handler import Principal, Recipient, Session
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
 from postal_server.smtpd.protocol import unstuff
 from postal_server.smtpd.server import Listener, SmtpServer
@@ -38,6 +38,11 @@ def talk(test, *lines, loop="asyncio", **kwargs):
             return [envelope for _, envelope in server.handler.accepted]
 
     return run(work(), loop)
+
+
+class TakesAll(MemoryHandler):
+    def recipient(self, session: Session, address: str) -> Recipient:
+        return Recipient(address, "incoming", None)
 
 
 def codes(reply: str) -> list[str]:
@@ -196,6 +201,47 @@ class TestChunking:
             assert [(await talk.reply())[:3] for _ in range(2)] == ["503", "250"]
 
         assert talk(test, "EHLO c") == []
+
+    @pytest.mark.parametrize(
+        ("path", "address"),
+        [
+            ("<@relay.example:in@example.test>", "in@example.test"),
+            ("<@a.example,@b.example:in@example.test>", "in@example.test"),
+            ("<in@example.test.>", "in@example.test"),
+            ('<"in"@example.test>', "in@example.test"),
+            ('<"a>b<c@d"@example.test>', '"a>b<c@d"@example.test'),
+            ("<in@bücher.test>", "in@xn--bcher-kva.test"),
+            ("<Postmaster>", "Postmaster"),
+        ],
+    )
+    def test_a_recipient_is_taken_in_one_spelling(self, path, address):
+        async def test(talk, _):
+            assert (await talk.say(f"RCPT TO:{path}")).startswith("250")
+            assert (await talk.say("DATA")).startswith("354")
+            talk.send(HELLO + b".\r\n")
+            assert (await talk.reply()).startswith("250")
+
+        [envelope] = talk(test, "EHLO c", "MAIL FROM:<@r.example:x@y.example.>", handler=TakesAll())
+        assert [recipient.address for recipient in envelope.recipients] == [address]
+        assert envelope.reverse_path == "x@y.example"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "<@relay.example in@example.test>",
+            "<a@b@example.test>",
+            '<"open@example.test>',
+            "<in@example..test>",
+            "<in@-.test>",
+            "<a b@example.test>",
+            "<nobody>",
+        ],
+    )
+    def test_what_is_no_address_is_refused_at_once(self, path):
+        async def test(talk, _):
+            assert (await talk.say(f"RCPT TO:{path}")).startswith("501 5.1.3")
+
+        assert talk(test, "EHLO c", "MAIL FROM:<x@y.example>") == []
 
     def test_data_and_rcpt_must_wait_for_the_last_chunk(self):
         async def test(talk, _):
@@ -535,8 +581,8 @@ class TestMemory:
 
     def test_recipients_take_room_as_well(self):
         async def test(talk, server):
-            line = f"RCPT TO:<in+{'x' * 1500}@example.test>"
-            replies = [await talk.say(line) for _ in range(60)]
+            line = f"RCPT TO:<in+{'x' * 230}@example.test>"
+            replies = [await talk.say(line) for _ in range(120)]
             assert replies[0] == "250 2.0.0 OK"
             assert server.server.room.held > 0
             other = await server.talk(*TO_IN[:2])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput, ParameterError, Refusal, UnauthenticatedFromAddress
+from postal_server.mail.compose import address_field
+from postal_server.mail.encoded_word import unstructured
 from postal_server.wire import api
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -94,8 +99,8 @@ def test_wrong_type_is_named(name, value) -> None:
 @pytest.mark.parametrize(
     ("value", "addresses"),
     [
-        ("a@x, b@x,c@x", ["a@x", "b@x", "c@x"]),
-        ("a@x,", ["a@x"]),
+        ("a@x, b@x,c@x", ["a@x, b@x,c@x"]),
+        ("  ", []),
         ("", []),
         (None, []),
         (["a@x, b@x"], ["a@x, b@x"]),
@@ -198,26 +203,55 @@ def test_expansions_come_in_the_order_of_the_answer(expansions, names) -> None:
     [
         ("eA==", b"x"),
         ("eA", b"x"),
+        ("eA====", b"x"),
         ("e A=\n=", b"x"),
-        ("eHh4\r\neHh4", b"xxxxxx"),
+        ("eHh4\r\neHh4\r\n", b"xxxxxx"),
+        ("-_-_", b"\xfb\xff\xbf"),
+        ("+/+/", b"\xfb\xff\xbf"),
+        ("data:application/pdf;base64,eHh4", b"xxx"),
+        ("DATA:;charset=utf-8;BASE64,eHh4", b"xxx"),
         ("%%%", b""),
         ("", b""),
-        ("e", b""),
-        ("ü eHh4", b"xxx"),
     ],
 )
-def test_base64_is_decoded_leniently(text, data) -> None:
-    assert api.decode_base64(text) == data
+def test_base64_is_read_as_programs_write_it(text, data) -> None:
+    assert api.decode_base64(text, "data") == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "e",
+        "this is no base64 at all!",
+        "ü eHh4",
+        "eHh4=eHh4",
+        "data:text/plain,eHh4",
+        "data:eHh4",
+        "eHh4\0",
+        "e%3D",
+    ],
+)
+def test_what_is_no_base64_is_refused_by_its_parameter(text) -> None:
+    with pytest.raises(ParameterError, match="`data` parameter"):
+        api.decode_base64(text, "data")
+    with pytest.raises(ParameterError, match="`attachments` parameter"):
+        api.read_send_message({"attachments": [{"name": "a", "data": text}]})
+    with pytest.raises(ParameterError, match="`data` parameter"):
+        api.read_send_raw({"rcpt_to": [], "mail_from": "a@x", "data": text})
 
 
 @given(st.text())
-def test_any_text_is_decoded(text) -> None:
-    assert isinstance(api.decode_base64(text), bytes)
+def test_any_text_is_the_very_bytes_or_refused(text) -> None:
+    with contextlib.suppress(ParameterError):
+        data = api.decode_base64(text, "data")
+        plain = re.sub("^data:[^,]*,", "", re.sub("[ \t\r\n]", "", text), flags=re.IGNORECASE)
+        written = base64.urlsafe_b64encode(data).decode().rstrip("=")
+        assert not data or written[:-1] == re.sub("=*$", "", plain).translate({43: "-", 47: "_"})[:-1]
 
 
 @given(st.binary())
 def test_base64_reads_back(data) -> None:
-    assert api.decode_base64(base64.b64encode(data).decode()) == data
+    assert api.decode_base64(base64.b64encode(data).decode(), "data") == data
 
 
 def test_envelopes() -> None:
@@ -230,3 +264,94 @@ def test_envelopes() -> None:
     assert api.failure(ParameterError("x"), 0.0) == (
         b'{"status":"parameter-error","time":0.0,"flags":{},"data":{"message":"x"}}'
     )
+
+
+# What costs more than a mail
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("subject", "ü" * 10_001),
+        ("tag", "x" * 10_001),
+        ("from", "x" * 10_001),
+        ("sender", "x" * 10_001),
+        ("reply_to", "x" * 10_001),
+        ("to", ["x" * 8_001, "y" * 8_000]),
+        ("cc", "x" * 16_001),
+        ("bcc", ["x" * 16_001]),
+        ("headers", {"X-One": "ü" * 25_000, "X-Two": "ü" * 25_000}),
+    ],
+)
+def test_too_much_text_for_a_header_is_refused_by_its_parameter(name, value) -> None:
+    with pytest.raises(ParameterError, match=f"`{name}` parameter is too long"):
+        api.read_send_message({name: value})
+
+
+@pytest.mark.parametrize("text", ["ü", "😀", "a ", "ü ", "\x01", "=?", "(", '"', ",", "a,", "<a@b>,", ":;"])
+def test_the_longest_texts_are_composed_in_50_milliseconds(text) -> None:
+    subject, address = text * (10_000 // len(text)), text * (16_000 // len(text))
+    began = time.process_time()
+    unstructured("Subject", subject)
+    address_field("To", address)
+    assert time.process_time() - began < 0.5  # ten times what it may take
+
+
+def form(*parts: bytes, boundary: bytes = b"b") -> bytes:
+    return (
+        b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + boundary + b"--\r\n"
+    )
+
+
+FIELD = b'Content-Disposition: form-data; name="params"\r\n\r\n{"id": 1}'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data; boundary=b", form(FIELD)),
+        ('multipart/form-data; charset=utf-8; boundary="b"', form(FIELD)),
+        (
+            "multipart/form-data; boundary=b",
+            b"preamble\r\n" + form(b'Content-Disposition: form-data; name="x"\r\n\r\n1', FIELD),
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            form(
+                b'content-disposition: form-data; name="params"; filename="p.json"\r\n'
+                b"Content-Transfer-Encoding: base64\r\n\r\neyJpZCI6IDF9"
+            ),
+        ),
+    ],
+)
+def test_a_field_of_a_multipart_form_holds_the_parameters(content_type, body) -> None:
+    assert api.read_parameters(content_type, body, "") == {"id": 1}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data", 'multipart/form-data; boundary=""', "multipart/form-data; boundary=" + "b" * 71],
+)
+def test_a_form_without_a_boundary_is_refused(content_type) -> None:
+    with pytest.raises(HostileInput):
+        api.read_parameters(content_type, form(FIELD), "")
+
+
+def test_parts_within_a_field_are_text() -> None:
+    inner = form(FIELD, boundary=b"c")
+    outer = (
+        b"Content-Type: multipart/mixed; boundary=c\r\nContent-Disposition: form-data; name=x\r\n\r\n" + inner
+    )
+    assert api.read_parameters("multipart/form-data; boundary=b", form(outer), "") == {}
+
+
+def test_a_form_of_many_levels_is_read_in_linear_time() -> None:
+    def nested(levels: int) -> bytes:
+        return b"".join(
+            b"--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n" % (level, level + 1)
+            for level in range(levels)
+        )
+
+    began = time.process_time()
+    api.read_parameters("multipart/form-data; boundary=0", nested(60_000), "")
+    assert time.process_time() - began < 0.5
