@@ -20,6 +20,7 @@ import dns.nameserver
 
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
+from postal_server.engine.room import Room
 from postal_server.errors import HostileInput, Refusal
 from postal_server.mail import header
 from postal_server.rules import domain as domain_rules
@@ -211,7 +212,7 @@ async def smtp_session(chunks: Any, proxy: bool) -> tuple[bytes, list[Any]]:
         HOSTNAME, plaintext_auth=True, max_message_bytes=2000, max_errors=10, max_commands=50,
         max_recipients=5, proxy_protocol=proxy,
     )  # fmt: skip
-    shared = Shared(handler, options, Clients(10, 10), Throttle(Limits()))
+    shared = Shared(handler, options, Clients(10, 10), Throttle(Limits()), Room(10_000, 5_000))
     protocol = SmtpProtocol(shared, set())
     transport = Wire()
     protocol.connection_made(transport)  # type: ignore[arg-type]
