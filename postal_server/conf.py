@@ -76,7 +76,13 @@ class WebServer:
     default_port: int = key(5000, "Port of the web process; `PORT` wins.")
     default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
     max_threads: int = key(
-        64, "Requests that wait for the database at a time; as many may wait for a large body.", least=1
+        64, "Requests that wait for the database at a time; as many with a large body may.", least=1
+    )
+    max_connections: int = key(1000, "Connections at a time.", least=1)
+    max_connections_per_client: int = key(
+        100,
+        "Connections at a time from one address (IPv6: one /64) that is no trusted proxy.",
+        least=1,
     )
 
 

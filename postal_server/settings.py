@@ -77,6 +77,7 @@ LOGIN_URL = "admin:login"
 
 # The front proxy ends TLS, so that only the browser's side of a cookie can be told from the configuration.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _secure else 0
 SESSION_COOKIE_AGE = _config.login.session_hours * 3600
 SESSION_COOKIE_NAME = "postal_server_session"
 CSRF_COOKIE_NAME = "postal_server_csrf"
@@ -112,5 +113,6 @@ LOGGING: dict[str, Any] = {
         "mail.log": {"level": "CRITICAL"},  # of the catch's library; the catch tells errors itself
     },
 }
-# The wire's checks are ours; these would only repeat what a front proxy decides.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # to https the front proxy redirects
+if not _secure:
+    SILENCED_SYSTEM_CHECKS.append("security.W004")  # there is none to insist on

@@ -98,6 +98,16 @@ class API:
         action = action_of(request)
         return self._lean(action, request) if isinstance(action, Send) else None
 
+    def max_body_bytes(self, request: Request) -> int:
+        """How large a body may be that is read; 0 for a request that is refused without reading it."""
+        length = request.content_length or 0
+        try:
+            authenticate(request.header("X-Server-API-Key"), self.directory())
+            self.journal.check_room(length)
+        except PostalServerError:
+            return 0
+        return MAX_BODY_BYTES if length <= MAX_BODY_BYTES and action_of(request) else 0
+
     async def _lean(self, action: Send, request: Request) -> Answer:
         started = time.monotonic()
         try:
@@ -213,7 +223,7 @@ def send_message(call: Call, client_name: str | None) -> Submitted:
         call.asked,
         call.credential,
         call.directory,
-        client=Client(call.request.client, client_name),
+        client=Client(call.request.client or "unknown", client_name),
         message_uuid=str(uuid.uuid4()),
         boundaries=make_boundaries(secrets.token_bytes(20)),
         config=call.config,

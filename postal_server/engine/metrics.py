@@ -40,6 +40,13 @@ LOGINS = Counter("postal_logins", "Logins of people: right, wrong or throttled."
 LATENCY_OF_QUEUE = Histogram(
     "postal_message_queue_latency", "Age of messages when they are claimed, in seconds.", buckets=LATENCY
 )
+WEB_CONNECTIONS_REFUSED = Counter(
+    "postal_web_connections_refused", "Connections beyond the limit of a client, or of all.", ["limit"]
+)
+WEB_BODIES_WITHOUT_ROOM = Counter(
+    "postal_web_bodies_without_room",
+    "Requests refused because others took the memory that there is for bodies.",
+)
 WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
 TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])
 TASKS_RUN = Counter("postal_worker_job_executions", "Scheduled tasks run.", ["thread", "job"])

@@ -50,8 +50,10 @@ class Room:
 
     def release(self, holder: Holder) -> None:
         """`holder` has nothing any more."""
-        size_bytes, is_known = self._by_holder.pop(holder, (0, True))
-        self._add(-size_bytes, is_known)
+        found = self._by_holder.pop(holder, None)
+        if found is not None:
+            size_bytes, is_known = found
+            self._add(-size_bytes, is_known)
 
     def _has_room(self, size_bytes: int, is_known: bool) -> bool:
         of_strangers = 0 if is_known else self.held_by_strangers

@@ -164,7 +164,13 @@ class WebEdge:
             resolver=resolver(core.config),
             problem=core.problem,
         )
-        self._server = HttpServer(application, given.max_threads)
+        self._server = HttpServer(
+            application,
+            given.max_threads,
+            given.max_connections,
+            given.max_connections_per_client,
+            application.stands_for_many,
+        )
 
     async def start(self) -> Addresses:
         place = self._place

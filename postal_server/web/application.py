@@ -25,11 +25,12 @@ from postal_server.wire.http import (
     error_answer,
     forbidden_host,
     host_name,
+    is_in,
     networks,
     read_request,
 )
 
-from .gateway import Answered, Environ
+from .gateway import Answered, Environ, Wanted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -41,6 +42,7 @@ LOGIN_PATH = "/admin/login/"
 MAX_HOST = 255  # characters of a host name in the log
 MAX_REFUSED = 100  # host names that the log tells of
 READING = frozenset({"GET", "HEAD"})
+MAX_PAGE_BYTES = 4 * 1024 * 1024  # of a body for Django's pages
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
 NOT_REQUEST_ID = re.compile(r"[^\w-]")
 
@@ -55,6 +57,9 @@ class API(Protocol):
 
     def lean(self, request: Request) -> Coroutine[Any, Any, Answer] | None:
         """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
+
+    def max_body_bytes(self, request: Request) -> int:
+        """How large a body may be that is read; 0 for a request that is refused without reading it."""
 
 
 def allowed_hosts(config: Config) -> list[str]:
@@ -97,6 +102,8 @@ class Application:
         started = time.monotonic()
         request = read_request(environ, self.trusted)
         view = self._view(request)
+        if view is None and (request.content_length or 0) > MAX_PAGE_BYTES:
+            view = _refuse_body
         if view is None:
             environ[CLIENT] = request.client
             return self._pages_of_django()(environ, start_response)
@@ -122,6 +129,23 @@ class Application:
     def is_login(self, environ: Environ) -> bool:
         """Is a password checked, which takes as much time as guessing it is to take?"""
         return bool(environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == LOGIN_PATH)
+
+    def wanted(self, environ: Environ) -> Wanted | None:
+        """How large a body may be that is gathered before the answer; null if it is not read.
+
+        Of chunks Django reads nothing, nor anybody of a login that is longer than passwords are.
+        """
+        request = read_request(environ, self.trusted)
+        view = self._view(request)
+        if view == self.api.answer:
+            size = self.api.max_body_bytes(request)
+            return Wanted(size, is_known=True) if size else None
+        is_page = view is None and not self.is_login(environ)
+        return Wanted(MAX_PAGE_BYTES) if is_page and request.content_length else None
+
+    def stands_for_many(self, address: str) -> bool:
+        """Is this the address of a proxy, behind which all the world may be?"""
+        return is_in(address, self.trusted)
 
     def _view(self, request: Request) -> View | None:
         if request.header(self.tracking_mark) == "1":
@@ -157,6 +181,10 @@ class Application:
             if self._django is None:
                 self._django = self.make_django()
             return self._django
+
+
+def _refuse_body(request: Request) -> Answer:
+    return error_answer(413, request.header("Accept"))
 
 
 async def _at_once(view: View, request: Request) -> Answer:

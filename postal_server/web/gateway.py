@@ -25,6 +25,14 @@ class Answered:
     body: bytes = b""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """How large a body may be that is gathered. `is_known`: who sends it has authenticated."""
+
+    max_bytes: int
+    is_known: bool = False
+
+
 @dataclass
 class Head:
     """A request's line and header fields, as they came."""

@@ -72,4 +72,4 @@ def told_to_wait(response: HttpResponse) -> HttpResponse:
 def client_of(request: HttpRequest | None) -> str:
     """The client's address, behind proxies that are trusted."""
     meta = request.META if request is not None else {}
-    return str(meta.get(CLIENT) or meta.get("REMOTE_ADDR", ""))
+    return str(meta.get(CLIENT, meta.get("REMOTE_ADDR", "")))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from postal_server.wire.http import LOOPBACK, Answer, Request
+from postal_server.wire.http import LOOPBACK, Answer, Request, is_in
 
 HEALTH_PATH, READY_PATH, METRICS_PATH = "/health", "/ready", "/metrics"
 TEXT = "text/plain; charset=utf-8"
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")  # a proxy asks, whoever it says that it asks for
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,9 @@ class Probes:
 
     def metrics(self, request: Request) -> Answer:
         """Prometheus metrics, for this machine only: they tell how much is sent, and where."""
-        if not _is_local(request.client):
+        if not is_in(request.client, LOOPBACK) or any(name in request.environ for name in FORWARDED):
             return _answer(403, TEXT, b"Forbidden")
         return _answer(200, CONTENT_TYPE_LATEST, generate_latest())
-
-
-def _is_local(client: str) -> bool:
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return False
-    return any(address in network for network in LOOPBACK)
 
 
 def _answer(status: int, content_type: str, body: bytes) -> Answer:

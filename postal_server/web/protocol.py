@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: requests are answered one after the other, and the connection is kept.
 
 What memory and the journal can answer is answered in the event loop; all else by the WSGI application in a
-thread, which may read the body while it comes. No client decides how much of it is held in memory.
+thread. A body that the application wants is gathered first, so that no thread waits for a slow client; any
+other is read over. No client decides how much of it is held in memory.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections import deque
-from collections.abc import Coroutine
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,16 +20,21 @@ from typing import Any, Protocol
 
 import httptools
 
+from postal_server.engine import metrics
+from postal_server.engine.room import FREE_BYTES, Room
 from postal_server.engine.sockets import NEVER, Connection, canonical_address
 from postal_server.errors import HostileInput
+from postal_server.rules.client import client_key
 from postal_server.wire.http import error_answer
 
 from .body import MAX_WAITING_BYTES, Body
-from .gateway import Answered, Environ, Head, call, environ_of, field_size
+from .gateway import Answered, Environ, Head, Wanted, call, environ_of, field_size
 
 logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024
+MAX_FIELDS = 200
+CHUNK_BYTES = 16  # that may stand around a chunk of any size, its end and an extension
 PIECE = 2048  # bytes that are parsed at a time: there may be a hundred requests in them, and no thousands
 SILENCE = 60.0  # seconds between requests, and for the head of one
 MIN_DATA_RATE = 1000  # bytes a second of a body; who is slower may be so for `SILENCE`
@@ -38,6 +44,7 @@ MAX_UNREAD_BYTES = 80 * 1024 * 1024
 UNREAD_SECONDS = 20.0
 CLOSE_SECONDS = 5.0  # for the client to take the last answer
 MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
+UNASKED = Wanted(MAX_WAITING_BYTES)  # of a body; for more of it the application is asked
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
 
@@ -53,33 +60,63 @@ class Application(Protocol):
     def is_login(self, environ: Environ) -> bool:
         """Is a password checked?"""
 
+    def wanted(self, environ: Environ) -> Wanted | None:
+        """How large a body may be that is gathered; null if it is not read, or only as far as it has come."""
+
 
 @dataclass
 class Shared:
     """What all connections of a server share. `is_stopping`: the request under way is the last one.
 
-    `threads` answer requests that have come completely, `readers` those whose body comes meanwhile: who sends
-    slowly is in the way only of others who send much. `logins` check passwords: guessing them takes the
-    processors from nobody else.
+    `threads` answer requests, `readers` those with a large body: who sends much is in the way only of others
+    who do. `logins` check passwords: guessing them takes the processors from nobody else. `stands_for_many`
+    tells proxies, which may have any number of the connections.
     """
 
     application: Application
     threads: Executor
     readers: Executor
     logins: Executor
+    room: Room  # for bodies that are gathered
     max_connections: int
-    connections: dict[HttpProtocol, None] = field(default_factory=dict)  # the oldest one first
+    max_per_client: int
+    stands_for_many: Callable[[str], bool]
+    connections: dict[HttpProtocol, str] = field(default_factory=dict)  # whose they are; the oldest one first
+    clients: Counter[str] = field(default_factory=Counter)  # connections of each
     is_stopping: bool = False
 
-    def enter(self, connection: HttpProtocol) -> bool:
-        """Is there room for another one? Where it is scarce, one that waits for nothing gives way."""
-        if len(self.connections) >= self.max_connections:
-            idle = next((each for each in self.connections if each.is_idle), None)
-            if idle is None:
-                return False
-            del self.connections[idle]
-            idle.abort()
-        self.connections[connection] = None
+    def enter(self, connection: HttpProtocol, address: str) -> bool:
+        """May this client have another one? Where there are no more, one that waits for its client goes."""
+        client = client_key(address)
+        if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):
+            metrics.WEB_CONNECTIONS_REFUSED.labels("client").inc()
+            return False
+        if len(self.connections) >= self.max_connections and not self._make_room():
+            metrics.WEB_CONNECTIONS_REFUSED.labels("all").inc()
+            return False
+        self.connections[connection] = client
+        self.clients[client] += 1
+        return True
+
+    def leave(self, connection: HttpProtocol) -> None:
+        """It is gone, or will be."""
+        client = self.connections.pop(connection, None)
+        if client is None:
+            return
+        self.clients[client] -= 1
+        if not self.clients[client]:
+            del self.clients[client]
+
+    def _make_room(self) -> bool:
+        """Close a connection: one between requests, or the one whose request has made least progress."""
+        found = next((each for each in self.connections if each.is_idle), None)
+        if found is None:
+            unfinished = [each for each in self.connections if not each.is_answering]
+            found = min(unfinished, key=lambda each: each.deadline, default=None)
+        if found is None:
+            return False
+        self.leave(found)
+        found.abort()
         return True
 
 
@@ -94,15 +131,20 @@ class Exchange:
     received: int = 0  # bytes of the body
     keeps: bool = False  # the connection, for another request
     is_answered: bool = False
+    wanted: Wanted = UNASKED
+    is_asked: bool = False  # the application, whether that is more
 
     @property
     def is_too_large(self) -> bool:
-        return self.head.size > MAX_HEADER_BYTES
+        return self.head.size > MAX_HEADER_BYTES or len(self.head.fields) > MAX_FIELDS
+
+    @property
+    def is_more_than_wanted(self) -> bool:
+        return max(self.head.content_length, self.body.waiting) > self.wanted.max_bytes
 
     def may_begin(self) -> bool:
         """Is there enough of it for an answer?"""
-        size = max(self.head.content_length, self.body.waiting)
-        return self.body.is_complete or (self.has_head and (self.is_too_large or size > MAX_WAITING_BYTES))
+        return self.body.is_complete or (self.has_head and (self.is_too_large or self.is_more_than_wanted))
 
 
 class HttpProtocol(Connection):
@@ -130,7 +172,7 @@ class HttpProtocol(Connection):
         self._peer = _address(transport.get_extra_info("peername"))
         self._here = _address(transport.get_extra_info("sockname"))
         self._wait(SILENCE)
-        if not self._shared.enter(self):
+        if not self._shared.enter(self, self._peer[0]):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,6 +183,7 @@ class HttpProtocol(Connection):
         for exchange in (self._reading, self._answering):
             if exchange is not None:
                 exchange.body.break_off()
+        self._shared.room.release(self)
         self._waiting.clear()
         self._parser = None  # it refers to this object, too
 
@@ -150,7 +193,7 @@ class HttpProtocol(Connection):
         Not before the request under way is answered, even if nobody hears it: else any number of requests
         could wait for a thread.
         """
-        self._shared.connections.pop(self, None)
+        self._shared.leave(self)
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing or self._last_status is not None:
@@ -202,6 +245,11 @@ class HttpProtocol(Connection):
         """Does it only wait for another request?"""
         return self._reading is None and self._answering is None and not self._is_full
 
+    @property
+    def is_answering(self) -> bool:
+        """Does the client wait for us?"""
+        return self._answering is not None
+
     def expire(self) -> None:
         """The client took too long."""
         if self._is_full and self._takes_its_answer():
@@ -246,6 +294,7 @@ class HttpProtocol(Connection):
     def on_headers_complete(self) -> None:
         exchange = self._under_way
         exchange.has_head = True
+        self._head_bytes = 0
         exchange.head.complete(self._parser.get_method(), self._parser.get_http_version())
         exchange.keeps = self._parser.should_keep_alive()
         is_next = self._answering is None and not self._waiting and not self._is_closing
@@ -254,13 +303,13 @@ class HttpProtocol(Connection):
 
     def on_body(self, data: bytes) -> None:
         exchange = self._under_way
-        self._head_bytes = 0
+        self._head_bytes = max(self._head_bytes - 2 * len(data) - CHUNK_BYTES, 0)
         exchange.received += len(data)
         if not exchange.is_answered:
             exchange.body.feed(data)
-            if self._answering in (None, exchange):
-                by_rate = exchange.began + exchange.received / MIN_DATA_RATE
-                self.deadline = min(self._loop.time(), by_rate) + SILENCE
+            if self._answering in (None, exchange):  # what came quickly buys no more than `SILENCE`
+                earned = self.deadline + len(data) / MIN_DATA_RATE
+                self.deadline = min(self._loop.time() + SILENCE, earned)
         elif exchange.received > MAX_UNREAD_BYTES:
             self.abort()
 
@@ -303,8 +352,10 @@ class HttpProtocol(Connection):
             return
         if self._answering is None and not self._is_full:
             exchange = self._waiting.popleft() if self._waiting else self._reading
-            if exchange is not None and not exchange.is_answered and exchange.may_begin():
-                self._begin(exchange)
+            if exchange is not None and not exchange.is_answered:
+                self._gather(exchange)
+                if self._answering is None and not exchange.is_answered and exchange.may_begin():
+                    self._begin(exchange)
             elif exchange is None and self._last_status is not None:
                 if self._last_status:
                     self._write(_error(self._last_status), Head(), keeps=False)
@@ -312,7 +363,36 @@ class HttpProtocol(Connection):
         self._pause(self._is_full or bool(self._waiting or self._unread) or self._holds_enough())
 
     def _holds_enough(self) -> bool:
-        return self._reading is not None and self._reading.body.waiting > MAX_WAITING_BYTES
+        reading = self._reading
+        return reading is not None and reading.body.waiting > max(reading.wanted.max_bytes, MAX_WAITING_BYTES)
+
+    def _gather(self, exchange: Exchange) -> None:
+        """Ask how much of a large body is wanted before it is answered, and count what has come of it."""
+        if exchange.body.is_complete or not exchange.has_head or exchange.is_too_large:
+            return
+        if exchange.is_more_than_wanted and not exchange.is_asked:
+            exchange.is_asked = True
+            with suppress(HostileInput):  # which is refused as it begins
+                environ = environ_of(exchange.head, self._peer, self._here)
+                exchange.wanted = self._shared.application.wanted(environ) or exchange.wanted
+        size = exchange.body.waiting
+        if size > FREE_BYTES and not exchange.is_more_than_wanted and not self._shared.room.hold(self, size):
+            self.give_way()
+
+    @property
+    def is_known(self) -> bool:
+        return self._reading is not None and self._reading.wanted.is_known
+
+    @property
+    def may_give_way(self) -> bool:
+        """Not a request that has come completely."""
+        return self._reading is not None and self._answering is None and not self._is_closing
+
+    def give_way(self) -> None:
+        """Refuse the request under way to us: others take the memory that there is for bodies."""
+        if self._reading is not None:
+            metrics.WEB_BODIES_WITHOUT_ROOM.inc()
+            self._refuse(self._reading, 503)
 
     def _ask_for_more(self) -> None:
         """A thread has read what waited."""
@@ -333,9 +413,12 @@ class HttpProtocol(Connection):
         if exchange.body.is_complete:
             self.deadline = NEVER
             environ["wsgi.input"] = io.BytesIO(exchange.body.whole())
-            lean = self._shared.application.lean(environ)
             if self._shared.application.is_login(environ):
                 threads = self._shared.logins
+            elif exchange.received > MAX_WAITING_BYTES:
+                threads = self._shared.readers
+            else:
+                lean = self._shared.application.lean(environ)
         elif self._shared.application.is_login(environ):
             self._refuse(exchange, 413)  # no password is that long
             return
@@ -366,6 +449,7 @@ class HttpProtocol(Connection):
             self._answer(exchange, answered)
 
     def _answer(self, exchange: Exchange, answered: Answered) -> None:
+        self._shared.room.release(self)
         self._answering = None
         exchange.is_answered = True
         exchange.body.drop()

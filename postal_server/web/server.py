@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from postal_server.engine.room import Room
 from postal_server.engine.sockets import Sweep, bind
 
 from .protocol import Application, HttpProtocol, Shared
 
 BACKLOG = 1024
-MAX_CONNECTIONS = 1000
+# Memory of the bodies that have not come completely: in all, and of clients that have not authenticated.
+MAX_UNFINISHED_BYTES = 256 * 1024 * 1024, 32 * 1024 * 1024
 LOGIN_THREADS = 2
 LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
 STOP_SECONDS = 3.0
@@ -19,16 +22,31 @@ STOP_SECONDS = 3.0
 class HttpServer:
     """Serves `application`. `threads`: how many requests may wait for the database at a time.
 
-    As many may wait for a large body.
+    As many with a large body may, and two that check a password. `stands_for_many` tells the addresses that
+    may have more than `max_per_client` connections.
     """
 
-    def __init__(self, application: Application, threads: int) -> None:
+    def __init__(
+        self,
+        application: Application,
+        threads: int,
+        max_connections: int = 1000,
+        max_per_client: int = 100,
+        stands_for_many: Callable[[str], bool] = lambda address: False,
+    ) -> None:
         self._pools = (
             ThreadPoolExecutor(threads, "web"),
             ThreadPoolExecutor(threads, "web-reader"),
             ThreadPoolExecutor(LOGIN_THREADS, "web-login"),
         )
-        self._shared = Shared(application, *self._pools, MAX_CONNECTIONS)
+        self._shared = Shared(
+            application,
+            *self._pools,
+            room=Room(*MAX_UNFINISHED_BYTES),
+            max_connections=max_connections,
+            max_per_client=max_per_client,
+            stands_for_many=stands_for_many,
+        )
         self._server: asyncio.AbstractServer | None = None
         self._sweep = Sweep(self._shared.connections)
 

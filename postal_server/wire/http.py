@@ -30,6 +30,7 @@ SECURITY: tuple[Header, ...] = (
         "object-src 'none'; script-src 'self'; style-src 'self' https: 'unsafe-inline'",
     ),
 )
+MAX_HOPS = 20  # proxies that one request comes through
 LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 # Text that could end a <script> element or a line of JavaScript, written so that it cannot.
@@ -109,7 +110,7 @@ def read_request(environ: Mapping[str, Any], trusted: Sequence[Network]) -> Requ
         path=str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", "")),
         query=str(environ.get("QUERY_STRING", "")),
         client=client_address(
-            str(environ.get("REMOTE_ADDR", "")), str(environ.get("HTTP_X_FORWARDED_FOR", "")), trusted
+            str(environ.get("REMOTE_ADDR", "")), environ.get("HTTP_X_FORWARDED_FOR"), trusted
         ),
         environ=environ,
     )
@@ -174,15 +175,35 @@ def networks(names: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(name, strict=False) for name in names)
 
 
-def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
-    """The address of the client: the last one in X-Forwarded-For that no trusted proxy has, or the peer."""
-    found = peer
-    for hop in [peer, *reversed(forwarded_for.split(","))] if forwarded_for else ():
+def is_in(address: str, networks: Sequence[Network]) -> bool:
+    """Is the address in one of the networks? What is no address is in none."""
+    try:
+        parsed = _address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks if network.version == parsed.version)
+
+
+def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
+    """The address of the client: the last one in X-Forwarded-For that no trusted proxy has, or the peer.
+
+    Empty where a trusted proxy named somebody who cannot be told, or too many: that is not the proxy itself.
+    """
+    if forwarded_for is None or not is_in(peer, trusted):
+        return peer
+    hops = forwarded_for.rsplit(",", MAX_HOPS)
+    found = ""
+    for hop in reversed(hops):
         try:
-            address = ipaddress.ip_address(hop.strip())
+            found = str(_address(hop.strip(" \t")))
         except ValueError:
-            break
-        found = str(address)
-        if not any(address in network for network in trusted if network.version == address.version):
+            return ""
+        if not is_in(found, trusted):
             break
     return found
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address, an IPv4 one as such where it comes in IPv6's clothes. Raises ValueError."""
+    address = ipaddress.ip_address(text)
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

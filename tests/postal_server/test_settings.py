@@ -34,9 +34,15 @@ PATHS = ["/", "/admin/login/", "/static/admin/css/base.css", "/static/../setting
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory) -> dict[str, list]:
-    root = tmp_path_factory.mktemp("server")
+    return ask(tmp_path_factory.mktemp("server"), "https")
+
+
+def ask(root: Path, protocol: str) -> dict[str, list]:
+    """What is answered for `PATHS`, by path: status, headers, text."""
     (root / "secret.key").write_text("s" * 50)
-    (root / "postal.yml").write_text("version: 2\npostal: {web_hostname: postal.example.test}\n")
+    (root / "postal.yml").write_text(
+        f"version: 2\npostal: {{web_hostname: postal.example.test, web_protocol: {protocol}}}\n"
+    )
     environment = {
         **os.environ,
         "POSTAL_CONFIG_FILE_PATH": str(root / "postal.yml"),
@@ -83,6 +89,12 @@ def test_login_cookie_is_kept_to_https_and_this_site(answers) -> None:
     cookie = answers["/admin/login/"][1]["set-cookie"]
     assert "Secure" in cookie
     assert "SameSite=Lax" in cookie
+
+
+def test_pages_over_https_are_to_be_asked_for_over_https_from_then_on(answers, tmp_path) -> None:
+    for path in ("/", "/admin/login/", "/nothing"):
+        assert answers[path][1]["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in ask(tmp_path, "http")["/"][1]
 
 
 def test_start_page_says_where_things_are(answers) -> None:

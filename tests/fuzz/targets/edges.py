@@ -296,6 +296,9 @@ class Recorder:
         start_response("200 OK", [])
         return [b"<large>"]
 
+    def wanted(self, environ: Any) -> Any:
+        return None
+
     def is_login(self, environ: Any) -> bool:
         return False
 
@@ -309,7 +312,8 @@ class Recorder:
 
 async def http_session(chunks: Any) -> bytes:
     """Everything that the server writes to these bytes."""
-    protocol = HttpProtocol(WebShared(Recorder(), AtOnce(), AtOnce(), AtOnce(), 10))
+    shared = WebShared(Recorder(), AtOnce(), AtOnce(), AtOnce(), Room(100_000, 100_000), 10, 10, bool)
+    protocol = HttpProtocol(shared)
     wire = HttpWire()
     protocol.connection_made(wire)  # type: ignore[arg-type]
     for chunk in chunks:

@@ -29,15 +29,19 @@ def test_a_tracking_host_has_no_probes(app) -> None:
 @pytest.mark.parametrize(
     ("peer", "forwarded", "status"),
     [
-        ("127.0.0.1", "", 200),
-        ("::1", "", 200),
-        ("192.0.2.9", "", 403),
+        ("127.0.0.1", None, 200),
+        ("::1", None, 200),
+        ("192.0.2.9", None, 403),
         ("127.0.0.1", "192.0.2.9", 403),  # behind the front proxy
         ("192.0.2.9", "127.0.0.1", 403),  # only says so
+        ("127.0.0.1", "127.0.0.1", 403),  # a proxy that asks for one on its own machine
+        ("127.0.0.1", "198.51.100.1:443", 403),
+        ("127.0.0.1", "unknown", 403),
+        ("127.0.0.1", "", 403),
     ],
 )
 def test_metrics_are_for_this_machine(app, peer, forwarded, status) -> None:
-    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     reply = call(app, "/metrics", method="GET", headers=headers, peer=peer)
     assert reply.status == status
     assert reply.body.startswith(b"# HELP") is (status == 200)

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from postal_server.engine.room import Room
 from postal_server.web import protocol, server
 from postal_server.web.body import MAX_WAITING_BYTES
-from postal_server.web.gateway import Answered
+from postal_server.web.gateway import Answered, Wanted
 from postal_server.web.server import HttpServer
 from tests.loops import LOOPS
 
@@ -27,7 +28,7 @@ THREADS = 4
 class Echo:
     """Echoes the body at /echo, fails at /fail, waits at /wait; elsewhere the body is left unread.
 
-    What is below /lean is answered in the event loop.
+    What is below /lean is answered in the event loop. At /echo/gathered up to `BIG` bytes are wanted before.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class Echo:
             assert self.go_on.wait(10)
         if path == "/fail":
             raise RuntimeError("a bug")
-        if path == "/echo":
+        if path.startswith("/echo"):
             length = environ.get("CONTENT_LENGTH")
             try:
                 body = environ["wsgi.input"].read(int(length) if length else -1)
@@ -57,6 +58,11 @@ class Echo:
             return [b"something"]
         start_response("200 OK", [("X-Path", path)])
         return [body]
+
+    def wanted(self, environ):
+        if not environ["PATH_INFO"].startswith("/echo/gathered"):
+            return None
+        return Wanted(BIG, is_known="HTTP_X_KEY" in environ)
 
     def lean(self, environ):
         if not environ["PATH_INFO"].startswith("/lean"):
@@ -402,7 +408,10 @@ def wait_for(condition) -> None:
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 30_000 + b"\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000,
         b"GET / HTTP/1.1\r\nX: " + b"x" * 65_535 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X:\r\n" * 201 + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X:\r\n" * 16_000 + b"\r\n",
     ],
+    ids=lambda data: data[:20].decode(),
 )
 def test_too_much_header_is_a_431(address, data):
     assert statuses(talk(address, data)) == [431]
@@ -412,6 +421,21 @@ def test_too_much_header_is_a_431(address, data):
 def test_what_stands_around_chunks_has_an_end(address, rest):
     heard = talk(address, post(b"/echo", CHUNKED), rest, b"x" * 500_000)
     assert statuses(heard) == [431]
+
+
+def test_many_fields_are_a_header(running, address):
+    assert statuses(talk(address, get(b"/", *[b"X: y"] * 199))) == [200]
+    assert running.echo.environs[0]["HTTP_X"].count("y") == 199
+
+
+def test_what_stands_around_small_chunks_has_an_end(running, address):
+    """A chunk of one byte may have an extension, but not all may have long ones."""
+    assert statuses(talk(address, post(b"/echo", CHUNKED), b"1\r\nx\r\n" * 60_000, b"0\r\n\r\n")) == [200]
+    assert statuses(talk(address, post(b"/echo", CHUNKED), b"1;a=b\r\nx\r\n" * 9_000, b"0\r\n\r\n")) == [200]
+    extended = b"1;" + b"y" * 1000 + b"\r\nx\r\n"
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(post(b"/echo/gathered", CHUNKED) + extended * 80)
+        assert statuses(listen(wire)) == [431]
 
 
 def test_requests_that_wait_for_others_are_held_back(running, address):
@@ -478,6 +502,76 @@ def test_clients_that_send_slowly_hold_up_no_requests_that_are_complete(running,
         assert talk(address, get(b"/quick")).endswith(b"unread")
 
 
+@contextlib.contextmanager
+def connections(address, count: int, *sent: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections, on which all of this was sent."""
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(count)]
+        for wire in wires:
+            wire.sendall(b"".join(sent))
+        yield wires
+
+
+def test_slow_bodies_that_are_wanted_hold_no_thread(running, address):
+    """F7: twenty slow posts kept all others with a large body waiting."""
+    begun = post(b"/echo/gathered", b"Content-Length: 300000")
+    with connections(address, 3 * THREADS, begun, b"x" * 100_000) as wires:
+        heard = talk(address, begun, b"y" * 300_000)
+        assert heard.count(b"y") == 300_000
+        assert len(running.echo.environs) == 1
+        wires[0].sendall(b"x" * 200_000)
+        wires[0].shutdown(socket.SHUT_WR)
+        assert listen(wires[0]).count(b"x") == 300_000
+
+
+@pytest.mark.parametrize("head", [[b"Content-Length: 4194305"], [CHUNKED]], ids=["told", "in chunks"])
+def test_a_body_of_more_than_is_wanted_is_answered_when_that_is_known(running, address, head):
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(post(b"/echo/gathered", *head))
+        if head == [CHUNKED]:
+            wire.sendall(b"%x\r\n" % (BIG + 1) + b"x" * (BIG + 1))
+        assert running.echo.begun.wait(10)
+
+
+def test_bodies_that_are_gathered_have_a_bound_in_all(running, address):
+    running.server._shared.room = Room(3_000_000, 1_000_000)
+    begun = post(b"/echo/gathered", b"Content-Length: 400001")
+    with connections(address, 9, begun, b"x" * 400_000) as wires:
+        wait_for(lambda: len([c for c in running.connections if c._reading and c._reading.is_answered]) == 7)
+        assert running.server._shared.room.held == 800_000
+        known = post(b"/echo/gathered", b"X-Key: 1", b"Content-Length: 500000")
+        assert statuses(talk(address, known, b"x" * 500_000)) == [200]
+        for wire in wires:
+            wire.sendall(b"x")
+            wire.shutdown(socket.SHUT_WR)
+        answers = [statuses(listen(wire)) for wire in wires]
+        assert sorted(answers) == [[200]] * 2 + [[503]] * 7
+    wait_for(lambda: not running.connections)
+    assert running.server._shared.room.held == 0
+
+
+def test_who_goes_makes_room_for_another_body(running, address):
+    running.server._shared.room = Room(1_000_000, 1_000_000)
+    begun = post(b"/echo/gathered", b"Content-Length: 900000")
+    with connections(address, 1, begun, b"x" * 800_000):
+        wait_for(lambda: running.server._shared.room.held == 800_000)
+    wait_for(lambda: not running.connections)
+    assert statuses(talk(address, begun, b"x" * 900_000)) == [200]
+
+
+def test_what_came_quickly_buys_no_time_for_what_comes_slowly(hasty):
+    """Half a megabyte is eight minutes at the least rate."""
+    with socket.create_connection(hasty.address, timeout=0.05) as wire:
+        wire.sendall(post(b"/echo/gathered", b"Content-Length: 999999") + b"x" * 500_000)
+        heard = b""
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):
+                heard += wire.recv(1000)
+                break
+            wire.sendall(b"1")
+        assert statuses(heard) == [408]
+
+
 def test_a_client_that_does_not_read_is_cut_off(hasty):
     size = 64 * 1024 * 1024
     with socket.create_connection(hasty.address, timeout=10) as wire:
@@ -526,6 +620,51 @@ def reset(wire: socket.socket) -> None:
     """Close at once, so that the server cannot say anything more."""
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wire.close()
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [b"", get(b"/")[:-2], post(b"/echo", b"Content-Length: 5") + b"x", get(b"/lean") + get(b"/")[:-2]],
+    ids=["nothing", "half a head", "half a body", "half of the second"],
+)
+def test_unfinished_requests_give_way_where_there_is_no_room_for_others(running, address, unfinished):
+    running.server._shared.max_connections = 20
+    with connections(address, 40, unfinished):
+        for _ in range(20):
+            assert statuses(talk(address, get(b"/lean"))) == [200]
+        assert len(running.connections) <= 20
+
+
+def test_who_made_least_progress_gives_way_first(running, address):
+    running.server._shared.max_connections = 3
+    begun = post(b"/echo", b"Content-Length: 5") + b"x"
+    with connections(address, 3, begun) as wires:
+        wait_for(lambda: len(running.connections) == 3)
+        time.sleep(0.05)
+        wires[0].sendall(b"x")
+        time.sleep(0.05)
+        assert statuses(talk(address, get(b"/lean"))) == [200]
+        assert wires[1].recv(1000) == b""
+        wires[0].sendall(b"xxx")
+        assert wires[0].recv(1000).endswith(b"xxxxx")
+
+
+def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address):
+    running.server._shared.max_per_client = 5
+    with connections(address, 8) as wires:
+        for wire in wires[5:]:
+            with contextlib.suppress(ConnectionError):
+                assert wire.recv(1000) == b""
+        assert len(running.connections) == 5
+        for wire in wires[:2]:
+            wire.close()
+        wait_for(lambda: len(running.connections) == 3)
+        assert statuses(talk(address, get(b"/lean"))) == [200]
+        running.server._shared.stands_for_many = lambda client: client == "127.0.0.1"
+        with connections(address, 20, get(b"/lean")) as others:
+            assert [other.recv(1000)[-4:] for other in others] == [b"lean"] * 20
+    wait_for(lambda: not running.connections)
+    assert not running.server._shared.clients
 
 
 def test_a_request_takes_its_place_until_it_is_answered_though_its_client_is_gone(
