@@ -95,6 +95,29 @@ def test_what_has_no_end_is_given_up(begins, goes_on):
         read(begins, *[goes_on] * 100)
 
 
+@pytest.mark.parametrize(
+    "came",
+    [
+        CHUNKED,
+        CHUNKED + b"3",
+        CHUNKED + b"3\r\n",
+        CHUNKED + b"3\r\nab",
+        CHUNKED + b"3\r\nabc\r\n",
+        CHUNKED + b"3\r\nabc\r\n0\r\n",
+        OK[:-2],
+        OK[:-1],
+        OK[:20],
+        b"",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+    ids=lambda came: repr(came[-10:]),
+)
+def test_an_answer_that_is_cut_is_none(came):
+    """A chunked one before its first chunk as well, which has a status already."""
+    with pytest.raises(HostileInput, match="middle of the answer"):
+        read(*[came] if came else [], ends=True)
+
+
 @given(st.lists(st.binary(max_size=50), max_size=10))
 def test_any_bytes_are_an_answer_or_one_exception(pieces):
     with contextlib.suppress(HostileInput):

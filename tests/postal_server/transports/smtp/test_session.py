@@ -255,9 +255,14 @@ class TestTls:
         assert result.is_delivered
         assert len(host.connections) == 1
 
-    def test_text_injected_behind_the_answer_to_starttls_is_not_believed(self, certificate):
+    @pytest.mark.parametrize(
+        "injected",
+        ["250 injected", "250-injected", "250-a\r\n250-b\r\n250-c", "250-a\r\n250 b", "x"],
+        ids=["a reply", "its first line", "its first lines", "its lines", "garbage"],
+    )
+    def test_text_injected_behind_the_answer_to_starttls_is_not_believed(self, injected, certificate):
         host = Scripted(
-            {"STARTTLS": ["220 go\r\n250 injected"]}, ehlo=EHLO_TLS, tls=server_context(certificate)
+            {"STARTTLS": [f"220 go\r\n{injected}"]}, ehlo=EHLO_TLS, tls=server_context(certificate)
         )
         target = Target("dest.example", "mx.dest.example", ssl_mode="STARTTLS")
         result = deliver(host, letter=mail(target=target), verifying=trusting(certificate[0]))
