@@ -31,7 +31,7 @@ def test_suppressed_addresses_get_their_one_spelling_and_the_longer_of_doubles_s
     suppress(2, "a@bücher.example", 1)
     suppress(2, "not an address", 1)
     FailureEvidence.objects.create(server_id=1, address="a@bücher.example", message_id=1, created_at=NOW)
-    migration = import_module("postal_server.migrations.0009_one_spelling_of_addresses")
+    migration = import_module("postal_server.migrations.0010_one_spelling_of_addresses")
     migration.respell(apps, None)
     assert set(Suppression.objects.values_list("server_id", "address", "reason")) == {
         (1, "a@xn--bcher-kva.example", "30 days"),

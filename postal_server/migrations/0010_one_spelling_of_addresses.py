@@ -26,6 +26,6 @@ def respell(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("postal_server", "0008_only_where_caught")]
+    dependencies = [("postal_server", "0009_unknown_dns_states")]
 
     operations = [migrations.RunPython(respell, migrations.RunPython.noop)]
