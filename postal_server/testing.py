@@ -33,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import django.core.mail
+from django.conf import settings as project
+from django.core.exceptions import ImproperlyConfigured
 
 from postal_server import files
 from postal_server.mail import dkim
@@ -252,8 +254,36 @@ def _cache_folder() -> Path:
 def mail_backend(path: str) -> dict[str, Any]:
     """The settings that make `path` the project's mail backend."""
     if hasattr(django.core.mail, "mailers"):
-        return {"MAILERS": {"default": {"BACKEND": path}}}
+        return {"MAILERS": {**(_written("MAILERS") or {}), "default": {"BACKEND": path}}}
     return {"EMAIL_BACKEND": path}
+
+
+def _written(name: str) -> Any:
+    """A setting of the project; null where it has none, or there is no project."""
+    try:
+        return getattr(project, name, None)
+    except ImproperlyConfigured:
+        return None
+
+
+def _anymail(name: str) -> Any:
+    """One of the project's settings for Anymail: in ANYMAIL, or with this prefix."""
+    return (_written("ANYMAIL") or {}).get(name) or _written(f"ANYMAIL_{name}")
+
+
+def _named(attribute: str) -> str:
+    return f"POSTAL_{attribute.upper()}"
+
+
+def _with_secret(url: str) -> str:
+    """The URL with the user and password that the project's webhooks want, unless it has some."""
+    parts = urllib.parse.urlsplit(url)
+    wanted = _anymail("POSTAL_WEBHOOK_SECRET") or _anymail("WEBHOOK_SECRET") or ()
+    first = wanted if isinstance(wanted, str) else next(iter(wanted), "")
+    if not first or parts.username is not None:
+        return url
+    quoted = (urllib.parse.quote(text, safe="") for text in first.split(":", 1))
+    return parts._replace(netloc=f"{':'.join(quoted)}@{parts.netloc}").geturl()
 
 
 @dataclass(frozen=True)
@@ -372,25 +402,47 @@ class MailServer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the Django project under test needs, by setting name (MAILERS from Django 6.1 on)."""
+        """What the Django project under test needs, by setting name (MAILERS from Django 6.1 on).
+
+        The project's other settings in ANYMAIL stay. Its further servers lead here too, so that nothing goes
+        to the real ones.
+        """
+        here: dict[str, Any] = {
+            "api_url": self.url,
+            "api_key": self.api_key,
+            "webhook_key": self.webhook_key,
+            "reply_domain": self.domain,
+        }
+        elsewhere = [name for name in ("webhook_jwks_url", "server_registry") if _anymail(_named(name))]
+        anymail = {
+            **(_written("ANYMAIL") or {}),
+            **{_named(name): value for name, value in here.items()},
+            **{_named(name): None for name in elsewhere},
+        }
+        if servers := _anymail("POSTAL_SERVERS"):
+            here["webhook_jwks_url"] = None
+            anymail["POSTAL_SERVERS"] = {name: {**values, **here} for name, values in servers.items()}
         return {
             **mail_backend("anymail_postal.backend.EmailBackend"),
             "DEFAULT_FROM_EMAIL": f"app@{self.domain}",
-            "ANYMAIL": {
-                "POSTAL_API_URL": self.url,
-                "POSTAL_API_KEY": self.api_key,
-                "POSTAL_WEBHOOK_KEY": self.webhook_key,
-                "POSTAL_REPLY_DOMAIN": self.domain,
-            },
+            "ANYMAIL": anymail,
         }
 
     def post_events_to(self, url: str) -> None:
-        """Post all events to `url`, say `live_server.url + "/anymail/postal/tracking/"`."""
-        self.control("POST", "webhooks", {"url": url})
+        """Post all events to `url`, say `live_server.url + "/anymail/postal/tracking/"`.
 
-    def post_mail_to(self, url: str, name: str = "reply", format: str = "RawMessage") -> str:
-        """Post mail for `name` at the domain to `url`, and return that address."""
-        made = self.control("POST", "routes", {"name": name, "url": url, "format": format})
+        With the project's WEBHOOK_SECRET, unless the URL has a user and password of its own.
+        """
+        self.control("POST", "webhooks", {"url": _with_secret(url)})
+
+    def post_mail_to(self, url: str, name: str | None = None, format: str = "RawMessage") -> str:
+        """Post mail for `name` at the domain to `url`, and return that address.
+
+        `name` is the project's POSTAL_REPLY_LOCAL_PART by default, else "reply"; the secret is as with
+        `post_events_to`.
+        """
+        name = name or _anymail("POSTAL_REPLY_LOCAL_PART") or "reply"
+        made = self.control("POST", "routes", {"name": name, "url": _with_secret(url), "format": format})
         address: str = made["address"]
         return address
 
@@ -403,12 +455,19 @@ class MailServer:
         subject: str = "",
         text: str = "",
         headers: Mapping[str, str] | None = None,
+        wait: bool = False,
+        timeout: float = 10.0,
     ) -> None:
         """Send a mail in over SMTP: a whole `mail`, or one made of `subject`, `text` and `headers`.
 
         `from_` is the envelope sender (empty for the null one) and the From header of a made mail. Raises
         smtplib's exceptions if the server refuses it.
+
+        With `wait` it returns once the application has answered the post of the mail, and the webhooks that
+        it led to. Raises `AssertionError` with the answer if the application did not take one of them, or
+        said nothing for `timeout` seconds.
         """
+        before = self.control("GET", "answers") if wait else {}
         recipients = [to] if isinstance(to, str) else list(to)
         if mail is None:
             mail = EmailMessage()
@@ -422,6 +481,21 @@ class MailServer:
         raw = mail if isinstance(mail, bytes) else mail.as_bytes(policy=email.policy.SMTP)
         with smtplib.SMTP(*self.smtp_address, local_hostname="client.example.org", timeout=30) as client:
             client.sendmail(from_, recipients, raw)
+        if wait:
+            self.wait_until_quiet(timeout)
+            since = f"message={before['message']}&attempt={before['attempt']}"
+            if refused := self.control("GET", f"answers?{since}")["refused"]:
+                raise AssertionError("\n".join(["The application did not take it:", *refused]))
+
+    def wait_until_quiet(self, timeout: float = 10.0) -> None:
+        """Return once every mail is on its way and every webhook and post is answered, whatever the answer.
+
+        Raises `AssertionError` that names what is still under way after `timeout` seconds.
+        """
+        answer = self.control("GET", f"quiet?timeout={timeout}", timeout=timeout + 30.0)
+        if lines := answer["under_way"]:
+            shown = "\n".join(f"  {line}" for line in lines)
+            raise AssertionError(f"Still under way after {timeout:g} s:\n{shown}\n{self.outbox.describe()}")
 
     def simulate(
         self,

@@ -309,26 +309,6 @@ def bob(transactional_db):
 def conversation(bob):
     return bob  # any object with an id
 """
-AFTER = """\
-
-    assert conversation.pk == wait_for_reply().object_id
-
-
-received = []
-
-
-@receiver(reply_received)
-def note(match, message, **kwargs):
-    assert message.text.strip() == "Thank you!"
-    received.append(match)
-
-
-def wait_for_reply():
-    end = time.monotonic() + 20
-    while not received and time.monotonic() < end:
-        time.sleep(0.05)
-    return received[0]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -352,8 +332,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "utf-8",
     )
     (folder / "conftest.py").write_text(CONFTEST, "utf-8")
-    head = "import time\n\nfrom django.dispatch import receiver\n"
-    (folder / "test_readme.py").write_text(f"{head}{IMPORTS}{NOTIFY}\n\n{TEST}{AFTER}", "utf-8")
+    (folder / "test_readme.py").write_text(f"{IMPORTS}{NOTIFY}\n\n{TEST}", "utf-8")
     return folder
 
 
@@ -389,3 +368,22 @@ def test_test_with_the_fixture_passes(project: Path) -> None:
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds", "settings", "--rootdir", str(project)]
     said = run(sys.executable, *words, "test_readme.py", cwd=project, env=env)
     assert "1 passed" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"POSTAL_STRIP_REPLIES": False}, "None", id="no text without what is quoted"),
+        pytest.param({"POSTAL_INBOUND_MAX_BYTES": 10}, "The application did not take it", id="refused"),
+    ],
+)
+def test_test_with_the_fixture_proves_the_reply(project: Path, change: dict[str, object], said: str) -> None:
+    """It fails where the reply comes to nothing, and says why."""
+    (project / "broken.py").write_text(f"from settings import *\n\nANYMAIL |= {change!r}\n", "utf-8")
+    env = environment(PYTHONPATH=f"{project}{os.pathsep}{ROOT}")
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds", "broken", "--rootdir", str(project)]
+    done = subprocess.run(
+        [sys.executable, *words, "test_readme.py"], cwd=project, env=env, capture_output=True, text=True
+    )
+    assert "1 failed" in done.stdout
+    assert said in done.stdout

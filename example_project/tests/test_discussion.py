@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from django.contrib.auth.models import User
 
@@ -18,7 +16,6 @@ def mail(postal, settings, live_server):
     """The mail server, connected with this project in both directions."""
     for name, value in postal.settings.items():
         setattr(settings, name, value)
-    settings.ANYMAIL = {**settings.ANYMAIL, "POSTAL_STRIP_REPLIES": True}
     postal.post_events_to(f"{live_server.url}/anymail/postal/tracking/")
     postal.post_mail_to(f"{live_server.url}/anymail/postal/inbound/")
     return postal
@@ -38,25 +35,20 @@ def write(conversation, text="Shall we meet?"):
     return notify(Message.objects.create(conversation=conversation, author=ann, text=text))[0]
 
 
-def wait_until(holds, seconds=15.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "It did not happen in time."
-        time.sleep(0.05)
-
-
 def test_notification_is_sent_and_marked_delivered(mail, conversation):
     notification = write(conversation)
     caught = mail.outbox.wait_for(to="bob@example.org", subject="Hike")
     assert "Shall we meet?" in caught.text
     assert "cid:" in caught.html
-    wait_until(lambda: Notification.objects.get(pk=notification.pk).state == "delivered")
+    mail.wait_until_quiet()
+    assert Notification.objects.get(pk=notification.pk).state == "delivered"
 
 
 def test_refused_notification_says_why(mail, conversation):
     mail.simulate("bob@example.org", "550 5.1.1 No such user")
     notification = write(conversation)
-    wait_until(lambda: Notification.objects.get(pk=notification.pk).state == "bounced")
+    mail.wait_until_quiet()
+    assert Notification.objects.get(pk=notification.pk).state == "bounced"
     assert "No such user" in Notification.objects.get(pk=notification.pk).detail
 
 
@@ -68,8 +60,8 @@ def test_reply_appears_without_what_it_quotes_and_is_told_to_the_others(mail, co
         from_="bob@example.org",
         subject="Re: Hike",
         text="On Thursday.\n\nOn Tue, 3 Jan 2023 at 04:05, Discussion wrote:\n> Shall we meet?\n",
+        wait=True,
     )
-    wait_until(lambda: conversation.messages.filter(by_email=True).exists())
     reply = conversation.messages.get(by_email=True)
     assert (reply.author.username, reply.text) == ("bob", "On Thursday.")
     assert "On Thursday." in mail.outbox.wait_for(to="ann@example.org").text
@@ -80,14 +72,14 @@ def test_reply_with_a_forged_address_is_noted_and_not_taken(mail, conversation):
     address = mail.outbox.wait_for(to="bob@example.org").reply_to
     local, _, domain = address.partition("@")
     forged = f"{local[:-1]}{'b' if local.endswith('a') else 'a'}@{domain}"
-    mail.deliver(forged, from_="mallory@example.org", text="It is me, Bob.")
-    wait_until(RejectedReply.objects.exists)
+    mail.deliver(forged, from_="mallory@example.org", text="It is me, Bob.", wait=True)
+    assert RejectedReply.objects.exists()
     assert not conversation.messages.filter(by_email=True).exists()
 
 
 def test_page_shows_the_state_of_each_notification(mail, conversation, client):
-    notification = write(conversation)
-    wait_until(lambda: Notification.objects.get(pk=notification.pk).state == "delivered")
+    write(conversation)
+    mail.wait_until_quiet()
     client.force_login(User.objects.get(username="ann"))
     page = client.get(conversation.get_absolute_url()).content.decode()
     assert 'class="state delivered">delivered' in page

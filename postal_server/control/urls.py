@@ -12,5 +12,7 @@ urlpatterns = [
     path("servers/<int:server_id>/mail", views.mail),
     path("servers/<int:server_id>/simulations", views.simulations),
     path("servers/<int:server_id>/messages", views.messages),
+    path("servers/<int:server_id>/quiet", views.quiet),
+    path("servers/<int:server_id>/answers", views.answers),
     path("servers/<int:server_id>/clock", views.advance),
 ]

@@ -24,7 +24,7 @@ from postal_server.engine import directory
 from postal_server.mail import dkim
 from postal_server.models import CaughtMail, Delivery, Message, Server, Simulation
 from postal_server.rules.status import ServerMode
-from postal_server.services import clock, mailbox, provisioning
+from postal_server.services import clock, mailbox, progress, provisioning
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_WAIT_SECONDS = 60.0
@@ -228,6 +228,26 @@ def messages(request: HttpRequest, given: dict[str, Any], server_id: int) -> dic
             }
             for row in rows
         ]
+    }
+
+
+@control("GET")
+def quiet(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
+    """Wait until every mail, event and post is answered: `timeout` in seconds. Tells what is not."""
+    timeout = min(max(_number(dict(request.GET.items()), "timeout", 0), 0.0), MAX_WAIT_SECONDS)
+    return {"under_way": progress.wait_until_quiet(server_id, timeout)}
+
+
+@control("GET")
+def answers(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
+    """What the application refused after `message` and `attempt`, ids as an earlier answer has them."""
+    query = dict(request.GET.items())
+    since = progress.Mark(int(_number(query, "message", 0)), int(_number(query, "attempt", 0)))
+    now = progress.mark(server_id)
+    return {
+        "message": now.message_id,
+        "attempt": now.attempt_id,
+        "refused": list(progress.refused(server_id, since)),
     }
 
 

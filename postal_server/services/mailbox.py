@@ -19,6 +19,9 @@ from . import token
 POLL_SECONDS = 0.02
 SUBJECT_CHARACTERS = 1000
 
+# The reports of failure that the catch of this process has yet to send: no table knows of them.
+reports_under_way: set[object] = set()
+
 
 def keep(raw: bytes, *, mail_from: str | None, rcpt_to: str, tls: bool, now: datetime) -> CaughtMail:
     """Store one caught mail for the mail server that sent it."""

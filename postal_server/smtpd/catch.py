@@ -106,8 +106,9 @@ class CatchHandler:
         """As hosts do that find out after they took a mail."""
         if return_path:
             task = asyncio.ensure_future(self._report(raw, return_path, address, reply))
-            self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
+            for reports in (self._reports, mailbox.reports_under_way):
+                reports.add(task)
+                task.add_done_callback(reports.discard)
 
     async def _report(self, raw: bytes, return_path: str, address: str, reply: str) -> None:
         report = mailbox.report_of_failure(
