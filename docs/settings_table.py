@@ -46,6 +46,7 @@ GROUPS = {
     "login": "Who logs in, and who has to wait. A group of ours.",
     "delivery": "Where mail goes. A group of ours.",
     "shaping": "How fast destinations are sent to. A group of ours.",
+    "tracking": "Opens and clicks. A group of ours.",
     "tls_reports": "Reports to domains on how TLS with their hosts went. A group of ours.",
     "control": "The interface of the test fixture. A group of ours.",
 }

@@ -286,6 +286,14 @@ class Shaping:
 
 
 @dataclass(frozen=True)
+class Tracking:
+    link_days: int = key(
+        365,
+        "Days that a tracked link works; then it answers 410, and is forgotten with its mail. 0: for ever.",
+    )
+
+
+@dataclass(frozen=True)
 class TlsReports:
     enabled: bool = key(
         False, "Send TLS reports (RFC 8460) to domains that ask for them, from smtp.from_address."
@@ -316,6 +324,7 @@ GROUPS: Mapping[str, type] = {
     "login": Logins,
     "delivery": DeliveryPolicy,
     "shaping": Shaping,
+    "tracking": Tracking,
     "tls_reports": TlsReports,
     "control": Control,
 }
@@ -324,7 +333,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 CATCH = "catch"
 DELIVERY_MODES = (CATCH, "mx", "relays")
-OUR_GROUPS = frozenset({"storage", "login", "delivery", "shaping", "tls_reports", "control"})
+OUR_GROUPS = frozenset({"storage", "login", "delivery", "shaping", "tracking", "tls_reports", "control"})
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
     "oidc": "Login by OpenID Connect is not supported.",
@@ -357,6 +366,7 @@ class Config:
     login: Logins = field(default_factory=Logins)
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     shaping: Shaping = field(default_factory=Shaping)
+    tracking: Tracking = field(default_factory=Tracking)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     control: Control = field(default_factory=Control)
 

@@ -39,7 +39,7 @@ def create(
     return Application(
         config=config,
         api=API(config, directory, journal, ClientNames(_reverse_look_up(resolver))),
-        tracking=tracking.Tracking(directory).answer,
+        tracking=tracking.Tracking(config, directory).answer,
         tracking_mark=tracking.MARK,
         pages={pages.JWKS_PATH: public.key_set, pages.IP_PATH: public.ip},
         probes={

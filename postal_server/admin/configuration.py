@@ -21,7 +21,7 @@ from postal_server.mail import dkim
 from postal_server.rules.status import CredentialType, RouteMode
 from postal_server.services import credential as credentials
 from postal_server.services import domain as domains
-from postal_server.services import provisioning
+from postal_server.services import provisioning, retention
 from postal_server.services.domain import Answers, Question
 
 from .base import (
@@ -65,11 +65,20 @@ class OrganizationAdmin(SoftDelete):
 
 @admin.register(models.Server)
 class ServerAdmin(SoftDelete):
-    list_display = ["name", "organization", "mode", "token", "suspended_at", "held", "queued"]
+    list_display = [
+        "name",
+        "organization",
+        "mode",
+        "token",
+        "suspended_at",
+        "held",
+        "queued",
+        "above_the_limit",
+    ]
     list_filter = ["mode", "organization"]
     search_fields = ["name", "permalink", "token"]
     prepopulated_fields = {"permalink": ["name"]}
-    readonly_fields = ["token", "uuid"]
+    readonly_fields = ["token", "uuid", "above_the_limit"]
 
     fieldsets = [
         (None, {"fields": ["organization", "name", "permalink", "mode", "postmaster_address"]}),
@@ -82,6 +91,7 @@ class ServerAdmin(SoftDelete):
                     "message_retention_days",
                     "raw_message_retention_days",
                     "raw_message_retention_size",
+                    "above_the_limit",
                 ]
             },
         ),
@@ -91,6 +101,12 @@ class ServerAdmin(SoftDelete):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().get_changeform_initial_data(request), **provisioning.spam_thresholds(conf.config())}
+
+    @admin.display(description="Kept above that size")
+    def above_the_limit(self, server: models.Server) -> str:
+        """What the last clean-up could not delete."""
+        excess = server.raw_message_excess_bytes / retention.MEGABYTE
+        return f"{excess:.1f} MB, of mail that waits or is held" if excess else "nothing"
 
     @admin.display(description="Held")
     def held(self, server: models.Server) -> int:

@@ -79,6 +79,7 @@ TASKS: Mapping[str, Task] = {
     "site_pruning": Task(f"{SERVICES}.site.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
     "tls_reports": Task(f"{SERVICES}.tls_report.send", Every(DAY, timedelta(hours=1))),
+    "tracked_links": Task(f"{SERVICES}.tracking.forget_links", AT_NIGHT),
     "webhook_log_pruning": Task(f"{SERVICES}.webhook.prune_attempts", QUARTER_TO),
     "send_limit_notices": Task(f"{SERVICES}.send_limit.notify", EACH_MINUTE),
 }

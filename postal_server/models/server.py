@@ -78,6 +78,8 @@ class Server(models.Model):
     message_retention_days = models.PositiveIntegerField(default=60)
     raw_message_retention_days = models.PositiveIntegerField(default=30)
     raw_message_retention_size = models.PositiveIntegerField(default=2048, help_text="In MB.")
+    # How far the texts were above that when it was last looked at: those of mail that waits are kept.
+    raw_message_excess_bytes = models.BigIntegerField(default=0, editable=False)
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=255, blank=True)
     send_limit_approaching_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -21,10 +23,13 @@ class Link(models.Model):
 class Load(models.Model):
     """One request for a message's pixel."""
 
-    message_id = models.BigIntegerField(db_index=True)
+    message_id = models.BigIntegerField()
     ip_address = models.CharField(max_length=64)
     user_agent = models.TextField(null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["message_id", "created_at"], name="load_of_message")]
 
     def __str__(self) -> str:
         return f"load of message {self.message_id}"
@@ -33,11 +38,14 @@ class Load(models.Model):
 class Click(models.Model):
     """One request for a tracked link."""
 
-    message_id = models.BigIntegerField(db_index=True)
+    message_id = models.BigIntegerField()
     link = models.ForeignKey(Link, models.CASCADE, related_name="clicks")
     ip_address = models.CharField(max_length=64)
     user_agent = models.TextField(null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["message_id", "created_at"], name="click_of_message")]
 
     def __str__(self) -> str:
         return f"click of message {self.message_id}"

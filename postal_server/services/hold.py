@@ -46,7 +46,9 @@ def requeue(
             waiting = QueuedMessage.objects.filter(pk__in=chunk)
             queued = set(waiting.values_list("pk", flat=True))
             done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
-            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False).defer("prefix")
+            # Locked, so that retention does not take the texts meanwhile.
+            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
+            rows = rows.select_for_update().order_by("pk").defer("prefix")
             lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
             sources = (
                 ip_pool.choose_again(list(rows), directory, config) if config.postal.use_ip_pools else {}

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from django.db import DatabaseError
 
+from postal_server.conf import Config
 from postal_server.engine.database import checked_connection
 from postal_server.services import tracking
 from postal_server.services.directory import Directory, ServerEntry
@@ -38,6 +39,7 @@ NOT_IN_HEADER = re.compile(r"[^\x21-\x7e]")
 class Tracking:
     """The tracking host."""
 
+    config: Config
     directory: Callable[[], Directory]
 
     def answer(self, request: Request) -> Answer:
@@ -69,11 +71,13 @@ class Tracking:
         server = self._server(server_token)
         if server is None:
             return _text(404, "Invalid Server Token")
-        link = tracking.find_link(server, token)
+        link, now = tracking.find_link(server, token), datetime.now(timezone.utc)
+        if tracking.has_ended(link, token, self.config, now):
+            return _text(410, "This link has expired")
         if link is None:
             return _text(404, "Link not found")
         try:
-            tracking.record_click(link, token, _visitor(request), self.directory(), _now())
+            tracking.record_click(link, token, _visitor(request), self.directory(), now)
         except DatabaseError:
             log.exception("A click could not be recorded.")
         return redirect(link.url)
@@ -94,10 +98,6 @@ def _percent(found: re.Match[str]) -> str:
 
 def _text(status: int, text: str) -> Answer:
     return Answer(status, (), text.encode(), traced=False)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _visitor(request: Request) -> Visitor:

@@ -102,7 +102,7 @@ def application(
     return Application(
         config=config,
         api=API(config, lambda: directory, journal, ClientNames(lambda address: None)),
-        tracking=Tracking(lambda: directory).answer,
+        tracking=Tracking(config, lambda: directory).answer,
         tracking_mark=MARK,
         pages={JWKS_PATH: pages.key_set, IP_PATH: pages.ip},
         probes={HEALTH_PATH: probes.health, READY_PATH: probes.ready, METRICS_PATH: probes.metrics},

@@ -42,6 +42,14 @@ CASES = {
         f"{SERVER}/admin/test_pages.py::test_html_is_a_page_that_can_do_nothing",
         f"{SERVER}/admin/test_pages.py::test_nothing_of_a_mail_is_markup_in_the_page",
     ],
+    "a flood of opens and clicks": [
+        f"{SERVER}/services/test_tracking.py::test_a_flood_is_counted_but_told_no_more",
+    ],
+    "HTML that takes long to read": [
+        f"{SERVER}/mail/test_html_tags.py::test_no_document_is_read_without_end",
+        f"{SERVER}/mail/test_links.py::test_no_part_has_links_without_end",
+        f"{SERVER}/mail/test_tracking.py::test_a_flood_takes_no_time",
+    ],
     "server-side request forgery by endpoint": [
         "tests/security/test_ssrf.py::test_endpoint_inside_the_network_is_not_posted_to",
         f"{SERVER}/rules/test_request_destination.py::test_a_special_address_is_refused",

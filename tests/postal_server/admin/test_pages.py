@@ -170,6 +170,16 @@ def test_ownership_is_verified_by_dns(page, server, monkeypatch, is_published) -
 # Servers, routes, webhooks
 
 
+@pytest.mark.parametrize(
+    ("excess", "shown"), [(0, "nothing"), (3 * 1024 * 1024, "3.0 MB, of mail that waits or is held")]
+)
+def test_a_server_shows_what_retention_could_not_delete(page, server, excess, shown) -> None:
+    models.Server.objects.update(raw_message_excess_bytes=excess)
+    for view, arguments in (("changelist", []), ("change", [server.pk])):
+        text = page.get(reverse(f"admin:postal_server_server_{view}", args=arguments)).content.decode()
+        assert shown in text
+
+
 def test_deleted_server_is_marked_and_gone_from_the_list(page, server) -> None:
     page.post(reverse("admin:postal_server_server_delete", args=[server.pk]), {"post": "yes"})
     server.refresh_from_db()

@@ -19,7 +19,7 @@ from postal_server.web.tracking import PIXEL
 
 from ..installation import NAMES, Reply, call, recorded
 
-NOW = datetime(2026, 11, 22, 19, 0, tzinfo=timezone.utc)
+NOW = datetime.now(timezone.utc)  # links end, so that no fixed time will do
 TARGET = "https://www.example.com/plain?x=1"
 SERVER = NAMES["server_token"]
 
@@ -137,6 +137,19 @@ def test_link_outlives_its_message_without_an_event(app, message, link) -> None:
     message.delete()
     assert track(app, f"/{SERVER}/{link_token(link.id)}").status == 307
     assert (Click.objects.count(), events()) == (0, [])
+
+
+def test_a_link_that_has_ended_says_so(app, message, link) -> None:
+    Link.objects.update(created_at=NOW.replace(year=2020))
+    reply = track(app, f"/{SERVER}/{link_token(link.id)}")
+    assert (reply.status, reply.body, reply.header("location")) == (410, b"This link has expired", None)
+    assert (Click.objects.count(), events()) == (0, [])
+
+
+def test_a_link_that_is_forgotten_says_the_same(app, message, link) -> None:
+    token = link_token(link.id)
+    link.delete()
+    assert track(app, f"/{SERVER}/{token}").status == 410
 
 
 def test_link_of_another_server_is_not_found(app, message, link) -> None:
