@@ -84,6 +84,13 @@ class TestStatus:
         [told] = events("MessageHeld")
         assert (told["output"], told["sent_with_ssl"], told["time"]) == ("", None, None)
 
+    @pytest.mark.parametrize("changes", [None, Changes(prefix=b"X: y\r\n")], ids=["as it was", "changed"])
+    def test_sent_mail_waits_for_nobody(self, world, record, changes):
+        [claim] = store(world)
+        Message.objects.update(hold_expires_at=NOW)
+        record(sent(claim, changes=changes))
+        assert Message.objects.get().hold_expires_at is None
+
     def test_an_error_is_tried_again_and_told_nobody(self, world, record):
         world.add_webhook()
         [claim] = store(world)

@@ -263,6 +263,15 @@ class TestFail:
                 "Message is likely spam. Threshold is 5.0 and the message scored 5.0.",
             )
 
+    def test_mail_is_inspected_once_and_not_at_each_try(self, world, prepare, monkeypatch):
+        monkeypatch.setattr(inspection, "inspect", lambda raw, message, config: Inspection(score=9.0))
+        Server.objects.update(outbound_spam_threshold=5.0)
+        claims = store(world)
+        Message.objects.update(is_inspected=True, spam_score=1.0)
+        [mail] = prepare(*claims)
+        assert isinstance(mail, Mail)
+        assert mail.changes.inspection is None
+
     def test_without_a_threshold_nobody_is_asked(self, world, prepare):
         [mail] = prepare(*store(world))
         assert mail.changes.inspection is None

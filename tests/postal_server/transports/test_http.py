@@ -245,6 +245,20 @@ class TestPost:
         monkeypatch.setattr(HttpPool, "_dial", slow_dial)
         assert exchange(Server(), work, loop, permits=lambda host, address: True, lookup=lookup).status == 200
 
+    def test_a_name_with_many_addresses_is_tried_at_a_few_of_them(self, monkeypatch):
+        dialled = []
+
+        async def dial(pool, url, address):
+            dialled.append(address)
+            raise OSError("down")
+
+        async def lookup(host):
+            return [f"127.0.0.{number}" for number in range(1, 51)]
+
+        monkeypatch.setattr(HttpPool, "_dial", dial)
+        assert exchange(Server(), lookup=lookup).body == b"down"
+        assert len(dialled) == 4
+
     def test_a_large_body_arrives_whole(self):
         async def work(server, pool):
             body = b"x" * 5_000_000
