@@ -73,6 +73,24 @@ class TestRequeue:
         assert hold.requeue(ids, config, NOW) == 0
 
 
+@pytest.mark.parametrize(
+    ("take_out", "status"), [(hold.keep_back, "Held"), (hold.remove, "HardFail")], ids=["hold", "remove"]
+)
+class TestTakeOut:
+    def test_what_waits_leaves_the_queue(self, world, config, take_out, status):
+        [claim] = store(world)
+        assert take_out([claim.id], config, NOW) == 1
+        assert not QueuedMessage.objects.exists()
+        assert Message.objects.get().status == status
+
+    def test_what_is_being_tried_is_left_alone(self, world, config, take_out, status):
+        [claim] = store(world)
+        QueuedMessage.objects.update(claimed_by=7)
+        assert take_out([claim.id], config, NOW) == 0
+        assert QueuedMessage.objects.exists()
+        assert Message.objects.get().status == "Pending"
+
+
 class TestCancel:
     def test_the_message_is_never_sent_and_nobody_is_told(self, world, make_held, config):
         [number] = make_held("a@dest.example")

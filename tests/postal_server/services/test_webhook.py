@@ -259,6 +259,13 @@ class TestResend:
         assert resend(WebhookAttempt.objects.filter(pk=attempt.pk)) == 1
         assert WebhookRequest.objects.get(uuid=attempt.uuid).due_at is None
 
+    def test_what_is_being_posted_is_left_alone(self, tried):
+        attempt = tried(0, 500, attempts=1)
+        before = WebhookRequest.objects.get(uuid=attempt.uuid).due_at
+        WebhookRequest.objects.filter(uuid=attempt.uuid).update(claimed_by=7)
+        resend(WebhookAttempt.objects.filter(pk=attempt.pk))
+        assert WebhookRequest.objects.get(uuid=attempt.uuid).due_at == before
+
     def test_what_arrived_can_be_sent_again_when_asked_for(self, tried):
         attempt = tried(0, 200)
         assert resend(WebhookAttempt.objects.filter(pk=attempt.pk)) == 1
