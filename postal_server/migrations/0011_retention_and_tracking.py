@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("postal_server", "0009_unknown_dns_states"),
+        ("postal_server", "0010_one_spelling_of_addresses"),
     ]
 
     operations = [
