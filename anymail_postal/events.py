@@ -44,7 +44,7 @@ SEND_LIMIT_EVENTS = frozenset({"SendLimitApproaching", "SendLimitExceeded"})
 SERVER_EVENTS = SEND_LIMIT_EVENTS | {"DomainDNSError"}
 
 # "550 5.1.1 no such user", also "550-5.1.1 ..." (RFC 5321 section 4.2, RFC 3463)
-SMTP_REPLY = re.compile(r"\s*([2-5]\d\d)(?:[ -]+([245]\.\d{1,3}\.\d{1,3})(?!\d))?(?!\d)")
+SMTP_REPLY = re.compile(r"\s*([2-5]\d\d)(?:[ -]+([245]\.\d{1,3}\.\d{1,3})(?!\d))?(?!\d)", re.ASCII)
 SPAM_WORDS = re.compile(r"\b(spam|spammy|junk|unsolicited|uce|ube)\b", re.IGNORECASE)
 BLOCK_WORDS = re.compile(
     r"block|black ?list|deny ?list|denied|banned|dnsbl|\brbl\b|spamhaus|reputation|not allowed|refused",

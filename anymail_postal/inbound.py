@@ -48,7 +48,7 @@ HASH_HEADERS = {
 }
 SPAM_STATUS = {"Spam": True, "NotSpam": False}  # NotChecked: nobody knows
 YES_NO = {"yes": True, "no": False}
-FORM_ATTACHMENT = re.compile(r"attachments\[(\d{1,6})\]\[(\w{1,20})\]")
+FORM_ATTACHMENT = re.compile(r"attachments\[(\d{1,6})\]\[(\w{1,20})\]", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

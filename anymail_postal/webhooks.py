@@ -363,7 +363,7 @@ class PostalInboundWebhookView(PostalWebhookView):
         """
         limit = self.config.inbound_max_bytes
         declared = request.META.get("CONTENT_LENGTH") or "0"
-        if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
+        if declared.isascii() and declared.isdigit() and len(declared) < 20 and int(declared) > limit:
             raise BodyTooLarge(f"The post has {declared} bytes, more than POSTAL_INBOUND_MAX_BYTES.")
         body = request.read(limit + 1)
         if len(body) > limit:

@@ -296,7 +296,7 @@ def _float(value: Any) -> float | None:
 def _size(value: Any) -> int | None:
     """A number of bytes: text here, a number elsewhere in Postal."""
     if isinstance(value, str):
-        if not value.isdecimal() or len(value) > 18:
+        if not (value.isascii() and value.isdigit()) or len(value) > 18:
             raise WireError("not a size")
         return int(value)
     return None if value is None else _int(value)

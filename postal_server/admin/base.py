@@ -35,7 +35,7 @@ else:  # subscriptable only with django-stubs' monkey patch
     )
 
 MAX_COUNTED = 10_000  # rows of a list whose number is worth knowing
-MESSAGE_REFERENCE = re.compile(r"&lt;msg:(\d{1,18})&gt;")
+MESSAGE_REFERENCE = re.compile(r"&lt;msg:(\d{1,18})&gt;", re.ASCII)
 NOT_IN_FILE_NAME = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]')
 
 

@@ -48,7 +48,7 @@ from .client_name import ClientNames
 from .room import BodyRoom
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
-PATH = re.compile(r"/api/v1/(\w+/\w+)(?:\.\w+)?/?\Z")
+PATH = re.compile(r"/api/v1/(\w+/\w+)(?:\.\w+)?/?\Z", re.ASCII)
 # A message of 50 MiB, in base64 with its line ends written as `\n`, and 4 MiB for everything else.
 MAX_BODY_BYTES = submission.MAX_API_MESSAGE_BYTES * 62 // 45 + 4 * 1024 * 1024
 

@@ -21,8 +21,8 @@ MAX_TEXT = 50_000  # characters of an explanation that are read
 # Postal's search (contract 7.1 rule 2): any character for the X, any white space before the token.
 _TOKEN = re.compile(rb"(?i).-Postal-MsgID:\s*([A-Za-z0-9]+)")
 _ADDRESS = r"<?([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253})>?"
-_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
-_CODE = re.compile(r"(?<![\d.])([45]\d\d)(?=[ -])")
+_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
+_CODE = re.compile(r"(?<![\d.])([45]\d\d)(?=[ -])", re.ASCII)
 
 # RFC 3463: class 5, but the address itself is good: full, too big, system trouble, expired, policy.
 _NOT_THE_ADDRESS = re.compile(r"5\.(?:2\.[23]|3\.|4\.7\b|7\.)")

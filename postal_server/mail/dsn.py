@@ -23,7 +23,7 @@ MAX_RECIPIENTS = 500
 MAX_STATUS_BYTES = 1_000_000
 
 _GROUP_END = re.compile(rb"(?:\r?\n[ \t]*){2,}")
-_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 
 
 @dataclass(frozen=True)

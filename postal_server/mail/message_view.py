@@ -34,7 +34,7 @@ _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 # Of these the last one counts and hides those above, as in Postal's mail library.
 _SINGLE = frozenset(_ORDER) - REPEATABLE_FIELDS
 
-_VERSION = re.compile(r"\s*(\d+)\s*\.\s*(\d+)")
+_VERSION = re.compile(r"\s*(\d+)\s*\.\s*(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _PARAMETER = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_SECTION = re.compile(r"(.+?)(?:\*(\d{1,3}))?(\*)?\Z")
+_SECTION = re.compile(r"(.+?)(?:\*(\d{1,3}))?(\*)?\Z", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+\Z")
 
 

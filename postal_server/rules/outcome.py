@@ -20,7 +20,7 @@ TIMED_OUT = -1
 NO_CONNECTION = -2
 NO_TLS = -3
 
-NAMED_WAIT = re.compile(r"(\d{1,6}) (second|minute)s?\b", re.IGNORECASE)
+NAMED_WAIT = re.compile(r"(\d{1,6}) (second|minute)s?\b", re.ASCII | re.IGNORECASE)
 WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 
 

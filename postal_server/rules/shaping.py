@@ -36,7 +36,7 @@ REPUTATION: Sequence[tuple[str, str]] = (
     # Comcast, postmaster.comcast.net: "RL" limits, "BL" blocks
     (r"\b[RB]L0000\d\d\b", "Comcast"),
 )
-_REPUTATION = re.compile("|".join(pattern for pattern, _ in REPUTATION), re.IGNORECASE)
+_REPUTATION = re.compile("|".join(pattern for pattern, _ in REPUTATION), re.ASCII | re.IGNORECASE)
 # The same in general words; believed of a temporary answer only.
 _TOO_FAST = re.compile(
     r"too many (?:connections|messages|mails|e-?mails|concurrent)|rate.?limit|throttl|too (?:fast|quickly)|"
@@ -75,7 +75,7 @@ def sign(code: int | None, output: str) -> Sign:
     recipient, 4.1.x and 4.2.x for one mailbox.
     """
     if code is None:
-        found = re.match(r"([245]\d\d)[ -]", output)
+        found = re.match(r"([245]\d\d)[ -]", output, re.ASCII)
         code = int(found[1]) if found else None
     if code is None or code // 100 not in (4, 5):
         return Sign.NONE

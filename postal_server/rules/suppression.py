@@ -16,7 +16,7 @@ ADDED = f"Recipient added to suppression list ({HARD_FAILS})"
 REMOVED = "Recipient removed from suppression list"
 EVIDENCE_LASTS = timedelta(hours=24)
 
-ENHANCED = re.compile(r"(?:^|[\s#(]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})\b")
+ENHANCED = re.compile(r"(?:^|[\s#(]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})\b", re.ASCII)
 # RFC 3463: 5.1.x is the address, 5.2.x the mailbox; 5.1.7 and 5.1.8 are about the sender's address.
 PERSONAL_SUBJECTS = {"0", "1", "2"}
 ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}
@@ -24,10 +24,10 @@ ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}
 IMPERSONAL = re.compile(
     r"spam|block(?:ed|ing|list)|black ?list|reputation|policy|rate.?limit|too many|throttl|deferred due to|"
     r"unsolicited|spamhaus|barracuda|TSS\d\d|S3150|RP-00\d|authenticat|SPF|DKIM|DMARC|relay",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 # Errors of hosts are joined by commas. An answer among them was to our greeting, not to a recipient.
-BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]")
+BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]", re.ASCII)
 # TLS that falls short of the domain's own policy, or a host out of step: the way is broken, not the address.
 BROKEN = re.compile(r"(?:\A|, )(?:DANE: |MTA-STS: |unexpected answer )")
 

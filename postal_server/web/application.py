@@ -44,7 +44,7 @@ MAX_REFUSED = 100  # host names that the log tells of
 READING = frozenset({"GET", "HEAD"})
 MAX_PAGE_BYTES = 4 * 1024 * 1024  # of a body for Django's pages
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
-NOT_REQUEST_ID = re.compile(r"[^\w-]")
+NOT_REQUEST_ID = re.compile(r"[^\w-]", re.ASCII)
 
 View = Callable[[Request], Answer]
 

@@ -165,7 +165,7 @@ def host_name(value: str) -> str:
     host = value.strip().lower()
     if not host.endswith("]"):
         name, colon, port = host.rpartition(":")
-        if colon and port.isdigit():
+        if colon and port.isascii() and port.isdigit():
             host = name
     return host.removesuffix(".")
 

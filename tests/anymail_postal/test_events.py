@@ -297,6 +297,8 @@ REPLIES = [
     ("550 5.1.1234 x", 550, None),
     ("2500 x", None, None),
     ("199 x", None, None),
+    ("55\u0660 x", None, None),
+    ("550 5.\u0661.1 x", 550, None),
     ("Timed out after 30s", None, None),
     ("", None, None),
     (None, None, None),

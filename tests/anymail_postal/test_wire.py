@@ -197,6 +197,7 @@ def test_odd_sends_are_refused(data: object) -> None:
         {"id": 1, "token": "t", "status": {"hold_expiry": "soon"}},
         {"id": 1, "token": "t", "details": {"size": "12kB"}},
         {"id": 1, "token": "t", "details": {"size": "9" * 40}},
+        {"id": 1, "token": "t", "details": {"size": "\u0661\u0662"}},
         {"id": 1, "token": "t", "details": {"size": 1.5}},
         {"id": 1, "token": "t", "raw_message": "a"},
         {"id": 1, "token": "t", "raw_message": "é"},

@@ -38,7 +38,7 @@ CHANGES_FOR = timedelta(days=14)
 
 HOLD_CANCELLED = "MessageHoldCancelled"  # a name of ours: Postal has none
 NAMES = {**EVENT_BY_STATUS, "HoldCancelled": HOLD_CANCELLED, "Bounced": "MessageBounced"}
-BOUNCE_ID = re.compile(r"<msg:(\d{1,18})>")
+BOUNCE_ID = re.compile(r"<msg:(\d{1,18})>", re.ASCII)
 EXPANSIONS = ("details", "activity_entries")
 
 Webhook = dict[str, Any]

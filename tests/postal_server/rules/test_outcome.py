@@ -70,6 +70,8 @@ def test_the_source_address_is_named_when_it_is_known():
         ("421 try again in 30 seconds", timedelta(seconds=40)),
         ("450 wait 5 minutes", timedelta(minutes=5, seconds=10)),
         ("450 wait 1 minute", timedelta(minutes=1, seconds=10)),
+        ("450 wait 5 \u017feconds", None),  # a long s, which Python takes for one where case is ignored
+        ("450 wait \u0665 seconds", None),
         ("451 4.7.1 greylisted", None),
         ("450 later", None),
     ],
