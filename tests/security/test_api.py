@@ -113,6 +113,61 @@ def test_sql_through_an_id_finds_nothing(postal, postal_server, call, action, va
     assert call(action, {"id": number}, key=other.api_key).json()["status"] == "success"
 
 
+SQL = [
+    "1=1",
+    "id = 1 OR 1=1",
+    "messages`.`id",
+    "'; DROP TABLE postal_server_message; --",
+    '" OR ""="',
+    "%' --",
+]
+SHAPES = {
+    "text": lambda sql: sql,
+    "list": lambda sql: [sql],
+    "list of lists": lambda sql: [[sql]],
+    "key": lambda sql: {sql: True},
+    "value": lambda sql: {"status": sql},
+    "list of objects": lambda sql: [{sql: sql}],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_sql_through_expansions_expands_nothing(postal, call, shape):
+    """GHSA-x2hq-rfpg-3xr5: whatever condition is put there is no part of a query."""
+    sent = call("send/message", good(postal)).json()["data"]["messages"]["bob@example.org"]
+    plain = call("messages/message", {"id": sent["id"]}).json()["data"]
+    for sql in SQL:
+        answer = call("messages/message", {"id": sent["id"], "_expansions": shape(sql)})
+        assert answer.status_code == 200
+        assert answer.json()["data"] == plain
+        mixed = call("messages/message", {"id": sent["id"], "_expansions": ["details", shape(sql)]}).json()
+        assert mixed["data"].keys() - plain.keys() == {"details"}
+
+
+@pytest.mark.parametrize("action", ["messages/message", "messages/deliveries"])
+@pytest.mark.parametrize("sql", SQL)
+def test_sql_through_another_parameter_finds_nothing_else(postal, postal_server, call, action, sql):
+    other = postal_server.add()
+    foreign = call("send/message", good(other), key=other.api_key).json()["data"]["messages"]
+    number = foreign["bob@example.org"]["id"]
+    for parameters in (
+        {"id": number, sql: True},
+        {"id": number, "server_id": other.id, "where": sql, "conditions": {sql: 1}, "order": sql},
+        {"id": {sql: number, "id": number}},
+        {"id": [{sql: number}]},
+    ):
+        answer = call(action, parameters)
+        assert answer.status_code == 200
+        assert answer.json()["status"] != "success"
+    query = {f"id[{sql}]": "1", "params": json.dumps({"id": {sql: number}})}
+    answer = requests.get(
+        f"{postal.url}/api/v1/{action}", query, headers={"X-Server-API-Key": postal.api_key}, timeout=10
+    )
+    assert answer.status_code == 200
+    assert answer.json()["status"] != "success"
+    assert call(action, {"id": number}, key=other.api_key).json()["status"] == "success"
+
+
 @pytest.mark.parametrize(
     "body",
     [

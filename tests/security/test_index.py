@@ -161,6 +161,12 @@ CASES = {
         "tests/security/test_api.py::test_sql_through_an_id_finds_nothing",
         f"{SERVER}/api/test_views.py::test_id_is_a_number_and_nothing_else",
     ],
+    "SQL through condition keys (GHSA-x2hq-rfpg-3xr5)": [
+        "tests/security/test_api.py::test_sql_through_expansions_expands_nothing",
+        "tests/security/test_api.py::test_sql_through_another_parameter_finds_nothing_else",
+        f"{SERVER}/admin/test_filters.py::test_filter_is_never_sql",
+        f"{SERVER}/admin/test_filters.py::test_condition_that_is_always_true_shows_nothing",
+    ],
     "credential echo": [
         "tests/security/test_api.py::test_credential_echo_is_for_the_wire_only",
         "tests/security/test_api.py::test_credential_echo_is_no_markup",
