@@ -273,6 +273,12 @@ class DeliveryPolicy:
         "Private networks or hosts that MX records and address literals may lead to; relays and SMTP "
         "endpoints may be anywhere.",
     )
+    max_notices_per_server: int = key(
+        1000, "Notices of undeliverable mail that one mail server sends in an hour; 0 for none.", least=0
+    )
+    max_notices_per_recipient: int = key(
+        10, "Notices of undeliverable mail that one address is sent in an hour; 0 for none.", least=0
+    )
     max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.", least=1)
 
 

@@ -72,6 +72,7 @@ SERVICES = "postal_server.services"
 TASKS: Mapping[str, Task] = {
     "deletions": Task(f"{SERVICES}.retention.delete_removed", QUARTER_PAST),
     "dns_checks": Task(f"{SERVICES}.domain.check_all", QUARTER_PAST),
+    "notice_counts": Task(f"{SERVICES}.notice_limit.forget", QUARTER_PAST),
     "queue_suspensions": Task(f"{SERVICES}.queue_control.keep_suspensions", QUARTER_TO),
     "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
     "ip_pools": Task(f"{SERVICES}.ip_pool.keep", EACH_MINUTE),

@@ -36,6 +36,9 @@ QUEUED_OLDER = Gauge("postal_queued_older", "Rows older than so many seconds.", 
 OLDEST = Gauge("postal_queue_oldest_seconds", "Age of the oldest row.", ["kind"])
 WEBHOOK_LANES = Gauge("postal_webhook_lanes", "Webhooks that events wait for, or that are paused.", ["state"])
 
+NOTICES_WITHHELD = Counter(
+    "postal_notices_withheld", "Notices of undeliverable mail that a limit did not let go."
+)
 LOGINS = Counter("postal_logins", "Logins of people: right, wrong or throttled.", ["result"])
 LATENCY_OF_QUEUE = Histogram(
     "postal_message_queue_latency", "Age of messages when they are claimed, in seconds.", buckets=LATENCY

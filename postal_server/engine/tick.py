@@ -208,6 +208,7 @@ class Recording:
             recorded = self._share.record(done, now)
             queue.finish(worker_id, recorded.finished)
             queue.defer(worker_id, recorded.deferred)
+            metrics.NOTICES_WITHHELD.inc(recorded.withheld_notices)
             self._note(done, now)
         queue.accuse(worker_id, [item.claimed.id for item in ours if isinstance(item, Accused)])
         queue.clear(worker_id, [item.claimed.id for item in ours if isinstance(item, Cleared)])

@@ -35,7 +35,7 @@ class Failure:
 
 
 def compose_failure(
-    original: bytes,
+    header: bytes,
     *,
     sender: str,
     recipient: str,
@@ -49,17 +49,18 @@ def compose_failure(
     date: datetime,
     boundary: str,
 ) -> bytes:
-    """The notice to `sender` that `original` could not be delivered to `recipient`, the route's address.
+    """The notice to `sender` that a mail could not be delivered to `recipient`, the route's address.
 
-    To be sent with a null return path. `token` is `<message token>@<server token>`, `message_id` is
-    without brackets. Unlike Postal's (contract, 7.2) it is a report that programs understand; From,
-    subject and the lines about the message are Postal's.
+    Of the mail it returns the `header` alone: whoever is written to may never have sent it. To be sent with
+    a null return path. `token` is `<message token>@<server token>`, `message_id` is without brackets. Unlike
+    Postal's (contract, 7.2) it is a report that programs understand; From, subject and the lines about the
+    message are Postal's.
     """
     sender = neutralise(sender)
     text = _explanation(recipient, postmaster, sender, original_message_id, token)
-    original = repair_lines(original)
-    label = "7bit" if original.isascii() else "8bit"
-    header = [
+    returned = repair_lines(header)
+    label = "7bit" if returned.isascii() else "8bit"
+    fields = [
         f"Date: {format_date(date)}",
         f"From: Mail Delivery Service <{encode_address(recipient)}>",
         f"To: {encode_address(sender)}",
@@ -76,7 +77,7 @@ def compose_failure(
     delimiter = f"--{boundary}\r\n".encode()
     return b"".join(
         [
-            _lines(header),
+            _lines(fields),
             delimiter,
             _lines(["Content-Type: text/plain;\r\n charset=UTF-8", f"Content-Transfer-Encoding: {encoding}"]),
             encode(body, encoding),
@@ -88,12 +89,12 @@ def compose_failure(
             delimiter,
             _lines(
                 [
-                    "Content-Type: message/rfc822",
+                    "Content-Type: text/rfc822-headers",
                     f"Content-Transfer-Encoding: {label}",
-                    'Content-Disposition: attachment;\r\n filename="Original Message.eml"',
+                    'Content-Disposition: attachment;\r\n filename="Original Header.txt"',
                 ]
             ),
-            original,
+            returned,
             b"\r\n" + delimiter[:-2] + b"--\r\n",
         ]
     )

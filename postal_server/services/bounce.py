@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import starmap
+from typing import NamedTuple
 
 from postal_server.conf import Config
-from postal_server.mail.address import suppression_key
+from postal_server.mail.address import split_address, suppression_key
 from postal_server.mail.bounce import BounceKind, recognise
-from postal_server.models import Message
+from postal_server.models import ImportedToken, Message
 from postal_server.rules.status import Scope
 
 from .acceptance import message_id_key
@@ -43,14 +45,17 @@ class _Clues:
     message_id: str | None = None
     recipients: frozenset[str] = frozenset()
     is_hard: bool = False
+    came_to: str = ""  # the domain of the return path
 
 
 def match(jobs: Sequence[Job], directory: Directory, config: Config, now: datetime) -> dict[int, Match]:
     """The matches of reports, by the report's id; reports without one are left out.
 
-    By the message token in the return path and the tokens that the report quotes, else by the Message-ID in
-    the returned header together with the recipient; never by the recipient alone. Two queries for a batch,
-    and one for each report with tokens that were not made here.
+    By the message token in the return path and the tokens that the report quotes. Mail whose return path had
+    none is found by the Message-ID in the returned header together with the recipient; never by the recipient
+    alone. Everybody who got a group's mail knows its Message-ID and may forge a report about the others: so
+    it is no evidence about mail that has tokens, and suppresses nobody. Two queries for a batch, one or two
+    more for what is looked up by Message-ID, and one for each report with tokens that were not made here.
     """
     clues = {job.message.id: _clues(job, directory, config) for job in jobs}
     named = {number for clue in clues.values() for number in clue.ids}
@@ -63,7 +68,7 @@ def match(jobs: Sequence[Job], directory: Directory, config: Config, now: dateti
             found[report_id] = Match(ids, clue.is_hard)
         elif clue.message_id and clue.recipients:
             others[report_id] = clue
-    return found | _by_message_id(others, now)
+    return found | _by_message_id(others, directory, config, now)
 
 
 def _clues(job: Job, directory: Directory, config: Config) -> _Clues:
@@ -83,6 +88,7 @@ def _clues(job: Job, directory: Directory, config: Config) -> _Clues:
         message_id=bounce.original_message_id,
         recipients=frozenset(suppression_key(address) for address in addresses if address),
         is_hard=bounce.kind is BounceKind.HARD,
+        came_to=split_address(job.message.rcpt_to or "")[1].lower(),
     )
 
 
@@ -94,29 +100,58 @@ def _servers(ids: Collection[int]) -> dict[int, int]:
     return dict(rows.values_list("id", "server_id"))
 
 
-def _by_message_id(clues: Mapping[int, _Clues], now: datetime) -> dict[int, Match]:
+def _by_message_id(
+    clues: Mapping[int, _Clues], directory: Directory, config: Config, now: datetime
+) -> dict[int, Match]:
     if not clues:
         return {}
     rows = list(_sent_lately({clue.message_id for clue in clues.values() if clue.message_id}, now))
+    imported = _imported(row.id for row in rows)
     found = {}
     for report_id, clue in clues.items():
         ids = tuple(
-            number
-            for number, server_id, message_id, rcpt_to in rows
-            if (server_id, message_id) == (clue.server_id, clue.message_id)
-            and suppression_key(rcpt_to or "") in clue.recipients
+            row.id
+            for row in rows
+            if (row.server_id, row.message_id) == (clue.server_id, clue.message_id)
+            and suppression_key(row.rcpt_to or "") in clue.recipients
+            and (row.id in imported or _is_own_path(clue.came_to, row.domain_id, directory, config))
         )
         if ids:
-            found[report_id] = Match(ids, clue.is_hard)
+            found[report_id] = Match(ids)
     return found
 
 
-def _sent_lately(
-    message_ids: Iterable[str], now: datetime
-) -> Iterable[tuple[int, int, str | None, str | None]]:
+def _is_own_path(came_to: str, domain_id: int | None, directory: Directory, config: Config) -> bool:
+    """Did the report come to a return path of the domain's own, which has no token of a message?"""
+    domain = directory.domains.get(domain_id or 0)
+    return (
+        domain is not None
+        and domain.return_path_status == "OK"
+        and came_to == f"{config.dns.custom_return_path_prefix}.{domain.name}".lower()
+    )
+
+
+def _imported(ids: Iterable[int]) -> set[int]:
+    """Those that Postal sent: its return paths have no token of a message either."""
+    wanted = list(ids)
+    if not wanted:
+        return set()
+    rows = ImportedToken.objects.filter(message_id__in=wanted)
+    return set(rows.values_list("message_id", flat=True))
+
+
+class _Sent(NamedTuple):
+    id: int
+    server_id: int
+    message_id: str | None
+    rcpt_to: str | None
+    domain_id: int | None
+
+
+def _sent_lately(message_ids: Iterable[str], now: datetime) -> Iterator[_Sent]:
     days = [message_id_key("", now - timedelta(days=age))[0] for age in range(MESSAGE_ID_DAYS + 1)]
     hashes = [message_id_key(text, now)[1] for text in message_ids]
     rows = Message.objects.filter(
         message_id_day__in=days, message_id_hash__in=hashes, scope=Scope.OUTGOING.value
     )
-    return rows.order_by("id").values_list("id", "server_id", "message_id", "rcpt_to")
+    return starmap(_Sent, rows.order_by("id").values_list(*_Sent._fields))

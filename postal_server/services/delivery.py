@@ -87,7 +87,7 @@ def record(
         _entry(result, message, now) for result in results if (message := messages.get(result.claimed.id))
     ]
     _suppress(entries, config, now)
-    _notify_senders(entries, directory, config, now)
+    withheld = _notify_senders(entries, directory, config, now)
     bounced = _originals(entries)
     _suppress_bounced(bounced, config, now)
     tls_report.count(results, config, now)
@@ -99,7 +99,7 @@ def record(
     _update_bounced(bounced, now)
     _mark_endpoints(entries, now)
     webhook.emit(_events(entries, bounced, directory), directory, now)
-    return _recorded(results, {entry.claimed.id: entry for entry in entries}, now)
+    return _recorded(results, {entry.claimed.id: entry for entry in entries}, withheld, now)
 
 
 def _count_sources(
@@ -163,20 +163,32 @@ def _blames_recipient(entry: _Entry) -> bool:
 # Mail to senders (contract 7.2): only for mail that came in.
 
 
-def _notify_senders(entries: Sequence[_Entry], directory: Directory, config: Config, now: datetime) -> None:
+def _notify_senders(entries: Sequence[_Entry], directory: Directory, config: Config, now: datetime) -> int:
+    """Send the notices, and say how many a limit did not let go."""
     failed = [
         entry
         for entry in entries
         if entry.notice and entry.message.scope == Scope.INCOMING.value and notice.may_notify(entry.message)
     ]
     if not failed:
-        return
-    reasons = {entry.message.id: entry.details for entry in failed}
-    ids = notice.send([entry.message for entry in failed], reasons, directory, config, now)
+        return 0
+    reasons = {entry.message.id: _told_reason(entry) for entry in failed}
+    sent = notice.send([entry.message for entry in failed], reasons, directory, config, now)
     for entry in failed:
-        number = ids.get(entry.message.id)
+        number = sent.ids.get(entry.message.id)
         if number is not None and entry.notice:
             entry.details += entry.notice.format(id=number)
+    return sent.withheld
+
+
+def _told_reason(entry: _Entry) -> str:
+    """Why it failed, for a stranger: without the URL, which may have a password in it, or the host inside."""
+    if not isinstance(entry.result, Result):
+        return entry.details
+    code = entry.result.outcome.code
+    if code is None:
+        return "The recipient's system could not be reached."
+    return f"The recipient's system answered {code}."
 
 
 # Reports that matched (contract 7.1).
@@ -350,8 +362,10 @@ def _as_told(entry: _Entry) -> Message:
     return entry.message
 
 
-def _recorded(results: Sequence[Result | Decision], entries: dict[int, _Entry], now: datetime) -> Recorded:
-    recorded = Recorded()
+def _recorded(
+    results: Sequence[Result | Decision], entries: dict[int, _Entry], withheld: int, now: datetime
+) -> Recorded:
+    recorded = Recorded(withheld_notices=withheld)
     for result in results:
         claimed = result.claimed
         entry = entries.get(claimed.id)

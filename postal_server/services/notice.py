@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postal_server.conf import Config
 from postal_server.mail.address import is_plausible_recipient, split_address, split_tag
 from postal_server.mail.dsn import Failure, compose_failure
-from postal_server.mail.message import message_id, subject
+from postal_server.mail.message import header_fields, message_id, split_header, subject
 from postal_server.models import Body, Message
+from postal_server.rules import notice as rules
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import Scope
 
-from . import ip_pool
+from . import ip_pool, notice_limit
 from .acceptance import store
 from .directory import Directory
 from .submission import envelope_recipient
 from .token import message_token, new_message_id
 from .work import Accepted, NewMessage
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The ids of notices by those of the messages they are about, and how many a limit did not let go."""
+
+    ids: Mapping[int, int]
+    withheld: int = 0
 
 
 def may_notify(message: Message) -> bool:
@@ -33,47 +43,63 @@ def send(
     directory: Directory,
     config: Config,
     now: datetime,
-) -> dict[int, int]:
-    """Store a notice for each message; answers the notices' ids by the ids of the messages.
+) -> Sent:
+    """Store a notice for each message, within the limits.
 
-    Six queries for a batch: the texts, then as for any submission. Mail whose server or text is gone gets
-    none.
+    Eight queries for a batch: the texts, the limits, then as for any submission. Mail that a program wrote
+    gets none, nor does mail whose server or text is gone.
     """
-    texts = _texts(failed)
-    submissions: list[Accepted] = []
-    about: list[int] = []
-    for message in failed:
-        text = texts.get(message.id)
-        if text is not None and message.server_id in directory.servers:
-            submissions.append(
-                _notice(message, text, reasons[message.id], directory=directory, config=config, now=now)
-            )
-            about.append(message.id)
+    texts = {
+        number: header
+        for number, header in _headers(failed).items()
+        if not rules.is_automatic(_fields(header))
+    }
+    wanted = [m for m in failed if m.id in texts and m.server_id in directory.servers]
+    admitted = notice_limit.admit([_place(message) for message in wanted], config, now)
+    about = [message for message, is_admitted in zip(wanted, admitted, strict=True) if is_admitted]
+    submissions = [
+        _notice(message, texts[message.id], reasons[message.id], directory=directory, config=config, now=now)
+        for message in about
+    ]
     lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
     stored = store(ip_pool.bind(submissions, directory, config), now, lifetime) if submissions else []
-    return {number: rows[0].id for number, rows in zip(about, stored, strict=True)}
+    # Behind the ids that `store` takes: other transactions take these rows in that order, too.
+    notice_limit.count([_place(message) for message in about], now)
+    ids = {message.id: rows[0].id for message, rows in zip(about, stored, strict=True)}
+    return Sent(ids, withheld=len(wanted) - len(about))
 
 
-def _texts(messages: Sequence[Message]) -> dict[int, bytes]:
-    """The stored text of each message, prefix included."""
+def _place(message: Message) -> notice_limit.Notice:
+    return message.server_id, message.mail_from or ""
+
+
+def _fields(header: bytes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in header_fields(header):
+        found.setdefault(name.lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+def _headers(messages: Sequence[Message]) -> dict[int, bytes]:
+    """The stored header of each message, prefix included. The text behind it is nobody's to send back."""
     ids = [message.body_id for message in messages if message.body_id is not None]
     raw = dict(Body.objects.filter(id__in=ids).values_list("id", "raw"))
     prefixes = dict(Message.objects.filter(id__in=[m.id for m in messages]).values_list("id", "prefix"))
     return {
-        message.id: bytes(prefixes.get(message.id, b"")) + bytes(raw[message.body_id])
+        message.id: bytes(prefixes.get(message.id, b"")) + split_header(bytes(raw[message.body_id]))[0]
         for message in messages
         if message.body_id in raw
     }
 
 
 def _notice(
-    message: Message, text: bytes, reason: str, *, directory: Directory, config: Config, now: datetime
+    message: Message, header: bytes, reason: str, *, directory: Directory, config: Config, now: datetime
 ) -> Accepted:
     server = directory.servers[message.server_id]
     address = _route_address(message, directory)
     sender = message.mail_from or ""
     raw = compose_failure(
-        text,
+        header,
         sender=sender,
         recipient=address,
         subject=message.subject,

@@ -236,7 +236,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the queue must do once results are recorded, in the same transaction."""
+    """What the queue must do once results are recorded, in the same transaction.
+
+    `withheld_notices`: how many senders were not told because of a limit.
+    """
 
     finished: list[int] = field(default_factory=list)
     deferred: list[tuple[int, datetime]] = field(default_factory=list)  # id, due_at
+    withheld_notices: int = 0

@@ -179,6 +179,19 @@ CASES = {
         f"{SERVER}/test_cli.py::test_file_modes_of_a_new_installation_are_the_owners_alone",
         f"{SERVER}/test_cli.py::test_file_modes_start_up_warns_of_what_others_can_open",
     ],
+    "forged bounces": [
+        f"{SERVER}/services/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
+        f"{SERVER}/services/test_bounce.py::"
+        "test_by_message_id_and_recipient_where_the_return_path_has_no_token",
+        f"{SERVER}/services/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
+    ],
+    "backscatter": [
+        f"{SERVER}/services/test_notice.py::test_it_is_a_report_that_programs_and_people_understand",
+        f"{SERVER}/services/test_notice.py::test_who_is_told",
+        f"{SERVER}/services/test_notice.py::test_program_is_not_told",
+        f"{SERVER}/services/test_notice.py::test_address_is_written_to_so_often_in_an_hour",
+        f"{SERVER}/services/test_delivery.py::test_a_stranger_hears_neither_the_url_nor_the_host_inside",
+    ],
     "guessing of passwords and keys": [
         "tests/security/test_login.py::test_guesses_are_answered_429_and_logged",
         "tests/security/test_login.py::test_wrong_logins_at_once_do_not_slow_the_api",

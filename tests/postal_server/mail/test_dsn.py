@@ -10,14 +10,12 @@ from postal_server.mail.message import parts, subject
 from postal_server.mail.transport_encoding import to_7bit
 
 AT = datetime(2026, 11, 22, 18, 58, tzinfo=timezone.utc)
-ORIGINAL = (
-    b"X-Postal-Spam: no\r\nFrom: Ext <ext@remote.example>\r\nSubject: s\r\nMessage-ID: <o@r>\r\n\r\nHello\r\n"
-)
+HEADER = b"X-Postal-Spam: no\r\nFrom: Ext <ext@remote.example>\r\nSubject: s\r\nMessage-ID: <o@r>\r\n"
 
 
-def notice(original=ORIGINAL, **changes):
+def notice(header=HEADER, **changes):
     return compose_failure(
-        original,
+        header,
         **{
             "sender": "ext@remote.example",
             "recipient": "in@example.test",
@@ -59,9 +57,9 @@ def test_the_notice_is_a_report():
         "Rcpt To: in@example.test",
     ]
     assert status.get_content_type() == "message/delivery-status"
-    assert original.get_content_type() == "message/rfc822"
-    assert original.get_filename() == "Original Message.eml"
-    assert original.get_payload()[0].as_bytes().replace(b"\n", b"\r\n") == ORIGINAL
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert original.get_filename() == "Original Header.txt"
+    assert original.get_payload() == HEADER.decode()
 
 
 def test_the_notice_can_be_parsed():
@@ -74,10 +72,10 @@ def test_the_notice_can_be_parsed():
     assert report.original_header.startswith(b"X-Postal-Spam: no\r\n")
 
 
-def test_eight_bit_originals_and_missing_values():
-    original = b"Subject: x\n\n\xc3\xbc" + b"y" * 2000 + b"\n"
+def test_eight_bit_headers_and_missing_values():
+    header = b"Subject: x\nX-Long: \xc3\xbc" + b"y" * 2000 + b"\n"
     raw = notice(
-        original, subject=None, original_message_id=None, failure=Failure(), recipient="in@bücher.example"
+        header, subject=None, original_message_id=None, failure=Failure(), recipient="in@bücher.example"
     )
     assert subject(raw) == "Mail Delivery Failed ()"
     assert (
@@ -86,7 +84,7 @@ def test_eight_bit_originals_and_missing_values():
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert to_7bit(raw).isascii()
     assert parse(to_7bit(raw)) is not None
-    assert parts(raw).attachments[0].filename == "Original Message.eml"
+    assert parts(raw).attachments[0].filename == "Original Header.txt"
 
 
 def test_the_subject_cannot_add_headers():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from postal_server.models import Body, ImportedToken, Message, Server
+from postal_server.models import Body, Domain, ImportedToken, Message, Server
 from postal_server.rules.status import Scope
 from postal_server.services import bounce
 from postal_server.services.token import message_token
@@ -84,10 +84,40 @@ def test_by_the_token_of_an_imported_message(world, match, original):
     assert match(report(header="X-Postal-MsgID: wBx9aLnQ44yKFCOw\n")).ids == (original,)
 
 
-def test_by_message_id_and_recipient(world, match):
+OWN_PATH = "s8halm@psrp.example.test"
+BY_MESSAGE_ID = report(header="Message-ID: <x@rp.postal.example.test>\n", recipient="A@dest.example")
+
+
+def test_by_message_id_and_recipient_where_the_return_path_has_no_token(world, match):
+    """It is no evidence that suppresses: other recipients of the mail know as much."""
+    Domain.objects.update(return_path_status="OK")
     one, _ = store(world, "a@dest.example", "b@dest.example")
-    raw = report(header="Message-ID: <x@rp.postal.example.test>\n", recipient="A@dest.example")
-    assert match(raw) == bounce.Match((one.id,), is_hard=True)
+    assert match(BY_MESSAGE_ID, OWN_PATH) == bounce.Match((one.id,), is_hard=False)
+
+
+def test_by_message_id_of_imported_mail(world, match):
+    """Postal's return paths name the mail server alone."""
+    one, _ = store(world, "a@dest.example", "b@dest.example")
+    ImportedToken.objects.create(token="wBx9aLnQ44yKFCOw", server_id=world.server.pk, message_id=one.id)
+    assert match(BY_MESSAGE_ID) == bounce.Match((one.id,), is_hard=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("s8halm@rp.postal.example.test", "OK"),
+        ("s8halm@rp.postal.example.test", "Missing"),
+        (OWN_PATH, "Missing"),
+        (OWN_PATH, ""),
+        ("s8halm@psrp.other.test", "OK"),
+        ("s8halm@psrp.example.test.other.test", "OK"),
+    ],
+)
+def test_recipient_of_a_group_gets_no_other_recipient_bounced(world, match, path, status):
+    """Forged by who knows the Message-ID and the mail server's token from a mail of his own."""
+    Domain.objects.update(return_path_status=status)
+    store(world, "a@dest.example", "b@dest.example")
+    assert match(BY_MESSAGE_ID, path) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +131,8 @@ def test_by_message_id_and_recipient(world, match):
     ],
 )
 def test_never_by_the_recipient_or_by_the_message_id_alone(match, original, raw):
-    assert match(raw) is None
+    Domain.objects.update(return_path_status="OK")
+    assert match(raw, OWN_PATH) is None
 
 
 def test_messages_of_other_servers_and_incoming_ones_are_left_alone(world, match):

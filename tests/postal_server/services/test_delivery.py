@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
+from postal_server.mail.reply import Reply
 from postal_server.models import (
     Body,
     Delivery,
@@ -201,6 +203,39 @@ class TestIncoming:
         assert QueuedMessage.objects.get(pk=notice.id).destination == "remote.example"
         [told] = events("MessageDeliveryFailed")
         assert told["details"] == details
+
+    def test_a_stranger_hears_neither_the_url_nor_the_host_inside(self, world, record):
+        for found in (
+            outcome.classify_post(404, "x", url="http://user:secret@h.internal/in", seconds=0.01),
+            outcome.classify(
+                Reply.parse([b"550 5.7.1 mynetworks 10.0.0.0/8 only"]),
+                recipient="in@example.test",
+                peer=outcome.Peer("mail.internal", "10.0.0.1", 25),
+                seconds=0.01,
+            ),
+            outcome.unreachable("mail.internal", tried=["mail.internal"], is_permanent=True),
+        ):
+            [claim] = store(world, "in@example.test", scope=Scope.INCOMING, mail_from="ann@remote.example")
+            record(Result(claim, found))
+            text = bytes(Body.objects.latest("id").raw)
+            assert b"Diagnostic-Code: x-postal; The recipient's system " in text
+            for inside in (b"secret", b"internal", b"10.0.0", b"mynetworks"):
+                assert inside not in text
+
+    def test_limits_withhold_notices_and_say_so(self, world, config):
+        limited = replace(config, delivery=replace(config.delivery, max_notices_per_recipient=2))
+        claims = [
+            store(world, "in@example.test", scope=Scope.INCOMING, mail_from=sender)[0]
+            for sender in ["ann@remote.example"] * 3 + ["Ann@Remote.example", "bob@remote.example"]
+        ]
+        found = outcome.classify_post(404, "", url="http://h.example/in", seconds=0.01)
+        recorded = delivery.record(
+            [Result(claim, found) for claim in claims], world.directory(), limited, NOW
+        )
+        assert recorded.withheld_notices == 2
+        assert Message.objects.filter(bounce_for_id__isnull=False).count() == 3
+        told = [row.details for row in Delivery.objects.order_by("message_id")]
+        assert ["Sent bounce" in details for details in told] == [True, True, False, False, True]
 
     @pytest.mark.parametrize(
         ("code", "values"),

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from postal_server import conf
-from postal_server.services import ip_pool, send_limit, suppression, tls_report
+from postal_server.services import ip_pool, notice_limit, send_limit, suppression, tls_report
 from postal_server.services.directory import SourceEntry
 from postal_server.services.work import Result, Source, TlsSession
 from tests.fakes import NOW, claimed
@@ -30,6 +30,10 @@ def count_sources(config) -> None:
     ip_pool.count(NUMBERS, SimpleNamespace(sources=sources), NOW)
 
 
+def count_notices(config) -> None:
+    notice_limit.count([(number, "") for number in NUMBERS], NOW)
+
+
 def count_sessions(config) -> None:
     sessions = tuple(TlsSession(f"{number}.example", "sts") for number in NUMBERS)
     tls_report.count([Result(claimed(1), None, tls_sessions=sessions)], config, NOW)
@@ -44,6 +48,7 @@ def suppress(config) -> None:
     [
         (count_servers, r"(\d):\d{4,}"),
         (count_sources, r"(\d):\d{8}"),
+        (count_notices, r"notice:(\d):"),
         (count_sessions, r"(\d)\.example"),
         (suppress, r"(\d)@dest\.example"),
     ],

@@ -1,11 +1,13 @@
 import email
 import email.policy
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from postal_server.models import Body, Message, Route
+from postal_server.models import Body, Counter, Message, Route, Server
 from postal_server.rules.status import Scope
-from postal_server.services import notice, preparation
+from postal_server.services import notice, notice_limit, preparation
 from postal_server.services.token import message_token
 from postal_server.services.work import Claimed, Mail
 
@@ -33,8 +35,8 @@ def failed(world):
 
 @pytest.fixture
 def send(world, config):
-    def call(message):
-        return notice.send([message], {message.id: "Received a 404"}, world.directory(), config, NOW)
+    def call(message, at=NOW):
+        return notice.send([message], {message.id: "Received a 404"}, world.directory(), config, at).ids
 
     return call
 
@@ -51,7 +53,9 @@ def test_it_is_a_report_that_programs_and_people_understand(world, failed, send)
     assert "postmaster@example.test" in text.get_content()
     assert status.get_content_type() == "message/delivery-status"
     assert "Action: failed" in status.as_string()
-    assert original.get_content()["X-Postal-Spam"] == "no"
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert original.get_content().replace("\r\n", "\n").startswith("X-Postal-Spam: no\nFrom: Ann <ann@remote")
+    assert "Hello" not in bytes(Body.objects.get(pk=number).raw).decode()
 
 
 def test_its_row_is_postals(world, failed, send):
@@ -97,3 +101,71 @@ def test_who_is_told(values, told):
 def test_a_purged_text_sends_no_notice(failed, send):
     failed.body_id = None
     assert send(failed) == {}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Auto-Submitted: auto-generated",
+        b"auto-submitted: Auto-Replied; owner-email=x@example.org",
+        b"Precedence: bulk",
+        b"X-Auto-Response-Suppress: DR, NDR",
+    ],
+)
+def test_program_is_not_told(world, failed, send, header):
+    Body.objects.update(raw=header + b"\r\n" + RAW)
+    assert send(failed) == {}
+    assert not Message.objects.filter(is_bounce=True).exists()
+
+
+class TestLimits:
+    """One message about which notices are asked for again and again."""
+
+    @pytest.fixture(autouse=True)
+    def config(self, config):
+        return replace(
+            config, delivery=replace(config.delivery, max_notices_per_server=5, max_notices_per_recipient=3)
+        )
+
+    def test_address_is_written_to_so_often_in_an_hour(self, failed, send):
+        assert [bool(send(failed)) for _ in range(5)] == [True] * 3 + [False] * 2
+        failed.mail_from = "ANN@remote.example"
+        assert not send(failed)
+        failed.mail_from = "bob@remote.example"
+        assert send(failed)
+        failed.mail_from = "ann@remote.example"
+        assert send(failed, NOW + timedelta(hours=1))
+
+    def test_address_is_spared_by_all_mail_servers_together(self, world, failed, send):
+        names = {"name": "O", "permalink": "o", "token": "other1"}
+        other = Server.objects.create(organization=world.organization, **names)
+        for _ in range(3):
+            assert send(failed)
+        failed.server_id = other.pk
+        assert not send(failed)
+
+    def test_mail_server_sends_so_many_in_an_hour(self, failed, send):
+        told = []
+        for number in range(7):
+            failed.mail_from = f"victim{number}@remote.example"
+            told.append(bool(send(failed)))
+        assert told == [True] * 5 + [False] * 2
+
+    def test_limits_hold_within_a_batch(self, world, failed, config):
+        reasons = {failed.id: "x"}
+        sent = notice.send([failed] * 5, reasons, world.directory(), config, NOW)
+        assert sent.withheld == 2
+        assert Message.objects.filter(is_bounce=True).count() == 3
+
+    def test_counts_are_forgotten(self, failed, send):
+        send(failed)
+        counts = Counter.objects.filter(name__startswith="notice:")
+        assert max(len(row.name) for row in counts) <= 32
+        assert notice_limit.forget(NOW) == 0
+        assert notice_limit.forget(NOW + timedelta(hours=1)) == 2
+        assert not counts.all().exists()
+
+
+def test_limit_of_nothing_sends_nothing(world, failed, config):
+    none = replace(config, delivery=replace(config.delivery, max_notices_per_recipient=0))
+    assert notice.send([failed], {failed.id: "x"}, world.directory(), none, NOW) == notice.Sent({}, 1)
