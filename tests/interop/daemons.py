@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +28,26 @@ def program(name: str) -> str:
         missing(f"{name} is not installed")
     assert found is not None
     return found
+
+
+def swaks(*wanted: str) -> str:
+    """The path of swaks that can do all of this (`TLS`, `AUTH CRAM-MD5`), as `program` has it.
+
+    What it can do hangs on modules of Perl, which are packages of their own.
+    """
+    path = program("swaks")
+    lacking = dict(_lacking(path))
+    for name in wanted:
+        if name in lacking:
+            missing(f"swaks cannot do {name}: it {lacking[name]}")
+    return path
+
+
+@functools.lru_cache(maxsize=8)
+def _lacking(path: str) -> tuple[tuple[str, str], ...]:
+    """What this swaks cannot do, and what for (`requires Net::SSLeay`)."""
+    told = subprocess.run([path, "--support"], capture_output=True, text=True, timeout=60).stdout
+    return tuple(re.findall(r"^\*\*\* (.+?) not available: (.+)$", told, re.MULTILINE))
 
 
 def as_root() -> None:

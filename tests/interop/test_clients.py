@@ -47,11 +47,18 @@ class TestSwaks:
 
     def swaks(self, postal, port: int, *options: str) -> subprocess.CompletedProcess[str]:
         command = [
-            daemons.program("swaks"), "--server", "127.0.0.1", "--port", str(port), "--suppress-data",
+            daemons.swaks(*self.needed(options)), "--server", "127.0.0.1", "--port", str(port),
+            "--suppress-data",
             "--from", f"app@{postal.domain}", "--to", "bob@example.org", "--header", "Subject: swaks",
             "--helo", "client.example", *options,
         ]  # fmt: skip
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    def needed(self, options: Sequence[str]) -> list[str]:
+        """What swaks has to be able to do for these options."""
+        mechanism = options[options.index("--auth") + 1] if "--auth" in options else ""
+        basic = [] if not mechanism else [f"AUTH {mechanism}" if mechanism == "CRAM-MD5" else "Basic AUTH"]
+        return [*basic, *(["TLS"] if {"--tls", "--tls-on-connect"} & set(options) else [])]
 
     def login(self, postal, mechanism: str, key: str | None = None) -> Sequence[str]:
         user, key = user_of(postal, mechanism), key or postal.smtp_key

@@ -207,6 +207,31 @@ class TestBackOff:
         assert changed[GOOGLE].paused_until is None
         assert changed[GOOGLE].concurrency == 10
 
+    def test_a_fast_destination_is_probed_with_one_message_as_well(self):
+        """Its rate would let many go at once."""
+        paces = shaping()
+        paces.learn([result() for _ in range(6000)], NOW)
+        paces.learn([result(TOO_FAST)], NOW)
+        later = NOW + MINUTE
+        assert paces.room(0, "gmail.com", 40, 0, later) == 1
+        batch = rows(5)
+        assert admit(paces, batch, later)[0] == [1]
+        assert paces.room(0, "gmail.com", 40, 1, later) == 0
+        paces.ended(batch[:1])
+        paces.learn([result()], later)
+        assert len(admit(paces, rows(5, first=10), later)[0]) == 5
+
+    def test_a_probe_keeps_to_the_rate(self):
+        """A host that was busy with a mail of another worker is not probed by one after the other."""
+        paces = shaping()
+        paces.learn([result(TOO_FAST)], NOW)
+        later = NOW + MINUTE
+        batch = rows(1)
+        assert admit(paces, batch, later)[0] == [1]
+        paces.ended(batch)  # without an answer: the connection broke
+        assert admit(paces, rows(1, first=2), later)[0] == []
+        assert paces.room(0, "gmail.com", 40, 0, later) == 0
+
     def test_a_probe_that_fails_makes_the_pause_longer(self):
         paces = shaping()
         paces.learn([result(TOO_FAST)], NOW)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -159,6 +160,10 @@ class TestPace:
         assert pace.is_probing
         after = faster(pace, NOW + MINUTE, limit=20)
         assert (after.is_probing, after.concurrency, after.pauses) == (False, 10, 1)
+
+    def test_a_round_begins_anew_after_the_probe(self):
+        pace = replace(self.slow(), taken=7)
+        assert faster(pace, NOW + MINUTE, limit=20).taken == 0
 
     def test_it_recovers_one_at_a_time_for_each_round(self):
         pace, taken, seen = faster(self.slow(), NOW + MINUTE, limit=20), 0, []
