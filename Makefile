@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types format docs bench vectors fuzz soak clean
+.PHONY: help demo run test lint types format docs constraints bench vectors fuzz soak clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
@@ -43,6 +43,11 @@ format: $(VENV)/.dev ## Mend what the linter can mend, and format
 
 docs: $(VENV)/.dev ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+constraints: $(VENV)/.dev ## Renew constraints.txt: the newest versions of what a deployment installs, with hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
+		--extra server --extra replies --extra postgres --extra mariadb \
+		--custom-compile-command 'make constraints' --output-file constraints.txt setup.cfg
 
 bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side
 	$(BIN)/python -m benchmarks $(ARGS)
