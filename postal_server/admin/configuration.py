@@ -186,7 +186,16 @@ def ask(questions: Sequence[Question]) -> Answers:
 class TrackDomainInline(TabularInline):
     model = models.TrackDomain
     extra = 0
-    fields = ["server", "name", "ssl_enabled", "track_clicks", "track_loads", "dns_status", "dns_error"]
+    fields = [
+        "server",
+        "name",
+        "ssl_enabled",
+        "track_clicks",
+        "track_loads",
+        "excluded_click_domains",
+        "dns_status",
+        "dns_error",
+    ]
     readonly_fields = ["dns_status", "dns_error"]
 
 

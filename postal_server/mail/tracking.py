@@ -20,6 +20,10 @@ _CONTAINERS = frozenset(["multipart/mixed", "multipart/alternative", "multipart/
 _TEXT, _HTML = "text/plain", "text/html"
 _MARK = b"+notrack://"
 _MARKED = re.compile(rb"(?i)(https?)\+notrack://")
+_MARK_ANYWHERE = re.compile(
+    rb"(?:=\r?\n)?".join(re.escape(bytes([byte])) for byte in _MARK)
+)  # quoted-printable
+_FIRST_HEADERS = 4096  # bytes that hold the header, and that of the first part
 
 Edit = tuple[int, int, bytes]  # start, end, what comes in its place
 
@@ -88,6 +92,14 @@ def draft(raw: bytes, *, pixel_url: str | None, excluded: frozenset[str], track_
         if links or pixels or _without_marks(content) != content:
             changes.append(Change(part, content, links, pixels))
     return Draft(raw, changes) if changes else None
+
+
+def may_be_marked(raw: bytes) -> bool:
+    """Might there be a mark against tracking in the text? Quick, as it is asked of every message.
+
+    In base64 a mark is not to be seen. A mail of which one text is in base64 has its first one so.
+    """
+    return bool(_MARK_ANYWHERE.search(raw)) or b"base64" in raw[:_FIRST_HEADERS]
 
 
 def _body_parts(part: Part) -> list[Part]:

@@ -73,6 +73,8 @@ def prune(now: datetime, in_turn: Transaction = transaction.atomic) -> None:
         _purge_older(server, texts_since, in_turn)
         _purge_above(server, server.raw_message_retention_size * MEGABYTE, in_turn)
         _delete(CaughtMail.objects.filter(server_id=server.pk, created_at__lt=texts_since))
+    of_nobody = CaughtMail.objects.exclude(server_id__in=Server.objects.values("pk"))
+    _delete(of_nobody.filter(created_at__lt=now - timedelta(days=Server().raw_message_retention_days)))
 
 
 def delete_removed() -> None:

@@ -13,8 +13,6 @@ from .directory import Directory, TrackDomainEntry
 from .token import link_token, message_token
 from .work import Job
 
-NO_TRACK = b"+notrack://"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -72,4 +70,4 @@ def _plan(job: Job, directory: Directory) -> Plan | None:
     domain = directory.track_domains.get((job.server.id, job.message.domain_id or 0))
     if domain is not None and domain.is_ok:
         return Plan(job, domain)
-    return Plan(job, None) if NO_TRACK in job.body else None
+    return Plan(job, None) if tracking.may_be_marked(job.body) else None

@@ -131,6 +131,15 @@ def test_links_in_html(text, rewritten, targets):
     assert (result.links if result else []) == targets
 
 
+@pytest.mark.parametrize("excluded", ["bücher.example", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "b%C3%BCcher.example", "x@bücher.example"],
+)
+def test_a_host_is_excluded_in_each_spelling(host, excluded):
+    assert tracked(single("text/html", f"<a href='https://{host}/'>"), excluded=[excluded]) is None
+
+
 def test_without_click_tracking_only_the_mark_goes():
     raw = single("text/plain", "https://a.example/ https+notrack://b.example/")
     result = tracked(raw, track_clicks=False)
@@ -234,6 +243,20 @@ def test_a_mark_within_a_tracked_link_goes_as_well():
     result = tracked(single("text/html", body))
     assert result.links == ["https://a.example/?to=https://b.example/"]
     assert result.raw == single("text/html", "<a href='http://click.test/server/1'>http://c.example</a>")
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "8bit", "quoted-printable", "base64"])
+@pytest.mark.parametrize("before", [0, 1, 2, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73])
+def test_a_mark_is_suspected_however_the_text_is_encoded(encoding, before):
+    text = "x" * before + " https+notrack://a.example/"
+    raw = single("text/plain", "", f"Content-Transfer-Encoding: {encoding}\r\n")
+    raw += encode(text.encode(), encoding)
+    assert tracking.may_be_marked(raw)
+    assert parts(tracked(raw, track_clicks=False).raw).plain_body == text.replace("+notrack", "")
+
+
+def test_no_mark_is_suspected_in_other_mail():
+    assert not tracking.may_be_marked(single("text/plain", "https://a.example/+x"))
 
 
 def test_relative_links_to_a_base_that_is_marked_are_not_tracked():

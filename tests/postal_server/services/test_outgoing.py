@@ -1,3 +1,4 @@
+import base64
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -332,6 +333,13 @@ class TestTracking:
         raw = self.HTML.replace(b"http://x", b"http+notrack://x")
         [mail] = prepare(*store(world, raw=raw))
         assert b"notrack" not in mail.data
+
+    def test_nor_does_one_in_base64(self, world, prepare):
+        head = b"From: sender@example.test\r\nContent-Type: text/html\r\n"
+        head += b"Content-Transfer-Encoding: base64\r\n\r\n"
+        text = base64.b64encode(b"<a href='http+notrack://x.example/1'>x</a>")
+        [mail] = prepare(*store(world, raw=head + text + b"\r\n"))
+        assert b"<a href='http://x.example/1'>" in base64.b64decode(mail.data.rpartition(b"\r\n\r\n")[2])
 
     def test_a_batch_takes_one_query_more(self, world, tracked, config, django_assert_num_queries):
         claims = store(world, *[f"a{n}@x.example" for n in range(10)], raw=self.HTML)
