@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Iterator
 
 LINE = 78  # characters, RFC 5322 section 2.1.1
 MAX_TOKEN = 900  # a longer one could not stand in a line of 998 octets beside a name
 BASE64_CHUNK = 45  # octets: 60 characters of base64, 72 with the word's delimiters
-Q_PAYLOAD = 63  # characters: 75 with the delimiters, RFC 2047 section 2
+MAX_WORD = 75  # characters of an encoded word, RFC 2047 section 2
+Q_PAYLOAD = 63  # characters: 75 with the delimiters
 Q_OVERHEAD = 12  # =?UTF-8?Q? and ?=
 
 _PRINTABLE = re.compile(r"[\t -~]*\Z")
@@ -46,6 +48,18 @@ def unstructured(name: str, value: str) -> str:
             return _fold(f"{name}:", value)
     words = _q_words(value, LINE - len(name) - 2 - Q_OVERHEAD)
     return f"{name}: " + "\r\n ".join(f"=?UTF-8?Q?{word}?=" for word in words)
+
+
+def q_words(text: str, first: int = MAX_WORD) -> list[str]:
+    """`text` as Q words, none longer than 75 characters and the first than `first`, no character split."""
+    words, word, room = [], "", min(first, MAX_WORD) - Q_OVERHEAD
+    for char in text:
+        encoded = _q_char(char)
+        if word and len(word) + len(encoded) > room:
+            words.append(word)
+            word, room = "", Q_PAYLOAD
+        word += encoded
+    return [f"=?UTF-8?Q?{word}?=" for word in [*words, word]]
 
 
 def _fold(start: str, value: str) -> str:
@@ -89,12 +103,15 @@ def _q(text: str) -> str:
     return text.encode("utf-8", "replace").decode("latin-1").translate(_Q_TABLE)
 
 
-def b_words(text: str) -> list[str]:
-    """`text` as B words, none longer than 75 characters, no character split."""
+_q_char = functools.lru_cache(maxsize=1024)(_q)
+
+
+def b_words(text: str, chunk_bytes: int = BASE64_CHUNK) -> list[str]:
+    """`text` as B words of so many octets, none longer than 75 characters, no character split."""
     chunks, chunk = [], b""
     for char in text:
         data = char.encode("utf-8", "replace")
-        if len(chunk) + len(data) > BASE64_CHUNK:
+        if len(chunk) + len(data) > chunk_bytes:
             chunks.append(chunk)
             chunk = b""
         chunk += data

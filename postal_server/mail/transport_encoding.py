@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from .header import find_body, set_field
+from .header_encoding import encode_part_headers
 from .mime import Part, parse, replace_ranges
 from .transfer import MAX_LINE, choose, encode, encode_base64, has_long_line, to_crlf
 
@@ -25,11 +26,12 @@ def has_8bit_header(raw: bytes) -> bool:
 def to_7bit(raw: bytes) -> bytes:
     """`raw` with every 8-bit body as quoted-printable or base64, for a peer without 8BITMIME (RFC 6152).
 
-    Other bytes stay, 8-bit header fields and signed parts (RFC 1847 section 2.1) included.
+    8-bit text in headers is encoded as well. Other bytes stay, signed parts (RFC 1847 section 2.1) included.
     """
     if raw.isascii():
         return raw
-    return _rewrite(raw, lambda part: not part.body.isascii())
+    raw = _rewrite(raw, lambda part: not part.body.isascii())
+    return raw if raw.isascii() else encode_part_headers(raw)
 
 
 def repair_lines(raw: bytes) -> bytes:

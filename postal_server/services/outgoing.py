@@ -15,6 +15,7 @@ from postal_server.conf import Config
 from postal_server.mail import dkim
 from postal_server.mail.address import is_plausible_recipient
 from postal_server.mail.header import find_body
+from postal_server.mail.header_encoding import encode_header
 from postal_server.mail.message import last, remove_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
@@ -190,7 +191,8 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decisi
         )
     prefix = bytes(message.prefix)
     if not prefix:
-        body = to_7bit(repair_lines(_without_msgid(body)))
+        # The header first: a long line of 8-bit text without blanks is to be encoded, not cut.
+        body = to_7bit(repair_lines(encode_header(_without_msgid(body))))
         prefix = _signature(body, job, context)
     changes = Changes(
         prefix=None if message.prefix else prefix,

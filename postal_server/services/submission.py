@@ -32,6 +32,7 @@ from postal_server.mail.header import (
     is_header_too_large,
     subject,
 )
+from postal_server.mail.header_encoding import text_of
 from postal_server.mail.message import received_line
 from postal_server.mail.origination import complete
 from postal_server.rules.priority import Priority
@@ -284,7 +285,7 @@ def read_head(raw: bytes) -> Mapping[str, Sequence[str]]:
     fields = header_fields(header)
     if len(fields) >= MAX_FIELDS:
         raise HeaderTooLarge
-    found = _by_name((name, value.decode("utf-8", "replace")) for name, value in fields)
+    found = _by_name((name, text_of(value)) for name, value in fields)
     if not FIELD_NAMES.match("".join(found)):
         for name in [name for name in found if not FIELD_NAMES.match(name)]:
             found[NOT_IN_NAME.sub("", name)] += found[name]  # as readers may take it

@@ -70,7 +70,8 @@ def test_wrong_labels_are_seen_through():
 
 
 def test_what_cannot_be_encoded_stays():
-    assert to_7bit(b"Subject: \xc3\xbc\r\n\r\nx") == b"Subject: \xc3\xbc\r\n\r\nx"
+    raw = b"To: \xc3\xbc@b.example\r\n\r\nx"  # only SMTPUTF8 has such addresses
+    assert to_7bit(raw) == raw
     raw = b"Content-Type: multipart/mixed\r\n\r\n\xff"
     assert to_7bit(raw) == raw
 

@@ -7,7 +7,7 @@ import dkim
 import pytest
 
 from postal_server.mail import dkim as own_dkim
-from postal_server.mail.message import header_values, split_header
+from postal_server.mail.message import decode_header, header_values, split_header
 from postal_server.models import (
     Credential,
     Delivery,
@@ -109,6 +109,20 @@ class TestSend:
         delivery.record([sent(claim, "450 later", mail.changes)], world.directory(), config, NOW)
         [again] = prepare(claim)
         assert again.data == mail.data
+
+    def test_an_8bit_header_becomes_encoded_words_before_it_is_signed(self, world, prepare, domain_key):
+        name = 'Content-Disposition: attachment; filename="Überblick.pdf"\r\n\r\nx\r\n'
+        raw = (
+            "From: Jörg <x@example.test>\r\nSubject: Grüße\r\n"
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+            f"--b\r\nContent-Type: application/pdf\r\n{name}--b--\r\n"
+        ).encode()
+        [mail] = prepare(*store(world, raw=raw))
+        assert mail.data.isascii()
+        assert mail.changes.raw is not None
+        assert decode_header(header_values(mail.data, "Subject")[0]) == "Grüße"
+        assert b"filename*=UTF-8''%C3%9Cberblick.pdf" in mail.data
+        assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
 
     def test_8bit_mail_is_made_7bit_before_it_is_signed(self, world, prepare, domain_key):
         raw = RAW.replace(b"Hello", "Grüße".encode())

@@ -1,0 +1,197 @@
+"""8-bit text in headers as everybody reads it: encoded words, and parameters of RFC 2231.
+
+Hosts without SMTPUTF8 may refuse a header that is not ASCII, or spoil it and the signature over it. Text that
+is not UTF-8 is read as windows-1252. What no encoding can express stays: a local part that is not ASCII.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from .address_list import Mailbox, parse_mailboxes, quote_phrase
+from .compose import ADDRESS_FIELDS, encode_address
+from .encoded_word import b_words, is_plain, q_words
+from .header import decode_header, find_body
+from .mime import Part, parse, parse_header_value, quote_token, replace_ranges
+
+LINE = 76  # characters of a line with an encoded word, RFC 2047 section 2
+SECTION = 50  # characters of a piece of a long parameter
+NAME_BYTES = 30  # of a word in a name: short enough for a line with that of the field
+MAX_ADDRESSES = 25_000  # characters of an address list that is parsed; longer ones are read by words
+
+_ADDRESSES = ADDRESS_FIELDS | {
+    "bcc", "apparently-to", "disposition-notification-to", "errors-to", "mail-followup-to", "mail-reply-to",
+    "return-receipt-to",
+}  # fmt: skip
+_PARAMETERS = {"content-type", "content-disposition"}
+# Of these only the words that are not ASCII are encoded: others have a meaning of their own.
+_STRUCTURED = {
+    "authentication-results", "content-id", "content-transfer-encoding", "date", "dkim-signature",
+    "in-reply-to", "keywords", "list-id", "message-id", "mime-version", "received", "references",
+    "return-path",
+}  # fmt: skip
+_FIELD = re.compile(rb"[^\n]+(?:\n[ \t][^\n]*)*")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_URL = re.compile(r"<[^<>]*>")
+_NOT_PLAIN = re.compile(r"[^!-~]")
+_ASCII = "".join(map(chr, range(33, 127)))
+_ATTRIBUTE = "!#$&+^`{|}"  # and letters, digits, `_.-~`: RFC 2231 section 7
+
+
+def encode_header(raw: bytes) -> bytes:
+    """`raw` with the 8-bit text of its header encoded; the same bytes where there is none."""
+    end = find_body(raw, 0, len(raw))[0]
+    header = raw[:end]
+    return raw if header.isascii() else encode_block(header) + raw[end:]
+
+
+def encode_part_headers(raw: bytes) -> bytes:
+    """`raw` with the headers of all its parts encoded, but of those that somebody signed (RFC 1847)."""
+    edits = []
+    for part in _unsigned(parse(raw, into_messages=True)):
+        end = find_body(raw, part.start, part.end)[0]
+        header = raw[part.start : end]
+        if not header.isascii():
+            edits.append((part.start, end, encode_block(header)))
+    return replace_ranges(raw, edits) if edits else raw
+
+
+def _unsigned(part: Part) -> Iterator[Part]:
+    yield part
+    if part.mime_type != "multipart/signed":
+        for child in part.children:
+            yield from _unsigned(child)
+
+
+def encode_block(block: bytes) -> bytes:
+    """A block of header fields with its 8-bit text encoded; fields without any stay as they are."""
+    return _FIELD.sub(lambda match: match[0] if match[0].isascii() else _encode_field(match[0]), block)
+
+
+def _encode_field(field: bytes) -> bytes:
+    """One field, without its line end but perhaps with a CR before it."""
+    name, colon, value = field.partition(b":")
+    if not (colon and name.isascii()):
+        return field.decode("ascii", "replace").replace("\ufffd", "?").encode()  # no field, in any reading
+    line_end = "\r" if field.endswith(b"\r") else ""
+    text = _FOLD.sub("", text_of(value)).strip(" \t\r")
+    label = name.decode()
+    return (_folded(f"{label}:", _encoded(label.strip().lower(), text)) + line_end).encode()
+
+
+def text_of(data: bytes) -> str:
+    """The text of a field's value: UTF-8, else windows-1252."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _encoded(key: str, text: str) -> Iterable[str]:
+    """The value of field `key` as words of ASCII, between which blanks stand and lines may break."""
+    if key in _ADDRESSES:
+        return _address_words(text)
+    if key in _PARAMETERS:
+        return _parameter_words(text)
+    if key.startswith("list-") and key != "list-id":
+        text = _URL.sub(lambda match: quote(match[0], safe=_ASCII), text)
+    if key in _STRUCTURED or key.startswith("list-"):
+        return _words(text)
+    return q_words(decode_header(text), first=LINE - len(key) - 2)
+
+
+def _words(text: str) -> Iterator[str]:
+    """`text` with runs of words that are not plain as encoded words."""
+    run: list[str] = []
+    for word in text.split():
+        if _NOT_PLAIN.search(word) or "=?" in word:
+            run.append(word)
+            continue
+        if run:
+            yield from b_words(decode_header(" ".join(run)), NAME_BYTES)
+            run = []
+        yield word
+    if run:
+        yield from b_words(decode_header(" ".join(run)), NAME_BYTES)
+
+
+def _address_words(text: str) -> list[str]:
+    """An address list: names, comments and groups encoded, domains in the form DNS knows."""
+    try:
+        mailboxes = parse_mailboxes(text) if len(text) <= MAX_ADDRESSES else []
+    except ValueError:
+        mailboxes = []
+    words: list[str] = []
+    group = None
+    for mailbox in mailboxes:
+        if mailbox.group != group:
+            words = _ended(words, ";" if group is not None else "")
+            group = mailbox.group
+            words += [*_phrase(group), ":"] if group is not None else []
+        words += _mailbox(mailbox)
+        words[-1] += ","
+    return _ended(words, ";" if group is not None else "", is_last=True) or list(_words(text))
+
+
+def _ended(words: list[str], end: str, *, is_last: bool = False) -> list[str]:
+    """`words` with what ends a group, or the list, for the comma behind the last mailbox."""
+    if words and (end or is_last):
+        words[-1] = words[-1][:-1] + end + ("" if is_last else ",")
+    return words
+
+
+def _mailbox(mailbox: Mailbox) -> list[str]:
+    address = encode_address(mailbox.address)
+    words = [*_phrase(mailbox.name), f"<{address}>"] if mailbox.name else [address]
+    for comment in mailbox.comments:
+        inside = [comment] if is_plain(comment) else b_words(decode_header(comment), NAME_BYTES)
+        words += [f"({inside[0]}", *inside[1:]]
+        words[-1] += ")"
+    return words
+
+
+def _phrase(name: str) -> list[str]:
+    return [quote_phrase(name)] if is_plain(name) else b_words(decode_header(name), NAME_BYTES)
+
+
+def _parameter_words(text: str) -> list[str]:
+    """A value with its parameters: those that are not ASCII as RFC 2231 has them, in place of the plain."""
+    parsed = parse_header_value(text)
+    names = {name.rstrip("0123456789*") for name, _ in parsed.raw if "*" in name}
+    words = list(_words(parsed.value))
+    for name, value in parsed.raw:
+        if is_plain(name + value):
+            pieces = [f"{name}={quote_token(value)}"]
+        elif name.isascii() and name not in names:
+            pieces = _extended(name, decode_header(value))
+        else:
+            continue
+        for piece in pieces:
+            words[-1:] = [f"{words[-1]};", piece] if words else [piece]
+    return words
+
+
+def _extended(name: str, value: str) -> list[str]:
+    """A parameter in the encoding of RFC 2231, in sections where it is long. No character is split."""
+    sections = [""]
+    for char in value:
+        encoded = quote(char, safe=_ATTRIBUTE)
+        if len(sections[-1]) + len(encoded) > SECTION:
+            sections.append("")
+        sections[-1] += encoded
+    if len(sections) == 1:
+        return [f"{name}*=UTF-8''{sections[0]}"]
+    first, *others = sections
+    return [f"{name}*0*=UTF-8''{first}", *(f"{name}*{n}*={part}" for n, part in enumerate(others, start=1))]
+
+
+def _folded(start: str, words: Iterable[str]) -> str:
+    """`start` and the words, in lines of at most 76 characters where a word is not longer."""
+    lines = [start]
+    for word in words:
+        if len(lines[-1]) + 1 + len(word) > LINE and (lines[-1] != start or word.startswith("=?")):
+            lines.append("")
+        lines[-1] += f" {word}"
+    return "\r\n".join(lines)

@@ -1,0 +1,168 @@
+import email
+import email.policy
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postal_server.mail.header import decode_header, header_values
+from postal_server.mail.header_encoding import encode_header, encode_part_headers
+from postal_server.mail.transport_encoding import repair_lines, to_7bit
+
+
+def encoded(field: str | bytes) -> str:
+    """The field as it goes out, folds undone."""
+    data = field.encode() if isinstance(field, str) else field
+    out = encode_header(data + b"\r\nX-End: 1\r\n\r\nK\xc3\xb6rper\r\n")
+    head, _, body = out.partition(b"\r\nX-End: 1\r\n\r\n")
+    assert body == b"K\xc3\xb6rper\r\n"
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?" in line)
+    return head.decode().replace("\r\n ", " ")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: plain  text\r\n\tfolded\r\nTo:  A <a@b.example> ,c@d.example\r\n\r\n\xc3\xbc\r\n",
+        b"Subject: x\n\n\xff",
+        b"\r\n\xff",
+        b"",
+    ],
+)
+def test_an_ascii_header_stays_as_it_is(raw):
+    assert encode_header(raw) is raw
+
+
+@pytest.mark.parametrize(
+    ("field", "out"),
+    [
+        ("Subject: Grüße", "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?="),
+        ("subject:a  ü", "subject: =?UTF-8?Q?a__=C3=BC?="),
+        ("Subject: =?utf-8?q?a?= ü", "Subject: =?UTF-8?Q?a_=C3=BC?="),
+        (b"Subject: Gr\xfc\xdfe \x80", "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe_=E2=82=AC?="),
+        ("X-Any: ü; a=b", "X-Any: =?UTF-8?Q?=C3=BC;_a=3Db?="),
+        ("From: Jörg <j@b.example>", "From: =?UTF-8?B?SsO2cmc=?= <j@b.example>"),
+        ('From: "Müller, Jörg" <j@b.example>', "From: =?UTF-8?B?TcO8bGxlciwgSsO2cmc=?= <j@b.example>"),
+        (b"From: J\xf6rg <j@b.example>", "From: =?UTF-8?B?SsO2cmc=?= <j@b.example>"),
+        (
+            "From: =?utf-8?q?J=C3=B6rg?= Müller <j@b.example>",
+            "From: =?UTF-8?B?SsO2cmcgTcO8bGxlcg==?= <j@b.example>",
+        ),
+        ("To: j@b.example (Jörg)", "To: j@b.example (=?UTF-8?B?SsO2cmc=?=)"),
+        (
+            'To: "a, b" <c@d.example>, Ü <j@b.example>',
+            'To: "a, b" <c@d.example>, =?UTF-8?B?w5w=?= <j@b.example>',
+        ),
+        (
+            "To: Bär: a@b.example, c@d.example;, e@f.example",
+            "To: =?UTF-8?B?QsOkcg==?= : a@b.example, c@d.example;, e@f.example",
+        ),
+        (
+            "To: One: a@b.example;, Zwö: c@d.example;",
+            "To: One : a@b.example;, =?UTF-8?B?WnfDtg==?= : c@d.example;",
+        ),
+        ("Cc: a@bücher.example", "Cc: a@xn--bcher-kva.example"),
+        ("To: Jörg, <<a@b.example>>", "To: =?UTF-8?B?SsO2cmcs?= <<a@b.example>>"),
+        (
+            "Disposition-Notification-To: Ü <a@b.example>",
+            "Disposition-Notification-To: =?UTF-8?B?w5w=?= <a@b.example>",
+        ),
+        (
+            'Content-Disposition: attachment; filename="Ü b.pdf"; size=3',
+            "Content-Disposition: attachment; filename*=UTF-8''%C3%9C%20b.pdf; size=3",
+        ),
+        (
+            b'Content-Type: application/pdf; name="\xdc.pdf"',
+            "Content-Type: application/pdf; name*=UTF-8''%C3%9C.pdf",
+        ),
+        (
+            "Content-Disposition: attachment; filename=\"Ü.pdf\"; filename*=UTF-8''%C3%9C.pdf",
+            "Content-Disposition: attachment; filename*=UTF-8''%C3%9C.pdf",
+        ),
+        (
+            "List-Unsubscribe: <https://x.example/?q=ü&a=%20>, <mailto:u@x.example>",
+            "List-Unsubscribe: <https://x.example/?q=%C3%BC&a=%20>, <mailto:u@x.example>",
+        ),
+        ("List-ID: Bücher <l.x.example>", "List-ID: =?UTF-8?B?QsO8Y2hlcg==?= <l.x.example>"),
+        ("References: <a@b.example> <ü@x>", "References: <a@b.example> =?UTF-8?B?PMO8QHg+?="),
+        ("Received: from x (ü) by y with SMTP", "Received: from x =?UTF-8?B?KMO8KQ==?= by y with SMTP"),
+        ("Übel: x", "??bel: x"),
+        ("no field ü", "no field ??"),
+    ],
+)
+def test_8bit_text_becomes_encoded_words(field, out):
+    assert encoded(field) == out
+
+
+def test_what_no_encoding_can_express_stays():
+    assert (
+        encoded("To: Jörg <jörg@bücher.example>") == "To: =?UTF-8?B?SsO2cmc=?= <jörg@xn--bcher-kva.example>"
+    )
+
+
+@given(st.text(st.characters(blacklist_characters="\r\n", blacklist_categories=["Cs", "Cc"]), max_size=300))
+def test_a_subject_says_the_same_afterwards(text):
+    raw = f"Subject: {text}ü\r\n\r\n".encode()
+    out = encode_header(raw)
+    assert out.isascii()
+    assert all(len(line) <= 76 for line in out.split(b"\r\n"))
+    assert decode_header(header_values(out, "Subject")[0]) == decode_header(f"{text}ü".strip(" "))
+
+
+NAMES = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, blacklist_categories=["Cs", "Cc"]), max_size=60
+)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=5))
+def test_names_and_addresses_say_the_same_afterwards(names):
+    quoted = [name.replace("\\", "\\\\").replace('"', '\\"') for name in names]
+    mailboxes = ", ".join(f'"ü{name}" <a{n}@b.example>' for n, name in enumerate(quoted))
+    out = encode_header(f"To: {mailboxes}\r\n\r\n".encode())
+    assert out.isascii()
+    message = email.message_from_bytes(out, policy=email.policy.default)
+    assert [address.addr_spec for address in message["To"].addresses] == [
+        f"a{n}@b.example" for n in range(len(names))
+    ]
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=200))
+def test_file_names_say_the_same_afterwards(text):
+    name = f"ü{text}.pdf".replace("\\", "").replace('"', "").replace("=?", "")
+    raw = f'Content-Disposition: attachment; filename="{name}"\r\n\r\n'.encode()
+    out = encode_header(raw)
+    assert out.isascii()
+    assert all(len(line) <= 78 for line in out.split(b"\r\n"))
+    assert email.message_from_bytes(out).get_filename() == name
+
+
+def test_headers_of_parts_are_encoded_but_not_of_those_that_are_signed():
+    part = 'Content-Type: text/plain\r\nContent-Disposition: attachment; filename="ü.txt"\r\n\r\nx\r\n'
+    raw = (
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        f"--b\r\n{part}--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: ü\r\n\r\ny\r\n"
+        f"--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n{part}--c--\r\n--b--\r\n"
+    ).encode()
+    out = encode_part_headers(raw)
+    assert out.count(b"filename*=UTF-8''%C3%BC.txt") == 1
+    assert out.count('filename="ü.txt"'.encode()) == 1
+    assert b"Subject: =?UTF-8?Q?=C3=BC?=\r\n" in out
+    assert to_7bit(raw) == out
+
+
+def test_a_long_subject_without_blanks_is_encoded_before_lines_are_cut():
+    raw = ("From: a@b.example\r\nSubject: " + "語" * 700 + "\r\n\r\nx\r\n").encode()
+    out = to_7bit(repair_lines(encode_header(raw)))
+    assert decode_header(header_values(out, "Subject")[0]) == "語" * 700
+
+
+@pytest.mark.parametrize(
+    "text", ["ü", "ü ", "a ü ", "=?", "a,ü", "<ü@", "(ü", '"ü', "ü;", "ü:", "=?utf-8?q?=FC?= ü"]
+)
+@pytest.mark.parametrize("name", ["Subject", "To", "Content-Type", "References", "X"])
+def test_the_largest_header_is_encoded_in_linear_time(name, text):
+    raw = f"{name}: ü{text * (200_000 // len(text.encode()))}\r\n\r\n".encode()
+    began = time.process_time()
+    encode_header(raw)
+    assert time.process_time() - began < 1
