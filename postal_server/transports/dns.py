@@ -7,14 +7,18 @@ import ipaddress
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dns.asyncresolver
 import dns.exception
 import dns.flags
+import dns.message
 import dns.name
+import dns.nameserver
+import dns.rdata
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
@@ -51,11 +55,10 @@ class DnsResolver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolver = dns.asyncresolver.Resolver(configure=False)
-        if servers:
-            self._resolver.nameservers = [address for address, _ in servers]
-            self._resolver.nameserver_ports = dict(servers)
-        else:
+        if not servers:
             self._read(resolv_conf)
+            servers = [(str(address), DNS_PORT) for address in self._resolver.nameservers]
+        self._resolver.nameservers = [_Nameserver(address, port) for address, port in servers]
         self._resolver.lifetime = timeout.total_seconds()
         self._resolver.timeout = timeout.total_seconds() / 2
         self._resolver.use_edns(0, dns.flags.DO, 1232)
@@ -158,11 +161,31 @@ class DnsResolver:
         except (dns.exception.DNSException, OSError) as error:
             logger.info("DNS: %s %s: %s", name, kind, error)
             return Answer(Lookup.FAILED), FAILURE_TTL
-        values = tuple(_text(record) for record in found)
+        values = tuple(_text(record) for record in _records(found))
         is_secure = _is_validated(found.response)
         canonical = found.canonical_name.to_text(omit_final_dot=True).lower()
         answer = Answer(Lookup.FOUND, values, is_secure, canonical if canonical != name else "")
         return answer, float(found.chaining_result.minimum_ttl)
+
+
+class _Nameserver(dns.nameserver.Do53Nameserver):
+    """Keeps every alias of a name. There must be one; of several dnspython would show the last."""
+
+    async def async_query(
+        self, request: dns.message.QueryMessage, *args: Any, **options: Any
+    ) -> dns.message.Message:
+        options["one_rr_per_rrset"] = request.question[0].rdtype == dns.rdatatype.CNAME
+        return await super().async_query(request, *args, **options)
+
+
+def _records(found: dns.resolver.Answer) -> Iterator[dns.rdata.Rdata]:
+    """The records of an answer; of aliases all that the name has."""
+    if found.rdtype != dns.rdatatype.CNAME:
+        yield from found
+        return
+    for rrset in found.response.answer:
+        if rrset.rdtype == dns.rdatatype.CNAME and rrset.name == found.qname:
+            yield from rrset
 
 
 def _is_validated(response: dns.message.Message) -> bool:

@@ -28,6 +28,7 @@ ZONE: dict[str, Any] = {
     "1.2.0.192.in-addr.arpa": {"PTR": ["host.example."]},
     "_25._tcp.mx1.dest.example": {"TLSA": ["3 1 1 " + "ab" * 32, "2 0 2 " + "cd" * 64]},
     "alias.example": {"CNAME": ["mx1.dest.example."]},
+    "twice.example": {"ALIASES": ["one.example.", "mx1.dest.example."]},
     "dangling.example": {"CNAME": ["nowhere.example."]},
     "broken.example": "SERVFAIL",
     "refused.example": "REFUSED",
@@ -56,6 +57,11 @@ class Zone(asyncio.DatagramProtocol):
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA | (dns.flags.AD if self.secure else 0)
         found = ZONE.get(name)
+        if isinstance(found, dict) and (aliases := found.get("ALIASES")):
+            sections = (dns.rrset.from_text(name + ".", 60, "IN", "CNAME", alias) for alias in aliases)
+            answer.answer.extend(sections)
+            self.transport.sendto(answer.to_wire(), address)
+            return
         if isinstance(found, dict) and (alias := found.get("CNAME")):
             answer.answer.append(dns.rrset.from_text(name + ".", self.alias_ttl, "IN", "CNAME", *alias))
             name = alias[0].rstrip(".")
@@ -174,7 +180,8 @@ def test_without_a_resolver_look_ups_fail(tmp_path, caplog):
 def test_the_file_names_the_resolver(tmp_path):
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     resolver = DnsResolver(resolv_conf=tmp_path / "resolv.conf")
-    assert [str(server) for server in resolver._resolver.nameservers] == ["127.0.0.1"]
+    [server] = resolver._resolver.nameservers
+    assert (server.answer_nameserver(), server.answer_port()) == ("127.0.0.1", 53)
 
 
 def test_strings_of_a_txt_record_are_joined():
@@ -293,3 +300,20 @@ def test_a_short_name_of_a_host_is_completed_as_the_file_says(tmp_path, monkeypa
     monkeypatch.setattr(resolver, "addresses", addresses)
     run(resolver.host_addresses(host))
     assert names == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases"),
+    [
+        ("alias.example", ("mx1.dest.example",)),
+        ("twice.example", ("one.example", "mx1.dest.example")),
+        ("nomx.example", ()),
+    ],
+)
+def test_every_alias_of_a_name_is_told(name, aliases):
+    """There must not be two, which is for somebody else to say."""
+
+    async def question(resolver, _):
+        return await resolver.records(name, "CNAME")
+
+    assert ask(question).values == aliases
