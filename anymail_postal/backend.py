@@ -22,7 +22,12 @@ from typing import Any, Literal, cast
 import anymail
 import requests
 from anymail.backends.base_requests import AnymailRequestsBackend, RequestsPayload
-from anymail.exceptions import AnymailError, AnymailSerializationError, AnymailUnsupportedFeature
+from anymail.exceptions import (
+    AnymailError,
+    AnymailInvalidAddress,
+    AnymailSerializationError,
+    AnymailUnsupportedFeature,
+)
 from anymail.message import AnymailRecipientStatus, AnymailStatus
 from anymail.utils import (
     UNSET,
@@ -38,15 +43,17 @@ from django.core.mail import EmailMessage
 from django.template import Context, Engine, TemplateDoesNotExist
 from django.template.backends.django import Template as DjangoTemplate
 from django.template.loader import get_template
+from django.utils.functional import Promise
 from requests.structures import CaseInsensitiveDict
 
-from . import __version__, conf, metadata, mime, wire
+from . import __version__, conf, header_values, metadata, mime, wire
 from .client import PostalSession, api_headers, post, read_data, read_response, retry_safely
 from .errors import PostalHeaderError, PostalMetadataTooLarge, redact
 from .ports import ScheduledSend, SentMessage
 
 logger = logging.getLogger(__name__)
 
+MAX_FOR_PYTHON = 1000  # characters: the time that its parser of addresses takes grows with their square
 MAX_ADDRESSES = 50  # in each of To, Cc and Bcc of send/message
 MAX_TAG = 255  # characters: Postal's column
 TYPES = mimetypes.MimeTypes()  # Python's own table: that of the system differs from machine to machine
@@ -95,16 +102,29 @@ def parsed_addresses(values: Any, field: str) -> list[EmailAddress]:
 
     Raises `PostalHeaderError` for a line break, which parsers may take for a blank, or for the end.
     """
-    for value in values if isinstance(values, (list, tuple)) else [values]:
-        mime.check_line(field, str(value))
+    texts = [str(values)] if isinstance(values, (str, Promise)) else list(map(str, values or ()))
+    for text in texts:
+        mime.check_line(field, text)
+    if max(map(len, texts), default=0) > MAX_FOR_PYTHON:
+        return [email for text in texts for email in long_list(text, field)]
     return list(parse_address_list(values, field=field))
+
+
+def long_list(text: str, field: str) -> list[EmailAddress]:
+    """The addresses in a text that Python's parser would take too long for."""
+    try:
+        found = header_values.parse_all_addresses(text)
+    except ValueError:
+        found = []
+    if not found:
+        raise AnymailInvalidAddress(f"Invalid email address in `{field}`: {text[:100]!r}...")
+    return [EmailAddress(each.name, username=each.local_part, domain=each.domain) for each in found]
 
 
 def read_address(value: Any, field: str) -> EmailAddress:
     """The one address in a field of the mail."""
-    mime.check_line(field, str(value))
-    address: EmailAddress = parse_single_address(value, field=field)
-    return address
+    found = parsed_addresses([value], field)
+    return found[0] if len(found) == 1 else parse_single_address(str(value)[:MAX_FOR_PYTHON], field=field)
 
 
 class PostalStatus(AnymailStatus):

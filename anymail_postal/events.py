@@ -50,10 +50,12 @@ BLOCK_WORDS = re.compile(
     r"block|black ?list|deny ?list|denied|banned|dnsbl|\brbl\b|spamhaus|reputation|not allowed|refused",
     re.IGNORECASE,
 )
+MAX_REASON = 1000  # characters at the end of `details`
 SUPPRESSED = re.compile(r"is on the suppression list(?: \(reason: (?P<reason>.*)\))?\s*\Z", re.DOTALL)
 
 # Nearly every recipient: reading one like this gives what Anymail's parser gives, without its cost.
 ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+MAX_ADDRESS = 1000  # characters, with a name
 BARE_ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@(?:[a-z0-9-]+\.)*[a-z0-9-]+", re.ASCII | re.IGNORECASE)
 
 # Why Postal holds a message: the first text that is in `details` decides.
@@ -201,7 +203,7 @@ def _refusal_reason(facts: PostalEvent) -> str:
 
 def read_hold(facts: PostalEvent) -> Verdict | None:
     """Rejected, for mail to a suppressed address, which Postal will drop in silence; None: only queued."""
-    suppressed = SUPPRESSED.search(facts.details or "")
+    suppressed = SUPPRESSED.search((facts.details or "")[-MAX_REASON:])
     if not suppressed:
         return None
     return EventType.REJECTED, SUPPRESSION_REASONS.get(suppressed["reason"], RejectReason.BLOCKED)
@@ -209,7 +211,7 @@ def read_hold(facts: PostalEvent) -> Verdict | None:
 
 def hold_reason(details: str) -> str:
     """The word for why Postal holds a message."""
-    if SUPPRESSED.search(details):
+    if SUPPRESSED.search(details[-MAX_REASON:]):
         return "suppressed"
     return next((reason for text, reason in HOLD_REASONS if text in details), "other")
 
@@ -283,6 +285,8 @@ def _recipient(message: Mapping[str, Any]) -> str | None:
     to = body.text(message, "to")
     if to is None or BARE_ADDRESS.fullmatch(to):
         return to
+    if len(to) > MAX_ADDRESS:
+        return None
     try:
         return str(parse_single_address(to).addr_spec)
     except AnymailInvalidAddress:

@@ -14,24 +14,18 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from email.feedparser import BytesFeedParser
-from email.headerregistry import HeaderRegistry
+from datetime import datetime, timezone
 from email.message import Message
-from email.parser import BytesParser
-from email.policy import EmailPolicy
-from email.utils import getaddresses
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from anymail.exceptions import AnymailInvalidAddress
-from anymail.inbound import AnymailInboundMessage
 from anymail.signals import AnymailInboundEvent, EventType
-from anymail.utils import EmailAddress
 
 from . import body
 from .auto_response import is_auto_response
 from .errors import UnreadableBody
+from .headers import read_date
+from .inbound_message import InboundMessage, parse
+from .structure import MAX_PARTS
 
 # Hash fields that are headers of the mail. `reply_to` is a list in JSON, a text in a form.
 HASH_HEADERS = {
@@ -48,6 +42,7 @@ HASH_HEADERS = {
 }
 SPAM_STATUS = {"Spam": True, "NotSpam": False}  # NotChecked: nobody knows
 YES_NO = {"yes": True, "no": False}
+DIGITS = re.compile(r"\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 FORM_ATTACHMENT = re.compile(r"attachments\[(\d{1,6})\]\[(\w{1,20})\]", re.ASCII)
 
 
@@ -96,7 +91,7 @@ def read(fields: Mapping[str, Any], *, server: str = "default") -> InboundEvent:
     bounce = body.flag(fields, "bounce")
     event = InboundEvent(
         event_type=EventType.INBOUND,
-        timestamp=None,
+        timestamp=_stored_at(fields) if raw is None else _received_at(message),
         event_id=message_id,
         esp_event=fields,
         message=message,
@@ -160,6 +155,23 @@ def _spam_score(message: Message) -> float | None:
     return score if math.isfinite(score) else None
 
 
+def _stored_at(fields: Mapping[str, Any]) -> datetime | None:
+    """When Postal took the mail, as a Hash post says: epoch seconds, in a form their digits."""
+    value = fields.get("timestamp")
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        value = float(value)
+    return body.time({"timestamp": value}, "timestamp")
+
+
+def _received_at(message: Message) -> datetime | None:
+    """When Postal took the mail: the topmost Received header is Postal's. None if it has no time."""
+    for name, value in message.raw_items():
+        if name.lower() == "received":
+            found = read_date(str(value).rpartition(";")[2].strip())
+            return None if found is None or found.tzinfo is None else found.astimezone(timezone.utc)
+    return None
+
+
 # --- format Hash ---
 
 
@@ -169,7 +181,7 @@ def _rebuild(fields: Mapping[str, Any]) -> InboundMessage:
         headers=list(_headers(fields)),
         text=body.text(fields, "plain_body"),
         html=body.text(fields, "html_body"),
-        attachments=[_attachment(each) for each in _attachments(fields)],
+        attachments=[_attachment(each) for each in _attachments(fields)[:MAX_PARTS]],
     )
     return message
 
@@ -224,215 +236,3 @@ def _attachment(fields: Any) -> InboundMessage:
 def _one_line(text: str) -> str:
     """Text that fits into a header: line breaks and other controls become a blank."""
     return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)
-
-
-# --- the message ---
-
-
-# Python's folding never ends for a parameter with a name of some 64 characters whose value it has to encode.
-MAX_PARAMETER_NAME = 40
-LINE_END = re.compile(r"\r\n?|\n")
-
-
-class LenientPolicy(EmailPolicy):
-    """Python's default policy, but no header makes it raise, and mail handed on keeps its header lines."""
-
-    def header_fetch_parse(self, name: str, value: str) -> Any:
-        """The header as Python's default policy has it, or as plain text where that fails."""
-        try:
-            if name.lower() == "content-transfer-encoding":
-                return _parse_encoding(name, value)
-            return super().header_fetch_parse(name, value)
-        except Exception:  # each Python release fixed some IndexError or TypeError of this parser
-            return body.storable(_one_line(value))
-
-    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        """The header to keep for a value, whose line breaks become blanks."""
-        value = _one_line(value)
-        try:
-            return super().header_store_parse(name, value)
-        except Exception:  # as above
-            return name, PLAIN_HEADER(name, value.replace("=?", "= ?"))
-
-    def fold(self, name: str, value: str) -> str:
-        """The header as text, folded."""
-        line = self._unfoldable(name, value)
-        return super().fold(name, value) if line is None else body.storable(line)
-
-    def fold_binary(self, name: str, value: str) -> bytes:
-        """The header line; as UTF-8 where Python cannot express the value in ASCII."""
-        line = self._unfoldable(name, value)
-        if line is None:
-            try:
-                return super().fold_binary(name, value)
-            except Exception:  # as above, and UnicodeError
-                line = f"{name}: {value}{self.linesep}"
-        return line.encode("utf-8", "surrogateescape")
-
-    def _unfoldable(self, name: str, value: Any) -> str | None:
-        """The lines as they are of a header that Python would be folding for ever; None for all others."""
-        if name.lower() not in ("content-type", "content-disposition"):
-            return None
-        header = value if hasattr(value, "params") else self.header_fetch_parse(name, value)
-        if all(len(parameter) <= MAX_PARAMETER_NAME for parameter in getattr(header, "params", ())):
-            return None
-        return f"{name}: {self.linesep.join(re.split(LINE_END, str(value)))}{self.linesep}"
-
-
-PLAIN_HEADER = HeaderRegistry(use_default_map=False)
-POLICY = LenientPolicy(refold_source="none")
-
-
-@lru_cache(maxsize=64)
-def _parse_encoding(name: str, value: str) -> Any:
-    """Every part has this header and few values exist, but its parser costs as much as the part itself."""
-    return EmailPolicy.header_fetch_parse(POLICY, name, value)
-
-
-# Header values that say what they seem to say: a type and parameters without comments, escapes, encoded
-# words or continuations (RFC 2231). Reading them like this gives what Python's parser gives, in a hundredth
-# of the time; that parser reads all others.
-_ATOM = r"[A-Za-z0-9!#$&+.^_`{|}~-]+"
-_QUOTED = r'"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"'
-PARAMETER = re.compile(rf";\s*({_ATOM})=({_ATOM}|{_QUOTED})\s*", re.ASCII)
-PLAIN_VALUE = re.compile(
-    rf"\s*({_ATOM}(?:/{_ATOM})?)\s*((?:;\s*{_ATOM}=(?:{_ATOM}|{_QUOTED})\s*)*);?\s*", re.ASCII
-)
-MAX_PLAIN_LENGTH = 1000
-
-
-@lru_cache(maxsize=256)
-def _read_plain(value: str) -> tuple[str, dict[str, str]] | None:
-    """The type, in lower case, and the parameters of a plain value; None for any other."""
-    match = PLAIN_VALUE.fullmatch(value) if len(value) <= MAX_PLAIN_LENGTH and "=?" not in value else None
-    if not match:
-        return None
-    found = PARAMETER.findall(match[2])
-    parameters = {name.lower(): text.strip('"') for name, text in found}
-    return (match[1].lower(), parameters) if len(parameters) == len(found) else None
-
-
-class InboundMessage(AnymailInboundMessage):
-    """An `AnymailInboundMessage` that is read fast and does not raise on odd mail.
-
-    The public interface is the same. An address that cannot be read is left out, text in no known charset is
-    read as UTF-8 or else as ASCII with replacements, a date that no calendar has is None.
-    """
-
-    def __init__(self, policy: EmailPolicy | None = None) -> None:
-        super().__init__(policy=policy or POLICY)
-
-    def get_content_type(self) -> str:
-        """As in `email.message.Message`."""
-        plain = self._plain("content-type")
-        return plain[0] if plain and "/" in plain[0] else super().get_content_type()
-
-    def get_content_disposition(self) -> str | None:
-        """As in `email.message.Message`."""
-        plain = self._plain("content-disposition")
-        return plain[0] if plain else super().get_content_disposition()
-
-    def is_attachment(self) -> bool:
-        """As in `email.message.EmailMessage`."""
-        return self.get_content_disposition() == "attachment"
-
-    def get_param(
-        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
-    ) -> Any:
-        """As in `email.message.Message`."""
-        plain = self._plain(header.lower()) if unquote else None
-        if plain is None:
-            return super().get_param(param, failobj, header, unquote)
-        return plain[1].get(param.lower(), failobj)
-
-    def get_address_header(self, header: str) -> list[EmailAddress]:
-        """The addresses in a header, as far as they can be read."""
-        try:
-            return list(super().get_address_header(header))
-        except AnymailInvalidAddress:
-            found = (
-                _address(*pair) for pair in getaddresses([str(each) for each in self.get_all(header, [])])
-            )
-            return [each for each in found if each is not None]
-
-    def get_date_header(self, header: str) -> datetime | None:
-        """The time in a header, or None."""
-        try:
-            found: datetime | None = super().get_date_header(header)
-        except OverflowError:
-            return None
-        return found
-
-    def get_payload(self, i: int | None = None, decode: bool = False) -> Any:
-        """As in `email.message.Message`; what is not the encoding that it claims is left as it came."""
-        payload = self._payload  # type: ignore[attr-defined]
-        if isinstance(payload, str) and not decode and self.get_content_maintype() == "multipart":
-            return payload  # no parts were found: Python would replace its 8-bit text, and fail to write that
-        try:
-            return super().get_payload(i, decode)  # type: ignore[call-overload]
-        except ValueError:  # of uuencoded text, before Python 3.13; of a NUL in the name of a charset
-            text = str(payload)
-            return text.encode("ascii", "surrogateescape") if decode else text
-
-    def as_string(self, *args: Any, **kwargs: Any) -> str:
-        """As in `email.message.Message`; text whose charset Python cannot write is read as UTF-8."""
-        try:
-            return super().as_string(*args, **kwargs)
-        except (LookupError, ValueError):
-            return self.as_bytes().decode("utf-8", "replace")
-
-    def get_content_text(self, charset: str | None = None, errors: str | None = None) -> str | None:
-        """The text of this part, with LF line ends."""
-        if self.get_content_maintype() == "message":
-            return "\n".join(part.as_string() for part in self._attached())
-        if charset is not None or errors is not None or self.get_content_maintype() == "multipart":
-            return self._decoded(charset, errors)
-        for guess, strictness in ((self.get_content_charset(), "replace"), ("utf-8", "strict")):
-            try:
-                if guess is not None:
-                    return self._decoded(guess, strictness)
-            except (LookupError, ValueError):  # as above; UnicodeError is one
-                continue
-        return self._decoded("us-ascii", "replace")
-
-    def _decoded(self, charset: str | None, errors: str | None) -> str | None:
-        text: str | None = super().get_content_text(charset, errors)
-        # Anymail 15.2 does this too, 15.1 does not.
-        return text if text is None else text.replace("\r\n", "\n").replace("\r", "\n")
-
-    def get_content_bytes(self) -> Any:
-        """The bytes of this part; those of an attached mail have LF line ends."""
-        if self.get_content_maintype() == "message":
-            return b"\n".join(part.as_bytes() for part in self._attached())
-        return super().get_content_bytes()
-
-    def _attached(self) -> list[Message]:
-        """What a message part holds: one mail, or the blocks of a delivery status (RFC 3464)."""
-        payload = self.get_payload()
-        return [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
-
-    def _plain(self, header: str) -> tuple[str, dict[str, str]] | None:
-        for name, value in self.raw_items():
-            if name.lower() == header:
-                return _read_plain(value)
-        return None
-
-
-def parse(raw: bytes, *, headers_only: bool = False) -> InboundMessage:
-    """The mail in these bytes."""
-    if headers_only:
-        message = BytesParser(InboundMessage, policy=POLICY).parsebytes(raw, headersonly=True)
-        return cast(InboundMessage, message)
-    parser = BytesFeedParser(InboundMessage, policy=POLICY)
-    try:
-        parser.feed(raw)
-        return cast(InboundMessage, parser.close())
-    except RecursionError:  # hundreds of parts within parts; nobody reads such mail
-        return parse(raw, headers_only=True)
-
-
-def _address(display_name: str, addr_spec: str) -> EmailAddress | None:
-    try:
-        return EmailAddress(display_name, addr_spec) if addr_spec else None
-    except AnymailInvalidAddress:
-        return None

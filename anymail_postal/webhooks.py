@@ -39,6 +39,7 @@ from . import body as post_body
 from . import conf, dedupe, events, keys, signals
 from . import inbound as inbound_mail
 from .errors import KeysUnavailable, PostalError, UnknownServer, UnreadableBody
+from .inbound_message import InboundMessage
 from .ports import Claim, EventReceipt, MailReceipt, Receipt
 from .signatures import read_signature, verify
 
@@ -384,7 +385,7 @@ class PostalInboundWebhookView(PostalWebhookView):
             self.strip_reply(event.message)
         return [event]
 
-    def strip_reply(self, message: inbound_mail.InboundMessage) -> None:
+    def strip_reply(self, message: InboundMessage) -> None:
         """Fill in the new part of a reply; Postal's own `strip_replies` has a say first.
 
         Raises ImportError if the extra is not installed.

@@ -237,7 +237,7 @@ def test_attachments(encoding):
     }
     content, content_type = (json_bytes(fields), "") if encoding == "JSON" else (form_bytes(fields), FORM)
     found = inbound.read(body.parse(content, content_type)).message.attachments
-    assert [each.get_filename() for each in found] == ['ü "1".pdf', None, "empty.txt"]
+    assert [each.get_filename() for each in found] == ['ü "1".pdf', "attachment.png", "empty.txt"]
     assert [each.get_content_type() for each in found] == ["application/pdf", "image/png", "text/plain"]
     assert [each.get_content_bytes() for each in found] == [b"\0\xff\n", b"x" * 100, b""]
 
@@ -405,7 +405,9 @@ def test_hundreds_of_parts_within_parts():
     )
     message = raw(("Subject: Deep\n" + nested).replace("\n", "\r\n").encode()).message
     assert message.subject == "Deep"
-    assert (message.text, message.attachments) == (None, [])
+    assert message.attachments == []
+    assert message.text.startswith("--b30\n")
+    assert message.text.endswith("--b1999\n")
 
 
 def test_message_can_be_copied_and_pickled():
@@ -448,22 +450,14 @@ TYPES = [
     "application/pdf; name*=utf-8''%C3%BC.pdf",
     "application/pdf; name*0=a; name*1=b.pdf",
     'application/pdf; name="a\\"b.pdf"',
-    "text/plain (comment); charset=utf-8",
     "text/plain; charset=utf-8 (comment)",
     "text/plain;\n charset=utf-8",
     'application/pdf;\n name="a\n b.pdf"',
     "text",
-    "text/",
-    "/plain",
     "text/plain/x",
-    "text plain",
     "",
-    ";",
-    "text/plain; charset",
-    "text/plain; charset=",
     'text/plain; charset=""',
     "text/plain;; charset=utf-8",
-    "text/plain charset=utf-8",
     "message/rfc822",
     "image/png; name=ü.png",
 ]
@@ -474,7 +468,6 @@ DISPOSITIONS = [
     'inline; filename="b.png"',
     "attachment; filename*=utf-8''%C3%BC.pdf",
     'attachment; filename="a.pdf"; size=5',
-    "attachment; filename=a b.pdf",
     "form-data/x",
     "",
 ]
@@ -487,21 +480,55 @@ def seen(message):
         message.get_content_disposition(),
         message.is_attachment(),
         message.is_inline(),
-        message.get_filename(),
+        message.get_filename("none"),
         message.get_boundary(),
         message.get_content_charset(),
         message.get_param("name"),
         message.get_param("format", "none"),
         message.get_param("charset", unquote=False),
-        message.get_params(),
+        message.get_params()[1:] if "Content-Type" in message else None,
         message.get_param("size", header="Content-Disposition"),
-        message["Content-Type"],
+        str(message["Content-Type"]).lower().replace(" ;", ";"),
         message.subject,
-        message.text and message.text.replace("\r\n", "\n"),  # Anymail 15.1 leaves CRLF
-        message.html and message.html.replace("\r\n", "\n"),
-        [each.get_filename() for each in message.attachments],
         [each.get_content_type() for each in message.walk()],
     )
+
+
+# What mail programs understand, and Python does not.
+ODD_TYPES = {
+    "text/plain (comment); charset=utf-8": ("text/plain", "utf-8", None),
+    "text/plain charset=utf-8": ("text/plain", "utf-8", None),
+    "text/plain, charset=utf-8": ("text/plain", "utf-8", None),
+    "text / html ; charset = utf-8": ("text/html", "utf-8", None),
+    "text/html(x);charset=utf-8": ("text/html", "utf-8", None),
+    "text/": ("text/plain", None, None),
+    "/plain": ("text/plain", None, None),
+    "text plain": ("text/plain", None, None),
+    ";": ("text/plain", None, None),
+    "text/plain; charset": ("text/plain", None, None),
+    "text/plain; charset=": ("text/plain", "", None),
+    "application/pdf; name=report(1).pdf": ("application/pdf", None, "report(1).pdf"),
+    "application/pdf; name=a b.pdf; x=y": ("application/pdf", None, "a b.pdf"),
+    'application/pdf; name="a;b.pdf"': ("application/pdf", None, "a;b.pdf"),
+    'application/pdf; name="a.pdf': ("application/pdf", None, "a.pdf"),
+    "application/pdf; name==?utf-8?q?=C3=BC.pdf?=": ("application/pdf", None, "ü.pdf"),
+    'application/pdf; name="=?utf-8?q?a?=\n =?utf-8?q?b.pdf?="': ("application/pdf", None, "ab.pdf"),
+    "application/pdf; name*0*=utf-8''%C3; name*1*=%BC.pdf": ("application/pdf", None, "ü.pdf"),
+    "application/pdf; name*1=b.pdf; name*0=a": ("application/pdf", None, "ab.pdf"),
+    "application/pdf; name=x.pdf; name*=iso-8859-1'de'%FC.pdf": ("application/pdf", None, "ü.pdf"),
+}
+
+
+@pytest.mark.parametrize("content_type", ODD_TYPES)
+def test_odd_types_are_read_as_mail_programs_read_them(content_type):
+    message = inbound.parse(mail("x\n", headers=f"Content-Type: {content_type}\n"))
+    found = message.get_content_type(), message.get_content_charset(), message.get_param("name")
+    assert found == ODD_TYPES[content_type]
+
+
+def test_file_name_with_a_blank_needs_no_quotes():
+    message = inbound.parse(mail("x\n", headers="Content-Disposition: attachment; filename=a b.pdf\n"))
+    assert message.get_filename() == "a b.pdf"
 
 
 @pytest.mark.parametrize("disposition", DISPOSITIONS)
@@ -523,9 +550,10 @@ def assert_same_as_anymail(content):
         assert seen(ours) == wanted
 
 
-token = st.text(st.sampled_from("ab-_.=?'*%"), min_size=1, max_size=5)
-value = token | st.text(st.sampled_from("ab =?*%.'/;\\(ü"), max_size=6).map(lambda text: f'"{text}"')
-parameter = st.builds("{}{}={}".format, st.sampled_from(["; ", ";", " ;\n "]), token, value)
+name = st.text(st.sampled_from("ab-_."), min_size=1, max_size=5)
+token = st.text(st.sampled_from("ab-_."), min_size=1, max_size=5)
+value = token | st.text(st.sampled_from("ab =?*%.'/;(ü"), max_size=6).map(lambda text: f'"{text}"')
+parameter = st.builds("{}{}={}".format, st.sampled_from(["; ", ";", " ;\n "]), name, value)
 content_type = st.builds(
     "{}/{}{}".format,
     st.sampled_from(["text", "TEXT", "a-b"]),
@@ -670,7 +698,7 @@ def contents(name, event):
         "files": [
             (each.get_filename(), each.get_content_type(), each.get_content_bytes())
             for each in files
-            if each.get_filename()
+            if each.get_filename("")  # Postal's Hash has no others
         ],
         "from": str(message.from_email),
         "to": [str(each) for each in message.to],
@@ -716,7 +744,7 @@ def test_multipart_of_8_bit_text_without_parts_is_written_as_it_came():
 def test_charset_with_a_nul_in_its_name_is_unknown():
     message = inbound.parse(b"Content-Type: text/plain; charset=utf\0-8\n\nSch\xc3\xb6n\n")
     assert message.text == "Schön\n"
-    assert "Sch" in message.as_string()
+    assert inbound.parse(message.as_string().encode()).text == "Schön\n"
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "Content-Disposition"])

@@ -1,0 +1,311 @@
+"""The message that receivers get: Anymail's, with everything in it where a mail program would show it."""
+
+# Anymail's message class is not typed.
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.errors import MessageError
+from email.message import Message
+from email.policy import EmailPolicy
+from typing import Any
+
+from anymail.exceptions import AnymailInvalidAddress
+from anymail.inbound import AnymailInboundMessage
+from anymail.utils import EmailAddress
+
+from . import charsets, flowed, header_values
+from .body import storable
+from .headers import POLICY, read_date
+from .structure import Reader
+
+TYPES = mimetypes.MimeTypes()  # Python's own table: that of the system differs from machine to machine
+BODY_TYPES = ("text/plain", "text/html")
+EXTENSIONS = {"message/rfc822": ".eml", "text/calendar": ".ics", "text/plain": ".txt"}
+
+
+def parse(raw: bytes, *, headers_only: bool = False) -> InboundMessage:
+    """The mail in these bytes; with `headers_only` all else is its payload, unread."""
+    reader = Reader(raw, InboundMessage)
+    return reader.read_header() if headers_only else reader.read()
+
+
+class InboundMessage(AnymailInboundMessage):
+    """An `AnymailInboundMessage` that is read fast, and does not raise on odd mail.
+
+    The public interface is the same. Its text, HTML and files are those that a mail program shows: several
+    bodies in a row are one, and what is inside of an attached mail is not the mail's own. Text is one that
+    every database takes.
+    """
+
+    def __init__(self, policy: EmailPolicy | None = None) -> None:
+        super().__init__(policy=policy or POLICY)
+
+    # --- headers ---
+
+    def get_content_type(self) -> str:
+        """As in `email.message.Message`."""
+        raw = self._raw_header("content-type")
+        if raw is None:
+            return self.get_default_type()
+        return header_values.content_type(header_values.parse_parameterized(raw).word)
+
+    def get_content_disposition(self) -> str | None:
+        """As in `email.message.Message`."""
+        raw = self._raw_header("content-disposition")
+        return None if raw is None else header_values.parse_parameterized(raw).word
+
+    def is_attachment(self) -> bool:
+        """As in `email.message.EmailMessage`."""
+        return self.get_content_disposition() == "attachment"
+
+    def get_param(
+        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
+    ) -> Any:
+        """As in `email.message.Message`."""
+        raw = self._raw_header(header.lower())
+        value = None if raw is None else header_values.parse_parameterized(raw).parameters.get(param.lower())
+        if value is None:
+            return failobj
+        return value if unquote else f'"{value}"'
+
+    def get_params(self, failobj: Any = None, header: str = "content-type", unquote: bool = True) -> Any:
+        """As in `email.message.Message`."""
+        raw = self._raw_header(header.lower())
+        if raw is None:
+            return failobj
+        found = header_values.parse_parameterized(raw)
+        quote = "" if unquote else '"'
+        return [(found.word, ""), *((name, f"{quote}{v}{quote}") for name, v in found.parameters.items())]
+
+    def get_filename(self, failobj: Any = None) -> Any:
+        """As in `email.message.Message`; a file without a name is named after its type."""
+        name = self._given_name()
+        if name or failobj is not None or not self._is_file():
+            return name or failobj
+        content_type = self.get_content_type()
+        return f"attachment{EXTENSIONS.get(content_type) or TYPES.guess_extension(content_type) or ''}"
+
+    def _given_name(self) -> str | None:
+        name = self.get_param("filename", header="content-disposition") or self.get_param("name")
+        return None if name is None else str(name).strip()
+
+    def _is_file(self) -> bool:
+        if self.get_content_maintype() == "multipart":
+            return False
+        return self.is_attachment() or self.get_content_type() not in BODY_TYPES
+
+    def get_address_header(self, header: str) -> list[EmailAddress]:
+        """The addresses in a header, as far as they can be read."""
+        raw = ", ".join(self._raw_headers(header.lower()))
+        return [each for each in map(_address, header_values.parse_addresses(raw)) if each is not None]
+
+    def get_date_header(self, header: str) -> datetime | None:
+        """The time in a header, or None."""
+        value = self[header]
+        return None if value is None else read_date(str(value))
+
+    def _raw_header(self, name: str) -> str | None:
+        return next(self._raw_headers(name), None)
+
+    def _raw_headers(self, name: str) -> Iterator[str]:
+        """The values of a header, `name` in lower case, as they were written."""
+        for each, value in self.raw_items():
+            if each.lower() == name:
+                yield getattr(value, "raw", value)
+
+    # --- contents ---
+
+    @property
+    def text(self) -> str | None:
+        """The text of the mail, with LF line ends; None if there is none."""
+        return _joined([part.read_body() for part in self._contents().texts])
+
+    @property
+    def html(self) -> str | None:
+        """The HTML of the mail, with LF line ends; None if there is none."""
+        return _joined([part.read_body() for part in self._contents().htmls])
+
+    @property
+    def attachments(self) -> list[InboundMessage]:
+        """The files of the mail, but for `inlines`."""
+        return self._contents().attachments
+
+    @property
+    def inlines(self) -> list[InboundMessage]:
+        """The files that are shown within the text or HTML."""
+        return self._contents().inlines
+
+    @property
+    def content_id_map(self) -> dict[str, InboundMessage]:
+        """The files that HTML may show, by their Content-ID."""
+        found = {}
+        for part in self._contents().shown:
+            content_id = (part._raw_header("content-id") or "").strip()
+            if content_id:
+                found[header_values.plain(content_id.removeprefix("<").partition(">")[0])] = part
+        return found
+
+    def _contents(self) -> Contents:
+        found = Contents()
+        found.add(self)
+        return found
+
+    def read_body(self) -> str:
+        """The text of a part as it is shown: the lines of format=flowed joined (RFC 3676)."""
+        text = self.get_content_text() if self.get_content_maintype() != "multipart" else self._unread_text()
+        if str(self.get_param("format", "")).lower() == "flowed" and text:
+            text = flowed.join_lines(text, delsp=str(self.get_param("delsp", "")).lower() == "yes")
+        return text or ""
+
+    def _unread_text(self) -> str:
+        """The text of a multipart without parts, as it is."""
+        return _clean(charsets.decode(str(self.get_payload()).encode("ascii", "surrogateescape"), None))
+
+    def get_payload(self, i: int | None = None, decode: bool = False) -> Any:
+        """As in `email.message.Message`; what is not the encoding that it claims is left as it came."""
+        payload = self._payload  # type: ignore[attr-defined]
+        if isinstance(payload, str) and not decode and self.get_content_maintype() == "multipart":
+            return payload  # no parts were found: Python would replace its 8-bit text, and fail to write that
+        try:
+            return super().get_payload(i, decode)  # type: ignore[call-overload]
+        except ValueError:  # of uuencoded text, before Python 3.13
+            text = str(payload)
+            return text.encode("ascii", "surrogateescape") if decode else text
+
+    def as_string(self, *args: Any, **kwargs: Any) -> str:
+        """As in `email.message.Message`; text whose charset Python cannot write is read as UTF-8."""
+        try:
+            return super().as_string(*args, **kwargs)
+        except (LookupError, ValueError, MessageError):
+            return self.as_bytes().decode("utf-8", "replace")
+
+    def get_content_text(self, charset: str | None = None, errors: str | None = None) -> str | None:
+        """The text of this part, with LF line ends; its own charset as mail programs read it."""
+        if self.get_content_maintype() == "message":
+            return storable("\n".join(part.as_string() for part in self._attached()))
+        if charset is not None or errors is not None or self.get_content_maintype() == "multipart":
+            text: str | None = super().get_content_text(charset, errors)
+        else:
+            payload = self.get_payload(decode=True)
+            text = None if payload is None else charsets.decode(payload, self.get_content_charset())
+        return text if text is None else _clean(text)
+
+    def get_content_bytes(self) -> Any:
+        """The bytes of this part; those of an attached mail have LF line ends."""
+        if self.get_content_maintype() == "message" and self.is_multipart():
+            return b"\n".join(part.as_bytes() for part in self._attached())
+        if self.get_content_maintype() == "message":
+            return self.get_payload(decode=True)
+        return super().get_content_bytes()
+
+    def _attached(self) -> list[Message]:
+        """What a message part holds: one mail, or the blocks of a delivery status (RFC 3464)."""
+        if self.is_multipart():
+            return [part for part in self.get_payload() if isinstance(part, Message)]
+        return [parse(self.get_payload(decode=True) or b"")]
+
+
+@dataclass
+class Contents:
+    """What a mail holds. `shown` are the files that its HTML may show."""
+
+    texts: list[InboundMessage] = field(default_factory=list)
+    htmls: list[InboundMessage] = field(default_factory=list)
+    attachments: list[InboundMessage] = field(default_factory=list)
+    inlines: list[InboundMessage] = field(default_factory=list)
+    shown: list[InboundMessage] = field(default_factory=list)
+    # Texts of other types beside HTML or plain text: the same for other programs.
+    renderings: list[InboundMessage] = field(default_factory=list)
+
+    def add(self, part: InboundMessage, container: str | None = None, index: int = 0) -> None:
+        """Add a part, the `index`th in a multipart of subtype `container`; None is the mail itself.
+
+        Much like JMAP, which says what mail programs do (RFC 8621, section 4.1.4).
+        """
+        if part.get_content_maintype() == "multipart":
+            self._add_multipart(part)
+        elif _is_body(part, container, index):
+            (self.htmls if part.get_content_type() == "text/html" else self.texts).append(part)
+        elif container == "alternative" and _is_rendering(part):
+            self.renderings.append(part)
+        else:
+            self._add_file(part, container)
+
+    def _add_multipart(self, part: InboundMessage) -> None:
+        parts = part.get_payload()
+        if not isinstance(parts, list):
+            self.texts.append(part)  # it has no parts that could be read
+        elif part.get_content_subtype() == "alternative":
+            self._add_alternatives(parts)
+        else:
+            for index, each in enumerate(parts):
+                self.add(each, part.get_content_subtype(), index)
+
+    def _add_alternatives(self, parts: list[InboundMessage]) -> None:
+        """Add the first text and the first HTML of parts that say the same, and the files of all."""
+        every = []
+        for part in parts:
+            found = Contents()
+            found.add(part, "alternative")
+            every.append(found)
+        texts = next((found.texts for found in every if found.texts), [])
+        htmls = next((found.htmls for found in every if found.htmls), [])
+        renderings = [rendering for found in every for rendering in found.renderings]
+        self.texts += texts if texts or htmls else renderings[:1]
+        self.htmls += htmls
+        for found in every:
+            self.attachments += found.attachments
+            self.inlines += found.inlines
+            self.shown += found.shown
+
+    def _add_file(self, part: InboundMessage, container: str | None) -> None:
+        disposition = part.get_content_disposition()
+        is_related = container == "related" and "Content-ID" in part
+        if disposition == "inline" or (is_related and disposition != "attachment"):
+            self.inlines.append(part)
+            self.shown.append(part)
+        else:
+            self.attachments.append(part)
+            self.shown += [part] if is_related else []
+
+
+def _is_body(part: InboundMessage, container: str | None, index: int) -> bool:
+    """Is this a text that is shown as the mail's own?"""
+    if part.get_content_type() not in BODY_TYPES or part.is_attachment():
+        return False
+    if container is None:
+        return True
+    if part.get_param("filename", header="content-disposition"):
+        return False
+    return index == 0 or (container != "related" and not part.get_param("name"))
+
+
+def _is_rendering(part: InboundMessage) -> bool:
+    is_text = part.get_content_maintype() == "text" and part.get_content_type() != "text/calendar"
+    return is_text and part.get_content_disposition() is None and not part.get_param("name")
+
+
+def _joined(texts: list[str]) -> str | None:
+    """Texts in a row as one, each beginning on a line of its own."""
+    if not texts:
+        return None
+    *before, last = texts
+    return "".join([*(text if text.endswith("\n") or not text else f"{text}\n" for text in before), last])
+
+
+def _clean(text: str) -> str:
+    """Text with LF line ends that every database takes."""
+    # Anymail 15.2 does the first too, 15.1 does not.
+    return storable(text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
+
+
+def _address(mailbox: header_values.Mailbox) -> EmailAddress | None:
+    try:
+        return EmailAddress(mailbox.name, username=mailbox.local_part, domain=mailbox.domain)
+    except AnymailInvalidAddress:
+        return None
