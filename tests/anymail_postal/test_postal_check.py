@@ -238,6 +238,25 @@ class TestAPI:
         assert "FAIL  API: mail from eve@elsewhere.example is refused" in said
         assert "the domain elsewhere.example in Postal" in said
 
+    def test_a_sender_that_is_not_one_address_fails(self, postal, doctor):
+        well, said = doctor(senders=["Doe, Jane <jane@example.com>"])
+        assert not well
+        assert "FAIL  API: mail from 'Doe, Jane <jane@example.com>' cannot be sent: " in said
+
+    def test_a_quoted_name_is_no_address(self, postal, doctor):
+        well, said = doctor(senders=['"Doe, eve@elsewhere.example" <jane@example.com>'])
+        assert well
+        assert "ok    API: mail may be sent from jane@example.com" in said
+
+    def test_the_sender_of_error_reports_is_asked_about_where_they_are_sent(self, postal, doctor, settings):
+        settings.SERVER_EMAIL = "root@localhost"
+        assert doctor()[0]
+        settings.ADMINS = ["ann@example.com"]
+        well, said = doctor()
+        assert not well
+        assert "ok    API: mail may be sent from app@example.com" in said
+        assert "FAIL  API: mail from root@localhost is refused" in said
+
     def test_an_unclear_answer_about_a_sender_fails(self, postal, doctor):
         postal.remove("POST", f"{URL}/api/v1/send/raw")
         postal.add("POST", f"{URL}/api/v1/send/raw", status=500)

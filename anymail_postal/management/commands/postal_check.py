@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
-from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from anymail.exceptions import AnymailConfigurationError
+from anymail.exceptions import AnymailConfigurationError, AnymailInvalidAddress
+from anymail.utils import parse_single_address
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.core.management.base import BaseCommand, CommandError
@@ -40,7 +40,8 @@ class Command(BaseCommand):
             dest="senders",
             action="append",
             metavar="ADDRESS",
-            help="an address that mail is sent from, may be repeated (by default DEFAULT_FROM_EMAIL)",
+            help="an address that mail is sent from, may be repeated (by default DEFAULT_FROM_EMAIL, and "
+            "SERVER_EMAIL where ADMINS or MANAGERS get mail)",
         )
 
     def handle(self, *args: Any, server: str | None, senders: list[str] | None, **options: Any) -> None:
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         for config in configs:
             self.stdout.write(f"Server {config.name!r}:")
             self.report("public keys", check_keys(config))
-            self.report("API", check_api(config, senders or [settings.DEFAULT_FROM_EMAIL]))
+            self.report("API", check_api(config, senders or default_senders()))
             self.report("webhooks", check_webhooks(config))
         if wrong := self.failures or min(self.signs, 1):
             raise CommandError("1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong.")
@@ -135,12 +136,21 @@ def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Res
             yield check_sender(client, sender)
 
 
+def default_senders() -> list[str]:
+    """What Django sends from: errors come from an address of their own, root@localhost unless it is set."""
+    reports = [settings.SERVER_EMAIL] if settings.ADMINS or settings.MANAGERS else []
+    return list(dict.fromkeys([settings.DEFAULT_FROM_EMAIL, *reports]))
+
+
 def check_sender(client: PostalClient, sender: str) -> Result:
     """Whether mail may be sent from this address.
 
     Postal authorises a raw message before it looks for recipients, and this one has none (contract 1.10).
     """
-    address = parseaddr(sender)[1]
+    try:
+        address = parse_single_address(sender).addr_spec
+    except AnymailInvalidAddress as error:
+        return FAIL, f"mail from {sender!r} cannot be sent: {error}"
     mail = f"From: {address}\r\nSubject: postal_check\r\n\r\n"
     try:
         client.send_raw(address, [], mail.encode())
