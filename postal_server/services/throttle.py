@@ -27,8 +27,8 @@ class Limits:
     """Failures within `window`, from which on nobody is heard.
 
     `of_account_and_client`: of one account from one client; `of_client`: of any accounts from one client;
-    `of_account`: of one account from anywhere. The last does not hold up clients that logged in to it before:
-    a stranger cannot keep a person out.
+    `of_account`: of one account from anywhere. The last two do not hold up who logged in to the account from
+    this client before: a stranger cannot keep a person out, not even from the same address.
     """
 
     of_account_and_client: int = 10
@@ -66,7 +66,7 @@ class Throttle:
         longest = 0.0
         for place, limit in self._counts(account, client):
             failures = self._failures.get(place)
-            is_spared = place == (account, "") and (account, client) in self._known
+            is_spared = place != (account, client) and (account, client) in self._known
             if failures and len(failures) >= limit and not is_spared:
                 longest = max(longest, failures[0] + window - now)
         return longest

@@ -14,6 +14,7 @@ SCRIPT = """
 import json, logging, sys
 import django
 django.setup()
+from django.conf import settings
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from postal_server import conf, wsgi
@@ -26,6 +27,7 @@ for path in json.load(sys.stdin):
     reply = call(app, path, method="GET", headers={"Host": "postal.example.test"})
     headers = {name.lower(): value for name, value in reply.headers}
     answers[path] = [reply.status, headers, reply.body.decode()]
+answers["session"] = [settings.SESSION_COOKIE_AGE, settings.SESSION_COOKIE_HTTPONLY]
 answers["log"] = [type(handler.formatter).__name__ for handler in logging.getLogger().handlers]
 print(json.dumps(answers))
 """
@@ -95,6 +97,10 @@ def test_pages_over_https_are_to_be_asked_for_over_https_from_then_on(answers, t
     for path in ("/", "/admin/login/", "/nothing"):
         assert answers[path][1]["strict-transport-security"] == "max-age=31536000"
     assert "strict-transport-security" not in ask(tmp_path, "http")["/"][1]
+
+
+def test_login_of_an_administrator_lasts_twelve_hours(answers) -> None:
+    assert answers["session"] == [12 * 3600, True]
 
 
 def test_start_page_says_where_things_are(answers) -> None:

@@ -69,6 +69,18 @@ def test_stranger_cannot_keep_a_person_out():
     assert found.wait("ann", THERE, 0.0) > 0
 
 
+def test_neighbour_behind_the_same_address_cannot_either():
+    found = Throttle(LIMITS)
+    found.succeeded("ann", HERE)
+    for number in range(50):
+        found.failed(f"user{number}", HERE, 0.0)
+    assert found.wait("ann", HERE, 0.0) == 0
+    assert found.wait("bob", HERE, 0.0) > 0
+    for _ in range(2):
+        found.failed("ann", HERE, 0.0)
+    assert found.wait("ann", HERE, 0.0) > 0
+
+
 def test_login_forgets_the_slips_before_it():
     found = failing(("ann", HERE))
     found.succeeded("ann", HERE)
