@@ -15,8 +15,9 @@ from .url import Target, base_url, resolve
 # ASCII bytes mean the same in these, so that links can be found without decoding. In some of the Asian ones
 # the second byte of a character may be an ASCII letter, but none of the signs that HTML is made of.
 _ASCII_SUPERSETS = re.compile(
-    r"(?i)us-ascii|ascii|utf-?8|iso-8859-\d+|latin-?\d|windows-\d+|cp\d+|koi8-[rut]\Z|macintosh\Z|tis-620\Z"
-    r"|gb2312|gbk|gb18030|big5|euc-|ks_c_5601|shift[_-]jis|sjis|windows-31j"
+    r"(?i)(?:us-)?ascii|utf-?8|iso-8859-\d+|latin-?\d|(?:windows-|cp)(?:125\d|874|93[26]|949|950)\Z|windows-31j\Z"
+    r"|cp(?:437|85\d|866)\Z|koi8-[rut]\Z|macintosh\Z|tis-620\Z"
+    r"|gb2312|gbk|gb18030|big5|euc-|ks_c_5601|shift[_-]jis|sjis"
 )
 _SHIFTED = re.compile(r"(?i)iso-2022-jp")
 _SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # bytes that look like ASCII and are not

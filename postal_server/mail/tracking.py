@@ -20,9 +20,8 @@ _CONTAINERS = frozenset(["multipart/mixed", "multipart/alternative", "multipart/
 _TEXT, _HTML = "text/plain", "text/html"
 _MARK = b"+notrack://"
 _MARKED = re.compile(rb"(?i)(https?)\+notrack://")
-_MARK_ANYWHERE = re.compile(
-    rb"(?:=\r?\n)?".join(re.escape(bytes([byte])) for byte in _MARK)
-)  # quoted-printable
+# The mark, or one that quoted-printable has broken.
+_MARK_ANYWHERE = re.compile(rb"(?:=\r?\n)?".join(re.escape(bytes([byte])) for byte in _MARK))
 _FIRST_HEADERS = 4096  # bytes that hold the header, and that of the first part
 
 Edit = tuple[int, int, bytes]  # start, end, what comes in its place

@@ -86,7 +86,15 @@ def test_double_bytes_of_iso_2022_jp_are_no_tags():
     )[0].target.url == ("https://b.example/")
 
 
-@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312"])
+@pytest.mark.parametrize(
+    "charset",
+    ["US-ASCII", "UTF-8", "utf8", "ISO-8859-15", "latin1", "Windows-1252", "cp1251", "KOI8-R", "cp932"],
+)
+def test_links_are_found_in_western_charsets(charset):
+    assert can_be_read(charset)
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312", "cp037", "cp875", "cp1140"])
 def test_charsets_in_which_ascii_means_something_else_are_not_read(charset):
     assert not can_be_read(charset)
 
