@@ -36,6 +36,7 @@ from .work import Accepted, NewMessage
 
 OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
 MAX_HOPS = 4  # Received headers that name this host
+MAX_DECODED_SUBJECT = 16_384  # characters; a longer one is kept as it came, so that it holds nobody up
 
 LANES = {
     EndpointType.HTTP.value: "http",
@@ -129,7 +130,9 @@ def _subject(values: Sequence[bytes]) -> str | None:
         texts = [value.decode() for value in values]
     except UnicodeDecodeError as error:
         raise UndecodableSubject from error
-    return decode_header(texts[-1]) if texts else None
+    if not texts or len(texts[-1]) > MAX_DECODED_SUBJECT:
+        return texts[-1] if texts else None
+    return decode_header(texts[-1])
 
 
 def _report(local: str, address: str, directory: Directory) -> Taken:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from postal_server.errors import (
@@ -150,6 +152,16 @@ def test_half_a_character_in_a_subject_can_be_stored(take, routes):
     raw = RAW.replace(b"Subject: Hi", b"Subject: =?utf-7?Q?+2AA-x?=")
     [accepted] = reception.accept([take("in@example.test")], raw, None, received_with_ssl=False)
     assert accepted.subject.encode() == "\ufffdx".encode()
+
+
+def test_a_subject_without_end_is_kept_as_it_came(take, routes):
+    """Decoding it would hold up all others: nobody waits longer for one of 250 KB."""
+    text = "=?utf-8?q?x?= " * 18_000
+    raw = b"Received: x\r\nSubject: %s\r\n\r\nbody" % text.encode()
+    started = time.process_time()
+    [accepted] = reception.accept([take("in@example.test")], raw, None, received_with_ssl=False)
+    assert time.process_time() - started < 0.05
+    assert accepted.subject == text.strip()
 
 
 def test_every_endpoint_of_a_route_gets_a_message(take, routes):

@@ -1,0 +1,230 @@
+"""Attacks on time and memory: meanwhile another client's SMTP, API and /health are answered at once."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from .test_smtp import MEGABYTE, Wire
+
+# Seconds that somebody else may wait. Measured: 0.05 to 0.2; before the limits 3 to 14, or for ever.
+PATIENCE = 2.0
+SLOW_DISK = "452"  # an answer as well: the machine of a test may have better things to do
+LARGE = 13 * MEGABYTE
+STRANGERS_BYTES = 128 * MEGABYTE  # smtp_server.max_memory_before_auth
+
+
+class Bystander(threading.Thread):
+    """Another client, which sends small mail and asks for /health again and again."""
+
+    def __init__(self, postal) -> None:
+        super().__init__()
+        self._postal = postal
+        self._has_enough = threading.Event()
+        self.waits: dict[str, list[float]] = {"SMTP": [], "API": [], "large API": [], "/health": []}
+        self.errors: list[str] = []
+
+    def run(self) -> None:
+        calls: dict[str, Callable[[], None]] = {
+            "SMTP": self.send,
+            "API": self.call,
+            "large API": lambda: self.call("x" * 600_000),
+            "/health": self.probe,
+        }
+        while not self._has_enough.is_set() or not self.waits["/health"]:
+            for name, call in calls.items():
+                began = time.monotonic()
+                try:
+                    call()
+                except Exception as error:
+                    self.errors.append(f"{name}: {error!r}")
+                self.waits[name].append(time.monotonic() - began)
+            self._has_enough.wait(0.02)
+
+    def send(self) -> None:
+        wire = Wire(self._postal.smtp_address)
+        try:
+            for line in (b"EHLO c.example", b"MAIL FROM:<a@b.example>", self.recipient, b"DATA"):
+                assert wire.say(line)[0] in "23", line
+            assert wire.say(b"Subject: ordinary\r\n\r\nHello\r\n.")[:3] in ("250", SLOW_DISK)
+        finally:
+            wire.close()
+
+    @property
+    def recipient(self) -> bytes:
+        return b"RCPT TO:<postmaster@%s>" % self._postal.domain.encode()
+
+    def call(self, text: str = "Hello") -> None:
+        given = {"to": ["bob@example.org"], "from": f"app@{self._postal.domain}", "plain_body": text}
+        headers = {"X-Server-API-Key": self._postal.api_key}
+        answer = requests.post(
+            f"{self._postal.url}/api/v1/send/message", json=given, headers=headers, timeout=20
+        )
+        assert answer.json()["status"] == "success" or answer.json()["data"]["code"] == "Busy", answer.text
+
+    def probe(self) -> None:
+        assert requests.get(f"{self._postal.url}/health", timeout=20).text == "OK"
+
+    def stop(self) -> None:
+        self._has_enough.set()
+        self.join()
+
+
+@contextlib.contextmanager
+def nobody_waits(postal) -> Iterator[Bystander]:
+    """Within the block another client is answered in time, each time."""
+    bystander = Bystander(postal)
+    bystander.start()
+    try:
+        yield bystander
+    finally:
+        bystander.stop()
+    longest = {name: round(max(waits), 2) for name, waits in bystander.waits.items()}
+    print(f"longest waits of {len(bystander.waits['/health'])}: {longest}")  # for who measures
+    assert bystander.errors == []
+    assert max(longest.values()) < PATIENCE, longest
+
+
+def stranger(postal, *lines: bytes) -> Wire:
+    """A client without a key, whose mail is always taken; it said these lines as well."""
+    wire = Wire(postal.smtp_address)
+    recipient = b"RCPT TO:<postmaster@%s>" % postal.domain.encode()
+    for line in (b"EHLO c.example", b"MAIL FROM:<a@b.example>", recipient, *lines):
+        assert wire.say(line)[0] in "23", line
+    return wire
+
+
+HEADERS = {
+    "folds": b"X:" + b"\r\n " * (LARGE // 3),
+    "short fields": b"a:\r\n" * (LARGE // 4),
+    "fields": b"X-Field: value\r\n" * (LARGE // 16),
+    "one field": b"X: " + b"x" * LARGE,
+    "bare carriage returns": b"a:\r" * (LARGE // 3),
+    "a subject": b"Subject: " + "ü".encode() * (LARGE // 2),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_large_header_of_a_stranger_keeps_nobody_waiting(postal, name):
+    """F1: five mails whose ends come together."""
+    with contextlib.ExitStack() as stack:
+        wires = [stranger(postal, b"DATA") for _ in range(5)]
+        for wire in wires:
+            stack.callback(wire.close)
+            wire.socket.sendall(HEADERS[name])
+        with nobody_waits(postal):
+            for wire in wires:
+                wire.socket.sendall(b"\r\n\r\nx\r\n.\r\n")
+            for wire in wires:
+                assert wire.reply().startswith("552 5.3.4 ")
+    with nobody_waits(postal):  # while it comes
+        wire = stranger(postal, b"DATA")
+        wire.socket.sendall(HEADERS[name] + b"\r\n\r\nx\r\n.\r\n")
+        assert wire.reply().startswith("552 ")
+        wire.close()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X:" + b"\r\n " * 87_000,
+        b"".join(b"X-%d: %s\r\n" % (n, b"v" * 240) for n in range(999)),
+        b"Subject:" + b" =?utf-8?q?=C3=BC?=" * 13_000,
+        b"Subject: " + "ü".encode() * 130_000,
+        b"To: " + b"a@b.example," * 21_000,
+        b"Received: by localhost" + b" by localhost" * 19_000,
+    ],
+    ids=["folds", "fields", "encoded words", "umlauts", "addresses", "loops"],
+)
+def test_the_largest_headers_that_are_taken_keep_nobody_waiting(postal, header):
+    with nobody_waits(postal), contextlib.ExitStack() as stack:
+        wires = [stranger(postal, b"DATA") for _ in range(20)]
+        for wire in wires:
+            stack.callback(wire.close)
+            wire.socket.sendall(header)
+        for wire in wires:
+            wire.socket.sendall(b"\r\n\r\nx\r\n.\r\n")
+        assert {wire.reply()[:3] for wire in wires} <= {"250", "452"}
+
+
+@pytest.mark.parametrize("by", ["DATA", "BDAT"])
+def test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_waiting(postal, growth, by):
+    """F2: 24 clients and 13 MB each, which they never end."""
+    begin = b"DATA" if by == "DATA" else b"NOOP"
+    text = b"Subject: x\r\n\r\n" + b"A line of the mail.\r\n" * (LARGE // 21)
+    with contextlib.ExitStack() as stack:
+        wires = []
+        with nobody_waits(postal):
+            for _ in range(24):
+                wire = stranger(postal, begin)
+                stack.callback(wire.close)
+                if by == "BDAT":
+                    wire.socket.sendall(b"BDAT %d LAST\r\n" % (len(text) + 1))
+                wire.socket.sendall(text)
+                wires.append(wire)
+            time.sleep(0.5)
+            assert growth() < 1.4 * STRANGERS_BYTES
+        for wire in wires:
+            wire.socket.sendall(b".\r\n" if by == "DATA" else b"x")
+        replies = [wire.reply()[:3] for wire in wires]
+        assert set(replies) == {"250", "452"}
+        assert replies.count("452") >= 24 - STRANGERS_BYTES // LARGE
+
+
+def test_slow_posts_of_strangers_keep_nobody_waiting(postal):
+    """F7: their bodies never come."""
+    host = postal.url.removeprefix("http://").encode()
+    form = b"Cookie: postal_server_csrf=" + b"x" * 32 + b"\r\nContent-Type: %s"
+    heads = [
+        b"POST %s HTTP/1.1\r\nHost: %s\r\n%s\r\nContent-Length: 3000000\r\n\r\n" % (path, host, field)
+        for path, field in (
+            (b"/admin/login/", form % b"application/x-www-form-urlencoded"),
+            (b"/admin/", form % b"multipart/form-data; boundary=x"),
+            (b"/api/v1/send/message", b"X-Server-API-Key: wrong"),
+            (b"/api/v1/send/message", b"X-Server-API-Key: " + postal.api_key.encode()),
+        )
+    ]
+    with contextlib.ExitStack() as stack:
+        for head in heads:
+            for _ in range(70):  # more than web_server.max_threads
+                stack.enter_context(http_connection(postal)).sendall(head + b"x" * 100_000)
+        time.sleep(0.2)
+        with nobody_waits(postal):
+            time.sleep(1)
+
+
+@pytest.fixture
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /admin/login/ HTTP/1.1\r\nContent-Length: 10\r\n\r\nx"],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_unfinished_requests_of_one_address_keep_nobody_waiting(postal, many_files, sent):
+    """F7: as many as there are connections, from where all the world may come (a proxy)."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(1100):
+            wire = stack.enter_context(http_connection(postal))
+            with contextlib.suppress(ConnectionError):  # gave way already
+                wire.sendall(sent)
+        with nobody_waits(postal):
+            time.sleep(1)
+
+
+def http_connection(postal) -> socket.socket:
+    host, port = postal.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
