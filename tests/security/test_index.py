@@ -200,6 +200,81 @@ CASES = {
         f"{SERVER}/services/test_throttle.py::test_memory_is_bounded",
         f"{SERVER}/smtpd/test_auth.py::test_wrong_key_counts_although_the_right_one_follows",
     ],
+    "large headers in the event loop": [
+        "tests/security/test_load.py::test_a_large_header_of_a_stranger_keeps_nobody_waiting",
+        "tests/security/test_load.py::test_the_largest_headers_that_are_taken_keep_nobody_waiting",
+        f"{SERVER}/smtpd/test_protocol.py::test_a_header_may_be_so_large",
+        f"{SERVER}/smtpd/test_protocol.py::test_a_header_that_is_too_large_is_not_kept",
+        f"{SERVER}/mail/test_header.py::test_a_header_has_so_many_bytes_and_fields",
+        f"{SERVER}/mail/test_header.py::test_folds_without_end_are_unfolded_in_a_moment",
+        f"{SERVER}/services/test_reception.py::test_a_subject_without_end_is_kept_as_it_came",
+    ],
+    "memory of many SMTP clients": [
+        "tests/security/test_load.py::"
+        "test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_waiting",
+        f"{SERVER}/smtpd/test_protocol.py::test_unfinished_messages_of_strangers_have_a_bound_in_all",
+        f"{SERVER}/smtpd/test_protocol.py::test_unfinished_messages_of_all_have_a_bound",
+        f"{SERVER}/smtpd/test_protocol.py::test_the_largest_gives_way_to_an_ordinary_message",
+        f"{SERVER}/smtpd/test_protocol.py::test_recipients_take_room_as_well",
+        f"{SERVER}/engine/test_room.py::test_nobody_known_gives_way_to_a_stranger",
+    ],
+    "slow senders that were quick at first": [
+        f"{SERVER}/smtpd/test_protocol.py::test_what_came_quickly_buys_no_time_for_what_comes_slowly",
+        f"{SERVER}/smtpd/test_protocol.py::test_commands_between_chunks_buy_no_time",
+        f"{SERVER}/web/test_server.py::test_what_came_quickly_buys_no_time_for_what_comes_slowly",
+    ],
+    "slow HTTP (Slowloris)": [
+        "tests/security/test_load.py::test_slow_posts_of_strangers_keep_nobody_waiting",
+        "tests/security/test_load.py::test_unfinished_requests_of_one_address_keep_nobody_waiting",
+        f"{SERVER}/web/test_server.py::test_slow_bodies_that_are_wanted_hold_no_thread",
+        f"{SERVER}/web/test_server.py::test_bodies_that_are_gathered_have_a_bound_in_all",
+        f"{SERVER}/web/test_server.py::test_unfinished_requests_give_way_where_there_is_no_room_for_others",
+        f"{SERVER}/web/test_server.py::test_a_client_has_so_many_connections_and_a_proxy_any_number",
+        f"{SERVER}/web/test_application.py::test_a_body_is_gathered_for_who_may_send_it",
+        f"{SERVER}/web/test_application.py::test_a_page_reads_no_body_of_more_than_a_form_has",
+    ],
+    "unbounded chunk extensions (CVE-2023-39326)": [
+        f"{SERVER}/web/test_server.py::test_what_stands_around_chunks_has_an_end",
+        f"{SERVER}/web/test_server.py::test_what_stands_around_small_chunks_has_an_end",
+        f"{SERVER}/transports/test_answer.py::test_what_has_no_end_is_given_up",
+    ],
+    "HTTP spoken to the SMTP port": [
+        f"{SERVER}/smtpd/test_protocol.py::test_a_request_of_http_is_the_end",
+    ],
+    "a client that a proxy names illegibly": [
+        f"{SERVER}/wire/test_http.py::test_client_is_the_last_address_no_proxy_of_ours_has",
+        f"{SERVER}/web/test_probes.py::test_metrics_are_for_this_machine",
+    ],
+    "digits and letters of other scripts": [
+        f"{SERVER}/smtpd/test_commands.py::test_a_chunk_without_a_size_is_hostile",
+        f"{SERVER}/smtpd/test_commands.py::test_a_verb_is_a_prefix_without_regard_to_case",
+        f"{SERVER}/rules/test_outcome.py::test_a_wait_named_in_a_deferral_is_kept",
+    ],
+    "answers that are cut": [
+        f"{SERVER}/transports/test_answer.py::test_an_answer_that_is_cut_is_none",
+    ],
+    "header names that mean something to a language (Haraka, CVE-2026-34752)": [
+        "tests/security/test_advisories.py::"
+        "test_haraka_cve_2026_34752_names_of_objects_are_header_fields_like_others",
+    ],
+    "TLS that ends within a chunk (Exim, CVE-2026-45185)": [
+        "tests/security/test_advisories.py::test_exim_cve_2026_45185_tls_that_ends_within_a_chunk_is_the_end",
+    ],
+    "what a refused message leaves behind (Postfix 3.11.6)": [
+        "tests/security/test_advisories.py::test_nothing_is_kept_of_a_message_that_was_refused_at_its_end",
+        "tests/security/test_advisories.py::test_many_tiny_chunks_are_a_message_or_too_many",
+        "tests/security/test_advisories.py::test_a_bad_chunk_leaves_the_message_as_it_was",
+    ],
+    "commands behind what is drained (Mailpit 1.31)": [
+        "tests/security/test_advisories.py::"
+        "test_1_31_commands_behind_a_message_that_is_too_large_are_in_step",
+    ],
+    "DNS rebinding against the pages (Mailpit 1.31.1)": [
+        "tests/security/test_advisories.py::test_1_31_1_dns_rebinding_shows_no_page",
+    ],
+    "a mail that ends a process (Mailpit 1.34.0)": [
+        "tests/security/test_advisories.py::test_1_34_0_no_crafted_mail_ends_the_server",
+    ],
     "memory": [
         "tests/security/test_memory.py::test_mail_over_smtp_in_and_out",
         "tests/security/test_memory.py::test_mail_over_the_api",
