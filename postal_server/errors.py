@@ -169,10 +169,3 @@ class MalformedHeader(Refusal):
 
     code = "MalformedHeader"
     message = "The message's header has a carriage return that is no line end (RFC 5322 section 2.2)"
-
-
-class UndecodableSubject(Refusal):
-    """Postal cannot store such a mail: it closes the connection, and the sender tries again for days."""
-
-    code = "UndecodableSubject"
-    message = "Subject is neither ASCII nor UTF-8 (RFC 6532)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from postal_server.mail.charset import decode_undeclared
 from postal_server.rules import outcome as rules
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
@@ -63,7 +64,7 @@ def of_post(post: Post, result: HttpResult) -> Outcome:
     """What became of a post."""
     return rules.classify_post(
         result.status,
-        result.body.decode("utf-8", "replace"),
+        decode_undeclared(result.body),
         url=post.url,
         seconds=result.seconds,
         retry_after=None if result.retry_after is None else timedelta(seconds=result.retry_after),

@@ -6,8 +6,8 @@ A DSN (RFC 3464) says so itself; recognisers follow for servers that send someth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from . import mime
@@ -16,9 +16,13 @@ from .header import header_values, subject
 from .message_view import body_text
 
 MAX_TOKENS = 100
+MAX_TOKEN = 500  # bytes from a token's name to its end
+MAX_DECODED = 1_000_000  # bytes of encoded parts that are searched for tokens
 MAX_TEXT = 50_000  # characters of an explanation that are read
+MAX_FIELD = 2000  # characters of a subject or From
 
 # Postal's search (contract 7.1 rule 2): any character for the X, any white space before the token.
+_TOKEN_NAME = b"-postal-msgid:"
 _TOKEN = re.compile(rb"(?i).-Postal-MsgID:\s*([A-Za-z0-9]+)")
 _ADDRESS = r"<?([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253})>?"
 _STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
@@ -67,27 +71,38 @@ def recognise(raw: bytes) -> Bounce | None:
     Unlike Postal (contract, Q22) reports are understood: a delay is no failure, and decoded parts are
     searched for tokens too. A token without any explanation is a soft bounce.
     """
-    root = mime.parse(raw, into_messages=True)
+    root = mime.parse(raw, into_messages=True, for_reading=True)
     tokens = find_tokens(root)
-    if report := parse_report(mime.parse(raw)):
+    if report := parse_report(root):
         return _from_report(report, tokens)
-    text = _text(root)
+    header, text = raw[: root.body_start], _text(root)
     for recogniser in _RECOGNISERS:
-        if bounce := recogniser(raw, text):
+        if bounce := recogniser(header, text):
             return Bounce(bounce.kind, tokens, bounce.recipient, bounce.status, bounce.diagnostic)
     return Bounce(BounceKind.SOFT, tokens) if tokens else None
 
 
 def find_tokens(root: mime.Part) -> tuple[str, ...]:
     """Every message token in a message: in its raw text, as Postal looks, and in its decoded parts."""
-    texts = [root.raw]
-    texts += [
-        part.content
-        for part in root.walk()
-        if not part.children and part.encoding in ("base64", "quoted-printable")
-    ]
-    found = (match[1].decode("ascii") for text in texts for match in _TOKEN.finditer(text))
-    return tuple(dict.fromkeys(found))[:MAX_TOKENS]
+    found = dict.fromkeys(_tokens(root.raw))
+    left = MAX_DECODED
+    for part in root.walk():
+        if part.is_encoded and not part.children and left > 0:
+            found |= dict.fromkeys(_tokens(part.content_of(left)))
+            left -= part.end - part.body_start
+    return tuple(found)[:MAX_TOKENS]
+
+
+def _tokens(text: bytes) -> Iterator[str]:
+    """Postal's search, but that the regular expression is tried only where the name stands."""
+    lower = text.lower()
+    position = lower.find(_TOKEN_NAME)
+    for _ in range(MAX_TOKENS):
+        if position < 0:
+            return
+        if match := _TOKEN.match(text, max(position - 1, 0), position + MAX_TOKEN):
+            yield match[1].decode("ascii")
+        position = lower.find(_TOKEN_NAME, position + 1)
 
 
 def _from_report(report: DeliveryReport, tokens: tuple[str, ...]) -> Bounce:
@@ -132,7 +147,10 @@ def failure_kind(status: str | None, diagnostic: str | None) -> BounceKind:
 def _text(root: mime.Part) -> str:
     """The explanation: the first plain text of the message."""
     part = next((p for p in root.walk() if not p.children and p.mime_type == "text/plain"), None)
-    return body_text(part)[:MAX_TEXT].replace("\r\n", "\n") if part else ""
+    if part is None:
+        return ""
+    beginning = replace(part, end=min(part.end, part.body_start + 4 * MAX_TEXT))
+    return body_text(beginning)[:MAX_TEXT].replace("\r\n", "\n")
 
 
 def _explained(recipient: str | None, explanation: str) -> Bounce:
@@ -146,9 +164,10 @@ def _explained(recipient: str | None, explanation: str) -> Bounce:
     )
 
 
-def _exim(raw: bytes, text: str) -> Bounce | None:
+def _exim(header: bytes, text: str) -> Bounce | None:
     """Exim names the recipients in a header and explains below a line that holds the address."""
-    failed = [address for value in header_values(raw, "X-Failed-Recipients") for address in value.split(",")]
+    values = header_values(header, "X-Failed-Recipients")
+    failed = [address for value in values for address in value.split(",")]
     if not failed:
         return None
     recipient = failed[0].strip()
@@ -158,7 +177,7 @@ def _exim(raw: bytes, text: str) -> Bounce | None:
 _QMAIL_PARAGRAPH = re.compile(_ADDRESS + r":\n((?:[^\n]+(?:\n|\Z))+)")
 
 
-def _qmail(raw: bytes, text: str) -> Bounce | None:
+def _qmail(header: bytes, text: str) -> Bounce | None:
     """qmail's QSBMF: paragraphs that begin with `<address>:` after a fixed greeting."""
     if not text.lstrip().startswith("Hi. This is the"):
         return None
@@ -169,14 +188,15 @@ def _qmail(raw: bytes, text: str) -> Bounce | None:
 _WROTE = re.compile(_ADDRESS)
 
 
-def _mailer_daemon(raw: bytes, text: str) -> Bounce | None:
+def _mailer_daemon(header: bytes, text: str) -> Bounce | None:
     """Anything else from a mailer whose subject speaks of failure; the first address in it is taken."""
-    is_mailer = any(map(_MAILER.search, header_values(raw, "From")))
-    if not (is_mailer and _FAILED_SUBJECT.search(subject(raw) or "")):
+    about = (subject(header) or "")[:MAX_FIELD]
+    is_mailer = any(_MAILER.search(value[:MAX_FIELD]) for value in header_values(header, "From"))
+    if not (is_mailer and _FAILED_SUBJECT.search(about)):
         return None
     match = _WROTE.search(text)
     bounce = _explained(match[1] if match else None, text[match.end() :][:500] if match else text[:500])
-    if _WAITING.search(f"{subject(raw)} {text[:2000]}"):
+    if _WAITING.search(f"{about} {text[:2000]}"):
         return Bounce(BounceKind.DELAYED, (), bounce.recipient, bounce.status, bounce.diagnostic)
     return bounce
 

@@ -20,8 +20,17 @@ RETURNED_TYPES = frozenset(
     ["message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"]
 )
 MAX_RECIPIENTS = 500
-MAX_STATUS_BYTES = 1_000_000
+MAX_STATUS_BYTES = 256_000
 
+_ABOUT_RECIPIENT = [
+    "final-recipient",
+    "original-recipient",
+    "action",
+    "status",
+    "diagnostic-code",
+    "remote-mta",
+]
+_STATUS_FIELDS = frozenset(["reporting-mta", *_ABOUT_RECIPIENT])
 _GROUP_END = re.compile(rb"(?:\r?\n[ \t]*){2,}")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 
@@ -161,24 +170,29 @@ class DeliveryReport:
 
 def parse_report(root: mime.Part) -> DeliveryReport | None:
     """The report in a parsed message, or None if it has none. Never raises."""
-    found = {part.mime_type: part for part in reversed(list(root.walk())) if not part.children}
+    found = {part.mime_type: part for part in reversed(list(root.walk_own())) if not part.is_multipart}
     status = next((part for name, part in found.items() if name in STATUS_TYPES), None)
     if status is None:
         return None
     reporting_mta, recipients = None, []
-    for group in _GROUP_END.split(status.content[:MAX_STATUS_BYTES].strip())[: MAX_RECIPIENTS + 1]:
-        fields = {name.lower(): decode_header(value) for name, value in header_fields(group + b"\r\n\r\n")}
+    groups = _GROUP_END.split(status.content_of(MAX_STATUS_BYTES).strip(), maxsplit=MAX_RECIPIENTS + 1)
+    for group in groups[: MAX_RECIPIENTS + 1]:
+        fields = {
+            key: decode_header(value)
+            for name, value in header_fields(group + b"\r\n\r\n")
+            if (key := name.lower()) in _STATUS_FIELDS
+        }
         reporting_mta = reporting_mta or _typed(fields.get("reporting-mta"))
         if "final-recipient" in fields or "original-recipient" in fields or "action" in fields:
             recipients.append(_recipient(fields))
     returned = next((part for name, part in found.items() if name in RETURNED_TYPES), None)
-    header = split_header(returned.content)[0] if returned else b""
+    header = split_header(returned.content_of(mime.MAX_HEADER))[0] if returned else b""
     return DeliveryReport(reporting_mta, tuple(recipients), message_id(header), header)
 
 
 def parse(raw: bytes) -> DeliveryReport | None:
     """The report in a raw message, or None if it is no report. Never raises."""
-    return parse_report(mime.parse(raw))
+    return parse_report(mime.parse(raw, for_reading=True))
 
 
 def _recipient(fields: dict[str, str]) -> RecipientStatus:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import binascii
 import re
+from itertools import islice
 
+from .charset import decode, decode_undeclared
+
+MAX_WORDS = 2000  # encoded words of one value
 MAX_FIELDS = 10_000  # what follows them is not looked at
 # Whatever is configured: so all that is accepted, and what is added here, is looked at.
 MAX_ACCEPTED_FIELDS = 9_000
 
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
 _ONLY_BLANKS = re.compile(r"[ \t]+\Z")
-_CHARSETS_WITHOUT_TEXT = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"}
 
 
 def split_header(raw: bytes) -> tuple[bytes, bytes]:
@@ -79,8 +82,12 @@ def header_values(raw: bytes, name: str) -> list[str]:
     Addresses must be read from this and never from decoded text, which could hold commas and brackets
     of its own. Bytes that are not UTF-8 become U+FFFD.
     """
+    return [value.decode("utf-8", "replace") for value in _values(raw, name)]
+
+
+def _values(raw: bytes, name: str) -> list[bytes]:
     wanted = name.lower()
-    return [value.decode("utf-8", "replace") for key, value in header_fields(raw) if key.lower() == wanted]
+    return [value for key, value in header_fields(raw) if key.lower() == wanted]
 
 
 def first(raw: bytes, name: str) -> str | None:
@@ -95,14 +102,14 @@ def last(raw: bytes, name: str) -> str | None:
 
 def subject(raw: bytes) -> str | None:
     """The Subject, decoded, or None."""
-    value = last(raw, "Subject")
-    return None if value is None else decode_header(value)
+    values = _values(raw, "Subject")
+    return decode_header(values[-1]) if values else None
 
 
 def message_id(raw: bytes) -> str | None:
     """The Message-ID without its angle brackets, or None."""
-    value = last(raw, "Message-ID")
-    return bare_message_id(value) if value else None
+    values = _values(raw, "Message-ID")
+    return bare_message_id(decode_undeclared(values[-1])) if values else None
 
 
 def bare_message_id(value: str) -> str | None:
@@ -110,45 +117,33 @@ def bare_message_id(value: str) -> str | None:
     return value.partition("<")[2].partition(">")[0].strip() or value.strip("<> \t") or None
 
 
-def decode_text(data: bytes, charset: str) -> str:
-    """`data` as text. Never raises: what cannot be decoded is U+FFFD, an unknown charset is UTF-8."""
-    try:
-        if charset.lower().replace("-", "_") in _CHARSETS_WITHOUT_TEXT:
-            raise LookupError(charset)
-        text = data.decode(charset, "replace")
-        # UTF-7 can spell half a character, which no database and no connection takes.
-        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    except (LookupError, ValueError):
-        return data.decode("utf-8", "replace")
-
-
 def decode_header(value: bytes | str) -> str:
     """A header value with its RFC 2047 encoded words decoded. Never raises.
 
     Blanks between two encoded words go; words of one charset are joined before decoding, because some
-    senders split characters. What is no encoded word stays as it is.
+    senders split characters. What is no encoded word stays as it is, and so do those behind the first 2000.
     """
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    text = decode_undeclared(value) if isinstance(value, bytes) else value.replace("\0", "")
     if "=?" not in text:
         return text
     decoded: list[str] = []
     pending, charset = b"", ""
     position = 0
-    for match in _ENCODED_WORD.finditer(text):
+    for match in islice(_ENCODED_WORD.finditer(text), MAX_WORDS):
         data = _decode_word(match[2], match[3])
         if data is None:
             continue
         between = text[position : match.start()]
         if not pending or not _ONLY_BLANKS.match(between):
-            decoded += [decode_text(pending, charset), between]
+            decoded += [decode(pending, charset), between]
             pending = b""
         elif match[1].lower() != charset:
-            decoded.append(decode_text(pending, charset))
+            decoded.append(decode(pending, charset))
             pending = b""
         charset = match[1].lower()
         pending += data
         position = match.end()
-    return "".join([*decoded, decode_text(pending, charset or "utf-8"), text[position:]])
+    return "".join([*decoded, decode(pending, charset or "utf-8"), text[position:]])
 
 
 def _decode_word(encoding: str, payload: str) -> bytes | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
+from itertools import chain
 
 from .address_list import Mailbox, join_groups, parse_mailboxes, quote_phrase
+from .charset import decode as decode_text
+from .charset import decode_undeclared
 from .compose import (
     ADDRESS_FIELDS,
     DATE_FIELDS,
@@ -18,9 +23,10 @@ from .compose import (
     REPEATABLE_FIELDS,
 )
 from .date import format_date, parse_date
-from .header import decode_header, decode_text, header_fields
+from .file_name import made_up_name, numbered
+from .header import decode_header, header_fields
 from .mime import Part, parse, parse_content_type, parse_header_value
-from .transfer import to_lf
+from .transfer import is_base64, split_base64, to_lf
 
 # Keys of `headers` come in this order; all others follow as they stand in the message.
 _ORDER = [
@@ -34,12 +40,16 @@ _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 # Of these the last one counts and hides those above, as in Postal's mail library.
 _SINGLE = frozenset(_ORDER) - REPEATABLE_FIELDS
 
+META_BYTES = 2000  # of HTML that are searched for its own label
+
+_META_CHARSET = re.compile(rb"""(?i)<meta\s[^>]{0,200}?charset\s*=\s*["']?([a-z0-9._:-]{1,40})""")
+_GARBLED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")  # not TAB, line ends, form feed, escape
 _VERSION = re.compile(r"\s*(\d+)\s*\.\s*(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A part with a file name, or an attached message. `data` is decoded.
+    """A file, which may be an attached message. `data` is decoded; its name may be made up.
 
     `content_type` is the bare type, `full_content_type` has its parameters; both are None for a part
     without a Content-Type.
@@ -60,9 +70,8 @@ class Attachment:
 class MessageParts:
     """What the API shows of a message. A body is None where there is no such part.
 
-    `is_undeclared`: the plain body had no Content-Type, so its bytes were passed on unconverted by
-    Postal. Then Postal's reply rules do not find umlauts, and bytes that are not UTF-8 (U+FFFD here)
-    keep it from posting JSON.
+    `is_undeclared`: plain text had no Content-Type. Postal passes its bytes on unconverted, so that its reply
+    rules do not find umlauts.
     """
 
     plain_body: str | None
@@ -73,30 +82,97 @@ class MessageParts:
 
 
 def parts(raw: bytes) -> MessageParts:
-    """The parts of a stored message. Never raises; see `mime` for how much structure is looked at."""
-    root = parse(raw)
-    plain = html = None
-    attachments: list[Attachment] = []
-    if root.is_multipart:
-        for part in root.walk():
-            if part.children or part is root:
-                continue
-            if part.filename or part.mime_type == "message/rfc822":
-                attachments.append(_attachment(part))
-            elif part.mime_type == "text/plain":
-                plain = plain or part
-            elif part.mime_type == "text/html":
-                html = html or part
-    else:
-        plain = root if root.mime_type == "text/plain" else None
-        html = root if root.mime_type == "text/html" else None
+    """What is in a stored message, as a mail program would show it. Never raises.
+
+    Texts one behind the other are one body, and so is HTML; plain text that goes on between or behind HTML
+    stands in the HTML as well. All else is a file. See `mime` for how much structure is looked at.
+    """
+    root = parse(raw, for_reading=True)
+    body = _Body()
+    body.read(root, is_alone=True)
+    plain = body.plain or ([] if body.rich else body.named)
+    rich = body.rich or body.named
     return MessageParts(
-        plain_body=body_text(plain) if plain else None,
-        html_body=body_text(html) if html else None,
-        attachments=tuple(attachments),
-        headers=headers_view(raw),
-        is_undeclared=plain is not None and plain.content_type is None,
+        plain_body="\n".join(map(body_text, plain)) if plain else None,
+        html_body="\n".join(map(_as_html, rich)) if any(map(_is_html, rich)) else None,
+        attachments=_attachments(body.files),
+        headers=headers_view(raw[: root.body_start]),
+        is_undeclared=any(part.content_type is None for part in plain),
     )
+
+
+# Other spellings of the body in a multipart/alternative, which mail programs do not list as files.
+_OTHER_SPELLINGS = frozenset(["text/enriched", "text/richtext", "text/watch-html", "text/x-amp-html"])
+_BODY_TYPES = ("text/plain", "text/html")
+
+
+class _Body:
+    """The parts of a message by what they are to a reader, each list in their order.
+
+    `plain` and `rich` are its body as text and as HTML: `rich` has the plain texts too that no HTML is an
+    alternative to. `named` are those of `files` that are texts and not marked as files.
+    """
+
+    def __init__(self) -> None:
+        self.plain: list[Part] = []
+        self.rich: list[Part] = []
+        self.files: list[Part] = []
+        self.named: list[Part] = []
+
+    def read(self, part: Part, *, is_alone: bool) -> None:
+        """Sort `part` and what is in it. `is_alone`: no other part stands beside it, but alternatives."""
+        if part.mime_type == "multipart/alternative" and part.children:
+            self.read_alternatives(part.children)
+        elif part.children:
+            first, *others = part.children
+            is_related = part.mime_type == "multipart/related"
+            self.read(first, is_alone=is_related)
+            for child in others:
+                if is_related and _is_referred_to(child):
+                    self.files.append(child)
+                else:
+                    self.read(child, is_alone=False)
+        elif part.is_multipart and not part.is_attachment:
+            self.show(part)  # its boundary is not there: the text as it stands
+        elif part.is_attachment or part.mime_type not in _BODY_TYPES:
+            self.files.append(part)
+        elif part.filename and not is_alone:
+            self.files.append(part)
+            self.named.append(part)
+        else:
+            self.show(part)
+
+    def show(self, part: Part) -> None:
+        self.rich.append(part)
+        if not _is_html(part):
+            self.plain.append(part)
+
+    def read_alternatives(self, children: Sequence[Part]) -> None:
+        """The texts of all, and the HTML of those that have some."""
+        spellings, others = [], []
+        for child in children:
+            if child.mime_type in _OTHER_SPELLINGS and not child.is_attachment:
+                others.append(child)
+                continue
+            inner = _Body()
+            inner.read(child, is_alone=True)
+            self.plain += inner.plain
+            self.files += inner.files
+            self.named += inner.named
+            spellings.append(inner.rich)
+        with_html = [rich for rich in spellings if any(map(_is_html, rich))]
+        self.rich += chain.from_iterable(with_html or spellings)
+        if not any(spellings):
+            self.files += others
+
+
+def _is_html(part: Part) -> bool:
+    return part.mime_type == "text/html"
+
+
+def _is_referred_to(part: Part) -> bool:
+    """Is it there for the HTML to show it (RFC 2387)?"""
+    return not part.children and ("content-id" in part.fields or "content-location" in part.fields)
 
 
 def _content(part: Part) -> bytes:
@@ -108,35 +184,61 @@ def _content(part: Part) -> bytes:
 
 
 def body_text(part: Part) -> str:
-    """Content as text: by its charset; without one, bytes that are not ASCII are U+FFFD."""
-    data = _content(part)
-    if part.content_type is None:
-        return data.decode("utf-8", "replace")
-    return decode_text(data, part.charset) if part.charset else data.decode("ascii", "replace")
+    """Content as text, by its charset (see `charset`); what is no base64 is shown as it stands."""
+    if part.encoding != "base64" or is_base64(part.body):
+        return _decode(part, _content(part))
+    text = _decode(part, part.content) + _decode(part, split_base64(part.body)[1])
+    return _decode(part, part.body) if _GARBLED.search(text) else text
 
 
-def _attachment(part: Part) -> Attachment:
-    data = _content(part)
+def _decode(part: Part, data: bytes) -> str:
+    label = part.charset
+    if not label and _is_html(part) and (meta := _META_CHARSET.search(data, 0, META_BYTES)):
+        label = meta[1].decode("ascii")
+    return decode_text(data, label).removeprefix("\ufeff")
+
+
+def _as_html(part: Part) -> str:
+    text = body_text(part)
+    return text if _is_html(part) else f'<div style="white-space: pre-wrap">{escape(text)}</div>'
+
+
+def _attachments(files: Sequence[Part]) -> tuple[Attachment, ...]:
+    """The files; those without a name get one that no other has."""
+    taken = {name for part in files if (name := part.filename)}
+    numbers: Counter[str] = Counter()
+    found = []
+    for part in files:
+        data = _content(part)
+        name = part.filename
+        if not name:
+            made_up = name = made_up_name(part.mime_type, data)
+            while name in taken:
+                numbers[made_up] += 1
+                name = numbered(made_up, numbers[made_up] + 1)
+            taken.add(name)
+        found.append(_attachment(part, name, data))
+    return tuple(found)
+
+
+def _attachment(part: Part, name: str, data: bytes) -> Attachment:
     content_type = part.content_type
     return Attachment(
-        filename=part.filename or _made_up_name(data),
+        filename=name,
         content_type=content_type.value if content_type else None,
         full_content_type=str(content_type) if content_type else None,
         data=data,
     )
 
 
-def _made_up_name(data: bytes) -> str:
-    """A number for an attached message without a name. Unlike Postal's it is the same at each reading."""
-    return f"{int(hashlib.sha256(data).hexdigest()[:12], 16)}.eml"
-
-
 def headers_view(raw: bytes) -> dict[str, list[str | None]]:
     """Lower-cased name -> decoded values, None for an empty one; standard fields first."""
     found: dict[str, list[str | None]] = {}
     for name, value in header_fields(raw):
-        key = name.lower()
-        text = _view(key, value.decode("utf-8", "replace"))
+        key = decode_undeclared(name.lower().encode())
+        if " " in key:
+            continue  # a mailbox file's `From ` line
+        text = _view(key, decode_undeclared(value))
         if key in _SINGLE:
             found[key] = [text]
         else:

@@ -11,21 +11,36 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
-from .header import decode_header, decode_text, find_body, header_fields
-from .transfer import decode
+from .charset import decode as decode_text
+from .charset import decode_undeclared
+from .header import decode_header, header_fields
+from .transfer import decode, encoding_name
 
-MAX_DEPTH = 30  # levels of multipart; each level reads the text once more
-MAX_PARTS = 1000  # parts of one message; the rest stays unread in the last of them
+# How much is looked at, far above ordinary mail. What lies beyond stays unread in the part that it is in.
+MAX_DEPTH = 30  # levels of multipart
+MAX_PARTS = 1000  # parts of one message
+MAX_DELIMITERS = 10_000  # lines that begin as a boundary line does
+MAX_SEARCHES = 4  # times the length of the message, searched for boundaries
+MIN_SEARCHED = 4_000_000  # bytes that are searched however short the message is
+MAX_HEADER = 256_000  # bytes of the message's own header
+MAX_PART_HEADERS = 128_000  # bytes of the headers of all its parts together
 MAX_PART_FIELDS = 100
 MAX_PARAMETERS = 50
+MAX_VALUE = 64_000  # characters of a structured value
 
 _TYPE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)/([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[\s;(]|\Z)")
 _PARAMETER = re.compile(
-    r""";\s*(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?""",
+    r""";\s*(?:\([^()]*\)\s*)?(?:([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?""",
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,3}))?(\*)?\Z", re.ASCII)
+_DISPOSITION = re.compile(r"[A-Za-z][A-Za-z-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+# How a line of a header begins: a name and a colon, or what a mailbox file puts on top of each mail.
+_FIELD = re.compile(_FIELD_START := rb"[!-9;-~]+[ \t]*:|>?From \S[^\n]*\d:\d\d")
+_HEADER_END = re.compile(rb"\n(?:\r?\n|(?![ \t]|\Z|" + _FIELD_START + rb"))")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+\Z")
 
 
@@ -49,11 +64,14 @@ class HeaderValue:
 
 def parse_header_value(text: str) -> HeaderValue:
     """The value and parameters of a Content-Type or Content-Disposition. Never raises."""
-    value, semicolon, rest = text.partition(";")
+    value, semicolon, rest = text[:MAX_VALUE].partition(";")
     found: list[tuple[str, str]] = []
-    for name, quoted, plain in _PARAMETER.findall(semicolon + rest):
-        if name and len(found) < MAX_PARAMETERS:
+    for match in _PARAMETER.finditer(semicolon + rest):
+        name, quoted, plain = match.groups("")
+        if name:
             found.append((name.lower(), _ESCAPED.sub(r"\1", quoted) if quoted else plain.strip()))
+        if len(found) == MAX_PARAMETERS:
+            break
     return HeaderValue(value.strip(), tuple(found))
 
 
@@ -108,6 +126,7 @@ class Part:
     start: int
     body_start: int
     end: int
+    default_type: str = "text/plain"
     children: list[Part] = field(default_factory=list)
 
     @cached_property
@@ -115,7 +134,7 @@ class Part:
         """Its fields by lower-cased name; the last of repeated ones counts, as in Postal."""
         header = self.raw[self.start : self.body_start]
         return {
-            name.lower(): value.decode("utf-8", "replace")
+            name.lower(): decode_undeclared(value)
             for name, value in header_fields(header, limit=MAX_PART_FIELDS)
         }
 
@@ -129,8 +148,8 @@ class Part:
 
     @property
     def mime_type(self) -> str:
-        """Its type in lower case; RFC 2045 section 5.2 makes `text/plain` the default."""
-        return self.content_type.value if self.content_type else "text/plain"
+        """Its type in lower case. The default is text, in a digest a message (RFC 2046 section 5.1.5)."""
+        return self.content_type.value if self.content_type else self.default_type
 
     @property
     def is_multipart(self) -> bool:
@@ -141,17 +160,29 @@ class Part:
         return parse_header_value(self.fields.get("content-disposition", ""))
 
     @property
+    def is_attachment(self) -> bool:
+        """Is it marked as a file? So is what has a disposition that nobody knows (RFC 2183 section 2.8)."""
+        word = _DISPOSITION.search(self.disposition.value)
+        return word is not None and word[0].lower() != "inline"
+
+    @property
     def filename(self) -> str | None:
         """The name of an attachment, from Content-Disposition, else Content-Type, else Content-Location."""
         name = self.disposition.parameters.get("filename")
         if not name and self.content_type:
             name = self.content_type.parameters.get("name")
-        return decode_header(name or self.fields.get("content-location", "")) or None
+        text = decode_header(name or self.fields.get("content-location", ""))
+        return _CONTROL.sub("", text).strip() or None
 
     @property
     def encoding(self) -> str:
-        """Its Content-Transfer-Encoding in lower case, `""` without one."""
-        return self.fields.get("content-transfer-encoding", "").strip().lower()
+        """Its Content-Transfer-Encoding in lower case, without comments and the like; `""` without one."""
+        return encoding_name(self.fields.get("content-transfer-encoding", ""))
+
+    @property
+    def is_encoded(self) -> bool:
+        """Does its body stand in an encoding that changes bytes?"""
+        return self.encoding in ("base64", "quoted-printable")
 
     @property
     def charset(self) -> str | None:
@@ -167,68 +198,104 @@ class Part:
         """The body without its transfer encoding."""
         return decode(self.body, self.encoding)
 
+    def content_of(self, limit: int) -> bytes:
+        """As `content`, of the first `limit` bytes of the body."""
+        return decode(self.raw[self.body_start : min(self.end, self.body_start + limit)], self.encoding)
+
     def walk(self) -> Iterator[Part]:
         """This part and all below it, in order."""
         yield self
         for child in self.children:
             yield from child.walk()
 
+    def walk_own(self) -> Iterator[Part]:
+        """As `walk`, but nothing that is inside of an attached message."""
+        yield self
+        for child in self.children if self.is_multipart else ():
+            yield from child.walk_own()
 
-def parse(raw: bytes, *, into_messages: bool = False) -> Part:
+
+def parse(raw: bytes, *, into_messages: bool = False, for_reading: bool = False) -> Part:
     """The parts of a message. Never raises; structure beyond the limits above is not looked into.
 
     `into_messages`: attached messages (message/rfc822 without base64) have parts as well.
+    `for_reading`: mistakes are forgiven, as mail programs do; not for edits. A header ends at the first line
+    that is no field, and a multipart in base64, which RFC 2045 section 6.4 forbids, has parts all the same:
+    their offsets are those in its decoded text.
     """
-    return _Reader(raw, into_messages).read(0, len(raw), 0)
+    return _Reader(len(raw), into_messages, for_reading).read(Part(raw, 0, 0, len(raw)), 0)
 
 
 class _Reader:
-    def __init__(self, raw: bytes, into_messages: bool) -> None:
-        self.raw = raw
-        self.into_messages = into_messages
-        self.parts_left = MAX_PARTS
+    """Reads one message of so many bytes, and counts how much of it may still be looked at."""
 
-    def read(self, start: int, end: int, depth: int) -> Part:
-        part = Part(self.raw, start, find_body(self.raw, start, end)[1], end)
+    def __init__(self, size: int, into_messages: bool, for_reading: bool) -> None:
+        self.into_messages = into_messages
+        self.for_reading = for_reading
+        self.parts_left = MAX_PARTS
+        self.delimiters_left = MAX_DELIMITERS
+        self.searches_left = max(MAX_SEARCHES * size, MIN_SEARCHED)
+        self.headers_left = MAX_PART_HEADERS
+
+    def read(self, part: Part, depth: int) -> Part:
+        """`part` with its body and its children found."""
+        part.body_start = self.find_body(part, self.headers_left if depth else MAX_HEADER)
         self.parts_left -= 1
+        self.headers_left -= part.body_start - part.start if depth else 0
         if depth < MAX_DEPTH:
-            for child_start, child_end in self.inside(part):
-                if self.parts_left <= 0:
-                    break
-                part.children.append(self.read(child_start, child_end, depth + 1))
+            self.add_children(part, (part.raw, part.body_start, part.end), depth + 1)
+            if self.for_reading and part.is_multipart and not part.children and part.encoding == "base64":
+                decoded = part.content
+                self.add_children(part, (decoded, 0, len(decoded)), depth + 1)
         return part
 
-    def inside(self, part: Part) -> Iterator[tuple[int, int]]:
-        if part.is_multipart and part.content_type:
-            boundary = part.content_type.parameters.get("boundary", "")
-            yield from _ranges(self.raw, part.body_start, part.end, boundary)
-        elif self.into_messages and part.mime_type == "message/rfc822" and part.encoding != "base64":
-            yield part.body_start, part.end
+    def find_body(self, part: Part, limit: int) -> int:
+        """Where the body begins. A header that goes on beyond `limit` bytes is cut there."""
+        raw, start, end = part.raw, part.start, min(part.end, part.start + limit)
+        if raw.startswith((b"\n", b"\r\n"), start, part.end):
+            return raw.index(b"\n", start) + 1
+        if self.for_reading and not _FIELD.match(raw, start, end):
+            return start
+        match = (_HEADER_END if self.for_reading else _EMPTY_LINE).search(raw, start, end)
+        return match.end() if match else end
 
+    def add_children(self, part: Part, body: tuple[bytes, int, int], depth: int) -> None:
+        """Read what is in the body of `part`: these bytes, from here to there."""
+        default_type = "message/rfc822" if part.mime_type == "multipart/digest" else "text/plain"
+        for start, end in self.inside(part, *body):
+            part.children.append(self.read(Part(body[0], start, start, end, default_type), depth))
 
-def _ranges(raw: bytes, start: int, end: int, boundary: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each part between the boundary lines in `raw[start:end]`."""
-    if not boundary:
-        return
-    delimiter = b"--" + boundary.encode("utf-8", "replace")
-    opened: int | None = None
-    position = start
-    while (found := raw.find(delimiter, position, end)) >= 0:
-        position = found + len(delimiter)
-        if found != start and raw[found - 1] != ord("\n"):
-            continue
-        line_end = raw.find(b"\n", position, end)
-        line_end = end if line_end < 0 else line_end + 1
-        rest = raw[position:line_end].rstrip()
-        if rest not in (b"", b"--"):
-            continue
-        if opened is not None:
-            yield opened, _before_line_end(raw, opened, found)
-        if rest == b"--":
+    def inside(self, part: Part, raw: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+        if self.parts_left <= 0:
             return
-        opened = position = line_end
-    if opened is not None:
-        yield opened, end
+        if part.is_multipart and part.content_type:
+            boundary = part.content_type.parameters.get("boundary", "").rstrip()
+            self.searches_left -= end - start
+            if boundary and self.searches_left >= 0:
+                yield from self.ranges(raw, start, end, b"--" + boundary.encode("utf-8", "replace"))
+        elif self.into_messages and part.mime_type == "message/rfc822" and part.encoding != "base64":
+            yield start, end
+
+    def ranges(self, raw: bytes, start: int, end: int, delimiter: bytes) -> Iterator[tuple[int, int]]:
+        """Start and end of each part between the boundary lines in `raw[start:end]`."""
+        opened: int | None = None
+        line = start
+        if not raw.startswith(delimiter, line, end):
+            line = raw.find(b"\n" + delimiter, line, end) + 1
+        while line:
+            self.delimiters_left -= 1
+            after = line + len(delimiter)
+            line_end = raw.find(b"\n", after, end) + 1 or end
+            rest = raw[after:line_end].rstrip()
+            if rest in (b"", b"--"):
+                if opened is not None:
+                    yield opened, _before_line_end(raw, opened, line)
+                opened = None if rest else line_end
+            if rest == b"--" or min(self.parts_left - 1, self.delimiters_left, self.headers_left) <= 0:
+                break
+            line = raw.find(b"\n" + delimiter, line_end - 1, end) + 1
+        if opened is not None:
+            yield opened, end
 
 
 def _before_line_end(raw: bytes, start: int, end: int) -> int:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .charset import decode_undeclared
+
 # RFC 5321 section 4.5.3.1.5 gives a line 512 octets; people read `text`, so the rest of a flood is dropped.
 MAX_LINES = 100
 MAX_LINE = 2000
@@ -56,7 +58,7 @@ class Reply:
         """
         code, texts, enhanced = 0, [], None
         for line in lines[:MAX_LINES]:
-            text = line[:MAX_LINE].decode("utf-8", "replace").rstrip("\r\n")
+            text = decode_undeclared(line[:MAX_LINE]).rstrip("\r\n")
             if match := _LINE.match(text):
                 code, text = int(match[1]), match[3]
             else:

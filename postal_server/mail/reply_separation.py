@@ -71,7 +71,7 @@ _SIGNATURE = re.compile(r"^-{2,10} $(?s:.*)", re.MULTILINE)
 _QUOTED_LINES = re.compile(r"(?:^>.*(?:\n|\Z)){10,}", re.MULTILINE)
 # One character. In a body that was not converted to text Postal means one byte, and an umlaut is two.
 _RULES = _rules(".")
-_BYTE_RULES = _rules("[\x00-\x7f\ufffd]")
+_BYTE_RULES = _rules("[\x00-\x7f]")
 
 
 def separate(text: str | None, *, is_undeclared: bool = False) -> tuple[str, str | None]:

@@ -11,6 +11,9 @@ QP_LINE = 73  # characters before the `=` of a soft line end, as Postal has it
 BASE64_LINE = 60
 BASE64_LINE_BYTES = BASE64_LINE // 4 * 3
 BASE64_BLOCK = BASE64_LINE_BYTES * 1024
+MAX_PIECES = 1000  # of base64 that was encoded piece by piece
+MAX_BROKEN = 256_000  # bytes of base64 with something else in it that are searched for text behind it
+MAX_ENCODING = 200  # characters of a Content-Transfer-Encoding that are read
 
 # A byte that quoted-printable writes as itself: printable ASCII but `=`, blank, TAB, CR and LF.
 _LITERAL_IN_QP = bytes(c for c in range(32, 127) if c != 61) + b"\t\r\n"
@@ -18,7 +21,21 @@ _NOT_LITERAL = re.compile(rb"[^\t\n -<>-~]")
 _QP_ESCAPES = {bytes([c]): b"=%02X" % c for c in range(256)}
 # A chunk must not end inside an escape: neither after `=` nor after its first digit.
 _QP_CHUNK = re.compile(rb".{1,%d}(?<!=)(?<!=[0-9A-F])" % QP_LINE)
-_NOT_BASE64 = bytes(set(range(256)) - set(string.ascii_letters.encode() + string.digits.encode() + b"+/"))
+# Blanks behind the `=` were put there on the way (RFC 2045 section 6.7 rule 3).
+_SOFT_LINE_END = re.compile(rb"=[ \t]+(?=\r?\n)")
+_BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/"
+_BASE64_LINES = _BASE64 + b"=\r\n"
+_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
+_NOT_PADDED_BASE64 = bytes(set(_NOT_BASE64) - set(b"="))
+_PADDING = re.compile(rb"=+")
+# Text begins where base64 cannot go on: at a line drawn below it, or at words that follow its padding.
+_RULE = re.compile(rb"\n[ \t]*[-_*]{2}")
+_WORDS = re.compile(rb"[^A-Za-z0-9+/=\s]|\S[ \t]+\S")
+
+_ENCODINGS = frozenset(["", "7bit", "8bit", "binary", "quoted-printable", "base64"])
+_BY_LETTERS = {"base64": "base64", "quotedprintable": "quoted-printable"}
+_COMMENT = re.compile(r"\([^()]*\)")
+_ENCODING_WORD = re.compile(r"[a-z0-9][a-z0-9_-]*(?: printable)?")
 
 
 def has_long_line(data: bytes) -> bool:
@@ -104,21 +121,69 @@ def encode_quoted_printable(data: bytes) -> bytes:
     return text if not lines[-1] else text + b"=\r\n"
 
 
+def encoding_name(value: str) -> str:
+    """The encoding that a Content-Transfer-Encoding names, in lower case.
+
+    It comes with comments (`base64 (by hand)`), quotes, stray semicolons, and as `base-64`.
+    """
+    name = value.strip().lower()
+    if name in _ENCODINGS:
+        return name
+    word = _ENCODING_WORD.search(_COMMENT.sub(" ", name[:MAX_ENCODING]))
+    name = word[0] if word else ""
+    return _BY_LETTERS.get(re.sub("[ _-]", "", name), name)
+
+
 def decode(data: bytes, encoding: str) -> bytes:
     """`data` without its transfer encoding. Never raises: what is no code is passed over.
 
     An encoding that nobody knows counts as none.
     """
-    encoding = encoding.strip().lower()
+    encoding = encoding_name(encoding)
     if encoding == "base64":
         return decode_base64(data)
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
+        return binascii.a2b_qp(_SOFT_LINE_END.sub(b"=", data) if b"= " in data or b"=\t" in data else data)
     return data
 
 
 def decode_base64(data: bytes) -> bytes:
-    """Base64, decoded leniently: other characters are skipped, an incomplete end is dropped."""
+    """Base64, decoded leniently: other characters are skipped, an incomplete end is dropped.
+
+    Text behind the code is left out. What is padded in the middle was encoded in pieces.
+    """
     kept = data.translate(None, _NOT_BASE64)
+    if len(kept) + sum(map(data.count, (b"\r", b"\n", b"="))) == len(data) and _ends_at_padding(data):
+        return _decode_piece(kept)
+    kept = split_base64(data)[0].translate(None, _NOT_PADDED_BASE64)
+    pieces = _PADDING.split(kept.rstrip(b"="), maxsplit=MAX_PIECES)
+    if any(len(piece) % 4 < 2 for piece in pieces[:-1]):  # no padding, but a `=` that somebody put there
+        pieces = [b"".join(pieces)]
+    return b"".join(_decode_piece(piece.replace(b"=", b"")) for piece in pieces)
+
+
+def _ends_at_padding(data: bytes) -> bool:
+    padding = data.find(b"=")
+    return padding < 0 or not data[padding:].strip(b"=\r\n")
+
+
+def _decode_piece(kept: bytes) -> bytes:
     kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
     return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+
+
+def is_base64(data: bytes) -> bool:
+    """Is there nothing but base64 in lines?"""
+    return not data.translate(None, _BASE64_LINES)
+
+
+def split_base64(data: bytes) -> tuple[bytes, bytes]:
+    """Base64 and the text behind it, such as the footer of a mailing list that does not look at encodings."""
+    if len(data) > MAX_BROKEN:
+        return data, b""
+    rule = _RULE.search(data)
+    end = rule.start() + 1 if rule else len(data)
+    padding = _PADDING.search(data, 0, end)
+    if padding and _WORDS.search(data, padding.end()):
+        end = padding.end()
+    return data[:end], data[end:]

@@ -11,7 +11,7 @@ from email.utils import format_datetime, make_msgid
 from django.db.models import F, Q, QuerySet
 
 from postal_server.mail.address import as_stored, split_address
-from postal_server.mail.message import decode_header, header_values
+from postal_server.mail.message import header_values, subject
 from postal_server.models import CaughtMail, Message, Server, Simulation
 
 from . import token
@@ -25,12 +25,11 @@ reports_under_way: set[object] = set()
 
 def keep(raw: bytes, *, mail_from: str | None, rcpt_to: str, tls: bool, now: datetime) -> CaughtMail:
     """Store one caught mail for the mail server that sent it."""
-    subject = next((decode_header(value) for value in header_values(raw, "Subject")), "")
     return CaughtMail.objects.create(
         server_id=server_of(raw, mail_from),
         mail_from=mail_from,
         rcpt_to=rcpt_to,
-        subject=subject[:SUBJECT_CHARACTERS],
+        subject=(subject(raw) or "")[:SUBJECT_CHARACTERS],
         raw=raw,
         tls=tls,
         created_at=now,

@@ -17,9 +17,9 @@ from postal_server.errors import (
     LoopDetected,
     RouteRejects,
     ServerSuspended,
-    UndecodableSubject,
 )
 from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.header import (
     bare_message_id,
     decode_header,
@@ -91,23 +91,23 @@ def accept(
 ) -> list[Accepted]:
     """The submissions for one mail to these incoming recipients and return paths, one for each server.
 
-    `raw` begins with our Received line. A route with several endpoints gets a message for each. Raises
-    `UndecodableSubject`.
+    `raw` begins with our Received line. A route with several endpoints gets a message for each.
     """
     fields = [(name.lower(), value) for name, value in header_fields(raw)]
-    text = _subject([value for name, value in fields if name == "subject"])
+    subjects = [value for name, value in fields if name == "subject"]
     identifiers = [value for name, value in fields if name == "message-id"]
     by_server: dict[int, list[NewMessage]] = {}
     for recipient in recipients:
         by_server.setdefault(recipient.server.id, []).extend(_messages(recipient))
-    identifier = bare_message_id(identifiers[-1].decode("utf-8", "replace")) if identifiers else None
+    text = _subject(subjects)
+    identifier = bare_message_id(decode_undeclared(identifiers[-1])) if identifiers else None
     return [
         Accepted(
             raw=raw,
             messages=tuple(messages),
             mail_from=mail_from,
-            subject=_storable(text),
-            message_id=_storable(identifier),
+            subject=text,
+            message_id=identifier,
             received_with_ssl=received_with_ssl or None,
         )
         for messages in by_server.values()
@@ -125,14 +125,11 @@ def check_loop(raw: bytes, smtp_hostname: str) -> None:
 
 
 def _subject(values: Sequence[bytes]) -> str | None:
-    """The last of these Subjects, decoded, or None. Raises `UndecodableSubject` for any of them."""
-    try:
-        texts = [value.decode() for value in values]
-    except UnicodeDecodeError as error:
-        raise UndecodableSubject from error
-    if not texts or len(texts[-1]) > MAX_DECODED_SUBJECT:
-        return texts[-1] if texts else None
-    return decode_header(texts[-1])
+    """The last of these Subjects, decoded, or None. One that nobody would read to its end stays as it is."""
+    if not values:
+        return None
+    text = decode_undeclared(values[-1])
+    return text if len(text) > MAX_DECODED_SUBJECT else decode_header(text)
 
 
 def _report(local: str, address: str, directory: Directory) -> Taken:
@@ -196,7 +193,7 @@ def _messages(recipient: Taken) -> Iterable[NewMessage]:
     new = NewMessage(
         server_id=recipient.server.id,
         scope=Scope.INCOMING,
-        rcpt_to=_storable(recipient.rcpt_to),
+        rcpt_to=recipient.rcpt_to,
         destination=NO_ENDPOINT,
         domain_id=recipient.domain_id,
         route_id=route.id if route else None,
@@ -208,8 +205,3 @@ def _messages(recipient: Taken) -> Iterable[NewMessage]:
         replace(new, destination=f"{LANES[type]}:{number}", endpoint_type=type, endpoint_id=number)
         for type, number in route.endpoints
     ]
-
-
-def _storable(text: str | None) -> str | None:
-    """Text as every database takes it: PostgreSQL has no NUL."""
-    return None if text is None else text.replace("\0", "")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote_plus
 
-from postal_server.mail.message import MessageParts, header_fields
+from postal_server.mail.message import MessageParts
 from postal_server.mail.reply_separation import separate
 from postal_server.mail.transfer import base64_lines
 
@@ -25,26 +25,6 @@ PIECE = 60_000  # characters
 SHOWN_HEADERS = ("to", "cc", "from", "date", "in_reply_to", "references")
 
 _UNRESERVED = "*-._"  # beside letters and digits: what an HTML form leaves as it is
-
-
-class NotText(ValueError):
-    """Bytes in a shown header or body that are not UTF-8 and of no declared charset."""
-
-
-def check_text(text: bytes, parts: MessageParts) -> None:
-    """Raise `NotText` for a mail that cannot be posted as JSON in format `Hash`.
-
-    Postal passes such bytes on unconverted, which forms can hold and JSON cannot (contract 4.5, Q14).
-    """
-    shown = {name.replace("_", "-") for name in (*SHOWN_HEADERS, "auto_submitted", "reply_to")}
-    for name, value in header_fields(text):
-        if name.lower() in shown:
-            try:
-                value.decode()
-            except UnicodeDecodeError as error:
-                raise NotText(f"the header {name} is not UTF-8") from error
-    if parts.is_undeclared and "\ufffd" in (parts.plain_body or ""):
-        raise NotText("the body has no Content-Type and is not UTF-8")
 
 
 class MessageRow(Protocol):

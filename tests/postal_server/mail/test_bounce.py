@@ -195,3 +195,39 @@ def test_a_flood_is_read_in_linear_time(flood):
     )
     recognise(flood * (300_000 // len(flood)))
     assert time.process_time() - start < 4
+
+
+REPORT = (
+    b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+)
+MAILER = b"From: MAILER-DAEMON@x\r\nSubject: undeliverable\r\n\r\n"
+QMAIL = b"Subject: x\r\n\r\nHi. This is the\n"
+FLOODS = {
+    "groups of a report": (REPORT, b"a:\n\n"),
+    "fields of a report": (REPORT, b"final-recipient: a\n"),
+    "folds of a report": (REPORT + b"a:", b"\n "),
+    "encoded words of a report": (REPORT + b"final-recipient:", b"=?utf-8?q?a?= x"),
+    "tokens": (b"\r\n", b"X-Postal-MsgID: a"),
+    "blanks before a token": (b"\r\n-Postal-MsgID:", b" "),
+    "base64": (b"Content-Transfer-Encoding: base64\r\n\r\n", b"QUJD"),
+    "quoted-printable": (b"Content-Transfer-Encoding: quoted-printable\r\n\r\n", b"= "),
+    "addresses": (MAILER, b"a@"),
+    "one word": (MAILER, b"a"),
+    "failed recipients": (QMAIL, b"a@a:\n"),
+    "nearly addresses": (QMAIL, b"a" * 64 + b"@" + b"a" * 253),
+    "lines without an end": (b"", b"a\n"),
+}
+
+
+@pytest.mark.parametrize(("beginning", "flood"), FLOODS.values(), ids=FLOODS)
+def test_time_to_recognise_a_hostile_report_is_bounded(beginning, flood):
+    """50 ms at most on a machine of today; ten times as much for a slow one."""
+    raw = beginning + flood * (13_000_000 // len(flood))
+    start = time.process_time()
+    recognise(raw)
+    assert time.process_time() - start < 0.5
+
+
+def test_a_token_in_the_beginning_of_an_encoded_part_is_found():
+    inner = base64.encodebytes(b"X-Postal-MsgID: abc123\r\n" + b"x" * 2_000_000)
+    assert recognise(b"Content-Transfer-Encoding: base64\r\n\r\n" + inner).tokens == ("abc123",)

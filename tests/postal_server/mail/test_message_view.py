@@ -1,12 +1,14 @@
 import base64
 import email.message
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.message import parts
+from postal_server.mail.mime import MAX_PARTS
 
 from .recordings import expansions, inbound_payloads
 
@@ -44,6 +46,10 @@ def test_recorded_messages_are_shown_as_postal_shows_them(name, raw, data):
 def test_incoming_mail_is_shown_as_postal_posts_it(name, raw, payload, is_form):
     shown = parts(raw)
     missing = "" if is_form else None
+    if name.startswith("body-latin1-undeclared"):
+        payload["plain_body"] = "Grüße\r\n"  # Postal posts bytes that are no text; see deviations.json
+    if name.startswith("nested-multipart"):
+        shown = replace(shown, attachments=without_picture(shown.attachments))
 
     def last(header):
         return shown.headers.get(header, [missing])[-1]
@@ -66,6 +72,13 @@ def test_incoming_mail_is_shown_as_postal_posts_it(name, raw, payload, is_form):
             assert mime_text(attachment.data) == posted["data"]
 
 
+def without_picture(attachments):
+    """But for the inline picture, which has no name, and which Postal therefore leaves out."""
+    picture, *others = attachments
+    assert (picture.filename, picture.content_type, len(picture.data)) == ("image.gif", "image/gif", 14)
+    return tuple(others)
+
+
 def message(header, body):
     return f"{header}\r\n\r\n".encode() + body
 
@@ -79,8 +92,12 @@ UTF8 = "Content-Type: text/plain; charset=utf-8"
         ("X: 1", b"a\r\nb\r\n", "a\nb\n"),
         ("X: 1", b"a\rb\n", "a\nb\n"),
         ("X: 1", "ü\r\n".encode(), "ü\r\n"),
-        ("X: 1", b"\xfc\r\n", "\ufffd\r\n"),
-        ("Content-Type: text/plain", "ü\r\n".encode(), "\ufffd\ufffd\r\n"),
+        ("X: 1", b"\xfc\r\n", "ü\r\n"),
+        ("Content-Type: text/plain", "ü\r\n".encode(), "ü\r\n"),
+        ("Content-Type: text/plain", b"\x93\xfc\x94\r\n", "“ü”\r\n"),
+        ("Content-Type: text/plain; charset=us-ascii", "ü".encode(), "ü"),
+        (UTF8, "\ufeffü".encode(), "ü"),
+        (UTF8, b"a\0b", "ab"),
         ("Content-Type: text/plain; charset=iso-8859-1", b"\xfc\r\n", "ü\r\n"),
         ("Content-Type: text/plain; charset=nonsense", "ü".encode(), "ü"),
         (f"{UTF8}\r\nContent-Transfer-Encoding: 8bit", b"a\r\n", "a\r\n"),
@@ -100,21 +117,27 @@ def test_line_ends_and_charsets_of_a_single_part(header, body, text):
 
 @pytest.mark.parametrize(
     ("content_type", "plain", "html"),
-    [("text/html", None, "x"), ("image/png", None, None), ("multipart/mixed", None, None)],
+    [("text/html", None, "x"), ("text/html; name=a.html", None, "x"), ("text/plain; name=a.txt", "x", None)],
 )
 def test_other_single_parts(content_type, plain, html):
     shown = parts(message(f"Content-Type: {content_type}", b"x"))
     assert (shown.plain_body, shown.html_body, shown.attachments) == (plain, html, ())
 
 
-def multipart(*entities):
-    inner = b"".join(b"--b\r\n" + entity + b"\r\n" for entity in entities)
+def multipart(*entities, kind="mixed", boundary="b"):
+    delimiter = f"--{boundary}".encode()
+    inner = b"".join(delimiter + b"\r\n" + entity + b"\r\n" for entity in entities)
     return message(
-        'Content-Type: multipart/mixed; boundary="b"', b"preamble\r\n" + inner + b"--b--\r\nepilogue"
+        f'Content-Type: multipart/{kind}; boundary="{boundary}"',
+        b"preamble\r\n" + inner + delimiter + b"--\r\nepilogue",
     )
 
 
-def test_the_first_text_part_that_is_no_attachment_counts():
+def as_html(text):
+    return f'<div style="white-space: pre-wrap">{text}</div>'
+
+
+def test_texts_that_are_no_attachments_are_joined_in_order():
     shown = parts(
         multipart(
             b"Content-Type: text/plain; name=a.txt\r\n\r\nattached",
@@ -124,7 +147,8 @@ def test_the_first_text_part_that_is_no_attachment_counts():
             b"Content-Type: text/html\r\n\r\n<p>second",
         )
     )
-    assert (shown.plain_body, shown.html_body) == ("no header", "<p>")
+    assert shown.plain_body == "no header\nsecond"
+    assert shown.html_body == f"{as_html('no header')}\n{as_html('second')}\n<p>\n<p>second"
     assert [attachment.filename for attachment in shown.attachments] == ["a.txt"]
 
 
@@ -148,11 +172,10 @@ def test_file_names(fields, filename):
     assert [attachment.filename for attachment in shown.attachments] == [filename]
 
 
-def test_a_nameless_message_gets_the_same_number_at_each_reading():
+def test_a_nameless_message_is_called_by_its_subject():
     raw = multipart(b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nbody")
-    first, second = parts(raw).attachments[0], parts(raw).attachments[0]
-    assert first.filename == second.filename
-    assert first.filename.removesuffix(".eml").isdigit()
+    first = parts(raw).attachments[0]
+    assert first.filename == "inner.eml"
     assert first.data == b"Subject: inner\n\nbody"
     assert first.sha1 == hashlib.sha1(first.data).hexdigest()
 
@@ -196,9 +219,331 @@ def test_header_values_are_written_anew(field, key, value):
 
 def test_bytes_that_are_not_utf8_do_not_fail():
     assert parts(b"Subject: \xff\r\nTo: \xff <a@b.example>\r\n\r\n").headers == {
-        "to": ['"\ufffd" <a@b.example>'],
-        "subject": ["\ufffd"],
+        "to": ['"ÿ" <a@b.example>'],
+        "subject": ["ÿ"],
     }
+
+
+PNG = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo="
+PDF = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0x"
+
+
+def text(content, subtype="plain", fields=""):
+    return f"Content-Type: text/{subtype}; charset=utf-8\r\n{fields}\r\n{content}".encode()
+
+
+def html(content, fields=""):
+    return text(content, "html", fields)
+
+
+def shown_as(raw):
+    """The bodies and the names of the files."""
+    shown = parts(raw)
+    return shown.plain_body, shown.html_body, [file.filename for file in shown.attachments]
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ("Content-Type: application/pdf", ["attachment.pdf"]),
+        ('Content-Type: application/zip; name="a!b.zip"\r\nContent-Disposition: attachment', ["a!b.zip"]),
+        ("Content-Type: application/pkcs7-mime; smime-type=enveloped-data", ["smime.p7m"]),
+        (
+            "Content-Type: application/gzip\r\nContent-Disposition: attachment; filename=r.xml.gz",
+            ["r.xml.gz"],
+        ),
+        ("Content-Type: image/tiff", ["image.tiff"]),
+        ("Content-Type: audio/wav", ["audio.wav"]),
+        ("Content-Type: application/x-nobody-knows", ["attachment.bin"]),
+        ("Content-Type: text/calendar; method=REQUEST", ["invite.ics"]),
+        ("Content-Type: text/csv", ["attachment.csv"]),
+        ("Content-Type: text/x-log\r\nContent-Disposition: attachment", ["attachment.txt"]),
+        ("Content-Type: text/plain\r\nContent-Disposition: attachment", ["attachment.txt"]),
+        ("Content-Type: text/html\r\nContent-Disposition: attachment; filename=report.html", ["report.html"]),
+        ("Content-Disposition: attachment; filename=a.txt", ["a.txt"]),
+        ("Content-Type: message/delivery-status", ["delivery-status.txt"]),
+    ],
+)
+def test_a_mail_that_is_one_file(fields, names):
+    assert shown_as(message(fields, b"x")) == (None, None, names)
+
+
+def test_a_mail_that_is_another_mail():
+    raw = message("Content-Type: message/rfc822", b"Subject: =?utf-8?q?F=C3=BCr: Ann/Bob?=\r\n\r\ninside")
+    assert shown_as(raw) == (None, None, ["Für Ann Bob.eml"])
+
+
+TWO_IN_BETWEEN = multipart(text("before"), PNG, text("\r\nand after"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (TWO_IN_BETWEEN, ("before\n\nand after", None, ["image.png"])),
+        (multipart(html("<p>a"), PDF, html("<p>b")), (None, "<p>a\n<p>b", ["attachment.pdf"])),
+        (multipart(text("a"), PDF, html("<p>b")), ("a", f"{as_html('a')}\n<p>b", ["attachment.pdf"])),
+        (multipart(html("<p>a"), text("1 < 2")), ("1 < 2", f"<p>a\n{as_html('1 &lt; 2')}", [])),
+        (  # Apple Mail's rich text
+            multipart(
+                text("before\r\nafter"),
+                multipart(html("<p>before"), PDF, html("<p>after"), boundary="c"),
+                kind="alternative",
+            ),
+            ("before\nafter", "<p>before\n<p>after", ["attachment.pdf"]),
+        ),
+        (  # a footer of a mailing list
+            multipart(multipart(text("a"), html("<p>a"), kind="alternative", boundary="c"), text("footer")),
+            ("a\nfooter", f"<p>a\n{as_html('footer')}", []),
+        ),
+        (  # the same in the other order of related and alternative
+            multipart(
+                multipart(text("a"), html("<p>a"), kind="alternative", boundary="c"), PNG, kind="related"
+            ),
+            ("a", "<p>a", ["image.png"]),
+        ),
+        (
+            multipart(
+                text("a"), multipart(html("<p>a"), PNG, kind="related", boundary="c"), kind="alternative"
+            ),
+            ("a", "<p>a", ["image.png"]),
+        ),
+        (  # a page's other pages are no text of the mail
+            multipart(html("<p>a"), html("<p>frame", "Content-ID: <f@x>\r\n"), kind="related"),
+            (None, "<p>a", ["attachment.html"]),
+        ),
+        (
+            multipart(html("<p>a", "Content-Location: http://x.example/\r\n"), PNG, kind="related"),
+            (None, "<p>a", ["image.png"]),
+        ),
+        (multipart(text("LOG", fields="Content-Disposition: attachment\r\n"), text("here")),
+         ("here", None, ["attachment.txt"])),
+        (multipart(text("a", fields="Content-Disposition: inline\r\n")), ("a", None, [])),
+        (multipart(text("a", fields="Content-Disposition: notice\r\n")), (None, None, ["attachment.txt"])),
+        (
+            multipart(text("a"), text("b", fields="Content-Disposition: inline; filename=b.txt\r\n")),
+            ("a", None, ["b.txt"]),
+        ),
+        (  # nothing else to read: it is shown, and is a file
+            multipart(text("a", fields="Content-Disposition: inline; filename=a.txt\r\n"), PDF),
+            ("a", None, ["a.txt", "attachment.pdf"]),
+        ),
+        (  # a named alternative is the body all the same
+            multipart(text("a", fields="Content-Disposition: inline; filename=a.txt\r\n"), html("<p>a"),
+                      kind="alternative"),
+            ("a", "<p>a", []),
+        ),
+        (  # an invitation
+            multipart(text("a"), html("<p>a"), text("BEGIN:VCALENDAR", "calendar"), kind="alternative"),
+            ("a", "<p>a", ["invite.ics"]),
+        ),
+        (  # another spelling of the same words
+            multipart(text("a"), text("<html amp4email>", "x-amp-html"), html("<p>a"), kind="alternative"),
+            ("a", "<p>a", []),
+        ),
+        (multipart(text("<bold>a", "enriched"), kind="alternative"), (None, None, ["attachment.txt"])),
+        (
+            multipart(text("a"), b"Content-Type: application/pgp-signature\r\n\r\nx", kind="signed"),
+            ("a", None, ["signature.asc"]),
+        ),
+        (
+            multipart(
+                b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1",
+                b"Content-Type: application/octet-stream\r\n\r\nx",
+                kind="encrypted",
+            ),
+            (None, None, ["version.asc", "attachment.bin"]),
+        ),
+        (
+            multipart(
+                text("failed"),
+                b"Content-Type: message/delivery-status\r\n\r\nAction: failed",
+                b"Content-Type: text/rfc822-headers\r\n\r\nSubject: x",
+                kind="report",
+            ),
+            ("failed", None, ["delivery-status.txt", "headers.txt"]),
+        ),
+        (
+            multipart(text("abuse"), b"Content-Type: message/feedback-report\r\n\r\nx", kind="report"),
+            ("abuse", None, ["feedback-report.txt"]),
+        ),
+        (multipart(PDF, PDF, PNG), (None, None, ["attachment.pdf", "attachment-2.pdf", "image.png"])),
+        (  # a name that somebody else has already
+            multipart(PDF, b"Content-Type: application/pdf; name=attachment.pdf\r\n\r\nx"),
+            (None, None, ["attachment-2.pdf", "attachment.pdf"]),
+        ),
+        (  # RFC 2046 section 5.1.5
+            multipart(b"\r\nSubject: one\r\n\r\n1", b"\r\nSubject: two\r\n\r\n2", kind="digest"),
+            (None, None, ["one.eml", "two.eml"]),
+        ),
+    ],
+)  # fmt: skip
+def test_a_mail_is_shown_as_by_a_mail_program(raw, expected):
+    assert shown_as(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "inner", [text("theirs"), html("<p>theirs"), multipart(text("theirs"), PDF, boundary="c")]
+)
+def test_the_inside_of_an_attached_mail_is_not_shown(inner):
+    attached = b"Content-Type: message/rfc822\r\n\r\nSubject: other\r\n" + inner
+    assert shown_as(multipart(text("mine"), attached)) == ("mine", None, ["other.eml"])
+    assert shown_as(multipart(html("<p>mine"), attached)) == (None, "<p>mine", ["other.eml"])
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/mixed", b"--b\r\n\r\ninner\r\n--b--"),
+        ("multipart/mixed; boundary=other", b"--b\r\n\r\ninner\r\n--b--"),
+        ("multipart/alternative; boundary=b", b"only a preamble"),
+        ("multipart/related; boundary=b", b"text\r\n--b--\r\nmore"),
+    ],
+)
+def test_a_multipart_without_parts_is_shown_as_it_stands(content_type, body):
+    assert shown_as(message(f"Content-Type: {content_type}", body)) == (
+        body.decode().replace("\r\n", "\n"),
+        None,
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain", "names"),
+    [
+        (b"Subject: s\r\nTo: a@b.example\r\nHello,\r\nBye\r\n", "Hello,\nBye\n", ["to", "subject"]),
+        (b"Subject: s\r\nHello,\r\n\r\nmore: text\r\n", "Hello,\n\nmore: text\n", ["subject"]),
+        (b"Hello there,\r\n\r\nno header at all\r\n", "Hello there,\n\nno header at all\n", []),
+        (b"Hello there", "Hello there", []),
+        (b"Subject: s\r\n", "", ["subject"]),
+        (b"\r\nSubject: s\r\n\r\nHello\r\n", "Subject: s\n\nHello\n", []),
+        (b"From ann@b.example Mon Nov 30 10:11:12 2026\r\nSubject: s\r\n\r\nHello", "Hello", ["subject"]),
+        (b"Received: x\r\n>From ann@b.example Mon Nov 30 10:11:12 2026\nSubject: s\n\nHello", "Hello",
+         ["received", "subject"]),
+        (b"From my side all is well.\r\nBye\r\n", "From my side all is well.\nBye\n", []),
+        (b"Subject : s\r\nX-A\t: b\r\n\r\nHello", "Hello", ["subject", "x-a"]),
+        (b"Subject: a\r\n b\r\n\tc\r\n\r\nHello", "Hello", ["subject"]),
+        (b"", "", []),
+    ],
+)  # fmt: skip
+def test_a_header_without_an_end_ends_where_no_field_is(raw, plain, names):
+    shown = parts(raw)
+    assert (shown.plain_body, list(shown.headers)) == (plain, names)
+
+
+def test_a_part_without_a_header_is_text():
+    assert shown_as(multipart(b"Hello there,\r\n\r\nall is text", PDF)) == (
+        "Hello there,\n\nall is text",
+        None,
+        ["attachment.pdf"],
+    )
+
+
+BASE64_LABELS = ["base64 ", "base64;", "base64 (by hand)", '"base64"', "(x) BASE64", "base-64", "'base64', x"]
+QUOTED_PRINTABLE_LABELS = [
+    "quoted-printable;",
+    "QUOTED-PRINTABLE ",
+    '"quoted-printable"',
+    "quoted-printable (x)",
+    "quoted_printable",
+    "Quoted Printable",
+]
+PLAIN_LABELS = ["8bit;", "7bit;", '"8bit"', "binary (x)", "x-unknown", "8-bit", "utf-8"]
+
+
+@pytest.mark.parametrize(
+    ("label", "body"),
+    [
+        *((label, b"R3LDvMOfZQ==") for label in BASE64_LABELS),
+        *((label, b"Gr=C3=BC=C3=9Fe") for label in QUOTED_PRINTABLE_LABELS),
+        *((label, "Grüße".encode()) for label in PLAIN_LABELS),
+        ("base64", b"R3LDvMOfZQ"),
+        ("base64", b"R3LDvMOfZQ="),
+        ("base64", b"R3LDvMOfZQ===="),
+        ("base64", b"R3LD!vMO\xfffZ\0Q=="),
+        ("base64", b"R3LD vMOf\r\nZQ=="),
+        ("base64", b"R3I=\r\nw7w=\r\nw59l"),
+        ("quoted-printable", b"Gr=C3=BC= \t\r\n=C3=9Fe"),
+        ("quoted-printable", b"Gr=c3=bc=\n=c3=9fe"),
+    ],
+)  # fmt: skip
+def test_transfer_encodings_as_they_come(label, body):
+    raw = message(f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {label}", body)
+    assert parts(raw).plain_body == "Grüße"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "plain"),
+    [
+        ("base64", b"R3LDvMOfZQo=\r\n-- \r\nThe list\r\n", "Grüße\n\r\n-- \r\nThe list\r\n"),
+        ("base64", b"R3LDvMOfZQo=\r\nThe list, and more\r\n", "Grüße\n\r\nThe list, and more\r\n"),
+        ("base64", b"R3LDvMOfZQoK\r\n_______\r\nThe list\r\n", "Grüße\n\n_______\r\nThe list\r\n"),
+        ("base64", b"Hello, this is no code.\r\n", "Hello, this is no code.\r\n"),
+        ("base64", b"Dear Ann\r\n\r\nsee you tomorrow\r\n", "Dear Ann\r\n\r\nsee you tomorrow\r\n"),
+        ("quoted-printable", b"1 + 1 = 2, a=b, =ZZ", "1 + 1 = 2, a=b, =ZZ"),
+    ],
+)
+def test_what_is_no_code_is_shown_as_it_stands(encoding, body, plain):
+    raw = message(f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}", body)
+    assert parts(raw).plain_body == plain
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"), [("base64", base64.encodebytes), ("quoted-printable", bytes), ("base64", bytes)]
+)
+def test_a_multipart_under_a_transfer_encoding_has_parts(encoding, encode):
+    """Encoded, or only said to be."""
+    body = encode(multipart(text("Grüße"), PDF).partition(b"\r\n\r\n")[2])
+    raw = message(f"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: {encoding}", body)
+    assert shown_as(raw) == ("Grüße", None, ["attachment.pdf"])
+
+
+def test_html_says_its_own_charset_where_its_header_does_not():
+    page = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251"><p>Привет'
+    assert parts(message("Content-Type: text/html", page.encode("cp1251"))).html_body == page
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ("Content-Disposition: attachment; filename*=gb2312''%D6%EC%E9F%BB%F9", "朱镕基"),
+        ("Content-Disposition: attachment; filename*=utf-8''a%00b%0D%0Ac", "abc"),
+        ('Content-Disposition: attachment; filename="=?iso-8859-1?q?=93a=94?="', "“a”"),
+        ("Content-Disposition: attachment; (x) filename=a.txt", "a.txt"),
+    ],
+)
+def test_file_names_in_every_charset(fields, name):
+    [attachment] = parts(multipart(f"{fields}\r\n\r\nx".encode())).attachments
+    assert attachment.filename == name
+
+
+def test_8_bit_file_names_are_read():
+    [attachment] = parts(
+        multipart(b"Content-Disposition: attachment; filename=\xfc.txt\r\n\r\nx")
+    ).attachments
+    assert attachment.filename == "ü.txt"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        multipart(*[text("x")] * (MAX_PARTS + 10)),
+        multipart(*[text("x")] * 5000),
+        b"".join(
+            f'Content-Type: multipart/mixed; boundary="{n}"\r\n\r\n--{n}\r\n'.encode() for n in range(60)
+        )
+        + b"\r\nx",
+    ],
+)
+def test_text_beyond_the_limits_of_structure_is_not_lost(raw):
+    assert parts(raw).plain_body.count("x") >= raw.count(b"\r\nx")
+
+
+def test_nothing_shown_has_a_nul():
+    fields = b"Subject: a\0b\r\nX-A: \0\r\nTo: \0 <a\0@b.example>\r\nDate: \0\r\nReferences: <a\0@b>\r\n"
+    named = b'Content-Type: text/plain; name="a\0.txt"\r\n\r\nx'
+    shown = parts(fields + multipart(text("a\0b"), html("a\0b"), named))
+    assert "\0" not in repr([shown.plain_body, shown.html_body, shown.headers]).replace("\\x00", "\0")
+    assert [file.filename for file in shown.attachments] == ["a.txt"]
 
 
 @given(st.binary(max_size=300))
@@ -214,6 +559,7 @@ def test_what_the_standard_library_builds_is_read(texts):
     built = email.message.EmailMessage()
     built["Subject"] = "s"
     texts = [text.encode("utf-8", "replace").decode().replace("\r", " ") + "x" for text in texts]
+    texts[0] = texts[0].replace("\0", "")
     built.set_content(texts[0])
     for index, text in enumerate(texts[1:]):
         built.add_attachment(text.encode(), "application", "octet-stream", filename=f"{index} ü.bin")

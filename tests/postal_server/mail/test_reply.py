@@ -23,7 +23,7 @@ ARABIC = "\u0662\u0665\u0660 digits of another script"
         ([b"not a reply"], Reply(0, "not a reply")),
         ([b"250-ok", b"garbage"], Reply(0, "ok\ngarbage")),
         ([ARABIC.encode()], Reply(0, ARABIC)),
-        ([b"421 \xff\xfe"], Reply(421, "\ufffd\ufffd")),
+        ([b"421 Gr\xfc\xdfe\0"], Reply(421, "Grüße")),
         ([], Reply(0, "")),
     ],
 )

@@ -119,15 +119,14 @@ class TestPost:
         assert later[0].changes is None
         assert Message.objects.get().size_bytes == len(RAW)
 
-    def test_a_body_that_json_cannot_hold_is_an_error_as_in_postal(self, world, prepare, come_in, http):
-        raw = RAW.replace(b"Hello", b"Gr\xfc\xdfe")
-        [item] = prepare(come_in(http, raw=raw))
-        assert (item.status, item.output) == (
-            DeliveryStatus.ERROR,
-            "NotText: the body has no Content-Type and is not UTF-8",
-        )
-        HTTPEndpoint.objects.update(format="RawMessage")
-        assert isinstance(*prepare(come_in(http, raw=raw)), Post)
+    def test_8_bit_text_of_which_nobody_says_what_it_is_is_posted_as_text(
+        self, world, prepare, come_in, http
+    ):
+        raw = RAW.replace(b"Hello", b"Gr\xfc\xdfe").replace(b"To:", b"Cc: \xfc <c@d.example>\r\nTo:")
+        [post] = prepare(come_in(http, raw=raw))
+        posted = json.loads(post.body)
+        assert posted["plain_body"].strip() == "Grüße"
+        assert posted["cc"] == '"ü" <c@d.example>'
 
 
 class TestForward:

@@ -56,8 +56,8 @@ def _cases(is_raw):
         key = (said["rcpt_to"], said.get("message_id") or None)
         if key in MAILS:
             name, raw = MAILS[key]
-            if name == "body-latin1-undeclared":
-                continue  # see below
+            if name in ("body-latin1-undeclared", "nested-multipart"):
+                continue  # what Postal loses of them is posted: see test_message_view.py
             yield pytest.param(label, content_type, body, said, raw, id=f"{label}-{name}")
 
 
@@ -131,28 +131,3 @@ def test_forms(payload, fields):
         fields.encode(),
         "application/x-www-form-urlencoded",
     )
-
-
-def test_undeclared_bytes_are_replaced_in_forms():
-    """Postal posts them as they are (%FC%DF), which no reader of UTF-8 forms sees otherwise."""
-    _, raw = MAILS["hash-form@example.test", "body-latin1-undeclared--hash-form@remote.example"]
-    assert parts(raw).plain_body == "Gr\ufffd\ufffde\r\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "is_text"),
-    [
-        (b"To: a\r\n\r\nHello\r\n", True),
-        (b"To: \xc3\xbc\r\nX-Any: \xfc\r\n\r\nGr\xc3\xbc\r\n", True),
-        (b"To: a\r\nContent-Type: text/plain; charset=latin1\r\n\r\nGr\xfc\r\n", True),
-        (b"To: a\r\n\r\nGr\xfc\r\n", False),
-        (b"To: \xfc\r\n\r\nHello\r\n", False),
-        (b"Reply-To: \xfc\r\n\r\nHello\r\n", False),
-    ],
-)
-def test_only_text_can_be_posted_as_json(text, is_text):
-    if is_text:
-        endpoint.check_text(text, parts(text))
-    else:
-        with pytest.raises(endpoint.NotText):
-            endpoint.check_text(text, parts(text))
