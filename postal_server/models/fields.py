@@ -5,6 +5,11 @@ from __future__ import annotations
 import enum
 import secrets
 import string
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+from postal_server.mail.charset import storable
 
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 LOWER_AND_DIGITS = string.ascii_lowercase + string.digits
@@ -13,6 +18,30 @@ LOWER_AND_DIGITS = string.ascii_lowercase + string.digits
 def choices(members: type[enum.Enum]) -> list[tuple[str, str]]:
     """The (value, label) pairs of an enum whose values are Postal's words."""
     return [(member.value, member.value) for member in members]
+
+
+class _OfPeers:
+    """A column for text that somebody else wrote: what no database takes of it is left out or replaced."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)  # type: ignore[misc]
+        return storable(value) if isinstance(value, str) else value
+
+    def deconstruct(self) -> Any:
+        """As Django's own: migrations need not know."""
+        name, path, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        return name, f"django.db.models.{path.rpartition('.Peer')[2]}", args, kwargs
+
+
+if TYPE_CHECKING:
+    PeerTextField, PeerCharField = models.TextField, models.CharField
+else:
+
+    class PeerTextField(_OfPeers, models.TextField):
+        """Text of any length, of a peer."""
+
+    class PeerCharField(_OfPeers, models.CharField):
+        """Text of a bounded length, of a peer."""
 
 
 def _token(length: int, inner: str, ends: str) -> str:

@@ -6,14 +6,16 @@ from typing import ClassVar
 
 from django.db import models
 
+from .fields import PeerTextField
+
 
 class CaughtMail(models.Model):
     """A mail as the catch listener received it. `server_id` is read from its return path, 0 if unknown."""
 
     server_id = models.BigIntegerField()
-    mail_from = models.TextField(null=True)  # noqa: DJ001
-    rcpt_to = models.TextField()
-    subject = models.TextField(blank=True)
+    mail_from = PeerTextField(null=True)
+    rcpt_to = PeerTextField()
+    subject = PeerTextField(blank=True)
     raw = models.BinaryField()
     tls = models.BooleanField(default=False)
     created_at = models.DateTimeField()

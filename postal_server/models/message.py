@@ -8,7 +8,7 @@ from django.db import models
 
 from postal_server.rules.status import DeliveryStatus, Scope
 
-from .fields import choices
+from .fields import PeerCharField, PeerTextField, choices
 
 
 class Body(models.Model):
@@ -44,13 +44,13 @@ class Message(models.Model):
     server_id = models.BigIntegerField()
     body_id = models.BigIntegerField(null=True)  # null once the text was purged
     scope = models.CharField(max_length=8, choices=choices(Scope))
-    rcpt_to = models.TextField(null=True)  # noqa: DJ001 - Postal tells null from empty
-    mail_from = models.TextField(null=True)  # noqa: DJ001 - null is the null reverse-path
-    subject = models.TextField(null=True)  # noqa: DJ001 - cut to 200 characters
-    message_id = models.TextField(null=True)  # noqa: DJ001 - without brackets
+    rcpt_to = PeerTextField(null=True)  # Postal tells null from empty
+    mail_from = PeerTextField(null=True)  # null is the null reverse-path
+    subject = PeerTextField(null=True)  # cut to 200 characters
+    message_id = PeerTextField(null=True)  # without brackets
     message_id_day = models.IntegerField(null=True)  # days since 1970, with the hash below: a small index
     message_id_hash = models.BigIntegerField(null=True)
-    tag = models.TextField(null=True)  # noqa: DJ001
+    tag = PeerTextField(null=True)
     status = models.CharField(max_length=16, default=DeliveryStatus.PENDING.value)
     size_bytes = models.BigIntegerField()
     prefix = models.BinaryField(default=b"")
@@ -66,7 +66,7 @@ class Message(models.Model):
     is_spam = models.BooleanField(default=False)
     spam_score = models.FloatField(default=0.0)
     is_threat = models.BooleanField(default=False)
-    threat_details = models.TextField(null=True)  # noqa: DJ001
+    threat_details = PeerTextField(null=True)
     is_rewritten = models.BooleanField(default=False)  # links and pixel done
     hold_expires_at = models.DateTimeField(null=True)
     last_attempt_at = models.DateTimeField(null=True)
@@ -95,10 +95,10 @@ class Delivery(models.Model):
     message_id = models.BigIntegerField(db_index=True)
     status = models.CharField(max_length=16)
     code = models.IntegerField(null=True)  # the remote's reply code
-    details = models.CharField(max_length=250)
-    output = models.TextField(null=True)  # noqa: DJ001
+    details = PeerCharField(max_length=250)
+    output = PeerTextField(null=True)
     sent_with_ssl = models.BooleanField(null=True)
-    tls = models.CharField(max_length=64, blank=True, default="")  # version and certificate result
+    tls = PeerCharField(max_length=64, blank=True, default="")  # version and certificate result
     log_id = models.CharField(max_length=16, null=True)  # noqa: DJ001
     seconds = models.FloatField(null=True)
     created_at = models.DateTimeField()

@@ -6,13 +6,15 @@ from typing import ClassVar
 
 from django.db import models
 
+from .fields import PeerCharField
+
 
 class Suppression(models.Model):
     """An address on a server's suppression list, in lower case. Source: contract 7.3."""
 
     server_id = models.BigIntegerField()
-    address = models.CharField(max_length=320)
-    reason = models.CharField(max_length=250)
+    address = PeerCharField(max_length=320)
+    reason = PeerCharField(max_length=250)
     created_at = models.DateTimeField()
     keep_until = models.DateTimeField(db_index=True)
 
@@ -29,7 +31,7 @@ class FailureEvidence(models.Model):
     """A hard failure of the last day: the second one to the same address adds a suppression."""
 
     server_id = models.BigIntegerField()
-    address = models.CharField(max_length=320)
+    address = PeerCharField(max_length=320)
     message_id = models.BigIntegerField()
     created_at = models.DateTimeField(db_index=True)
 

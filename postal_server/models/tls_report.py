@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from .fields import PeerCharField, PeerTextField
+
 
 class TlsResult(models.Model):
     """SMTP sessions of one day (UTC) that ended alike; removed once they were reported.
@@ -17,13 +19,13 @@ class TlsResult(models.Model):
     day = models.DateField()
     domain = models.CharField(max_length=255)
     policy_type = models.CharField(max_length=16)
-    policy = models.TextField(blank=True)
-    hosts = models.TextField(blank=True)
+    policy = PeerTextField(blank=True)
+    hosts = PeerTextField(blank=True)
     failure = models.CharField(max_length=32, blank=True)
-    host = models.CharField(max_length=255, blank=True)
+    host = PeerCharField(max_length=255, blank=True)
     address = models.CharField(max_length=45, blank=True)
     source = models.CharField(max_length=45, blank=True)
-    reason = models.CharField(max_length=250, blank=True)
+    reason = PeerCharField(max_length=250, blank=True)
     count = models.BigIntegerField(default=1)
 
     class Meta:

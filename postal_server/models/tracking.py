@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from .fields import PeerTextField
+
 
 class Link(models.Model):
     """A link in a message that was rewritten. Its token is computed from the id unless it was imported."""
@@ -13,7 +15,7 @@ class Link(models.Model):
     server_id = models.BigIntegerField()
     message_id = models.BigIntegerField(db_index=True)
     imported_token = models.CharField(max_length=32, null=True, unique=True)  # noqa: DJ001
-    url = models.TextField()
+    url = PeerTextField()
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -25,7 +27,7 @@ class Load(models.Model):
 
     message_id = models.BigIntegerField()
     ip_address = models.CharField(max_length=64)
-    user_agent = models.TextField(null=True)  # noqa: DJ001
+    user_agent = PeerTextField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -41,7 +43,7 @@ class Click(models.Model):
     message_id = models.BigIntegerField()
     link = models.ForeignKey(Link, models.CASCADE, related_name="clicks")
     ip_address = models.CharField(max_length=64)
-    user_agent = models.TextField(null=True)  # noqa: DJ001
+    user_agent = PeerTextField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.core.validators import RegexValidator
 from django.db import models
 
+from .fields import PeerTextField
 from .queue import QueueRow
 from .server import Server
 
@@ -75,7 +76,7 @@ class WebhookAttempt(models.Model):
     url = models.CharField(max_length=2000)
     attempt = models.SmallIntegerField()
     status_code = models.IntegerField()
-    answer = models.TextField(blank=True)  # its first kilobyte
+    answer = PeerTextField(blank=True)  # its first kilobyte
     payload = models.TextField()
     will_retry = models.BooleanField()
     seconds = models.FloatField(null=True)

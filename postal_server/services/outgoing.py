@@ -181,7 +181,7 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decisi
     """The mail, signed, with what that changed on its row; or why it is spam."""
     message, server = job.message, job.server
     accepted = job.body or b""
-    tag = None if message.tag else _storable(last(accepted, TAG))
+    tag = None if message.tag else (last(accepted, TAG) or "").strip() or None
     body = rewritten or accepted
     found = None
     if server.outbound_spam_threshold is not None and not message.is_inspected:
@@ -276,8 +276,3 @@ def _signature(body: bytes, job: Job, context: Context) -> bytes:
             dkim.sign(body, domain=dns.return_path_domain, selector=dns.dkim_identifier, key=key, now=now)
         ]
     return b"".join(signatures) + f"{MSGID}: {token.message_token(job.message.id)}\r\n".encode()
-
-
-def _storable(text: str | None) -> str | None:
-    """Text as every database takes it: PostgreSQL has no NUL."""
-    return text.replace("\0", "").strip() or None if text else None

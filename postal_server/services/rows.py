@@ -15,11 +15,16 @@ from typing import Any, TypeAlias
 from django.db import connection, connections, models
 from django.db.models import Field, Model
 
+from postal_server.mail.charset import storable
+from postal_server.models.fields import PeerCharField, PeerTextField
+
 ROWS_A_STATEMENT = 500
 PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 
 # Values of these go to the database as they are.
 PLAIN = (models.IntegerField, models.BooleanField, models.FloatField, models.CharField, models.TextField)
+# But these are made fit for it.
+OF_PEERS = (PeerTextField, PeerCharField)
 Column: TypeAlias = "Field[Any, Any]"
 Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # makes what one step is written in
 
@@ -144,6 +149,8 @@ def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[li
 
 
 def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
+    if isinstance(field, OF_PEERS):
+        return storable
     if isinstance(field, PLAIN):
         return None
     convert = functools.partial(field.get_db_prep_save, connection=database)

@@ -105,3 +105,15 @@ class TestInsert:
     def test_defaults_that_differ_from_row_to_row_are_not_left_out(self, db):
         with pytest.raises(AssertionError, match="uuid"):
             insert_values(Server, [{"name": "a", "permalink": "a"}])
+
+
+HOSTILE = "a\0b\ud83d"
+
+
+def test_text_of_peers_is_made_fit_for_the_database(world):
+    [claim] = store(world, tag="t")
+    insert([Delivery(message_id=claim.id, status="Sent", details=HOSTILE, output=HOSTILE, created_at=NOW)])
+    update_each(Message, ("tag", "subject"), {claim.id: (HOSTILE, None)})
+    assert Message.objects.get().tag == "ab\ufffd"
+    row = Delivery.objects.get()
+    assert (row.details, row.output) == ("ab\ufffd", "ab\ufffd")
