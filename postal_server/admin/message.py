@@ -22,6 +22,7 @@ from django.utils import timezone
 from postal_server import conf, models
 from postal_server.engine.database import in_turn
 from postal_server.mail.address import suppression_key
+from postal_server.mail.html import clean
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services import hold, suppression
@@ -109,14 +110,18 @@ class ShowsMail(ModelAdmin):
         return download(raw, f"message-{pk}.eml")
 
     def html(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The HTML of a mail, for the frame that shows it: a page that can do nothing."""
+        """The HTML of a mail, cleaned, for the frame that shows it: a page that can do nothing."""
         _, found = self._seen(request, pk)
         if found.html_body is None:
             raise Http404
         return HttpResponse(
-            found.html_body,
+            clean(found.html_body),
             content_type="text/html; charset=utf-8",
-            headers={"Content-Security-Policy": HTML_POLICY, "Referrer-Policy": "no-referrer"},
+            headers={
+                "Content-Security-Policy": HTML_POLICY,
+                "Referrer-Policy": "no-referrer",
+                "X-DNS-Prefetch-Control": "off",  # for the hosts of its links
+            },
         )
 
     def file(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
