@@ -250,14 +250,14 @@ class _Reader:
         return part
 
     def find_body(self, part: Part, limit: int) -> int:
-        """Where the body begins. A header that goes on beyond `limit` bytes is cut there."""
+        """Where the body begins. A header that goes on beyond `limit` bytes is cut there, or has no body."""
         raw, start, end = part.raw, part.start, min(part.end, part.start + limit)
         if raw.startswith((b"\n", b"\r\n"), start, part.end):
             return raw.index(b"\n", start) + 1
         if self.for_reading and not _FIELD.match(raw, start, end):
             return start
         match = (_HEADER_END if self.for_reading else _EMPTY_LINE).search(raw, start, end)
-        return match.end() if match else end
+        return match.end() if match else end if self.for_reading else part.end
 
     def add_children(self, part: Part, body: tuple[bytes, int, int], depth: int) -> None:
         """Read what is in the body of `part`: these bytes, from here to there."""
