@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import textwrap
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,33 +18,13 @@ import requests
 
 from postal_server.testing import RunningServer, free_ports
 
+from .installed import SECONDS, build_wheel, environment, new_environment, run, started
 from .readme import ROOT, blocks, commands
 
 README = ROOT / "README.md"
 COMMANDS = commands(README)
 CODE = [block.text for block in blocks(README, "python")]
 SETTINGS, NOTIFY, IMPORTS, TEST = CODE
-SECONDS = 120
-
-
-def run(*words: str, cwd: Path, env: dict[str, str] | None = None, given: str = "") -> str:
-    """What a command prints. Fails with all its words if it ends with another status than 0."""
-    done = subprocess.run(
-        words, cwd=cwd, env=env, input=given, capture_output=True, text=True, timeout=SECONDS
-    )
-    assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The tests' own environment, without what would choose settings or ports for a process.
-
-    Without what a `make` around the tests says to another one, either: that, too, passes on what stood on
-    its command line (`make test ARGS=-q`).
-    """
-    left_out = {"DJANGO_SETTINGS_MODULE", "PORT", "POSTAL_CONFIG_FILE_PATH", "PYTHONPATH"}
-    left_out |= {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "ARGS", "KEEP"}
-    return {name: value for name, value in os.environ.items() if name not in left_out} | more
 
 
 def command(*start: str) -> list[str]:
@@ -129,57 +105,12 @@ def test_demo_ends_with_status_0() -> None:
 # --- pip install, and what it installs ---
 
 
-def need_index(why: str) -> None:
-    """Skip where there is no package index to reach; a machine that tests changes has one."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(f"no package index: {why[-300:]}")
-
-
-def pip(*words: str | Path) -> None:
-    """Run pip of the tests' environment; skip the test if that fails for want of an index."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", *words, "--quiet", "--disable-pip-version-check"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        need_index(f"pip {' '.join(map(str, words))}:\n{done.stderr}")
-
-
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the project as it is now, built from a copy."""
-    folder = tmp_path_factory.mktemp("wheel")
-    left_out = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "benchmarks", "tests")
-    shutil.copytree(ROOT, folder / "source", ignore=left_out)
-    pip("wheel", "--no-deps", "--wheel-dir", folder, folder / "source")
-    [found] = folder.glob("*.whl")
-    return found
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new virtual environment with the wheel, installed by the README's words; its folder of commands.
-
-    It finds what the wheel requires among the packages of the tests' environment, and the rest in the index.
-    """
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=folder)
-    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
-    lent = folder / "lent"
-    lent.mkdir()
-    for path in Path(sysconfig.get_paths()["purelib"]).iterdir():
-        if not path.name.lower().startswith(("anymail_postal", "__editable__", "pip", "__pycache__")):
-            (lent / path.name).symlink_to(path)
-    (Path(paths["purelib"]) / "lent.pth").write_text(str(lent), "utf-8")
-    scripts = Path(paths["scripts"])
-    for words in COMMANDS:
-        if words[:2] == ["pip", "install"]:
-            wanted = words[-1].replace("anymail-postal", str(wheel))
-            pip("--python", scripts / "python", *words[1:-1], wanted)
-    return scripts
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new virtual environment with the wheel, installed by the README's words; its folder of commands."""
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    wanted = [words[-1] for words in COMMANDS if words[:2] == ["pip", "install"]]
+    return new_environment(tmp_path_factory.mktemp("environment"), wheel, wanted)
 
 
 def test_pip_install_brings_both_packages_complete(installed: Path) -> None:
@@ -193,26 +124,6 @@ def files(package: Path) -> set[Path]:
     """All that a package consists of."""
     found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
     return {path for path in found if "__pycache__" not in path.parts}
-
-
-@contextlib.contextmanager
-def started(words: list[str], folder: Path, env: dict[str, str], ready: str) -> Iterator[None]:
-    """A command that goes on until SIGTERM, once `ready` answers."""
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(words, cwd=folder, env=env, stdout=output, stderr=output)
-        try:
-            end = time.monotonic() + SECONDS
-            while time.monotonic() < end:
-                assert process.poll() is None, log.read_text()
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(ready).close()
-                    break
-                time.sleep(0.05)
-            yield
-        finally:
-            process.terminate()
-            assert process.wait(10) == 0, log.read_text()
 
 
 def test_bundled_server_initialises_runs_and_takes_mail(installed: Path, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Chapter 7: a second domain with a route of its own, made in the administration."""
+
+from __future__ import annotations
+
+import pytest
+
+from .stranger import Browser, Stranger, wait_for
+
+SERVER = "example/main"
+SECRET = "user:a-long-random-password"
+
+
+@pytest.fixture(scope="module")
+def domain(project: Stranger, server: Browser) -> str:
+    """The domain, with a route `support` to the project."""
+    server.fill("/admin/postal_server/domain/add/", name="shop.test", server=SERVER)
+    url = project.here(f"http://{SECRET}@127.0.0.1:8000/anymail/postal/inbound/")
+    server.fill(
+        "/admin/postal_server/httpendpoint/add/",
+        server=SERVER,
+        name="The shop",
+        url=url,
+        format="Raw message",
+    )
+    server.fill(
+        "/admin/postal_server/route/add/",
+        server=SERVER,
+        name="support",
+        domain="shop.test",
+        mode="Endpoint",
+        http_endpoint="The shop",
+    )
+    return "shop.test"
+
+
+def test_it_shows_the_records_to_publish(domain: str, server: Browser) -> None:
+    [page] = server.links(
+        f"/admin/postal_server/domain/?q={domain}", r"/admin/postal_server/domain/\d+/change/[^\"]*"
+    )
+    shown = server.get(page).text
+    assert "v=DKIM1" in shown
+    assert "v=spf1" in shown
+
+
+def test_mail_for_it_reaches_the_project(project: Stranger, domain: str) -> None:
+    answer = project.code("docs/server.md", "smtplib").replace("reply+...", f"support@{domain}")
+    project.run("python", "-c", answer.replace("Thank you!", "Where is my parcel?"))
+    wait_for(lambda: "Where is my parcel?" in project.log("python"), "the mail")
