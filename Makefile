@@ -46,7 +46,7 @@ docs: $(VENV)/.dev ## Build the documentation into docs/_build/html
 
 constraints: $(VENV)/.dev ## Renew constraints.txt: the newest versions of what a deployment installs, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
-		--extra server --extra replies --extra postgres --extra mariadb \
+		--extra server --extra postgres --extra mariadb \
 		--custom-compile-command 'make constraints' --output-file constraints.txt setup.cfg
 
 bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side

@@ -231,16 +231,6 @@ def _check_parts(server: Server) -> Iterator[CheckMessage]:
             f"{server.where('webhook_dispatch')} is 'task', which needs Django 6.0.",
             "Update Django, or give the dotted path of a callable that starts a task of yours.",
         )
-    if server.get("strip_replies") and not _has_replies_extra():
-        yield error(
-            "E010",
-            f"{server.where('strip_replies')} is True, but the extra for it is not installed.",
-            "Run: pip install 'anymail-postal[replies]'",
-        )
-
-
-def _has_replies_extra() -> bool:
-    return all(find_spec(name) is not None for name in ("mailparser_reply", "quotequail", "lxml"))
 
 
 def _check_limits(server: Server) -> Iterator[CheckMessage]:

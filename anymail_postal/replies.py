@@ -25,12 +25,14 @@ from django.db.models import Model
 from . import conf, signals
 from .auto_response import is_auto_response
 from .errors import ReplyTokenError
+from .quotations import is_forwarded, is_replied
 from .reply_address import ReplyToken, address_pattern, make_token, open_token
 
 UNSET: Any = object()
 DEFAULT_PURPOSE = "reply"
 # Anybody may write a mail with a million of them.
 MAX_CANDIDATES = 50
+MAX_SENDER = 998  # characters of a From that is read: a line (RFC 5322, section 2.1.1)
 
 MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 Via = Literal["envelope", "To", "Cc", "Delivered-To", "In-Reply-To", "References"]
@@ -100,6 +102,23 @@ def match_reply(
         match,
         sender_matches=_sender_matches(message, match.user_id, config),
         is_auto_response=_is_auto_response(message),
+    )
+
+
+def is_answer(message: AnymailInboundMessage, *, server: str = conf.DEFAULT_SERVER) -> bool:
+    """Whether a mail answers another one, going by its headers; who forwards a mail does not answer it.
+
+    It is sent to a reply address, names the mail that it answers, or its subject begins with "Re:", in any of
+    the languages of `quotation_words`.
+    """
+    config = conf.server(server)
+    subject = message.subject or ""
+    if is_forwarded(subject, message.text or ""):
+        return False
+    return (
+        bool(_values(message, "In-Reply-To") or _values(message, "References"))
+        or is_replied(subject)
+        or (config.reply_domain is not None and any(_tokens(message, config)))
     )
 
 
@@ -239,8 +258,18 @@ def _sender_matches(
     if user_id is None or config.reply_sender_check == "off":
         return None
     expected = _email(user_id).lower()
-    senders = [address.lower() for _, address in getaddresses(_values(message, "From"))]
-    return bool(expected) and senders == [expected]
+    return bool(expected) and _senders(message) == [expected]
+
+
+def _senders(message: AnymailInboundMessage) -> list[str]:
+    """The From addresses, none where they are hidden in too much else."""
+    values = _values(message, "From")
+    if sum(map(len, values)) > MAX_SENDER:  # Python's parser takes time that grows with the square
+        return []
+    try:
+        return [address.lower() for _, address in getaddresses(values)]
+    except RecursionError:  # comments within comments
+        return []
 
 
 def _email(user_id: int) -> str:

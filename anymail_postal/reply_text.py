@@ -1,76 +1,31 @@
 """The new part of a reply: what its author wrote, without the quoted mail below or around it.
 
-Three judges look at the text: mail-parser-reply, quotequail, and a rule of our own that needs no language.
-The shortest result that is not empty wins. So answers between quoted lines can be lost below a greeting; the
-mail itself still has them. Needs the extra `replies`.
+Text and HTML are read as lines; `quotations` says which of them are quoted. Nothing here needs more than the
+standard library. docs/replies.md lists the mail programs and languages that are recognised.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from . import conf
+from . import conf, quotations, reply_lines
 from .reply_address import address_pattern
 
-MISSING: ImportError | None = None
-try:
-    import lxml.etree
-    import lxml.html
-    import quotequail
-    from mailparser_reply.constants import MAIL_LANGUAGES
-    from mailparser_reply.parser import EmailMessage
-except ImportError as error:
-    MISSING = error
-else:
-    # lxml has no types.
-    parse_html: Any = lxml.html.document_fromstring
-    print_html: Any = lxml.html.tostring
-    HTMLParser: Any = lxml.html.HTMLParser
-
-    class SketchMessage(EmailMessage):
-        """A message that is not tidied up first: a sketch is tidy, and its lines must remain countable."""
-
-        def _normalize_text(self) -> None:
-            pass
-
-
-Element = Any
-
-# The judges get a sketch of the text: some of their patterns take time that grows with the square or the cube
-# of its length, and anybody may send us anything. A reply longer than this is judged by its beginning.
-MAX_LINES = 400
-MAX_LINE_LENGTH = 300
-MAX_HTML_LENGTH = 1_000_000
-MAX_ELEMENTS = 1000
-
-# Gmail, Yahoo, Proton, Thunderbird, Zoho. Outlook on the web puts "x_" before the names it finds.
-QUOTE_CLASSES = frozenset(
-    {"gmail_quote", "gmail_attr", "yahoo_quoted", "protonmail_quote", "moz-cite-prefix", "zmail_extra"}
-)
-# Outlook (desktop, web, phone), older Hotmail, Apple Mail: the quoted mail is all that follows.
-LAST_IDS = frozenset(
-    {
-        "appendonsend",
-        "divRplyFwdMsg",
-        "mail-editor-reference-message-container",
-        "OLK_SRC_BODY_SECTION",
-        "stopSpelling",
-        "AppleOriginalContents",
-    }
-)
-OUTLOOK_RULE = re.compile(
-    r"border:\s*none;\s*border-top:\s*solid #[0-9a-f]{6} 1\.0pt;\s*padding:\s*3\.0pt 0", re.IGNORECASE
-)
-ATTRIBUTION_END = (":", "\N{FULLWIDTH COLON}")
-ADDRESS = re.compile(r"[^\s<>@]@[^\s<>@]")
+# How much of a mail is looked at, so that none takes more than 50 ms of processor time. What is larger is cut
+# only if all after some place in this beginning is quoted; else it is left as it is.
+MAX_LENGTH = 256 * 1024  # characters of text
+MAX_LINES = 3_000
+MAX_TAGS = 2_500
+MAX_HTML_LENGTH = 1024 * 1024  # characters, pictures within included
 
 
 @dataclass(frozen=True)
 class ReplyText:
-    """The new part of a reply, as text and as HTML, each as hostile as it came; None if the mail had none."""
+    """The new part of a reply, as text and as HTML, each as hostile as it came; None if the mail had none.
+
+    A mail that has only HTML has a text all the same.
+    """
 
     text: str | None
     html: str | None
@@ -85,210 +40,70 @@ def extract_reply(
 ) -> ReplyText:
     """The new part of a reply, without reply addresses of `server`, so that no token is published.
 
-    `languages` are codes for mail-parser-reply, None is all it knows. What seems to be a quotation as a whole
-    is returned as a whole. Raises `ImportError` if the extra is not installed.
+    `languages` are codes ("de", "pt-BR"), None is all that are known. What seems to be a quotation as a whole
+    is returned as a whole; forwarded mail is no quotation.
     """
-    if MISSING is not None:
-        raise ImportError("Taking replies apart needs: pip install 'anymail-postal[replies]'") from MISSING
+    return _result(text, html, server, languages, is_reply=True)
+
+
+def whole_text(text: str | None, html: str | None = None, *, server: str = conf.DEFAULT_SERVER) -> ReplyText:
+    """The text and HTML of a mail that answers nothing: all of it, without reply addresses of `server`."""
+    return _result(text, html, server, None, is_reply=False)
+
+
+def _result(
+    text: str | None, html: str | None, server: str, languages: Sequence[str] | None, *, is_reply: bool
+) -> ReplyText:
+    new_text, new_html = text, html
+    if text is not None and is_reply:
+        new_text = _new_text(text, languages)
+    if html is not None:
+        shown, new_html = _new_html(html, languages, is_reply=is_reply)
+        if text is None or not text.strip():
+            new_text = shown
     return ReplyText(
-        text=None if text is None else _without_addresses(_new_text(text, languages), server),
-        html=None if html is None else _without_addresses(_new_html(html), server),
+        text=None if new_text is None else _without_addresses(new_text.strip(), server),
+        html=None if new_html is None else _without_addresses(new_html, server),
     )
 
 
+def _new_text(text: str, languages: Sequence[str] | None) -> str:
+    beginning = "\n".join(text[:MAX_LENGTH].replace("\r\n", "\n").split("\n", MAX_LINES)[:MAX_LINES])
+    lines = reply_lines.text_lines(beginning)
+    cut = quotations.find(lines, languages)
+    is_whole = len(text) <= MAX_LENGTH and text.count("\n") < MAX_LINES
+    if not any(cut.lines) or not (is_whole or cut.is_rest):
+        return text
+    return reply_lines.show(_kept(lines, cut))
+
+
+def _new_html(html: str, languages: Sequence[str] | None, *, is_reply: bool) -> tuple[str, str]:
+    """The new part of HTML, as text and as HTML. The text of what is too large is the HTML."""
+    limits = reply_lines.Limits(MAX_HTML_LENGTH, MAX_TAGS, MAX_LENGTH)
+    page = reply_lines.read_html(html, limits)
+    cut = quotations.find(page.lines, languages) if is_reply else None
+    if cut is None or not any(cut.lines) or not (page.is_whole or cut.is_rest):
+        return (reply_lines.show(page.lines) if page.is_whole else html), html
+    return reply_lines.show(_kept(page.lines, cut)), page.without(cut.lines)
+
+
+def _kept(lines: Sequence[reply_lines.Line], cut: quotations.Cut) -> list[reply_lines.Line]:
+    """The lines that stay, with no more blank ones in a row than there were."""
+    kept: list[reply_lines.Line] = []
+    is_seam = False
+    for line, goes in zip(lines, cut.lines, strict=True):
+        if goes or (is_seam and line.is_blank and kept and kept[-1].is_blank):
+            is_seam = True
+        else:
+            is_seam = False
+            kept.append(line)
+    return kept
+
+
 def _without_addresses(result: str, server: str) -> str:
-    """`result` without our own reply addresses, also those inside links."""
+    """`result` without our own reply addresses, also those inside links, and without NUL."""
+    result = result.replace("\0", "")  # which PostgreSQL does not take
     config = conf.server(server)
-    if config.reply_domain is None:
+    if config.reply_domain is None or config.reply_domain.lower() not in result.lower():
         return result
     return address_pattern(config.reply_local_part, config.reply_domain).sub("", result)
-
-
-# --- text ---
-
-
-def _new_text(text: str, languages: Sequence[str] | None) -> str:
-    lines = text.replace("\r\n", "\n").split("\n")
-    results = ["\n".join(result).strip() for result in _text_results(lines, languages)]
-    return _shortest(results, _size) or text.strip()
-
-
-def _text_results(lines: list[str], languages: Sequence[str] | None) -> Iterator[list[str]]:
-    """What each judge leaves of the lines."""
-    yield _without_last_quote(lines)
-    sketch = _Sketch(lines)
-    for top, bottom in (_quotequail(sketch.text), _mail_parser(sketch.text, languages)):
-        yield sketch.lines(top, bottom)
-
-
-class _Sketch:
-    """A short picture of a text for the judges, and the way back from their answers to the full lines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self._full = lines
-        shown = [number for number, line in enumerate(lines) if line.strip() or _has_text(lines, number - 1)]
-        while shown and not lines[shown[-1]].strip():
-            shown.pop()
-        self._is_whole = len(shown) <= MAX_LINES
-        self._shown = shown[:MAX_LINES]
-        self.text = "\n".join(lines[number].strip()[:MAX_LINE_LENGTH].rstrip() for number in self._shown)
-
-    def lines(self, top: str, bottom: str = "") -> list[str]:
-        """The full lines of the first lines `top` and the last lines `bottom` of the sketch."""
-        count = _count(top)
-        if not self._is_whole and (bottom or count == len(self._shown)):
-            return self._full  # What they found may be only where the sketch ends.
-        start = [] if not count else self._full[: self._shown[count - 1] + 1]
-        end = [] if not bottom else self._full[self._shown[-_count(bottom)] :]
-        return [*start, "", *end] if start and end else start or end
-
-
-def _has_text(lines: list[str], number: int) -> bool:
-    return number >= 0 and bool(lines[number].strip())
-
-
-def _count(lines: str) -> int:
-    return lines.count("\n") + 1 if lines else 0
-
-
-def _quotequail(text: str) -> tuple[str, str]:
-    found = quotequail.unwrap(text)
-    return (text, "") if found is None else (found.get("text_top", ""), found.get("text_bottom", ""))
-
-
-def _mail_parser(text: str, languages: Sequence[str] | None) -> tuple[str, str]:
-    message: Any = SketchMessage(text=text, languages=list(languages or MAIL_LANGUAGES))
-    return message.read().latest_reply or "", ""
-
-
-def _without_last_quote(lines: list[str]) -> list[str]:
-    """Our own rule: a last block of ">" lines goes, and the line before it, if that introduces it.
-
-    That ends with a colon and holds an address; Gmail breaks long ones, so it may have three lines.
-    """
-    end = len(lines)
-    while end and (not lines[end - 1].strip() or lines[end - 1].startswith(">")):
-        end -= 1
-    if not any(line.startswith(">") for line in lines[end:]):
-        return lines
-    for start in range(end - 1, max(end - 4, -1), -1):
-        if not lines[start].strip():
-            break
-        if _is_attribution(" ".join(lines[start:end])):
-            return lines[:start]
-    return lines[:end]
-
-
-def _is_attribution(text: str) -> bool:
-    text = text.strip()
-    is_short = len(text) <= MAX_LINE_LENGTH
-    return is_short and text.endswith(ATTRIBUTION_END) and bool(ADDRESS.search(text))
-
-
-# --- HTML ---
-
-
-def _new_html(html: str) -> str:
-    if len(html) > MAX_HTML_LENGTH:
-        return html
-    cut = _without_marked_quotes(html)
-    if not _html_size(cut):
-        cut = html  # All of it is a quotation.
-    return _shortest([cut, _quotequail_html(cut)], _html_size) or html
-
-
-def _quotequail_html(html: str) -> str:
-    if html.count("<") > 2 * MAX_ELEMENTS:
-        return html
-    found = quotequail.unwrap_html(html)
-    return html if found is None else found.get("html_top", "") + found.get("html_bottom", "")
-
-
-def _without_marked_quotes(html: str) -> str:
-    """The content of the body without what mail programs mark as quoted; `html` itself if nothing is."""
-    body = _body(html)
-    if body is None:
-        return html
-    marked = [element for element in body.iter("*") if _is_quote(element) or _is_last_quote(element)]
-    for element in marked[:MAX_ELEMENTS]:
-        if element.getparent() is None:
-            continue  # It went with what is above.
-        _remove_attribution_before(element)
-        if _is_last_quote(element):
-            _remove_after(element)
-        element.drop_tree()
-    return _content(body) if marked else html
-
-
-def _body(html: str) -> Element:
-    """The body of a document or a fragment, None if it has none."""
-    # Bytes, because text must not say what encoding it has. A NUL would end the document.
-    data = html.replace("\0", "").encode("utf-8", "replace")
-    try:
-        document = parse_html(data, parser=HTMLParser(encoding="utf-8"))
-    except lxml.etree.ParserError:  # There is no element in it.
-        return None
-    return document.find("body")
-
-
-def _content(body: Element) -> str:
-    body.attrib.clear()
-    html: str = print_html(body, encoding="unicode", with_tail=False)
-    return html.removeprefix("<body>").removesuffix("</body>").strip()
-
-
-def _is_quote(element: Element) -> bool:
-    """Does a mail program mark this as quoted?"""
-    classes = {name.removeprefix("x_") for name in element.get("class", "").split()}
-    is_cited = element.tag == "blockquote" and element.get("type", "").lower() == "cite"
-    return is_cited or not classes.isdisjoint(QUOTE_CLASSES)
-
-
-def _is_last_quote(element: Element) -> bool:
-    """Does a mail program mark this as the beginning of the quoted mail?"""
-    is_last: bool = element.get("id", "").removeprefix("x_") in LAST_IDS
-    return is_last or bool(OUTLOOK_RULE.match(element.get("style", "")))
-
-
-def _remove_attribution_before(element: Element) -> None:
-    """Remove the line that introduces a quotation: an element or bare text, perhaps with <br> between."""
-    before = element.getprevious()
-    while before is not None and before.tag == "br" and not (before.tail or "").strip():
-        before = before.getprevious()
-    if before is None:
-        parent = element.getparent()
-        if _is_attribution(parent.text or ""):
-            parent.text = None
-    elif (before.tail or "").strip():
-        if _is_attribution(before.tail):
-            before.tail = None
-    elif isinstance(before.tag, str) and _is_attribution(before.text_content()):
-        before.drop_tree()
-
-
-def _remove_after(element: Element) -> None:
-    """Remove all that follows an element in its document."""
-    while element.getparent() is not None:
-        for following in list(element.itersiblings()):
-            element.getparent().remove(following)
-        element.tail = None
-        element = element.getparent()
-
-
-# --- sizes ---
-
-
-def _shortest(results: list[str], size: Callable[[str], int]) -> str:
-    """The first of the shortest results that are not empty, "" if all are."""
-    return min(filter(size, results), key=size, default="")
-
-
-def _size(text: str) -> int:
-    """Characters that are not white space: the judges lay out differently what is the same text."""
-    return sum(map(len, text.split()))
-
-
-def _html_size(html: str) -> int:
-    """As `_size`, of the text; a picture counts too."""
-    body = _body(html)
-    return 0 if body is None else _size(body.text_content()) + sum(1 for _ in body.iter("img"))

@@ -41,6 +41,7 @@ from . import inbound as inbound_mail
 from .errors import KeysUnavailable, PostalError, UnknownServer, UnreadableBody
 from .inbound_message import InboundMessage
 from .ports import Claim, EventReceipt, MailReceipt, Receipt
+from .reply_text import ReplyText, extract_reply, whole_text
 from .signatures import read_signature, verify
 
 logger = logging.getLogger(__name__)
@@ -386,22 +387,23 @@ class PostalInboundWebhookView(PostalWebhookView):
         return [event]
 
     def strip_reply(self, message: InboundMessage) -> None:
-        """Fill in the new part of a reply; Postal's own `strip_replies` has a say first.
+        """Fill in the new part of a reply, or all of a mail that is none. There is always a text.
 
-        Raises ImportError if the extra is not installed.
+        Postal's own `strip_replies` has a say first.
         """
-        from .reply_text import extract_reply  # noqa: PLC0415  (needs the extra "replies")
+        from .replies import is_answer  # noqa: PLC0415  (its users may be missing)
 
         text = message.text if message.stripped_text is None else message.stripped_text
-        languages = self.config.reply_languages
+        languages, server = self.config.reply_languages, self.config.name
         try:
-            reply = extract_reply(text, message.html, languages, server=self.config.name)
-        except ImportError:
-            raise
-        except Exception:  # Of a parser of others: no reason to give a mail back to its sender.
+            if is_answer(message, server=server):
+                reply = extract_reply(text, message.html, languages, server=server)
+            else:
+                reply = whole_text(text, message.html, server=server)
+        except Exception:  # A fault of ours: no reason to give a mail back to its sender.
             logger.exception("A reply could not be taken apart.")
-        else:
-            message.stripped_text, message.stripped_html = reply.text, reply.html
+            reply = ReplyText(text, message.html)
+        message.stripped_text, message.stripped_html = reply.text or "", reply.html
 
     def receipt(self, event: inbound_mail.InboundEvent) -> MailReceipt:
         """What is remembered of the mail."""

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from .readme import ROOT
 
-EXTRAS = ("server", "replies", "postgres", "mariadb")  # those of deployments, as `make constraints` has them
+EXTRAS = ("server", "postgres", "mariadb")  # those of deployments, as `make constraints` has them
 # The first versions with fixes of faults that a stranger can reach through us.
 FIXED = {
     "django": "5.2.16",

@@ -48,6 +48,9 @@ LIBRARY_PURE = {
     "metadata",
     "mime",
     "auto_response",
+    "quotations",
+    "quotation_words",
+    "reply_lines",
 }
 LIBRARY_EDGES = {"backend", "webhooks", "urls", "checks", "apps", "management", "contrib", "testing"}
 

@@ -277,11 +277,6 @@ class TestParts:
         monkeypatch.setattr(django, "VERSION", version)
         assert found() == ids
 
-    def test_stripping_replies_needs_its_extra(self, project, monkeypatch):
-        project(strip_replies=True)
-        monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "quotequail" else object())
-        assert found() == ["E010"]
-
     def test_cryptography_is_missed_before_all_else(self, project, monkeypatch):
         project(OURS, api="both")
         monkeypatch.setattr(checks, "find_spec", lambda name: None)

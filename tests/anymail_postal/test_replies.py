@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 import uuid
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from django.contrib.auth.models import Group
 from anymail_postal import conf, metadata, replies, signals
 from anymail_postal import inbound as inbound_mail
 from anymail_postal.errors import ReplyTokenError
-from anymail_postal.replies import ReplyMatch, auto_headers, match_reply, reply_address
+from anymail_postal.replies import ReplyMatch, auto_headers, is_answer, match_reply, reply_address
 
 pytestmark = pytest.mark.django_db
 DOMAIN = "r.example.org"
@@ -43,6 +44,64 @@ def mail(*headers, envelope=None, sender="ann@example.org"):
     message = inbound_mail.parse("\r\n".join(lines).encode())
     message.envelope_recipient, message.envelope_sender = envelope, sender
     return message
+
+
+ANSWERS = [
+    "In-Reply-To: <1@example.org>",
+    "References: <1@example.org>",
+    "To: reply+x@r.example.org",
+    "Subject: Re: Boxes",
+    "Subject: RE : Boxes",
+    "Subject: re[2]: Boxes",
+    "Subject: [list] Re: Boxes",
+    "Subject: AW: Kisten",
+    "Subject: SV: Lådor",
+    "Subject: Antw: Kratten",
+    "Subject: R: Casse",
+    "Subject: RES: Caixas",
+    "Subject: Odp: Skrzynki",
+    "Subject: YNT: Kasalar",
+    "Subject: Vá: Ládák",
+    "Subject: ΑΠ: Κιβώτια",
+    "Subject: 回复：箱子",
+    "Subject: =?utf-8?B?5Zue6KaGOiDnrrHlrZA=?=",
+]
+OTHERS = [
+    "Subject: Boxes",
+    "Subject: Re",
+    "Subject: Regarding: boxes",
+    "Subject:",
+    "To: reply+x@elsewhere.example",
+    "Subject: Fwd: Boxes\r\nIn-Reply-To: <1@example.org>",
+    "Subject: FW: Re: Boxes\r\nTo: reply+x@r.example.org",
+    "Subject: WG: Kisten\r\nReferences: <1@example.org>",
+    "Subject: Tr : Caisses\r\nReferences: <1@example.org>",
+    "Subject: I: Casse\r\nReferences: <1@example.org>",
+    "Subject: 转发: 箱子\r\nReferences: <1@example.org>",
+]
+
+
+class TestIsAnswer:
+    @pytest.mark.parametrize("headers", ANSWERS)
+    def test_by_what_it_names_or_how_its_subject_begins(self, headers):
+        assert is_answer(mail(headers))
+
+    @pytest.mark.parametrize("headers", OTHERS)
+    def test_other_and_forwarded_mail_is_none(self, headers):
+        assert is_answer(mail(headers)) is False
+
+    def test_a_reply_to_forwarded_mail_is_one(self):
+        assert is_answer(mail("Subject: Re: Fwd: Boxes"))
+
+    @pytest.mark.parametrize(("label", "expected"), [("Lähettäjä", True), ("Fra", False)])
+    def test_a_prefix_of_two_meanings_goes_by_the_language_of_the_quoted_mail(self, label, expected):
+        message = inbound_mail.parse(f"Subject: VS: x\n\nHei\n\n{label}: Ann <a@example.org>\n".encode())
+        assert is_answer(message) is expected
+
+    def test_without_a_reply_domain_the_headers_still_count(self, settings):
+        settings.ANYMAIL = {}
+        assert is_answer(mail("Subject: Re: x"))
+        assert not is_answer(mail("To: reply+x@r.example.org"))
 
 
 class TestAddress:
@@ -272,9 +331,11 @@ class TestSender:
             (["From: ann@example.org, eve@example.org"], False),
             (["From: ann@example.org", "From: eve@example.org"], False),
             (["From: <>"], False),
+            (["From: " + "(" * 990], False),
+            (["From: " + "x " * 600 + "<ann@example.org>"], False),
             ([], False),
         ],
-        ids=str,
+        ids=lambda value: str(value)[:60],
     )
     def test_from_is_compared_with_the_user(self, user, headers, matches):
         match = match_reply(mail(*headers, envelope=reply_address(1, user)))
@@ -298,6 +359,19 @@ class TestSender:
         set_postal(settings, reply_sender_check="off")
         match = match_reply(mail("From: ann@example.org", envelope=reply_address(1, user)))
         assert match.sender_matches is None
+
+
+@pytest.mark.parametrize(
+    "piece", ['"', '"""', "\\", "a ", ",", "(", "<", "<a@b>", "reply+", "reply+x@r.example.org "]
+)
+@pytest.mark.parametrize("name", ["From", "To", "References", "In-Reply-To"])
+def test_no_header_takes_long(name, piece):
+    get_user_model().objects.create(pk=7, email="ann@example.org", username="ann")
+    message = mail(f"{name}: {piece * (64_000 // len(piece))}", envelope=reply_address(1, 7))
+    started = time.process_time()
+    assert match_reply(message).object_id == 1
+    is_answer(message)
+    assert time.process_time() - started < 0.5  # ten times what is promised
 
 
 def test_a_project_without_users_can_use_user_ids(settings):

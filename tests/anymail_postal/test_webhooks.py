@@ -114,35 +114,45 @@ def test_every_format_arrives(received, format, encoding):
     assert (call["event"].message.subject, call["event"].message.text) == ("Hello", "Grüße\n")
 
 
+REPLY = "New\n\nOn Mon, 2 Jan 2023 at 10:00, Team <team@example.com> wrote:\n> old\n"
+
+
 def test_replies_are_stripped_where_asked_for(received, anymail):
-    pytest.importorskip("mailparser_reply")
     anymail["POSTAL_STRIP_REPLIES"] = True
-    text = "New\n\nOn Mon, 2 Jan 2023 at 10:00, Team <team@example.com> wrote:\n> old\n"
-    inbound_request(simple_mail(text)).send()
+    inbound_request(simple_mail(REPLY, subject="Re: Hello")).send()
     inbound_request(
         {"plain_body": "By Postal", "replies_from_plain_body": None, "html_body": "<p>x</p>"}
     ).send()
     first, second = (call["event"].message for call in received)
-    assert (first.text, first.stripped_text, first.stripped_html) == (text, "New", None)
+    assert (first.text, first.stripped_text, first.stripped_html) == (REPLY, "New", None)
     assert (second.stripped_text, second.stripped_html) == ("By Postal", "<p>x</p>")
 
 
+def test_mail_that_answers_nothing_is_left_as_a_whole(received, anymail):
+    anymail["POSTAL_STRIP_REPLIES"] = True
+    inbound_request(simple_mail(REPLY, subject="Hello")).send()
+    inbound_request(simple_mail(REPLY, subject="Fwd: Hello", **{"in-reply-to": "<1@example.com>"})).send()
+    assert [call["event"].message.stripped_text for call in received] == [REPLY.strip()] * 2
+
+
+def test_there_is_always_a_stripped_text(received, anymail):
+    anymail["POSTAL_STRIP_REPLIES"] = True
+    for headers, content in (
+        ("Subject: Re: a\nContent-Type: text/html", "<p>Yes, <b>Friday</b>.</p>"),
+        ("Subject: b\nContent-Type: text/html", "<p>Yes.</p>"),
+        ("Content-Type: image/png\nContent-Disposition: attachment", "x"),
+    ):
+        inbound_request(f"From: ann@example.org\n{headers}\n\n{content}\n").send()
+    assert [call["event"].message.stripped_text for call in received] == ["Yes, Friday.", "Yes.", ""]
+
+
 def test_reply_that_cannot_be_taken_apart_is_taken_as_it_is(received, anymail, monkeypatch, caplog):
-    reply_text = pytest.importorskip("anymail_postal.reply_text")
-    monkeypatch.setattr(reply_text, "_new_text", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(webhooks, "whole_text", lambda *arguments, **options: 1 / 0)
     anymail["POSTAL_STRIP_REPLIES"] = True
     assert mail().send().status_code == 200
     ((call),) = received
-    assert (call["event"].message.text, call["event"].message.stripped_text) == ("Hello\n", None)
+    assert (call["event"].message.text, call["event"].message.stripped_text) == ("Hello\n", "Hello\n")
     assert "could not be taken apart" in caplog.text
-
-
-def test_reply_without_its_extra_is_a_500_that_says_so(anymail, monkeypatch):
-    reply_text = pytest.importorskip("anymail_postal.reply_text")
-    monkeypatch.setattr(reply_text, "MISSING", ImportError("no module"))
-    anymail["POSTAL_STRIP_REPLIES"] = True
-    with pytest.raises(ImportError, match="pip install"):
-        mail().send()
 
 
 def test_sealed_metadata_comes_back(tracked):

@@ -15,7 +15,7 @@ from anymail_postal.errors import (
 )
 from anymail_postal.metadata import open_message_id, seal
 from anymail_postal.reply_address import ReplyToken, address_pattern, make_token, open_token
-from anymail_postal.reply_text import extract_reply
+from anymail_postal.reply_text import extract_reply, whole_text
 from postal_server.wire import endpoint
 
 from . import target
@@ -120,6 +120,46 @@ def inbound_bodies(data: bytes) -> None:
     if kind == b"\x02":
         read_all(inbound.parse(content))
         inbound.parse(content, headers_only=True)
+
+
+@target(
+    [
+        b"\x00Yes.\n\nOn Tue, Jun 3, 2025 at 10:00 AM Ann <a@example.org> wrote:\n\n> x\n\n-- \nBob",
+        b"\x00Ja\n\n"
+        + b"_" * 32
+        + b"\nVon: Ann <a@example.org>\nGesendet: 3. Juni 2025 10:00\nAn: B\nBetreff: x\n\ny",
+        b'\x01<div>Yes<br></div><div class="gmail_quote"><div class="gmail_attr">On x, a@b wrote:<br></div>'
+        b'<blockquote class="gmail_quote">x</blockquote></div><p>below</p>',
+        b'\x01<body><p>Ok<div id="divRplyFwdMsg"><b>From:</b> A</div><pre>a\n&gt; b</pre></body>',
+    ],
+    (
+        b"> ",
+        b"\n",
+        b" wrote:",
+        b"From: a@b\n",
+        b"<blockquote>",
+        b"</div>",
+        b"<!--",
+        b"'",
+        b'"',
+        b"&#62;",
+        b"<hr>",
+    ),
+)
+def reply_bodies(data: bytes) -> None:
+    """Text and HTML of a reply: what is left was there before, in this order."""
+    content = data[1:].decode("utf-8", "replace")
+    if data[:1] == b"\x01":
+        html = extract_reply(None, content).html
+        found = iter(content)
+        assert html is not None
+        assert all(character in found for character in html)
+        assert whole_text(None, content).html == content.replace("\0", "")
+    else:
+        left = extract_reply(content).text
+        found_words = iter(content.split())
+        assert left is not None
+        assert all(word in found_words for word in left.replace("\0", "").split()) or "\0" in content
 
 
 def read_all(message: inbound.InboundMessage) -> None:

@@ -1,0 +1,614 @@
+"""Which lines of a reply are quoted. Pure.
+
+A cut needs evidence: a mail program's mark, `>`, or the words of a mail program together with a date, a time
+or an address. Where there is none, a quotation stays; what the author wrote is never taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .quotation_words import DEVICES, FORWARDS, LANGUAGES, MODEL_NAMES, REPLIES, Language
+from .reply_lines import INVISIBLE, Line
+
+MAX_SHOWN = 500  # characters of a line that says something about a quotation
+MAX_INTRODUCTION = 400  # characters of "On 3 June 2025, Ann <ann@example.org> wrote:"
+MAX_INTRODUCTION_LINES = 4  # over which programs break it
+MAX_LABEL = 45
+MAX_SEARCHED = 20_000  # characters in which the language of a header is looked for
+MAX_HEADER_LINES = 30
+MAX_TRIES = 100  # lines that seem to begin a quotation and do not, after which nobody looks further
+MAX_SIGNATURES = 4
+MAX_DEVICE = 60  # characters
+MAX_BLOCKS = 200  # quotations, after which nobody looks further
+MAX_SIGNATURE_LINES = 12  # below "-- "
+
+ADDRESS = re.compile(r"[^\s<>@\[(]@[^\s<>@]")
+WITH_ADDRESS = re.compile(r"\S{0,100}@\S{0,200}")
+# As mail programs put it behind a name.
+BRACKETED = re.compile(r"[<(\[]\s*(?:mailto:)?[^\s<>()@]{1,100}@[^\s<>()@]{1,200}\s*[>)\]]")
+TIME = re.compile(r"\d{1,2}\s?[:.h時时点시]\s?\d{2}")
+SHORT_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2}")
+LONG_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{4}|\d{4}[./-] ?\d{1,2}[./-] ?\d{1,2}")
+LONG_YEAR = re.compile(r"\d{4}")
+YEAR = re.compile(f"{LONG_YEAR.pattern}|{SHORT_DATE.pattern}")
+DATE = re.compile(rf"{YEAR.pattern}|\d{{1,2}}[./-]\d{{1,2}}|{TIME.pattern}")
+RUN_ON = ":   "  # Yahoo's Android application lets the quoted text follow in the same line
+SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
+RULE = re.compile(r"[-_=*─—–~]{10,}")
+DECORATION = " \t-–—_*=<>|·•~"
+LINK = re.compile(r"<[^<>]*>|\(https?:[^()]*\)|\[[^\[\]]*\]")
+COUNT = re.compile(r"[\[(]?\d*[\])]?$")
+
+SPACED_SCRIPTS = "\u0590"  # Latin, Greek and Cyrillic come before, Hebrew and all that follow after
+
+DROPPED = dict.fromkeys(map(ord, INVISIBLE))
+
+
+def normal(text: str) -> str:
+    """Text as it is compared: one width, one case, single blanks, no marks of direction."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(DROPPED))
+    return " ".join(text.casefold().split())
+
+
+# --- words ---
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of some languages, ready to be compared."""
+
+    labels: dict[str, tuple[tuple[str, str], ...]]  # label -> its meanings: code of a language, kind
+    original: frozenset[str]
+    forwarded: frozenset[str]
+    opens: frozenset[str]  # the first words
+    opens_unspaced: tuple[str, ...]  # of scripts that join them to what follows
+    wrote: tuple[str, ...]
+    signatures: tuple[tuple[str, str], ...]  # what stands before and after the device
+
+
+@lru_cache(maxsize=16)
+def words(codes: tuple[str, ...] | None = None) -> Words:
+    """The words of the languages with these codes ("zh" is all of Chinese), or of all."""
+    wanted = None if codes is None else {code.lower() for code in codes}
+    rows = [row for row in LANGUAGES if wanted is None or not wanted.isdisjoint(_codes(row))]
+    labels: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        for kind in ("sender", "sent", "to", "cc", "subject"):
+            for label in _split(getattr(row, kind)):
+                labels.setdefault(_label(label), []).append((row.code, kind))
+    opens = [each for row in rows for each in _split(row.opens)]
+    return Words(
+        labels={label: tuple(meanings) for label, meanings in labels.items()},
+        original=frozenset(each for row in rows for each in _split(row.original)),
+        forwarded=frozenset(each for row in rows for each in _split(row.forwarded)),
+        opens=frozenset(each.partition(" ")[0].rstrip(".") for each in opens),
+        opens_unspaced=tuple(each for each in opens if each > SPACED_SCRIPTS),
+        wrote=tuple({each: None for row in rows for each in _split(row.wrote)}),
+        signatures=tuple(_signature(each) for row in rows for each in row.signatures.split("|") if each),
+    )
+
+
+def _codes(row: Language) -> set[str]:
+    return {row.code.lower(), row.code.partition("-")[0]}
+
+
+def _split(alternatives: str) -> list[str]:
+    return [normal(each) for each in alternatives.split("|") if each]
+
+
+def _label(text: str) -> str:
+    """A label without blanks, which some programs put between its letters."""
+    return text.replace(" ", "")
+
+
+def _signature(pattern: str) -> tuple[str, str]:
+    before, _, after = pattern.partition("{}")
+    return normal(before), normal(after)
+
+
+# Long names may be inflected ("z iPhonu"), short ones stand alone.
+BRAND = re.compile(
+    "|".join(
+        f"(?<![a-z]){re.escape(brand)}" + ("(?![a-z])" if len(brand) <= 4 else "")
+        for brand in map(normal, DEVICES.split("|"))
+    )
+)
+
+
+MODELS = frozenset(normal(MODEL_NAMES).split("|"))
+
+
+# --- subjects ---
+
+
+@lru_cache(maxsize=1)
+def _prefixes() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The beginnings of subjects, of replies and of forwarded mail, with the languages that have them."""
+    found: tuple[dict[str, set[str]], dict[str, set[str]]] = ({}, {})
+    for row in LANGUAGES:
+        for number, own, everywhere in ((0, row.replies, REPLIES), (1, row.forwards, FORWARDS)):
+            for each in _split(f"{own}|{everywhere}"):
+                found[number].setdefault(each, set()).add(row.code)
+    return found
+
+
+def is_replied(subject: str) -> bool:
+    """Does a subject begin as those of replies do ("Re:", "AW:")?"""
+    return _prefix(subject) in _prefixes()[0]
+
+
+def is_forwarded(subject: str, text: str) -> bool:
+    """Does a subject begin as those of forwarded mail do ("Fwd:", "WG:")?
+
+    "VS:" is a reply in Finnish and forwarded mail in Danish: the labels in the text tell.
+    """
+    prefix = _prefix(subject)
+    replies, forwards = _prefixes()
+    if prefix not in forwards:
+        return False
+    return replies.get(prefix, set()).isdisjoint(_languages_of_senders(text[:MAX_SEARCHED].split("\n")))
+
+
+def _prefix(subject: str) -> str:
+    """How a subject begins, "" if not with a word and a colon."""
+    text = subject[:MAX_SHOWN].strip()
+    while text.startswith("[") and "]" in text:  # a list's tag
+        text = text.partition("]")[2].strip()
+    prefix, colon, _ = normal(text[:MAX_LABEL]).partition(":")
+    return COUNT.sub("", prefix).rstrip(" .^*") if colon else ""
+
+
+def _languages_of_senders(lines: Iterable[str]) -> Iterator[str]:
+    """The languages of the labels before a sender."""
+    for line in lines:
+        label, colon, _ = normal(line[:MAX_LABEL]).partition(":")
+        if colon:
+            for code, kind in words().labels.get(_label(label.strip(DECORATION)), ()):
+                if kind == "sender":
+                    yield code
+
+
+# --- lines ---
+
+
+@dataclass
+class Block:
+    """A quotation: its introduction begins at `start`, itself at `first`, and it ends before `end`."""
+
+    start: int
+    first: int
+    end: int
+
+    @property
+    def is_introduced(self) -> bool:
+        return self.start < self.first
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is quoted: `lines` says of each line whether it goes. `is_rest`: all from some line on goes."""
+
+    lines: list[bool]
+    is_rest: bool
+
+
+def find(lines: Sequence[Line], languages: Iterable[str] | None = None) -> Cut:
+    """What of a reply is quoted, or signed by a mail program. Of a mail that is all quoted, nothing."""
+    return _Reply(lines, words(None if languages is None else tuple(languages))).cut()
+
+
+class _Reply:
+    def __init__(self, lines: Sequence[Line], known: Words) -> None:
+        self._lines = lines
+        self._blank = [line.is_blank for line in lines]
+        self._words = known
+        self._normal: list[str | None] = [None] * len(lines)
+        self._tries = MAX_TRIES
+        self._blocks: list[Block] = []
+        self._end = len(lines)  # where the rest is quoted
+
+    def cut(self) -> Cut:
+        self._scan()
+        gone = [number >= self._end for number in range(len(self._lines))]
+        last = self._last_word()
+        stays = [not self._goes(number, last) for number in range(len(self._blocks))]
+        last_question = max(
+            (block.first for block, stay in zip(self._blocks, stays, strict=True) if stay), default=-1
+        )
+        for block, stay in zip(self._blocks, stays, strict=True):
+            # An answer needs its question: between answers only introductions go.
+            is_between = block.end <= last and block.first < last_question
+            end = block.start if stay else block.first if is_between else block.end
+            gone[block.start : end] = [True] * (end - block.start)
+        if not any(self._says_something(number) for number in self._left(gone)):
+            return Cut([False] * len(gone), is_rest=False)
+        self._sign_off(gone)
+        return Cut(gone, is_rest=self._end < len(self._lines))
+
+    # --- from top to bottom ---
+
+    def _scan(self) -> None:
+        """Find the quotations, up to mail that is forwarded or to where the rest is quoted."""
+        number, floor = 0, 0
+        while number < len(self._lines) and len(self._blocks) < MAX_BLOCKS:
+            line = self._lines[number]
+            if line.is_last:
+                self._end = self._with_rule(number, floor)
+                return
+            if self._blank[number]:
+                number += 1
+                continue
+            if self._is_forwarded(number):
+                return
+            if line.is_quoted:
+                end = self._block_end(number)
+                self._blocks.append(Block(self._introduction(number, floor), number, end))
+                number = floor = end
+                continue
+            heading_end = self._heading_end(number, floor)
+            if heading_end is None:
+                number += 1
+                continue
+            start, first = self._with_rule(number, floor), self._next_text(heading_end)
+            if first == len(self._lines) or not self._lines[first].is_quoted:
+                self._end = start
+                return
+            end = self._block_end(first)
+            self._blocks.append(Block(start, first, end))
+            number = floor = end
+
+    def _block_end(self, number: int) -> int:
+        end = number
+        while number < len(self._lines) and (self._lines[number].is_quoted or self._blank[number]):
+            number += 1
+            if self._lines[number - 1].is_quoted and not self._blank[number - 1]:
+                end = number
+        return end
+
+    def _next_text(self, number: int) -> int:
+        while number < len(self._lines) and self._blank[number]:
+            number += 1
+        return number
+
+    def _text_above(self, number: int, floor: int) -> int:
+        """The nearest line above that is not blank, down to `floor`; one less if there is none."""
+        above = number - 1
+        while above >= floor and self._blank[above]:
+            above -= 1
+        return above
+
+    def _text(self, number: int) -> str:
+        """A line as it is compared, "" for one that is too long to say anything, without its `>`."""
+        found = self._normal[number]
+        if found is None:
+            text = self._lines[number].text
+            found = normal(text) if len(text) <= MAX_SHOWN else ""
+            if self._lines[number].is_quoted:
+                found = found.lstrip("> ")
+            self._normal[number] = found
+        return found
+
+    def _is_forwarded(self, number: int) -> bool:
+        """Does forwarded mail begin here?"""
+        text = self._text(number)
+        phrase = text.strip(DECORATION)
+        is_dashed = text.startswith("--") or text.endswith("--")
+        return (is_dashed or phrase.endswith(":")) and phrase.rstrip(" :") in self._words.forwarded
+
+    # --- what stands above a quotation ---
+
+    def _introduction(self, number: int, floor: int) -> int:
+        """Where the introduction of the quotation at `number` begins; `number` if it has none."""
+        above = self._text_above(number, floor)
+        start = number
+        while above >= floor and self._lines[above].introduces:
+            start, above = above, above - 1
+        if start == number:
+            start = self._attribution_start(above, floor, number)
+        return number if start == number else self._with_rule(start, floor)
+
+    def _attribution_start(self, last: int, floor: int, default: int) -> int:
+        """Where an attribution that ends with the line `last` begins; programs break it over a few lines.
+
+        The nearest line that will do, or one above that begins as attributions do.
+        """
+        best, joined, is_full = default, "", False
+        for number in range(last, max(last - MAX_INTRODUCTION_LINES, floor - 1), -1):
+            line = self._lines[number]
+            if self._blank[number] or line.is_quoted or (number < last and _ends_sentence(line.text)):
+                break
+            joined = f"{self._text(number)} {joined}".strip()
+            is_first = number == floor or self._blank[number - 1]
+            if best == default:
+                is_start = number == last or is_first or self._opens(number)
+            else:
+                is_start = self._opens_with_word(number) and DATE.search(self._text(number)) is not None
+            if not (is_start and self._is_attribution(joined)):
+                continue
+            is_better = best == default or not is_full or self._opens_with_word(number)
+            best = number if is_better else best
+            is_full = _has_date_and_time(WITH_ADDRESS.sub("", joined))
+            if is_full and (self._opens_with_word(number) or self._text(number)[:1].isdigit()):
+                break
+        return best
+
+    def _is_attribution(self, text: str) -> bool:
+        """Is this the line above a quotation?
+
+        It has a verb of writing and an address, or a verb, a date and a time; or it is a date and an address.
+        """
+        if len(text) > MAX_INTRODUCTION:
+            return False
+        bare = text.strip(DECORATION)
+        writes = self._writes(bare)
+        if not (bare.endswith(":") or (writes and bare.endswith(self._words.wrote))):
+            return False
+        if not ADDRESS.search(text):
+            return writes and _has_date_and_time(text)
+        is_bare = bare.endswith((">:", "):", "]:")) or bare[:1].isdigit()
+        return writes or (is_bare and DATE.search(WITH_ADDRESS.sub("", text)) is not None)
+
+    def _writes(self, text: str) -> bool:
+        return any(each in text for each in self._words.wrote)
+
+    def _opens(self, number: int) -> bool:
+        """Does this line begin as attributions do: with a known word, or with a number soon?"""
+        if self._opens_with_word(number):
+            return True
+        start = "".join(self._text(number).lstrip(DECORATION).split(" ", 4)[:4])
+        return any(character.isdigit() for character in start)
+
+    def _opens_with_word(self, number: int) -> bool:
+        text = self._text(number).lstrip(DECORATION)
+        first = text.partition(" ")[0]
+        return first.rstrip(",.") in self._words.opens or text.startswith(self._words.opens_unspaced)
+
+    def _begins_with_introduction(self, block: Block) -> bool:
+        """Does a quotation say in its first lines whose words it has? Apple Mail, Foxmail."""
+        joined = ""
+        for number in range(block.first, min(block.first + MAX_INTRODUCTION_LINES, block.end)):
+            joined = f"{joined} {self._text(number)}".strip()
+            if self._is_attribution(joined):
+                return True
+        return self._header_end(block.first) is not None
+
+    def _with_rule(self, start: int, floor: int) -> int:
+        """`start`, or where what mail programs draw above it begins: a rule, `-----Original Message-----`."""
+        above = self._text_above(start, floor)
+        if above >= floor and (self._is_rule(above) or self._is_separator(above)):
+            return above
+        return start
+
+    def _is_rule(self, number: int) -> bool:
+        return RULE.fullmatch(self._text(number).replace(" ", "")) is not None
+
+    def _is_separator(self, number: int) -> bool:
+        text = self._text(number)
+        return (text.startswith("--") or text.endswith("--")) and text.strip(
+            DECORATION
+        ) in self._words.original
+
+    # --- quotations without `>` ---
+
+    def _heading_end(self, number: int, floor: int) -> int | None:
+        """Where what introduces unmarked quoted mail ends, if it begins at this line."""
+        if self._tries <= 0 or len(self._lines[number].text) > MAX_SHOWN:
+            return None
+        if self._is_separator(number):
+            self._tries -= 1
+            return self._separator_end(number)
+        if self._meanings(number):
+            self._tries -= 1
+            end = self._header_end(number)
+            return None if end is None or self._is_authors_own(number, floor, end) else end
+        return self._attribution_end(number)
+
+    def _separator_end(self, number: int) -> int | None:
+        """After the separator comes a header, or who wrote; without them the author speaks of it."""
+        first = self._next_text(number + 1)
+        if first == len(self._lines):
+            return None
+        end = self._header_end(first, is_sure=True)
+        return end if end is not None else self._attribution_end(first, is_sure=True)
+
+    def _is_authors_own(self, number: int, floor: int, end: int) -> bool:
+        """Does this line belong to the author, although a header begins here, or a few lines below?
+
+        Authors introduce what they copy with a colon; programs draw a line, or nothing.
+        """
+        if self._lines[number].has_rule:
+            return False
+        above = self._text_above(number, floor)
+        is_introduced = above >= floor and self._text(above).endswith(":")
+        return is_introduced or any(self._header_end(later) is not None for later in range(number + 1, end))
+
+    def _meanings(self, number: int) -> tuple[tuple[str, str], ...]:
+        """What the label of this line may mean: languages and kinds."""
+        return self._labelled(number)[0]
+
+    def _labelled(self, number: int) -> tuple[tuple[tuple[str, str], ...], str]:
+        text = self._text(number).lstrip(DECORATION)
+        for sign in (":", "|"):
+            label, found, value = text[: MAX_LABEL * 2].partition(sign)
+            if found and len(label) <= MAX_LABEL:
+                meanings = self._words.labels.get(_label(label.strip(DECORATION)), ())
+                if meanings:
+                    return meanings, value.strip(DECORATION) + text[MAX_LABEL * 2 :]
+        return (), ""
+
+    def _header_end(self, number: int, is_sure: bool = False) -> int | None:
+        """Where the header of a quoted mail ends that begins here.
+
+        It has a sender, a time and a subject in one language, and an address, or recipients and a full date.
+        Below a separator (`is_sure`) or Outlook's border a sender and one of the others will do.
+        """
+        is_sure = is_sure or self._lines[number].has_border
+        kinds: dict[str, list[str]] = {}
+        times: dict[str, str] = {}
+        has_address, end, missed = False, number, 0
+        for place in range(number, min(number + MAX_HEADER_LINES, len(self._lines))):
+            if missed > 2:
+                break
+            if self._blank[place]:
+                missed += 1
+                continue
+            meanings, value = self._labelled(place)
+            has_address = has_address or self._has_address(place, bool(meanings))
+            if not meanings:
+                if end == number or self._blank[place - 1]:
+                    break
+                # A list of recipients may have many lines.
+                missed += not (ADDRESS.search(self._text(place)) or self._text(place).endswith((";", ",")))
+                continue
+            missed, end = 0, place + 1
+            for code, kind in meanings:
+                kinds.setdefault(code, []).append(kind)
+                if kind == "sent":
+                    times[code] = value
+        is_header = any(
+            _is_header(found, times.get(code, ""), has_address, is_sure) for code, found in kinds.items()
+        )
+        return end if is_header else None
+
+    def _has_address(self, number: int, is_labelled: bool) -> bool:
+        return is_labelled and (
+            self._lines[number].has_address or ADDRESS.search(self._text(number)) is not None
+        )
+
+    def _attribution_end(self, number: int, is_sure: bool = False) -> int | None:
+        """Where an attribution ends that begins here and has no marked quotation below it.
+
+        It needs all that programs write: a date, a time, an address in brackets, and a verb or nothing else.
+        """
+        if not self._opens(number) and not is_sure:
+            return None
+        joined = ""
+        for place in range(number, min(number + MAX_INTRODUCTION_LINES, len(self._lines))):
+            line = self._lines[place]
+            if self._blank[place] or line.is_quoted or len(line.text) > MAX_SHOWN:
+                return None
+            before, beginning, _ = line.text.partition(RUN_ON)
+            joined = f"{joined} {normal(before) + ':' if beginning else self._text(place)}".strip()
+            bare = joined.strip(DECORATION)
+            if not bare.endswith(":") and not bare.endswith(self._words.wrote):
+                continue
+            self._tries -= 1
+            if len(joined) > MAX_INTRODUCTION or not self._is_attribution(joined):
+                return None
+            if self._attribution_start(place, number, number) != number and not beginning:
+                return None
+            is_framed = joined.startswith("---") and joined.endswith("---")
+            is_full = BRACKETED.search(joined) and _has_date_and_time(joined)
+            if is_sure or is_framed or (is_full and (self._writes(joined) or joined.endswith((">:", "):")))):
+                return place + 1
+            return None
+        return None
+
+    # --- what goes ---
+
+    def _goes(self, which: int, last: int) -> bool:
+        """Is a quotation certain enough to go?"""
+        block = self._blocks[which]
+        is_marked, is_below = self._lines[block.first].is_marked, block.end > last
+        if block.is_introduced and (is_marked or is_below or self._names_an_address(block)):
+            return True
+        if self._begins_with_introduction(block):
+            return True
+        if not (is_marked and is_below):
+            return False
+        floor = self._blocks[which - 1].end if which else 0
+        above = self._text_above(block.start, floor)
+        return above < floor or not self._text(above).endswith(":")
+
+    def _names_an_address(self, block: Block) -> bool:
+        """Does the introduction say so much that a `blockquote` below is none of the author's own?"""
+        return any(
+            self._lines[number].introduces or ADDRESS.search(self._text(number))
+            for number in range(block.start, block.first)
+        )
+
+    def _last_word(self) -> int:
+        """The author's last line, -1 if there is none: neither quoted nor a signature below quotations."""
+        taken = [number >= self._end for number in range(len(self._lines))]
+        for block in self._blocks:
+            taken[block.start : block.end] = [True] * (block.end - block.start)
+        own = self._left(taken)
+        for _ in range(MAX_SIGNATURES):
+            if own and self._is_signature(own[-1]):
+                own.pop()
+        below = self._blocks[-1].end if self._blocks else 0
+        for count, number in enumerate(reversed(own[-MAX_SIGNATURE_LINES:]), 1):
+            if number >= below and self._lines[number].text.rstrip() == "--":
+                del own[-count:]
+                break
+        return own[-1] if own else -1
+
+    def _left(self, gone: Sequence[bool]) -> list[int]:
+        return [number for number, is_blank in enumerate(self._blank) if not (is_blank or gone[number])]
+
+    def _says_something(self, number: int) -> bool:
+        return not self._is_rule(number) and not self._lines[number].is_quoted
+
+    # --- signatures of mail programs ---
+
+    def _sign_off(self, gone: list[bool]) -> None:
+        """Take away what the mail program wrote at the end, if anything is left above."""
+        left = self._left(gone)
+        for _ in range(MAX_SIGNATURES):
+            if len(left) == 1 or not self._is_signature(left[-1]):
+                return
+            gone[left.pop()] = True
+            if len(left) > 1 and self._lines[left[-1]].text.rstrip() == "--":
+                gone[left.pop()] = True
+
+    def _is_signature(self, number: int) -> bool:
+        """Is this line only what a mail program or a phone signs with?"""
+        text = self._lines[number].text
+        if len(text) > MAX_SHOWN or self._lines[number].is_quoted:
+            return False
+        shown = LINK.sub(" ", text)
+        text = normal(shown).strip(" .-–—_*()[]")
+        return any(self._names_a_device(text, *each) for each in self._words.signatures)
+
+    def _names_a_device(self, text: str, before: str, after: str) -> bool:
+        if len(text) <= len(before) + len(after) or not (text.startswith(before) and text.endswith(after)):
+            return False
+        device = text[len(before) : len(text) - len(after)].strip()
+        last = device.rpartition(" ")[2]
+        is_name = last in MODELS or BRAND.search(last) or any(character.isdigit() for character in last)
+        return len(device) <= MAX_DEVICE and bool(is_name) and BRAND.search(device) is not None
+
+
+def _has_date_and_time(text: str) -> bool:
+    """Both, and not the same digits for each: "3.06.25" is no time."""
+    is_long = LONG_YEAR.search(text) is not None
+    rest = LONG_DATE.sub("", text) if is_long else SHORT_DATE.sub("", text, count=1)
+    return (is_long or rest != text) and TIME.search(rest) is not None
+
+
+def _ends_sentence(text: str) -> bool:
+    """Does a line end a sentence? Not with the number of a day ("Fr., 28."), nor behind an address."""
+    text = text.rstrip()
+    if not text.endswith(SENTENCE_END) or text[-2:-1].isdigit():
+        return False
+    return "<" not in text or "@" not in text
+
+
+def _is_header(kinds: list[str], time: str, has_address: bool, is_sure: bool) -> bool:
+    """Are lines of these kinds, in their order, the header of a mail that was sent at this time?"""
+    found = set(kinds) - {"cc"}
+    if "sender" not in found:
+        return False
+    if is_sure:
+        return has_address or len(found) > 1
+    if len(found) == 4 and has_address and kinds[:2] == ["sender", "sent"] and kinds[-1] == "subject":
+        return True  # in the order of Outlook
+    if not (found >= {"sent", "subject"} and TIME.search(time)):
+        return False
+    return has_address or ("to" in found and YEAR.search(time) is not None)
