@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from postal_server import conf, models
 from postal_server.engine.database import in_turn
-from postal_server.mail.address import suppression_key
+from postal_server.mail.address import as_stored, suppression_key
 from postal_server.mail.html import clean
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
@@ -200,7 +200,7 @@ class MessageAdmin(OfServer, ShowsMail):
             return queryset.filter(pk__in=ids), False
         hashed = message_id_key(term, timezone.now())[1]
         by_message_id = queryset.filter(message_id_hash=hashed, message_id=term)
-        return by_message_id | queryset.filter(rcpt_to=term), False
+        return by_message_id | queryset.filter(rcpt_to=as_stored(term)), False
 
     # What can be done
 

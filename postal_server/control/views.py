@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from postal_server import conf
 from postal_server.engine import directory
 from postal_server.mail import dkim
+from postal_server.mail.address import as_stored
 from postal_server.models import CaughtMail, Delivery, Message, Server, Simulation
 from postal_server.rules.status import ServerMode
 from postal_server.services import clock, mailbox, progress, provisioning
@@ -196,7 +197,7 @@ def simulations(request: HttpRequest, given: dict[str, Any], server_id: int) -> 
         raise WrongRequest("times: a whole number above 0, or null.")
     row, _ = Simulation.objects.update_or_create(
         server_id=Server.objects.get(pk=server_id).pk,
-        recipient=_text(given, "recipient").lower(),
+        recipient=as_stored(_text(given, "recipient")).lower(),
         defaults={
             "stage": stage,
             "reply": reply,

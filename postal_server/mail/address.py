@@ -20,6 +20,8 @@ _NO_ATOM = r"\s\x00-\x1f\x7f-\x9f\ud800-\udfff\"(),:;<>@\[\\\]"  # RFC 5322 sect
 _PLAIN_LOCAL = re.compile(rf"[^{_NO_ATOM}]+\Z")
 _QUOTED_LOCAL = re.compile(r'"((?:[^"\\\x00-\x1f\x7f]|\\[ -~])*)"\Z')
 _DOT_ATOM = re.compile(rf"[^.{_NO_ATOM}]+(?:\.[^.{_NO_ATOM}]+)*\Z")
+_ALNUM_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ORDINARY = re.compile(rf"[A-Za-z0-9.+_=-]+@{_ALNUM_LABEL}(?:\.{_ALNUM_LABEL})*\Z")  # has one spelling only
 _ESCAPED = re.compile(r"\\(.)")
 _DOTS = {".", "\u3002", "\uff0e", "\uff61"}  # RFC 3490 section 3.1
 
@@ -61,6 +63,8 @@ def envelope_address(text: str) -> str:
     Gone are a source route (section 3.3), needless quotes and the domain's final dot; a domain that is not
     ASCII is punycoded. Case stays. Raises ValueError for what no server could take.
     """
+    if len(text) <= MAX_ADDRESS and _ORDINARY.match(text):
+        return text
     text = text.strip(" \t")
     if route := _ROUTE.match(text):
         text = text[route.end() :]

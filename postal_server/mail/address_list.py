@@ -125,6 +125,8 @@ def _items(text: str) -> Iterator[_Item]:
                 item.angles.append(_bare(angle))
                 angle = None
         elif piece == ":":
+            if group is not None or item.angles or ("special", "@") in item.phrase:
+                raise ValueError("A group is named by a phrase, and has no groups in it")
             group = _join(item.phrase).strip()
             item = _Item([], [], item.comments, group)
         else:  # , or ;

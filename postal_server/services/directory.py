@@ -13,7 +13,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from postal_server import conf
-from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.address import domain_key, split_address, split_tag, suppression_key, unquoted
 from postal_server.models import (
     AdditionalRouteEndpoint,
     AddressEndpoint,
@@ -569,14 +569,19 @@ def _sources() -> list[SourceEntry]:
     ]
 
 
+def _conditions(text: str) -> frozenset[str]:
+    """The addresses and domains of a rule, in the spelling that is compared."""
+    return frozenset(suppression_key(word) if "@" in word else domain_key(word) for word in text.split())
+
+
 def _ip_pool_rules() -> list[IPPoolRuleEntry]:
     return [
         IPPoolRuleEntry(
             pool_id=row.ip_pool_id,
             server_id=row.server_id,
             organization_id=row.organization_id,
-            senders=frozenset(row.from_text.lower().split()),
-            recipients=frozenset(row.to_text.lower().split()),
+            senders=_conditions(row.from_text),
+            recipients=_conditions(row.to_text),
         )
         for row in IPPoolRule.objects.order_by("-pk")
     ]

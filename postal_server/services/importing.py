@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Model
 
 from postal_server.errors import HostileInput
-from postal_server.mail.address import suppression_key
+from postal_server.mail.address import domain_key, suppression_key
 from postal_server.models import (
     AdditionalRouteEndpoint,
     AddressEndpoint,
@@ -337,7 +337,7 @@ class Importer:
         self._keep("domain", row, Domain, {
             "server": owner if kind == "server" else None,
             "organization": owner if kind == "organization" else None,
-            "name": row["name"].lower(),
+            "name": domain_key(row["name"]),
             "verification_token": row["verification_token"] or "",
             "verified_at": _time(row["verified_at"]),
             "use_for_any": bool(row["use_for_any"]),

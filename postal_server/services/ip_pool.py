@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q
 
 from postal_server.conf import Config
-from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.address import split_address, split_tag, suppression_key
 from postal_server.mail.address_list import originators
 from postal_server.mail.message import header_values
 from postal_server.models import Body, Counter, Message, QueuedMessage
@@ -116,9 +116,8 @@ def _names(addresses: Iterable[str]) -> set[str]:
     """What a condition may call these addresses: themselves without their tags, and their domains."""
     found = set()
     for address in addresses:
-        local, domain = split_address(address)
-        name, domain = split_tag(unquoted(local).lower())[0], domain_key(domain)
-        found |= {f"{name}@{domain}", domain}
+        local, domain = split_address(suppression_key(address))
+        found |= {f"{split_tag(local)[0]}@{domain}", domain}
     return found
 
 

@@ -9,6 +9,7 @@ from django.utils.text import slugify
 
 from postal_server import conf
 from postal_server.mail import dkim
+from postal_server.mail.address import domain_key
 from postal_server.models import Domain, HTTPEndpoint, IPPool, Organization, Route, Server, Webhook
 from postal_server.rules.status import CredentialType, RouteMode, ServerMode
 
@@ -71,7 +72,7 @@ def add_domain(
     """
     return Domain.objects.create(
         server=server,
-        name=name.lower(),
+        name=domain_key(name),
         verified_at=now,
         use_for_any=only_where_caught,
         only_where_caught=only_where_caught,

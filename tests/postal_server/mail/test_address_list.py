@@ -119,6 +119,9 @@ def test_everybody_whom_a_text_names_is_a_recipient(text, addresses):
         "a@b..example",
         '"a@b.example',
         "Team: a@b.example",
+        "x@y.example: a@b.example;",
+        "<x@y.example>: a@b.example;",
+        "One: Two: a@b.example;;",
     ],
 )
 def test_a_text_with_somebody_unclear_in_it_is_refused(text):

@@ -89,6 +89,13 @@ class TestChoice:
         rule(pools["bulk"], server=world.server, senders=senders, recipients=recipients)
         assert chosen(world, config) == [pool]
 
+    @pytest.mark.parametrize(
+        "condition", ["a@BÜCHER.example", '"a"@xn--bcher-kva.example.', "bücher.example"]
+    )
+    def test_a_condition_counts_however_it_is_written(self, world, config, pools, condition):
+        rule(pools["bulk"], server=world.server, recipients=condition)
+        assert chosen(world, config, "a+tag@xn--bcher-kva.example") == ["bulk"]
+
     def test_a_tag_does_not_matter(self, world, config, pools):
         rule(pools["bulk"], server=world.server, recipients="a@dest.example")
         assert chosen(world, config, "a+tag@dest.example") == ["bulk"]

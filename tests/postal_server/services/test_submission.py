@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from postal_server.errors import (
     HeaderTooLarge,
@@ -10,8 +15,11 @@ from postal_server.errors import (
     MalformedHeader,
     NoRecipients,
     TooManyCCAddresses,
+    TooManyToAddresses,
     UnauthenticatedFromAddress,
 )
+from postal_server.mail.address import as_stored, domain_key, split_address
+from postal_server.mail.address_list import recipients_in
 from postal_server.mail.date import format_date
 from postal_server.mail.header import header_fields, header_values
 from postal_server.models import QueuedMessage, Server
@@ -324,3 +332,29 @@ def test_addresses_are_counted_not_entries(api_key, config):
 def test_a_composed_header_of_more_than_256_kb_is_refused(api_key, config):
     with pytest.raises(HeaderTooLarge):
         by_parameters(api_key, config, headers=[(f"X-{number}", "😀" * 250) for number in range(100)])
+
+
+NAMES = st.text('abcÄ .,<>@()"\\;:', max_size=12)
+LOCALS = st.text('ab."@ \\', min_size=1, max_size=6)
+ENTRIES = st.one_of(
+    st.text('ab.@,;:<>()"\\ äé', max_size=30), st.builds("{} <{}@b.example>".format, NAMES, LOCALS)
+)
+QUOTED_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)')
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(ENTRIES, min_size=1, max_size=4))
+def test_whoever_is_answered_success_is_whoever_gets_the_mail(api_key, config, entries):
+    """Each `@` outside of quotes, comments and routes stands for a recipient, or the call is refused."""
+    with contextlib.suppress(InvalidRecipient, NoRecipients, TooManyToAddresses):
+        submitted = by_parameters(api_key, config, to=entries)
+        stored = submitted.accepted.messages
+        named = {name: stored[place] for name, place in submitted.keys}
+        assert {message.rcpt_to for message in named.values()} == {message.rcpt_to for message in stored}
+        for name, message in named.items():
+            assert (message.rcpt_to or "") == as_stored(name)
+            assert message.destination == (domain_key(split_address(as_stored(name))[1]) or "local")
+        for entry in entries:
+            outside = QUOTED_OR_COMMENT.sub("", entry).replace(" ", "")
+            if "@" in entry and "<@" not in outside:
+                assert outside.count("@") <= len(recipients_in(entry))
