@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from .address_list import Mailbox, parse_mailboxes, quote_phrase
+from .charset import decode_undeclared
 from .compose import ADDRESS_FIELDS, encode_address
 from .encoded_word import b_words, is_plain, q_words
 from .header import decode_header, find_body
@@ -76,17 +77,9 @@ def _encode_field(field: bytes) -> bytes:
     if not (colon and name.isascii()):
         return field.decode("ascii", "replace").replace("\ufffd", "?").encode()  # no field, in any reading
     line_end = "\r" if field.endswith(b"\r") else ""
-    text = _FOLD.sub("", text_of(value)).strip(" \t\r")
+    text = _FOLD.sub("", decode_undeclared(value)).strip(" \t\r")
     label = name.decode()
     return (_folded(f"{label}:", _encoded(label.strip().lower(), text)) + line_end).encode()
-
-
-def text_of(data: bytes) -> str:
-    """The text of a field's value: UTF-8, else windows-1252."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
 
 
 def _encoded(key: str, text: str) -> Iterable[str]:

@@ -22,6 +22,7 @@ from postal_server.errors import (
 )
 from postal_server.mail.address import as_stored, bare_address, domain_key, envelope_address, split_address
 from postal_server.mail.address_list import Recipient, originators, recipients_in
+from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
 from postal_server.mail.encoded_word import neutralise
 from postal_server.mail.header import (
@@ -32,7 +33,6 @@ from postal_server.mail.header import (
     is_header_too_large,
     subject,
 )
-from postal_server.mail.header_encoding import text_of
 from postal_server.mail.message import received_line
 from postal_server.mail.origination import complete
 from postal_server.rules.priority import Priority
@@ -45,6 +45,7 @@ from .work import Accepted, NewMessage
 
 MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
 MAX_ADDRESS_BYTES = 256  # RFC 5321 section 4.5.3.1.3
+AUTHORS = ("from", "sender")
 TAG_HEADER = "x-postal-tag"
 SUBJECT_LENGTH = 200  # of the stored copy
 NO_DOMAIN = "local"  # the lane of what cannot leave
@@ -285,7 +286,9 @@ def read_head(raw: bytes) -> Mapping[str, Sequence[str]]:
     fields = header_fields(header)
     if len(fields) >= MAX_FIELDS:
         raise HeaderTooLarge
-    found = _by_name((name, text_of(value)) for name, value in fields)
+    if b"\0" in header and any(name.lower() in AUTHORS and b"\0" in value for name, value in fields):
+        raise UnauthenticatedFromAddress  # some readers end there
+    found = _by_name((name, decode_undeclared(value)) for name, value in fields)
     if not FIELD_NAMES.match("".join(found)):
         for name in [name for name in found if not FIELD_NAMES.match(name)]:
             found[NOT_IN_NAME.sub("", name)] += found[name]  # as readers may take it

@@ -178,6 +178,7 @@ FOREIGN = [
     "From: =?utf-8?q?ceo=40bank=2Etest?= <sender@example.test>",
     "From: =?utf-8?b?Y2VvQGJhbmsudGVzdAA=?=@example.test",
     "From: ceo@bank.test\0 <sender@example.test>",
+    "From: sender@exa\0mple.test",
     "From: sender@example.test, ceo@bank.test",
     "From: sender@example.test\r\nX: " + "\r\nX: ".join("y" * 990) + "\r\nFrom: ceo@bank.test",
 ]
