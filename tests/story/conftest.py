@@ -128,8 +128,11 @@ def project(installed: Stranger, initialized: str, server: Browser) -> Stranger:
     stranger = installed
     stranger.run("python", "-m", "django", "startproject", "mysite", ".")
     settings, urls = stranger.code("README.md", "POSTAL_STRIP_REPLIES").split("# urls.py\n")
-    stranger.append("mysite/settings.py", settings.replace("[..., ", '[*INSTALLED_APPS, "talk", '))
-    stranger.append("mysite/settings.py", printed_settings(initialized).replace("ANYMAIL = ", "ANYMAIL |= "))
+    settings = settings.replace("[..., ", '[*INSTALLED_APPS, "talk", ')
+    settings += printed_settings(initialized).replace("ANYMAIL = ", "ANYMAIL |= ")
+    if "MAILERS" in stranger.read("mysite/settings.py"):
+        settings = re.sub(r"EMAIL_BACKEND = .*\n# From Django 6.1 on instead: (.*)", r"\1", settings)
+    stranger.append("mysite/settings.py", settings)
     stranger.write("mysite/urls.py", f"from django.urls import include, path\n\n{urls}")
     stranger.write("talk/__init__.py", "")
     stranger.write("talk/apps.py", APP)

@@ -79,7 +79,7 @@ class Stranger:
 
     def log(self, command: str) -> str:
         """What a command that goes on has printed so far."""
-        return (self.folder / f"{command}.log").read_text("utf-8")
+        return self.read(f"{command}.log")
 
     def stop(self) -> None:
         self._running.close()
@@ -94,8 +94,11 @@ class Stranger:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text("utf-8")
+
     def append(self, name: str, text: str) -> None:
-        self.write(name, f"{(self.folder / name).read_text('utf-8')}\n{text}")
+        self.write(name, f"{self.read(name)}\n{text}")
 
 
 class Browser:

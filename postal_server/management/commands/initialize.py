@@ -25,6 +25,7 @@ SETTINGS = """
 In the settings of a Django project:
 
 EMAIL_BACKEND = "anymail_postal.backend.EmailBackend"
+# From Django 6.1 on instead: MAILERS = {{"default": {{"BACKEND": "anymail_postal.backend.EmailBackend"}}}}
 DEFAULT_FROM_EMAIL = "hello@{domain}"
 ANYMAIL = {{
 {options}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 
 import pytest
 from django.core.management import call_command
@@ -102,6 +103,11 @@ def test_it_prints_the_settings_of_a_project_and_the_next_commands(configured, t
     }
     assert f"postal-server --config {tmp_path / 'postal.yml'} run " in said
     assert "make-user  makes an administrator for http://localhost:5000/admin/" in said
+
+
+def test_for_a_django_with_mailers_it_says_the_same_in_its_words(configured):
+    [line] = re.findall(r"^# From Django 6\.1 on instead: MAILERS = (.*)", initialize(), re.MULTILINE)
+    assert ast.literal_eval(line) == {"default": {"BACKEND": "anymail_postal.backend.EmailBackend"}}
 
 
 def test_behind_a_proxy_with_tls_the_url_has_no_port(configured):
