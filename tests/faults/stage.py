@@ -309,7 +309,7 @@ class Stage:
             "smtp_client": {"port": self.ports["smtp"]},
             "worker": {"max_connections": CONNECTIONS, "connections_per_destination": 4},
             "dns": {"resolvers": [f"{self._address}:{self.ports['dns']}"], "timeout": 2},
-            "delivery": {"mode": "mx", "allowed_destinations": [f"{self._address}/32"]},
+            "delivery": {"mode": "mx", "allowed_destinations": ["127.0.0.0/8", f"{self._address}/32"]},
             "storage": {"url": self.database or f"sqlite:///{self.path}", "min_free_mb": 10},
         }
         for group, values in self._options.items():
