@@ -16,7 +16,7 @@ from postal_server.testing import free_ports
 from ..installed import build_wheel, new_environment
 from .stranger import Browser, Stranger, read, wait_for
 
-WANTED = "anymail-postal[server,replies]"
+WANTED = "anymail-postal[server]"
 SERVER, APP_URL = "http://127.0.0.1:5000", "http://127.0.0.1:8000/anymail/postal/tracking/"
 ADMINISTRATOR, PASSWORD = "root@example.test", "correct horse battery"
 PEOPLE = """\
