@@ -36,7 +36,8 @@ def complete(
     if not (dates and is_date(dates[-1])):
         raw = remove_header(raw, "Date") if dates else raw
         added += f"Date: {format_date(now)}\r\n".encode()
-    return (raw[:at] + added + raw[at:] if added else raw), identifier
+    # A large mail is copied once, not twice.
+    return (b"".join((raw[:at], added, memoryview(raw)[at:])) if added else raw), identifier
 
 
 def is_message_id(value: str) -> bool:

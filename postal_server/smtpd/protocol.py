@@ -270,7 +270,7 @@ class SmtpProtocol(Connection):
         buffer, mail = self._buffer, self._mail
         if not mail.scanned and not mail.received and buffer.startswith(b".\r\n"):  # no content at all
             del buffer[:3]
-            self._finish(b"")
+            self._finish()
             return True
         end = buffer.find(END_OF_DATA, mail.scanned)
         if end < 0:
@@ -284,8 +284,11 @@ class SmtpProtocol(Connection):
         self._check_header(data)
         if mail.refusal is not None:
             self._finish_refused(*mail.refusal)
-        else:
-            self._finish(unstuff(data))
+            return not self._is_closing
+        assert mail.envelope is not None
+        mail.envelope.data = unstuff(data)
+        del data  # a large mail is held once while it is stored
+        self._finish()
         return not self._is_closing
 
     def _look_at_data(self) -> None:
@@ -347,9 +350,10 @@ class SmtpProtocol(Connection):
         if mail.refusal is not None:
             self._finish_refused(*mail.refusal)
         elif mail.is_last_chunk:
-            data = bytes(mail.chunks)
+            assert mail.envelope is not None
+            mail.envelope.data = bytes(mail.chunks)
             mail.chunks = bytearray()
-            self._finish(data)
+            self._finish()
         else:
             self._reply(replies.OK)
         return not self._is_closing
@@ -441,10 +445,8 @@ class SmtpProtocol(Connection):
 
     # Transaction
 
-    def _finish(self, data: bytes) -> None:
+    def _finish(self) -> None:
         """The message is complete: hand it over, and let input wait until it is stored."""
-        assert self._mail.envelope is not None
-        self._mail.envelope.data = data
         self._read = self._read_command
         self._busy = True
         self.deadline = NEVER
