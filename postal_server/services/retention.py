@@ -6,7 +6,8 @@ In steps of a hundred rows, each a transaction of its own: nobody waits long for
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,7 @@ from .rows import Transaction
 logger = logging.getLogger(__name__)
 
 STEP = 100  # rows a transaction
+TEXTS = 1000  # whose messages are looked for at a time: no index leads from a text to them
 MEGABYTE = 1024 * 1024
 
 ABOVE_THE_LIMIT = "%s keeps %.1f MB of texts above its limit of %d MB: their mail waits, or is held."
@@ -128,15 +130,40 @@ def _with_wait(messages: QuerySet[Message]) -> list[tuple[int, int | None, bool]
 def _purge_older(server: Server, texts_since: datetime, in_turn: Transaction) -> None:
     old = Body.objects.filter(server_id=server.pk, created_at__lt=texts_since).order_by("pk")
     last = 0
-    while ids := list(old.filter(pk__gt=last).values_list("pk", flat=True)[:STEP]):
-        with in_turn():
-            _purge_texts(server, ids)
+    while ids := list(old.filter(pk__gt=last).values_list("pk", flat=True)[:TEXTS]):
+        _purge_texts(server, ids, in_turn)
         last = ids[-1]
 
 
-def _purge_texts(server: Server, ids: Collection[int]) -> set[int]:
+def _purge_texts(server: Server, ids: Sequence[int], in_turn: Transaction) -> set[int]:
     """Delete texts that no waiting message has; which. Their messages stay, and say that theirs is gone."""
-    rows = _with_wait(Message.objects.filter(server_id=server.pk, body_id__in=ids))
+    # Looked for before it is our turn, as it takes a while. Nothing begins to use a text that is there.
+    users: defaultdict[int | None, list[int]] = defaultdict(list)
+    having = Message.objects.filter(server_id=server.pk, body_id__in=ids).values_list("body_id", "pk")
+    for text, pk in having:
+        users[text].append(pk)
+    gone: set[int] = set()
+    for step in _steps(ids, users):
+        with in_turn():
+            gone |= _purge(step, [pk for text in step for pk in users[text]])
+    return gone
+
+
+def _steps(texts: Sequence[int], users: Mapping[int | None, Sequence[int]]) -> Iterator[Sequence[int]]:
+    """The texts in steps of some hundred rows, those of their messages counted."""
+    step, rows = [], 0
+    for text in texts:
+        step.append(text)
+        rows += 1 + len(users[text])
+        if rows >= STEP:
+            yield step
+            step, rows = [], 0
+    if step:
+        yield step
+
+
+def _purge(ids: Sequence[int], users: Sequence[int]) -> set[int]:
+    rows = _with_wait(Message.objects.filter(pk__in=users, body_id__in=ids))
     gone = set(ids) - {text for _, text, waits in rows if waits}
     Message.objects.filter(pk__in=[pk for pk, text, _ in rows if text in gone]).update(body_id=None)
     Body.objects.filter(pk__in=gone).delete()
@@ -152,10 +179,9 @@ def _purge_above(server: Server, limit_bytes: int, in_turn: Transaction) -> None
     excess = (sizes.aggregate(total=Sum("size"))["total"] or 0) - limit_bytes
     oldest_first = sizes.order_by("created_at", "pk").values_list("created_at", "pk", "size")
     last = Q()
-    while excess > 0 and (step := list(oldest_first.filter(last)[:STEP])):
+    while excess > 0 and (step := list(oldest_first.filter(last)[:TEXTS])):
         taken = _oldest(step, excess)
-        with in_turn():
-            gone = _purge_texts(server, [pk for _, pk, _ in taken])
+        gone = _purge_texts(server, [pk for _, pk, _ in taken], in_turn)
         excess -= sum(size for _, pk, size in taken if pk in gone)
         created_at, pk, _ = taken[-1]
         last = Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)

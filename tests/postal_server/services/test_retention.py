@@ -51,6 +51,14 @@ def test_texts_go_after_30_days_and_messages_after_60(mail, days, messages, bodi
     assert Link.objects.count() == 1
 
 
+def test_texts_with_many_recipients_go_in_steps(world):
+    for _ in range(3):
+        delivered(world, *[f"a{n}@x.example" for n in range(150)])
+    retention.prune(NOW + timedelta(days=31))
+    assert not Body.objects.exists()
+    assert not Message.objects.filter(body_id__isnull=False).exists()
+
+
 def test_each_server_keeps_as_long_as_it_says(mail):
     Server.objects.update(raw_message_retention_days=90, message_retention_days=90)
     retention.prune(NOW + timedelta(days=80))
