@@ -26,7 +26,7 @@ from .date import format_date, parse_date
 from .file_name import made_up_name, numbered
 from .header import decode_header, header_fields
 from .mime import Part, parse, parse_content_type, parse_header_value
-from .transfer import is_base64, split_base64, to_lf
+from .transfer import is_base64, to_lf
 
 # Keys of `headers` come in this order; all others follow as they stand in the message.
 _ORDER = [
@@ -185,10 +185,10 @@ def _content(part: Part) -> bytes:
 
 def body_text(part: Part) -> str:
     """Content as text, by its charset (see `charset`); what is no base64 is shown as it stands."""
-    if part.encoding != "base64" or is_base64(part.body):
-        return _decode(part, _content(part))
-    text = _decode(part, part.content) + _decode(part, split_base64(part.body)[1])
-    return _decode(part, part.body) if _GARBLED.search(text) else text
+    text = _decode(part, _content(part))
+    if part.encoding == "base64" and _GARBLED.search(text) and not is_base64(part.body):
+        return _decode(part, part.body)
+    return text
 
 
 def _decode(part: Part, data: bytes) -> str:

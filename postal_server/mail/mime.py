@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from .charset import decode as decode_text
 from .charset import decode_undeclared
 from .header import decode_header, header_fields
-from .transfer import decode, encoding_name
+from .transfer import decode, encoding_name, is_base64, split_base64
 
 # How much is looked at, far above ordinary mail. What lies beyond stays unread in the part that it is in.
 MAX_DEPTH = 30  # levels of multipart
@@ -39,7 +39,8 @@ _DISPOSITION = re.compile(r"[A-Za-z][A-Za-z-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 # How a line of a header begins: a name and a colon, or what a mailbox file puts on top of each mail.
-_FIELD = re.compile(_FIELD_START := rb"[!-9;-~]+[ \t]*:|>?From \S[^\n]*\d:\d\d")
+_FIELD_START = rb"[!-9;-~]+[ \t]*:|>?From \S[^\n]*\d:\d\d"
+_FIELD = re.compile(_FIELD_START)
 _HEADER_END = re.compile(rb"\n(?:\r?\n|(?![ \t]|\Z|" + _FIELD_START + rb"))")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+\Z")
 
@@ -195,8 +196,11 @@ class Part:
 
     @property
     def content(self) -> bytes:
-        """The body without its transfer encoding."""
-        return decode(self.body, self.encoding)
+        """The body without its transfer encoding; plain text behind the base64 of a text belongs to it."""
+        body = self.body
+        if self.encoding == "base64" and self.mime_type.startswith("text/") and not is_base64(body):
+            return decode(body, self.encoding) + split_base64(body)[1]
+        return decode(body, self.encoding)
 
     def content_of(self, limit: int) -> bytes:
         """As `content`, of the first `limit` bytes of the body."""

@@ -261,6 +261,12 @@ def test_file_is_a_download_with_a_harmless_name(page, message) -> None:
     assert page.get(reverse("admin:postal_server_message_file", args=[7, 1])).status_code == 404
 
 
+@pytest.mark.parametrize("model", [models.Message, models.CaughtMail, models.Suppression])
+def test_nul_in_a_search_is_no_error(page, message, model) -> None:
+    url = reverse(f"admin:postal_server_{model._meta.model_name}_changelist")
+    assert page.get(url, {"q": "a\0@b.example"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("name", "plain"),
     [

@@ -13,6 +13,7 @@ from postal_server.mail.mime import (
     parse_header_value,
     replace_ranges,
 )
+from postal_server.mail.transport_encoding import to_7bit
 
 
 def bodies(raw, **options):
@@ -172,3 +173,19 @@ def test_depth_is_bounded():
         return 1 + max(map(depth, part.children), default=0)
 
     assert depth(parse(nested(100))) == MAX_DEPTH + 1
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "content"),
+    [("text/plain", b"hello -- \r\nThe list\r\n"), ("application/pdf", b"hello ")],
+)
+def test_words_behind_base64_belong_to_a_text_and_to_no_file(mime_type, content):
+    header = f"Content-Type: {mime_type}\r\nContent-Transfer-Encoding: base64\r\n\r\n".encode()
+    part = parse(header + b"aGVsbG8g\r\n-- \r\nThe list\r\n")
+    assert part.content == content
+
+
+def test_a_text_with_words_behind_its_base64_keeps_them_when_it_is_encoded_anew():
+    header = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    raw = to_7bit(header + b"aGVsbG8g\r\n-- \r\nGr\xc3\xbc\xc3\x9fe\r\n")
+    assert parts(raw).plain_body.endswith("-- \r\nGrüße\r\n")

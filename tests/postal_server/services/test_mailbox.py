@@ -31,6 +31,14 @@ def test_return_path_names_the_server(server):
     assert keep(server).subject == "Grüße"
 
 
+def test_mail_that_no_database_takes_as_text_is_kept(server):
+    raw = b"Subject: a\0\xfc =?utf-7?q?+2AA-?= =?utf-8?q?=00?=\r\nX-Postal-MsgID: \0\r\n\r\nHello\0\r\n"
+    kept = mailbox.keep(raw, mail_from="a@b.test", rcpt_to="c@d.test", tls=False, now=NOW)
+    kept.refresh_from_db()
+    assert kept.subject == "aü \ufffd"
+    assert bytes(kept.raw) == raw
+
+
 def test_notice_is_told_by_the_token_of_its_message(server):
     message = Message.objects.create(
         id=77, server_id=server.pk, scope="outgoing", size_bytes=1, created_at=NOW, rcpt_to="x@y.test"
