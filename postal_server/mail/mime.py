@@ -66,6 +66,8 @@ class HeaderValue:
 def parse_header_value(text: str) -> HeaderValue:
     """The value and parameters of a Content-Type or Content-Disposition. Never raises."""
     value, semicolon, rest = text[:MAX_VALUE].partition(";")
+    if not semicolon:
+        return HeaderValue(value.strip())
     found: list[tuple[str, str]] = []
     for match in _PARAMETER.finditer(semicolon + rest):
         name, quoted, plain = match.groups("")
@@ -147,7 +149,7 @@ class Part:
             return None
         return parse_content_type(text) or HeaderValue("text/plain")
 
-    @property
+    @cached_property
     def mime_type(self) -> str:
         """Its type in lower case. The default is text, in a digest a message (RFC 2046 section 5.1.5)."""
         return self.content_type.value if self.content_type else self.default_type
@@ -166,7 +168,7 @@ class Part:
         word = _DISPOSITION.search(self.disposition.value)
         return word is not None and word[0].lower() != "inline"
 
-    @property
+    @cached_property
     def filename(self) -> str | None:
         """The name of an attachment, from Content-Disposition, else Content-Type, else Content-Location."""
         name = self.disposition.parameters.get("filename")
@@ -175,7 +177,7 @@ class Part:
         text = decode_header(name or self.fields.get("content-location", ""))
         return _CONTROL.sub("", text).strip() or None
 
-    @property
+    @cached_property
     def encoding(self) -> str:
         """Its Content-Transfer-Encoding in lower case, without comments and the like; `""` without one."""
         return encoding_name(self.fields.get("content-transfer-encoding", ""))

@@ -567,3 +567,47 @@ def test_what_the_standard_library_builds_is_read(texts):
     assert "".join(shown.plain_body.split()) == "".join(texts[0].split())
     assert [a.data.decode() for a in shown.attachments] == texts[1:]
     assert [a.filename for a in shown.attachments] == [f"{i} ü.bin" for i in range(len(texts) - 1)]
+
+
+LEAF_TYPES = [
+    "text/plain",
+    "text/html",
+    "text/calendar",
+    "application/pdf",
+    "image/png",
+    "message/rfc822",
+    "",
+]
+DISPOSITIONS = ["", "inline", "attachment", "inline; filename=a.txt", "attachment; filename=a.txt"]
+LEAVES = st.tuples(st.sampled_from(LEAF_TYPES), st.sampled_from(DISPOSITIONS), st.booleans())
+KINDS = st.sampled_from(["mixed", "alternative", "related", "signed", "report", "x-unknown"])
+TREES = st.recursive(
+    LEAVES, lambda inner: st.tuples(KINDS, st.lists(inner, min_size=1, max_size=4)), max_leaves=12
+)
+
+
+def written(tree, words, boundary="b"):
+    """The message or part that `tree` describes; each leaf adds a word of its own to `words`."""
+    if isinstance(tree[1], list):
+        children = [written(child, words, f"{boundary}{n}") for n, child in enumerate(tree[1])]
+        return multipart(*children, kind=tree[0], boundary=boundary)
+    mime_type, disposition, has_id = tree
+    words.append(f"word{len(words)}.")
+    fields = [f"Content-Type: {mime_type}"] if mime_type else []
+    fields += [f"Content-Disposition: {disposition}"] if disposition else []
+    fields += [f"Content-ID: <{len(words)}@x>"] if has_id else []
+    inside = f"Subject: s\r\n\r\n{words[-1]}" if mime_type == "message/rfc822" else words[-1]
+    return "\r\n".join([*fields, "", inside]).encode()
+
+
+@given(TREES)
+def test_no_word_of_any_part_is_lost_and_no_name_is_made_up_twice(tree):
+    words = []
+    shown = parts(b"Subject: s\r\n" + written(tree, words))
+    files = b" ".join(file.data for file in shown.attachments).decode()
+    for word in words:
+        in_text = word in (shown.plain_body or "") or word in (shown.html_body or "")
+        assert in_text or word in files
+    assert len({file.filename for file in shown.attachments if file.filename != "a.txt"}) == sum(
+        file.filename != "a.txt" for file in shown.attachments
+    )
