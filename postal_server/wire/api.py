@@ -330,13 +330,18 @@ def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refu
 def _recipients(name: str, entry: str) -> list[Recipient]:
     """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
     try:
-        return recipients_in(entry)
+        found = recipients_in(entry)
     except ValueError as error:
         if "@" not in entry:
             return [Recipient(bare_address(entry), bare_address(entry))]
-        raise InvalidRecipient(
-            f"`{name}` parameter has an entry that no mail server can take: {entry[:80]!r}"
-        ) from error
+        raise _invalid(name, entry) from error
+    if not found and "@" in entry:  # a comment, say: somebody may be meant
+        raise _invalid(name, entry)
+    return found
+
+
+def _invalid(name: str, entry: str) -> InvalidRecipient:
+    return InvalidRecipient(f"`{name}` parameter has an entry that no mail server can take: {entry[:80]!r}")
 
 
 def check_attachments(message: SendMessage) -> None:
