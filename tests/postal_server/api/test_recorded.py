@@ -40,7 +40,7 @@ def replay(app: Any, record: dict[str, Any]) -> Any:
 def check(name: str, expected: Any, actual: Any) -> None:
     rule = rule_of(name)
     wanted = rule.get("accept", "")
-    if wanted and not re.search("HardFail|SoftFail|Sent", wanted):  # those are about deliveries
+    if wanted and not re.search("HardFail|SoftFail|Sent|<a href", wanted):  # those are about deliveries
         shown = json.dumps({"answer": actual}, ensure_ascii=False)
         assert re.search(wanted, shown), shown
         return
