@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from .targets import Target
 
 ROUND = 1000  # examples between looks at the clock
+LONG_ROUND = 20  # of long ones
 EDITS = 12
 INTERESTING = (b"\0", b"\n", b"\r\n", b" ", b"\xff", b"\xc3", b"=", b'"', b"\\", b"<", b"%00", b"A" * 1100)
 
@@ -23,27 +25,48 @@ def changed(seed_input: bytes, edits: list[Edit]) -> bytes:
     return seed_input
 
 
+def stretched(seed_input: bytes, place: int, piece: bytes, length: int) -> bytes:
+    """The input with `piece` in it again and again, so that it has `length` bytes."""
+    at = place % (len(seed_input) + 1)
+    filling = piece * ((length - len(seed_input)) // len(piece)) if piece else b""
+    return seed_input[:at] + filling + seed_input[at:]
+
+
+def pieces(target: Target) -> st.SearchStrategy[bytes]:
+    """What is put into inputs."""
+    halves = st.sampled_from([data[: len(data) // 2] for data in target.inputs()])
+    return st.one_of(st.sampled_from([*target.words, *INTERESTING]), st.binary(max_size=8), halves)
+
+
 def inputs(target: Target) -> st.SearchStrategy[bytes]:
-    begin = list(target.inputs())
-    pieces = st.one_of(
-        st.sampled_from([*target.words, *INTERESTING]),
-        st.binary(max_size=8),
-        st.sampled_from(begin).map(lambda data: data[: len(data) // 2]),
-    )
     edits = st.lists(
-        st.tuples(st.integers(0, 5000), st.sampled_from([0, 0, 1, 4, 60]), pieces), max_size=EDITS
+        st.tuples(st.integers(0, 5000), st.sampled_from([0, 0, 1, 4, 60]), pieces(target)), max_size=EDITS
     )
-    return st.one_of(st.builds(changed, st.sampled_from(begin), edits), st.binary(max_size=200))
+    begin = st.sampled_from(list(target.inputs()))
+    return st.one_of(st.builds(changed, begin, edits), st.binary(max_size=200))
 
 
-def search(target: Target, examples: int, number: int | None = None) -> None:
+def long_inputs(target: Target) -> st.SearchStrategy[bytes]:
+    begin = st.sampled_from(list(target.inputs()))
+    length = st.just(target.longest)
+    return st.builds(stretched, begin, st.integers(0, 5000), pieces(target), length).map(Shown)
+
+
+class Shown(bytes):
+    """A long input that is not printed as a whole."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes, sha256 {hashlib.sha256(self).hexdigest()[:16]}: {self[:200]!r}...>"
+
+
+def search(target: Target, examples: int, number: int | None = None, *, is_long: bool = False) -> None:
     """Run the target on `examples` inputs; raises what it raises, with the smallest input that makes it.
 
     `number` names a round of inputs of its own; without it hypothesis goes on from what it remembers.
     """
 
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(inputs(target))
+    @given(long_inputs(target) if is_long else inputs(target))
     def check(data: bytes) -> None:
         target.run(data)
 
@@ -55,5 +78,6 @@ def search_for(target: Target, seconds: float) -> int:
     end, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         search(target, ROUND, rounds)
+        search(target, LONG_ROUND, rounds, is_long=True)
         rounds += 1
-    return rounds * ROUND
+    return rounds * (ROUND + LONG_ROUND)

@@ -8,6 +8,7 @@ from .search import search
 from .targets import CORPUS, TARGETS
 
 EXAMPLES = 120
+LONG_EXAMPLES = 10
 by_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 
 
@@ -20,6 +21,11 @@ def test_kept_inputs_hold_what_is_promised(target):
 @by_target
 def test_new_inputs_hold_what_is_promised(target):
     search(target, EXAMPLES)
+
+
+@by_target
+def test_long_inputs_hold_what_is_promised(target):
+    search(target, LONG_EXAMPLES, is_long=True)
 
 
 def test_every_kept_input_belongs_to_a_target():

@@ -23,12 +23,17 @@ Run = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Target:
-    """`seeds` are valid inputs to begin with, `words` are texts that the format gives a meaning to."""
+    """`seeds` are valid inputs to begin with, `words` are texts that the format gives a meaning to.
+
+    `longest` is how many bytes an input may have: what takes time that grows with the square of its length
+    shows at 64 KB. A target that cuts its input into pieces, as a network does, sets it lower.
+    """
 
     name: str
     run: Run
     seeds: Sequence[bytes]
     words: Sequence[bytes] = ()
+    longest: int = 65_536
 
     @property
     def corpus(self) -> Path:
@@ -44,11 +49,13 @@ class Target:
 TARGETS: dict[str, Target] = {}
 
 
-def target(seeds: Sequence[bytes], words: Sequence[bytes] = ()) -> Callable[[Run], Run]:
+def target(
+    seeds: Sequence[bytes], words: Sequence[bytes] = (), longest: int = Target.longest
+) -> Callable[[Run], Run]:
     """Make a function a target, which has its name."""
 
     def register(run: Run) -> Run:
-        TARGETS[run.__name__] = Target(run.__name__, run, tuple(seeds), tuple(words))
+        TARGETS[run.__name__] = Target(run.__name__, run, tuple(seeds), tuple(words), longest)
         return run
 
     return register

@@ -249,6 +249,7 @@ EHLO = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<in@example.test>\
         b"RCPT TO:<",
         b"RSET\r\n",
     ),
+    longest=4096,
 )
 def smtp_dialogues(data: bytes) -> None:
     """A client's side of a connection: well-formed replies, whatever the network cuts it into."""
@@ -342,6 +343,7 @@ async def http_session(chunks: Any) -> bytes:
         b"HTTP/1.1\r\n",
         b"Connection: close\r\n",
     ),
+    longest=4096,
 )
 def http_requests(data: bytes) -> None:
     """A client's side of a connection: the same answers, whatever the network cuts the bytes into."""
@@ -477,6 +479,7 @@ def dns_answers(data: bytes) -> None:
         b"Transfer-Encoding: chunked\r\n",
         b"ffffffff\r\n",
     ),
+    longest=4096,
 )
 def http_answers(data: bytes) -> None:
     """An endpoint's answer: the same whatever it is cut into, and little of it is kept."""

@@ -1,0 +1,121 @@
+"""Time: work on what strangers send grows with its length, and is bounded.
+
+`python -m benchmarks.hostile_mail` prints the figures. 64 KB cost 50 ms at most; the tests allow ten times as
+much, and twice the input at most 2.5 times the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from anymail.exceptions import AnymailInvalidAddress
+
+from anymail_postal import events, inbound
+from anymail_postal.backend import read_address, read_addresses
+from anymail_postal.errors import UnreadableBody
+from anymail_postal.testing import hash_fields, webhook_body
+from benchmarks.hostile_mail import MAILS, PATTERNS, read
+
+KB = 1024
+BOUND = 0.5  # seconds of processor time for 64 KB
+NOISE = 0.02  # what takes less is not compared
+
+
+def seconds(work: Callable[[Any], object], given: Any) -> float:
+    begin = time.process_time()
+    work(given)
+    return time.process_time() - begin
+
+
+def assert_grows_no_faster_than_its_input(work: Callable[[Any], object], make: Callable[[int], Any]) -> None:
+    half, whole = make(32 * KB), make(64 * KB)
+    for _ in range(4):  # a busy machine disturbs some runs
+        of_whole = seconds(work, whole)
+        of_half = NOISE if of_whole <= NOISE else seconds(work, half)
+        if of_whole < BOUND and of_whole <= 2.5 * max(of_half, NOISE):
+            return
+    pytest.fail(f"32 KB take {of_half * 1000:.0f} ms, 64 KB {of_whole * 1000:.0f} ms")
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_hostile_mail(name: str) -> None:
+    assert_grows_no_faster_than_its_input(read, MAILS[name])
+
+
+@pytest.mark.parametrize(
+    "name", ["300 multiparts, lines like boundaries", "boundaries that begin as others", "fields"]
+)
+def test_two_megabytes_of_structure_cost_no_more_than_their_share(name: str) -> None:
+    raw = MAILS[name](2000 * KB)
+    assert min(seconds(inbound.parse, raw) for _ in range(3)) < BOUND
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("field", ["from", "to", "reply_to", "subject", "date", "references"])
+def test_hostile_hash(field: str, pattern: str) -> None:
+    def work(fields: dict[str, Any]) -> None:
+        message = inbound.read(fields).message
+        message.from_email, message.to, message.cc, message.subject, message.date, list(message.items())
+        message.as_bytes()
+
+    assert_grows_no_faster_than_its_input(
+        work,
+        lambda size: hash_fields("a@b.example", "c@d.example", {field: pattern * (size // len(pattern))}),
+    )
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("field", ["filename", "content_type"])
+def test_hostile_attachment_of_a_hash(field: str, pattern: str) -> None:
+    def work(fields: dict[str, Any]) -> None:
+        (found,) = inbound.read(fields).message.attachments
+        found.get_filename(), found.get_content_type(), found.get_content_bytes()
+        found.as_bytes()
+
+    def make(size: int) -> dict[str, Any]:
+        attachment = {
+            "filename": "a",
+            "content_type": "a/b",
+            "data": "",
+            field: pattern * (size // len(pattern)),
+        }
+        return hash_fields("a@b.example", "c@d.example", {"attachments": [attachment]})
+
+    assert_grows_no_faster_than_its_input(work, make)
+
+
+@pytest.mark.parametrize(
+    "pattern", [*PATTERNS, "is on the suppression list (reason: ", "550 5.7.1 ", "spam "]
+)
+@pytest.mark.parametrize("place", ["to", "details", "output", "tag", "subject"])
+def test_hostile_event(place: str, pattern: str) -> None:
+    def work(fields: dict[str, Any]) -> None:
+        try:
+            events.read(fields, tag_separator=",")
+        except UnreadableBody:
+            return
+
+    def make(size: int) -> dict[str, Any]:
+        text = pattern * (size // len(pattern))
+        fields = webhook_body("MessageHeld")
+        target = fields["payload"] if place in ("details", "output") else fields["payload"]["message"]
+        target[place] = text
+        return fields
+
+    assert_grows_no_faster_than_its_input(work, make)
+
+
+@pytest.mark.parametrize("end", ["", "@b.example", " <a@b.example>"])
+@pytest.mark.parametrize("pattern", [each for each in PATTERNS if not set("\r\n") & set(each)])
+def test_hostile_address_to_send_to(pattern: str, end: str) -> None:
+    def work(value: str) -> None:
+        for take in (read_addresses, read_address):
+            try:
+                take(value, field="to")
+            except AnymailInvalidAddress:
+                continue
+
+    assert_grows_no_faster_than_its_input(work, lambda size: pattern * (size // len(pattern)) + end)
