@@ -41,7 +41,7 @@ def test_raw_mail():
     fields = raw_fields("ann@remote.example", "in+tag@example.test", mail("Hello\n"))
     event = inbound.read(fields, server="second")
     assert isinstance(event, AnymailInboundEvent)
-    assert (event.event_type, event.event_id, event.timestamp) == ("inbound", fields["id"], None)
+    assert (event.event_type, event.event_id) == ("inbound", fields["id"])
     assert event.esp_event is fields
     message = event.message
     assert isinstance(message, AnymailInboundMessage)
@@ -159,6 +159,40 @@ def test_automatic_mail_is_marked(event, automatic):
 
 def test_null_sender_is_none():
     assert raw(mail(), mail_from=None).message.envelope_sender is None
+
+
+TAKEN_AT = datetime(2026, 11, 30, 12, 0, 5, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("value", [TAKEN_AT.timestamp(), str(TAKEN_AT.timestamp()), "1796040005"])
+def test_time_of_a_hash_is_when_postal_took_the_mail(value):
+    assert from_hash(timestamp=value).timestamp == TAKEN_AT
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_hash_without_a_time(value):
+    fields = hash_fields("ann@remote.example", "in@example.test", {"timestamp": None})
+    assert inbound.read(fields).timestamp is None
+
+
+RECEIVED = {
+    "by Postal": ("Received: from mx by postal; Mon, 30 Nov 2026 13:00:05 +0100\n", TAKEN_AT),
+    "the topmost counts": (
+        "X-Postal-Spam: no\nReceived: from b by postal; Mon, 30 Nov 2026 12:00:05 +0000\n"
+        "Received: from a by b; Sun, 29 Nov 2026 12:00:05 +0000\n",
+        TAKEN_AT,
+    ),
+    "folded": ("Received: from mx\n by postal;\n Mon, 30 Nov 2026 12:00:05 +0000\n", TAKEN_AT),
+    "no time": ("Received: from mx by postal\n", None),
+    "no zone": ("Received: from mx by postal; Mon, 30 Nov 2026 12:00:05\n", None),
+    "no header": ("", None),
+}
+
+
+@pytest.mark.parametrize(("headers", "taken_at"), RECEIVED.values(), ids=RECEIVED)
+def test_time_of_a_raw_mail_is_when_postal_took_it(headers, taken_at):
+    content = headers.encode() + mail("x")
+    assert raw(content).timestamp == taken_at
 
 
 # --- unreadable posts ---

@@ -295,6 +295,39 @@ CASES = {
     "a mail that ends a process (Mailpit 1.34.0)": [
         "tests/security/test_advisories.py::test_1_34_0_no_crafted_mail_ends_the_server",
     ],
+    "time of one mail in the library": [
+        "tests/anymail_postal/test_time.py::test_hostile_mail",
+        "tests/anymail_postal/test_time.py::test_two_megabytes_of_structure_cost_no_more_than_their_share",
+        "tests/anymail_postal/test_time.py::test_hostile_hash",
+        "tests/anymail_postal/test_time.py::test_hostile_event",
+        "tests/anymail_postal/test_time.py::test_hostile_address_to_send_to",
+        "tests/anymail_postal/test_structure.py::test_parts_within_parts_are_read_to_a_depth",
+        "tests/anymail_postal/test_structure.py::test_parts_are_read_up_to_a_number",
+    ],
+    "header injection through the library": [
+        "tests/anymail_postal/test_backend.py::test_line_breaks_in_addresses_are_refused_as_django_promises",
+        "tests/anymail_postal/test_backend.py::test_line_breaks_in_headers_are_refused_as_django_promises",
+        "tests/anymail_postal/test_inbound_message.py::test_subject_is_one_line_that_every_database_takes",
+    ],
+    "a seen post sent again under another content type": [
+        "tests/anymail_postal/test_webhooks.py::"
+        "test_seen_event_sent_again_under_another_content_type_is_the_same_event",
+        "tests/anymail_postal/test_webhooks.py::"
+        "test_seen_mail_sent_again_under_another_content_type_is_the_same_mail",
+        "tests/anymail_postal/test_webhooks.py::test_form_at_the_tracking_url_is_no_event",
+    ],
+    "a key set that never ends": [
+        "tests/anymail_postal/test_keys.py::test_answer_that_drips_is_given_up_in_time",
+        "tests/anymail_postal/test_keys.py::test_answer_is_bounded_in_size",
+    ],
+    "the API key taken along by a redirect": [
+        "tests/anymail_postal/test_backend.py::test_the_key_is_not_taken_along_by_a_redirect",
+        "tests/anymail_postal/test_client.py::test_redirects_are_not_followed",
+    ],
+    "the API key in a pickled error": [
+        "tests/anymail_postal/test_errors.py::"
+        "test_every_error_can_be_pickled_for_a_task_queue_without_the_key",
+    ],
     "memory": [
         "tests/security/test_memory.py::test_mail_over_smtp_in_and_out",
         "tests/security/test_memory.py::test_mail_over_the_api",
