@@ -124,10 +124,11 @@ def _csv_lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
 
 def address_in(text: str) -> str:
     """The address in `Name <address>`. Raises ValueError unless there is exactly one."""
-    found = recipients_in(text)
-    if len(found) != 1:
-        raise ValueError(f"{text[:80]!r} is not one address")
-    return found[0].address
+    try:
+        [found] = recipients_in(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is not an address") from error
+    return found.address
 
 
 def _suppression(values: Mapping[str, str], server_id: int, config: Config, now: datetime) -> Suppression:
