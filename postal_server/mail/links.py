@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
+from .charset import MAX_LABEL, codec_of
 from .flowed import join_lines
 from .html_tags import Tag, find_tags, unquote
 from .url import Target, base_url, resolve
 
-# ASCII bytes mean the same in these, so that links can be found without decoding. In some of the Asian ones
-# the second byte of a character may be an ASCII letter, but none of the signs that HTML is made of.
-_ASCII_SUPERSETS = re.compile(
-    r"(?i)(?:us-)?ascii|utf-?8|iso-8859-\d+|latin-?\d|(?:windows-|cp)(?:125\d|874|93[26]|949|950)\Z|windows-31j\Z"
-    r"|cp(?:437|85\d|866)\Z|koi8-[rut]\Z|macintosh\Z|tis-620\Z"
-    r"|gb2312|gbk|gb18030|big5|euc-|ks_c_5601|shift[_-]jis|sjis"
-)
-_SHIFTED = re.compile(r"(?i)iso-2022-jp")
-_SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # bytes that look like ASCII and are not
-_AS_WINDOWS_1252 = ("ascii", "iso8859-1")  # what the web takes these for, by their names in Python
+_SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # of ISO-2022-JP: bytes that look like ASCII and are not
+_JAPANESE = frozenset(["iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_ext"])
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 _CLICKABLE = frozenset([b"a", b"area"])
 _BASE = b"base"
@@ -57,18 +51,28 @@ class Page:
     body_ends: list[int]
 
 
-def can_be_read(charset: str) -> bool:
-    """Can links be found in text in this charset?"""
-    return bool(_ASCII_SUPERSETS.match(charset) or _SHIFTED.match(charset))
+def can_be_read(label: str) -> bool:
+    """Can links be found in text in this charset without decoding it: do ASCII bytes mean themselves?
+
+    In some Asian charsets the second byte of a character may be an ASCII letter, but none of the signs that
+    HTML is made of.
+    """
+    codec = codec_of(label[:MAX_LABEL])
+    return codec is None or codec in _JAPANESE or _is_like_ascii(codec)
 
 
-def read_page(content: bytes, charset: str) -> Page:
+@lru_cache(maxsize=128)
+def _is_like_ascii(codec: str) -> bool:
+    return not codec.startswith("iso2022") and _PRINTABLE.decode(codec, "replace") == _PRINTABLE.decode()
+
+
+def read_page(content: bytes, label: str) -> Page:
     """The links of `<a>` and `<area>`, as a browser would follow them. Never raises."""
     lower = content.lower()
     if b"href" not in lower and _BODY_END_AS_POSTAL_HAS_IT not in content:
         return Page([], [])
-    codec = _codec(charset)
-    tags = list(find_tags(_searchable(content, charset), _LOOKED_AT))
+    codec = _codec(content, label)
+    tags = list(find_tags(_searchable(content, codec), _LOOKED_AT))
     base = _base(tags, content, codec)
     links = []
     for tag in tags:
@@ -101,9 +105,10 @@ def _value(content: bytes, place: tuple[int, int], codec: str) -> str | None:
         return None
 
 
-def links_in_text(content: bytes, charset: str, *, is_broken: bool) -> list[Link]:
+def links_in_text(content: bytes, label: str, *, is_broken: bool) -> list[Link]:
     """Links by their looks, without the sentence around them. `is_broken`: format=flowed with DelSp=yes."""
-    text = _searchable(content[:MAX_TEXT_BYTES], charset)
+    content = content[:MAX_TEXT_BYTES]
+    text = _searchable(content, _codec(content, label))
     if not is_broken:
         return list(_links_in(text))
     joined = join_lines(text)
@@ -137,17 +142,19 @@ def _without_punctuation(link: bytes) -> bytes:
     return link[:end]
 
 
-def _codec(charset: str) -> str:
-    """How Python calls the encoding that browsers take for this charset; UTF-8 for one that nobody knows."""
+def _codec(content: bytes, label: str) -> str:
+    """How Python calls the charset of a text; if nothing is said of it, UTF-8 where it can be that."""
+    if codec := codec_of(label[:MAX_LABEL]):
+        return codec
     try:
-        name = codecs.lookup(charset).name
-    except LookupError:
-        return "utf-8"
-    return "cp1252" if name in _AS_WINDOWS_1252 else name
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
-def _searchable(content: bytes, charset: str) -> bytes:
+def _searchable(content: bytes, codec: str) -> bytes:
     """`content` with every byte that is not what it looks like in ASCII as one that is no ASCII."""
-    if not _SHIFTED.match(charset):
+    if codec not in _JAPANESE:
         return content
     return _SHIFTED_RUN.sub(lambda run: b"\x80" * len(run[0]), content)

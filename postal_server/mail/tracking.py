@@ -109,11 +109,7 @@ def _body_parts(part: Part) -> list[Part]:
         return []
     if part.filename or part.disposition.value.lower() == "attachment":
         return []
-    return [part] if can_be_read(_charset(part)) else []
-
-
-def _charset(part: Part) -> str:
-    return part.charset or "utf-8"
+    return [part] if can_be_read(part.charset or "") else []
 
 
 def _read(
@@ -121,11 +117,11 @@ def _read(
 ) -> tuple[list[Link], list[Edit]]:
     """The links of a part, and the edits that put the pixel in."""
     if part.mime_type == _TEXT:
-        links = links_in_text(content, _charset(part), is_broken=_is_broken(part)) if track_clicks else []
+        links = links_in_text(content, part.charset or "", is_broken=_is_broken(part)) if track_clicks else []
         return links, []
     if not (track_clicks or pixel_url):
         return [], []
-    page = read_page(content, _charset(part))
+    page = read_page(content, part.charset or "")
     # Before every `</body>`, or at the end, as Postal has it.
     places = page.body_ends or [len(content)]
     pixel = _pixel(pixel_url) if pixel_url else b""

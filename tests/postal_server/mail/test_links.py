@@ -54,6 +54,8 @@ def test_relative_links_hang_on_the_first_base_wherever_it_stands(bases, found, 
         ("utf-8", "utf-8", "https://a.example/%C3%BC?%C3%BC"),
         ("iso-8859-1", "latin-1", "https://a.example/%C3%BC?%FC"),
         ("us-ascii", "latin-1", "https://a.example/%C3%BC?%FC"),
+        ("us-ascii", "utf-8", "https://a.example/%C3%BC?%C3%BC"),
+        ("", "latin-1", "https://a.example/%C3%BC?%FC"),
         ("no-such-charset", "utf-8", "https://a.example/%C3%BC?%C3%BC"),
     ],
 )
@@ -88,13 +90,25 @@ def test_double_bytes_of_iso_2022_jp_are_no_tags():
 
 @pytest.mark.parametrize(
     "charset",
-    ["US-ASCII", "UTF-8", "utf8", "ISO-8859-15", "latin1", "Windows-1252", "cp1251", "KOI8-R", "cp932"],
+    [
+        "US-ASCII",
+        "UTF-8",
+        "utf8",
+        "ISO-8859-15",
+        "latin1",
+        "Windows-1252",
+        "cp1251",
+        "KOI8-R",
+        "cp932",
+        "",
+        "x",
+    ],
 )
 def test_links_are_found_in_western_charsets(charset):
     assert can_be_read(charset)
 
 
-@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312", "cp037", "cp875", "cp1140"])
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312", "iso-2022-kr", "cp1140"])
 def test_charsets_in_which_ascii_means_something_else_are_not_read(charset):
     assert not can_be_read(charset)
 
