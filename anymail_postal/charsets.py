@@ -100,8 +100,10 @@ _IS_CHARSET = re.compile(
 def decode(raw: bytes, label: str | None) -> str:
     """The text in `raw`; what its charset does not have becomes U+FFFD.
 
-    What is called ASCII, or nothing that we know, is taken for UTF-8 if it can be that.
+    What is called ASCII, or nothing that we know, is UTF-8 if it can be that, and else windows-1252.
     """
+    if raw.startswith(codecs.BOM_UTF8):  # it says more than any label
+        return raw.decode("utf-8-sig", "replace")
     codec = find_codec(label) if label else None
     if codec == "iso-2022-jp":
         return _decode_iso_2022_jp(raw)
@@ -111,8 +113,19 @@ def decode(raw: bytes, label: str | None) -> str:
         try:
             return raw.decode()
         except UnicodeDecodeError:
-            return raw.decode("cp1252" if codec else "ascii", "replace")
-    return raw.decode(codec, "replace")
+            codec = "cp1252"
+    return _decode_windows_1252(raw) if codec == "cp1252" else raw.decode(codec, "replace")
+
+
+# The five bytes that windows-1252 leaves free are controls, as in Latin-1: no byte is lost.
+_WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
+
+
+def _decode_windows_1252(raw: bytes) -> str:
+    try:
+        return raw.decode("cp1252")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1").translate(_WINDOWS_1252)
 
 
 @lru_cache(maxsize=256)

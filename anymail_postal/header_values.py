@@ -44,10 +44,7 @@ def _text(value: str) -> str:
         raw = value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # it does not come from a mail, but from JSON
         return storable(value)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
+    return charsets.decode(raw, None)
 
 
 def unfold(value: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from anymail.exceptions import AnymailInvalidAddress
 from anymail.inbound import AnymailInboundMessage
 from anymail.utils import EmailAddress
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from . import charsets, flowed, header_values
 from .body import storable
@@ -98,6 +99,12 @@ class InboundMessage(AnymailInboundMessage):
         if self.get_content_maintype() == "multipart":
             return False
         return self.is_attachment() or self.get_content_type() not in BODY_TYPES
+
+    def as_uploaded_file(self) -> SimpleUploadedFile | None:
+        """The file as Django has it; None for a part that is none."""
+        if "Content-Disposition" not in self and not self._is_file() and not self._given_name():
+            return None
+        return SimpleUploadedFile(self.get_filename(), self.get_content_bytes(), self.get_content_type())
 
     def get_address_header(self, header: str) -> list[EmailAddress]:
         """The addresses in a header, as far as they can be read."""

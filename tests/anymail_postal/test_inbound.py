@@ -353,10 +353,10 @@ def test_eight_bit_mail_in_a_declared_charset():
     ("content_type", "content", "text"),
     [
         ("text/plain", "Grüße".encode(), "Grüße"),
-        ("text/plain", b"Gr\xfc\xdfe", "Gr\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}e"),
+        ("text/plain", b"Gr\xfc\xdfe", "Grüße"),
         ("text/plain; charset=no-such", "Grüße".encode(), "Grüße"),
-        ("text/plain; charset=no-such", b"Gr\xfc", "Gr\N{REPLACEMENT CHARACTER}"),
-        ("text/plain; charset=idna", b"Gr\xfc", "Gr\N{REPLACEMENT CHARACTER}"),
+        ("text/plain; charset=no-such", b"Gr\xfc", "Grü"),
+        ("text/plain; charset=idna", b"Gr\xfc", "Grü"),
         ("text/plain; charset=rot13", b"Hello", "Hello"),
         ("text/plain; charset=utf-8", b"Gr\xfc", "Gr\N{REPLACEMENT CHARACTER}"),
         ("text/plain; charset=windows-1252", b"\x80 5", "\N{EURO SIGN} 5"),

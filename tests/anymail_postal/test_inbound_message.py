@@ -311,6 +311,19 @@ def test_pictures_are_found_by_their_ids():
     assert mail(CONTENTS["a mail attached with files and pictures"][0]).content_id_map == {}
 
 
+def test_every_file_can_be_had_as_django_has_it():
+    message = mail(CONTENTS["names without dispositions"][0])
+    files = [part.as_uploaded_file() for part in message.attachments]
+    assert [(file.name, file.content_type) for file in files] == [
+        ("scan.pdf", "application/pdf"),
+        ("notes.txt", "text/plain"),
+        ("page.html", "text/html"),
+    ]
+    (nameless,) = mail("Content-Type: image/tiff\n\nx").attachments
+    assert (nameless.as_uploaded_file().name, nameless.as_uploaded_file().read()) == ("attachment.tiff", b"x")
+    assert mail(TEXT + "x").as_uploaded_file() is None
+
+
 def test_a_given_name_is_not_replaced():
     message = mail("Content-Type: application/pdf\n\nx")
     assert (message.get_filename(), message.get_filename("none.pdf")) == ("attachment.pdf", "none.pdf")
