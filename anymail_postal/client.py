@@ -133,7 +133,7 @@ def read_data(read: Callable[[Any, str], T], answer: wire.Answer, server: str, *
 def network_error(error: requests.RequestException, url: str, **context: Any) -> PostalAPIError:
     """The error for a call without an answer: a `PostalAPIError`, and also of the type of `error`."""
     kind = network_error_type(type(error))  # type: ignore[arg-type]  # it is hashable
-    return kind(f"Error posting to {url}:{tls_hint(error)}", **context)
+    return kind(f"Error posting to {url}{tls_hint(error)}:", **context)
 
 
 def tls_hint(error: Exception) -> str:

@@ -170,9 +170,8 @@ class Application:
         asked = (request.header("X-Forwarded-Host") if host_name(host) in self.hosts else host)[:MAX_HOST]
         if asked not in self._refused and len(self._refused) < MAX_REFUSED:
             self._refused.add(asked)
-            log.info(
-                "Refused a request for the host %r: postal.web_hostname is %s", asked, " or ".join(self.hosts)
-            )
+            ours = self.config.postal.web_hostname
+            log.info("Refused a request for the host %r: postal.web_hostname is %s", asked, ours)
         return forbidden_host()
 
     def _pages_of_django(self) -> WSGIApplication:

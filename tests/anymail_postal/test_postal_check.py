@@ -145,6 +145,13 @@ class TestCount:
             assert verdict() == "1 thing is wrong."
         assert f"FAIL  public keys: {JWKS_URL} cannot be read" in capsys.readouterr().out
 
+    def test_a_url_that_is_not_postals_is_one_thing(self, settings):
+        change(settings, WEBHOOK_KEY=None, WEBHOOK_JWKS_URL=True)
+        with responses.mock as other:
+            other.add("GET", JWKS_URL, status=404)
+            other.add("POST", f"{URL}/api/v1/messages/message", status=404, body="<html>")
+            assert verdict() == "1 thing is wrong."
+
     def test_keys_alone_that_cannot_be_reached_are_one_thing(self, postal, settings):
         change(settings, WEBHOOK_KEY=None, WEBHOOK_JWKS_URL=True)
         postal.replace("GET", JWKS_URL, body=requests.ConnectionError("refused"))
