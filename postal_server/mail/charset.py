@@ -71,7 +71,7 @@ _CODE_PAGE = re.compile(r"(?:win|windows|ms|ibm|dos|cp)0*(\d+)\Z")
 
 def decode(data: bytes, label: str | None) -> str:
     """`data` as text. Never raises: what cannot be decoded is U+FFFD, a label that says nothing is none."""
-    codec = codec_of(label[:MAX_LABEL]) if label else None
+    codec = codec_of(label) if label else None
     if codec is None:
         return decode_undeclared(data)
     if codec in _JAPANESE:
@@ -105,14 +105,17 @@ def storable(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=512)
 def codec_of(label: str) -> str | None:
     """The Python codec for a label, or None where it names no charset of text that we have.
 
     Labels come with quotes, comments and worse: `"utf-8"`, `utf-8 (Unicode)`, `_iso-2022-jp$ESC`. No name
     that is unknown gets to Python, which would look for a module of that name.
     """
-    label = label.lower()
+    return _codec_of(label[:MAX_LABEL].lower())
+
+
+@lru_cache(maxsize=512)
+def _codec_of(label: str) -> str | None:
     word = _FIRST_WORD.match(label)
     names = [label, word[1] if word else "", word[1].removeprefix("x-") if word else ""]
     for name in dict.fromkeys(names):

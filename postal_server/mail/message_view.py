@@ -12,8 +12,8 @@ from html import escape
 from itertools import chain
 
 from .address_list import Mailbox, join_groups, parse_mailboxes, quote_phrase
+from .charset import codec_of, decode_undeclared
 from .charset import decode as decode_text
-from .charset import decode_undeclared
 from .compose import (
     ADDRESS_FIELDS,
     DATE_FIELDS,
@@ -90,8 +90,10 @@ def parts(raw: bytes) -> MessageParts:
     root = parse(raw, for_reading=True)
     body = _Body()
     body.read(root, is_alone=True)
-    plain = body.plain or ([] if body.rich else body.named)
-    rich = body.rich or body.named
+    if not body.rich:
+        for part in body.named:
+            body.show(part)  # nothing else to read
+    plain, rich = body.plain, body.rich
     return MessageParts(
         plain_body="\n".join(map(body_text, plain)) if plain else None,
         html_body="\n".join(map(_as_html, rich)) if any(map(_is_html, rich)) else None,
@@ -121,7 +123,9 @@ class _Body:
 
     def read(self, part: Part, *, is_alone: bool) -> None:
         """Sort `part` and what is in it. `is_alone`: no other part stands beside it, but alternatives."""
-        if part.mime_type == "multipart/alternative" and part.children:
+        if part.children and part.is_attachment and not is_alone:
+            self.files += [leaf for leaf in part.walk_own() if not (leaf.is_multipart and leaf.children)]
+        elif part.mime_type == "multipart/alternative" and part.children:
             self.read_alternatives(part.children)
         elif part.children:
             first, *others = part.children
@@ -193,8 +197,9 @@ def body_text(part: Part) -> str:
 
 def _decode(part: Part, data: bytes) -> str:
     label = part.charset
-    if not label and _is_html(part) and (meta := _META_CHARSET.search(data, 0, META_BYTES)):
-        label = meta[1].decode("ascii")
+    if _is_html(part) and codec_of(label or "") is None:
+        meta = _META_CHARSET.search(data, 0, META_BYTES)
+        label = meta[1].decode("ascii") if meta else None
     return decode_text(data, label).removeprefix("\ufeff")
 
 
@@ -235,7 +240,7 @@ def headers_view(raw: bytes) -> dict[str, list[str | None]]:
     """Lower-cased name -> decoded values, None for an empty one; standard fields first."""
     found: dict[str, list[str | None]] = {}
     for name, value in header_fields(raw):
-        key = decode_undeclared(name.lower().encode())
+        key = name.lower().replace("\0", "")
         if " " in key:
             continue  # a mailbox file's `From ` line
         text = _view(key, decode_undeclared(value))

@@ -327,10 +327,22 @@ TWO_IN_BETWEEN = multipart(text("before"), PNG, text("\r\nand after"))
             multipart(text("a", fields="Content-Disposition: inline; filename=a.txt\r\n"), PDF),
             ("a", None, ["a.txt", "attachment.pdf"]),
         ),
+        (
+            multipart(html("<p>a", "Content-Disposition: inline; filename=a.html\r\n"), PDF),
+            (None, "<p>a", ["a.html", "attachment.pdf"]),
+        ),
         (  # a named alternative is the body all the same
             multipart(text("a", fields="Content-Disposition: inline; filename=a.txt\r\n"), html("<p>a"),
                       kind="alternative"),
             ("a", "<p>a", []),
+        ),
+        (  # what is marked as a file may be several
+            multipart(
+                text("mine"),
+                b"Content-Disposition: attachment\r\n" + multipart(text("a"), PDF, boundary="c"),
+                b"Content-Disposition: attachment; filename=a\r\nContent-Type: multipart/mixed\r\n\r\nx",
+            ),
+            ("mine", None, ["attachment.txt", "attachment.pdf", "a"]),
         ),
         (  # an invitation
             multipart(text("a"), html("<p>a"), text("BEGIN:VCALENDAR", "calendar"), kind="alternative"),
@@ -497,9 +509,12 @@ def test_a_multipart_under_a_transfer_encoding_has_parts(encoding, encode):
     assert shown_as(raw) == ("Grüße", None, ["attachment.pdf"])
 
 
-def test_html_says_its_own_charset_where_its_header_does_not():
+@pytest.mark.parametrize(
+    "content_type", ["text/html", "text/html; charset=us-ascii", "text/html; charset=8bit"]
+)
+def test_html_says_its_own_charset_where_its_header_does_not(content_type):
     page = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1251"><p>Привет'
-    assert parts(message("Content-Type: text/html", page.encode("cp1251"))).html_body == page
+    assert parts(message(f"Content-Type: {content_type}", page.encode("cp1251"))).html_body == page
 
 
 @pytest.mark.parametrize(
