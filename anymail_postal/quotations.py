@@ -18,6 +18,7 @@ from .reply_lines import INVISIBLE, Line
 MAX_SHOWN = 500  # characters of a line that says something about a quotation
 MAX_INTRODUCTION = 400  # characters of "On 3 June 2025, Ann <ann@example.org> wrote:"
 MAX_INTRODUCTION_LINES = 4  # over which programs break it
+MAX_BARE_WORDS = 7  # of one without a verb: "Jun 3, 2025, 10:00 by ann@example.org:"
 MAX_LABEL = 45
 MAX_SEARCHED = 20_000  # characters in which the language of a header is looked for
 MAX_HEADER_LINES = 30
@@ -43,6 +44,8 @@ RULE = re.compile(r"[-_=*─—–~]{10,}")
 DECORATION = " \t-–—_*=<>|·•~"
 LINK = re.compile(r"<[^<>]*>|\(https?:[^()]*\)|\[[^\[\]]*\]")
 COUNT = re.compile(r"[\[(]?\d*[\])]?$")
+
+NO_NAMES = frozenset(["i", "ich", "ihr", "ihre", "sie", "wir"])  # though they may begin with a capital
 
 SPACED_SCRIPTS = "\u0590"  # Latin, Greek and Cyrillic come before, Hebrew and all that follow after
 
@@ -329,7 +332,7 @@ class _Reply:
                 is_start = number == last or is_first or self._opens(number)
             else:
                 is_start = self._opens_with_word(number) and DATE.search(self._text(number)) is not None
-            if not (is_start and self._is_attribution(joined)):
+            if not (is_start and self._is_attribution(joined) and self._names_a_writer(number, last + 1)):
                 continue
             is_better = best == default or not is_full or self._opens_with_word(number)
             best = number if is_better else best
@@ -351,11 +354,28 @@ class _Reply:
             return False
         if not ADDRESS.search(text):
             return writes and _has_date_and_time(text)
+        rest = WITH_ADDRESS.sub("", text)
         is_bare = bare.endswith((">:", "):", "]:")) or bare[:1].isdigit()
-        return writes or (is_bare and DATE.search(WITH_ADDRESS.sub("", text)) is not None)
+        is_short = len(bare.split()) <= MAX_BARE_WORDS and _has_date_and_time(rest)
+        return writes or is_short or (is_bare and DATE.search(rest) is not None)
 
     def _writes(self, text: str) -> bool:
         return any(each in text for each in self._words.wrote)
+
+    def _names_a_writer(self, start: int, end: int) -> bool:
+        """Does a name stand beside the verb of writing, or an address before it?
+
+        There is none in "The manager wrote:" and "I wrote to ann@example.org:". Without a verb all is well.
+        """
+        text = " ".join(line.text for line in self._lines[start:end]).translate(DROPPED)
+        lower, address = text.lower(), text.find("@")
+        places = [(lower.rfind(verb), len(verb)) for verb in self._words.wrote if verb in lower]
+        return not places or any(
+            0 <= address < place
+            or _is_name(text[place + length :].split()[:1])
+            or (address < 0 and _is_name(text[:place].split()[-1:]))
+            for place, length in places
+        )
 
     def _opens(self, number: int) -> bool:
         """Does this line begin as attributions do: with a known word, or with a number soon?"""
@@ -484,7 +504,7 @@ class _Reply:
     def _attribution_end(self, number: int, is_sure: bool = False) -> int | None:
         """Where an attribution ends that begins here and has no marked quotation below it.
 
-        It needs all that programs write: a date, a time, an address in brackets, and a verb or nothing else.
+        It needs all that programs write: a date or time, an address in brackets, and a verb.
         """
         if not self._opens(number) and not is_sure:
             return None
@@ -501,13 +521,11 @@ class _Reply:
             self._tries -= 1
             if len(joined) > MAX_INTRODUCTION or not self._is_attribution(joined):
                 return None
-            if self._attribution_start(place, number, number) != number and not beginning:
+            if not beginning and self._attribution_start(place, number, -1) != number:
                 return None
             is_framed = joined.startswith("---") and joined.endswith("---")
-            is_full = BRACKETED.search(joined) and _has_date_and_time(joined)
-            if is_sure or is_framed or (is_full and (self._writes(joined) or joined.endswith((">:", "):")))):
-                return place + 1
-            return None
+            is_full = self._writes(joined) and BRACKETED.search(joined) and DATE.search(joined)
+            return place + 1 if is_sure or is_framed or is_full else None
         return None
 
     # --- what goes ---
@@ -524,7 +542,17 @@ class _Reply:
             return False
         floor = self._blocks[which - 1].end if which else 0
         above = self._text_above(block.start, floor)
-        return above < floor or not self._text(above).endswith(":")
+        if above < floor or not self._text(above).endswith(":"):
+            return True
+        is_old_attribution = (
+            self._opens_with_word(above)
+            and self._writes(self._text(above))
+            and YEAR.search(self._text(above)) is not None
+            and self._names_a_writer(above, above + 1)
+        )
+        if is_old_attribution:  # "On Tue, 3 Jun 2025, Ann Lee wrote:", by Alpine and Google Groups
+            block.start = above
+        return is_old_attribution
 
     def _names_an_address(self, block: Block) -> bool:
         """Does the introduction say so much that a `blockquote` below is none of the author's own?"""
@@ -583,6 +611,13 @@ class _Reply:
         last = device.rpartition(" ")[2]
         is_name = last in MODELS or BRAND.search(last) or any(character.isdigit() for character in last)
         return len(device) <= MAX_DEVICE and bool(is_name) and BRAND.search(device) is not None
+
+
+def _is_name(words_beside: list[str]) -> bool:
+    """Is the word beside a verb a name? It begins with a capital, in scripts that have them."""
+    word = "".join(words_beside).strip(DECORATION + "\"'“”„«»,:;()")
+    is_capital = bool(word) and not word[0].islower() and not word[0].isdigit()
+    return word == "you" or (is_capital and word.casefold() not in NO_NAMES)
 
 
 def _has_date_and_time(text: str) -> bool:
