@@ -20,7 +20,14 @@ from postal_server.errors import (
     MessageTooLarge,
     UnauthenticatedFromAddress,
 )
-from postal_server.mail.address import as_stored, bare_address, domain_key, envelope_address, split_address
+from postal_server.mail.address import (
+    as_stored,
+    bare_address,
+    domain_key,
+    envelope_address,
+    split_address,
+    unquoted,
+)
 from postal_server.mail.address_list import Recipient, originators, recipients_in
 from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
@@ -341,7 +348,7 @@ def _submit(
     keys = []
     for recipient in recipients:
         rcpt_to, destination = envelope_recipient(recipient.address)
-        identity = (split_address(rcpt_to or "")[0], destination)
+        identity = (unquoted(split_address(rcpt_to or "")[0]), destination)
         if identity not in places:
             places[identity] = len(messages)
             messages.append(

@@ -293,6 +293,8 @@ def test_a_mailbox_is_mailed_once_however_it_is_written(api_key, config):
     assert (message.rcpt_to, message.destination) == ("john@xn--bcher-kva.example", "xn--bcher-kva.example")
     assert {place for _, place in submitted.keys} == {0}
     assert len(submitted.keys) == 3
+    twice = by_parameters(api_key, config, to=["john..doe@x.example", '"john..doe"@x.example'])
+    assert len(twice.accepted.messages) == 1
 
 
 @pytest.mark.parametrize("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a(b)"', '"a<b>"', '"a, b"'])

@@ -214,6 +214,11 @@ class TestMailCommand:
         sent, _ = steps(transaction(mail("a@bücher.example"), Offers()), [OK], [OK], [GO], [OK])
         assert sent[1] == b"RCPT TO:<a@xn--bcher-kva.example>\r\n"
 
+    @pytest.mark.parametrize("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a b"', '"a>b<c"', "john..doe"])
+    def test_a_quoted_local_part_goes_to_its_own_domain(self, local):
+        sent, _ = steps(transaction(mail(f"{local}@b.example"), Offers()), [OK], [OK], [GO], [OK])
+        assert sent[1] == f"RCPT TO:<{local}@b.example>\r\n".encode()
+
 
 class TestUnacceptable:
     @pytest.mark.parametrize(
@@ -221,11 +226,19 @@ class TestUnacceptable:
         [
             ({"recipient": "jürgen@dest.example"}, "5.6.7"),
             ({"recipient": "foo"}, "5.1.3"),
+            ({"recipient": "a@b@c.example"}, "5.1.3"),
             ({"recipient": "a@b.example>\r\nRCPT TO:<x@y.example"}, "5.1.3"),
             ({"reverse_path": "a@b.example> X\r\nDATA"}, "5.1.3"),
             ({"data": b"x" * 101}, "5.3.4"),
         ],
-        ids=["no SMTPUTF8", "no domain", "smuggled command", "smuggled reverse path", "too large"],
+        ids=[
+            "no SMTPUTF8",
+            "no domain",
+            "two domains",
+            "smuggled command",
+            "smuggled reverse path",
+            "too large",
+        ],
     )
     def test_what_the_host_cannot_be_given_is_refused_by_ourselves(self, values, enhanced):
         offers = Offers({"SIZE": "100"})
