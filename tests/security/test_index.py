@@ -229,6 +229,10 @@ CASES = {
         f"{SERVER}/mail/test_header.py::test_folds_without_end_are_unfolded_in_a_moment",
         f"{SERVER}/services/test_reception.py::test_a_subject_without_end_is_kept_as_it_came",
     ],
+    "costly messages and requests": [
+        "tests/security/test_load.py::test_a_costly_request_keeps_nobody_waiting",
+        "tests/security/test_load.py::test_a_mail_that_is_costly_to_read_keeps_nobody_waiting",
+    ],
     "memory of many SMTP clients": [
         "tests/security/test_load.py::"
         "test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_waiting",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -52,7 +55,10 @@ class Bystander(threading.Thread):
         wire = Wire(self._postal.smtp_address)
         try:
             for line in (b"EHLO c.example", b"MAIL FROM:<a@b.example>", self.recipient, b"DATA"):
-                assert wire.say(line)[0] in "23", line
+                reply = wire.say(line)
+                if reply.startswith(SLOW_DISK):
+                    return
+                assert reply[0] in "23", line
             assert wire.say(b"Subject: ordinary\r\n\r\nHello\r\n.")[:3] in ("250", SLOW_DISK)
         finally:
             wire.close()
@@ -228,3 +234,84 @@ def test_unfinished_requests_of_one_address_keep_nobody_waiting(postal, many_fil
 def http_connection(postal) -> socket.socket:
     host, port = postal.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=20)
+
+
+def dashes() -> bytes:
+    """29 parts inside each other whose boundaries are dashes, around 13 MB of dashes."""
+    head = b""
+    for depth in range(1, 30):
+        boundary = b"-" * depth
+        head += b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n" % (boundary, boundary)
+    return b"From: a@b.example\r\n" + head + b"\r\n" + (b"-" * 76 + b"\r\n") * (12 * MEGABYTE // 78)
+
+
+def nested_form(levels: int, size: int) -> bytes:
+    inner = b"x" * size
+    for level in range(levels):
+        name = b'Content-Disposition: form-data; name="a"\r\n' if level == levels - 1 else b""
+        inner = b"--b%d\r\n%sContent-Type: multipart/mixed; boundary=b%d\r\n\r\n%s\r\n--b%d--\r\n" % (
+            *(level, name, max(level - 1, 0), inner, level),
+        )
+    return inner
+
+
+COSTLY_REQUESTS = {
+    "a header line of 45 MB": lambda postal: raw_mail(postal, b"X: " + b"x" * (45 * MEGABYTE)),
+    "a header line of 250 KB": lambda postal: raw_mail(postal, b"X: " + b"x" * 250_000),
+    "a subject of 5 million umlauts": lambda postal: message(postal, subject="ü" * 5_000_000),
+    "a subject of 9000 umlauts": lambda postal: message(postal, subject="ü" * 9000),
+    "20,000 headers": lambda postal: message(postal, headers={f"X-{n}": "y" for n in range(20_000)}),
+    "a name of 4 MB": lambda postal: message(postal, to=['"' + "\\" * 4_000_000 + '" <bob@example.org>']),
+    "brackets without end": lambda postal: message(postal, to=["(" * 60_000]),
+    "a form in a form, 64 KB": lambda postal: form(nested_form(249, 1000)),
+    "a form in a form, 4 MB": lambda postal: form(nested_form(249, 4 * MEGABYTE)),
+    "lists": lambda postal: ("application/json", b'{"to":' + b"[" * 60_000),
+    "numbers": lambda postal: ("application/json", b'{"to":[' + b"1," * 30_000 + b"1]}"),
+}
+
+
+def message(postal, **values) -> tuple[str, bytes]:
+    given = {"to": ["bob@example.org"], "from": f"app@{postal.domain}", "plain_body": "x", **values}
+    return "application/json", json.dumps(given).encode()
+
+
+def raw_mail(postal, header: bytes) -> tuple[str, bytes]:
+    data = b"From: app@%s\r\n%s\r\n\r\nx" % (postal.domain.encode(), header)
+    given = {"mail_from": f"app@{postal.domain}", "rcpt_to": ["bob@example.org"]}
+    return "application/json", json.dumps(given | {"data": base64.b64encode(data).decode()}).encode()
+
+
+def form(body: bytes) -> tuple[str, bytes]:
+    return "multipart/form-data; boundary=b248", body
+
+
+@pytest.mark.parametrize("name", COSTLY_REQUESTS)
+def test_a_costly_request_keeps_nobody_waiting(postal, name):
+    """F11: with a key, three at a time."""
+    content_type, body = COSTLY_REQUESTS[name](postal)
+    headers = {"X-Server-API-Key": postal.api_key, "Content-Type": content_type}
+    action = "send/raw" if b'"data"' in body[: 10**6] else "send/message"
+
+    def ask() -> int:
+        url = f"{postal.url}/api/v1/{action}"
+        return requests.post(url, data=body, headers=headers, timeout=30).status_code
+
+    with nobody_waits(postal), ThreadPoolExecutor(3) as pool:
+        statuses = [asked.result() for asked in [pool.submit(ask) for _ in range(3)]]
+    assert set(statuses) <= {200, 400, 413, 503}
+
+
+def test_a_mail_that_is_costly_to_read_keeps_nobody_waiting(postal, site):
+    """F11: from a stranger, for an endpoint that wants its parts."""
+    address = postal.post_mail_to(site.url, format="Hash").encode()
+    with nobody_waits(postal):
+        for _ in range(3):
+            wire = Wire(postal.smtp_address)
+            for line in (b"EHLO c.example", b"MAIL FROM:<a@b.example>", b"RCPT TO:<%s>" % address, b"DATA"):
+                assert wire.say(line)[0] in "23"
+            assert wire.say(dashes() + b".")[:3] in ("250", SLOW_DISK)
+            wire.close()
+        end = time.monotonic() + 30
+        while "Pending" in {found["status"] for found in postal.messages()} and time.monotonic() < end:
+            time.sleep(0.1)
+    assert "Pending" not in {found["status"] for found in postal.messages()}
