@@ -233,6 +233,12 @@ CASES = {
         "tests/security/test_load.py::test_a_costly_request_keeps_nobody_waiting",
         "tests/security/test_load.py::test_a_mail_that_is_costly_to_read_keeps_nobody_waiting",
     ],
+    "time that the event loop takes for a line, a header, a body": [
+        "tests/security/test_edges.py::test_command_line_is_read_in_a_moment",
+        "tests/security/test_edges.py::test_header_of_http_is_read_in_a_moment",
+        "tests/security/test_edges.py::test_body_is_read_in_a_moment",
+        "tests/security/test_edges.py::test_call_of_the_api_is_read_in_a_moment",
+    ],
     "memory of many SMTP clients": [
         "tests/security/test_load.py::"
         "test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_waiting",
