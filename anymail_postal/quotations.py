@@ -324,7 +324,9 @@ class _Reply:
         best, joined, is_full = default, "", False
         for number in range(last, max(last - MAX_INTRODUCTION_LINES, floor - 1), -1):
             line = self._lines[number]
-            if self._blank[number] or line.is_quoted or (number < last and _ends_sentence(line.text)):
+            if self._blank[number] or line.is_quoted or len(line.text) > MAX_SHOWN:
+                break
+            if number < last and _ends_sentence(line.text):
                 break
             joined = f"{self._text(number)} {joined}".strip()
             is_first = number == floor or self._blank[number - 1]
@@ -536,7 +538,7 @@ class _Reply:
         is_marked, is_below = self._lines[block.first].is_marked, block.end > last
         if block.is_introduced and (is_marked or is_below or self._names_an_address(block)):
             return True
-        if self._begins_with_introduction(block):
+        if (is_marked or is_below) and self._begins_with_introduction(block):
             return True
         if not (is_marked and is_below):
             return False

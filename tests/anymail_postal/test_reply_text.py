@@ -111,6 +111,10 @@ TEXTS = {
         "\n c <c@example.org>;\n d <d@example.org>;\n e <e@example.org>\nSubject: x\n\nHow?",
         "Fine.",
     ),
+    "a long paragraph right above a quotation": (
+        "On 3 June 2025 at 10:00 " + "Ann said " * 60 + "Bob wrote:\n> x\n\nmore",
+        "On 3 June 2025 at 10:00 " + "Ann said " * 60 + "Bob wrote:\n> x\n\nmore",
+    ),
     "two blank lines of the author's": ("One.\n\n\nTwo.\n\n> x", "One.\n\n\nTwo."),
     "Outlook": (
         "Fine.\n\n-----Original Message-----\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\nHow?\n",
@@ -272,6 +276,11 @@ HTML = {
         None,
     ),
     "a blockquote of the author's": ("<p>A</p><blockquote>q</blockquote>", None),
+    "a mail that the author copied into a blockquote": (
+        "<p>I got</p><blockquote>From: Ann &lt;a@example.org&gt;<br>Sent: 3 June 2025 10:00<br>To: Bob<br>"
+        "Subject: x<br><br>Send money.</blockquote><p>Really?</p>",
+        None,
+    ),
     "what the manager wrote": (
         "<p>On 3 June 2025 at 10:00 the manager wrote:</p><blockquote>q</blockquote><p>Really?</p>",
         None,
