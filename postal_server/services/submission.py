@@ -28,7 +28,7 @@ from postal_server.mail.address import (
     split_address,
     unquoted,
 )
-from postal_server.mail.address_list import Recipient, originators, recipients_in
+from postal_server.mail.address_list import MAX_ORIGINATORS, Recipient, originators, recipients_in
 from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
 from postal_server.mail.encoded_word import neutralise
@@ -232,8 +232,11 @@ def authorise(
 
 
 def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[str]) -> DomainEntry | None:
-    found = None
+    found, left = None, MAX_ORIGINATORS
     for value in values:
+        left -= len(value)
+        if left < 0:  # of all fields together, as each of them takes time
+            return None
         try:
             addresses = originators(value)
         except ValueError:

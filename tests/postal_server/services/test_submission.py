@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -248,6 +249,22 @@ def test_a_sender_counts_where_the_server_allows_it_and_only_if_it_is_unmistakab
     for sender in ("ceo@bank.test <sender@example.test>", "<@bank.test:sender@example.test>"):
         with pytest.raises(UnauthenticatedFromAddress):
             submission.authorise(directory, server, ["ceo@bank.test"], [sender])
+
+
+def test_authors_without_end_are_refused_in_no_time(api_key, config):
+    head = "\r\n".join(["From: " + "a," * 100] * 900)
+    for submit in submissions_of(head, api_key, config):
+        began = time.process_time()
+        with pytest.raises(UnauthenticatedFromAddress):
+            submit()
+        assert time.process_time() - began < 0.5  # ten times what it may take
+
+
+def test_authors_with_more_names_than_anybody_has_are_refused(api_key, config):
+    head = "\r\n".join([f"From: {'x' * 80} <{FROM}>"] * 200)
+    for submit in submissions_of(head, api_key, config):
+        with pytest.raises(UnauthenticatedFromAddress):
+            submit()
 
 
 # Recipients
