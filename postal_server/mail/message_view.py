@@ -238,17 +238,19 @@ def _attachment(part: Part, name: str, data: bytes) -> Attachment:
 
 def headers_view(raw: bytes) -> dict[str, list[str | None]]:
     """Lower-cased name -> decoded values, None for an empty one; standard fields first."""
-    found: dict[str, list[str | None]] = {}
+    found: dict[str, list[bytes]] = {}
     for name, value in header_fields(raw):
         key = name.lower().replace("\0", "")
         if " " in key:
             continue  # a mailbox file's `From ` line
-        text = _view(key, decode_undeclared(value))
         if key in _SINGLE:
-            found[key] = [text]
+            found[key] = [value]
         else:
-            found.setdefault(key, []).append(text)
-    return dict(sorted(found.items(), key=lambda item: _RANKS.get(item[0], len(_RANKS))))
+            found.setdefault(key, []).append(value)
+    return {
+        key: [_view(key, decode_undeclared(value)) for value in values]
+        for key, values in sorted(found.items(), key=lambda item: _RANKS.get(item[0], len(_RANKS)))
+    }
 
 
 def _view(key: str, text: str) -> str | None:

@@ -135,7 +135,7 @@ class Part:
     @cached_property
     def fields(self) -> dict[str, str]:
         """Its fields by lower-cased name; the last of repeated ones counts, as in Postal."""
-        header = self.raw[self.start : self.body_start]
+        header = self.raw[self.start : min(self.body_start, self.start + MAX_HEADER)]
         return {
             name.lower(): decode_undeclared(value)
             for name, value in header_fields(header, limit=MAX_PART_FIELDS)
