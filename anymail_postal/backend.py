@@ -333,6 +333,10 @@ class PostalPayload(RequestsPayload):
         for name, value in headers.items():
             if name.lower() in ADDRESS_HEADERS:
                 mime.check_line(name, str(value))
+        headers = CaseInsensitiveDict(headers)
+        reply_to = headers.pop("Reply-To", None)  # often what somebody wrote into a form
+        if reply_to:
+            self.set_reply_to(parsed_addresses([reply_to], "extra_headers['Reply-To']"))
         super().process_extra_headers(headers)  # type: ignore[no-untyped-call]
 
     def calls(self) -> Iterator[Callable[[], Call]]:
@@ -855,7 +859,7 @@ def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:
         elif name.lower() == "sender":
             changed["sender"] = str(value)
         elif name.lower() == "reply-to":
-            changed["reply_to"] = parse_address_list([value], field="Reply-To header")
+            changed["reply_to"] = parsed_addresses([value], "Reply-To header")
         else:
             kept[name] = value
     return replace(contents, headers=kept, **changed)

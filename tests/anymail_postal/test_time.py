@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from anymail.exceptions import AnymailInvalidAddress
+from django.core.mail import EmailMessage
 
 from anymail_postal import events, inbound
-from anymail_postal.backend import read_address, read_addresses
+from anymail_postal.backend import EmailBackend, read_address, read_addresses
 from anymail_postal.errors import UnreadableBody
 from anymail_postal.testing import hash_fields, webhook_body
 from benchmarks.hostile_mail import MAILS, PATTERNS, read
@@ -106,6 +107,17 @@ def test_hostile_event(place: str, pattern: str) -> None:
         return fields
 
     assert_grows_no_faster_than_its_input(work, make)
+
+
+@pytest.mark.parametrize("pattern", ['"', "\\", "a ", "a@b,", '"\\'])
+def test_hostile_reply_to(pattern: str) -> None:
+    def work(value: str) -> None:
+        message = EmailMessage("S", "B", "a@b.example", ["c@d.example"], headers={"Reply-To": value})
+        backend = EmailBackend(api_key="x" * 24, api_url="https://postal.example")
+        with pytest.raises(AnymailInvalidAddress):
+            backend.build_message_payload(message, {})
+
+    assert_grows_no_faster_than_its_input(work, lambda size: pattern * (size // len(pattern)) + "<")
 
 
 @pytest.mark.parametrize("end", ["", "@b.example", " <a@b.example>"])
