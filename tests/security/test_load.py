@@ -177,6 +177,9 @@ def test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_wait
                 wires.append(wire)
             time.sleep(0.5)
             assert growth() < 1.4 * STRANGERS_BYTES
+            metrics = requests.get(f"{postal.url}/metrics", timeout=20).text
+            assert "\npostal_smtp_server_unfinished_bytes 1." in metrics  # 1.2e+08
+            assert '\npostal_smtp_server_messages_without_room_total{authenticated="no"}' in metrics
         for wire in wires:
             wire.socket.sendall(b".\r\n" if by == "DATA" else b"x")
         replies = [wire.reply()[:3] for wire in wires]
