@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import smtplib
+
 import pytest
 
 from .stranger import Browser, Stranger, wait_for
@@ -30,7 +32,17 @@ def domain(project: Stranger, server: Browser) -> str:
         mode="Endpoint",
         http_endpoint="The shop",
     )
+    # Nobody is as quick as a test: SMTP hears of a new route within half a second.
+    wait_for(lambda: takes("support@shop.test", project.ports[2525]), "the route")
     return "shop.test"
+
+
+def takes(recipient: str, port: int) -> bool:
+    """Is mail for this address accepted?"""
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.ehlo()
+        client.mail("bob@example.com")
+        return client.rcpt(recipient)[0] == 250
 
 
 def test_it_shows_the_records_to_publish(domain: str, server: Browser) -> None:
