@@ -45,6 +45,17 @@ def attempts(*tries: tuple[str, str, str], limit: int = 2) -> list[str]:
     return run(asyncio.wait_for(work(), 20))
 
 
+def test_cram_md5_takes_a_digest_in_capitals():
+    async def work() -> None:
+        async with Running() as server:
+            talk = await server.talk("EHLO c")
+            challenge = b64decode((await talk.say("AUTH CRAM-MD5"))[4:])
+            digest = hmac.new(KEY.encode(), challenge, hashlib.md5).hexdigest().upper()
+            assert (await talk.say(coded(f"example/live {digest}"))).startswith("235 ")
+
+    run(asyncio.wait_for(work(), 20))
+
+
 @pytest.mark.parametrize("user", ["", "anybody", "example/none", "üser", "a b", "root@example.test"])
 def test_cram_md5_under_a_name_of_no_mail_server_is_refused_and_not_counted(user, caplog):
     caplog.set_level(logging.INFO)

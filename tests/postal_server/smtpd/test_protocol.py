@@ -567,6 +567,27 @@ class TestMemory:
 
         run(work())
 
+    def test_a_complete_message_that_waits_for_its_client_s_name_does_not_give_way(self):
+        known = asyncio.Event()
+
+        async def names(address: str) -> str:
+            await known.wait()
+            return "client.example"
+
+        async def work():
+            async with Running(**self.LIMITS, names=names) as server:
+                complete = await self.begin(server, size=900_000)
+                complete.send(b"\r\n.\r\n")
+                await asyncio.sleep(0.02)
+                other = await self.begin(server)
+                known.set()
+                assert (await complete.reply())[:9] == "250 2.0.0"
+                [(_, envelope)] = server.handler.accepted
+                assert len(envelope.recipients) == 1
+                assert await self.end(other, server) == "452 4.3.1"
+
+        run(work())
+
     def test_a_client_that_goes_makes_room(self):
         async def work():
             async with Running(**self.LIMITS) as server:
@@ -594,6 +615,23 @@ class TestMemory:
             assert (await talk.say(".")).startswith("250 ")
 
         talk(test, *TO_IN[:2], max_unfinished_bytes=200_000, max_unfinished_bytes_before_auth=200_000)
+
+
+def test_a_header_is_looked_at_once_however_its_message_comes(monkeypatch):
+    looks = []
+    look = protocol.is_header_too_large
+    monkeypatch.setattr(protocol, "is_header_too_large", lambda *given: looks.append(1) or look(*given))
+
+    async def test(talk, server):
+        assert (await talk.say("DATA")).startswith("354 ")
+        talk.send(HELLO)
+        for _ in range(20):
+            talk.send(b"x" * 50_000 + b"\r\n")
+            await asyncio.sleep(0.005)
+        assert (await talk.say(".")).startswith("250 ")
+        assert len(looks) == 1
+
+    talk(test, *TO_IN)
 
 
 class TestHttp:
@@ -912,6 +950,27 @@ def test_the_client_s_name_is_looked_up_before_the_message_is_handed_over():
             assert [(await talk.reply())[:3] for _ in range(4)] == ["250", "250", "354", "250"]
             [(session, _)] = server.handler.accepted
             assert session.client_name == "host-of-127.0.0.1"
+
+    run(work())
+
+
+def test_a_message_is_not_taken_whose_client_leaves_while_its_name_is_looked_up():
+    known = asyncio.Event()
+
+    async def names(address: str) -> str:
+        await known.wait()
+        return "client.example"
+
+    async def work():
+        async with Running(names=names) as server:
+            talk = await server.talk(*TO_IN, "DATA")
+            talk.send(b".\r\n")
+            await asyncio.sleep(0.02)
+            talk.close()
+            await asyncio.sleep(0.02)
+            known.set()
+            await asyncio.sleep(0.02)
+            assert server.handler.accepted == []
 
     run(work())
 

@@ -538,7 +538,9 @@ def test_bodies_that_are_gathered_have_a_bound_in_all(running, address):
     running.server._shared.room = Room(3_000_000, 1_000_000)
     begun = post(b"/echo/gathered", b"Content-Length: 400001")
     with connections(address, 9, begun, b"x" * 400_000) as wires:
-        wait_for(lambda: len([c for c in running.connections if c._reading and c._reading.is_answered]) == 7)
+        wait_for(
+            lambda: len([c for c in list(running.connections) if c._reading and c._reading.is_answered]) == 7
+        )
         assert running.server._shared.room.held == 800_000
         known = post(b"/echo/gathered", b"X-Key: 1", b"Content-Length: 500000")
         assert statuses(talk(address, known, b"x" * 500_000)) == [200]
