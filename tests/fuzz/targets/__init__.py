@@ -25,15 +25,12 @@ Run = Callable[[bytes], None]
 class Target:
     """`seeds` are valid inputs to begin with, `words` are texts that the format gives a meaning to.
 
-    `longest` is how many bytes an input may have: what takes time that grows with the square of its length
-    shows at 64 KB. A target that cuts its input into pieces, as a network does, sets it lower.
     """
 
     name: str
     run: Run
     seeds: Sequence[bytes]
     words: Sequence[bytes] = ()
-    longest: int = 65_536
 
     @property
     def corpus(self) -> Path:
@@ -49,21 +46,22 @@ class Target:
 TARGETS: dict[str, Target] = {}
 
 
-def target(
-    seeds: Sequence[bytes], words: Sequence[bytes] = (), longest: int = Target.longest
-) -> Callable[[Run], Run]:
+def target(seeds: Sequence[bytes], words: Sequence[bytes] = ()) -> Callable[[Run], Run]:
     """Make a function a target, which has its name."""
 
     def register(run: Run) -> Run:
-        TARGETS[run.__name__] = Target(run.__name__, run, tuple(seeds), tuple(words), longest)
+        TARGETS[run.__name__] = Target(run.__name__, run, tuple(seeds), tuple(words))
         return run
 
     return register
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
-    """`data` cut into pieces of a few bytes, always the same way: what a slow network does."""
-    size = 1 + len(data) % 7
+    """`data` cut into pieces, always the same way: what a slow network does. They have a few bytes each.
+
+    Those of long data are larger, so that there are no more than some 2000: enough for square work to show.
+    """
+    size = max(1 + len(data) % 7, len(data) // 2000)
     for start in range(0, len(data), size):
         yield data[start : start + size]
 

@@ -67,7 +67,8 @@ def test_where_all_mail_is_caught_so_is_this(tmp_path, mode, port):
 
 def test_the_command_says_what_became_of_its_mail(host, tmp_path, monkeypatch, capsys):
     handler, address = host
-    monkeypatch.setattr(conf, "config", lambda: conf.parse(given(address), {}, tmp_path))
+    config = conf.parse({**given(address), "delivery": {"mode": "mx"}}, {}, tmp_path)
+    monkeypatch.setattr(conf, "config", lambda: config)
     call_command("test_app_smtp", "in@example.test")
     assert capsys.readouterr().out == f"{address[0]}:{address[1]} took it.\n"
     assert len(handler.accepted) == 1
