@@ -11,6 +11,7 @@ import idna
 
 MAX_ADDRESS = 254  # RFC 5321 section 4.5.3.1.3: a path has 256 octets, its angle brackets included
 MAX_DOMAIN = 253  # RFC 1035 section 2.3.4, without the final dot
+MAX_KEPT = 1000  # characters of what may be an address, with a route: keys of longer text fill no cache
 
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _HOP = r"@(?:\[[^\]\s]*\]|[^\s:,@\[\]]+)"
@@ -116,12 +117,16 @@ def _quoted_if_needed(text: str) -> str:
     return text if _DOT_ATOM.match(text) else quote(text)
 
 
-@functools.lru_cache(maxsize=4096)  # looked for several times on a message's way
 def suppression_key(address: str) -> str:
     """The one spelling of an address for comparison: case folded, normalised, its domain as in DNS.
 
     Dots and tags stay: they are other people. What is no address is its own key, in lower case.
     """
+    return _suppression_key(address) if len(address) <= MAX_KEPT else address.lower()
+
+
+@functools.lru_cache(maxsize=4096)  # looked for several times on a message's way
+def _suppression_key(address: str) -> str:
     try:
         local, domain = split_address(envelope_address(address))
     except ValueError:
@@ -153,9 +158,13 @@ def _without_final_dot(domain: str) -> str:
     return domain[:-1] if domain[-1:] in _DOTS and domain[-2:-1] not in _DOTS else domain
 
 
-@functools.lru_cache(maxsize=4096)
 def domain_key(domain: str) -> str:
     """The one spelling under which domains are compared; of what is none, the lower case."""
+    return _domain_key(domain) if len(domain) <= MAX_KEPT else domain.lower()
+
+
+@functools.lru_cache(maxsize=4096)
+def _domain_key(domain: str) -> str:
     try:
         return domain_to_ascii(domain)
     except ValueError:

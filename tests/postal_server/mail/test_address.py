@@ -1,5 +1,6 @@
 import contextlib
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -256,3 +257,15 @@ def test_a_flood_is_judged_in_linear_time(flood):
     is_plausible_recipient(flood)
     is_plausible_recipient(flood + "@b.example")
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("key", [suppression_key, domain_key])
+def test_keys_of_long_text_fill_no_memory(key):
+    """A report may have megabytes in place of an address; kept are only texts that can be one."""
+    tracemalloc.start()
+    for number in range(20):
+        text = f"{number}@" + "X" * 100_000
+        assert key(text) == text.lower()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 1_000_000
