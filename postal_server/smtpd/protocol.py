@@ -224,7 +224,7 @@ class SmtpProtocol(Connection):
         if end < 0:
             if len(buffer) > limit:
                 if is_http(bytes(buffer[:limit])):
-                    self._close(replies.NOT_HTTP)
+                    self._refuse_http()
                 buffer.clear()
                 self._skipping = True
             return False
@@ -261,10 +261,13 @@ class SmtpProtocol(Connection):
     def _refuse_line(self, line: bytes, reply: Reply) -> None:
         """Refuse what is no command. HTTP is the end: a page may have sent it, with commands behind."""
         if is_http(line):
-            self._shared.count(METRIC + "client_errors", error="http")
-            self._close(replies.NOT_HTTP)
+            self._refuse_http()
         else:
             self._refuse(reply, "invalid-command")
+
+    def _refuse_http(self) -> None:
+        self._shared.count(METRIC + "client_errors", error="http")
+        self._close(replies.NOT_HTTP)
 
     def _read_data(self) -> bool:
         buffer, mail = self._buffer, self._mail

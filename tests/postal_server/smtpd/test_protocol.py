@@ -487,8 +487,9 @@ class TestHeader:
             for _ in range(50):
                 talk.send(b"X: y\r\n" * 1000)
                 await asyncio.sleep(0.001)
-            await asyncio.sleep(0.05)
             [connection] = server.server._connections
+            while connection._mail.came < 50 * 6000:
+                await asyncio.sleep(0.001)
             assert len(connection._buffer) < 10
             assert (await talk.say(".")) == "552 5.3.4 The message header is too large"
 
@@ -511,13 +512,16 @@ class TestMemory:
 
     async def begin(self, server, *lines, size=SIZE):
         """Two clients in three send DATA, the third BDAT; none comes to an end."""
+        others = set(server.server._connections)
         talk = await server.talk("EHLO c", *lines, *TO_IN[1:])
+        [connection] = server.server._connections - others
         if len(server.talks) % 3:
             await talk.say("DATA")
             talk.send(HELLO + b"x" * size)
         else:
             talk.send(b"BDAT %d LAST\r\n" % (len(HELLO) + size + 1) + HELLO + b"x" * size)
-        await asyncio.sleep(0.02)
+        while connection._mail.came < len(HELLO) + size:
+            await asyncio.sleep(0.001)
         return talk
 
     async def end(self, talk, server):
@@ -664,6 +668,8 @@ class TestHttp:
                 await asyncio.sleep(0.005)
             assert (await talk.reply()) == "421 4.7.0 This is SMTP, not HTTP"
             assert (await talk.reply()) == "<closed>"
+            errors = [labels for name, labels in server.counted if name.endswith("client_errors")]
+            assert errors == [{"error": "http"}]
 
         assert talk(test) == []
 
