@@ -337,6 +337,13 @@ def test_a_form_without_a_boundary_is_refused(content_type) -> None:
         api.read_parameters(content_type, form(FIELD), "")
 
 
+def test_a_form_has_so_many_fields() -> None:
+    fields = [b"Content-Disposition: form-data; name=x\r\n\r\n1"] * (api.MAX_FORM_FIELDS - 1)
+    assert api.read_parameters("multipart/form-data; boundary=b", form(*fields, FIELD), "") == {"id": 1}
+    with pytest.raises(HostileInput, match="4096 fields"):
+        api.read_parameters("multipart/form-data; boundary=b", form(FIELD, *fields, FIELD), "")
+
+
 def test_parts_within_a_field_are_text() -> None:
     inner = form(FIELD, boundary=b"c")
     outer = (
