@@ -54,7 +54,6 @@ MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
 MAX_ADDRESS_BYTES = 256  # RFC 5321 section 4.5.3.1.3
 AUTHORS = ("from", "sender")
 TAG_HEADER = "x-postal-tag"
-SUBJECT_LENGTH = 200  # of the stored copy
 NO_DOMAIN = "local"  # the lane of what cannot leave
 
 FIELD_NAMES = re.compile(r"[!-9;-~]*\Z")  # RFC 5322 section 2.2
@@ -369,10 +368,10 @@ def _submit(
     accepted = Accepted(
         raw=raw,
         messages=tuple(messages),
-        mail_from=_storable(mail_from),
-        subject=_storable(told.subject, SUBJECT_LENGTH),
-        message_id=_storable(told.message_id),
-        tag=_storable(told.tag),
+        mail_from=mail_from,
+        subject=told.subject,
+        message_id=told.message_id,
+        tag=told.tag,
         priority=told.priority.value,
         received_with_ssl=received_with_ssl,
     )
@@ -392,8 +391,3 @@ def envelope_recipient(address: str) -> tuple[str | None, str]:
     except ValueError:
         return address or None, NO_DOMAIN
     return rcpt_to, domain_key(split_address(rcpt_to)[1])
-
-
-def _storable(text: str | None, length: int | None = None) -> str | None:
-    """Text as every database takes it: PostgreSQL has no NUL."""
-    return None if text is None else text.replace("\0", "")[:length]

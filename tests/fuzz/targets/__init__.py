@@ -23,9 +23,7 @@ Run = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Target:
-    """`seeds` are valid inputs to begin with, `words` are texts that the format gives a meaning to.
-
-    """
+    """`seeds` are valid inputs to begin with, `words` are texts that the format gives a meaning to."""
 
     name: str
     run: Run

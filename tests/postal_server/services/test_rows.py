@@ -111,7 +111,9 @@ HOSTILE = "a\0b\ud83d"
 
 
 def test_text_of_peers_is_made_fit_for_the_database(world):
-    [claim] = store(world, tag="t")
+    [claim] = store(world, tag=HOSTILE, subject=HOSTILE, mail_from=HOSTILE)
+    row = Message.objects.get()
+    assert {row.tag, row.subject, row.mail_from} == {"ab\ufffd"}
     insert([Delivery(message_id=claim.id, status="Sent", details=HOSTILE, output=HOSTILE, created_at=NOW)])
     update_each(Message, ("tag", "subject"), {claim.id: (HOSTILE, None)})
     assert Message.objects.get().tag == "ab\ufffd"
