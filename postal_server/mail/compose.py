@@ -301,7 +301,7 @@ def encode_address(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if local.startswith('"') and local.endswith('"') and _DOT_ATOM.match(local[1:-1]):
         local = local[1:-1]
-    if not domain.isascii():
+    if at and not domain.isascii():
         with suppress(ValueError):  # stays as it is; nobody can deliver to it either way
             domain = domain_to_ascii(domain)
     return f"{local}{at}{domain}"

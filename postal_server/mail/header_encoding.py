@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from .address_list import Mailbox, parse_mailboxes, quote_phrase
+from .address_list import Mailbox, join_split_names, parse_mailboxes, quote_phrase
 from .charset import decode_undeclared
 from .compose import ADDRESS_FIELDS, encode_address
 from .encoded_word import b_words, is_plain, q_words
@@ -21,6 +21,7 @@ LINE = 76  # characters of a line with an encoded word, RFC 2047 section 2
 SECTION = 50  # characters of a piece of a long parameter
 NAME_BYTES = 30  # of a word in a name: short enough for a line with that of the field
 MAX_ADDRESSES = 25_000  # characters of an address list that is parsed; longer ones are read by words
+MAX_STRUCTURED = 25_000  # characters of another value whose signs are looked at
 
 _ADDRESSES = ADDRESS_FIELDS | {
     "bcc", "apparently-to", "disposition-notification-to", "errors-to", "mail-followup-to", "mail-reply-to",
@@ -36,7 +37,15 @@ _STRUCTURED = {
 _FIELD = re.compile(rb"[^\n]+(?:\n[ \t][^\n]*)*")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _URL = re.compile(r"<[^<>]*>")
-_NOT_PLAIN = re.compile(r"[^!-~]")
+_NOT_PLAIN = re.compile(r"[^ -~]|=\?")
+# Of a structured value: blanks, and a sign that parts its pieces, or what stands between such signs.
+_PIECE = re.compile(
+    r"""([ \t]*)([(),;]|(?:"(?:[^"\\]|\\.)*"|=\?[^?\s]*\?[BbQq]\?[^?\s]*\?=|\\.|[^ \t"(),;\\])+|["\\])"""
+)
+_WORD = re.compile(r"([ \t]*)([^ \t]+)")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_EMPTY_GROUP = re.compile(r"([^:;,<>@]*):[ \t]*;\Z")
 _ASCII = "".join(map(chr, range(33, 127)))
 _ATTRIBUTE = "!#$&+^`{|}"  # and letters, digits, `_.-~`: RFC 2231 section 7
 
@@ -95,25 +104,51 @@ def _encoded(key: str, text: str) -> Iterable[str]:
     return q_words(decode_header(text), first=LINE - len(key) - 2)
 
 
-def _words(text: str) -> Iterator[str]:
-    """`text` with runs of words that are not plain as encoded words."""
-    run: list[str] = []
-    for word in text.split():
-        if _NOT_PLAIN.search(word) or "=?" in word:
-            run.append(word)
+def _words(text: str) -> list[str]:
+    """`text` with what is not plain in it as encoded words.
+
+    Commas, semicolons and the parentheses of comments, which give it its structure, stay outside of them.
+    """
+    words = [""]
+    run: list[str] = []  # to be encoded together: the blanks between encoded words are not read
+    for blanks, piece in (_PIECE if len(text) <= MAX_STRUCTURED else _WORD).findall(text):
+        if _NOT_PLAIN.search(piece):
+            run.append(_without_quotes(piece))
             continue
-        if run:
-            yield from b_words(decode_header(" ".join(run)), NAME_BYTES)
-            run = []
-        yield word
-    if run:
-        yield from b_words(decode_header(" ".join(run)), NAME_BYTES)
+        was_encoded = _flush(run, words)
+        if blanks or piece == "(" or (was_encoded and piece not in "),;"):
+            words.append("")
+        words[-1] += piece
+    _flush(run, words)
+    return [word for word in words if word]
+
+
+def _flush(run: list[str], words: list[str]) -> bool:
+    """Put what waits in `run` behind `words`; was there anything?"""
+    if not run:
+        return False
+    first, *others = b_words(decode_header(" ".join(run)), NAME_BYTES)
+    if words[-1].endswith("("):
+        words[-1] += first
+    else:
+        words.append(first)
+    words += others
+    run.clear()
+    return True
+
+
+def _without_quotes(piece: str) -> str:
+    """`piece`, if it is a quoted string as the text in it: in quotes nobody decodes words."""
+    quoted = _QUOTED.fullmatch(piece)
+    return _ESCAPED.sub(r"\1", quoted[1]) if quoted else piece
 
 
 def _address_words(text: str) -> list[str]:
     """An address list: names, comments and groups encoded, domains in the form DNS knows."""
+    if empty := _EMPTY_GROUP.match(text):
+        return [*_phrase(empty[1].strip()), ":;"]
     try:
-        mailboxes = parse_mailboxes(text) if len(text) <= MAX_ADDRESSES else []
+        mailboxes = join_split_names(parse_mailboxes(text)) if len(text) <= MAX_ADDRESSES else []
     except ValueError:
         mailboxes = []
     words: list[str] = []
@@ -125,7 +160,7 @@ def _address_words(text: str) -> list[str]:
             words += [*_phrase(group), ":"] if group is not None else []
         words += _mailbox(mailbox)
         words[-1] += ","
-    return _ended(words, ";" if group is not None else "", is_last=True) or list(_words(text))
+    return _ended(words, ";" if group is not None else "", is_last=True) or _words(text)
 
 
 def _ended(words: list[str], end: str, *, is_last: bool = False) -> list[str]:
@@ -137,7 +172,10 @@ def _ended(words: list[str], end: str, *, is_last: bool = False) -> list[str]:
 
 def _mailbox(mailbox: Mailbox) -> list[str]:
     address = encode_address(mailbox.address)
-    words = [*_phrase(mailbox.name), f"<{address}>"] if mailbox.name else [address]
+    if mailbox.name:
+        words = [*_phrase(mailbox.name), f"<{address}>"]
+    else:  # without an `@` it is no address, but text
+        words = [address] if "@" in address else _phrase(address)
     for comment in mailbox.comments:
         inside = [comment] if is_plain(comment) else b_words(decode_header(comment), NAME_BYTES)
         words += [f"({inside[0]}", *inside[1:]]
@@ -153,7 +191,7 @@ def _parameter_words(text: str) -> list[str]:
     """A value with its parameters: those that are not ASCII as RFC 2231 has them, in place of the plain."""
     parsed = parse_header_value(text)
     names = {name.rstrip("0123456789*") for name, _ in parsed.raw if "*" in name}
-    words = list(_words(parsed.value))
+    words = _words(parsed.value)
     for name, value in parsed.raw:
         if is_plain(name + value):
             pieces = [f"{name}={quote_token(value)}"]
