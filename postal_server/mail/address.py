@@ -95,7 +95,7 @@ def _envelope_local(local: str) -> str:
 
 
 def _envelope_domain(domain: str) -> str:
-    domain = _without_final_dot(domain)
+    domain = without_final_dot(domain)
     if literal_address(domain):
         return domain
     ascii_domain = domain_to_ascii(domain)
@@ -143,7 +143,7 @@ def domain_to_ascii(domain: str) -> str:
 
     Raises ValueError for what cannot be a host name, an address literal (`[192.0.2.1]`) included.
     """
-    domain = _without_final_dot(domain)
+    domain = without_final_dot(domain)
     if len(domain) > MAX_DOMAIN:
         raise ValueError("A domain has at most 253 characters")
     # idna.IDNAError is a UnicodeError, which is a ValueError.
@@ -153,7 +153,7 @@ def domain_to_ascii(domain: str) -> str:
     return text
 
 
-def _without_final_dot(domain: str) -> str:
+def without_final_dot(domain: str) -> str:
     """Without the dot of the root, which every domain has (RFC 1034 section 3.1); only one, in any script."""
     return domain[:-1] if domain[-1:] in _DOTS and domain[-2:-1] not in _DOTS else domain
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .address import domain_to_ascii
+from .address import domain_to_ascii, without_final_dot
 from .address_list import Mailbox, join_groups, join_split_names, parse_mailboxes, quote_phrase
 from .date import format_date, parse_date
 from .encoded_word import b_words, is_plain, neutralise, unstructured
@@ -63,7 +63,7 @@ _SPELLINGS = {name.lower(): name for name in FIELD_ORDER}
 _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")  # RFC 5322 section 2.2
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*\Z")
-_PLAIN = r"[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]+"
+_PLAIN = r"[A-Za-z0-9.+_=-]+@[A-Za-z0-9.-]*[A-Za-z0-9-]"
 _PLAIN_MAILBOX = re.compile(rf"(?:{_ATEXT}(?: {_ATEXT})* <{_PLAIN}>|{_PLAIN})\Z")
 MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 
@@ -211,10 +211,10 @@ def _header(mail: OutgoingMail, message_id: str, date: datetime, received: bytes
         ("From", mail.from_),
         ("Sender", mail.sender),
         ("Reply-To", mail.reply_to),
-        ("To", ", ".join(mail.to)),
-        ("Cc", ", ".join(mail.cc)),
+        ("To", ", ".join(entry.strip() for entry in mail.to)),
+        ("Cc", ", ".join(entry.strip() for entry in mail.cc)),
     ):
-        if text:
+        if text and not text.isspace():
             known[name.lower()] = [address_field(name, text)]
     if mail.subject:
         known["subject"] = [unstructured("Subject", mail.subject)]
@@ -264,7 +264,7 @@ def address_field(name: str, text: str) -> str:
     """
     if _PLAIN_MAILBOX.match(text) and len(text) < MAX_PLAIN_NAME:
         return f"{name}: {text}"
-    text = neutralise(text)
+    text = neutralise(text.strip())
     try:
         mailboxes = join_split_names(parse_mailboxes(text))
     except ValueError:
@@ -293,7 +293,7 @@ def encode_phrase(name: str) -> str:
 
 
 def encode_address(address: str) -> str:
-    """An address for a header: needless quotes gone, its domain in the form DNS knows.
+    """An address for a header: needless quotes and a final dot gone, its domain in the form DNS knows.
 
     Unlike Postal (contract, Q44), which puts encoded words inside addresses. A local part that is not
     ASCII stays UTF-8: the message then needs SMTPUTF8 (RFC 6532).
@@ -301,6 +301,7 @@ def encode_address(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if local.startswith('"') and local.endswith('"') and _DOT_ATOM.match(local[1:-1]):
         local = local[1:-1]
+    domain = without_final_dot(domain)
     if at and not domain.isascii():
         with suppress(ValueError):  # stays as it is; nobody can deliver to it either way
             domain = domain_to_ascii(domain)

@@ -66,7 +66,6 @@ _MEDIA_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 section 4.2
 _MEDIA_TYPE = re.compile(rf"(?:{_MEDIA_NAME}/(?:{_MEDIA_NAME}|\*)|\*/\*)\Z")
 ALPHABET = re.compile(r"[A-Za-z0-9+/_-]")
 DATA_URI = re.compile(r"data:[^,]{0,1000};base64,", re.IGNORECASE)
-BLANKS = b" \t\r\n"
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 Parameters = Mapping[str, Any]
@@ -332,11 +331,11 @@ def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refu
 
 
 def _recipients(name: str, entry: str) -> list[Recipient]:
-    """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
+    """Whom an entry names. A mere word is nobody: taken as in Postal, it fails once it is tried."""
     try:
         found = recipients_in(entry)
     except ValueError as error:
-        if "@" not in entry:
+        if "@" not in entry and "<" not in entry:
             return [Recipient(bare_address(entry), bare_address(entry))]
         raise _invalid(name, entry) from error
     if not found and "@" in entry:  # a comment, say: somebody may be meant
@@ -391,7 +390,7 @@ def read_lookup(parameters: Parameters) -> Lookup:
 
 
 def decode_base64(text: str, name: str) -> bytes:
-    """What the base64 in parameter `name` stands for; line ends may be anywhere, padding be missing.
+    """What the base64 in parameter `name` stands for, in lines or not; padding may be missing.
 
     Understood as well: the URL-safe alphabet (RFC 4648 section 5), and a data URI (RFC 2397) of base64.
     Text with nothing of the alphabet is no data, as in Postal. Raises `ParameterError` for anything else,
@@ -404,8 +403,9 @@ def decode_base64(text: str, name: str) -> bytes:
     if not ALPHABET.search(text):
         return b""
     start = DATA_URI.match(text)
-    data = text[start.end() if start else 0 :].encode("utf-8", "replace")
-    data = data.translate(URL_SAFE, BLANKS).rstrip(b"=")
+    data = text[start.end() if start else 0 :].encode("utf-8", "replace").translate(URL_SAFE)
+    # A blank within a line was a `+` that a form took for one.
+    data = b"".join([line.strip(b" \t") for line in data.splitlines()]).rstrip(b"=")
     try:
         return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
     except ValueError as error:

@@ -174,6 +174,9 @@ def test_custom_values_are_written_anew(name, value, expected):
         ("B <b@c.example> (x) (y)", "B <b@c.example> (x y)"),
         ('"b"@c.example', "b@c.example"),
         ('"b c"@d.example', '"b c"@d.example'),
+        ("B <b@c.example.>", "B <b@c.example>"),
+        (" b@c.example\n", "b@c.example"),
+        ("Bär", "Bär"),  # no domain: encoded when it is sent
         (
             "Team: a@b.example, C <c@d.example>; e@f.example",
             "Team: a@b.example, \r\n C <c@d.example>;, \r\n e@f.example",
@@ -187,6 +190,12 @@ def test_custom_values_are_written_anew(name, value, expected):
 )
 def test_addresses_are_written_anew(text, expected):
     assert address_field("To", text) == f"To: {expected}"
+
+
+def test_line_ends_and_blanks_around_addresses_are_no_part_of_them():
+    raw = composed(outgoing(to=["a@b.example\n", " c@d.example "], reply_to=" \n"))
+    assert b"To: a@b.example, \r\n c@d.example\r\n" in raw
+    assert b"Reply-To" not in raw
 
 
 def test_a_long_name_becomes_several_words():

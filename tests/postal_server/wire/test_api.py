@@ -204,7 +204,8 @@ def test_expansions_come_in_the_order_of_the_answer(expansions, names) -> None:
         ("eA==", b"x"),
         ("eA", b"x"),
         ("eA====", b"x"),
-        ("e A=\n=", b"x"),
+        (" eA=\n\t= ", b"x"),
+        ("eHh4\reHh4", b"xxxxxx"),
         ("eHh4\r\neHh4\r\n", b"xxxxxx"),
         ("-_-_", b"\xfb\xff\xbf"),
         ("+/+/", b"\xfb\xff\xbf"),
@@ -229,6 +230,8 @@ def test_base64_is_read_as_programs_write_it(text, data) -> None:
         "data:eHh4",
         "eHh4\0",
         "e%3D",
+        "eHh4 Hh4",  # a `+` that a form took for a blank
+        "hello world",
     ],
 )
 def test_what_is_no_base64_is_refused_by_its_parameter(text) -> None:
