@@ -27,6 +27,12 @@ _OF_MAIL = {
     "cp50221": "iso2022_jp",
     "cp50222": "iso2022_jp",
     "cp51932": "euc_jp",
+    "iso2022jpms": "iso2022_jp",
+    "jis": "iso2022_jp",
+    "jisms": "iso2022_jp",
+    "eucjpms": "euc_jp",
+    "eucjpwin": "euc_jp",
+    "sjiswin": "cp932",
     "unicode11utf7": "utf_7",
     "unicode20utf7": "utf_7",
     "utf16": "utf_16",  # by its byte order mark, if there is one
@@ -66,7 +72,7 @@ _SUPERSETS = {
 _UNUSABLE = frozenset(["ascii", "replacement", "x-user-defined"])
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _FIRST_WORD = re.compile(r"[^a-z0-9]*(?:charset\s*=[^a-z0-9]*)?([a-z0-9][a-z0-9._:+-]*)")
-_CODE_PAGE = re.compile(r"(?:win|windows|ms|ibm|dos|cp)0*(\d+)\Z")
+_CODE_PAGE = re.compile(r"(?:win|windows|ms|ibm|dos|cp|mscp)0*(\d+)\Z")
 
 
 def decode(data: bytes, label: str | None) -> str:
