@@ -127,15 +127,17 @@ class _Body:
             self.files += [leaf for leaf in part.walk_own() if not (leaf.is_multipart and leaf.children)]
         elif part.mime_type == "multipart/alternative" and part.children:
             self.read_alternatives(part.children)
-        elif part.children:
-            first, *others = part.children
-            is_related = part.mime_type == "multipart/related"
-            self.read(first, is_alone=is_related)
-            for child in others:
-                if is_related and _is_referred_to(child):
+        elif part.mime_type == "multipart/related" and part.children:
+            root = _root(part)
+            self.read(root, is_alone=True)
+            for child in part.children:
+                if child is not root and _is_referred_to(child):
                     self.files.append(child)
-                else:
+                elif child is not root:
                     self.read(child, is_alone=False)
+        elif part.children:
+            for child in part.children:
+                self.read(child, is_alone=False)
         elif part.is_multipart and not part.is_attachment:
             self.show(part)  # its boundary is not there: the text as it stands
         elif part.is_attachment or part.mime_type not in _BODY_TYPES:
@@ -172,6 +174,15 @@ class _Body:
 
 def _is_html(part: Part) -> bool:
     return part.mime_type == "text/html"
+
+
+def _root(related: Part) -> Part:
+    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387)."""
+    start = related.content_type.parameters.get("start", "").strip() if related.content_type else ""
+    parts = related.children
+    named = (part for part in parts if start and part.fields.get("content-id", "").strip() == start)
+    texts = (p for p in parts if (p.children or p.mime_type in _BODY_TYPES) and not p.is_attachment)
+    return next(named, None) or next(texts, parts[0])
 
 
 def _is_referred_to(part: Part) -> bool:

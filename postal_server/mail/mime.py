@@ -36,6 +36,8 @@ _PARAMETER = re.compile(
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"(.+?)(?:\*(\d{1,3}))?(\*)?\Z", re.ASCII)
 _DISPOSITION = re.compile(r"[A-Za-z][A-Za-z-]*")
+# `attachment filename=a.pdf`, and `filename=a.pdf` alone
+_BARE_FILENAME = re.compile(r"\s*([A-Za-z-]*)\s*\b(?=filename[*0-9]*\s*=)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 # How a line of a header begins: a name and a colon, or what a mailbox file puts on top of each mail.
@@ -72,7 +74,9 @@ def parse_header_value(text: str) -> HeaderValue:
     for match in _PARAMETER.finditer(semicolon + rest):
         name, quoted, plain = match.groups("")
         if name:
-            found.append((name.lower(), _ESCAPED.sub(r"\1", quoted) if quoted else plain.strip()))
+            # A lone quotation mark in front opens what nobody closed.
+            text = _ESCAPED.sub(r"\1", quoted) if quoted else plain.strip().removeprefix('"')
+            found.append((name.lower(), text))
         if len(found) == MAX_PARAMETERS:
             break
     return HeaderValue(value.strip(), tuple(found))
@@ -160,7 +164,10 @@ class Part:
 
     @cached_property
     def disposition(self) -> HeaderValue:
-        return parse_header_value(self.fields.get("content-disposition", ""))
+        text = self.fields.get("content-disposition", "")
+        if bare := _BARE_FILENAME.match(text):
+            text = f"{bare[1]};{text[bare.end() :]}"
+        return parse_header_value(text)
 
     @property
     def is_attachment(self) -> bool:

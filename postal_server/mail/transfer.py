@@ -131,7 +131,7 @@ def encoding_name(value: str) -> str:
         return name
     word = _ENCODING_WORD.search(_COMMENT.sub(" ", name[:MAX_ENCODING]))
     name = word[0] if word else ""
-    return _BY_LETTERS.get(re.sub("[ _-]", "", name), name)
+    return _BY_LETTERS.get(re.sub("^x-|[ _-]", "", name), name)
 
 
 def decode(data: bytes, encoding: str) -> bytes:

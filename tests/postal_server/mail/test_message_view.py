@@ -315,6 +315,22 @@ TWO_IN_BETWEEN = multipart(text("before"), PNG, text("\r\nand after"))
             multipart(html("<p>a", "Content-Location: http://x.example/\r\n"), PNG, kind="related"),
             (None, "<p>a", ["image.png"]),
         ),
+        (  # the page is not always the first part
+            multipart(PNG, html("<p>a", "Content-ID: <r@x>\r\n"), kind='related; start="<r@x>"'),
+            (None, "<p>a", ["image.png"]),
+        ),
+        (
+            multipart(
+                html("<p>frame", "Content-ID: <f@x>\r\n"),
+                html("<p>a", "Content-ID: <r@x>\r\n"),
+                kind="related; start=<r@x>",
+            ),
+            (None, "<p>a", ["attachment.html"]),
+        ),
+        (
+            multipart(PNG, html("<p>a", "Content-ID: <r@x>\r\n"), kind="related"),
+            (None, "<p>a", ["image.png"]),
+        ),
         (multipart(text("LOG", fields="Content-Disposition: attachment\r\n"), text("here")),
          ("here", None, ["attachment.txt"])),
         (multipart(text("a", fields="Content-Disposition: inline\r\n")), ("a", None, [])),
@@ -450,7 +466,16 @@ def test_a_part_without_a_header_is_text():
     )
 
 
-BASE64_LABELS = ["base64 ", "base64;", "base64 (by hand)", '"base64"', "(x) BASE64", "base-64", "'base64', x"]
+BASE64_LABELS = [
+    "base64 ",
+    "base64;",
+    "base64 (by hand)",
+    '"base64"',
+    "(x) BASE64",
+    "base-64",
+    "x-base64",
+    "'base64', x",
+]
 QUOTED_PRINTABLE_LABELS = [
     "quoted-printable;",
     "QUOTED-PRINTABLE ",

@@ -56,13 +56,29 @@ def test_attached_messages_are_opened_on_request():
         ('a/b; x="c;d"; y=e f', 'a/b; x="c;d"; y="e f"'),
         ('a/b; x="\\"\\\\"', 'a/b; x="\\"\\\\"'),
         ("a/b; ; x=1;", "a/b; x=1"),
-        ('a/b; x="open', 'a/b; x="\\"open"'),
+        ('a/b; x="open', "a/b; x=open"),
+        ('a/b; x="open; y=1', "a/b; x=open; y=1"),
         ("not a type", "None"),
         ("", "None"),
     ],
 )
 def test_content_types_are_parsed_and_written(text, expected):
     assert str(parse_content_type(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "is_attachment"),
+    [
+        ("attachment filename=a.pdf", "a.pdf", True),
+        ("filename=a.pdf", "a.pdf", False),
+        ("inline Filename*=UTF-8''%C3%BC.pdf", "ü.pdf", False),
+        ("attachment; x=filename; filename=b.pdf", "b.pdf", True),
+        ('attachment; filename="a.pdf', "a.pdf", True),
+    ],
+)
+def test_a_file_name_is_found_behind_whatever_parts_it_from_the_disposition(text, name, is_attachment):
+    part = parse(f"Content-Disposition: {text}\r\n\r\n".encode())
+    assert (part.filename, part.is_attachment) == (name, is_attachment)
 
 
 def test_parameters_are_bounded():
