@@ -193,6 +193,7 @@ def unquote(value: str) -> str:
     """What an attribute's value says, as it stands in the document: without quotes and references."""
     if value[:1] in ("'", '"'):
         value = value[1:-1]
+    value = value.replace("\0", _REPLACEMENT)  # 13.2.5.36 to 13.2.5.38
     return _REFERENCE.sub(_character, value) if "&" in value else value
 
 

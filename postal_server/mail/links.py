@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from unicodedata import category
 
 from .charset import MAX_LABEL, codec_of
 from .flowed import join_lines
@@ -26,12 +26,25 @@ _LOOKED_AT = _CLICKABLE | {_BASE, _BODY_END}
 MAX_LINKS = 2000
 MAX_TEXT_BYTES = 1024 * 1024  # of plain text
 
-_HOST = rb"[A-Za-z0-9.-]+(?::\d{1,5})?"
-# RFC 3986 characters.
-_TEXT_LINK = re.compile(rb"https?://(" + _HOST + rb")((?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?)")
+_LINK_START = re.compile(rb"https?://([A-Za-z0-9.-]+(?::\d{1,5})?)")
+# What follows the host, of the characters of RFC 3986.
+_REST = rb"(?:[/?#](?:%s)*)?"
+_CHARACTERS = rb"A-Za-z0-9._~:/?#@!$&*+,;=%\-"
+_FREE = re.compile(_REST % (rb"[%s'()\[\]]" % _CHARACTERS))
+# Behind an opening sign a link ends before the one that closes it: that sign, and what may follow the host.
+_ENCLOSED = {
+    b"(": (b")", re.compile(_REST % (rb"[%s'\[\]]|\([%s'\[\]]*\)" % (_CHARACTERS, _CHARACTERS)))),
+    b"[": (b"]", re.compile(_REST % (rb"[%s'()]|\[[%s'()]*\]" % (_CHARACTERS, _CHARACTERS)))),
+    b"'": (b"'", re.compile(_REST % (rb"[%s()\[\]]" % _CHARACTERS))),
+}
 # What follows a link that was not understood to its end: `https://user@a.example/`, `https://a_b.example/`.
-_GOES_ON = re.compile(rb"[\w@%&=+~$*|^`{}\\\0\x80-\xff-]|[:/?#][^\s]")
+_GOES_ON = re.compile(rb"[\w@%&=+~$*|^`{}\\\0\x80-\xff([-]|[:/?#][^\s]|'\w")
 _TRAILING = b".,;:!?'*"
+_LONGEST_CHARACTER = 4  # bytes
+# Signs beyond ASCII that end a link as quotation marks, brackets and blanks do (by their Unicode category).
+_ENDING = frozenset(["Pe", "Pf", "Pi", "Ps", "Zs", "Zl", "Zp"])
+_ENDING_SIGNS = "…‥。、，．；：！？"
+_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 
 @dataclass(frozen=True)
@@ -108,23 +121,49 @@ def _value(content: bytes, place: tuple[int, int], codec: str) -> str | None:
 def links_in_text(content: bytes, label: str, *, is_broken: bool) -> list[Link]:
     """Links by their looks, without the sentence around them. `is_broken`: format=flowed with DelSp=yes."""
     content = content[:MAX_TEXT_BYTES]
-    text = _searchable(content, _codec(content, label))
+    codec = _codec(content, label)
+    text = _searchable(content, codec)
     if not is_broken:
-        return list(_links_in(text))
+        return list(_links_in(text, codec))
     joined = join_lines(text)
     return [
         Link(joined.origin(link.start), joined.origin(link.end - 1) + 1, link.target)
-        for link in _links_in(joined.text)
+        for link in _links_in(joined.text, codec)
     ]
 
 
-def _links_in(text: bytes) -> Iterator[Link]:
-    for match in islice(_TEXT_LINK.finditer(text), MAX_LINKS):
-        link = _without_punctuation(match[0])
-        if len(link) <= match.start(1) - match.start() or _GOES_ON.match(text, match.end()):
+def _links_in(text: bytes, codec: str) -> Iterator[Link]:
+    position = 0
+    for _ in range(MAX_LINKS):
+        found = _LINK_START.search(text, position)
+        if found is None:
+            return
+        start = found.start()
+        closing, rest = _ENCLOSED.get(text[start - 1 : start] if start else b"", (None, _FREE))
+        position = _end_of(rest, text, found.end())
+        link = _without_punctuation(text[start:position])
+        is_closed = closing in (b")", b"]") and text.startswith(closing, position)
+        if len(link) <= found.start(1) - start or not (is_closed or _ends_at(text, position, codec)):
             continue
-        host = match[1].rstrip(b".").decode("ascii").lower()
-        yield Link(match.start(), match.start() + len(link), Target(link.decode("ascii"), (host,)))
+        host = found[1].rstrip(b".").decode("ascii").lower()
+        yield Link(start, start + len(link), Target(link.decode("ascii"), (host,)))
+
+
+def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
+    found = pattern.match(text, start)
+    return found.end() if found else start
+
+
+def _ends_at(text: bytes, end: int, codec: str) -> bool:
+    """Does the link that was understood up to here not go on? Signs around a text may be beyond ASCII."""
+    if not _GOES_ON.match(text, end):
+        return True
+    following = text[end : end + 2 * _LONGEST_CHARACTER].decode(codec, "ignore")
+    if following[:1].isascii():
+        return False
+    if following[0] == _APOSTROPHE and following[1:2].isalnum():
+        return False
+    return following[0] in _ENDING_SIGNS or category(following[0]) in _ENDING
 
 
 def _without_punctuation(link: bytes) -> bytes:

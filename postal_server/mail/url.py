@@ -14,7 +14,7 @@ _HAS_SCHEME = re.compile(r"[A-Za-z][\tA-Za-z0-9+.\r\n-]*:")
 _WEB = ("http:", "https:")
 _NEVER_A_BASE = ("data:", "javascript:")  # HTML, section 4.2.3
 _BLANKS = "".join(map(chr, range(0x21)))  # the C0 controls and the blank
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _LITERAL_IN_QUERY = frozenset(range(0x21, 0x7F)) - frozenset(b"\"#'<>")
 
 
@@ -70,9 +70,11 @@ def _encode_query(link: str, charset: str) -> str:
     return path + question_mark + query + hash_sign + fragment
 
 
-def _percent(character: str, charset: str) -> str:
+def _percent(text: str, charset: str) -> str:
     try:
-        data = character.encode(charset)
+        data = text.encode(charset)
     except UnicodeEncodeError:
-        return f"%26%23{ord(character)}%3B"  # as in forms: a character reference
+        if len(text) > 1:
+            return "".join([_percent(character, charset) for character in text])
+        return f"%26%23{ord(text)}%3B"  # as in forms: a character reference
     return "".join(chr(byte) if byte in _LITERAL_IN_QUERY else f"%{byte:02X}" for byte in data)

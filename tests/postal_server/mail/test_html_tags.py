@@ -131,6 +131,7 @@ def test_no_document_is_read_without_end():
         ("&#x1F600;&#xFFFF;&#1;", "😀\uffff\x01"),
         ("&#13;&#10;", "\r\n"),
         ("&", "&"),
+        ("a\0b", "a\ufffdb"),
     ],
 )  # fmt: skip
 def test_character_references_are_those_of_attributes(value, text):

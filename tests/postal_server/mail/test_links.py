@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from postal_server.mail import links
@@ -115,6 +117,48 @@ def test_charsets_in_which_ascii_means_something_else_are_not_read(charset):
 
 def test_a_body_ends_where_postal_sees_it():
     assert read_page(b"<!--</body>-->x</body>y</BODY></body >", "utf-8").body_ends == [15]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("https://a.example/b-c?d-e#f-g", ["https://a.example/b-c?d-e#f-g"]),
+        ("“https://a.example/”, „https://b.example/.“", ["https://a.example/", "https://b.example/"]),
+        ("«https://a.example», https://b.example/…", ["https://a.example", "https://b.example/"]),
+        ("https://a.example/\xa0and https://b.example/\u3000", ["https://a.example/", "https://b.example/"]),
+        ("点击https://a.example/，（https://b.example/）。", ["https://a.example/", "https://b.example/"]),
+        ("(https://a.example/1),(https://a.example/2)", ["https://a.example/1", "https://a.example/2"]),
+        ("[https://a.example/1](https://a.example/2)x", ["https://a.example/1", "https://a.example/2"]),
+        ("['https://a.example/1','https://a.example/2']", ["https://a.example/1", "https://a.example/2"]),
+        ("(https://a.example/b_(c)_d)", ["https://a.example/b_(c)_d"]),
+        ("[https://a.example/b[c]]", ["https://a.example/b[c]"]),
+        ("(https://a.example/b-'c)", ["https://a.example/b-'c"]),
+        # who knows where these end
+        ("https://a.example/it’s https://a.example/b–c https://a.example/b—c", []),
+        ("'https://a.example/it's' (https://a.example/b(c", []),
+        ("https://a.example/bü https://a.example/b😀 https://a.example", ["https://a.example"]),
+    ],
+)
+def test_links_in_text_end_where_a_reader_sees_it(text, found):
+    read = links_in_text(text.encode(), "utf-8", is_broken=False)
+    assert [link.target.url for link in read] == found
+
+
+@pytest.mark.parametrize("charset", ["shift_jis", "euc-jp", "gb18030", "big5", "windows-1252"])
+def test_signs_behind_links_are_read_in_the_charset_of_the_mail(charset):
+    text = "“https://a.example/”" if charset == "windows-1252" else "「https://a.example/」"
+    (link,) = links_in_text(text.encode(charset), charset, is_broken=False)
+    assert link.target.url == "https://a.example/"
+
+
+@pytest.mark.parametrize(
+    "text", ["(https://a.example/(", "(https://a.example/)", "'https://a.example/'x", "([https://a.example/["]
+)
+def test_links_in_text_are_found_in_linear_time(text):
+    data = text.encode() * (links.MAX_TEXT_BYTES // len(text))
+    began = time.process_time()
+    links_in_text(data, "utf-8", is_broken=False)
+    assert time.process_time() - began < 1
 
 
 def test_no_part_has_links_without_end():

@@ -102,6 +102,11 @@ def test_a_query_is_in_the_charset_of_the_document(charset, query):
     )
 
 
+def test_a_charset_with_shifts_shifts_once_for_a_run_of_characters():
+    link = resolve("https://a.example/?日本x☃", charset="iso2022_jp")
+    assert link.url == "https://a.example/?%1B$BF|K\\%1B(Bx%26%239731%3B"
+
+
 def test_hosts_are_compared_in_each_spelling():
     assert resolve("https://A.Example:81/").hosts == ("a.example:81",)
     assert set(resolve("https://BÜCHER.example/").hosts) == {"xn--bcher-kva.example", "bücher.example"}
