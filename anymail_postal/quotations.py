@@ -32,7 +32,10 @@ ADDRESS = re.compile(r"[^\s<>@\[(]@[^\s<>@]")
 WITH_ADDRESS = re.compile(r"\S{0,100}@\S{0,200}")
 # As mail programs put it behind a name.
 BRACKETED = re.compile(r"[<(\[]\s*(?:mailto:)?[^\s<>()@]{1,100}@[^\s<>()@]{1,200}\s*[>)\]]")
+# RFC 5322, section 3.3: in a mail's source, where programs that quote write a time for people.
+SOURCE_TIME = re.compile(r"\d{2}:\d{2}:\d{2} [+-]\d{4}\b")
 TIME = re.compile(r"\d{1,2}\s?[:.h時时点시]\s?\d{2}")
+NO_ADDRESS, BARE_ADDRESS, NAME_AND_ADDRESS = range(3)  # programs write "Ann <ann@example.org>", or a link
 SHORT_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2}")
 LONG_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{4}|\d{4}[./-] ?\d{1,2}[./-] ?\d{1,2}")
 LONG_YEAR = re.compile(r"\d{4}")
@@ -40,6 +43,7 @@ YEAR = re.compile(f"{LONG_YEAR.pattern}|{SHORT_DATE.pattern}")
 DATE = re.compile(rf"{YEAR.pattern}|\d{{1,2}}[./-]\d{{1,2}}|{TIME.pattern}")
 RUN_ON = ":   "  # Yahoo's Android application lets the quoted text follow in the same line
 SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
+RULE_SIGNS = frozenset("-_=*─—–~")
 RULE = re.compile(r"[-_=*─—–~]{10,}")
 DECORATION = " \t-–—_*=<>|·•~"
 LINK = re.compile(r"<[^<>]*>|\(https?:[^()]*\)|\[[^\[\]]*\]")
@@ -82,7 +86,7 @@ def words(codes: tuple[str, ...] | None = None) -> Words:
     rows = [row for row in LANGUAGES if wanted is None or not wanted.isdisjoint(_codes(row))]
     labels: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
-        for kind in ("sender", "sent", "to", "cc", "subject"):
+        for kind in ("sender", "sent", "date", "to", "cc", "subject"):
             for label in _split(getattr(row, kind)):
                 labels.setdefault(_label(label), []).append((row.code, kind))
     opens = [each for row in rows for each in _split(row.opens)]
@@ -215,6 +219,8 @@ class _Reply:
         self._tries = MAX_TRIES
         self._blocks: list[Block] = []
         self._end = len(lines)  # where the rest is quoted
+        self._rules: dict[str, int] = {}  # where each is drawn first
+        self._has_copies = False  # of other mail, which the author put in
 
     def cut(self) -> Cut:
         self._scan()
@@ -249,7 +255,7 @@ class _Reply:
                 continue
             if self._is_forwarded(number):
                 return
-            if line.is_quoted:
+            if line.is_quoted and not self._is_groupwise(number):
                 end = self._block_end(number)
                 self._blocks.append(Block(self._introduction(number, floor), number, end))
                 number = floor = end
@@ -258,7 +264,9 @@ class _Reply:
             if heading_end is None:
                 number += 1
                 continue
-            start, first = self._with_rule(number, floor), self._next_text(heading_end)
+            has_labels = self._meanings(number) or self._is_separator(number)
+            start = self._with_rule(number, floor) if has_labels else self._with_separator(number, floor)
+            first = self._next_text(heading_end)
             if first == len(self._lines) or not self._lines[first].is_quoted:
                 self._end = start
                 return
@@ -314,7 +322,7 @@ class _Reply:
             start, above = above, above - 1
         if start == number:
             start = self._attribution_start(above, floor, number)
-        return number if start == number else self._with_rule(start, floor)
+        return number if start == number else self._with_separator(start, floor)
 
     def _attribution_start(self, last: int, floor: int, default: int) -> int:
         """Where an attribution that ends with the line `last` begins; programs break it over a few lines.
@@ -401,11 +409,27 @@ class _Reply:
         return self._header_end(block.first) is not None
 
     def _with_rule(self, start: int, floor: int) -> int:
-        """`start`, or where what mail programs draw above it begins: a rule, `-----Original Message-----`."""
+        """`start`, or where what mail programs draw above it begins: a rule, `-----Original Message-----`.
+
+        A rule that the author has drawn before is the author's.
+        """
         above = self._text_above(start, floor)
-        if above >= floor and (self._is_rule(above) or self._is_separator(above)):
+        if above >= floor and self._is_rule(above) and self._first_rule(self._text(above)) == above:
             return above
-        return start
+        return self._with_separator(start, floor)
+
+    def _with_separator(self, start: int, floor: int) -> int:
+        """`start`, or where the `-----Original Message-----` above it begins."""
+        above = self._text_above(start, floor)
+        return above if above >= floor and self._is_separator(above) else start
+
+    def _first_rule(self, text: str) -> int:
+        """The first line with this rule."""
+        if not self._rules:
+            for number, line in enumerate(self._lines):
+                if line.text.strip()[:1] in RULE_SIGNS and self._is_rule(number):
+                    self._rules.setdefault(self._text(number), number)
+        return self._rules[text]
 
     def _is_rule(self, number: int) -> bool:
         return RULE.fullmatch(self._text(number).replace(" ", "")) is not None
@@ -418,18 +442,36 @@ class _Reply:
 
     # --- quotations without `>` ---
 
+    def _is_groupwise(self, number: int) -> bool:
+        """Is this how GroupWise introduces what follows? ">>> Ann <ann@example.org> 03.06.2025 10:00 >>>"."""
+        text = self._text(number)
+        is_framed = self._lines[number].text.startswith(">>> ") and text.endswith(" >>>")
+        return is_framed and _has_date_and_time(WITH_ADDRESS.sub("", text))
+
+    def _begins_paragraph(self, number: int, floor: int) -> bool:
+        """Does no line of the author's stand directly above?"""
+        above = number - 1
+        line = self._lines[number]
+        is_first = above < floor or self._blank[above] or line.begins_block or line.has_rule
+        return is_first or self._is_rule(above) or self._is_signature(above)
+
     def _heading_end(self, number: int, floor: int) -> int | None:
         """Where what introduces unmarked quoted mail ends, if it begins at this line."""
         if self._tries <= 0 or len(self._lines[number].text) > MAX_SHOWN:
             return None
         if self._is_separator(number):
             self._tries -= 1
-            return self._separator_end(number)
-        if self._meanings(number):
+            end = self._separator_end(number)
+        elif self._meanings(number):
             self._tries -= 1
             end = self._header_end(number)
-            return None if end is None or self._is_authors_own(number, floor, end) else end
-        return self._attribution_end(number)
+        elif self._is_groupwise(number):
+            end = number + 1
+        else:
+            end = self._attribution_end(number) if self._begins_paragraph(number, floor) else None
+        if end is None or self._is_copied(number, floor, end) or self._begins_below(number, end):
+            return None
+        return end
 
     def _separator_end(self, number: int) -> int | None:
         """After the separator comes a header, or who wrote; without them the author speaks of it."""
@@ -439,16 +481,30 @@ class _Reply:
         end = self._header_end(first, is_sure=True)
         return end if end is not None else self._attribution_end(first, is_sure=True)
 
-    def _is_authors_own(self, number: int, floor: int, end: int) -> bool:
-        """Does this line belong to the author, although a header begins here, or a few lines below?
+    def _begins_below(self, number: int, end: int) -> bool:
+        """Does the header that seems to begin here begin a few lines below, and this line is the author's?"""
+        if self._lines[number].has_rule or not self._meanings(number):
+            return False
+        return any(self._header_end(later) is not None for later in range(number + 1, end))
 
-        Authors introduce what they copy with a colon; programs draw a line, or nothing.
+    def _is_copied(self, number: int, floor: int, end: int) -> bool:
+        """Has the author copied this header of a mail, or this attribution, from elsewhere?
+
+        Authors introduce what they copy with a colon, and may go on with more of it; or they copy a mail's
+        source. Programs draw a line, or nothing.
         """
         if self._lines[number].has_rule:
             return False
-        above = self._text_above(number, floor)
+        start = self._with_rule(number, floor)
+        above = self._text_above(start, floor)
+        is_ruled = start < number or self._is_separator(number)
         is_introduced = above >= floor and self._text(above).endswith(":")
-        return is_introduced or any(self._header_end(later) is not None for later in range(number + 1, end))
+        is_source = bool(self._meanings(number)) and any(
+            SOURCE_TIME.search(self._text(place)) for place in range(number, end)
+        )
+        is_copied = is_introduced or (not is_ruled and (self._has_copies or is_source))
+        self._has_copies = self._has_copies or is_copied
+        return is_copied
 
     def _meanings(self, number: int) -> tuple[tuple[str, str], ...]:
         """What the label of this line may mean: languages and kinds."""
@@ -467,13 +523,14 @@ class _Reply:
     def _header_end(self, number: int, is_sure: bool = False) -> int | None:
         """Where the header of a quoted mail ends that begins here.
 
-        It has a sender, a time and a subject in one language, and an address, or recipients and a full date.
-        Below a separator (`is_sure`) or Outlook's border a sender and one of the others will do.
+        It has a sender, a time and a subject in one language, and a name with its address, or all of
+        Outlook's labels in their order: "Date: 3 June 2025, 10:30" is also what people write. Below a
+        separator (`is_sure`) or Outlook's border a sender and one of the others will do.
         """
         is_sure = is_sure or self._lines[number].has_border
         kinds: dict[str, list[str]] = {}
         times: dict[str, str] = {}
-        has_address, end, missed = False, number, 0
+        address, end, missed = NO_ADDRESS, number, 0
         for place in range(number, min(number + MAX_HEADER_LINES, len(self._lines))):
             if missed > 2:
                 break
@@ -481,7 +538,6 @@ class _Reply:
                 missed += 1
                 continue
             meanings, value = self._labelled(place)
-            has_address = has_address or self._has_address(place, bool(meanings))
             if not meanings:
                 if end == number or self._blank[place - 1]:
                     break
@@ -489,19 +545,23 @@ class _Reply:
                 missed += not (ADDRESS.search(self._text(place)) or self._text(place).endswith((";", ",")))
                 continue
             missed, end = 0, place + 1
+            address = max(address, self._address(place))
             for code, kind in meanings:
                 kinds.setdefault(code, []).append(kind)
-                if kind == "sent":
+                if kind in ("sent", "date"):
                     times[code] = value
         is_header = any(
-            _is_header(found, times.get(code, ""), has_address, is_sure) for code, found in kinds.items()
+            _is_header(found, times.get(code, ""), address, is_sure) for code, found in kinds.items()
         )
         return end if is_header else None
 
-    def _has_address(self, number: int, is_labelled: bool) -> bool:
-        return is_labelled and (
-            self._lines[number].has_address or ADDRESS.search(self._text(number)) is not None
-        )
+    def _address(self, number: int) -> int:
+        """How a line names an address."""
+        text, is_linked = self._text(number), self._lines[number].has_address
+        has_address = ADDRESS.search(text) is not None
+        if BRACKETED.search(text) or (is_linked and not has_address):
+            return NAME_AND_ADDRESS
+        return BARE_ADDRESS if is_linked or has_address else NO_ADDRESS
 
     def _attribution_end(self, number: int, is_sure: bool = False) -> int | None:
         """Where an attribution ends that begins here and has no marked quotation below it.
@@ -526,7 +586,7 @@ class _Reply:
             if not beginning and self._attribution_start(place, number, -1) != number:
                 return None
             is_framed = joined.startswith("---") and joined.endswith("---")
-            is_full = self._writes(joined) and BRACKETED.search(joined) and DATE.search(joined)
+            is_full = self._writes(joined) and BRACKETED.search(joined) and _has_day(joined)
             return place + 1 if is_sure or is_framed or is_full else None
         return None
 
@@ -540,7 +600,7 @@ class _Reply:
             return True
         if (is_marked or is_below) and self._begins_with_introduction(block):
             return True
-        if not (is_marked and is_below):
+        if not (is_marked and is_below) or self._stands_above_another(which):
             return False
         floor = self._blocks[which - 1].end if which else 0
         above = self._text_above(block.start, floor)
@@ -555,6 +615,12 @@ class _Reply:
         if is_old_attribution:  # "On Tue, 3 Jun 2025, Ann Lee wrote:", by Alpine and Google Groups
             block.start = above
         return is_old_attribution
+
+    def _stands_above_another(self, which: int) -> bool:
+        """Are these `>` lines the author's, as they stand above a quotation that is introduced?"""
+        is_typed = self._lines[self._blocks[which].first].text.startswith(">")
+        has_rest = self._end < len(self._lines)
+        return is_typed and (has_rest or any(later.is_introduced for later in self._blocks[which + 1 :]))
 
     def _names_an_address(self, block: Block) -> bool:
         """Does the introduction say so much that a `blockquote` below is none of the author's own?"""
@@ -600,7 +666,7 @@ class _Reply:
     def _is_signature(self, number: int) -> bool:
         """Is this line only what a mail program or a phone signs with?"""
         text = self._lines[number].text
-        if len(text) > MAX_SHOWN or self._lines[number].is_quoted:
+        if len(text) > MAX_SHOWN or self._lines[number].is_quoted or text.rstrip().endswith("?"):
             return False
         shown = LINK.sub(" ", text)
         text = normal(shown).strip(" .-–—_*()[]")
@@ -629,6 +695,11 @@ def _has_date_and_time(text: str) -> bool:
     return (is_long or rest != text) and TIME.search(rest) is not None
 
 
+def _has_day(text: str) -> bool:
+    """Does a text tell more of a date than a time?"""
+    return re.search(r"\d", TIME.sub("", WITH_ADDRESS.sub("", text), count=1)) is not None
+
+
 def _ends_sentence(text: str) -> bool:
     """Does a line end a sentence? Not with the number of a day ("Fr., 28."), nor behind an address."""
     text = text.rstrip()
@@ -637,15 +708,17 @@ def _ends_sentence(text: str) -> bool:
     return "<" not in text or "@" not in text
 
 
-def _is_header(kinds: list[str], time: str, has_address: bool, is_sure: bool) -> bool:
+def _is_header(kinds: list[str], time: str, address: int, is_sure: bool) -> bool:
     """Are lines of these kinds, in their order, the header of a mail that was sent at this time?"""
-    found = set(kinds) - {"cc"}
+    order = ["sent" if kind == "date" else kind for kind in kinds if kind != "cc"]
+    found, has_time = set(order), TIME.search(time) is not None
     if "sender" not in found:
         return False
     if is_sure:
-        return has_address or len(found) > 1
-    if len(found) == 4 and has_address and kinds[:2] == ["sender", "sent"] and kinds[-1] == "subject":
-        return True  # in the order of Outlook
-    if not (found >= {"sent", "subject"} and TIME.search(time)):
-        return False
-    return has_address or ("to" in found and YEAR.search(time) is not None)
+        return address != NO_ADDRESS or len(found) > 1
+    is_outlook = len(found) == 4 and order[:2] == ["sender", "sent"] and order[-1] == "subject"
+    if address == NAME_AND_ADDRESS:
+        return is_outlook or (found >= {"sent", "subject"} and has_time)
+    if address == BARE_ADDRESS:
+        return is_outlook and ("sent" in kinds or has_time)
+    return is_outlook and "sent" in kinds and _has_date_and_time(time)

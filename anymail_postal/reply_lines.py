@@ -23,6 +23,7 @@ class Line:
     `is_quoted`: within a quotation; `is_marked`: one that a mail program, or `>`, marks. `introduces`:
     marked as the line above a quotation. `is_last`: from here on all is quoted. `has_rule`: a line is drawn
     above; `has_border`: by a style, as Outlook does. `has_address`: it links to an address.
+    `begins_block`: of HTML, an element begins here that stands by itself, not only a line of one.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Line:
     has_border: bool = False
     has_address: bool = False
     has_picture: bool = False
+    begins_block: bool = False
     prefix: str = ""  # what text shows before it, of HTML: a list's sign, a quotation's `>`
     links: str = ""  # `text`, with the addresses of its links
 
@@ -428,6 +430,7 @@ class _Reader:
             self._pending.clear()
         elif is_break and lines and not lines[-1].is_blank:
             lines.append(self._blank())
+        self._next.begins_block = not is_break
         if token >= 0 and lines:
             self.page._breaks[token] = len(lines) - 1
 

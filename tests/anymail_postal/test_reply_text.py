@@ -136,10 +136,59 @@ TEXTS = {
         "One.\n\n" + "-" * 40 + "\nTwo.\nThree.\n\nAm Montag schrieb Ann <a@example.org>:\n> x\n",
         "One.\n\n" + "-" * 40 + "\nTwo.\nThree.",
     ),
+    "GroupWise": ("Fine.\n\n>>> Ann <a@example.org> 03.06.2025 10:00 >>>\nHow?\n", "Fine."),
     "all of it is quoted": ("> a\n> b\n> c", "> a\n> b\n> c"),
     "empty": ("", ""),
     "blank": (" \n\t\n", ""),
 }
+
+ATTRIBUTION = "On 3 June 2025 at 10:00 Ann Lee <a@example.org> wrote:\n"
+SOURCE = "From: Jim <j@example.com>\nTo: b@example.net\nDate: Tue, 3 Jun 2025 10:00:00 +0000\nSubject: x\n"
+COPIES = {
+    "a booking with a date and a time": (
+        "Please change this\n\nFrom: Berlin\nTo: Rome\nDate: 3 June 2025, 10:30\nSubject: seats\n\nCan you?"
+    ),
+    "a booking with a date and a time, in Outlook's order": (
+        "Wijzig dit\n\nVan: Utrecht\nDatum: 3 juni 2025 10:30\nAan: Gent\nOnderwerp: reis\n\nKan dat?"
+    ),
+    "a delivery with a date and a time": (
+        "Bitte so\n\nAn: Lager 1\nVon: Lager 2\nGesendet: 3.6.2025 10:30\nBetreff: 12 Kisten\n\nGeht das?"
+    ),
+    "a mail's source": f"I got this today.\n\n{SOURCE}\nBuy now!\n\nIs it true?",
+    "a mail's source from its first line": (
+        f"Return-Path: <j@example.com>\nReceived: from a.example.com\n{SOURCE}\nBuy now!\n\nIs it true?"
+    ),
+    "a parcel with a bare address": (
+        "Pickup\n\nFrom: depot@example.com\nTo: Main Street 5\nDate: 3 June 2025 10:30\nSubject: boxes\n\nOK?"
+    ),
+    "a chat": "10:00 <ann@example.org> wrote:\nHi\n\nWas it you?",
+    "a table with rules": f"{'=' * 20}\nbox 5\n{'-' * 20}\nsum 5\n{'=' * 20}",
+    "a line to sign on": f"Sign here\n\n{'_' * 30}",
+    "a question about a signature": "Why does it say\nGet Outlook for Mac?",
+    "a patch": f"From 0123abc Mon Sep 17 00:00:00 2001\n{SOURCE}\nMend it.\n---\n x.py | 2 +-\n\nIs it good?",
+    "a mail with its rule, below a colon": f"Jim wrote this:\n\n{'_' * 32}\n{HEADER}Buy now!\n\nIs it true?",
+    "a mail with its separator, below a colon": (
+        f"Jim wrote this:\n\n-----Original Message-----\n{HEADER}Buy now!\n\nIs it true?"
+    ),
+    "an attribution below a colon": f"Jim wrote this:\n\n{ATTRIBUTION}\nBuy now!\n\nIs it true?",
+    "an attribution among lines of a log": f"The log:\n[10:00] Ann: hi\n{ATTRIBUTION}stop\n\nWhat is it?",
+    "a second mail": f"I got two mails:\n\n{HEADER}Buy now!\n\nand\n\n{HEADER}Buy here!\n\nAre they true?",
+    "a memo below a colon": (
+        "I wrote:\n\nTo: h@example.org\nFrom: Bob <b@example.net>\nSent: 3 May 2025 10:30\nSubject: x\n\nOK?"
+    ),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_what_the_author_copied_is_left(copied):
+    assert new_text(copied) == copied
+    assert new_text(f"{copied}\n\n{ATTRIBUTION}\n> How?\n") == copied
+
+
+def test_typed_quotation_marks_above_the_quotation_are_left():
+    own = "Bob\n\n> To be or not to be"
+    assert new_text(f"{own}\n\n{ATTRIBUTION}\n> How?\n") == own
+    assert new_text(f"{own}\n\n{HEADER}How?\n") == own
 
 
 @pytest.mark.parametrize(("text", "expected"), TEXTS.values(), ids=TEXTS)
