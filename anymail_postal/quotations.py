@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -150,16 +150,16 @@ def is_replied(subject: str) -> bool:
     return _prefix(subject) in _prefixes()[0]
 
 
-def is_forwarded(subject: str, text: str) -> bool:
+def is_forwarded(subject: str, read_text: Callable[[], str]) -> bool:
     """Does a subject begin as those of forwarded mail do ("Fwd:", "WG:")?
 
-    "VS:" is a reply in Finnish and forwarded mail in Danish: the labels in the text tell.
+    "VS:" is a reply in Finnish and forwarded mail in Danish: the labels in the text tell, which is read then.
     """
     prefix = _prefix(subject)
     replies, forwards = _prefixes()
-    if prefix not in forwards:
-        return False
-    return replies.get(prefix, set()).isdisjoint(_languages_of_senders(text[:MAX_SEARCHED].split("\n")))
+    if prefix not in forwards or prefix not in replies:
+        return prefix in forwards
+    return replies[prefix].isdisjoint(_languages_of_senders(read_text()[:MAX_SEARCHED].split("\n")))
 
 
 def _prefix(subject: str) -> str:

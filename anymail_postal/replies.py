@@ -113,7 +113,7 @@ def is_answer(message: AnymailInboundMessage, *, server: str = conf.DEFAULT_SERV
     """
     config = conf.server(server)
     subject = message.subject or ""
-    if is_forwarded(subject, message.text or ""):
+    if is_forwarded(subject, lambda: message.text or ""):
         return False
     return (
         bool(_values(message, "In-Reply-To") or _values(message, "References"))

@@ -228,10 +228,9 @@ def _multipart(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
     if not 0 < len(boundary) <= MAX_BOUNDARY:  # RFC 2046 section 5.1.1
         raise HostileInput("a form without a boundary")
     delimiter = b"\r\n--" + boundary.encode("utf-8", "replace")
-    parts = (b"\r\n" + body).split(
-        delimiter, MAX_FORM_FIELDS + 2
-    )  # what stands before the first, and the end
-    if len(parts) > MAX_FORM_FIELDS + 2:
+    most = MAX_FORM_FIELDS + 2  # with what stands before the first, and the end
+    parts = (b"\r\n" + body).split(delimiter, most)
+    if len(parts) > most:
         raise HostileInput(f"a form of more than {MAX_FORM_FIELDS} fields")
     for part in parts[1:]:
         if part.startswith(b"--"):  # the end

@@ -216,7 +216,7 @@ def test_answer_that_drips_is_given_up_in_time(monkeypatch, head, drops):
         begin = time.monotonic()
         with pytest.raises(requests.RequestException):
             fetch_json(url)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 3  # it would go on for more than four
 
 
 @pytest.mark.parametrize("drops", [b"", b'{"keys":[]}'])
