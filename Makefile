@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types format docs constraints bench vectors fuzz soak clean
+.PHONY: help demo run test lint types format docs constraints bench vectors fuzz soak drills clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ fuzz: $(VENV)/.dev ## Fuzz each parser for SECONDS (600), or some (TARGET='smtp_
 soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1, MINUTES=10, DATABASE=sqlite for one)
 	KILLS=$(or $(KILLS),200) SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),10) SECONDS_AWAY=$(or $(SECONDS_AWAY),60) \
 	$(BIN)/python -m pytest tests/faults $(if $(DATABASE),-k $(DATABASE)) $(ARGS)
+
+drills: $(VENV)/.dev ## Remove each guard of the security cases and see it missed, an hour (CASES='smuggling SQL' for some)
+	@# Too long for .ci/run, as are fuzz and soak: kills and faults are drilled there.
+	$(BIN)/python -m tests.security.remove_guards $(CASES)
 
 clean: ## Remove what the other commands made, but for ./postal
 	rm -rf $(VENV) build dist docs/_build .tox .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -132,7 +132,8 @@ def test_header_injection_through_folded_names_of_a_client_stays_in_its_line(pos
     client.sendmail(f"app@{postal.domain}", ["bob@example.org"], mail(postal))
     caught = postal.outbox.wait_for(to="bob@example.org")
     assert caught.message["X-Injected"] is None
-    assert len(caught.message.get_all("Received")) == 1
+    [received] = caught.message.get_all("Received")
+    assert received.startswith("from x??by?trusted.example??Postfix?X-Injected:?1 (")
 
 
 def test_unbounded_command_line_is_not_kept(postal, wire, growth):
@@ -157,6 +158,7 @@ def test_unbounded_data_is_drained_and_refused(postal, client, growth, line):
     client.mail(f"app@{postal.domain}")
     client.rcpt("bob@example.org")
     client.docmd("DATA")
+    client.send(b"Subject: x\r\n\r\n")
     block = line * (MEGABYTE // len(line))
     for _ in range(80):
         client.send(block)
@@ -169,7 +171,7 @@ def test_unbounded_data_is_drained_and_refused(postal, client, growth, line):
 def test_unbounded_chunk_is_refused(postal, client, growth):
     client.mail(f"app@{postal.domain}")
     client.rcpt("bob@example.org")
-    client.send(b"BDAT 99999999999 LAST\r\n")
+    client.send(b"BDAT 99999999999 LAST\r\nSubject: x\r\n\r\n")
     with contextlib.suppress(ConnectionError):
         for _ in range(40):
             client.send(b"A" * MEGABYTE)

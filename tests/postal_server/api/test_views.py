@@ -261,7 +261,7 @@ def test_received_line_names_the_client(app, journal, key, sender, peer, forward
 
 @pytest.mark.parametrize(
     "recipient",
-    ["a\r\nRSET@dest.example", "a\0@dest.example", f"{'l' * 300}@dest.example"],
+    ["a\r\nRSET@dest.example", "a\r\nRSET", "a\0@dest.example", "a\0", f"{'l' * 300}@dest.example"],
 )
 def test_recipient_that_no_command_can_hold_is_refused(app, journal, recipient) -> None:
     assert code(post(app, SEND, {**MAIL, "to": [recipient]})) == "InvalidRecipient"

@@ -171,9 +171,10 @@ def test_time_to_read_a_hostile_mail_is_bounded(raw):
     assert sum(1 for _ in tree.walk()) <= MAX_PARTS + MAX_DEPTH
 
 
-def test_nested_boundaries_cost_no_more_than_the_text_has_bytes():
+@pytest.mark.parametrize("text", [b"-" * 70 + b"\r\n", b"\n-"], ids=["boundaries", "beginnings of them"])
+def test_nested_boundaries_cost_no_more_than_the_text_has_bytes(text):
     def searched(depth):
-        raw = filled(dashes(range(depth, 0, -1)), b"-" * 70 + b"\r\n")
+        raw = filled(dashes(range(depth, 0, -1)), text)
         times = []
         for _ in range(3):
             start = time.process_time()
