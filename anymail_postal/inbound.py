@@ -222,7 +222,7 @@ def _attachment(fields: Any) -> InboundMessage:
     if maintype == "multipart":  # a container without its parts; Python would look for them
         part.replace_header("Content-Type", "application/octet-stream")
     if name:
-        part.add_header("Content-Disposition", "attachment", filename=_one_line(name))
+        part.add_header("Content-Disposition", "attachment", filename=name)
     else:
         part["Content-Disposition"] = "attachment"
     if maintype == "message":
@@ -231,8 +231,3 @@ def _attachment(fields: Any) -> InboundMessage:
         part["Content-Transfer-Encoding"] = "base64"
         part.set_payload(data)
     return part
-
-
-def _one_line(text: str) -> str:
-    """Text that fits into a header: line breaks and other controls become a blank."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)

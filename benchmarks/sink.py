@@ -150,7 +150,13 @@ class Sink:
             target=_serve, args=(self.counts, self.addresses, delay, theirs), daemon=True
         )
         self._process.start()
-        self.url = f"http://127.0.0.1:{ours.recv()}/"
+        theirs.close()
+        try:
+            self.url = f"http://127.0.0.1:{ours.recv()}/"
+        except EOFError:
+            raise OSError(
+                f"Port {SMTP_PORT} of 127.0.1.1 and those beside it: another benchmark runs"
+            ) from None
 
     def __enter__(self) -> Sink:
         return self

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import compare, rows
 from benchmarks.compare import Comparison
 from benchmarks.report import Row
+from benchmarks.sink import Sink
 
 
 def test_a_child_that_ends_meanwhile_costs_no_measurement(monkeypatch) -> None:
@@ -57,3 +58,8 @@ def test_a_revision_is_compared_with_itself() -> None:
     assert told.returncode in (0, 1), told.stderr  # so few messages say nothing about the cost
     assert "| SMTP accept |" in told.stdout
     assert "| API accept |" in told.stdout
+
+
+def test_two_benchmarks_at_a_time_are_refused() -> None:
+    with Sink(hosts=1), pytest.raises(OSError, match="another benchmark runs"):
+        Sink(hosts=1)

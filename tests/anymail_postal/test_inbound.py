@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from anymail_postal import body, inbound
 from anymail_postal.errors import UnreadableBody
+from anymail_postal.structure import MAX_PARTS
 from anymail_postal.testing import form_bytes, hash_fields, json_bytes, mime_base64, raw_fields
 
 from .recorded import MAILS
@@ -291,6 +292,13 @@ def test_attachment_with_a_strange_name(name):
     found = attachment(filename=name)
     assert found.get_content_bytes() == b"a"
     assert "\n" not in found.get_filename()
+    assert found.keys() == ["Content-Type", "Content-Disposition", "Content-Transfer-Encoding"]
+    assert b"\nSubject:" not in found.as_bytes()
+
+
+def test_hash_post_has_so_many_attachments():
+    event = from_hash(attachments=[ATTACHMENT] * (MAX_PARTS + 5))
+    assert len(event.message.attachments) == MAX_PARTS
 
 
 @pytest.mark.parametrize(

@@ -342,6 +342,18 @@ def test_keys_that_cannot_be_fetched_are_no_proof(anymail, make):
 
 @responses.activate
 @pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
+def test_who_does_not_know_the_secret_has_no_key_fetched(anymail, make):
+    url = f"https://keys.example/{make.__name__}"
+    anymail.update(
+        POSTAL_WEBHOOK_KEY=None, POSTAL_WEBHOOK_JWKS_URL=url, POSTAL_WEBHOOK_SECRET="user:password"
+    )
+    responses.get(url, status=502)
+    assert without_header(make(), "Authorization").send().status_code == 400
+    assert len(responses.calls) == 0
+
+
+@responses.activate
+@pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
 def test_rotated_key_is_looked_up(anymail, make):
     url = f"https://rotated.example/{make.__name__}"
     anymail.update(POSTAL_WEBHOOK_KEY=public_key(STRANGER), POSTAL_WEBHOOK_JWKS_URL=url)
