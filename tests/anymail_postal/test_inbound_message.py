@@ -41,6 +41,13 @@ CONTENTS = {
     "HTML": (HTML + "<p>Hello</p>\n", None, "<p>Hello</p>\n", [], []),
     "nothing": ("\n", "", None, [], []),
     "alternative": (multipart("alternative", TEXT + "a", HTML + "<p>a</p>"), "a", "<p>a</p>", [], []),
+    "a picture that the HTML beside it cannot show, as it has no id": (
+        multipart("related", HTML + "<p>a</p>", PNG.replace("\n", "; name=p.png\n", 1) + DATA),
+        None,
+        "<p>a</p>",
+        ["p.png"],
+        [],
+    ),
     "alternative in the wrong order": (
         multipart("alternative", HTML + "<p>a</p>", TEXT + "a"),
         "a",
