@@ -76,7 +76,7 @@ class WebServer:
     default_port: int = key(5000, "Port of the web process; `PORT` wins.")
     default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
     max_threads: int = key(
-        64, "Requests that wait for the database at a time; as many with a large body may.", least=1
+        64, "Requests that may wait for the database at a time, and as many again with a large body.", least=1
     )
     max_connections: int = key(1000, "Connections at a time.", least=1)
     max_connections_per_client: int = key(
@@ -130,7 +130,7 @@ class SmtpServer:
         1000, "Fields in the header of a message, over the API as well; never more than 9000.", least=1
     )
     max_memory: int = key(
-        256, "MiB of memory for messages that have not come completely; beyond it they are put off.", least=1
+        256, "MiB of memory for messages that are still being received; beyond it they are put off.", least=1
     )
     max_memory_before_auth: int = key(128, "The same for clients that have not logged in.", least=1)
     max_connections: int = key(1000, "Connections at a time.", least=1)
@@ -244,20 +244,20 @@ class Storage:
 
 @dataclass(frozen=True)
 class Logins:
-    """Of people, and of SMTP clients where it says so."""
+    """Logins of people; where a key says so, of SMTP clients as well."""
 
     max_failures: int = key(
-        10, "Wrong passwords of one account from one address, from which on it has to wait.", least=1
+        10, "Wrong passwords for one account from one address before it has to wait.", least=1
     )
     max_failures_per_client: int = key(
-        30, "Wrong passwords, or wrong SMTP keys, from one address (IPv6: one /64).", least=1
+        30, "Wrong passwords or SMTP keys from one address (IPv6: one /64) before it has to wait.", least=1
     )
     max_failures_per_account: int = key(
         100,
-        "Wrong passwords of one account from anywhere; addresses that logged in to it before go on.",
+        "Wrong passwords for one account from anywhere before new addresses have to wait for it.",
         least=1,
     )
-    window_minutes: int = key(10, "Minutes in which failures are counted, and after which they end.", least=1)
+    window_minutes: int = key(10, "Minutes for which a failure counts.", least=1)
     session_hours: int = key(12, "Hours until a person has to log in again.", least=1)
 
 

@@ -36,9 +36,7 @@ QUEUED_OLDER = Gauge("postal_queued_older", "Rows older than so many seconds.", 
 OLDEST = Gauge("postal_queue_oldest_seconds", "Age of the oldest row.", ["kind"])
 WEBHOOK_LANES = Gauge("postal_webhook_lanes", "Webhooks that events wait for, or that are paused.", ["state"])
 
-NOTICES_WITHHELD = Counter(
-    "postal_notices_withheld", "Notices of undeliverable mail that a limit did not let go."
-)
+NOTICES_WITHHELD = Counter("postal_notices_withheld", "Notices of undeliverable mail that a limit withheld.")
 LOGINS = Counter("postal_logins", "Logins of people: right, wrong or throttled.", ["result"])
 LATENCY_OF_QUEUE = Histogram(
     "postal_message_queue_latency", "Age of messages when they are claimed, in seconds.", buckets=LATENCY
@@ -48,7 +46,7 @@ WEB_CONNECTIONS_REFUSED = Counter(
 )
 WEB_BODIES_WITHOUT_ROOM = Counter(
     "postal_web_bodies_without_room",
-    "Requests refused because others took the memory that there is for bodies.",
+    "Requests refused because no memory was left for bodies.",
 )
 WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
 TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])

@@ -24,7 +24,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Limits:
-    """Failures within `window`, from which on nobody is heard.
+    """How many failures within `window` make a client wait.
 
     `of_account_and_client`: of one account from one client; `of_client`: of any accounts from one client;
     `of_account`: of one account from anywhere. The last two do not hold up who logged in to the account from

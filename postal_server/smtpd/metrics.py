@@ -18,12 +18,12 @@ COUNTERS = {
         Counter(PREFIX + "messages", "Recipients of messages taken.", ["type", "tls"]),
         Counter(
             PREFIX + "messages_without_room",
-            "Messages put off because others took the memory that there is for those under way.",
+            "Messages put off because no memory was left for messages being received.",
             ["authenticated"],
         ),
     )
 }
-UNFINISHED = Gauge(PREFIX + "unfinished_bytes", "Memory of the messages under way that are large.")
+UNFINISHED = Gauge(PREFIX + "unfinished_bytes", "Memory of the large messages that are being received.")
 
 
 def count(metric: str, /, **labels: str) -> None:
