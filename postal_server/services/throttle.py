@@ -7,6 +7,7 @@ of them allow as many times the limits.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,30 +59,35 @@ class Throttle:
         self._limits = limits
         self._failures: dict[Place, deque[float]] = {}  # the one that failed longest ago first
         self._known: dict[Place, None] = {}  # who logged in
+        self._lock = threading.Lock()  # passwords are checked in several threads
 
     def wait(self, account: str, client: str, now: float) -> float:
         """Seconds until this client may try this account again; 0: now."""
         account, client = _place(account, client)
         window = self._limits.window.total_seconds()
         longest = 0.0
-        for place, limit in self._counts(account, client):
-            failures = self._failures.get(place)
-            is_spared = place != (account, client) and (account, client) in self._known
-            if failures and len(failures) >= limit and not is_spared:
-                longest = max(longest, failures[0] + window - now)
+        with self._lock:
+            for place, limit in self._counts(account, client):
+                failures = self._failures.get(place)
+                is_spared = place != (account, client) and (account, client) in self._known
+                if failures and len(failures) >= limit and not is_spared:
+                    longest = max(longest, failures[0] + window - now)
         return longest
 
     def failed(self, account: str, client: str, now: float) -> None:
         """The secret was wrong."""
-        for place, limit in self._counts(*_place(account, client)):
-            failures = self._failures.pop(place, None) or deque(maxlen=limit)
-            failures.append(now)
-            _remember(self._failures, place, failures)
+        with self._lock:
+            for place, limit in self._counts(*_place(account, client)):
+                failures = self._failures.pop(place, None) or deque(maxlen=limit)
+                failures.append(now)
+                _remember(self._failures, place, failures)
 
     def succeeded(self, account: str, client: str) -> None:
         """The secret was right: what this client did to this account before was a slip of its fingers."""
         place = _place(account, client)
-        if place[0]:
+        if not place[0]:
+            return
+        with self._lock:
             self._failures.pop(place, None)
             self._known.pop(place, None)
             _remember(self._known, place, None)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+
+import pytest
 
 from postal_server import conf
 from postal_server.services import throttle
@@ -114,6 +118,32 @@ def test_memory_is_bounded(monkeypatch):
         found.succeeded(f"user{number}", HERE)
     assert len(found._failures) == len(found._known) == 10
     assert max(len(account) for account, _ in found._failures) <= throttle.MAX_ACCOUNT_LENGTH
+
+
+@pytest.fixture
+def hasty_threads():
+    """Threads that take turns after each step."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_that_check_passwords_share_it(monkeypatch, hasty_threads):
+    monkeypatch.setattr(throttle, "MAX_REMEMBERED", 10)
+    found = Throttle(LIMITS)
+
+    def guess(thread: int) -> None:
+        for number in range(5000):
+            account, client = f"{thread}-{number}", f"192.0.2.{number % 250}"
+            found.wait(account, client, 0.0)
+            found.failed(account, client, 0.0)
+            found.succeeded(account, client)
+
+    with ThreadPoolExecutor(4) as threads:
+        for each in [threads.submit(guess, thread) for thread in range(4)]:
+            each.result()
+    assert max(len(found._failures), len(found._known)) == 10
 
 
 def test_limits_are_those_of_the_configuration(tmp_path):
