@@ -23,21 +23,25 @@ def complete(
     """`raw` with a Message-ID and a Date, and that Message-ID without its brackets.
 
     `head` has the values of each field by its lower-case name. One that is empty or malformed counts as
-    missing. What is missing is put in at the offset `at`, the start of a line.
+    missing; of several that are not, which receivers refuse, the last one stays. What is put in stands at the
+    offset `at`, the start of a line.
     """
-    added = b""
     ids, dates = head.get("message-id", ()), head.get("date", ())
-    if ids and is_message_id(ids[-1]):
-        identifier = bare_message_id(ids[-1]) or ""
-    else:
+    message_id, date = _last(ids, is_message_id), _last(dates, is_date)
+    identifier = new_id() if message_id is None else bare_message_id(message_id) or ""
+    added = b""
+    if message_id is None or len(ids) > 1:
         raw = remove_header(raw, "Message-ID") if ids else raw
-        identifier = new_id()
-        added = f"Message-ID: <{identifier}>\r\n".encode()
-    if not (dates and is_date(dates[-1])):
+        added = f"Message-ID: {message_id or f'<{identifier}>'}\r\n".encode()
+    if date is None or len(dates) > 1:
         raw = remove_header(raw, "Date") if dates else raw
-        added += f"Date: {format_date(now)}\r\n".encode()
+        added += f"Date: {date or format_date(now)}\r\n".encode()
     # A large mail is copied once, not twice.
     return (b"".join((raw[:at], added, memoryview(raw)[at:])) if added else raw), identifier
+
+
+def _last(values: Sequence[str], is_good: Callable[[str], bool]) -> str | None:
+    return next((value for value in reversed(values) if is_good(value)), None)
 
 
 def is_message_id(value: str) -> bool:

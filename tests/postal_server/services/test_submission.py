@@ -143,6 +143,21 @@ def test_a_complete_mail_is_stored_as_it_came(api_key, config, fields):
     assert accepted.message_id == "own@app.example"
 
 
+@pytest.mark.parametrize("submit", [by_raw, by_smtp])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Message-ID: <first@app.example>", *COMPLETE, "Date: Fri, 32 Jan 2026 09:08:07 +0100"),
+        ("Date: Mon, 5 Jan 2026 09:08:07 +0100", *COMPLETE, "message-id: "),
+    ],
+)
+def test_of_several_ids_and_dates_the_last_good_one_stays(api_key, config, submit, fields):
+    accepted = submit(api_key, config, *fields)
+    assert accepted.message_id == "own@app.example"
+    found = [f"{name}: {value.decode()}" for name, value in fields_of(accepted)]
+    assert [field for field in found if field.lower().startswith(("message-id", "date"))] == list(COMPLETE)
+
+
 def test_what_is_added_stands_below_our_own_received_line_and_above_the_rest(api_key, config):
     accepted = by_smtp(api_key, config)
     names = [name for name, _ in fields_of(accepted)]
