@@ -25,7 +25,8 @@ FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.ASCII | re.IGNORECASE)
 PATH = re.compile(r':?\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.ASCII)  # what quotes hold is no bracket
 # Behind the last `<`, before the next `>`.
-LENIENT_PATH = re.compile(r":?\s*(?:.*<([^>]*)>?|(\S*))(.*)", re.ASCII)
+LENIENT_PATH = re.compile(r":?\s*(?:(.*)<([^>]*)>?|(\S*))(.*)", re.ASCII)
+KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of a parameter
 PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
 CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.ASCII | re.IGNORECASE)
 # The line of a request, or as much as tells one.
@@ -44,10 +45,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Path:
-    """`address` is without brackets, empty for `<>`. Parameter names are upper-case."""
+    """`address` is without brackets, empty for `<>`. Parameter names are upper-case.
+
+    `is_alone`: nothing that stands beside it could be another address.
+    """
 
     address: str
     parameters: Mapping[str, str]
+    is_alone: bool = True
 
 
 def parse_command(line: bytes) -> Command:
@@ -77,13 +82,18 @@ def parse_path(argument: str) -> Path:
     takes recipients looks at them.
     """
     if found := PATH.match(argument):
-        address, rest = found[1], AUTH_PARAMETER.sub("", found[2])
+        name, address, rest = "", found[1], AUTH_PARAMETER.sub("", found[2])
     else:
         found = LENIENT_PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
         assert found  # every part is optional
-        address, rest = found[1] or found[2] or "", found[3]
-    pairs = (word.partition("=") for word in rest.split())
-    return Path(as_stored(address.strip(" \t")), {name.upper(): value for name, _, value in pairs})
+        name, address, rest = found[1] or "", found[2] or found[3] or "", found[4]
+    name, rest = name.lstrip("<"), rest.lstrip(">")  # some write `<<a@b.example>>`
+    pairs = [word.partition("=") for word in rest.split()]
+    return Path(
+        as_stored(address.strip(" \t")),
+        {keyword.upper(): value for keyword, _, value in pairs},
+        is_alone="<" not in name and "@" not in name and all(KEYWORD.fullmatch(word) for word, *_ in pairs),
+    )
 
 
 def is_recipient(address: str) -> bool:

@@ -566,10 +566,11 @@ class SmtpProtocol(Connection):
         if self._mail.envelope is None or self._mail.in_bdat:
             self._refuse(replies.MAIL_FIRST, "rcpt-to-out-of-order")
             return
-        address = parse_path(argument).address
+        path = parse_path(argument)
+        address = path.address
         if not address:
             self._refuse(replies.EMPTY_RECIPIENT, "empty-rcpt-to")
-        elif not is_recipient(address):
+        elif not (path.is_alone and is_recipient(address)):
             self._refuse(replies.INVALID_RECIPIENT, "invalid-rcpt-to")
         elif len(self._mail.envelope.recipients) >= self._options.max_recipients:
             self._reply(replies.TOO_MANY_RECIPIENTS)

@@ -57,7 +57,7 @@ def test_control_characters_and_other_encodings_are_hostile(line):
         (":<a@b.example> size=200 BODY=8BITMIME", Path("a@b.example", {"SIZE": "200", "BODY": "8BITMIME"})),
         (":<a@b.example> AUTH=<x@y>", Path("a@b.example", {})),
         (":Ann B <a@b.example>", Path("a@b.example", {})),
-        (":<<a@b.example>>", Path("a@b.example", {">": ""})),
+        (":<<a@b.example>>", Path("a@b.example", {})),
         (":<a@b.example", Path("a@b.example", {})),
         (":<@relay.example:a@b.example> SIZE=9", Path("a@b.example", {"SIZE": "9"})),
         (':<"a>b <c"@d.example> SIZE=9', Path('"a>b <c"@d.example', {"SIZE": "9"})),
@@ -69,6 +69,22 @@ def test_control_characters_and_other_encodings_are_hostile(line):
 )
 def test_the_address_is_behind_the_last_bracket(argument, path):
     assert parse_path(argument) == path
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        ":<a@b.example>,<c@d.example>",
+        ":<a@b.example> <c@d.example>",
+        ":a@b.example c@d.example",
+        ":a@b.example, c@d.example",
+        ":Ann <a@b.example>, Carl <c@d.example>",
+        ":a@b.example <c@d.example>",
+        ":<a@b.example>; c",
+    ],
+)
+def test_an_address_beside_another_is_not_alone(argument):
+    assert not parse_path(argument).is_alone
 
 
 @given(st.binary(max_size=300))

@@ -235,6 +235,8 @@ class TestChunking:
             "<in@-.test>",
             "<a b@example.test>",
             "<nobody>",
+            "<in@example.test>,<x@example.test>",
+            "in@example.test x@example.test",
         ],
     )
     def test_what_is_no_address_is_refused_at_once(self, path):
