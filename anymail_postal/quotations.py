@@ -468,7 +468,8 @@ class _Reply:
         elif self._is_groupwise(number):
             end = number + 1
         else:
-            end = self._attribution_end(number) if self._begins_paragraph(number, floor) else None
+            end = self._attribution_end(number)
+            end = None if end is None or not self._begins_paragraph(number, floor) else end
         if end is None or self._is_copied(number, floor, end) or self._begins_below(number, end):
             return None
         return end
