@@ -122,6 +122,21 @@ def decode(raw: bytes, label: str | None) -> str:
     return _decode_windows_1252(raw) if codec == "cp1252" else raw.decode(codec, "replace")
 
 
+_META = re.compile(rb"""<meta\b[^<>]{0,200}?\bcharset\s*=\s*["']?\s*([\w:.-]{1,40})""", re.IGNORECASE)
+_META_WITHIN = 1024  # bytes (WHATWG HTML, section 13.2.3.2)
+
+
+def decode_html(raw: bytes, label: str | None) -> str:
+    """As `decode`; without a label, what is no UTF-8 is what the HTML says of itself."""
+    found = None if label else _META.search(raw[:_META_WITHIN])
+    if found is None or found[1].lower().startswith(b"utf-16"):  # it could not be read if that were true
+        return decode(raw, label)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return decode(raw, found[1].decode("ascii"))
+
+
 # The five bytes that windows-1252 leaves free are controls, as in Latin-1: no byte is lost.
 _WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 

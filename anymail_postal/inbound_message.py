@@ -26,7 +26,33 @@ from .structure import Reader
 
 TYPES = mimetypes.MimeTypes()  # Python's own table: that of the system differs from machine to machine
 BODY_TYPES = ("text/plain", "text/html")
-EXTENSIONS = {"message/rfc822": ".eml", "text/calendar": ".ics", "text/plain": ".txt"}
+OFFICE = "application/vnd.openxmlformats-officedocument"
+# What its releases lack or differ in.
+EXTENSIONS = {
+    "application/gzip": ".gz",
+    "application/pgp-signature": ".asc",
+    "application/pkcs7-signature": ".p7s",
+    "application/rtf": ".rtf",
+    "application/vnd.oasis.opendocument.spreadsheet": ".ods",
+    "application/vnd.oasis.opendocument.text": ".odt",
+    f"{OFFICE}.presentationml.presentation": ".pptx",
+    f"{OFFICE}.spreadsheetml.sheet": ".xlsx",
+    f"{OFFICE}.wordprocessingml.document": ".docx",
+    "application/x-zip-compressed": ".zip",
+    "application/xml": ".xml",
+    "audio/mp4": ".m4a",
+    "audio/ogg": ".ogg",
+    "audio/wav": ".wav",
+    "image/bmp": ".bmp",
+    "image/jpg": ".jpg",
+    "image/webp": ".webp",
+    "message/rfc822": ".eml",
+    "text/calendar": ".ics",
+    "text/markdown": ".md",
+    "text/plain": ".txt",
+    "text/rtf": ".rtf",
+    "text/vcard": ".vcf",
+}
 
 
 def parse(raw: bytes, *, headers_only: bool = False) -> InboundMessage:
@@ -199,7 +225,8 @@ class InboundMessage(AnymailInboundMessage):
             text: str | None = super().get_content_text(charset, errors)
         else:
             payload = self.get_payload(decode=True)
-            text = None if payload is None else charsets.decode(payload, self.get_content_charset())
+            decode = charsets.decode_html if self.get_content_type() == "text/html" else charsets.decode
+            text = None if payload is None else decode(payload, self.get_content_charset())
         return text if text is None else _clean(text)
 
     def get_content_bytes(self) -> Any:

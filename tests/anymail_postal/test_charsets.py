@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymail_postal.charsets import decode, find_codec
+from anymail_postal.charsets import decode, decode_html, find_codec
 
 # text, and the codec that writes it -> labels under which mail programs send it
 TEXTS = {
@@ -165,6 +165,27 @@ def test_no_byte_of_windows_1252_is_lost(label):
     assert len(set(text)) == 256
     assert "\N{REPLACEMENT CHARACTER}" not in text
     assert text[0x80:0x82] == "€\x81"
+
+
+META = '<meta charset="windows-1251"><p>'
+META_HTTP = "<META http-equiv=Content-Type content='text/html; charset=koi8-r'><p>"
+
+
+@pytest.mark.parametrize(
+    ("raw", "label", "text"),
+    [
+        ((META + "Привет").encode("cp1251"), None, META + "Привет"),
+        ((META_HTTP + "Привет").encode("koi8-r"), None, META_HTTP + "Привет"),
+        ((META + "Привет").encode(), None, META + "Привет"),
+        ((META + "é").encode("cp1252"), "iso-8859-1", META + "é"),
+        (b'<meta charset="utf-16"><p>\xe9', None, '<meta charset="utf-16"><p>é'),
+        (b'<meta charset="x-none"><p>\xe9', None, '<meta charset="x-none"><p>é'),
+        (b'<p charset="koi8-r">\xe9', None, '<p charset="koi8-r">é'),
+        (b" " * 1024 + META.encode() + b"\xe9", None, " " * 1024 + META + "é"),
+    ],
+)
+def test_html_without_a_label_says_its_charset_itself(raw, label, text):
+    assert decode_html(raw, label) == text
 
 
 @pytest.mark.parametrize("label", [None, "utf-8", "iso-8859-1", "gb2312"])

@@ -133,10 +133,19 @@ CONTENTS = {
             PNG + DATA,
             "Content-Type: application/pdf\nContent-Disposition: attachment\n\ny",
             "Content-Type: x-odd/type\n\nz",
+            "Content-Type: text/vcard\n\nz",
+            "Content-Type: application/vnd.openxmlformats-officedocument.wordprocessingml.document\n\nz",
         ),
         "a",
         None,
-        ["attachment.pdf", "attachment.png", "attachment.pdf", "attachment"],
+        [
+            "attachment.pdf",
+            "attachment.png",
+            "attachment.pdf",
+            "attachment",
+            "attachment.vcf",
+            "attachment.docx",
+        ],
         [],
     ),
     "names without dispositions": (
@@ -515,3 +524,8 @@ def test_8_bit_mail_is_written_as_it_came():
     raw = b"Subject: Gr\xfc\xdfe\nX: \xc3\xbc\n\nGr\xfc\n"
     assert parse(raw).as_bytes() == raw
     assert "Grüße" in parse(raw).as_string()
+
+
+def test_html_without_a_label_is_read_by_its_own():
+    html = '<meta charset="windows-1251"><p>Привет'
+    assert parse(b"Content-Type: text/html\r\n\r\n" + html.encode("cp1251")).html == html
