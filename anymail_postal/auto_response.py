@@ -34,6 +34,8 @@ NO = frozenset({"no", "none", "false", "0"})
 LIST = "list-id"
 # Two responders say what they are in a header that others use for something else.
 CONFESSIONS = frozenset({("delivered-to", "autoresponder"), ("x-post-messageclass", "9; autoresponder")})
+# RFC 3834, section 2: no person has this address; old servers send their notices from it.
+DAEMON = "mailer-daemon"
 # What a machine writes about a mail: bounces, read receipts, complaints (RFC 6522).
 REPORT = "multipart/report"
 
@@ -54,6 +56,7 @@ def is_auto_response(
     return (
         bounce
         or reverse_path in (None, "", "<>")
+        or reverse_path.lower().partition("@")[0] == DAEMON
         or message.get_content_type() == REPORT
         # Repeated by a relay or a hostile sender: one header that says so is enough to stay silent.
         or any(_is_of_machine(name, value) for name, value in _fields(message))

@@ -88,6 +88,11 @@ def test_a_person_wrote_this(headers):
     assert not is_auto_response(message(**headers), "ann@example.org")
 
 
+@pytest.mark.parametrize("reverse_path", ["MAILER-DAEMON@mx.example.org", "mailer-daemon@example.org"])
+def test_the_address_of_old_servers_notices_is_a_machine(reverse_path):
+    assert is_auto_response(message(), reverse_path)
+
+
 @pytest.mark.parametrize("reverse_path", [None, "", "<>"])
 def test_the_null_reverse_path_is_a_machine(reverse_path):
     assert is_auto_response(message(), reverse_path)
