@@ -851,9 +851,11 @@ def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:
     changed: dict[str, Any] = {}
     kept = CaseInsensitiveDict(contents.headers)
     for name, value in headers.items():
-        if value is None or name.lower() in OTHERWISE_WRITTEN:
+        if value is None:
             continue
         mime.check_header(name, str(value))
+        if name.lower() in OTHERWISE_WRITTEN:
+            continue
         if name.lower() == "message-id":
             changed["message_id"] = checked_message_id(str(value))
         elif name.lower() == "sender":

@@ -62,7 +62,23 @@ class UnknownServer(PostalError, AnymailConfigurationError, LookupError):
     """No settings name this Postal server."""
 
 
-class PostalAPIError(PostalError, AnymailRequestsAPIError):
+class _AnymailsFamily(PostalError, AnymailError):
+    """One of Anymail's family: its text tells its cause, also after it was pickled."""
+
+    cause_description: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        restore, (kind, args, state) = super().__reduce__()
+        state["cause_description"] = self.describe_cause()
+        return restore, (kind, args, state)
+
+    def describe_cause(self) -> str | None:
+        """The exception behind this one."""
+        cause: str | None = super().describe_cause()  # type: ignore[no-untyped-call]
+        return cause or self.cause_description
+
+
+class PostalAPIError(_AnymailsFamily, AnymailRequestsAPIError):
     """Postal refused a call, or could not be asked.
 
     `code` is Postal's word, "parameter-error" where Postal gives none, or None if the answer is not
@@ -70,8 +86,7 @@ class PostalAPIError(PostalError, AnymailRequestsAPIError):
     """
 
     response: requests.Response | None
-    # Of one that was pickled: what it knew of its cause and response.
-    cause_description: str | None = None
+    # Of one that was pickled: what it knew of its response.
     response_description: str | None = None
 
     def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
@@ -80,14 +95,8 @@ class PostalAPIError(PostalError, AnymailRequestsAPIError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         restore, (kind, args, state) = super().__reduce__()
-        state["cause_description"] = self.describe_cause()
         state["response_description"] = self.describe_response()
         return restore, (kind, args, state)
-
-    def describe_cause(self) -> str | None:
-        """The exception behind this one."""
-        cause: str | None = super().describe_cause()  # type: ignore[no-untyped-call]
-        return cause or self.cause_description
 
     def describe_response(self) -> str | None:
         """The HTTP status and the answer, with secrets taken out."""
@@ -142,15 +151,15 @@ class PostalResponseError(PostalAPIError):
     """The answer is not Postal's: a proxy's page, a server error, or another shape than expected."""
 
 
-class PostalMetadataTooLarge(PostalError, AnymailError, ValueError):
+class PostalMetadataTooLarge(_AnymailsFamily, ValueError):
     """The metadata does not fit into a Message-ID, and there is no store to keep it."""
 
 
-class PostalHeaderError(PostalError, AnymailError, BadHeaderError):
+class PostalHeaderError(_AnymailsFamily, BadHeaderError):
     """A header cannot be written: a line break in it, or a word longer than a line may be."""
 
 
-class WebhookSignatureError(PostalError, AnymailWebhookValidationFailure):
+class WebhookSignatureError(_AnymailsFamily, AnymailWebhookValidationFailure):
     """A request proves not to come from Postal: no signature, a malformed one, or one by another key."""
 
 

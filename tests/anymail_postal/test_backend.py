@@ -296,7 +296,17 @@ def test_line_breaks_in_addresses_are_refused_as_django_promises(
     assert postal.calls == []
 
 
-@pytest.mark.parametrize("fields", [{"subject": "a\nb"}, {"subject": "a\r"}, {"headers": {"X-A": "a\r\nb"}}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"subject": "a\nb"},
+        {"subject": "a\r"},
+        {"headers": {"X-A": "a\r\nb"}},
+        {"headers": {"Subject": "a\nX: y"}},
+        {"headers": {"Content-Type": "text/plain\nX: y"}},
+    ],
+    ids=str,
+)
 def test_line_breaks_in_headers_are_refused_as_django_promises(
     postal: FakePostal, fields: dict[str, Any]
 ) -> None:

@@ -162,6 +162,9 @@ LIVE = {"backend": Unpicklable(), "payload": Unpicklable(), "email_message": Unp
 REFUSED = requests.ConnectionError("refused", request=requests.Request("POST", "https://p.test/").prepare())
 ERRORS = [
     errors.PostalHeaderError("odd header", **LIVE),
+    caused(errors.PostalHeaderError("odd header", **LIVE), ValueError("why")),
+    caused(errors.PostalMetadataTooLarge("too large", **LIVE), ValueError("why")),
+    caused(errors.WebhookSignatureError("bad"), ValueError("why")),
     errors.PostalMetadataTooLarge("too large", **LIVE),
     errors.WebhookSignatureError("bad"),
     errors.KeysUnavailable("unknown key"),
