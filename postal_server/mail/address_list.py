@@ -11,7 +11,7 @@ from .header import decode_header
 
 MAX_HEADER = 200_000  # characters of an address header that are looked at: some 4,000 addresses
 
-MAX_ORIGINATORS = 10_000  # characters of a From: more than anybody's name
+MAX_ORIGINATORS = 5000  # characters of a From: more than anybody's name
 
 _PHRASE_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import functools
 import re
 from collections.abc import Iterator
@@ -108,11 +108,12 @@ _q_char = functools.lru_cache(maxsize=1024)(_q)
 
 def b_words(text: str, chunk_bytes: int = BASE64_CHUNK) -> list[str]:
     """`text` as B words of so many octets, none longer than 75 characters, no character split."""
-    chunks, chunk = [], b""
-    for char in text:
-        data = char.encode("utf-8", "replace")
-        if len(chunk) + len(data) > chunk_bytes:
-            chunks.append(chunk)
-            chunk = b""
-        chunk += data
-    return [f"=?UTF-8?B?{base64.b64encode(part).decode('ascii')}?=" for part in [*chunks, chunk]]
+    data, start = text.encode("utf-8", "replace"), 0
+    words: list[str] = []
+    while not words or start < len(data):
+        end = start + chunk_bytes
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # not the first byte of a character
+            end -= 1
+        words.append(f"=?UTF-8?B?{binascii.b2a_base64(data[start:end], newline=False).decode('ascii')}?=")
+        start = end
+    return words

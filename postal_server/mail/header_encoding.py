@@ -7,7 +7,8 @@ is not UTF-8 is read as windows-1252. What no encoding can express stays: a loca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from urllib.parse import quote
 
 from .address_list import Mailbox, join_split_names, parse_mailboxes, quote_phrase
@@ -20,8 +21,9 @@ from .mime import Part, parse, parse_header_value, quote_token, replace_ranges
 LINE = 76  # characters of a line with an encoded word, RFC 2047 section 2
 SECTION = 50  # characters of a piece of a long parameter
 NAME_BYTES = 30  # of a word in a name: short enough for a line with that of the field
-MAX_ADDRESSES = 25_000  # characters of an address list that is parsed; longer ones are read by words
-MAX_STRUCTURED = 25_000  # characters of another value whose signs are looked at
+# Of all headers of a mail together, so that no mail takes long.
+MAX_CLOSELY = 8000  # characters of 8-bit fields that are parsed, or become Q words; others are read by words
+MAX_WORDS = 5000  # that are then looked at one by one; further ones go together
 
 _ADDRESSES = ADDRESS_FIELDS | {
     "bcc", "apparently-to", "disposition-notification-to", "errors-to", "mail-followup-to", "mail-reply-to",
@@ -42,11 +44,12 @@ _NOT_PLAIN = re.compile(r"[^ -~]|=\?")
 _PIECE = re.compile(
     r"""([ \t]*)([(),;]|(?:"(?:[^"\\]|\\.)*"|=\?[^?\s]*\?[BbQq]\?[^?\s]*\?=|\\.|[^ \t"(),;\\])+|["\\])"""
 )
-_WORD = re.compile(r"([ \t]*)([^ \t]+)")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _EMPTY_GROUP = re.compile(r"([^:;,<>@]*):[ \t]*;\Z")
 _ASCII = "".join(map(chr, range(33, 127)))
+# At most so long, and it ends neither within an escape nor within a character.
+_SECTIONS = re.compile(rf".{{1,{SECTION}}}(?<!%)(?<!%.)(?!%[89AB])")
 _ATTRIBUTE = "!#$&+^`{|}"  # and letters, digits, `_.-~`: RFC 2231 section 7
 
 
@@ -54,17 +57,18 @@ def encode_header(raw: bytes) -> bytes:
     """`raw` with the 8-bit text of its header encoded; the same bytes where there is none."""
     end = find_body(raw, 0, len(raw))[0]
     header = raw[:end]
-    return raw if header.isascii() else encode_block(header) + raw[end:]
+    return raw if header.isascii() else _Encoder().block(header) + raw[end:]
 
 
 def encode_part_headers(raw: bytes) -> bytes:
     """`raw` with the headers of all its parts encoded, but of those that somebody signed (RFC 1847)."""
     edits = []
+    encoder = _Encoder()
     for part in _unsigned(parse(raw, into_messages=True)):
         end = find_body(raw, part.start, part.end)[0]
         header = raw[part.start : end]
         if not header.isascii():
-            edits.append((part.start, end, encode_block(header)))
+            edits.append((part.start, end, encoder.block(header)))
     return replace_ranges(raw, edits) if edits else raw
 
 
@@ -75,28 +79,52 @@ def _unsigned(part: Part) -> Iterator[Part]:
             yield from _unsigned(child)
 
 
-def encode_block(block: bytes) -> bytes:
-    """A block of header fields with its 8-bit text encoded; fields without any stay as they are."""
-    return _FIELD.sub(lambda match: match[0] if match[0].isascii() else _encode_field(match[0]), block)
+class _Encoder:
+    """Encodes the headers of one mail, and counts how much of them may still be looked at closely."""
+
+    def __init__(self) -> None:
+        self.characters_left = MAX_CLOSELY
+        self.words_left = MAX_WORDS
+
+    def block(self, block: bytes) -> bytes:
+        """A block of header fields with its 8-bit text encoded; fields without any stay as they are."""
+        return _FIELD.sub(lambda match: match[0] if match[0].isascii() else self.field(match[0]), block)
+
+    def field(self, field: bytes) -> bytes:
+        """One field, without its line end but perhaps with a CR before it."""
+        name, colon, value = field.partition(b":")
+        if not (colon and name.isascii()):  # no field, in any reading
+            return field.decode("ascii", "replace").replace("\ufffd", "?").encode()
+        line_end = "\r" if field.endswith(b"\r") else ""
+        text = _FOLD.sub("", decode_undeclared(value)).strip(" \t\r")
+        label, key = name.decode(), name.decode().strip().lower()
+        self.characters_left -= len(text)
+        words = self.words_of(key, text) if self.characters_left < 0 else _words_of(key, text)
+        return (_folded(f"{label}:", words) + line_end).encode()
+
+    def words_of(self, key: str, text: str) -> Iterable[str]:
+        """As `_words_of`, for more text than is read closely."""
+        if key in _PARAMETERS:
+            return _parameter_words(text, self.words)
+        if key in _ADDRESSES or key in _STRUCTURED or key.startswith("list-"):
+            return self.words(text)
+        return b_words(decode_header(text))
+
+    def words(self, text: str) -> Iterator[str]:
+        """`text` with runs of words that are not plain as encoded words."""
+        words = text.split(maxsplit=max(self.words_left, 0))
+        self.words_left -= len(words)
+        for is_plain_run, run in groupby(words, lambda word: not _NOT_PLAIN.search(word)):
+            joined = " ".join(run)
+            yield from joined.split() if is_plain_run else b_words(decode_header(joined), NAME_BYTES)
 
 
-def _encode_field(field: bytes) -> bytes:
-    """One field, without its line end but perhaps with a CR before it."""
-    name, colon, value = field.partition(b":")
-    if not (colon and name.isascii()):
-        return field.decode("ascii", "replace").replace("\ufffd", "?").encode()  # no field, in any reading
-    line_end = "\r" if field.endswith(b"\r") else ""
-    text = _FOLD.sub("", decode_undeclared(value)).strip(" \t\r")
-    label = name.decode()
-    return (_folded(f"{label}:", _encoded(label.strip().lower(), text)) + line_end).encode()
-
-
-def _encoded(key: str, text: str) -> Iterable[str]:
+def _words_of(key: str, text: str) -> Iterable[str]:
     """The value of field `key` as words of ASCII, between which blanks stand and lines may break."""
     if key in _ADDRESSES:
         return _address_words(text)
     if key in _PARAMETERS:
-        return _parameter_words(text)
+        return _parameter_words(text, _words)
     if key.startswith("list-") and key != "list-id":
         text = _URL.sub(lambda match: quote(match[0], safe=_ASCII), text)
     if key in _STRUCTURED or key.startswith("list-"):
@@ -111,7 +139,7 @@ def _words(text: str) -> list[str]:
     """
     words = [""]
     run: list[str] = []  # to be encoded together: the blanks between encoded words are not read
-    for blanks, piece in (_PIECE if len(text) <= MAX_STRUCTURED else _WORD).findall(text):
+    for blanks, piece in _PIECE.findall(text):
         if _NOT_PLAIN.search(piece):
             run.append(_without_quotes(piece))
             continue
@@ -148,7 +176,7 @@ def _address_words(text: str) -> list[str]:
     if empty := _EMPTY_GROUP.match(text):
         return [*_phrase(empty[1].strip()), ":;"]
     try:
-        mailboxes = join_split_names(parse_mailboxes(text)) if len(text) <= MAX_ADDRESSES else []
+        mailboxes = join_split_names(parse_mailboxes(text))
     except ValueError:
         mailboxes = []
     words: list[str] = []
@@ -187,11 +215,11 @@ def _phrase(name: str) -> list[str]:
     return [quote_phrase(name)] if is_plain(name) else b_words(decode_header(name), NAME_BYTES)
 
 
-def _parameter_words(text: str) -> list[str]:
+def _parameter_words(text: str, words_in: Callable[[str], Iterable[str]]) -> list[str]:
     """A value with its parameters: those that are not ASCII as RFC 2231 has them, in place of the plain."""
     parsed = parse_header_value(text)
     names = {name.rstrip("0123456789*") for name, _ in parsed.raw if "*" in name}
-    words = _words(parsed.value)
+    words = list(words_in(parsed.value))
     for name, value in parsed.raw:
         if is_plain(name + value):
             pieces = [f"{name}={quote_token(value)}"]
@@ -206,12 +234,7 @@ def _parameter_words(text: str) -> list[str]:
 
 def _extended(name: str, value: str) -> list[str]:
     """A parameter in the encoding of RFC 2231, in sections where it is long. No character is split."""
-    sections = [""]
-    for char in value:
-        encoded = quote(char, safe=_ATTRIBUTE)
-        if len(sections[-1]) + len(encoded) > SECTION:
-            sections.append("")
-        sections[-1] += encoded
+    sections = _SECTIONS.findall(quote(value, safe=_ATTRIBUTE)) or [""]
     if len(sections) == 1:
         return [f"{name}*=UTF-8''{sections[0]}"]
     first, *others = sections

@@ -1,13 +1,17 @@
 import email
 import email.policy
+import re
 import time
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postal_server.mail.address_list import parse_mailboxes
 from postal_server.mail.header import decode_header, header_values
 from postal_server.mail.header_encoding import encode_header, encode_part_headers
+from postal_server.mail.mime import parse_header_value
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 
 
@@ -180,3 +184,58 @@ def test_the_largest_header_is_encoded_in_linear_time(name, text):
     began = time.process_time()
     encode_header(raw)
     assert time.process_time() - began < 1
+
+
+LARGEST = 256 * 1024  # bytes of a header that is taken
+PATTERNS = [
+    b"\xfc", b"\xfc ", b"a \xfc ", b"\xfc, ", b"\xfc@b, ", b'"\xfc" <\xfc@b>, ', b"(\xfc) a@b, ",
+    b"\xfc: a@b;, ", b"a@\xfc.example, ", b'a="\xfc"; ', b'a="\xfc', b"=?utf-8?q?\xfc?= ",
+]  # fmt: skip
+
+
+def in_one_field(name: bytes, pattern: bytes) -> bytes:
+    return name + b": " + pattern * ((LARGEST - 100) // len(pattern)) + b"\r\n\r\nx"
+
+
+def in_many_fields(name: bytes, pattern: bytes) -> bytes:
+    field = name + b": " + pattern * ((LARGEST // 999 - len(name) - 4) // len(pattern)) + b"\r\n"
+    return field * 999 + b"\r\nx"
+
+
+@pytest.mark.parametrize("make", [in_one_field, in_many_fields])
+@pytest.mark.parametrize("name", [b"To", b"Subject", b"Received", b"Content-Type", b"List-Post"])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_largest_header_is_encoded_in_a_moment(make, name, pattern):
+    """Measured: 10 to 40 ms of processor time; parsing all addresses takes 1.4 s."""
+    raw = make(name, pattern)
+    began = time.process_time()
+    encode_header(raw)
+    assert time.process_time() - began < 0.4
+
+
+def test_headers_of_all_parts_have_one_measure():
+    """Measured: 25 ms; 300 ms where each part may be read as closely as a mail's own header."""
+    part = b"--b\r\nTo: " + b"\xfc, " * 100 + b"\r\nContent-Description: x\r\n\r\n"
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 360
+    began = time.process_time()
+    encode_part_headers(raw)
+    assert time.process_time() - began < 0.25
+
+
+def test_addresses_behind_what_is_read_closely_stay_addresses():
+    names = b", ".join(b"J\xc3\xbcrgen <j%d@example.org>" % n for n in range(1000))
+    out = encode_header(b"To: " + names + b"\r\n\r\nx")
+    assert out.isascii()
+    assert [mailbox.address for mailbox in parse_mailboxes(header_values(out, "To")[0])] == [
+        f"j{n}@example.org" for n in range(1000)
+    ]
+
+
+def test_a_long_file_name_is_cut_between_characters():
+    out = encode_header(b'Content-Disposition: attachment; filename="' + "aü€".encode() * 99 + b'"\r\n\r\nx')
+    value = header_values(out, "Content-Disposition")[0]
+    assert parse_header_value(value).parameters["filename"] == "aü€" * 99
+    sections = re.findall(r"filename\*\d+\*=(?:UTF-8'')?([^;\s]*)", value)
+    assert len(sections) > 10
+    for section in sections:
+        unquote_to_bytes(section).decode("utf-8")
