@@ -6,7 +6,8 @@ import asyncio
 import errno
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Callable, Collection
 from typing import Any
 
 NEVER = float("inf")
@@ -80,6 +81,31 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+
+class Turns:
+    """Lets one go on at a time who has more to do than a moment's work; all others are served in between.
+
+    However many send however much at once, whoever asks for little waits for one turn and not for all.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def add(self, go_on: Callable[[], None]) -> None:
+        """Call this when it is its turn: soon, but not now."""
+        self._waiting.append(go_on)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        go_on = self._waiting[0]
+        try:
+            go_on()
+        finally:  # whatever happened, the others have their turn
+            self._waiting.popleft()
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._next)
 
 
 class Sweep:

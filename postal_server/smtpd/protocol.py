@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from postal_server.engine.room import FREE_BYTES, Room
-from postal_server.engine.sockets import NEVER, Connection, canonical_address
+from postal_server.engine.sockets import NEVER, Connection, Turns, canonical_address
 from postal_server.errors import Busy, HeaderTooLarge, HostileInput, PostalServerError, Refusal
 from postal_server.mail.header import is_header_too_large
 from postal_server.mail.reply import Reply
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 END_OF_DATA = b"\r\n.\r\n"
 MAX_PROXY_LINE_BYTES = 107  # PROXY protocol, version 1
 MAX_WAITING_BYTES = 65_536  # input taken in while the last message is being stored
+TURN = 0.002  # seconds for what a peer sent; where that takes longer, others are served before it goes on
 MAX_EMPTY_LINE = 2  # bytes of the line that ends a header
 PLAIN_MECHANISMS = "PLAIN LOGIN"
 LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was (contract 5.4)
@@ -58,6 +59,7 @@ class Shared:
     certificates: Certificates | None = None
     names: Callable[[str], Awaitable[str | None]] | None = None
     count: Count = count_nothing
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class SmtpProtocol(Connection):
         self._entered = False  # counted among the clients
         self._busy = False  # a message is being stored, or TLS begins: input waits
         self._is_full = False  # the peer does not read its replies
+        self._waits_for_turn = False  # there is more to do, once others were served
         self._is_stopping = False
         self._skipping = False  # the rest of a line that is too long
         self._commands = self._errors = 0
@@ -190,11 +193,20 @@ class SmtpProtocol(Connection):
 
     def _pump(self) -> None:
         """Take from the buffer what can be taken, send the replies, hold the peer back if need be."""
-        while not self._busy and not self._is_full and self._read():
-            pass
+        end = self._loop.time() + TURN
+        while not (self._busy or self._is_full or self._waits_for_turn) and self._read():
+            if self._loop.time() > end:
+                self._waits_for_turn = True
+                self._shared.turns.add(self._take_turn)
         self._flush()
         if self._handshake is None:
-            self._pause((self._busy or self._is_full) and len(self._buffer) > MAX_WAITING_BYTES)
+            waits = self._busy or self._is_full or self._waits_for_turn
+            self._pause(waits and len(self._buffer) > MAX_WAITING_BYTES)
+
+    def _take_turn(self) -> None:
+        self._waits_for_turn = False
+        if not self._is_closing:
+            self._pump()
 
     def _read_nothing(self) -> bool:
         return False

@@ -22,7 +22,7 @@ import httptools
 
 from postal_server.engine import metrics
 from postal_server.engine.room import FREE_BYTES, Room
-from postal_server.engine.sockets import NEVER, Connection, canonical_address
+from postal_server.engine.sockets import NEVER, Connection, Turns, canonical_address
 from postal_server.errors import HostileInput
 from postal_server.rules.client import client_key
 from postal_server.wire.http import error_answer
@@ -44,6 +44,7 @@ MAX_UNREAD_BYTES = 80 * 1024 * 1024
 UNREAD_SECONDS = 20.0
 CLOSE_SECONDS = 5.0  # for the client to take the last answer
 MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
+QUICK_BYTES = 16 * 1024  # of a body that is read in no time; who sends more at once waits for a turn
 UNASKED = Wanted(MAX_WAITING_BYTES)  # of a body; for more of it the application is asked
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
@@ -83,6 +84,7 @@ class Shared:
     stands_for_many: Callable[[str], bool]
     connections: dict[HttpProtocol, str] = field(default_factory=dict)  # whose they are; the oldest one first
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
+    turns: Turns = field(default_factory=Turns)
     is_stopping: bool = False
 
     def enter(self, connection: HttpProtocol, address: str) -> bool:
@@ -425,12 +427,16 @@ class HttpProtocol(Connection):
         else:
             environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_WAITING_BYTES)
             threads = self._shared.readers
-        future: asyncio.Future[Answered]
         if lean is None:
             future = self._loop.run_in_executor(threads, call, self._shared.application, environ)
+            future.add_done_callback(partial(self._done, exchange))
+        elif exchange.received > QUICK_BYTES:
+            self._shared.turns.add(partial(self._begin_lean, exchange, lean))
         else:
-            future = self._loop.create_task(lean)
-        future.add_done_callback(partial(self._done, exchange))
+            self._begin_lean(exchange, lean)
+
+    def _begin_lean(self, exchange: Exchange, answering: Coroutine[Any, Any, Answered]) -> None:
+        self._loop.create_task(answering).add_done_callback(partial(self._done, exchange))
 
     def _refuse(self, exchange: Exchange, status: int) -> None:
         exchange.keeps = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from postal_server.engine.sockets import NEVER, Connection, Sweep
+from postal_server.engine.sockets import NEVER, Connection, Sweep, Turns
 
 
 class Late(Connection):
@@ -59,3 +59,29 @@ def test_no_look_follows_the_stop():
         return late.expired
 
     assert asyncio.run(work()) == 0
+
+
+def test_between_two_turns_all_others_are_served():
+    async def work() -> list[str]:
+        loop, turns, done = asyncio.get_running_loop(), Turns(), []
+        for name in ("first", "second", "third"):
+            turns.add(lambda name=name: done.append(name))
+            loop.call_soon(done.append, "other")
+        await asyncio.sleep(0.01)
+        return done
+
+    assert asyncio.run(work()) == ["first", "other", "other", "other", "second", "third"]
+
+
+def test_a_turn_that_fails_takes_nobody_elses():
+    async def work() -> list[str]:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        turns, done = Turns(), []
+        turns.add(lambda: 1 // 0)
+        turns.add(lambda: done.append("next"))
+        await asyncio.sleep(0.01)
+        turns.add(lambda: done.append("later"))
+        await asyncio.sleep(0.01)
+        return done
+
+    assert asyncio.run(work()) == ["next", "later"]

@@ -442,6 +442,63 @@ class TestLimits:
         talk(test, max_commands=10_000_000)
 
 
+class TestTurns:
+    """Who sends much at once is served a little at a time."""
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_a_client_with_one_command_does_not_wait_for_those_with_thousands(self, loop, monkeypatch):
+        monkeypatch.setattr(protocol, "TURN", 0)  # one command a turn
+        done = []
+
+        async def work():
+            async with Running(max_commands=5000) as server:
+                talks = [await server.talk("EHLO c") for _ in range(5)]
+                ordinary = await server.talk("EHLO c")
+
+                async def flood(talk):
+                    talk.send(b"NOOP\r\n" * 1000)
+                    assert [await talk.reply() for _ in range(1000)] == ["250 2.0.0 OK"] * 1000
+                    done.append("flood")
+
+                floods = [asyncio.ensure_future(flood(talk)) for talk in talks]
+                await asyncio.sleep(0.01)
+                for _ in range(3):
+                    assert (await ordinary.say("NOOP")).startswith("250 ")
+                    done.append("ordinary")
+                await asyncio.gather(*floods)
+
+        run(work(), loop)
+        assert done == ["ordinary"] * 3 + ["flood"] * 5
+
+    def test_a_connection_that_goes_while_it_waits_for_its_turn_is_let_go(self, monkeypatch):
+        monkeypatch.setattr(protocol, "TURN", 0)
+
+        async def work():
+            async with Running() as server:
+                talk = await server.talk("EHLO c")
+                talk.send(b"NOOP\r\n" * 500)
+                await asyncio.sleep(0)
+                talk.close()
+                await asyncio.sleep(0.05)
+                assert not server.server._connections
+
+        run(work(), "asyncio")
+
+    def test_what_is_sent_meanwhile_waits_in_order_and_within_bounds(self, monkeypatch):
+        monkeypatch.setattr(protocol, "TURN", 0)
+
+        async def test(talk, server):
+            talk.send(
+                b"NOOP\r\n" * 300 + b"".join(f"{line}\r\n".encode() for line in TO_IN[1:]) + b"DATA\r\n"
+            )
+            await asyncio.sleep(0)
+            talk.send(HELLO + b".\r\nQUIT\r\n")
+            replies = [(await talk.reply())[:3] for _ in range(305)]
+            assert replies == ["250"] * 302 + ["354", "250", "221"]
+
+        assert len(talk(test, "EHLO c")) == 1
+
+
 class TestHeader:
     """F1: what a header may be is judged while it comes."""
 
