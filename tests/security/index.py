@@ -947,6 +947,37 @@ CASES: dict[str, Case] = {
             f"{SERVER}/services/test_reception.py::test_a_subject_without_end_is_kept_as_it_came",
         ],
     ),
+    "floods of commands and calls": Case(
+        guards=[
+            Guard(
+                "postal_server/smtpd/protocol.py",
+                code="if self._loop.time() > end:",
+                without="if False:",
+            ),
+            Guard(
+                "postal_server/web/protocol.py",
+                code="self._shared.turns.add(partial(self._begin_lean, exchange, lean))",
+                without="self._begin_lean(exchange, lean)",
+            ),
+        ],
+        tests=[
+            f"{SERVER}/engine/test_sockets.py::test_between_two_turns_all_others_are_served",
+            f"{SERVER}/smtpd/test_protocol.py::TestTurns::"
+            "test_a_client_with_one_command_does_not_wait_for_those_with_thousands",
+            f"{SERVER}/web/test_server.py::test_large_calls_at_once_let_a_small_one_through",
+            f"{ATTACKS}/test_floods.py::test_a_flood_of_commands_keeps_nobody_waiting",
+            f"{ATTACKS}/test_floods.py::test_a_flood_of_calls_keeps_nobody_waiting",
+        ],
+    ),
+    "headers that are costly to send on": Case(
+        guards=[
+            Guard("postal_server/mail/header_encoding.py", code="self.characters_left -= len(text)"),
+        ],
+        tests=[
+            f"{SERVER}/mail/test_header_encoding.py::test_the_largest_header_is_encoded_in_a_moment",
+            f"{SERVER}/mail/test_header_encoding.py::test_headers_of_all_parts_have_one_measure",
+        ],
+    ),
     "costly messages and requests": Case(
         guards=[
             Guard(

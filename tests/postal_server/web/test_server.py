@@ -36,6 +36,7 @@ class Echo:
         self.threads: set[str] = set()
         self.go_on = threading.Event()
         self.begun = threading.Event()
+        self.lean_paths: list[str] = []  # in the order in which they were answered
 
     def __call__(self, environ, start_response):
         self.environs.append(environ)
@@ -77,6 +78,7 @@ class Echo:
         await asyncio.sleep(0)
         if environ["PATH_INFO"] == "/lean/fail":
             raise RuntimeError("a bug")
+        self.lean_paths.append(environ["PATH_INFO"])
         return Answered("200 OK", [("content-length", "4")], b"lean")
 
 
@@ -189,6 +191,21 @@ def test_requests_are_answered_in_order_on_one_connection(address):
     heard = talk(address, get(b"/1") + get(b"/lean/2") + get(b"/3"), get(b"/4"))
     assert statuses(heard) == [200] * 4
     assert heard.index(b"/1") < heard.index(b"lean") < heard.index(b"/3") < heard.index(b"/4")
+
+
+def test_large_calls_at_once_let_a_small_one_through(running, address):
+    large = b"POST /lean/large HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(9)]
+        time.sleep(0.1)  # until all of them are connected
+        running.loop.call_soon_threadsafe(time.sleep, 0.3)  # what is sent meanwhile comes at once
+        for sock in sockets[:-1]:
+            sock.sendall(large)
+        sockets[-1].sendall(get(b"/lean/small"))
+        for sock in sockets:
+            assert sock.recv(1000).endswith(b"lean")
+    assert running.echo.lean_paths.index("/lean/small") <= 3
+    assert running.echo.lean_paths.count("/lean/large") == 8
 
 
 def test_what_needs_no_thread_gets_none(running, address):
