@@ -83,7 +83,7 @@ def decode(data: bytes, label: str | None) -> str:
     if codec in _JAPANESE:
         return _decode_japanese(data, codec).replace("\0", "")
     try:
-        text = data.decode(codec, "replace")
+        text = _decode_windows_1252(data) if codec == "cp1252" else data.decode(codec, "replace")
     except ValueError:
         return decode_undeclared(data)
     if codec == "utf-7":  # it can spell half a character
@@ -96,8 +96,19 @@ def decode_undeclared(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
+        text = _decode_windows_1252(data)
     return text.replace("\0", "") if "\0" in text else text
+
+
+# To the standard the five bytes that Python's codec does not know are controls: so no byte is lost.
+_WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
+
+
+def _decode_windows_1252(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1").translate(_WINDOWS_1252)
 
 
 def storable(text: str) -> str:

@@ -164,3 +164,12 @@ def test_text_is_made_fit_for_storing(text, stored):
 def test_labels_are_bounded():
     assert decode(b"\xfc", "utf-8" + " " * 10**6) == "\ufffd"
     assert charset.MAX_LABEL >= 45
+
+
+@pytest.mark.parametrize("label", [None, "iso-8859-1", "windows-1252", "nonsense"])
+def test_no_byte_of_windows_1252_is_lost(label):
+    data = bytes(range(1, 256))
+    text = decode(data, label)
+    assert "\ufffd" not in text
+    assert len(set(text)) == 255
+    assert text[0x80:0x90] == "\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90"
