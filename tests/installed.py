@@ -74,7 +74,7 @@ def started(
             yield
         finally:
             process.terminate()
-            assert process.wait(10) == ends, log.read_text()
+            assert process.wait(60) == ends, log.read_text()
 
 
 def build_wheel(folder: Path) -> Path:
