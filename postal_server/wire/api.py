@@ -330,11 +330,11 @@ def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refu
 
 
 def _recipients(name: str, entry: str) -> list[Recipient]:
-    """Whom an entry names. A mere word is nobody: taken as in Postal, it fails once it is tried."""
+    """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
     try:
         found = recipients_in(entry)
     except ValueError as error:
-        if "@" not in entry and "<" not in entry:
+        if "@" not in entry:
             return [Recipient(bare_address(entry), bare_address(entry))]
         raise _invalid(name, entry) from error
     if not found and "@" in entry:  # a comment, say: somebody may be meant
