@@ -33,7 +33,9 @@ WITH_ADDRESS = re.compile(r"\S{0,100}@\S{0,200}")
 # As mail programs put it behind a name.
 BRACKETED = re.compile(r"[<(\[]\s*(?:mailto:)?[^\s<>()@]{1,100}@[^\s<>()@]{1,200}\s*[>)\]]")
 # RFC 5322, section 3.3: in a mail's source, where programs that quote write a time for people.
-SOURCE_TIME = re.compile(r"\d{2}:\d{2}:\d{2} [+-]\d{4}\b")
+SOURCE_TIME = re.compile(
+    r"\d{2}:\d{2}:\d{2} [+-]\d{4}\b|[a-z]{3}, \d{1,2} [a-z]{3} \d{4} \d{2}:\d{2}:\d{2} gmt\b"
+)
 TIME = re.compile(r"\d{1,2}\s?[:.h時时点시]\s?\d{2}")
 NO_ADDRESS, BARE_ADDRESS, NAME_AND_ADDRESS = range(3)  # programs write "Ann <ann@example.org>", or a link
 SHORT_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{2}")
@@ -717,6 +719,8 @@ def _is_header(kinds: list[str], time: str, address: int, is_sure: bool) -> bool
         return False
     if is_sure:
         return address != NO_ADDRESS or len(found) > 1
+    if order[:2] == ["sender", "subject"]:
+        return False  # Apple Mail's order, which it has in forwarded mail alone
     is_outlook = len(found) == 4 and order[:2] == ["sender", "sent"] and order[-1] == "subject"
     if address == NAME_AND_ADDRESS:
         return is_outlook or (found >= {"sent", "subject"} and has_time)

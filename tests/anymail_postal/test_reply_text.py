@@ -165,6 +165,12 @@ COPIES = {
     "a table with rules": f"{'=' * 20}\nbox 5\n{'-' * 20}\nsum 5\n{'=' * 20}",
     "a line to sign on": f"Sign here\n\n{'_' * 30}",
     "a question about a signature": "Why does it say\nGet Outlook for Mac?",
+    "a mail's source in GMT": (
+        "From: Jim <j@example.com>\nDate: Tue, 03 Jun 2025 08:00:00 GMT\nTo: b@example.net\nSubject: x\n\nOK?"
+    ),
+    "a mail as Apple Mail shows it": (
+        "So?\n\nFrom: Jim <j@example.com>\nSubject: x\nDate: 3 May 2025 at 10:00:00 CEST\nTo: b@example.net"
+    ),
     "a patch": f"From 0123abc Mon Sep 17 00:00:00 2001\n{SOURCE}\nMend it.\n---\n x.py | 2 +-\n\nIs it good?",
     "a mail with its rule, below a colon": f"Jim wrote this:\n\n{'_' * 32}\n{HEADER}Buy now!\n\nIs it true?",
     "a mail with its separator, below a colon": (
