@@ -561,10 +561,9 @@ class _Reply:
     def _address(self, number: int) -> int:
         """How a line names an address."""
         text, is_linked = self._text(number), self._lines[number].has_address
-        has_address = ADDRESS.search(text) is not None
-        if BRACKETED.search(text) or (is_linked and not has_address):
-            return NAME_AND_ADDRESS
-        return BARE_ADDRESS if is_linked or has_address else NO_ADDRESS
+        if "@" not in text or not ADDRESS.search(text):
+            return NAME_AND_ADDRESS if is_linked else NO_ADDRESS
+        return NAME_AND_ADDRESS if BRACKETED.search(text) else BARE_ADDRESS
 
     def _attribution_end(self, number: int, is_sure: bool = False) -> int | None:
         """Where an attribution ends that begins here and has no marked quotation below it.
