@@ -5,7 +5,6 @@ The ids are those of the settings table in `anymail_postal.conf`: E for errors, 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -177,6 +176,13 @@ def _check_names() -> Iterator[CheckMessage]:
             f"{name} is not a setting of this package, and has no effect.",
             f"Did you mean {meant}?" if meant else "The documentation lists all settings.",
         )
+    if not _has_registry():
+        for name in conf.unread_names():
+            yield warning(
+                "W008",
+                f"{name} is not read at the root of the settings, and has no effect there.",
+                f"Write it as ANYMAIL[{name!r}], or as ANYMAIL_{name}.",
+            )
 
 
 def _check_url(server: Server) -> Iterator[CheckMessage]:
@@ -282,10 +288,7 @@ def _check_sending() -> Iterator[CheckMessage]:
 def _sending_configs() -> list[conf.ServerConfig]:
     if conf.uses_mailers():
         return [conf.mailer(alias, options) for alias, options in conf.mailers().items()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Django 6.1 deprecates the setting, as the project knows by now.
-        backend = settings.EMAIL_BACKEND
-    return [conf.server()] if conf.is_our_backend(backend) else []
+    return [conf.server()] if any(map(conf.is_our_backend, conf.backends())) else []
 
 
 def _check_key_sources(servers: list[Server], routes: list[Route]) -> Iterator[CheckMessage]:

@@ -14,6 +14,7 @@ from urllib3 import Retry
 from . import __version__, conf, wire
 from .errors import (
     CLASS_BY_CODE,
+    MEANING_OF_CODE,
     PostalAPIError,
     PostalMessageNotFound,
     PostalResponseError,
@@ -116,7 +117,8 @@ def read_response(response: requests.Response, **context: Any) -> wire.Answer:
             raise PostalResponseError(**context) from None
         raise PostalResponseError("Invalid JSON in Postal API response", **context) from error
     if answer.code is not None:
-        raise CLASS_BY_CODE.get(answer.code, PostalAPIError)(answer.message, code=answer.code, **context)
+        sentence = answer.message or MEANING_OF_CODE.get(answer.code, answer.code)
+        raise CLASS_BY_CODE.get(answer.code, PostalAPIError)(sentence, code=answer.code, **context)
     if not is_ok:
         raise PostalResponseError(**context)
     return answer

@@ -6,8 +6,10 @@ one sentence about it. The code, the system checks and the documentation all rea
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -600,6 +602,15 @@ def uses_mailers() -> bool:
     return hasattr(django.core.mail, "mailers") and hasattr(settings, "MAILERS")
 
 
+def backends() -> list[str]:
+    """The dotted paths of the e-mail backends that Django sends with."""
+    if uses_mailers():
+        return [entry.get("BACKEND") or "" for entry in getattr(settings, "MAILERS", {}).values()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Django 6.1 deprecates the setting, as the project knows by now.
+        return [settings.EMAIL_BACKEND]
+
+
 def is_our_backend(path: str | None) -> bool:
     """Is this dotted path our backend, or a subclass?"""
     if path == BACKEND:
@@ -684,6 +695,30 @@ def unknown_names() -> Iterator[tuple[str, str]]:
             yield name, _nearest(name, prefixed, 0.75)
         elif name.startswith("POSTAL_") and name not in known and (meant := _nearest(name, bare, LOOKS_LIKE)):
             yield name, meant
+
+
+def unread_names() -> list[str]:
+    """Names of settings that stand at the root, where they are not read, and nowhere else.
+
+    Settings that `ANYMAIL` or a server's options have too may come from there, as from an environment.
+    """
+    flat = {f"POSTAL_{name.upper()}" for names in _all_layers() for name in names}
+    flat |= set(getattr(settings, "ANYMAIL", None) or {})
+    return [
+        each.name
+        for each in SETTINGS
+        if not each.bare
+        and hasattr(settings, each.name)
+        and each.name not in flat
+        and not hasattr(settings, f"ANYMAIL_{each.name}")
+    ]
+
+
+def _all_layers() -> Iterator[Mapping[str, Any]]:
+    """What the settings write under the names of servers; nothing where they are in no shape to name any."""
+    with contextlib.suppress(AnymailConfigurationError):
+        for name in server_names():
+            yield from (values for _, values in written_layers(name))
 
 
 def _nearest(name: str, known: Sequence[str], ratio: float) -> str:

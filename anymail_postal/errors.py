@@ -194,6 +194,14 @@ CLASS_BY_CODE: dict[str, type[PostalAPIError]] = {
 }
 
 
+# Of codes that Postal answers without a sentence (contract 1.6).
+MEANING_OF_CODE = {
+    "UnauthenticatedFromAddress": "The mail server may not send from this From address: add and verify its "
+    "domain in Postal.",
+    "FromAddressMissing": "The mail has no From address.",
+}
+
+
 def redacted_answer(response: requests.Response) -> str:
     """The body of an answer for people: indented JSON or the raw text, without the API key.
 

@@ -195,8 +195,34 @@ def test_names_of_others_are_not_reported(project, settings):
         "WEBHOOK_SECRET": "user:password",
     }
     settings.POSTAL_CODE_PATTERN = "x"
-    settings.POSTAL_API_URL = "https://postal.example.com"  # for ANYMAIL, from the environment
     assert found() == []
+
+
+def test_a_setting_at_the_root_that_is_read_nowhere_is_reported(project, settings):
+    project()
+    settings.POSTAL_REPLY_SENDER_CHECK = "require"
+    [message] = checks.check_settings()
+    assert message.id == "anymail_postal.W008"
+    assert message.msg.startswith("POSTAL_REPLY_SENDER_CHECK is not read at the root")
+    assert "ANYMAIL['POSTAL_REPLY_SENDER_CHECK']" in message.hint
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        {"ANYMAIL": {"POSTAL_API_URL": "https://postal.example.com"}},
+        {"ANYMAIL_POSTAL_API_URL": "https://postal.example.com"},
+        {"ANYMAIL": {"POSTAL_SERVERS": {"eu": {"api_url": "https://postal.example.com"}}}},
+        {"ANYMAIL": {"POSTAL_SERVER_REGISTRY": "tests.anymail_postal.test_checks.no_server"}},
+    ],
+    ids=str,
+)
+def test_a_setting_at_the_root_that_may_come_from_there_is_not(project, settings, read):
+    project()
+    settings.POSTAL_API_URL = "https://postal.example.com"  # from the environment, say
+    for name, value in read.items():
+        setattr(settings, name, value)
+    assert "W008" not in found()
 
 
 @pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting is deprecated")

@@ -103,6 +103,17 @@ def test_codes_become_exceptions(
 
 
 @pytest.mark.parametrize(
+    ("code", "said"),
+    [("UnauthenticatedFromAddress", "may not send from this From address: add"), ("NoContent", "NoContent")],
+)
+def test_an_answer_without_a_sentence_gets_one(postal: FakePostal, code: str, said: str) -> None:
+    postal.answers = [envelope("error", {"code": code})]
+    with pytest.raises(errors.PostalAPIError) as raised:
+        PostalClient().send({})
+    assert said in str(raised.value).splitlines()[0]
+
+
+@pytest.mark.parametrize(
     ("response", "text"),
     [
         (answer("nonsense"), "Invalid JSON in Postal API response"),

@@ -3,6 +3,7 @@
 import base64
 import json
 
+import django.core.mail
 import pytest
 import requests
 import responses
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
 
+from anymail_postal import conf
 from anymail_postal.signatures import parse_keys
 from tests.anymail_postal.recorded import DKIM_RECORD, KEY_ID
 
@@ -30,7 +32,16 @@ def project(settings):
         "POSTAL_WEBHOOK_ALLOW_SHA1": False,
         "POSTAL_WEBHOOK_MAX_AGE": 7200,
     }
+    use_backend(settings, conf.BACKEND)
     return settings
+
+
+def use_backend(settings, path):
+    """Have Django send through this backend; a test runner has replaced the project's."""
+    if hasattr(django.core.mail, "mailers"):
+        settings.MAILERS = {"default": {"BACKEND": path}}
+    else:
+        settings.EMAIL_BACKEND = path
 
 
 def change(settings, **values):
@@ -114,6 +125,21 @@ def test_bad_settings_fail_and_notes_do_not(postal, doctor, settings):
     well, said = doctor()
     assert not well
     assert "(anymail_postal.E012)" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "well", "said"),
+    [
+        ("django.core.mail.backends.console.EmailBackend", True, "note  settings: Django's mail does not go"),
+        ("anymail_postal.EmailBackend", False, "FAIL  settings: there is no e-mail backend"),
+        ("anymail_postal.backend.EmailBakend", False, "FAIL  settings: there is no e-mail backend"),
+    ],
+)
+def test_it_tells_whether_django_sends_through_us(postal, doctor, settings, path, well, said):
+    use_backend(settings, path)
+    found, printed = doctor()
+    assert found is well
+    assert said in printed
 
 
 def verdict(**options):
@@ -201,6 +227,7 @@ class TestKeys:
 
     def test_a_project_that_only_receives_needs_no_api(self, postal, doctor, settings):
         change(settings, API_URL=None, API_KEY=None)
+        use_backend(settings, "django.core.mail.backends.smtp.EmailBackend")
         well, said = doctor()
         assert well
         assert "note  API: neither key nor URL are set" in said

@@ -47,6 +47,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, server: str | None, senders: list[str] | None, **options: Any) -> None:
         self.failures = self.signs = 0
         self.report("settings", check_settings())
+        self.report("settings", check_backend())
         self.has_wrong_settings = self.failures > 0
         try:
             configs = [conf.server(name) for name in ([server] if server else conf.server_names())]
@@ -84,6 +85,19 @@ def check_settings() -> Iterator[Result]:
         yield FAIL if message.level >= ERROR else NOTE, f"{message.msg} {message.hint} ({message.id})"
     if not messages:
         yield OK, "the system checks find nothing"
+
+
+def check_backend() -> Iterator[Result]:
+    """Whether Django sends its mail through us: `EMAIL_BACKEND`, or any of `MAILERS`."""
+    used = conf.backends()
+    if any(conf.is_our_backend(path) for path in used):
+        return
+    for path in used:
+        if path.startswith("anymail_postal."):
+            yield FAIL, f"there is no e-mail backend {path!r}; it is {conf.BACKEND!r}"
+            return
+    named = ", ".join(map(repr, used)) or "none"
+    yield NOTE, f"Django's mail does not go through Postal: the e-mail backend is {named}"
 
 
 def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
