@@ -42,6 +42,8 @@ from postal_server.mail import dkim
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
+AUTHENTICATION_REQUIRED = 530  # what Postal says to an address that is none of its own
+NO_MESSAGE = "  none: does the project use `postal.settings`?"
 DKIM_KEY_FILE = "test-dkim.key"
 CONFIGURATION = """\
 version: 2
@@ -357,7 +359,7 @@ class Outbox:
             for row in self._server.control("GET", "messages")["messages"]
         ]
         return "\n".join(
-            ["Arrived:", *(arrived or ["  nothing"]), "Messages of the server:", *(messages or ["  none"])]
+            ["Arrived:", *(arrived or ["  nothing"]), "Messages of the server:", *(messages or [NO_MESSAGE])]
         )
 
     def __len__(self) -> int:
@@ -461,7 +463,8 @@ class MailServer:
         """Send a mail in over SMTP: a whole `mail`, or one made of `subject`, `text` and `headers`.
 
         `from_` is the envelope sender (empty for the null one) and the From header of a made mail. Raises
-        smtplib's exceptions if the server refuses it.
+        `AssertionError` if no route takes mail for one of the addresses, and smtplib's exceptions if the
+        server refuses it for another reason.
 
         With `wait` it returns once the application has answered the post of the mail, and the webhooks that
         it led to. Raises `AssertionError` with the answer if the application did not take one of them, or
@@ -480,7 +483,13 @@ class MailServer:
             mail.set_content(text)
         raw = mail if isinstance(mail, bytes) else mail.as_bytes(policy=email.policy.SMTP)
         with smtplib.SMTP(*self.smtp_address, local_hostname="client.example.org", timeout=30) as client:
-            client.sendmail(from_, recipients, raw)
+            try:
+                client.sendmail(from_, recipients, raw)
+            except smtplib.SMTPRecipientsRefused as error:
+                if any(code == AUTHENTICATION_REQUIRED for code, _ in error.recipients.values()):
+                    why = f"Nobody takes mail for {', '.join(error.recipients)}: call post_mail_to() first."
+                    raise AssertionError(why) from error
+                raise
         if wait:
             self.wait_until_quiet(timeout)
             since = f"message={before['message']}&attempt={before['attempt']}"

@@ -11,6 +11,7 @@ from anymail.signals import inbound, tracking
 
 from anymail_postal.replies import reply_address
 from anymail_postal.signals import reply_received
+from postal_server.testing import ServerError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.end_to_end.urls")]
 
@@ -119,6 +120,22 @@ def test_an_event_that_the_application_refuses_is_the_tests_failure(project, con
         project.deliver(caught.mail_from, report.encode(), from_="", wait=True)
 
 
-def test_a_mail_that_the_server_refuses_is_told_at_once(project):
-    with pytest.raises(smtplib.SMTPRecipientsRefused):
+def test_mail_for_nobody_is_refused_at_once_with_what_to_do(project):
+    with pytest.raises(AssertionError, match=r"Nobody takes mail for nobody@.*: call post_mail_to\(\) first"):
         project.deliver(f"nobody@{project.domain}", text="Hello?", wait=True)
+
+
+def test_what_else_the_server_refuses_is_told_as_smtplib_does(project):
+    with pytest.raises(smtplib.SMTPException):
+        project.deliver(f"reply@{project.domain}", b"X: " + b"x" * 300_000 + b"\r\n\r\nHello?\r\n")
+
+
+@pytest.mark.parametrize("post_to", ["post_events_to", "post_mail_to"])
+def test_a_url_that_is_none_is_named(postal, post_to):
+    with pytest.raises(ServerError, match=r"url: .*htp:/x.* is not a URL"):
+        getattr(postal, post_to)("htp:/x")
+
+
+def test_where_no_message_came_the_failure_asks_for_the_settings(postal):
+    with pytest.raises(AssertionError, match=r"none: does the project use `postal\.settings`"):
+        postal.outbox.wait_for(to="ann@example.com", timeout=0)
