@@ -335,6 +335,7 @@ GROUPS: Mapping[str, type] = {
     "control": Control,
 }
 MAX_PORT = 65535
+NOT_IN_A_HOST = re.compile(r"[\s/@]")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 CATCH = "catch"
@@ -429,7 +430,8 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     try:
         converted = kind(value)
     except (TypeError, ValueError, OverflowError):
-        raise ConfigurationError(f"{name}: {value!r} is not a valid {kind.__name__}.") from None
+        what = "a whole number" if kind is int else "a number"
+        raise ConfigurationError(f"{name}: {value!r} is not {what}.") from None
     if kind is int and converted < least:
         raise ConfigurationError(f"{name}: {value!r} is too small; the least is {least}.")
     if kind is int and name.lower().endswith("port") and converted > MAX_PORT:
@@ -517,6 +519,17 @@ def _check(config: Config) -> None:
         raise ConfigurationError("tls_reports.enabled: needs smtp.from_address, an address of a mail server.")
     if config.postal.web_protocol not in ("http", "https"):
         raise ConfigurationError(f"postal.web_protocol: {config.postal.web_protocol!r} is not http or https.")
+    for name, host in (
+        ("postal.web_hostname", config.postal.web_hostname),
+        ("postal.smtp_hostname", config.postal.smtp_hostname),
+        ("dns.return_path_domain", config.dns.return_path_domain),
+        ("dns.route_domain", config.dns.route_domain),
+        ("dns.track_domain", config.dns.track_domain),
+        ("dns.spf_include", config.dns.spf_include),
+        *(("dns.mx_records", host) for host in config.dns.mx_records),
+    ):
+        if NOT_IN_A_HOST.search(host):
+            raise ConfigurationError(f"{name}: {host!r} is not a host name such as mail.example.com.")
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -527,14 +540,15 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     environ = os.environ if environ is None else environ
     told = path or (Path(environ[PATH_VARIABLE]) if environ.get(PATH_VARIABLE) else None)
     found = (told or DEFAULT_PATH).absolute()
-    if not found.exists():
-        if told:
-            raise ConfigurationError(f"{told}: there is no such configuration file.")
-        return parse({}, environ, found.parent)
     try:
         document = yaml.safe_load(found.read_text("utf-8")) or {}
+    except (FileNotFoundError, NotADirectoryError):
+        if told:
+            raise ConfigurationError(f"{told}: there is no such configuration file.") from None
+        return parse({}, environ, found.parent)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{found}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"{found}: cannot be read: {why}") from error
     if not isinstance(document, Mapping):
         raise ConfigurationError(f"{found}: groups of keys are expected.")
     if document and document.get("version", 1) == 1:
@@ -559,9 +573,16 @@ def secret_key(config: Config) -> str:
         return config.rails.secret_key
     path = config.root / "secret.key"
     try:
-        return path.read_text("ascii").strip()
+        secret = path.read_text("ascii").strip()
     except OSError as error:
         raise ConfigurationError(
             f"{path}: cannot be read ({error.strerror}). "
             "Run `postal-server initialize`, or set rails.secret_key."
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not a secret: {error}.") from error
+    if not secret:
+        raise ConfigurationError(
+            f"{path}: is empty. Put the file of a back-up there: stored SMTP keys cannot be read without it."
+        )
+    return secret

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import glob
 import os
 import secrets
 import stat
@@ -22,8 +23,6 @@ from .conf import Config
 SIGNING_KEY_BITS = 2048
 CERTIFICATE_DAYS = 3650
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
-# What SQLite and `engine.database` keep beside the database's file.
-BESIDE_DATABASE = ("-wal", "-shm", "-journal", "-turn", "-ballast")
 
 # Development defaults: everything on loopback, nothing leaves the machine.
 TEMPLATE = """\
@@ -170,7 +169,8 @@ def keep_others_out(config: Config) -> list[Path]:
 def _private(config: Config) -> list[Path]:
     """The files of the installation that exist, and those of its folders that hold nothing else.
 
-    A folder that holds more, a home or a project say, has its mode from whoever made it.
+    A folder that holds more, a home or a project say, has its mode from whoever made it; so has one that
+    everybody shares, as /tmp.
     """
     private_key = config.file(config.smtp_server.tls_private_key_path)
     certificate = config.file(config.smtp_server.tls_certificate_path)
@@ -179,7 +179,7 @@ def _private(config: Config) -> list[Path]:
     if config.path:
         named.append(config.path)
     if database := config.sqlite_file:
-        named += [database, *(database.with_name(database.name + end) for end in BESIDE_DATABASE)]
+        named += [database, *_beside(database)]
         folders.add(database.parent)
     ours = {*named, certificate}
     return [
@@ -188,8 +188,18 @@ def _private(config: Config) -> list[Path]:
     ]
 
 
+def _beside(database: Path) -> list[Path]:
+    """What SQLite and `engine.database` keep beside the database's file: `-wal`, locks, ballast.
+
+    Whoever may open a lock can hold it, and so stop the server.
+    """
+    return sorted(database.parent.glob(f"{glob.escape(database.name)}-*"))
+
+
 def _holds_only(folder: Path, files: set[Path]) -> bool:
     try:
+        if folder.stat().st_mode & stat.S_ISVTX:
+            return False
         return all(path in files for path in folder.iterdir())
     except OSError:  # it is not there, or somebody else's
         return False

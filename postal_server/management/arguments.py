@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
-from postal_server.mail.address import domain_to_ascii
+from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.models.webhook import WEBHOOK_URL
+from postal_server.rules.selection import destination_name
 
 
 def domain(text: str) -> str:
@@ -19,6 +20,21 @@ def domain(text: str) -> str:
         name = ""
     if not name or name.rpartition(".")[2].isdigit():
         raise ArgumentTypeError(f"{text!r} is not a domain such as example.com")
+    return name
+
+
+def address(text: str) -> str:
+    """An e-mail address."""
+    if not is_plausible_recipient(text):
+        raise ArgumentTypeError(f"{text!r} is not an address such as ann@example.com")
+    return text
+
+
+def destination(text: str) -> str:
+    """What a lane of the queue may be called: a recipient domain, or `http:3` for an endpoint, say."""
+    name = destination_name(text)
+    if not name or not set(name).isdisjoint(" \t@/"):
+        raise ArgumentTypeError(f"{text!r} is not a destination such as example.com")
     return name
 
 

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from postal_server import conf
 from postal_server.models import Server
 
 PROGRESS_INTERVAL = 2.0  # seconds between lines about long work
@@ -138,4 +139,6 @@ def require_current_database() -> None:
 
 
 def _unusable(error: DatabaseError) -> CommandError:
-    return CommandError(f"storage.url: the database cannot be used: {error}")
+    file = conf.config().sqlite_file
+    which = f" ({file})" if file else ""
+    return CommandError(f"storage.url: the database cannot be used: {error}{which}")

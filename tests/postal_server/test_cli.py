@@ -11,7 +11,10 @@ from importlib.metadata import version
 
 import pytest
 
-from postal_server import cli
+from postal_server import cli, conf
+from postal_server.errors import ConfigurationError
+
+NOBODY = 65534
 
 
 def postal_server(*words, folder, environ=None):
@@ -117,7 +120,8 @@ def test_a_database_that_cannot_be_used_is_named(name, tmp_path):
     (tmp_path / "postal.yml").write_text("version: 2\nrails: {secret_key: " + "s" * 40 + "}\n")
     done = postal_server(name, folder=tmp_path)
     assert done.returncode == 1
-    assert "storage.url: the database cannot be used: file is not a database" in done.stderr
+    why = f"file is not a database ({tmp_path / 'postal.sqlite3'})"
+    assert f"storage.url: the database cannot be used: {why}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -137,6 +141,33 @@ def test_make_user_without_anybody_to_ask(tmp_path):
     assert done.returncode == 1
     assert "give --email and --password-stdin" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["make-user", "--email", "root"], "postal-server: 'root' is not an e-mail address."),
+        (["test-app-smtp", "root"], "argument address: 'root' is not an address such as ann@example.com"),
+        (["queue", "suspend", "--destination", "a b"], "--destination: 'a b' is not a destination such as"),
+        (["queue", "flush", "--destination", "me@a.test"], "--destination: 'me@a.test' is not a destination"),
+    ],
+)
+def test_a_value_that_is_none_is_named(words, said, tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    done = postal_server(*words, folder=tmp_path)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as somebody else")
+def test_an_installation_of_somebody_else_is_told_as_such(tmp_path):
+    postal_server("initialize", "--no-server", folder=tmp_path)
+    try:
+        os.seteuid(NOBODY)
+        with pytest.raises(ConfigurationError, match=r"postal\.yml: cannot be read: Permission denied"):
+            conf.load(tmp_path / "postal.yml", {})
+    finally:
+        os.seteuid(0)
 
 
 def test_missing_extra_is_named():

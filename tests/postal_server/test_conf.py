@@ -66,6 +66,17 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
         ({"version": 2, "worker": {"max_connections": 0}}, "worker.max_connections: 0 is too small"),
         ({"version": 2, "smtp_server": {"max_message_size": ".inf"}}, "max_message_size: '.inf' is not"),
         ({"version": 2, "smtp_server": {"max_message_size": float("inf")}}, "max_message_size: inf is not"),
+        ({"version": 2, "worker": {"threads": "many"}}, "worker.threads: 'many' is not a whole number"),
+        (
+            {"version": 2, "postal": {"web_hostname": "http://a.test"}},
+            "postal.web_hostname: 'http://a.test' is",
+        ),
+        (
+            {"version": 2, "postal": {"smtp_hostname": "me@a.test"}},
+            "postal.smtp_hostname: 'me@a.test' is not",
+        ),
+        ({"version": 2, "dns": {"track_domain": "a b"}}, "dns.track_domain: 'a b' is not a host name"),
+        ({"version": 2, "dns": {"mx_records": ["10 mx.a.test"]}}, "dns.mx_records: '10 mx.a.test' is not"),
         ({"version": 2, "logging": {"level": "LOUD"}}, "logging.level: 'LOUD' is none of DEBUG"),
         ({"version": 2, "logging": {"format": "xml"}}, "logging.format: 'xml' is none of text, json"),
     ],
@@ -146,4 +157,11 @@ def test_file_of_2019_is_understood(tmp_path):
 
 def test_missing_secret_says_what_to_do(tmp_path):
     with pytest.raises(ConfigurationError, match=r"secret\.key: cannot be read .*initialize"):
+        conf.secret_key(load(tmp_path, {"version": 2}))
+
+
+@pytest.mark.parametrize(("content", "named"), [(b"", "is empty"), (b"\n", "is empty"), (b"\xff", "is no")])
+def test_a_secret_that_is_none_is_named(tmp_path, content, named):
+    (tmp_path / "secret.key").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=rf"secret\.key: {named}"):
         conf.secret_key(load(tmp_path, {"version": 2}))

@@ -61,6 +61,9 @@ def test_certificate_of_the_administrator_is_not_touched(config, tmp_path):
 
 # Who may read them
 
+# With what a server that runs keeps beside it: a lock that others can hold stops the server.
+DATABASE = ["postal.sqlite3", *(f"postal.sqlite3-{end}" for end in ("wal", "shm", "write", "worker-1"))]
+
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
@@ -73,7 +76,7 @@ def installation(tmp_path):
     files.write_configuration(folder / "postal.yml")
     config = conf.load(folder / "postal.yml", {})
     files.write_secrets(config)
-    for name in ("postal.sqlite3", "postal.sqlite3-wal", "postal.sqlite3-shm"):
+    for name in DATABASE:
         (folder / name).touch()
     for path in folder.iterdir():
         path.chmod(0o644)
@@ -97,7 +100,7 @@ def test_file_modes_the_folder_of_a_database_elsewhere_is_made_for_the_owner_alo
 def test_file_modes_each_file_that_others_can_open_is_named_with_the_cure(installation):
     found = files.open_to_others(installation)
     names = ["postal.yml", "signing.key", "secret.key", "smtp.key"]
-    names += [f"postal.sqlite3{end}" for end in ("", "-wal", "-shm")]
+    names += DATABASE
     for path in (installation.root, *(installation.root / name for name in names)):
         expected = f"{path}: other users of this machine can open it (mode {mode(path):04o}); "
         assert expected + f"`chmod go-rwx {path}` ends that." in found
@@ -117,6 +120,13 @@ def test_file_modes_a_folder_with_other_peoples_files_keeps_its_mode(installatio
     (installation.root / "manage.py").touch()
     files.keep_others_out(installation)
     assert mode(installation.root) == 0o755
+    assert files.open_to_others(installation) == []
+
+
+def test_file_modes_a_folder_that_everybody_shares_keeps_its_mode(installation):
+    installation.root.chmod(0o1777)
+    files.keep_others_out(installation)
+    assert mode(installation.root) == 0o1777
     assert files.open_to_others(installation) == []
 
 

@@ -50,6 +50,9 @@ class Command(ServerCommand):
         )
         if options["ids"]:
             found = found.filter(pk__in=options["ids"])
+            if missing := sorted(set(options["ids"]) - set(found.values_list("pk", flat=True))):
+                numbers = ", ".join(map(str, missing))
+                raise CommandError(f"Not held, or not in that part: {numbers}. `held list` shows what is.")
         if options["action"] == "list":
             return self._list(found[: options["limit"]])
         narrowed = [options[name] for name in ("ids", "server", "recipient", "tag", "because", "all")]

@@ -88,7 +88,7 @@ class Command(ServerCommand):
             f"Made mail server {new.server} with domain {domain_name}. {senders}\n"
             f"  API URL   {base}\n"
             f"  API key   {new.api_key}\n"
-            f"  SMTP key  {new.smtp_key} (any user name, port {config.smtp_server.default_port})\n"
+            f"  SMTP key  {new.smtp_key} (user name {new.server}, port {config.smtp_server.default_port})\n"
             "The keys are not shown again; more can be made in the admin."
         )
         given = _anymail(config, new.api_key, domain_name, webhook, inbound)

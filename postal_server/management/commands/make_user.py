@@ -29,7 +29,7 @@ class Command(ServerCommand):
         users = get_user_model()
         try:
             email = options["email"] or input("E-mail address: ")
-            validate_email(email)
+            self._require_address(email)
             if users.objects.filter(username=email).exists():
                 raise CommandError(f"There is a user {email} already.")
             password = self._password(options["password_stdin"])
@@ -40,6 +40,12 @@ class Command(ServerCommand):
             raise CommandError(" ".join(error.messages)) from error
         users.objects.create_superuser(username=email, email=email, password=password)
         self.stdout.write(f"Made {email}. Log in at /admin/.")
+
+    def _require_address(self, email: str) -> None:
+        try:
+            validate_email(email)
+        except ValidationError as error:
+            raise CommandError(f"{email!r} is not an e-mail address.") from error
 
     def _password(self, from_input: bool) -> str:
         if from_input:

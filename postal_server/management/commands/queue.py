@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from postal_server import conf
 from postal_server.engine.database import in_turn
+from postal_server.management import arguments
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.models import QueueSuspension
-from postal_server.rules.selection import Selection, destination_name
+from postal_server.rules.selection import Selection
 from postal_server.services import queue_control
 from postal_server.services.directory import load
 
@@ -38,7 +39,12 @@ class Command(ServerCommand):
         for name, about in ACTIONS.items():
             action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
             action.add_argument("--server", metavar="ORG/SERVER", help="mail of this mail server")
-            action.add_argument("--destination", metavar="DOMAIN", help="mail for this recipient domain")
+            action.add_argument(
+                "--destination",
+                type=arguments.destination,
+                metavar="DOMAIN",
+                help="mail for this recipient domain",
+            )
             action.add_argument("--tag", help="mail with this tag")
             if name == "list":
                 action.add_argument("--limit", type=int, default=50, help="destinations shown, 50 by default")
@@ -53,7 +59,7 @@ class Command(ServerCommand):
         server = server_named(options["server"]) if options["server"] else None
         selection = Selection(
             server.pk if server else None,
-            destination_name(options["destination"] or ""),
+            options["destination"] or "",
             options["tag"] or "",
         )
         action = options["action"]

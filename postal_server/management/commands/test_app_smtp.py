@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from postal_server import conf
+from postal_server.management import arguments
 from postal_server.management.base import ServerCommand
 from postal_server.services import notification
 
@@ -20,7 +21,7 @@ class Command(ServerCommand):
     needs_database = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", help="who gets the mail")
+        parser.add_argument("address", type=arguments.address, help="who gets the mail")
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = conf.config()

@@ -45,7 +45,12 @@ class Command(ServerCommand):
             raise CommandError("Name events, or say --failed.")
         if options["uuids"] and (server or options["webhook"] is not None):
             raise CommandError("--server and --webhook go with --failed: each narrows what was given up.")
+        if options["webhook"] and not Webhook.objects.filter(pk=options["webhook"]).exists():
+            raise CommandError(f"There is no webhook {options['webhook']}; `webhooks list` shows all.")
         found = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
+        known = set(found.values_list("uuid", flat=True))
+        if missing := [str(told) for told in options["uuids"] if told not in known]:
+            raise CommandError(f"No event is known as {', '.join(missing)}.")
         if options["failed"]:
             found = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])
         if options["hours"] is not None:

@@ -79,3 +79,10 @@ def test_the_directory_is_read_once(run, three, monkeypatch):
     monkeypatch.setattr(held, "load", hold.load)
     run("held", "cancel", "--all", "--yes")
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(("words", "named"), [(["99"], "99"), (["98", "99"], "98, 99")])
+def test_numbers_of_messages_that_are_not_held_are_named(run, three, words, named):
+    with pytest.raises(CommandError, match=rf"Not held, or not in that part: {named}\. `held list`"):
+        run("held", "release", str(three[0]), *words)
+    assert not QueuedMessage.objects.exists()

@@ -70,7 +70,8 @@ def test_resend_all_that_failed(run, attempt):
 
 def test_resend_some_of_what_failed(run, webhook, attempt):
     attempt(), attempt(created_at=NOW - timedelta(hours=5))
-    assert run("webhooks", "resend", "--failed", "--webhook", str(webhook.pk + 1)).startswith("0 ")
+    other = Webhook.objects.create(server=webhook.server, name="Other", url="https://other.example/")
+    assert run("webhooks", "resend", "--failed", "--webhook", str(other.pk)).startswith("0 ")
     assert run("webhooks", "resend", "--failed", "--hours", "2").startswith("1 ")
     assert run("webhooks", "resend", "--failed", "--server", "acme/shop").startswith("1 ")
 
@@ -90,3 +91,11 @@ def test_events_that_are_named_are_not_narrowed(run, attempt, narrowed):
     with pytest.raises(CommandError, match="narrows what was given up"):
         run("webhooks", "resend", str(attempt().uuid), *narrowed)
     assert not WebhookRequest.objects.exists()
+
+
+def test_a_webhook_and_an_event_that_are_not_there_are_named(run):
+    with pytest.raises(CommandError, match=r"There is no webhook 99; `webhooks list`"):
+        run("webhooks", "resend", "--failed", "--webhook", "99")
+    unknown = str(uuid.uuid4())
+    with pytest.raises(CommandError, match=f"No event is known as {unknown}"):
+        run("webhooks", "resend", unknown)
