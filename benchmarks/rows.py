@@ -570,6 +570,12 @@ def library(scale: Scale) -> str:
     return "## The library beside django-anymail\n\n" + "\n".join(parts)
 
 
+def hostile(scale: Scale) -> str:
+    """What hostile input costs, in a process of its own: it needs both packages' settings."""
+    command = [sys.executable, "-m", "benchmarks.hostile", *(["--quick"] if scale.quick else [])]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
 ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
     "smtp-accept": smtp_accept,
     "api-accept": api_accept,
@@ -582,6 +588,7 @@ ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
     "latency": latency,
     "memory": memory,
     "library": library,
+    "hostile": hostile,
     "size": size,
     "connections": connections,
     "workers": workers,
