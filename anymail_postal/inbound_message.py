@@ -256,14 +256,16 @@ class Contents:
     # Texts of other types beside HTML or plain text: the same for other programs.
     renderings: list[InboundMessage] = field(default_factory=list)
 
-    def add(self, part: InboundMessage, container: str | None = None, index: int = 0) -> None:
-        """Add a part, the `index`th in a multipart of subtype `container`; None is the mail itself.
+    def add(self, part: InboundMessage, container: str | None = None, *, is_main: bool = True) -> None:
+        """Add a part of a multipart of subtype `container`; None is the mail itself.
+
+        `is_main` tells the first part, in a multipart/related the one that the others are there for.
 
         Much like JMAP, which says what mail programs do (RFC 8621, section 4.1.4).
         """
         if part.get_content_maintype() == "multipart":
             self._add_multipart(part)
-        elif _is_body(part, container, index):
+        elif _is_body(part, container, is_main):
             (self.htmls if part.get_content_type() == "text/html" else self.texts).append(part)
         elif container == "alternative" and _is_rendering(part):
             self.renderings.append(part)
@@ -277,8 +279,10 @@ class Contents:
         elif part.get_content_subtype() == "alternative":
             self._add_alternatives(parts)
         else:
-            for index, each in enumerate(parts):
-                self.add(each, part.get_content_subtype(), index)
+            container = part.get_content_subtype()
+            main = _root(part, parts) if container == "related" else parts[0]
+            for each in parts:
+                self.add(each, container, is_main=each is main)
 
     def _add_alternatives(self, parts: list[InboundMessage]) -> None:
         """Add the first text and the first HTML of parts that say the same, and the files of all."""
@@ -308,7 +312,19 @@ class Contents:
             self.shown += [part] if is_related else []
 
 
-def _is_body(part: InboundMessage, container: str | None, index: int) -> bool:
+def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessage:
+    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387)."""
+    start = str(related.get_param("start", "")).strip()
+    named = (part for part in parts if start and (part._raw_header("content-id") or "").strip() == start)
+    texts = (
+        part
+        for part in parts
+        if part.get_content_maintype() == "multipart" or part.get_content_type() in BODY_TYPES
+    )
+    return next(named, None) or next(texts, parts[0])
+
+
+def _is_body(part: InboundMessage, container: str | None, is_main: bool) -> bool:
     """Is this a text that is shown as the mail's own?"""
     if part.get_content_type() not in BODY_TYPES or part.is_attachment():
         return False
@@ -316,7 +332,7 @@ def _is_body(part: InboundMessage, container: str | None, index: int) -> bool:
         return True
     if part.get_param("filename", header="content-disposition"):
         return False
-    return index == 0 or (container != "related" and not part.get_param("name"))
+    return is_main or (container != "related" and not part.get_param("name"))
 
 
 def _is_rendering(part: InboundMessage) -> bool:

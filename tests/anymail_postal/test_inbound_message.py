@@ -48,6 +48,24 @@ CONTENTS = {
         ["p.png"],
         [],
     ),
+    "a page behind its picture": (
+        multipart("related", PNG + "Content-ID: <p>\n" + DATA, HTML + "<img src='cid:p'>"),
+        None,
+        "<img src='cid:p'>",
+        [],
+        ["attachment.png"],
+    ),
+    "a page that is named as the one to start with": (
+        multipart(
+            'related; start="<page>"',
+            "Content-ID: <other>\n" + HTML + "<p>b</p>",
+            "Content-ID: <page>\n" + HTML + "<p>a</p>",
+        ),
+        None,
+        "<p>a</p>",
+        [],
+        [None],
+    ),
     "alternative in the wrong order": (
         multipart("alternative", HTML + "<p>a</p>", TEXT + "a"),
         "a",
