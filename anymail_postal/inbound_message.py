@@ -280,7 +280,7 @@ class Contents:
             self._add_alternatives(parts)
         else:
             container = part.get_content_subtype()
-            main = _root(part, parts) if container == "related" else parts[0]
+            main = _root(part, parts) if container == "related" else next(iter(parts), None)
             for each in parts:
                 self.add(each, container, is_main=each is main)
 
@@ -312,8 +312,11 @@ class Contents:
             self.shown += [part] if is_related else []
 
 
-def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessage:
-    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387)."""
+def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessage | None:
+    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387).
+
+    None where there are no parts.
+    """
     start = str(related.get_param("start", "")).strip()
     named = (part for part in parts if start and (part._raw_header("content-id") or "").strip() == start)
     texts = (
@@ -321,7 +324,7 @@ def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessag
         for part in parts
         if part.get_content_maintype() == "multipart" or part.get_content_type() in BODY_TYPES
     )
-    return next(named, None) or next(texts, parts[0])
+    return next(named, None) or next(texts, None) or next(iter(parts), None)
 
 
 def _is_body(part: InboundMessage, container: str | None, is_main: bool) -> bool:

@@ -48,6 +48,7 @@ CONTENTS = {
         ["p.png"],
         [],
     ),
+    "a multipart/related that ends before it begins": (multipart("related"), "", None, [], []),
     "a page behind its picture": (
         multipart("related", PNG + "Content-ID: <p>\n" + DATA, HTML + "<img src='cid:p'>"),
         None,
