@@ -48,7 +48,6 @@ CONTENTS = {
         ["p.png"],
         [],
     ),
-    "a multipart/related that ends before it begins": (multipart("related"), "", None, [], []),
     "a page behind its picture": (
         multipart("related", PNG + "Content-ID: <p>\n" + DATA, HTML + "<img src='cid:p'>"),
         None,
@@ -337,6 +336,12 @@ def test_contents_are_those_that_a_mail_program_shows(case):
     assert found == wanted
     again = parse(message.as_bytes())
     assert [again.text, again.html, names(again.attachments), names(again.inlines)] == wanted
+
+
+@pytest.mark.parametrize("subtype", ["mixed", "related", "alternative"])
+def test_multipart_that_ends_before_it_begins_is_empty(subtype):
+    message = mail(multipart(subtype))
+    assert (message.text, message.html, message.attachments, message.inlines) == (None, None, [], [])
 
 
 def test_pictures_are_found_by_their_ids():
