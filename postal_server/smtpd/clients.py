@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from postal_server.rules.client import client_key
 
 MINUTE = 60.0
+
+
+def no_room() -> bool:
+    return False
 
 
 class Clients:
@@ -26,10 +31,15 @@ class Clients:
         self._connections: Counter[str] = Counter()
         self._total = 0
 
-    def enter(self, address: str) -> bool:
-        """Count a connection of this client; false, and not counted, if it has too many or all have."""
+    def enter(self, address: str, make_room: Callable[[], bool] = no_room) -> bool:
+        """Count a connection of this client; false, and not counted, if it has too many or all have.
+
+        Where all have, `make_room` may let another one leave, and says whether it did.
+        """
         key = client_key(address)
-        if self._total >= self.max_connections or self._connections[key] >= self.max_per_client:
+        if self._connections[key] >= self.max_per_client:
+            return False
+        if self._total >= self.max_connections and not make_room():
             return False
         self._connections[key] += 1
         self._total += 1

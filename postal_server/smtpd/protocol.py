@@ -123,8 +123,7 @@ class SmtpProtocol(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
         self._connections.discard(self)
-        if self._entered:
-            self._shared.clients.leave(self.session.client_address)
+        self._leave()
         for task in (self._naming, self._handshake):
             if task is not None:
                 task.cancel()
@@ -172,7 +171,7 @@ class SmtpProtocol(Connection):
         self._shared.count(METRIC + "connections_total")
         if self._options.logs_client(session.client_address):
             logger.info("%s: connection from %s", session.id, session.client_address)
-        self._entered = self._shared.clients.enter(session.client_address)
+        self._entered = self._shared.clients.enter(session.client_address, self._make_room)
         if not self._entered:
             self._close(replies.TOO_MANY_CONNECTIONS)
             return
@@ -183,6 +182,43 @@ class SmtpProtocol(Connection):
             session.tls = tls.version()
         self._out.append(f"220 {self._options.hostname} ESMTP Postal/{self.session.id}\r\n".encode())
         self._flush()
+
+    def _leave(self) -> None:
+        """Make room for another connection."""
+        if self._entered:
+            self._entered = False
+            self._shared.clients.leave(self.session.client_address)
+
+    def _make_room(self) -> bool:
+        """Let the stranger go who has said nothing for the longest; false if all have something to do.
+
+        A transaction without data keeps nobody here: anybody can begin one and then be silent.
+        """
+        idle = (each for each in self._connections if each.is_idle)
+        found = min(idle, key=lambda each: each.deadline, default=None)  # each command moves the deadline
+        if found is None:
+            return False
+        found.make_place()
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Is this a stranger of whom only a command is awaited?"""
+        is_working = self._busy or self._waits_for_turn or self._mail.in_bdat
+        return (
+            self._entered
+            and self.session.principal is None
+            and not (is_working or self._is_closing)
+            and self._read == self._read_command
+        )
+
+    def make_place(self) -> None:
+        """Say 421, if the peer reads at all, and leave at once: the place is another's."""
+        self._leave()
+        logger.info("%s: gave way to another (%s)", self.session.id, self.session.client_address)
+        self._close(replies.GIVING_WAY)
+        if self._is_full:
+            self.abort()
 
     async def _look_up_name(self, names: Callable[[str], Awaitable[str | None]]) -> None:
         with suppress(asyncio.TimeoutError):

@@ -48,6 +48,7 @@ TIMED_OUT = Reply(421, "Timed out", "4.4.2")
 NOT_HTTP = Reply(421, "This is SMTP, not HTTP", "4.7.0")
 TOO_MANY_COMMANDS = Reply(421, "Too many commands without a message", "4.7.0")
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0")
+GIVING_WAY = Reply(421, "Idle for too long while others wait, try again later", "4.3.2")
 TOO_MANY_CONNECTIONS = Reply(421, "Too many connections, try again later", "4.7.0")
 
 # Refusal's code -> SMTP code, enhanced code, label in `client_errors`, and the text where the API's differs.

@@ -641,9 +641,9 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/smtpd/clients.py",
                 code="""
-                if self._total >= self.max_connections or self._connections[key] >= self.max_per_client:
+                if self._connections[key] >= self.max_per_client:
+                    return False
                 """,
-                without="if self._total >= self.max_connections:",
             ),
         ],
         tests=[
@@ -1117,6 +1117,22 @@ CASES: dict[str, Case] = {
             f"{SERVER}/web/test_server.py::test_what_stands_around_chunks_has_an_end",
             f"{SERVER}/web/test_server.py::test_what_stands_around_small_chunks_has_an_end",
             f"{SERVER}/transports/test_answer.py::test_what_has_no_end_is_given_up",
+        ],
+    ),
+    "idle SMTP connections that take all places": Case(
+        guards=[
+            Guard(
+                "postal_server/smtpd/clients.py",
+                code="if self._total >= self.max_connections and not make_room():",
+                without="if self._total >= self.max_connections:",
+            ),
+        ],
+        tests=[
+            f"{SERVER}/smtpd/test_protocol.py::TestLimits::"
+            "test_the_stranger_that_is_idle_for_longest_gives_way_to_a_new_connection",
+            f"{SERVER}/smtpd/test_protocol.py::TestLimits::test_who_does_not_read_gives_way_as_well",
+            f"{SERVER}/smtpd/test_clients.py::"
+            "test_where_all_places_are_taken_one_may_be_made_free_but_not_for_who_has_too_many",
         ],
     ),
     "HTTP spoken to the SMTP port": Case(

@@ -44,6 +44,23 @@ def test_connections_are_limited_per_client_and_in_all():
     assert clients.enter("192.0.2.2")
 
 
+def test_where_all_places_are_taken_one_may_be_made_free_but_not_for_who_has_too_many():
+    clients = Clients(max_connections=2, max_per_client=2)
+    assert [clients.enter("192.0.2.1") for _ in range(2)] == [True, True]
+    asked: list[str] = []
+
+    def make_room() -> bool:
+        asked.append("asked")
+        clients.leave("192.0.2.1")
+        return True
+
+    assert not clients.enter("192.0.2.1", make_room)
+    assert not asked
+    assert clients.enter("192.0.2.2", make_room)
+    assert not clients.enter("192.0.2.3")
+    assert asked == ["asked"]
+
+
 def test_strangers_name_so_many_recipients_a_minute():
     clients = Clients(9, 9, max_recipients_per_minute=2)
     assert [clients.may_name_recipient("2001:db8::1", 60.0) for _ in range(3)] == [True, True, False]

@@ -389,6 +389,75 @@ class TestLimits:
 
         talk(test, max_connections_per_client=1)
 
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize("lines", [(), TO_IN[:1], TO_IN], ids=["greeted", "EHLO", "RCPT"])
+    def test_the_stranger_that_is_idle_for_longest_gives_way_to_a_new_connection(self, lines, loop):
+        async def test(first, server):
+            second = await server.talk(*lines)
+            await asyncio.sleep(0.01)  # a tick of the loop's clock
+            assert (await first.say("NOOP"))[:3] == "250"
+            third = await server.talk()
+            assert (await second.reply()).startswith("421 4.3.2 ")
+            assert await second.reply() == "<closed>"
+            assert [(await each.say("NOOP"))[:3] for each in (first, third)] == ["250", "250"]
+            third.close()
+            await asyncio.sleep(0.02)
+            await server.talk()  # the place is free: nobody has to go
+            assert (await first.say("NOOP"))[:3] == "250"
+
+        talk(test, *lines, loop=loop, max_connections=2)
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("EHLO c", "AUTH PLAIN AHgASzcwZ3kzZ0hRWmFGQjl2TWhpSGNibnBO"),
+            (*TO_IN, "DATA"),
+            (*TO_IN, "BDAT 4\r\nhi"),
+        ],
+        ids=["logged in", "DATA", "BDAT"],
+    )
+    def test_who_has_logged_in_or_sends_a_message_does_not_give_way(self, lines, loop):
+        async def test(first, server):
+            extra = await Talk.to(server.address)
+            assert (await extra.reply()).startswith("421 4.7.0 ")
+            first.send(b"x\r\n.\r\n" if lines[-1] == "DATA" else b"NOOP\r\n")
+            assert (await first.reply())[:3] == "250"
+
+        talk(test, *lines, loop=loop, max_connections=1)
+
+    def test_a_message_that_is_being_stored_does_not_give_way(self):
+        async def test(first, server):
+            server.handler.may_finish = asyncio.Event()
+            first.send(b"DATA\r\nx\r\n.\r\n")
+            assert (await first.reply())[:3] == "354"
+            await asyncio.sleep(0.02)
+            assert (await (await Talk.to(server.address)).reply()).startswith("421 4.7.0 ")
+            server.handler.may_finish.set()
+            assert (await first.reply())[:3] == "250"
+
+        talk(test, *TO_IN, max_connections=1)
+
+    def test_nobody_gives_way_to_a_client_that_has_too_many_connections(self):
+        async def test(first, server):
+            assert (await (await Talk.to(server.address)).reply()).startswith("421 4.7.0 ")
+            assert (await first.say("NOOP"))[:3] == "250"
+
+        talk(test, max_connections=1, max_connections_per_client=1)
+
+    def test_who_does_not_read_gives_way_as_well(self):
+        async def test(first, server):
+            [connection] = server.server._connections
+            first.transport.pause_reading()
+            while not connection._is_full:
+                first.send(b"EHLO c\r\n" * 1000)
+                await asyncio.sleep(0)
+            await server.talk("NOOP")
+            await asyncio.sleep(0.02)
+            assert connection not in server.server._connections
+
+        talk(test, max_connections=1, max_commands=10**9)
+
     @pytest.mark.parametrize(
         ("login", "is_known", "codes"),
         [
