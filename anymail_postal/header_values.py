@@ -13,7 +13,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
@@ -25,7 +25,7 @@ MAX_TOKENS = 12_000  # some 1,100 addresses with names
 MAX_ADDRESSES = 2000
 MAX_ITEM = 1000  # tokens of one address with its name
 MAX_PARAMETERIZED = 8192  # characters of a type with its parameters; a file name has 255 bytes at most
-MAX_PARAMETERS = 500
+MAX_PARAMETERS = 200  # RFC 2231 may cut a file name into a hundred
 
 _BLANKS = " \t\r\n"
 _SEPARATORS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -186,8 +186,9 @@ def _items(tokens: Iterator[tuple[str, str]]) -> Iterator[_Item]:
         elif in_angle:
             item.angle.append((kind, text))  # type: ignore[union-attr]
         elif kind in ",;":
-            yield item
-            item = _Item()
+            if item.phrase or item.comments or item.angle is not None:
+                yield item
+                item = _Item()
         elif kind == ":":
             item = _Item()  # what stood before names a group
         else:
@@ -246,16 +247,21 @@ def content_type(word: str) -> str:
 
 @dataclass(frozen=True)
 class Parameterized:
-    """A value like "text/plain; charset=utf-8": the word before the first semicolon, in lower case, and the
-    parameters by name, in lower case."""
+    """A value like "text/plain; charset=utf-8": the word before the first semicolon, in lower case, and what
+    follows it."""
 
     word: str
-    parameters: dict[str, str]
+    rest: str
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The parameters by name, in lower case. Read once they are asked for: mostly the word is enough."""
+        return _parameters(self.rest)
 
 
 def parse_parameterized(value: str) -> Parameterized:
     """The word and the parameters of a value. Of repeated parameters the first counts."""
-    return _kept(value) if len(value) <= MAX_KEPT else _read_parameterized(value[:MAX_PARAMETERIZED])
+    return _kept(value) if len(value) <= MAX_KEPT else _kept_of_long(value[:MAX_PARAMETERIZED])
 
 
 MAX_KEPT = 1000  # characters of a value whose reading is kept: few exist, and a part's is asked for often
@@ -266,14 +272,17 @@ def _kept(value: str) -> Parameterized:
     return _read_parameterized(value)
 
 
+@lru_cache(maxsize=50)  # of at most 50 KB each
+def _kept_of_long(value: str) -> Parameterized:
+    return _read_parameterized(value)
+
+
 def _read_parameterized(value: str) -> Parameterized:
     if "(" in value:
         value = _COMMENT.sub(lambda match: " " if match[0].startswith("(") else match[0], value)
     match = _TYPE.match(value)
     word = match[1].partition("(")[0] if match else ""
-    return Parameterized(
-        "".join(plain(word).split()).lower(), _parameters(value[match.end() if match else 0 :])
-    )
+    return Parameterized("".join(plain(word).split()).lower(), value[match.end() if match else 0 :])
 
 
 def _parameters(text: str) -> dict[str, str]:

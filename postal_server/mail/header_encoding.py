@@ -22,8 +22,8 @@ LINE = 76  # characters of a line with an encoded word, RFC 2047 section 2
 SECTION = 50  # characters of a piece of a long parameter
 NAME_BYTES = 30  # of a word in a name: short enough for a line with that of the field
 # Of all headers of a mail together, so that no mail takes long.
-MAX_CLOSELY = 8000  # characters of 8-bit fields that are parsed, or become Q words; others are read by words
-MAX_WORDS = 5000  # that are then looked at one by one; further ones go together
+MAX_CLOSELY = 5000  # characters of 8-bit fields that are parsed, or become Q words; others are read by words
+MAX_WORDS = 4000  # that are then looked at one by one; further ones go together
 
 _ADDRESSES = ADDRESS_FIELDS | {
     "bcc", "apparently-to", "disposition-notification-to", "errors-to", "mail-followup-to", "mail-reply-to",
@@ -243,9 +243,10 @@ def _extended(name: str, value: str) -> list[str]:
 
 def _folded(start: str, words: Iterable[str]) -> str:
     """`start` and the words, in lines of at most 76 characters where a word is not longer."""
-    lines = [start]
+    lines, line = [], start
     for word in words:
-        if len(lines[-1]) + 1 + len(word) > LINE and (lines[-1] != start or word.startswith("=?")):
-            lines.append("")
-        lines[-1] += f" {word}"
-    return "\r\n".join(lines)
+        if len(line) + 1 + len(word) > LINE and (line != start or word.startswith("=?")):
+            lines.append(line)
+            line = ""
+        line += f" {word}"
+    return "\r\n".join([*lines, line])

@@ -6,6 +6,7 @@ much, and twice the input at most 2.5 times the work.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from anymail.exceptions import AnymailInvalidAddress
 from django.core.mail import EmailMessage
 
-from anymail_postal import events, inbound
+from anymail_postal import events, header_values, inbound
 from anymail_postal.backend import EmailBackend, read_address, read_addresses
 from anymail_postal.errors import UnreadableBody
 from anymail_postal.testing import hash_fields, webhook_body
@@ -22,21 +23,31 @@ from benchmarks.hostile_mail import MAILS, PATTERNS, read
 
 KB = 1024
 BOUND = 0.5  # seconds of processor time for 64 KB
+ADDRESSES_BOUND = 2.0  # of the caller's own, all of which are read, twice: 0.2 s for 16,000 were measured
 NOISE = 0.02  # what takes less is not compared
 
 
 def seconds(work: Callable[[Any], object], given: Any) -> float:
-    begin = time.process_time()
-    work(given)
-    return time.process_time() - begin
+    """Processor time, without that of the collector, which looks at what other tests have left behind."""
+    gc.disable()
+    try:
+        begin = time.process_time()
+        work(given)
+        return time.process_time() - begin
+    finally:
+        gc.enable()
 
 
-def assert_grows_no_faster_than_its_input(work: Callable[[Any], object], make: Callable[[int], Any]) -> None:
+def assert_grows_no_faster_than_its_input(
+    work: Callable[[Any], object], make: Callable[[int], Any], bound: float = BOUND
+) -> None:
     half, whole = make(32 * KB), make(64 * KB)
-    for _ in range(4):  # a busy machine disturbs some runs
-        of_whole = seconds(work, whole)
-        of_half = NOISE if of_whole <= NOISE else seconds(work, half)
-        if of_whole < BOUND and of_whole <= 2.5 * max(of_half, NOISE):
+    of_half = of_whole = float("inf")
+    for _ in range(6):  # a busy machine disturbs some runs: the least of each count
+        of_whole = min(of_whole, seconds(work, whole))
+        if of_whole > NOISE:
+            of_half = min(of_half, seconds(work, half))
+        if of_whole < bound and of_whole <= 2.5 * max(min(of_half, of_whole), NOISE):
             return
     pytest.fail(f"32 KB take {of_half * 1000:.0f} ms, 64 KB {of_whole * 1000:.0f} ms")
 
@@ -52,6 +63,25 @@ def test_hostile_mail(name: str) -> None:
 def test_two_megabytes_of_structure_cost_no_more_than_their_share(name: str) -> None:
     raw = MAILS[name](2000 * KB)
     assert min(seconds(inbound.parse, raw) for _ in range(3)) < BOUND
+
+
+def test_a_large_type_costs_what_reading_it_once_costs() -> None:
+    """Measured: 6 ms; 3 ms more for each question about it that reads its parameters again."""
+    value = 'a="\\\udcfc"; ' * (240 * KB // 9)
+    first = header_values.parse_parameterized(value).parameters
+    assert len(first) == 1
+    assert all(header_values.parse_parameterized(value).parameters is first for _ in range(20))
+    assert (
+        min(seconds(read, b"Content-Type: " + value.encode("latin-1", "surrogateescape")) for _ in "abc")
+        < BOUND
+    )
+
+
+def test_parameters_are_not_read_to_tell_the_type_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail of many parts with large types, all of them different: each is asked a dozen times."""
+    monkeypatch.setattr(header_values, "_parameters", pytest.fail)
+    part = inbound.parse(b"Content-Type: a/b; c=type\r\nContent-Disposition: attachment; d=way\r\n\r\nx")
+    assert (part.get_content_type(), part.is_attachment()) == ("a/b", True)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -130,4 +160,6 @@ def test_hostile_address_to_send_to(pattern: str, end: str) -> None:
             except AnymailInvalidAddress:
                 continue
 
-    assert_grows_no_faster_than_its_input(work, lambda size: pattern * (size // len(pattern)) + end)
+    assert_grows_no_faster_than_its_input(
+        work, lambda size: pattern * (size // len(pattern)) + end, bound=ADDRESSES_BOUND
+    )

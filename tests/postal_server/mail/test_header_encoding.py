@@ -213,6 +213,17 @@ def test_the_largest_header_is_encoded_in_a_moment(make, name, pattern):
     assert time.process_time() - began < 0.4
 
 
+@pytest.mark.parametrize(
+    "pattern", ['"\xfc" <\xfc@b>,'.encode("latin-1"), b"a@\xfc.example,", b"a \xfc ", b"\xfc\r\n "]
+)
+def test_the_most_address_lists_are_made_ready_to_go_out_in_a_moment(pattern):
+    """Measured: 25 to 40 ms of processor time, 45 to 75 ms before less of it was read closely."""
+    raw = in_many_fields(b"To", pattern)
+    began = time.process_time()
+    to_7bit(repair_lines(encode_header(raw)))
+    assert time.process_time() - began < 0.4
+
+
 def test_headers_of_all_parts_have_one_measure():
     """Measured: 25 ms; 300 ms where each part may be read as closely as a mail's own header."""
     part = b"--b\r\nTo: " + b"\xfc, " * 100 + b"\r\nContent-Description: x\r\n\r\n"

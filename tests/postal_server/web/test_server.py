@@ -661,15 +661,17 @@ def came(running) -> list[int]:
 
 
 def test_who_made_least_progress_gives_way_first(running, address):
+    """What one sends buys ten seconds: longer than it takes until the others have begun."""
     running.server._shared.max_connections = 3
-    begun = post(b"/echo", b"Content-Length: 5") + b"x"
+    begun = post(b"/echo", b"Content-Length: 20001") + b"x"
     with connections(address, 3, begun) as wires:
         wait_for(lambda: came(running) == [1, 1, 1])
-        wires[0].sendall(b"x")
-        wait_for(lambda: came(running) == [1, 1, 2])
+        wires[0].sendall(b"x" * 10_000)
+        wait_for(lambda: came(running) == [1, 1, 10_001])
         assert statuses(talk(address, get(b"/lean"))) == [200]
-        wires[0].sendall(b"xxx")
-        assert wires[0].recv(1000).endswith(b"xxxxx")
+        wires[0].sendall(b"x" * 10_000)
+        wires[0].shutdown(socket.SHUT_WR)
+        assert listen(wires[0]).endswith(b"x" * 20_001)
 
 
 def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address):
