@@ -13,6 +13,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -50,6 +51,7 @@ from .room import BodyRoom
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
 PATH = re.compile(r"/api/v1/(\w+/\w+)(?:\.\w+)?/?\Z", re.ASCII)
 # A message of 50 MiB, in base64 with its line ends written as `\n`, and 4 MiB for everything else.
+LARGE_BYTES = 1024 * 1024  # of a message; showing one costs some six times its size
 MAX_BODY_BYTES = submission.MAX_API_MESSAGE_BYTES * 62 // 45 + 4 * 1024 * 1024
 
 
@@ -75,6 +77,8 @@ class API:
     journal: Journal
     names: ClientNames
     room: BodyRoom = field(default_factory=BodyRoom)
+    # Shows large messages. One thread, as the allocator keeps some times their size for each that does.
+    reader: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1, "large-messages"))
 
     def answer(self, request: Request) -> Answer:
         """The answer to a request below `/api/`, for a thread of its own. Bugs are the caller's to log."""
@@ -84,10 +88,24 @@ class API:
             return error_answer(404, request.header("Accept"))
         try:
             with self._call(action, request) as call:
-                data = self._send(action, call) if isinstance(action, Send) else action.run(call)
+                if isinstance(action, Look):
+                    return self._look(action, call, started)
+                data = self._send(action, call)
         except PostalServerError as error:
             return _failed(error, request, started)
         return json_answer(wire.success(data, time.monotonic() - started))
+
+    def _look(self, action: Look, call: Call, started: float) -> Answer:
+        """What the action shows; large messages one after the other, or memory for many would be needed."""
+
+        def show(found: messages.StoredMessage) -> Answer:
+            with checked_connection():
+                return json_answer(wire.success(action.show(found, call.asked), time.monotonic() - started))
+
+        with checked_connection():
+            credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
+            found = messages.find(call.credential.server_id, call.asked.id)
+        return self.reader.submit(show, found).result() if found.row.size_bytes > LARGE_BYTES else show(found)
 
     def _send(self, action: Send, call: Call) -> dict[str, Any]:
         submitted = action.submit(call, self.names(call.request.client) if action.names_client else None)
@@ -209,10 +227,10 @@ class Send:
 
 @dataclass(frozen=True)
 class Look:
-    """An action that shows a message; `run` makes the answer's data, from the database."""
+    """An action that shows a message; `show` makes the answer's data, from the database."""
 
     read: Callable[[wire.Parameters], Any]
-    run: Callable[[Call], Any]
+    show: Callable[[messages.StoredMessage, wire.Lookup], Any]
 
 
 Action = Send | Look
@@ -242,17 +260,12 @@ def send_raw(call: Call, _client_name: str | None) -> Submitted | None:
     )
 
 
-def show_message(call: Call) -> dict[str, Any]:
-    with checked_connection():
-        credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
-        return messages.show(messages.find(call.credential.server_id, call.asked.id), call.asked.expansions)
+def show_message(found: messages.StoredMessage, asked: wire.Lookup) -> dict[str, Any]:
+    return messages.show(found, asked.expansions)
 
 
-def show_deliveries(call: Call) -> list[dict[str, Any]]:
-    with checked_connection():
-        credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
-        found = messages.find(call.credential.server_id, call.asked.id)
-        return shown.deliveries(messages.deliveries(found.row.id))
+def show_deliveries(found: messages.StoredMessage, _asked: wire.Lookup) -> list[dict[str, Any]]:
+    return shown.deliveries(messages.deliveries(found.row.id))
 
 
 ACTIONS: Mapping[str, Action] = {

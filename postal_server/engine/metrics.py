@@ -48,6 +48,10 @@ WEB_BODIES_WITHOUT_ROOM = Counter(
     "postal_web_bodies_without_room",
     "Requests refused because no memory was left for bodies.",
 )
+WEB_ANSWERS_CUT_OFF = Counter(
+    "postal_web_answers_cut_off",
+    "Connections closed for reading slowest where no memory was left for answers.",
+)
 WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
 TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])
 TASKS_RUN = Counter("postal_worker_job_executions", "Scheduled tasks run.", ["thread", "job"])

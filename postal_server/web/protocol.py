@@ -29,6 +29,7 @@ from postal_server.wire.http import error_answer
 
 from .body import MAX_WAITING_BYTES, Body
 from .gateway import Answered, Environ, Head, Wanted, call, environ_of, field_size
+from .unsent import Unsent
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Shared:
     connections: dict[HttpProtocol, str] = field(default_factory=dict)  # whose they are; the oldest one first
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
     turns: Turns = field(default_factory=Turns)
+    unsent: Unsent = field(default_factory=Unsent)
     is_stopping: bool = False
 
     def enter(self, connection: HttpProtocol, address: str) -> bool:
@@ -186,6 +188,7 @@ class HttpProtocol(Connection):
             if exchange is not None:
                 exchange.body.break_off()
         self._shared.room.release(self)
+        self._shared.unsent.remove(self)
         self._waiting.clear()
         self._parser = None  # it refers to this object, too
 
@@ -234,13 +237,26 @@ class HttpProtocol(Connection):
 
     def pause_writing(self) -> None:
         self._is_full = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = self.unsent_bytes
         self._wait(SILENCE)
+        self._shared.unsent.add(self, self._loop.time())
 
     def resume_writing(self) -> None:
         self._is_full = False
+        self._shared.unsent.remove(self)
         self._wait(CLOSE_SECONDS if self._is_closing else SILENCE)  # nothing is begun while it is full
         self._go_on()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of its answer the client has not taken."""
+        size: int = self._transport.get_write_buffer_size()
+        return size
+
+    def give_up(self) -> None:
+        """Drop the answer: others that are read faster take the memory that there is for them."""
+        metrics.WEB_ANSWERS_CUT_OFF.inc()
+        self.abort()
 
     @property
     def is_idle(self) -> bool:
@@ -263,7 +279,7 @@ class HttpProtocol(Connection):
             self._go_on()
 
     def _takes_its_answer(self) -> bool:
-        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        before, self._unsent = self._unsent, self.unsent_bytes
         return before - self._unsent >= SILENCE * MIN_DATA_RATE
 
     def shut_down(self) -> None:

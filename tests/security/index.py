@@ -1135,6 +1135,24 @@ CASES: dict[str, Case] = {
             "test_where_all_places_are_taken_one_may_be_made_free_but_not_for_who_has_too_many",
         ],
     ),
+    "large answers that are not read": Case(
+        guards=[
+            Guard(
+                "postal_server/web/protocol.py",
+                code="self._shared.unsent.add(self, self._loop.time())",
+            ),
+            Guard(
+                "postal_server/api/views.py",
+                code="self.reader.submit(show, found).result() if found.row.size_bytes > LARGE_BYTES else",
+            ),
+        ],
+        tests=[
+            f"{ATTACKS}/test_load.py::"
+            "test_large_answers_that_are_not_read_take_so_much_memory_and_keep_nobody_waiting",
+            f"{SERVER}/web/test_server.py::test_answers_that_are_not_read_have_a_bound_in_all",
+            f"{SERVER}/web/test_unsent.py::test_who_reads_slowest_makes_room_for_another_answer",
+        ],
+    ),
     "HTTP spoken to the SMTP port": Case(
         guards=[
             Guard(

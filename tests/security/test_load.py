@@ -21,6 +21,7 @@ from .test_smtp import MEGABYTE, Wire
 PATIENCE = 2.0
 SLOW_DISK = "452"  # an answer as well: the machine of a test may have better things to do
 LARGE = 13 * MEGABYTE
+ANSWERS_BYTES = 64 * MEGABYTE  # web.unsent
 STRANGERS_BYTES = 128 * MEGABYTE  # smtp_server.max_memory_before_auth
 
 
@@ -185,6 +186,30 @@ def test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_wait
         replies = [wire.reply()[:3] for wire in wires]
         assert set(replies) == {"250", "452"}
         assert replies.count("452") >= 24 - STRANGERS_BYTES // LARGE
+
+
+def test_large_answers_that_are_not_read_take_so_much_memory_and_keep_nobody_waiting(postal, call, growth):
+    """20 connections ask for a mail of 13 MB and read nothing; that was a gigabyte."""
+    raw = b"From: app@%s\r\n\r\n" % postal.domain.encode() + b"A line of the mail.\r\n" * (LARGE // 21)
+    sent = {"mail_from": f"app@{postal.domain}", "rcpt_to": ["bob@example.org"]}
+    answer = call("send/raw", {**sent, "data": base64.b64encode(raw).decode()}).json()
+    asked = {"id": answer["data"]["messages"]["bob@example.org"]["id"], "_expansions": ["raw_message"]}
+    body = json.dumps(asked).encode()
+    head = (
+        f"POST /api/v1/messages/message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"X-Server-API-Key: {postal.api_key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    before = growth()
+    with contextlib.ExitStack() as stack, nobody_waits(postal):
+        for _ in range(20):
+            wire = stack.enter_context(http_connection(postal))
+            wire.sendall(head.encode() + body)
+        time.sleep(8)
+        assert growth() - before < ANSWERS_BYTES + 30 * LARGE  # with what making and sending them takes
+        shown = call("messages/message", asked).json()["data"]["raw_message"]
+        assert base64.b64decode(shown).endswith(raw.partition(b"\r\n\r\n")[2])
+        metrics = requests.get(f"{postal.url}/metrics", timeout=20).text
+        assert "\npostal_web_answers_cut_off_total 1" in metrics
 
 
 def test_slow_posts_of_strangers_keep_nobody_waiting(postal):

@@ -18,6 +18,7 @@ from postal_server.web import protocol, server
 from postal_server.web.body import MAX_WAITING_BYTES
 from postal_server.web.gateway import Answered, Wanted
 from postal_server.web.server import HttpServer
+from postal_server.web.unsent import Unsent
 from tests.loops import LOOPS
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -599,6 +600,24 @@ def test_a_client_that_does_not_read_is_cut_off(hasty):
         for _ in range(size // 65536):
             wire.sendall(b"x" * 65536)
         wait_for(lambda: not hasty.connections)
+
+
+def test_answers_that_are_not_read_have_a_bound_in_all(running, address):
+    size = 4 * BIG
+    running.server._shared.unsent = Unsent(size + size // 2)
+    asked = post(b"/echo", b"Content-Length: %d" % size) + b"x" * size
+    with contextlib.ExitStack() as stack:
+        wires = []
+        for _ in range(3):
+            wires.append(stack.enter_context(socket.create_connection(address, timeout=20)))
+            wires[-1].sendall(asked)
+            wait_for(lambda: [c._is_full for c in list(running.connections)] == [True])
+        for wire in wires[:2]:
+            assert listen(wire).count(b"x") < size
+        wires[2].shutdown(socket.SHUT_WR)
+        assert listen(wires[2]).count(b"x") == size
+    wait_for(lambda: not running.connections)
+    assert running.server._shared.unsent.held_bytes == 0
 
 
 def test_a_client_has_as_much_time_for_its_last_answer_as_for_others(hasty, monkeypatch):
