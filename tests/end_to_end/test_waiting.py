@@ -11,7 +11,6 @@ from anymail.signals import inbound, tracking
 
 from anymail_postal.replies import reply_address
 from anymail_postal.signals import reply_received
-from postal_server.testing import ServerError
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.end_to_end.urls")]
 
@@ -128,12 +127,6 @@ def test_mail_for_nobody_is_refused_at_once_with_what_to_do(project):
 def test_what_else_the_server_refuses_is_told_as_smtplib_does(project):
     with pytest.raises(smtplib.SMTPException):
         project.deliver(f"reply@{project.domain}", b"X: " + b"x" * 300_000 + b"\r\n\r\nHello?\r\n")
-
-
-@pytest.mark.parametrize("post_to", ["post_events_to", "post_mail_to"])
-def test_a_url_that_is_none_is_named(postal, post_to):
-    with pytest.raises(ServerError, match=r"url: .*htp:/x.* is not a URL"):
-        getattr(postal, post_to)("htp:/x")
 
 
 def test_where_no_message_came_the_failure_asks_for_the_settings(postal):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from postal_server.testing import MailServer
+from postal_server.testing import MailServer, RunningServer
 
 from .test_load import http_connection, nobody_waits
 from .test_smtp import Wire
@@ -20,6 +20,13 @@ CONNECTIONS = 50
 PATIENCE = 5.0  # seconds: ten times what was measured
 
 MAIL = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\n"
+
+
+@pytest.fixture
+def postal() -> Iterator[MailServer]:
+    """A mail server of a server of its own: wrong keys count against all who come from this address."""
+    with RunningServer() as running:
+        yield running.add()
 
 
 def recipient(postal: MailServer) -> bytes:
