@@ -14,8 +14,9 @@ from tests.interop.daemons import shared_folder
 
 RATE = 40.0
 SECONDS_OF_LOAD = {False: 2.0, True: 6.0}  # in the test suite, in a soak
-# Seconds from the cut until what the worker held is delivered by the other: quick leases, real ones.
-FREE_WITHIN = {False: 30.0, True: 60.0}
+# Seconds from the cut until what the worker held is delivered by the other: quick leases, real ones. With
+# quick ones it takes 15 s on a quiet machine, and twice that where other tests run.
+FREE_WITHIN = {False: 60.0, True: 60.0}
 
 
 @pytest.fixture
