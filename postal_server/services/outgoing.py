@@ -223,14 +223,14 @@ def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Conte
         reverse_path,
         address,
         b"".join([resent_sender(reverse_path, context.config), prefix, body]),
-        target.for_domain(address.rpartition("@")[2], context.config, is_urgent=_is_urgent(body)),
+        target.for_domain(address.rpartition("@")[2], context.config, tls_optional=_is_tls_optional(body)),
         source=context.source(job),
         changes=changes,
     )
 
 
-def _is_urgent(body: bytes) -> bool:
-    """Does the mail say that it had better arrive in clear than not at all (RFC 8689)?"""
+def _is_tls_optional(body: bytes) -> bool:
+    """Does the mail ask to be delivered even without TLS (RFC 8689)?"""
     header_end = find_body(body, 0, len(body))[0]
     if b"tls-required:" not in body[:header_end].lower():
         return False

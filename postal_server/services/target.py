@@ -17,17 +17,17 @@ from .work import Target
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
 
 
-def for_domain(domain: str, config: Config, *, is_urgent: bool = False) -> Target:
+def for_domain(domain: str, config: Config, *, tls_optional: bool = False) -> Target:
     """Who takes mail for `domain`: the catch, the relays in their order, or the domain's MX.
 
-    `is_urgent`: whatever the domain demands of TLS.
+    `tls_optional`: deliver whatever TLS policy the domain has (RFC 8689).
     """
     if config.catches_all_mail:
         return _catch(domain, config)
     if relays := _relays(config.postal.smtp_relays):
         first, *others = (replace(relay, domain=domain) for relay in relays)
         return replace(first, alternatives=tuple(others))
-    return Target(domain, is_urgent=is_urgent)
+    return Target(domain, tls_optional=tls_optional)
 
 
 def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target:

@@ -130,8 +130,8 @@ class Source:
 class Target:
     """Where an SMTP delivery goes: the MX of `domain`, or one `host`; if that is down, the `alternatives`.
 
-    `is_urgent`: the sender would rather have it in clear than not at all (RFC 8689, `TLS-Required: No`), so
-    the domain's TLS policy is passed over.
+    `tls_optional`: the sender asks for delivery even without TLS (RFC 8689, `TLS-Required: No`), so the
+    domain's TLS policy is not applied.
     """
 
     domain: str  # the name in `No SMTP servers were available for <domain>`
@@ -141,7 +141,7 @@ class Target:
     username: str = ""
     password: str = field(default="", repr=False)
     alternatives: tuple[Target, ...] = ()
-    is_urgent: bool = False
+    tls_optional: bool = False
 
 
 @dataclass(frozen=True)

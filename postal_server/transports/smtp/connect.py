@@ -202,7 +202,7 @@ class Connector:
         The caller must release the slot of `session.host`. Raises `Unreachable`.
         """
         found = await self._finder.find(target)
-        has_policy = bool(found.hosts and found.domain and not target.is_urgent)
+        has_policy = bool(found.hosts and found.domain and not target.tls_optional)
         policy = await self._policies.of_domain(found.domain) if has_policy else None
         tried = Tried()
         for host in found.hosts:

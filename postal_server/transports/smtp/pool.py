@@ -268,7 +268,7 @@ class SmtpPool:
 def _place(target: Target) -> tuple[Place, ...]:
     """Where mail for a target goes, which for a relay does not depend on the domain."""
     if target.host is None:
-        return ((target.domain, target.ssl_mode, target.is_urgent),)
+        return ((target.domain, target.ssl_mode, target.tls_optional),)
     hosts = (target, *target.alternatives)
     return tuple([(t.host, t.port, t.ssl_mode, t.username, t.password) for t in hosts])
 

@@ -364,7 +364,7 @@ class TestTracking:
 
 
 @pytest.mark.parametrize(
-    ("field", "is_urgent"),
+    ("field", "tls_optional"),
     [
         (b"", False),
         (b"TLS-Required: No\r\n", True),
@@ -373,10 +373,10 @@ class TestTracking:
         (b"X-Note: TLS-Required: No\r\n", False),
     ],
 )
-def test_mail_may_say_that_it_had_better_arrive_in_clear_than_not_at_all(world, prepare, field, is_urgent):
+def test_mail_may_say_that_it_had_better_arrive_in_clear_than_not_at_all(world, prepare, field, tls_optional):
     [claim] = store(world, raw=RAW.replace(b"Subject:", field + b"Subject:"))
     [mail] = prepare(claim)
-    assert mail.target.is_urgent is is_urgent
+    assert mail.target.tls_optional is tls_optional
 
 
 def test_mail_leaves_from_the_address_it_is_bound_to(world, prepare):

@@ -28,9 +28,11 @@ def test_mx_mode_goes_to_the_domain_and_to_the_endpoints_host(tmp_path):
     assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", None, "TLS")
 
 
-def test_mail_that_is_urgent_says_so_where_a_domain_has_a_say(tmp_path):
+def test_mail_for_which_tls_is_optional_says_so_where_a_domain_has_a_policy(tmp_path):
     mx = config(tmp_path, delivery={"mode": "mx"})
-    assert target.for_domain("dest.example", mx, is_urgent=True) == Target("dest.example", is_urgent=True)
+    assert target.for_domain("dest.example", mx, tls_optional=True) == Target(
+        "dest.example", tls_optional=True
+    )
 
 
 def test_relays_are_tried_in_their_order(tmp_path):

@@ -182,8 +182,8 @@ class TestMtaSts:
         assert result.is_delivered
         assert counted(result) == [(*count, "mx.dest.example")]
 
-    def test_mail_that_is_urgent_passes_the_policy_over(self):
-        letter = mail(target=Target("dest.example", is_urgent=True))
+    def test_mail_for_which_tls_is_optional_ignores_the_policy(self):
+        letter = mail(target=Target("dest.example", tls_optional=True))
         result = send(Scripted(ehlo=EHLO), letter=letter)
         assert result.is_delivered
         assert result.tls_sessions == ()
