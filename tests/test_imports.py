@@ -24,7 +24,7 @@ SERVER = {
     "models": {"mail", "rules"},
     "services": {"mail", "rules", "wire", "models", "errors", "conf"},
     "engine": {"services", "models", "rules", "mail", "errors", "conf"},
-    "transports": {"mail", "engine.ports", "errors"},
+    "transports": {"mail", "rules.http_code", "engine.ports", "errors"},
     "smtpd": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "api": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "web": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},

@@ -172,7 +172,7 @@ class SmtpSender(Protocol):
 
 @dataclass(frozen=True)
 class HttpResult:
-    """One post. `status` is the answer's, or -1 (time-out), -2 (no connection), -3 (TLS).
+    """One post. `status` is the answer's, or one of the codes in `rules.http_code`.
 
     `body` is the start of the answer, or what went wrong; `retry_after` its header in seconds.
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .outcome import NO_CONNECTION, NO_TLS, TIMED_OUT, Outcome
+from .http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
+from .outcome import Outcome
 from .shaping import operator_of
 from .status import DeliveryStatus
 from .suppression import enhanced_code

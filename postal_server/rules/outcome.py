@@ -15,11 +15,6 @@ from postal_server.mail.reply import Reply
 
 from .status import DeliveryStatus
 
-# Transport results without an HTTP answer, as Postal numbers them (contract 3.5).
-TIMED_OUT = -1
-NO_CONNECTION = -2
-NO_TLS = -3
-
 NAMED_WAIT = re.compile(r"(\d{1,6}) (second|minute)s?\b", re.ASCII | re.IGNORECASE)
 WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 
@@ -156,7 +151,7 @@ def sentence(words: Sequence[str]) -> str:
 def classify_post(
     code: int, output: str, *, url: str, seconds: float | None, retry_after: timedelta | None = None
 ) -> Outcome:
-    """What an HTTP answer to a post means. `code` is its status, or one of the negative codes above.
+    """What an HTTP answer to a post means. `code` is its status, or one of the codes in `http_code`.
 
     `output` is the start of the answer's body, or what went wrong. Source: contract 4.9: only a 5xx or no
     answer at all is worth another try, and a 429 spares the sender the bounce.

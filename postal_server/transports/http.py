@@ -19,11 +19,11 @@ from urllib.parse import quote, unquote, urlsplit
 from postal_server.engine.ports import HttpResult, Post
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii
+from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 
 from .answer import AnswerReader
 from .network import NoneConnected, describe, in_turn, race
 
-TIMED_OUT, NO_CONNECTION, NO_TLS = -1, -2, -3
 MAX_ADDRESSES = 4  # of one host
 LOOK_EVERY = 1.0  # seconds between looks at idle connections
 

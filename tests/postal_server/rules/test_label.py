@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from postal_server.mail.reply import Reply
-from postal_server.rules import outcome
+from postal_server.rules import http_code, outcome
 from postal_server.rules.label import destination, reason
 
 PEER = outcome.Peer("mx.dest.example", "192.0.2.1", 25)
@@ -49,9 +49,9 @@ def posted(code: int):
         (outcome.interrupted("broken", peer=PEER, seconds=1.0), "interrupted"),
         (posted(200), "ok"),
         (posted(500), "5xx"),
-        (posted(outcome.TIMED_OUT), "timeout"),
-        (posted(outcome.NO_CONNECTION), "connection"),
-        (posted(outcome.NO_TLS), "tls"),
+        (posted(http_code.TIMED_OUT), "timeout"),
+        (posted(http_code.NO_CONNECTION), "connection"),
+        (posted(http_code.NO_TLS), "tls"),
     ],
 )
 def test_reasons_are_few(result, label):

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from postal_server.mail.reply import Reply
-from postal_server.rules import outcome
+from postal_server.rules import http_code, outcome
 from postal_server.rules.status import DeliveryStatus
 
 PEER = outcome.Peer(host="mx.dest.example", address="127.0.0.1", port=25, log_id="DUTUY1AE")
@@ -125,9 +125,9 @@ def test_a_broken_connection_is_deferred():
         (599, DEFERRED, False),
         (600, FAILED, False),
         (100, FAILED, False),
-        (outcome.TIMED_OUT, DEFERRED, False),
-        (outcome.NO_CONNECTION, DEFERRED, False),
-        (outcome.NO_TLS, DEFERRED, False),
+        (http_code.TIMED_OUT, DEFERRED, False),
+        (http_code.NO_CONNECTION, DEFERRED, False),
+        (http_code.NO_TLS, DEFERRED, False),
     ],
 )
 def test_an_http_answer_is_classified_as_postal_does(code, status, spare):

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
-from postal_server.rules import outcome
+from postal_server.rules import http_code, outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services import signing, webhook
 from postal_server.services.work import Claimed, Decision, Post, Result
@@ -157,7 +157,7 @@ class TestRecord:
         assert Webhook.objects.get().last_used_at == (later if is_marked else NOW)
 
     @pytest.mark.parametrize(
-        "code", [301, 404, 429, 500, outcome.TIMED_OUT, outcome.NO_CONNECTION, outcome.NO_TLS]
+        "code", [301, 404, 429, 500, http_code.TIMED_OUT, http_code.NO_CONNECTION, http_code.NO_TLS]
     )
     def test_any_other_answer_is_tried_again_after_two_minutes(self, world, requests, config, code):
         recorded = webhook.record([answered(requests[0].id, code)], world.directory(), config, NOW)
