@@ -38,7 +38,7 @@ class Outcome:
     seconds: float | None = None
     retry_after: timedelta | None = None
     host: str = ""
-    spare_sender: bool = False  # a failure that sends no bounce (HTTP 429)
+    may_notify_sender: bool = True  # of a failure; not of an HTTP 429
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def classify_post(
     """What an HTTP answer to a post means. `code` is its status, or one of the codes in `http_code`.
 
     `output` is the start of the answer's body, or what went wrong. Source: contract 4.9: only a 5xx or no
-    answer at all is worth another try, and a 429 spares the sender the bounce.
+    answer at all is worth another try, and a 429 sends no failure notice.
     """
     if 200 <= code <= 299:
         status = DeliveryStatus.SENT
@@ -170,5 +170,5 @@ def classify_post(
         sent_with_ssl=url.lower().startswith("https:"),
         seconds=seconds,
         retry_after=retry_after,
-        spare_sender=code == 429,
+        may_notify_sender=code != 429,
     )

@@ -122,7 +122,7 @@ def _entry(result: Result | Decision, message: Message, now: datetime) -> _Entry
         delivery.tls = outcome.tls[:64]
         delivery.log_id = outcome.log_id
         delivery.seconds = outcome.seconds
-        if status is DeliveryStatus.FAILED and not outcome.spare_sender:
+        if status is DeliveryStatus.FAILED and outcome.may_notify_sender:
             told = ". Sent bounce message to sender (see message <msg:{id}>)"
     else:
         status, details, output, told = result.status, result.details, result.output, result.notice

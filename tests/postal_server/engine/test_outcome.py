@@ -64,7 +64,7 @@ def test_without_a_host_there_is_no_output():
 
 def test_what_becomes_of_a_post():
     found = outcome.of_post(post("https://x.example/"), HttpResult(429, b"slow\xff", 30, 0.1))
-    assert (found.status, found.code, found.spare_sender) == (DeliveryStatus.FAILED, 429, True)
+    assert (found.status, found.code, found.may_notify_sender) == (DeliveryStatus.FAILED, 429, False)
     assert found.retry_after == timedelta(seconds=30)
     assert found.output == "slow\N{LATIN SMALL LETTER Y WITH DIAERESIS}"
 
