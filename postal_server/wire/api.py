@@ -173,9 +173,7 @@ def _depth(value: Any) -> int:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return (
-            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )
+        return value if value.isascii() else _unicode(value)
     if isinstance(value, list):
         return [_clean(item) for item in value if item is not None]
     if isinstance(value, dict):
