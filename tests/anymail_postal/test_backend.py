@@ -6,7 +6,6 @@ import base64
 import email
 import email.policy
 import pickle
-import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from email.message import EmailMessage as RawMail
@@ -19,20 +18,16 @@ import requests
 import responses
 from anymail.exceptions import (
     AnymailConfigurationError,
-    AnymailInvalidAddress,
     AnymailRecipientsRefused,
     AnymailSerializationError,
     AnymailUnsupportedFeature,
 )
 from anymail.message import AnymailMessage, attach_inline_image
-from anymail.utils import parse_address_list
 from django.core.mail import EmailMessage
 from django.template import TemplateDoesNotExist
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from anymail_postal import conf, errors, metadata
-from anymail_postal.backend import EmailBackend, read_addresses
+from anymail_postal.backend import EmailBackend
 from anymail_postal.ports import ScheduledSend, SentMessage
 
 from .answers import KEY, URL, FakePostal, answer, error, success
@@ -982,29 +977,3 @@ def test_headers_of_a_caller_are_not_changed(postal: FakePostal) -> None:
     headers = {"X-A": None, "Sender": "s@b.test"}
     send(mail(headers=headers))
     assert headers == {"X-A": None, "Sender": "s@b.test"}
-
-
-plain_words = st.text("abcÄß'-_", min_size=1, max_size=5)
-addresses = st.one_of(
-    st.from_regex(r"\A[a-z.+]{1,6}@[a-z.-]{1,8}\Z"),
-    st.builds(lambda name, address: f"{name} <{address}>", st.lists(plain_words, max_size=3).map(" ".join),
-              st.from_regex(r"\A[a-z.]{1,6}@[a-z.-]{1,8}\Z")),
-    st.text('ab@.,<>"()\\ \r\n=?;:[]', max_size=12),
-)  # fmt: skip
-
-
-@given(st.one_of(addresses, st.lists(addresses, max_size=3)))
-@example(["a@b.test", "=?utf-8?q?a?= <a@b.test>"])
-@example("a b <a@b.test>")
-@example([])
-def test_addresses_are_read_as_anymail_reads_them(values: Any) -> None:
-    def outcome(read: Any) -> Any:
-        try:
-            return [(email.display_name, email.addr_spec, str(email)) for email in read(values, field="to")]
-        except (AnymailInvalidAddress, errors.PostalHeaderError) as invalid:
-            return str(invalid)
-
-    if any(re.search("[\r\n]", value) for value in ([values] if isinstance(values, str) else values)):
-        assert "line break" in outcome(read_addresses)
-        return
-    assert outcome(read_addresses) == outcome(parse_address_list)

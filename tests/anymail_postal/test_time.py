@@ -16,7 +16,8 @@ from anymail.exceptions import AnymailInvalidAddress
 from django.core.mail import EmailMessage
 
 from anymail_postal import events, header_values, inbound
-from anymail_postal.backend import EmailBackend, read_address, read_addresses
+from anymail_postal.addresses import read_address, read_addresses
+from anymail_postal.backend import EmailBackend
 from anymail_postal.errors import UnreadableBody
 from anymail_postal.testing import hash_fields, webhook_body
 from benchmarks.hostile_mail import MAILS, PATTERNS, read
