@@ -29,8 +29,8 @@ from postal_server.smtpd.server import Listener, SmtpServer
 from postal_server.smtpd.service import MailHandler
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.dns import DNS_PORT, DnsResolver
-from postal_server.transports.hosts import HostNames
-from postal_server.transports.http import HttpPool
+from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
 from postal_server.transports.smtp.pool import Limits, SmtpPool

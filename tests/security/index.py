@@ -303,7 +303,7 @@ CASES: dict[str, Case] = {
     "server-side request forgery by endpoint": Case(
         guards=[
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/pool.py",
                 code="if not all(self._permits(url.host, address) for address in addresses):",
                 without="if not addresses:",
             ),
@@ -316,14 +316,14 @@ CASES: dict[str, Case] = {
         tests=[
             f"{ATTACKS}/test_ssrf.py::test_endpoint_inside_the_network_is_not_posted_to",
             f"{SERVER}/rules/test_request_destination.py::test_a_special_address_is_refused",
-            f"{SERVER}/transports/test_http.py::TestServerSideRequestForgery::"
+            f"{SERVER}/transports/http/test_pool.py::TestServerSideRequestForgery::"
             "test_this_machine_cannot_be_posted_to",
         ],
     ),
     "server-side request forgery by webhook": Case(
         guards=[
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/pool.py",
                 code="if not all(self._permits(url.host, address) for address in addresses):",
                 without="if not addresses:",
             ),
@@ -351,7 +351,7 @@ CASES: dict[str, Case] = {
     "server-side request forgery by redirect": Case(
         guards=[
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/pool.py",
                 code="""
                 connection = await self._connect(url)
                 answer = await connection.exchange(head, body)
@@ -372,27 +372,27 @@ CASES: dict[str, Case] = {
         ],
         tests=[
             f"{ATTACKS}/test_ssrf.py::test_redirect_into_the_network_is_not_followed",
-            f"{SERVER}/transports/test_http.py::TestPost::"
+            f"{SERVER}/transports/http/test_pool.py::TestPost::"
             "test_every_status_is_a_result_and_redirects_are_not_followed",
         ],
     ),
     "server-side request forgery by DNS rebinding": Case(
         guards=[
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/pool.py",
                 code="loop.create_connection(Connection, address, url.port, **tls)",
                 without="loop.create_connection(Connection, url.host, url.port, **tls)",
             ),
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/pool.py",
                 code="if not all(self._permits(url.host, address) for address in addresses):",
                 without="if not any(self._permits(url.host, address) for address in addresses):",
             ),
         ],
         tests=[
-            f"{SERVER}/transports/test_http.py::TestServerSideRequestForgery::"
+            f"{SERVER}/transports/http/test_pool.py::TestServerSideRequestForgery::"
             "test_dns_rebinding_a_name_is_looked_up_once_and_connected_to_where_it_was_checked",
-            f"{SERVER}/transports/test_http.py::TestServerSideRequestForgery::"
+            f"{SERVER}/transports/http/test_pool.py::TestServerSideRequestForgery::"
             "test_a_name_with_a_private_address_is_refused",
         ],
     ),
@@ -446,7 +446,7 @@ CASES: dict[str, Case] = {
                 without="return text[:MAX_RECEIVED_PART]",
             ),
             Guard(
-                "postal_server/transports/http.py",
+                "postal_server/transports/http/request.py",
                 code=r"""
                 if any(c in name + value for name, value in fields for c in "\r\n\0"):
                     raise ValueError("A header has a line end in it")
@@ -457,7 +457,7 @@ CASES: dict[str, Case] = {
             f"{SERVER}/mail/test_message.py::test_received_lines_are_postals",
             f"{ATTACKS}/test_smtp.py::"
             "test_header_injection_through_folded_names_of_a_client_stays_in_its_line",
-            f"{SERVER}/transports/test_http.py::TestRequest::test_a_header_cannot_break_out_of_its_line",
+            f"{SERVER}/transports/http/test_request.py::test_a_header_cannot_break_out_of_its_line",
         ],
     ),
     "a From of others by what programs parse differently": Case(
@@ -704,14 +704,14 @@ CASES: dict[str, Case] = {
     "compression bombs": Case(
         guards=[
             Guard(
-                "postal_server/transports/answer.py",
+                "postal_server/transports/http/answer.py",
                 code="zlib.decompressobj(47).decompress(bytes(self.body), KEPT_BYTES)",
                 without="zlib.decompressobj(47).decompress(bytes(self.body))",
             ),
         ],
         tests=[
             f"{ATTACKS}/test_ssrf.py::test_compression_bomb_of_an_endpoint_is_not_unpacked",
-            f"{SERVER}/transports/test_answer.py::test_a_compression_bomb_yields_no_more_than_is_kept",
+            f"{SERVER}/transports/http/test_answer.py::test_a_compression_bomb_yields_no_more_than_is_kept",
         ],
     ),
     "nesting bombs": Case(
@@ -1108,7 +1108,7 @@ CASES: dict[str, Case] = {
                 without="self._head_bytes = 0",
             ),
             Guard(
-                "postal_server/transports/answer.py",
+                "postal_server/transports/http/answer.py",
                 code="if not self.is_done and self._overhead > MAX_HEAD_BYTES:",
                 without="if not self.is_done and not self._has_head and self._overhead > MAX_HEAD_BYTES:",
             ),
@@ -1116,7 +1116,7 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/web/test_server.py::test_what_stands_around_chunks_has_an_end",
             f"{SERVER}/web/test_server.py::test_what_stands_around_small_chunks_has_an_end",
-            f"{SERVER}/transports/test_answer.py::test_what_has_no_end_is_given_up",
+            f"{SERVER}/transports/http/test_answer.py::test_what_has_no_end_is_given_up",
         ],
     ),
     "idle SMTP connections that take all places": Case(
@@ -1222,13 +1222,13 @@ CASES: dict[str, Case] = {
     "answers that are cut": Case(
         guards=[
             Guard(
-                "postal_server/transports/answer.py",
+                "postal_server/transports/http/answer.py",
                 code="if not self.is_done and (not self._has_head or has_length):",
                 without="if not self.is_done and not self._has_head:",
             ),
         ],
         tests=[
-            f"{SERVER}/transports/test_answer.py::test_an_answer_that_is_cut_is_none",
+            f"{SERVER}/transports/http/test_answer.py::test_an_answer_that_is_cut_is_none",
         ],
     ),
     "header names that mean something to a language (Haraka, CVE-2026-34752)": Case(

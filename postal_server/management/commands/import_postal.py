@@ -22,7 +22,7 @@ from postal_server.management.processes import resolver
 from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.services.importing import Importer, Report, Source
 from postal_server.services.target import allowed_destinations, allowed_mail_hosts
-from postal_server.transports.http import is_allowed_host
+from postal_server.transports.http.hosts import is_allowed_host
 from postal_server.transports.mariadb import MariaDB
 from postal_server.transports.smtp.connect import refused_hosts
 from postal_server.wire import mariadb_dump

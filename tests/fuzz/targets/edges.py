@@ -33,9 +33,9 @@ from postal_server.services.throttle import Limits, Throttle
 from postal_server.smtpd.clients import Clients
 from postal_server.smtpd.options import Options
 from postal_server.smtpd.protocol import Shared, SmtpProtocol
-from postal_server.transports.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader
 from postal_server.transports.dns import DnsResolver
-from postal_server.transports.http import Url, retry_after
+from postal_server.transports.http.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader, retry_after
+from postal_server.transports.http.url import Url
 from postal_server.transports.smtp.protocol import Offers, ReplyReader
 from postal_server.web.gateway import Answered
 from postal_server.web.protocol import CONTINUE, HttpProtocol

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from postal_server.engine.ports import KeptPolicy, Lookup, Stage, Target
-from postal_server.transports.http import HttpPool
+from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp import policy as policies
 from postal_server.transports.smtp.connect import Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, Unavailable, fetch_with

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from postal_server.transports.hosts import HostNames
+from postal_server.transports.http.hosts import HostNames
 from tests.fakes import FakeResolver
 from tests.loops import run
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import email.utils
 import zlib
+from datetime import datetime, timezone
 
 import httptools
 
@@ -107,3 +109,14 @@ class AnswerReader:
             self.is_done = True
         else:
             self._interim += 1
+
+
+def retry_after(value: str, now: datetime | None = None) -> int | None:
+    """Seconds named by a Retry-After header, as a number or a date; null for anything else."""
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    try:
+        at = email.utils.parsedate_to_datetime(value)
+        return max(int((at - (now or datetime.now(timezone.utc))).total_seconds()), 0)
+    except (TypeError, ValueError):
+        return None

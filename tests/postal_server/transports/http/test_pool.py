@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.transports.hosts import HostNames
-from postal_server.transports.http import (
-    HttpPool,
-    Url,
-    compose,
-    retry_after,
-)
+from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.pool import HttpPool
 from tests.certificates import server_context, trusting
 from tests.fakes import FakeResolver, post
 from tests.loops import LOOPS, run
@@ -82,54 +77,13 @@ def exchange(server, work=None, loop="asyncio", permits=LOOPBACK, **kwargs):
     return run(both(), loop)
 
 
-class TestRequest:
-    def test_headers_are_those_of_postal_in_their_order(self):
-        headers = [
-            ("Accept-Encoding", "gzip;q=1.0,deflate;q=0.6,identity;q=0.3"),
-            ("Accept", "*/*"),
-            ("User-Agent", "Postal/1.0"),
-            ("Content-Type", "application/json"),
-            ("X-Postal-Signature", "abc="),
-        ]
-        request = post("https://hooks.example/in?x=1", b"{}", headers=headers)
-        assert compose(Url.parse(request.url), request).decode() == (
-            "POST /in?x=1 HTTP/1.1\r\n"
-            "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\n"
-            "Accept: */*\r\nUser-Agent: Postal/1.0\r\n"
-            "Content-Type: application/json\r\nX-Postal-Signature: abc=\r\n"
-            "Connection: keep-alive\r\nHost: hooks.example\r\nContent-Length: 2\r\n\r\n"
-        )
-
-    @pytest.mark.parametrize(
-        ("text", "host_header", "target", "authorization"),
-        [
-            ("http://a.example", "a.example", "/", ""),
-            ("http://a.example:80/x", "a.example", "/x", ""),
-            ("https://a.example:8443/x", "a.example:8443", "/x", ""),
-            ("http://[2001:db8::1]:8080/", "[2001:db8::1]:8080", "/", ""),
-            ("http://me:p%40ss@a.example/", "a.example", "/", "bWU6cEBzcw=="),
-            ("http://a.example/ä b?c d", "a.example", "/%C3%A4%20b?c%20d", ""),
-            ("http://bücher.example/", "xn--bcher-kva.example", "/", ""),
-            ("http://a.example/x\r\nEvil: 1", "a.example", "/xEvil:%201", ""),
-        ],
-    )
-    def test_a_url_is_taken_apart(self, text, host_header, target, authorization):
-        url = Url.parse(text)
-        assert (url.host_header, url.target, url.authorization) == (host_header, target, authorization)
-
+class TestPost:
     @pytest.mark.parametrize(
         "text", ["", "ftp://a.example/", "file:///etc/passwd", "http://", "http://a:x/", "http://[::1/"]
     )
     def test_what_is_no_url_is_a_failed_post(self, text):
         assert exchange(Server(), lambda _, pool: pool.post(post(text))).status == -2
 
-    @pytest.mark.parametrize("field", [("X-A", "b\r\nEvil: 1"), ("X-A\nEvil", "b")])
-    def test_a_header_cannot_break_out_of_its_line(self, field):
-        with pytest.raises(ValueError, match="line end"):
-            compose(Url.parse("http://a.example/"), post("http://a.example/", headers=[field]))
-
-
-class TestPost:
     @pytest.mark.parametrize("loop", LOOPS)
     def test_an_answer_is_the_result_and_the_connection_is_kept(self, loop):
         async def work(server, pool):
@@ -409,19 +363,3 @@ class TestServerSideRequestForgery:
 
         assert exchange(Server(), work, permits=permits, lookup=lookup).status == 200
         assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
-        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("9" * 30, None),
-    ],
-)
-def test_retry_after(value, seconds):
-    assert retry_after(value, datetime(2026, 1, 1, tzinfo=timezone.utc)) == seconds

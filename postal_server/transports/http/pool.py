@@ -1,160 +1,29 @@
-"""HTTP posts: kept connections, a limit on all that comes back, and only to addresses that are allowed.
-
-The headers and their order are Postal's (contract 3.2), but that `Connection` says `keep-alive`.
-"""
+"""HTTP posts: kept connections, a limit on all that comes back, and only to addresses that are allowed."""
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import socket
 import ssl
-from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
 from postal_server.engine.ports import HttpResult, Post
 from postal_server.errors import HostileInput
-from postal_server.mail.address import domain_to_ascii
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
+from postal_server.transports.network import NoneConnected, describe, in_turn, race
 
-from .answer import AnswerReader
-from .network import NoneConnected, describe, in_turn, race
+from .answer import AnswerReader, retry_after
+from .connection import Connection, NothingCame
+from .hosts import Permits
+from .request import compose, compose_get
+from .url import Url
 
 MAX_ADDRESSES = 4  # of one host
 LOOK_EVERY = 1.0  # seconds between looks at idle connections
 
-SAFE_IN_TARGET = "/?:@!$&'()*+,;=%~-._"
-
-Permits = Callable[[str, str], bool]
 Lookup = Callable[[str], Awaitable[list[str]]]
-
-
-@dataclass(frozen=True)
-class Url:
-    """A URL taken apart. `target` is what stands in the request line."""
-
-    is_secure: bool
-    host: str
-    port: int
-    target: str
-    authorization: str
-
-    @classmethod
-    def parse(cls, text: str) -> Url:
-        """Raises ValueError."""
-        parts = urlsplit(text.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("Not an http or https URL")
-        is_secure = parts.scheme == "https"
-        host = parts.hostname if ":" in parts.hostname else domain_to_ascii(parts.hostname)
-        target = quote(parts.path or "/", safe=SAFE_IN_TARGET)
-        target += f"?{quote(parts.query, safe=SAFE_IN_TARGET)}" if parts.query else ""
-        user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        token = b64encode(user.encode()).decode() if "@" in parts.netloc else ""
-        return cls(is_secure, host, parts.port or (443 if is_secure else 80), target, token)
-
-    @property
-    def host_header(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"
-
-
-def compose(url: Url, post: Post) -> bytes:
-    """The request up to its body. Raises ValueError for a header that would break out of its line."""
-    fields = [
-        *post.headers,
-        *([("Authorization", f"Basic {url.authorization}")] if url.authorization else []),
-        ("Connection", "keep-alive"),
-        ("Host", url.host_header),
-        ("Content-Length", str(len(post.body))),
-    ]
-    if any(c in name + value for name, value in fields for c in "\r\n\0"):
-        raise ValueError("A header has a line end in it")
-    lines = [f"POST {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
-    return "\r\n".join(lines).encode()
-
-
-def compose_get(url: Url) -> bytes:
-    """A request for what is there, over a connection that ends with the answer."""
-    lines = [f"GET {url.target} HTTP/1.1", f"Host: {url.host_header}", "Connection: close", "", ""]
-    return "\r\n".join(lines).encode()
-
-
-class Connection(asyncio.Protocol):
-    """One connection, one exchange at a time."""
-
-    def __init__(self) -> None:
-        self.is_usable = True
-        self.idle_since = 0.0
-        self._transport: Any = None
-        self._reader: AnswerReader | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if self._reader is None:
-            self.abort()  # an answer that nobody asked for
-            return
-        try:
-            self._reader.feed(data)
-        except HostileInput as error:
-            self._finish(error)
-        else:
-            if self._reader.is_done:
-                self._finish(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_usable = False
-        if self._reader is None:
-            return
-        try:
-            if exc is not None:
-                raise exc
-            self._reader.end()
-        except (HostileInput, OSError) as error:
-            self._finish(error)
-        else:
-            self._finish(None)
-
-    async def exchange(self, head: bytes, body: bytes) -> AnswerReader:
-        """Send a request and read its answer. Raises `OSError` or `HostileInput`."""
-        reader = self._reader = AnswerReader()
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            self._transport.writelines((head, body))
-            await self._waiter
-        except BaseException as error:
-            self.abort()
-            if isinstance(error, (OSError, HostileInput)) and not reader.has_begun:
-                raise NothingCame(describe(error)) from error
-            raise
-        finally:
-            self._reader = self._waiter = None
-        if not reader.may_reuse:
-            self.abort()
-        return reader
-
-    def abort(self) -> None:
-        self.is_usable = False
-        self._transport.abort()
-
-    def _finish(self, error: Exception | None) -> None:
-        if self._waiter is None or self._waiter.done():
-            return
-        if error is None:
-            self._waiter.set_result(None)
-        else:
-            self._waiter.set_exception(error)
-
-
-class NothingCame(OSError):
-    """The connection ended before the first byte of an answer."""
 
 
 @dataclass
@@ -344,23 +213,3 @@ class HttpPool:
                 del self._sites[key]
         if any(site.idle for site in self._sites.values()):
             self._timer = loop.call_later(LOOK_EVERY, self._look)
-
-
-def is_allowed_host(host: str, permits: Permits) -> bool:
-    """Would a post to this host be tried? Looks it up; a name without address is not refused."""
-    try:
-        found: Sequence[Any] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return True
-    return all(permits(host, str(address[0])) for *_, address in found)
-
-
-def retry_after(value: str, now: datetime | None = None) -> int | None:
-    """Seconds named by a Retry-After header, as a number or a date; null for anything else."""
-    if value.isascii() and value.isdigit() and len(value) < 10:
-        return int(value)
-    try:
-        at = email.utils.parsedate_to_datetime(value)
-        return max(int((at - (now or datetime.now(timezone.utc))).total_seconds()), 0)
-    except (TypeError, ValueError):
-        return None

@@ -3,13 +3,14 @@ from __future__ import annotations
 import contextlib
 import gzip
 import zlib
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
-from postal_server.transports.answer import KEPT_BYTES, MAX_BODY_BYTES, AnswerReader
+from postal_server.transports.http.answer import KEPT_BYTES, MAX_BODY_BYTES, AnswerReader, retry_after
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -128,3 +129,19 @@ def test_any_bytes_are_an_answer_or_one_exception(pieces):
 def test_how_it_is_cut_does_not_matter(body, size):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     assert read(*(answer[i : i + size] for i in range(0, len(answer), size))).kept == body
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 30, None),
+    ],
+)
+def test_retry_after(value, seconds):
+    assert retry_after(value, datetime(2026, 1, 1, tzinfo=timezone.utc)) == seconds

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from postal_server.engine.ports import Answer
 
 LOOPBACK = ("::1", "127.0.0.1")
+
+Permits = Callable[[str, str], bool]
 
 
 class HostNames:
@@ -78,3 +81,12 @@ def _as_address(name: str) -> str:
         return socket.inet_ntoa(socket.inet_aton(name))
     except (OSError, UnicodeError):
         return ""
+
+
+def is_allowed_host(host: str, permits: Permits) -> bool:
+    """Would a post to this host be tried? Looks it up; a name without address is not refused."""
+    try:
+        found: Sequence[Any] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    return all(permits(host, str(address[0])) for *_, address in found)

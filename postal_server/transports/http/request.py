@@ -1,0 +1,31 @@
+"""The head of a request, without I/O.
+
+The headers of a POST and their order are Postal's (contract 3.2), but that `Connection` says `keep-alive`.
+"""
+
+from __future__ import annotations
+
+from postal_server.engine.ports import Post
+
+from .url import Url
+
+
+def compose(url: Url, post: Post) -> bytes:
+    """The request up to its body. Raises ValueError for a header that would break out of its line."""
+    fields = [
+        *post.headers,
+        *([("Authorization", f"Basic {url.authorization}")] if url.authorization else []),
+        ("Connection", "keep-alive"),
+        ("Host", url.host_header),
+        ("Content-Length", str(len(post.body))),
+    ]
+    if any(c in name + value for name, value in fields for c in "\r\n\0"):
+        raise ValueError("A header has a line end in it")
+    lines = [f"POST {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def compose_get(url: Url) -> bytes:
+    """A request for what is there, over a connection that ends with the answer."""
+    lines = [f"GET {url.target} HTTP/1.1", f"Host: {url.host_header}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode()
