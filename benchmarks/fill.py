@@ -34,18 +34,16 @@ def fill(number: int, *, queued: bool) -> None:
 
     from postal_server.models import Body, Delivery, Domain, Message, QueuedMessage
     from postal_server.rules.status import DeliveryStatus, Scope
-    from postal_server.services import acceptance
-    from postal_server.services.work import Accepted, NewMessage
+    from postal_server.services.acceptance import storage
+    from postal_server.services.shared.work import Accepted, NewMessage
 
     domain = Domain.objects.get(name="sender.example")
     assert domain.server_id is not None
     now = datetime.now(timezone.utc)
     new = NewMessage(domain.server_id, Scope.OUTGOING, "r0@d0.example", "d0.example", domain_id=domain.id)
     with transaction.atomic():
-        [[first]] = acceptance.store(
-            [Accepted(mail(SIZE), (new,), SENDER, "load", "load@sender.example")], now
-        )
-        acceptance.start_ids_above(first.id + number)
+        [[first]] = storage.store([Accepted(mail(SIZE), (new,), SENDER, "load", "load@sender.example")], now)
+        storage.start_ids_above(first.id + number)
     if not queued:
         QueuedMessage.objects.filter(id=first.id).delete()
         Message.objects.filter(id=first.id).update(status=DeliveryStatus.SENT.value)

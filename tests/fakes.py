@@ -18,7 +18,7 @@ from postal_server.engine.ports import (
     Stage,
     Target,
 )
-from postal_server.services.work import Claimed
+from postal_server.services.shared.work import Claimed
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 

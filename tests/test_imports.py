@@ -24,10 +24,12 @@ SERVER = {
     "models": {"mail", "rules"},
     "services": {"mail", "rules", "wire", "models", "errors", "conf"},
     "engine": {"services", "models", "rules", "mail", "errors", "conf"},
-    "transports": {"mail", "rules.http_code", "engine.ports", "errors"},
-    "smtpd": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
+    "net": set(),
+    "transports": {"mail", "rules.http_code", "net", "engine.ports", "errors"},
+    "importing": {"services", "models", "rules", "mail", "errors", "conf"},
+    "smtpd": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "api": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
-    "web": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
+    "web": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "control": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
 }
 PURE = {"mail", "rules", "wire", "errors"}

@@ -16,13 +16,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from postal_server import conf, models
-from postal_server.engine.domain import DomainQuestions
+from postal_server.engine.sync_dns import DomainQuestions
 from postal_server.mail import dkim
 from postal_server.rules.status import CredentialType, RouteMode
-from postal_server.services import credential as credentials
-from postal_server.services import domain as domains
-from postal_server.services import provisioning, retention
-from postal_server.services.domain import Answers, Question
+from postal_server.services.operations import domain_checks as domains
+from postal_server.services.operations import provisioning, retention
+from postal_server.services.operations.domain_checks import Answers, Question
+from postal_server.services.shared import credential as credentials
 
 from .base import (
     MAX_COUNTED,
@@ -178,7 +178,7 @@ class CredentialAdmin(ModelAdmin):
 
 def ask(questions: Sequence[Question]) -> Answers:
     """The answers of DNS as it is now: nothing is remembered from earlier."""
-    from postal_server.management.processes import resolver  # noqa: PLC0415 - it loads the whole server
+    from postal_server.runtime.assembly import resolver  # noqa: PLC0415 - it loads the whole server
 
     return asyncio.run(DomainQuestions(resolver(conf.config())).ask(questions))
 

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from postal_server import models
-from postal_server.services import directory, ip_pool
+from postal_server.services.shared import directory, ip_pool
 
 from .base import ModelAdmin, TabularInline
 

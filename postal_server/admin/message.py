@@ -25,11 +25,12 @@ from postal_server.mail.address import as_stored, suppression_key
 from postal_server.mail.html import clean
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services import hold, suppression
-from postal_server.services import message as stored
-from postal_server.services.acceptance import message_id_key
-from postal_server.services.directory import load
-from postal_server.services.token import message_ids_of
+from postal_server.services.acceptance.storage import message_id_key
+from postal_server.services.operations import held
+from postal_server.services.operations import stored_message as stored
+from postal_server.services.results import suppression
+from postal_server.services.shared.directory import load
+from postal_server.services.shared.token import message_ids_of
 from postal_server.wire.api import MAX_ID
 
 from .base import (
@@ -206,22 +207,22 @@ class MessageAdmin(OfServer, ShowsMail):
 
     @admin.action(description="Hold", permissions=["change"])
     def hold_messages(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
-        self._do(request, queryset, hold.keep_back, "held")
+        self._do(request, queryset, held.keep_back, "held")
 
     @admin.action(description="Release held messages", permissions=["change"])
     def release(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
-        self._do(request, queryset, hold.release, "released")
+        self._do(request, queryset, held.release, "released")
 
     @admin.action(description="Cancel the hold", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
         if not request.POST.get("sure"):
             return self._ask(request, queryset, "cancel", "Cancel the hold: they are never sent")
-        self._do(request, queryset, hold.cancel, "cancelled")
+        self._do(request, queryset, held.cancel, "cancelled")
         return None
 
     @admin.action(description="Try again now", permissions=["change"])
     def retry(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> None:
-        self._do(request, queryset, hold.requeue, "queued again")
+        self._do(request, queryset, held.requeue, "queued again")
 
     @admin.action(description="Remove from the queue", permissions=["change"])
     def remove(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
@@ -229,7 +230,7 @@ class MessageAdmin(OfServer, ShowsMail):
             return self._ask(
                 request, queryset, "remove", "Remove from the queue: they fail, webhooks are told"
             )
-        self._do(request, queryset, hold.remove, "removed from the queue")
+        self._do(request, queryset, held.remove, "removed from the queue")
         return None
 
     def _ask(
@@ -257,7 +258,7 @@ class MessageAdmin(OfServer, ShowsMail):
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
         config, now, directory = conf.config(), timezone.now(), load()
-        chunks = (ids[start : start + hold.CHUNK] for start in range(0, len(ids), hold.CHUNK))
+        chunks = (ids[start : start + held.CHUNK] for start in range(0, len(ids), held.CHUNK))
         done, is_finished = within(action(chunk, config, now, directory, in_turn) for chunk in chunks)
         messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 

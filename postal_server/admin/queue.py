@@ -21,8 +21,8 @@ from postal_server import conf, models
 from postal_server.engine.database import in_turn
 from postal_server.models import SUSPENDED
 from postal_server.rules.selection import Selection, destination_name
-from postal_server.services import queue_control
-from postal_server.services.directory import load
+from postal_server.services.operations import queue
+from postal_server.services.shared.directory import load
 
 from .base import ModelAdmin, ModelForm, OfServer, Record, ServerFilter, within
 
@@ -118,7 +118,7 @@ class QueuedMessageAdmin(OfServer, Record):
         now = timezone.now()
         form = PartForm(request.GET)
         selection = form.selection()
-        rows = queue_control.overview(selection, now)
+        rows = queue.overview(selection, now)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -126,7 +126,7 @@ class QueuedMessageAdmin(OfServer, Record):
             "form": form,
             "rows": rows,
             "is_part": selection != Selection(),
-            "shown": queue_control.SHOWN,
+            "shown": queue.SHOWN,
             "messages_in_part": sum(row.messages for row in rows),
             "may_change": self.may_change(request),
             "suspensions": models.QueueSuspension.objects.select_related("server__organization"),
@@ -142,19 +142,19 @@ class QueuedMessageAdmin(OfServer, Record):
         if not form.is_valid() or (selection == Selection() and action != "flush"):
             messages.error(request, "Choose a server, a destination or a tag first.")
         elif action == "suspend":
-            queue_control.suspend(selection, request.POST.get("reason", "")[:250])
-            _, is_finished = within(queue_control.put_aside(in_turn))
-            waiting = queue_control.put_aside_already(selection).count()
+            queue.suspend(selection, request.POST.get("reason", "")[:250])
+            _, is_finished = within(queue.put_aside(in_turn))
+            waiting = queue.put_aside_already(selection).count()
             self._say(request, waiting, "messages wait until they are resumed", is_finished, BY_WORKER)
-            queue_control.request_suspensions(timezone.now())
+            queue.request_suspensions(timezone.now())
         elif action == "resume":
-            queue_control.resume(selection)
-            self._tell(request, queue_control.make_ready(in_turn), "messages are ready", BY_WORKER)
-            queue_control.request_suspensions(timezone.now())
+            queue.resume(selection)
+            self._tell(request, queue.make_ready(in_turn), "messages are ready", BY_WORKER)
+            queue.request_suspensions(timezone.now())
         elif action == "flush":
-            self._tell(request, queue_control.flush(selection, in_turn), "messages are tried now")
+            self._tell(request, queue.flush(selection, in_turn), "messages are tried now")
         elif action == "purge" and request.POST.get("sure"):
-            steps = queue_control.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+            steps = queue.purge(selection, conf.config(), timezone.now(), load(), in_turn)
             self._tell(request, steps, "messages were removed from the queue")
         else:
             messages.error(request, "Nothing was done: tick the box to remove mail.")
@@ -186,15 +186,15 @@ class QueueSuspensionAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        queue_control.request_suspensions(timezone.now())
+        queue.request_suspensions(timezone.now())
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         super().delete_model(request, obj)
-        queue_control.request_suspensions(timezone.now())
+        queue.request_suspensions(timezone.now())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         super().delete_queryset(request, queryset)
-        queue_control.request_suspensions(timezone.now())
+        queue.request_suspensions(timezone.now())
 
 
 @admin.register(models.Worker)

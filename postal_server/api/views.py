@@ -34,13 +34,13 @@ from postal_server.errors import (
     ServerSuspended,
 )
 from postal_server.mail.compose import make_boundaries
-from postal_server.services import credential as credentials
-from postal_server.services import message as messages
-from postal_server.services import submission
-from postal_server.services.directory import CredentialEntry, Directory
-from postal_server.services.submission import Client, Submitted
-from postal_server.services.token import new_message_id
-from postal_server.services.work import Accepted, Stored
+from postal_server.services.acceptance import submission
+from postal_server.services.acceptance.submission import Client, Submitted
+from postal_server.services.operations import stored_message as messages
+from postal_server.services.shared import credential as credentials
+from postal_server.services.shared.directory import CredentialEntry, Directory
+from postal_server.services.shared.token import new_message_id
+from postal_server.services.shared.work import Accepted, Stored
 from postal_server.wire import api as wire
 from postal_server.wire import message as shown
 from postal_server.wire.http import Answer, BodyTooLarge, Request, error_answer, json_answer

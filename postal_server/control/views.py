@@ -25,7 +25,7 @@ from postal_server.mail import dkim
 from postal_server.mail.address import as_stored
 from postal_server.models import CaughtMail, Delivery, Message, Server, Simulation
 from postal_server.rules.status import ServerMode
-from postal_server.services import clock, mailbox, progress, provisioning
+from postal_server.services.operations import caught_mail, clock, progress, provisioning
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_WAIT_SECONDS = 60.0
@@ -160,8 +160,8 @@ def mail(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[st
     """Caught mail, as soon as there is some: `to`, `subject`, `after` (an id), `timeout` in seconds."""
     query = {key: str(value) for key, value in request.GET.items() if value}
     if request.method == "DELETE":
-        return {"deleted": mailbox.find(server_id).delete()[0]}
-    found = mailbox.wait_for(
+        return {"deleted": caught_mail.find(server_id).delete()[0]}
+    found = caught_mail.wait_for(
         server_id,
         to=query.get("to"),
         subject=query.get("subject"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from postal_server.rules.label import reason
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Accepted, Decision, Result, Stored
+from postal_server.services.shared.work import Accepted, Decision, Result, Stored
 
 logger = logging.getLogger("postal_server.deliveries")
 

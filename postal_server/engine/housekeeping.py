@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from postal_server.conf import Config
 from postal_server.models import ScheduledTask
-from postal_server.services.domain import Answers, Question
+from postal_server.services.operations.domain_checks import Answers, Question
 
 from . import metrics
 from .database import DATABASE_AWAY, in_turn

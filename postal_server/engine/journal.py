@@ -25,7 +25,7 @@ from django.db import connection, transaction
 from django.db.utils import Error as DatabaseFailure
 
 from postal_server.errors import Busy
-from postal_server.services.work import Accepted, Stored
+from postal_server.services.shared.work import Accepted, Stored
 
 from . import delivery_log, metrics
 from .database import DATABASE_AWAY, can_serve, is_disk_full, turnstile

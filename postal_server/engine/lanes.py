@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from postal_server.services.work import Claimed
+from postal_server.services.shared.work import Claimed
 
 # One unreachable host of a destination is no reason to stop; so many in a row are.
 FAILURES_UNTIL_PAUSE = 10

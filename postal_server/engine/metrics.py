@@ -7,7 +7,7 @@ import contextlib
 from prometheus_client import Counter, Gauge, Histogram
 
 from postal_server.rules import label
-from postal_server.services.work import Decision, Result
+from postal_server.services.shared.work import Decision, Result
 
 ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)

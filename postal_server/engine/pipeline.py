@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connection
 
 from postal_server.rules.http_code import NO_CONNECTION
-from postal_server.services.work import Claimed, Decision, Mail, Post, Result
+from postal_server.services.shared.work import Claimed, Decision, Mail, Post, Result
 
 from . import metrics, outcome
 from .database import DATABASE_AWAY

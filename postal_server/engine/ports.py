@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postal_server.mail.reply import Reply
-from postal_server.services.work import KeptPolicy, Mail, Post, Source, Target, TlsSession
+from postal_server.services.shared.work import KeptPolicy, Mail, Post, Source, Target, TlsSession
 
 __all__ = [
     "Answer",

@@ -20,7 +20,7 @@ from django.db.models.functions import Length
 
 from postal_server.models import SUSPENDED, QueuedMessage, WebhookRequest
 from postal_server.models.queue import QueueRow
-from postal_server.services.work import Claimed
+from postal_server.services.shared.work import Claimed
 
 from .lanes import Lanes, Place
 

@@ -28,7 +28,7 @@ from postal_server.rules.shaping import (
     sign,
     slower,
 )
-from postal_server.services.work import Claimed, Result
+from postal_server.services.shared.work import Claimed, Result
 
 from . import metrics
 from .ports import Lookup, Resolver

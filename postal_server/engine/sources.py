@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from postal_server.services import ip_pool
-from postal_server.services.directory import Directory, SourceEntry
-from postal_server.services.work import Source
+from postal_server.services.shared import ip_pool
+from postal_server.services.shared.directory import Directory, SourceEntry
+from postal_server.services.shared.work import Source
 
 logger = logging.getLogger(__name__)
 

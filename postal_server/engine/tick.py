@@ -19,7 +19,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE, Pace
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Claimed, Decision, Recorded, Result
+from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
 
 from . import clock, delivery_log, metrics
 from .clock import WallClock

@@ -12,21 +12,21 @@ from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
 from postal_server.rules.shaping import parse_rules
-from postal_server.services.directory import Directory
-from postal_server.services.work import Claimed, Recorded
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.work import Claimed, Recorded
 
 from . import clock
-from .domain import DomainQuestions
 from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
 from .lanes import Lanes, Limits
 from .lease import Lease
 from .pipeline import Line, Pipeline, Prepared
 from .ports import HttpPoster, Resolver, SmtpSender
-from .posts import Posts
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
 from .shaping import Shaping, operators_by_mx
 from .sources import LocalSources
+from .sync_dns import DomainQuestions
+from .sync_http import Posts
 from .tick import Beating, Claiming, Done, Recording, Share
 
 

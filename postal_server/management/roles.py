@@ -11,12 +11,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server import conf, files
-from postal_server.engine.process import Role
 from postal_server.errors import ConfigurationError
-from postal_server.services.signing import request_key
-from postal_server.services.target import check_relays
+from postal_server.runtime import assembly
+from postal_server.runtime.process import Role
+from postal_server.services.preparation.target import check_relays
+from postal_server.services.shared.keys import request_key
 
-from . import processes
 from .base import ServerCommand, require_current_database
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class RoleCommand(ServerCommand):
                 request_key(config)  # better now than at the first webhook
             if Role.WORKER in self.roles:
                 check_relays(config)
-            processes.run(config, self.roles, options["ready_file"])
+            assembly.run(config, self.roles, options["ready_file"])
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except OSError as error:

@@ -36,8 +36,8 @@ class Message(models.Model):
     The stored text is `prefix` + the body's `raw`: the prefix has what differs between recipients or was
     added after acceptance (`DKIM-Signature`, `X-Postal-MsgID`, `X-Postal-Spam`...). `size_bytes` is the size
     as accepted. Rows refer to configuration by plain number, so that deleting a domain or a route does not
-    touch a million messages. The token is computed from the id (`services/token.py`), except for imported
-    messages (`ImportedToken`).
+    touch a million messages. The token is computed from the id (`services/shared/token.py`), except for
+    imported messages (`ImportedToken`).
     """
 
     id = models.BigIntegerField(primary_key=True)

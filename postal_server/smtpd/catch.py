@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 from django.db import close_old_connections, connections
 
-from postal_server.engine.sockets import bind
-from postal_server.services import mailbox
+from postal_server.net.listening import bind
+from postal_server.services.operations import caught_mail
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ class CatchHandler:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd names its hooks so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        act = await self._run(mailbox.simulation_for, envelope.mail_from or None, address)
+        act = await self._run(caught_mail.simulation_for, envelope.mail_from or None, address)
         if act is not None:
             await asyncio.sleep(act.delay_seconds)
             if act.stage == "rcpt" and not act.reply.startswith("2"):
                 return act.reply
             if act.stage != "rcpt":
-                acts: dict[str, mailbox.Act] = envelope.__dict__.setdefault("acts", {})
+                acts: dict[str, caught_mail.Act] = envelope.__dict__.setdefault("acts", {})
                 acts[address] = act
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -54,7 +54,7 @@ class CatchHandler:
     async def handle_DATA(  # noqa: N802 - aiosmtpd names its hooks so
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        acts: dict[str, mailbox.Act] = envelope.__dict__.get("acts", {})
+        acts: dict[str, caught_mail.Act] = envelope.__dict__.get("acts", {})
         refused = next((act for act in acts.values() if act.stage == "data"), None)
         if refused is not None:
             return refused.reply
@@ -90,7 +90,7 @@ class CatchHandler:
 
     async def _keep(self, raw: bytes, session: Session, envelope: Envelope, address: str) -> None:
         await self._run(
-            mailbox.keep,
+            caught_mail.keep,
             raw,
             mail_from=envelope.mail_from or None,
             rcpt_to=address,
@@ -106,12 +106,12 @@ class CatchHandler:
         """As hosts do that find out after they took a mail."""
         if return_path:
             task = asyncio.ensure_future(self._report(raw, return_path, address, reply))
-            for reports in (self._reports, mailbox.reports_under_way):
+            for reports in (self._reports, caught_mail.reports_under_way):
                 reports.add(task)
                 task.add_done_callback(reports.discard)
 
     async def _report(self, raw: bytes, return_path: str, address: str, reply: str) -> None:
-        report = mailbox.report_of_failure(
+        report = caught_mail.report_of_failure(
             raw,
             return_path=return_path,
             rcpt_to=address,

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from postal_server.engine.sockets import canonical_address
 from postal_server.errors import HostileInput
 from postal_server.mail.address import as_stored, is_plausible_recipient
+from postal_server.net.listening import canonical_address
 from postal_server.rules.route import is_postmaster
 
 VERBS = (

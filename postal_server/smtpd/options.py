@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from postal_server.services.throttle import Limits
+from postal_server.services.shared.throttle import Limits
 
 MAX_LINE_BYTES = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; addresses with parameters may be longer
 MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 section 4

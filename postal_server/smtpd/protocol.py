@@ -17,12 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from postal_server.engine.room import FREE_BYTES, Room
-from postal_server.engine.sockets import NEVER, Connection, Turns, canonical_address
 from postal_server.errors import Busy, HeaderTooLarge, HostileInput, PostalServerError, Refusal
 from postal_server.mail.header import is_header_too_large
 from postal_server.mail.reply import Reply
-from postal_server.services.throttle import Throttle
+from postal_server.net.listening import NEVER, Connection, Turns, canonical_address
+from postal_server.net.memory_budget import FREE_BYTES, Room
+from postal_server.services.shared.throttle import Throttle
 
 from . import auth, replies
 from .clients import Clients

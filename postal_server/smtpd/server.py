@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from postal_server.engine.room import Room
-from postal_server.engine.sockets import Sweep, bind
 from postal_server.errors import ConfigurationError
-from postal_server.services.throttle import Throttle
+from postal_server.net.listening import Sweep, bind
+from postal_server.net.memory_budget import Room
+from postal_server.services.shared.throttle import Throttle
 
 from .clients import Clients
 from .handler import Count, Handler, count_nothing

@@ -11,10 +11,10 @@ from typing import Protocol
 from postal_server.conf import Config
 from postal_server.errors import MessageTooLarge
 from postal_server.mail.message import received_line
-from postal_server.services import reception, submission
-from postal_server.services.directory import CredentialEntry, Directory
-from postal_server.services.token import new_message_id
-from postal_server.services.work import Accepted, Stored
+from postal_server.services.acceptance import reception, submission
+from postal_server.services.shared.directory import CredentialEntry, Directory
+from postal_server.services.shared.token import new_message_id
+from postal_server.services.shared.work import Accepted, Stored
 
 from .handler import Envelope, Principal, Recipient, Session
 

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 
 from postal_server import conf
 from postal_server.engine import metrics
-from postal_server.services.throttle import MAX_ACCOUNT_LENGTH, Limits, Throttle
+from postal_server.services.shared.throttle import MAX_ACCOUNT_LENGTH, Limits, Throttle
 
 from .application import CLIENT
 

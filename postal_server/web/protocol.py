@@ -21,9 +21,9 @@ from typing import Any, Protocol
 import httptools
 
 from postal_server.engine import metrics
-from postal_server.engine.room import FREE_BYTES, Room
-from postal_server.engine.sockets import NEVER, Connection, Turns, canonical_address
 from postal_server.errors import HostileInput
+from postal_server.net.listening import NEVER, Connection, Turns, canonical_address
+from postal_server.net.memory_budget import FREE_BYTES, Room
 from postal_server.rules.client import client_key
 from postal_server.wire.http import error_answer
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from postal_server.engine.room import Room
-from postal_server.engine.sockets import Sweep, bind
+from postal_server.net.listening import Sweep, bind
+from postal_server.net.memory_budget import Room
 
 from .protocol import Application, HttpProtocol, Shared
 

@@ -18,9 +18,9 @@ from django.db import DatabaseError
 
 from postal_server.conf import Config
 from postal_server.engine.database import checked_connection
-from postal_server.services import tracking
-from postal_server.services.directory import Directory, ServerEntry
-from postal_server.services.tracking import Visitor
+from postal_server.services.operations import tracking
+from postal_server.services.operations.tracking import Visitor
+from postal_server.services.shared.directory import Directory, ServerEntry
 from postal_server.wire.http import Answer, Request
 
 log = logging.getLogger(__name__)

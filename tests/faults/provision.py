@@ -20,7 +20,7 @@ def main(domain_name: str, url: str) -> None:
     django.setup()
     from django.utils import timezone
 
-    from postal_server.services import provisioning
+    from postal_server.services.operations import provisioning
 
     new = provisioning.add_server(provisioning.organization("Faults"), "Faults")
     domain = provisioning.add_domain(new.server, domain_name, timezone.now())

@@ -14,8 +14,8 @@ import pytest
 
 from postal_server import conf
 from postal_server.models import Message
-from postal_server.services import inspection
-from postal_server.services.work import Inspection
+from postal_server.services.preparation import inspection
+from postal_server.services.shared.work import Inspection
 
 from .daemons import shared_folder
 from .record_scanners import CORPUS

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from postal_server import conf
 from postal_server.mail import dkim
-from postal_server.services import directory as directories
+from postal_server.services.shared import directory as directories
 from postal_server.wire.signing import SigningKey
 
 from .installation import VECTORS, FakeJournal, application, configuration

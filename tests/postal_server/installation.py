@@ -17,8 +17,8 @@ from postal_server import conf
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import Busy
-from postal_server.services.directory import Directory
-from postal_server.services.work import Accepted, Stored
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.work import Accepted, Stored
 from postal_server.web.application import Application
 from postal_server.web.pages import IP_PATH, JWKS_PATH, Pages
 from postal_server.web.probes import HEALTH_PATH, METRICS_PATH, READY_PATH, Probes

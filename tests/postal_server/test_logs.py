@@ -12,8 +12,8 @@ import pytest
 from postal_server import conf
 from postal_server.logs import JSONFormatter, TextFormatter
 from postal_server.rules.status import CredentialType
-from postal_server.services.directory import CredentialEntry, DomainEntry
-from postal_server.services.work import Target
+from postal_server.services.shared.directory import CredentialEntry, DomainEntry
+from postal_server.services.shared.work import Target
 
 
 def formatted(**values) -> dict[str, object]:

@@ -17,9 +17,10 @@ django.setup()
 from django.conf import settings
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-from postal_server import conf, wsgi
+from postal_server import conf
+from postal_server.runtime import web
 from tests.postal_server.installation import FakeJournal, call
-app = wsgi.create(
+app = web.create(
     conf.config(), journal=FakeJournal(), directory=lambda: None, resolver=None, problem=lambda: ""
 )
 answers = {}

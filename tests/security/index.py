@@ -263,13 +263,13 @@ CASES: dict[str, Case] = {
     "a flood of opens and clicks": Case(
         guards=[
             Guard(
-                "postal_server/services/tracking.py",
+                "postal_server/services/operations/tracking.py",
                 code="if stored <= TOLD_AN_HOUR:",
                 without="if stored:",
             ),
         ],
         tests=[
-            f"{SERVER}/services/test_tracking.py::test_a_flood_is_counted_but_told_no_more",
+            f"{SERVER}/services/operations/test_tracking.py::test_a_flood_is_counted_but_told_no_more",
         ],
     ),
     "HTML that takes long to read": Case(
@@ -406,7 +406,7 @@ CASES: dict[str, Case] = {
                 """,
             ),
             Guard(
-                "postal_server/services/submission.py",
+                "postal_server/services/acceptance/submission.py",
                 code="if _CONTROL.search(address) or len(",
                 without="if len(",
             ),
@@ -468,7 +468,7 @@ CASES: dict[str, Case] = {
                 without="pass",
             ),
             Guard(
-                "postal_server/services/submission.py",
+                "postal_server/services/acceptance/submission.py",
                 code="if not all(domains) or not domains:",
                 without="if not any(domains):",
             ),
@@ -476,17 +476,17 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/mail/test_address_list.py::"
             "test_an_author_that_readers_take_for_different_ones_is_refused",
-            f"{SERVER}/services/test_submission.py::test_nobody_sends_from_a_domain_of_others",
-            f"{SERVER}/services/test_submission.py::"
+            f"{SERVER}/services/acceptance/test_submission.py::test_nobody_sends_from_a_domain_of_others",
+            f"{SERVER}/services/acceptance/test_submission.py::"
             "test_nobody_sends_from_a_domain_of_others_over_send_message",
-            f"{SERVER}/services/test_submission.py::"
+            f"{SERVER}/services/acceptance/test_submission.py::"
             "test_a_sender_counts_where_the_server_allows_it_and_only_if_it_is_unmistakable",
         ],
     ),
     "a From of others behind more fields than are read": Case(
         guards=[
             Guard(
-                "postal_server/services/submission.py",
+                "postal_server/services/acceptance/submission.py",
                 code="""
                 if len(fields) >= MAX_FIELDS:
                     raise HeaderTooLarge
@@ -494,17 +494,17 @@ CASES: dict[str, Case] = {
             ),
         ],
         tests=[
-            f"{SERVER}/services/test_submission.py::"
+            f"{SERVER}/services/acceptance/test_submission.py::"
             "test_a_header_that_would_be_sent_otherwise_than_it_is_read_is_refused",
-            f"{SERVER}/services/test_submission.py::test_nobody_sends_from_a_domain_of_others",
-            f"{SERVER}/services/test_submission.py::"
+            f"{SERVER}/services/acceptance/test_submission.py::test_nobody_sends_from_a_domain_of_others",
+            f"{SERVER}/services/acceptance/test_submission.py::"
             "test_what_is_too_large_a_header_over_smtp_is_so_over_send_raw",
         ],
     ),
     "a From of others by a carriage return that is repaired": Case(
         guards=[
             Guard(
-                "postal_server/services/submission.py",
+                "postal_server/services/acceptance/submission.py",
                 code=r"""
                 if header.count(b"\r") != header.count(b"\r\n"):
                     raise MalformedHeader
@@ -512,7 +512,7 @@ CASES: dict[str, Case] = {
             ),
         ],
         tests=[
-            f"{SERVER}/services/test_submission.py::"
+            f"{SERVER}/services/acceptance/test_submission.py::"
             "test_a_header_that_would_be_sent_otherwise_than_it_is_read_is_refused",
         ],
     ),
@@ -538,7 +538,7 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/mail/test_address.py::test_an_envelope_address_is_stable_and_means_the_same_mailbox",
             f"{SERVER}/mail/test_address_list.py::test_a_text_with_somebody_unclear_in_it_is_refused",
-            f"{SERVER}/services/test_submission.py::test_a_quoted_local_part_goes_to_its_own_domain",
+            f"{SERVER}/services/acceptance/test_submission.py::test_a_quoted_local_part_goes_to_its_own_domain",
         ],
     ),
     "time of one API call": Case(
@@ -834,43 +834,43 @@ CASES: dict[str, Case] = {
     "forged bounces": Case(
         guards=[
             Guard(
-                "postal_server/services/bounce.py",
+                "postal_server/services/results/bounce.py",
                 code='and suppression_key(row.rcpt_to or "") in clue.recipients',
             ),
             Guard(
-                "postal_server/services/bounce.py",
+                "postal_server/services/results/bounce.py",
                 code="""
                 and (row.id in imported or _is_own_path(clue.came_to, row.domain_id, directory, config))
                 """,
             ),
         ],
         tests=[
-            f"{SERVER}/services/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
-            f"{SERVER}/services/test_bounce.py::"
+            f"{SERVER}/services/results/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
+            f"{SERVER}/services/results/test_bounce.py::"
             "test_by_message_id_and_recipient_where_the_return_path_has_no_token",
-            f"{SERVER}/services/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
+            f"{SERVER}/services/results/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
         ],
     ),
     "backscatter": Case(
         guards=[
             Guard(
-                "postal_server/services/notice.py",
+                "postal_server/services/results/failure_notice.py",
                 code='return not message.is_bounce and is_plausible_recipient(message.mail_from or "")',
                 without='return is_plausible_recipient(message.mail_from or "")',
             ),
             Guard(
-                "postal_server/services/notice.py",
+                "postal_server/services/results/failure_notice.py",
                 code="if not rules.is_automatic(_fields(header))",
             ),
             Guard(
-                "postal_server/services/notice_limit.py",
+                "postal_server/services/results/notice_limit.py",
                 code="""
                 is_admitted = all(used[name] < limit for name, limit in zip(places, most, strict=True))
                 """,
                 without="is_admitted = True",
             ),
             Guard(
-                "postal_server/services/delivery.py",
+                "postal_server/services/results/record.py",
                 code="""
                 if not isinstance(entry.result, Result):
                     return entry.details
@@ -883,25 +883,25 @@ CASES: dict[str, Case] = {
             ),
         ],
         tests=[
-            f"{SERVER}/services/test_notice.py::test_it_is_a_report_that_programs_and_people_understand",
-            f"{SERVER}/services/test_notice.py::test_who_is_told",
-            f"{SERVER}/services/test_notice.py::test_program_is_not_told",
-            f"{SERVER}/services/test_notice.py::TestLimits::test_address_is_written_to_so_often_in_an_hour",
-            f"{SERVER}/services/test_delivery.py::TestIncoming::"
+            f"{SERVER}/services/results/test_failure_notice.py::test_it_is_a_report_that_programs_and_people_understand",
+            f"{SERVER}/services/results/test_failure_notice.py::test_who_is_told",
+            f"{SERVER}/services/results/test_failure_notice.py::test_program_is_not_told",
+            f"{SERVER}/services/results/test_failure_notice.py::TestLimits::test_address_is_written_to_so_often_in_an_hour",
+            f"{SERVER}/services/results/test_record.py::TestIncoming::"
             "test_a_stranger_hears_neither_the_url_nor_the_host_inside",
         ],
     ),
     "guessing of passwords and keys": Case(
         guards=[
             Guard(
-                "postal_server/services/throttle.py",
+                "postal_server/services/shared/throttle.py",
                 code="""
                 if failures and len(failures) >= limit and not is_spared:
                     longest = max(longest, failures[0] + window - now)
                 """,
             ),
             Guard(
-                "postal_server/services/throttle.py",
+                "postal_server/services/shared/throttle.py",
                 code="""
                 if len(memory) >= MAX_REMEMBERED:
                     memory.pop(next(iter(memory)))
@@ -916,8 +916,8 @@ CASES: dict[str, Case] = {
             f"{ATTACKS}/test_login.py::test_guesses_are_answered_429_and_logged",
             f"{ATTACKS}/test_login.py::test_wrong_logins_at_once_do_not_slow_the_api",
             f"{SERVER}/web/test_login.py::test_nothing_tells_an_account_from_none",
-            f"{SERVER}/services/test_throttle.py::test_stranger_cannot_keep_a_person_out",
-            f"{SERVER}/services/test_throttle.py::test_memory_is_bounded",
+            f"{SERVER}/services/shared/test_throttle.py::test_stranger_cannot_keep_a_person_out",
+            f"{SERVER}/services/shared/test_throttle.py::test_memory_is_bounded",
             f"{SERVER}/smtpd/test_auth.py::test_wrong_key_counts_although_the_right_one_follows",
         ],
     ),
@@ -945,7 +945,7 @@ CASES: dict[str, Case] = {
             f"{SERVER}/smtpd/test_protocol.py::TestHeader::test_a_header_that_is_too_large_is_not_kept",
             f"{SERVER}/mail/test_header.py::test_a_header_has_so_many_bytes_and_fields",
             f"{SERVER}/mail/test_header.py::test_folds_without_end_are_unfolded_in_a_moment",
-            f"{SERVER}/services/test_reception.py::test_a_subject_without_end_is_kept_as_it_came",
+            f"{SERVER}/services/acceptance/test_reception.py::test_a_subject_without_end_is_kept_as_it_came",
         ],
     ),
     "floods of commands and calls": Case(
@@ -962,7 +962,7 @@ CASES: dict[str, Case] = {
             ),
         ],
         tests=[
-            f"{SERVER}/engine/test_sockets.py::test_between_two_turns_all_others_are_served",
+            f"{SERVER}/net/test_listening.py::test_between_two_turns_all_others_are_served",
             f"{SERVER}/smtpd/test_protocol.py::TestTurns::"
             "test_a_client_with_one_command_does_not_wait_for_those_with_thousands",
             f"{SERVER}/web/test_server.py::test_large_calls_at_once_let_a_small_one_through",
@@ -982,7 +982,7 @@ CASES: dict[str, Case] = {
     "costly messages and requests": Case(
         guards=[
             Guard(
-                "postal_server/services/submission.py",
+                "postal_server/services/acceptance/submission.py",
                 code="""
                 if is_header_too_large(raw, config.max_header_bytes, config.smtp_server.max_header_fields):
                     raise HeaderTooLarge
@@ -1027,7 +1027,7 @@ CASES: dict[str, Case] = {
                 without="mail.is_held = True",
             ),
             Guard(
-                "postal_server/engine/room.py",
+                "postal_server/net/memory_budget.py",
                 code="or (of_strangers and of_strangers + size_bytes > self._max_bytes_of_strangers)",
             ),
         ],
@@ -1039,7 +1039,7 @@ CASES: dict[str, Case] = {
             f"{SERVER}/smtpd/test_protocol.py::TestMemory::test_unfinished_messages_of_all_have_a_bound",
             f"{SERVER}/smtpd/test_protocol.py::TestMemory::test_the_largest_gives_way_to_an_ordinary_message",
             f"{SERVER}/smtpd/test_protocol.py::TestMemory::test_recipients_take_room_as_well",
-            f"{SERVER}/engine/test_room.py::test_nobody_known_gives_way_to_a_stranger",
+            f"{SERVER}/net/test_memory_budget.py::test_nobody_known_gives_way_to_a_stranger",
         ],
     ),
     "slow senders that were quick at first": Case(

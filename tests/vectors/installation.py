@@ -27,7 +27,7 @@ class Installation:
     def __init__(self, described: dict[str, Any], http_port: int) -> None:
         from django.utils import timezone
 
-        from postal_server.services import provisioning
+        from postal_server.services.operations import provisioning
 
         self.described = described
         self.names: dict[str, str] = described["vars"]
@@ -75,7 +75,7 @@ class Installation:
 
     def credentials(self, server: Any, *, api: str, smtp: str = "", hold: bool = False) -> None:
         from postal_server.rules.status import CredentialType
-        from postal_server.services import credential
+        from postal_server.services.shared import credential
 
         credential.create(server, CredentialType.API, api, key=self.names[api], hold=hold)
         if smtp:
@@ -140,7 +140,7 @@ class Installation:
         )
 
     def webhook(self, server: Any, url: str) -> None:
-        from postal_server.services import provisioning
+        from postal_server.services.operations import provisioning
 
         provisioning.add_webhook(server, url)
 

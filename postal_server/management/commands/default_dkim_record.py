@@ -10,7 +10,7 @@ from postal_server import conf
 from postal_server.errors import ConfigurationError
 from postal_server.mail import dkim
 from postal_server.management.base import ServerCommand
-from postal_server.services.signing import installation_key
+from postal_server.services.shared.keys import installation_key
 
 
 class Command(ServerCommand):

@@ -12,8 +12,8 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import in_turn
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
-from postal_server.services import hold
-from postal_server.services.directory import load
+from postal_server.services.operations import held
+from postal_server.services.shared.directory import load
 
 
 class Command(ServerCommand):
@@ -42,7 +42,7 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = server_named(options["server"]) if options["server"] else None
-        found = hold.held(
+        found = held.held(
             server_id=server.pk if server else None,
             recipient=options["recipient"] or "",
             tag=options["tag"] or "",
@@ -75,17 +75,17 @@ class Command(ServerCommand):
 
     def _steps(self, action: str, ids: list[int]) -> Iterator[int]:
         config, now, directory = conf.config(), timezone.now(), load()
-        for start in range(0, len(ids), hold.CHUNK):
-            chunk = ids[start : start + hold.CHUNK]
+        for start in range(0, len(ids), held.CHUNK):
+            chunk = ids[start : start + held.CHUNK]
             if action == "release":
-                yield hold.release(chunk, config, now, directory, in_turn)
+                yield held.release(chunk, config, now, directory, in_turn)
             else:
-                yield hold.cancel(chunk, config, now, directory, in_turn)
+                yield held.cancel(chunk, config, now, directory, in_turn)
 
     def _list(self, found: Any) -> None:
         now = timezone.now()
         rows = list(found)
-        reasons = hold.reasons([row.pk for row in rows])
+        reasons = held.reasons([row.pk for row in rows])
         self.print_table(
             ("id", "age", "ends", "from", "to", "reason"),
             [

@@ -17,15 +17,15 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.engine.ports import Resolver
 from postal_server.errors import ConfigurationError, HostileInput
+from postal_server.importing import mariadb_dump
+from postal_server.importing.importer import Importer, Report, Source
+from postal_server.importing.mariadb import MariaDB
 from postal_server.management.base import ServerCommand
-from postal_server.management.processes import resolver
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.services.importing import Importer, Report, Source
-from postal_server.services.target import allowed_destinations, allowed_mail_hosts
+from postal_server.runtime.assembly import resolver
+from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
 from postal_server.transports.http.hosts import is_allowed_host
-from postal_server.transports.mariadb import MariaDB
 from postal_server.transports.smtp.connect import refused_hosts
-from postal_server.wire import mariadb_dump
 
 SERVER_ID = re.compile(r"-server-(\d+)")
 AT_ONCE = 20  # look-ups

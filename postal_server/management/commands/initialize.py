@@ -17,8 +17,8 @@ from postal_server.mail import dkim
 from postal_server.management import arguments
 from postal_server.management.base import ServerCommand, bring_database_up_to_date
 from postal_server.models import Domain, HTTPEndpoint, Organization, Webhook
-from postal_server.services import provisioning
-from postal_server.services.signing import installation_key
+from postal_server.services.operations import provisioning
+from postal_server.services.shared.keys import installation_key
 from postal_server.web.application import LOOPBACK_HOSTS
 
 SETTINGS = """

@@ -16,8 +16,8 @@ from postal_server.management import arguments
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.models import QueueSuspension
 from postal_server.rules.selection import Selection
-from postal_server.services import queue_control
-from postal_server.services.directory import load
+from postal_server.services.operations import queue
+from postal_server.services.shared.directory import load
 
 ACTIONS = {
     "list": "what waits, by destination, the oldest first",
@@ -69,7 +69,7 @@ class Command(ServerCommand):
 
     def _list(self, selection: Selection, options: dict[str, Any]) -> None:
         now = timezone.now()
-        rows = queue_control.overview(selection, now, options["limit"])
+        rows = queue.overview(selection, now, options["limit"])
         titles = ("destination", "messages", "size", "oldest", ">1 h", ">1 d", "next try", "last answer")
         self.print_table(
             titles,
@@ -96,36 +96,36 @@ class Command(ServerCommand):
 
     def _suspend(self, selection: Selection, options: dict[str, Any]) -> None:
         if options["dry_run"]:
-            would_wait = queue_control.waiting(selection).count()
+            would_wait = queue.waiting(selection).count()
             self.stdout.write(counted(would_wait, "message would wait.", "messages would wait."))
             return
-        is_new = queue_control.suspend(selection, options["reason"][:250])
-        self._apply(queue_control.put_aside(in_turn), queue_control.ready(selection).count())
+        is_new = queue.suspend(selection, options["reason"][:250])
+        self._apply(queue.put_aside(in_turn), queue.ready(selection).count())
         # What waits for its next attempt is put aside when that is due.
-        waiting = queue_control.waiting(selection).count()
+        waiting = queue.waiting(selection).count()
         self.stdout.write(
             f"{'Suspended' if is_new else 'It is suspended already'}; "
             + counted(waiting, "message waits.", "messages wait.")
         )
 
     def _resume(self, selection: Selection, options: dict[str, Any]) -> None:
-        expected = queue_control.put_aside_already(selection).count()
+        expected = queue.put_aside_already(selection).count()
         if options["dry_run"]:
             self.stdout.write(counted(expected, "message waits for it.", "messages wait for it."))
             return
-        if not queue_control.resume(selection):
+        if not queue.resume(selection):
             raise CommandError("There is no such suspension; `queue list` shows all.")
-        done = self._apply(queue_control.make_ready(in_turn), expected)
+        done = self._apply(queue.make_ready(in_turn), expected)
         self.stdout.write("Resumed; " + counted(done, "message is ready.", "messages are ready."))
 
     def _apply(self, steps: Iterator[int], expected: int) -> int:
         done = self.watched(steps, expected)
         # Processes whose configuration is half a second old may have added some meanwhile.
-        queue_control.request_suspensions(timezone.now())
+        queue.request_suspensions(timezone.now())
         return done
 
     def _flush(self, selection: Selection, options: dict[str, Any]) -> None:
-        expected = queue_control.deferred(selection).count()
+        expected = queue.deferred(selection).count()
         if options["dry_run"]:
             self.stdout.write(
                 counted(
@@ -133,22 +133,22 @@ class Command(ServerCommand):
                 )
             )
             return
-        done = self.watched(queue_control.flush(selection, in_turn), expected)
+        done = self.watched(queue.flush(selection, in_turn), expected)
         self.stdout.write(counted(done, "message is tried now.", "messages are tried now."))
 
     def _purge(self, selection: Selection, options: dict[str, Any]) -> None:
-        expected = queue_control.waiting(selection).count()
+        expected = queue.waiting(selection).count()
         if options["dry_run"] or not options["yes"]:
             self.stdout.write(counted(expected, "message would fail.", "messages would fail."))
             if not options["dry_run"]:
                 raise CommandError("Nothing was done: say --yes.")
             return
-        steps: Iterator[int] = queue_control.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+        steps: Iterator[int] = queue.purge(selection, conf.config(), timezone.now(), load(), in_turn)
         done = self.watched(steps, expected)
         self.stdout.write(counted(done, "message was removed.", "messages were removed."))
 
 
-def state(row: queue_control.Waiting, now: Any) -> str:
+def state(row: queue.Waiting, now: Any) -> str:
     """When a destination is tried next, or what keeps it."""
     if row.suspended == row.messages:
         return "suspended"

@@ -2,8 +2,8 @@
 
 from argparse import ArgumentParser
 
-from postal_server.engine.process import Role
 from postal_server.management.roles import RoleCommand
+from postal_server.runtime.process import Role
 
 
 class Command(RoleCommand):

@@ -17,7 +17,7 @@ from postal_server.engine.database import in_turn
 from postal_server.errors import HostileInput
 from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
 from postal_server.models import Server, Suppression
-from postal_server.services import suppression
+from postal_server.services.results import suppression
 
 TOGETHER = 500  # addresses a transaction
 SUPPRESSED = "address is suppressed.", "addresses are suppressed."

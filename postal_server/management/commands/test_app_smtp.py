@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.management import arguments
 from postal_server.management.base import ServerCommand
-from postal_server.services import notification
+from postal_server.services.shared import operator_mail
 
 
 class Command(ServerCommand):
@@ -25,19 +25,19 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = conf.config()
-        given = notification.host(config)
+        given = operator_mail.host(config)
         name = f"{given.host}:{given.port}"
         if config.catches_all_mail:
             name += " (the catch, as delivery.mode is catch)"
-        mail = notification.compose(
+        mail = operator_mail.compose(
             [options["address"]],
             "A test of the notices of postal-server",
             "If you read this, notices arrive.\n",
             given,
         )
         try:
-            notification.send([mail], given)
-        except notification.FAILURES as error:
+            operator_mail.send([mail], given)
+        except operator_mail.FAILURES as error:
             hint = " Is postal-server running?" if config.catches_all_mail else " See the keys `smtp`."
             raise CommandError(f"{name} did not take it: {error}.{hint}") from error
         self.stdout.write(f"{name} took it.")

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from postal_server.errors import HostileInput
-from postal_server.transports.network import describe
+from postal_server.net.dialling import describe
 
 from .answer import AnswerReader
 

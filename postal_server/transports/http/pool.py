@@ -11,8 +11,8 @@ from typing import Any
 
 from postal_server.engine.ports import HttpResult, Post
 from postal_server.errors import HostileInput
+from postal_server.net.dialling import NoneConnected, describe, in_turn, race
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
-from postal_server.transports.network import NoneConnected, describe, in_turn, race
 
 from .answer import AnswerReader, retry_after
 from .connection import Connection, NothingCame

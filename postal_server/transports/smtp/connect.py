@@ -13,7 +13,7 @@ from typing import Protocol
 from postal_server.engine.ports import Answer, Attempt, Lookup, Resolver, Source, Stage, Target, TlsSession
 from postal_server.mail import tlsa
 from postal_server.mail.address import domain_to_ascii, literal_address
-from postal_server.transports.network import NoneConnected, describe, in_turn, race
+from postal_server.net.dialling import NoneConnected, describe, in_turn, race
 
 from .policy import NO_STARTTLS, Demand, DomainPolicy, TlsPolicies
 from .session import Connection, Login, Security, Session, SmtpError, Timeouts, TlsError

@@ -15,9 +15,9 @@ from typing import Any
 from postal_server.engine.ports import KeptPolicy, Lookup, PolicyStore, Resolver, TlsSession
 from postal_server.errors import HostileInput
 from postal_server.mail import mta_sts, tlsa
+from postal_server.net.dialling import describe
 from postal_server.transports.http.answer import MAX_BODY_BYTES
 from postal_server.transports.http.pool import HttpPool
-from postal_server.transports.network import describe
 
 logger = logging.getLogger(__name__)
 

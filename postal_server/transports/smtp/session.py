@@ -15,7 +15,7 @@ from postal_server.engine.ports import Mail, Stage, Tls
 from postal_server.errors import HostileInput
 from postal_server.mail.reply import Reply
 from postal_server.mail.transport_encoding import to_7bit
-from postal_server.transports.network import describe
+from postal_server.net.dialling import describe
 
 from .protocol import Conclusion, Interrupted, Offers, ReplyReader, Step, transaction
 

@@ -20,16 +20,17 @@ import dns.nameserver
 
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
-from postal_server.engine.room import Room
 from postal_server.errors import HostileInput, Refusal
+from postal_server.importing import mariadb_dump
 from postal_server.mail import header
 from postal_server.mail.charset import storable
+from postal_server.net.memory_budget import Room
 from postal_server.rules import domain as domain_rules
 from postal_server.rules import outcome
 from postal_server.rules.status import CredentialType, Scope, ServerMode
-from postal_server.services.credential import digest
-from postal_server.services.directory import CredentialEntry, Directory, DomainEntry, ServerEntry
-from postal_server.services.throttle import Limits, Throttle
+from postal_server.services.shared.credential import digest
+from postal_server.services.shared.directory import CredentialEntry, Directory, DomainEntry, ServerEntry
+from postal_server.services.shared.throttle import Limits, Throttle
 from postal_server.smtpd.clients import Clients
 from postal_server.smtpd.options import Options
 from postal_server.smtpd.protocol import Shared, SmtpProtocol
@@ -41,7 +42,7 @@ from postal_server.web.gateway import Answered
 from postal_server.web.protocol import CONTINUE, HttpProtocol
 from postal_server.web.protocol import Shared as WebShared
 from postal_server.wire import api as wire
-from postal_server.wire import mariadb_dump, scanner
+from postal_server.wire import scanner
 from postal_server.wire.http import Request
 from tests.postal_server.installation import FakeJournal, configuration
 from tests.postal_server.smtpd.talk import HOSTNAME, MemoryHandler

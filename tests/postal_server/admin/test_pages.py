@@ -15,11 +15,12 @@ from postal_server import models
 from postal_server.admin import base, configuration
 from postal_server.admin import message as admin_message
 from postal_server.rules.domain import DnsStatus
-from postal_server.services import credential, provisioning
-from postal_server.services import hold as services_hold
-from postal_server.services.directory import load
-from postal_server.services.domain import Question, records_to_publish
-from postal_server.services.token import message_token
+from postal_server.services.operations import held as services_hold
+from postal_server.services.operations import provisioning
+from postal_server.services.operations.domain_checks import Question, records_to_publish
+from postal_server.services.shared import credential
+from postal_server.services.shared.directory import load
+from postal_server.services.shared.token import message_token
 
 from .conftest import MAIL, NOW, hold, queue
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from postal_server import models
 from postal_server.admin import base
 from postal_server.models import SUSPENDED
-from postal_server.services import queue_control
+from postal_server.services.operations import queue as queue_control
 
 from .conftest import NOW, queue
 

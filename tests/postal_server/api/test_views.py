@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from postal_server.api import views
 from postal_server.errors import Busy
-from postal_server.services import submission
+from postal_server.services.acceptance import submission
 
 from ..installation import NAMES, Reply, call
 

@@ -15,7 +15,7 @@ from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
 from postal_server.engine.tick import Claiming, Claims, Share
 from postal_server.models import SUSPENDED, QueuedMessage, Site, WebhookRequest
 from postal_server.rules import retry, shaping
-from postal_server.services.work import Recorded
+from postal_server.services.shared.work import Recorded
 from tests.fakes import NOW
 
 YEAR = timedelta(days=365)

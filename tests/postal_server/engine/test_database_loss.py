@@ -20,7 +20,7 @@ from postal_server.engine.ports import Mail, SmtpResult
 from postal_server.errors import Busy
 from postal_server.mail import dkim
 from postal_server.models import Delivery, Domain, Organization, QueuedMessage, Server
-from postal_server.services import directory as directories
+from postal_server.services.shared import directory as directories
 from tests import postgresql
 from tests.fakes import FakeHttp, FakeSmtp
 

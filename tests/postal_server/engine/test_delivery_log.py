@@ -10,7 +10,7 @@ from postal_server.engine.journal import Acceptance, Entry
 from postal_server.mail.reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus, Scope
-from postal_server.services.work import Accepted, Decision, NewMessage, Result, Stored
+from postal_server.services.shared.work import Accepted, Decision, NewMessage, Result, Stored
 from tests.fakes import claimed
 
 PEER = outcome.Peer("mx.dest.example", "192.0.2.1", 25, log_id="DUTUY1AE")

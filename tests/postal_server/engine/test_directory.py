@@ -8,7 +8,7 @@ import pytest
 from postal_server.engine import directory as directories
 from postal_server.engine.directory import DirectoryKeeper, touch, version
 from postal_server.models import Organization, Server
-from postal_server.services.directory import Directory
+from postal_server.services.shared.directory import Directory
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from postal_server.errors import Busy
 from postal_server.models import Message, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Accepted, Recorded, Result
+from postal_server.services.shared.work import Accepted, Recorded, Result
 from tests.fakes import NOW
 
 ACCEPTED = Accepted(b"x", (), mail_from=None, subject=None, message_id=None)

@@ -15,8 +15,8 @@ from postal_server.engine.journal import MAX_PENDING_BYTES, MAX_WAIT, Acceptance
 from postal_server.errors import Busy
 from postal_server.models import Counter, Message, QueuedMessage
 from postal_server.rules.status import Scope
-from postal_server.services import acceptance
-from postal_server.services.work import Accepted, NewMessage, Stored
+from postal_server.services.acceptance import storage
+from postal_server.services.shared.work import Accepted, NewMessage, Stored
 
 
 def submission(*recipients: str, raw: bytes = b"Subject: x\r\n\r\nHello\r\n") -> Accepted:
@@ -71,7 +71,7 @@ def running(database):
 
 
 def test_a_submission_is_durable_when_its_future_is_done(running):
-    journal = running(acceptance.store)
+    journal = running(storage.store)
     [one, two] = journal.append(submission("ann@a.example", "bob@b.example")).result(5)
     assert (one.rcpt_to, two.rcpt_to) == ("ann@a.example", "bob@b.example")
     assert set(Message.objects.values_list("pk", flat=True)) == {one.id, two.id}

@@ -7,7 +7,7 @@ from postal_server.engine import metrics
 from postal_server.mail.reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Decision, Result
+from postal_server.services.shared.work import Decision, Result
 from tests.fakes import claimed
 
 PEER = outcome.Peer("mta7.am0.yahoodns.net", "192.0.2.1", 25)

@@ -15,7 +15,7 @@ from postal_server.engine.shaping import Shaping
 from postal_server.engine.tick import Accused, Claims, Cleared, Delayed, Returned
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Changes, Claimed, Decision, Result
+from postal_server.services.shared.work import Changes, Claimed, Decision, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
 
 

@@ -11,7 +11,7 @@ from postal_server.engine.shaping import Row, Shaping, operators_by_mx
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import Pace, parse_rules
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Result
+from postal_server.services.shared.work import Result
 from tests.fakes import NOW, FakeResolver, claimed
 
 MINUTE = timedelta(minutes=1)

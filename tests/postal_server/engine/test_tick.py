@@ -17,7 +17,7 @@ from postal_server.engine.tick import Accused, Beating, Claiming, Cleared, Delay
 from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.work import Claimed, Decision, Recorded, Result
+from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
 from tests.fakes import NOW, claimed, post
 
 LATER = NOW + timedelta(minutes=5)

@@ -15,11 +15,9 @@ import pytest
 from django.db import connection
 
 from postal_server import conf
-from postal_server.engine import process
 from postal_server.engine.database import in_turn
 from postal_server.engine.journal import Acceptance, Journal
 from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
-from postal_server.engine.process import MESSAGES, WEBHOOKS
 from postal_server.engine.worker import Transports, Worker
 from postal_server.errors import ConfigurationError
 from postal_server.mail import dkim
@@ -39,9 +37,12 @@ from postal_server.models import (
 from postal_server.models import Worker as WorkerRow
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
-from postal_server.services import acceptance, queue_control
-from postal_server.services import directory as directories
-from postal_server.services.work import Accepted, NewMessage, Source
+from postal_server.runtime import process
+from postal_server.runtime.process import MESSAGES, WEBHOOKS
+from postal_server.services.acceptance import storage
+from postal_server.services.operations import queue
+from postal_server.services.shared import directory as directories
+from postal_server.services.shared.work import Accepted, NewMessage, Source
 from tests.fakes import FakeHttp, FakeResolver, FakeSmtp
 
 RAW = b"From: ann@sender.example\r\nTo: bob@dest.example\r\nSubject: Hi\r\n\r\nHello\r\n"
@@ -81,7 +82,7 @@ def submission(directory: directories.Directory, *recipients: str) -> Accepted:
 async def working(config, directory, sender, poster, make_transports=None):
     """A journal and a worker in this loop, as a process has them. `directory` may be a function."""
     talk = make_transports or (lambda: Transports(sender, poster, None))
-    box = Acceptance(acceptance.store)
+    box = Acceptance(storage.store)
     journal = Journal(box)
     worker = Worker(
         config,
@@ -208,7 +209,7 @@ def test_what_another_process_queued_is_found(config, directory):
     sender = FakeSmtp()
 
     def store() -> None:
-        acceptance.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+        storage.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
         connection.close()
 
     async def main() -> None:
@@ -223,7 +224,7 @@ def test_what_another_process_queued_is_found(config, directory):
 
 def test_after_a_crash_the_next_worker_delivers(config, directory):
     """What a dead worker held is delivered by the next one, once its lease is over."""
-    acceptance.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+    storage.store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
     QueuedMessage.objects.update(claimed_by=4711, claims=1)  # of a worker that has no row any more
     sender = FakeSmtp()
 
@@ -286,7 +287,7 @@ def test_many_mails_to_many_destinations_are_all_delivered_once(config, director
 def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
     """The mail is accepted by a process that has not heard of the suspension: the worker puts it aside."""
     sender, part = FakeSmtp(), Selection(destination="dest.example")
-    queue_control.suspend(part)
+    queue.suspend(part)
     known = [directories.load()]
 
     async def main() -> None:
@@ -299,9 +300,9 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
             await until(lambda: len(sender.sent) == 2)
 
     def resume() -> None:
-        queue_control.resume(part)
+        queue.resume(part)
         known[0] = directories.load()
-        queue_control.keep_suspensions(in_turn)
+        queue.keep_suspensions(in_turn)
 
     run(main)
     assert Message.objects.filter(status="Sent").count() == 2
@@ -394,7 +395,7 @@ class TestShaping:
 
     def test_a_rule_that_is_none_is_named(self, config):
         broken = conf.parse({"shaping": {"rules": ["gmail.com slowly"]}}, {}, config.root)
-        box = Acceptance(acceptance.store)
+        box = Acceptance(storage.store)
         with pytest.raises(ConfigurationError, match=r"shaping\.rules: 'slowly' is neither"):
             Worker(
                 broken,

@@ -5,8 +5,8 @@ from django.core.management.base import CommandError
 
 from postal_server.management.commands import held
 from postal_server.models import Message, QueuedMessage
-from postal_server.services import hold
-from postal_server.services.directory import load
+from postal_server.services.operations import held as hold
+from postal_server.services.shared.directory import load
 
 
 @pytest.fixture

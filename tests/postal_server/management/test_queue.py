@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from postal_server.management import base
 from postal_server.models import SUSPENDED, Message, QueuedMessage, QueueSuspension, ScheduledTask, Site
-from postal_server.services import queue_control
+from postal_server.services.operations import queue
 
 from .conftest import NOW
 
@@ -41,7 +41,7 @@ def test_list_of_a_part_and_with_a_limit(run, add):
 
 def test_suspend_and_resume(run, add):
     pk = add()
-    ScheduledTask.objects.create(name=queue_control.TASK, due_at=LATER + timedelta(hours=1))
+    ScheduledTask.objects.create(name=queue.TASK, due_at=LATER + timedelta(hours=1))
     assert run("queue", "suspend", "--destination", "DEST.example") == "Suspended; 1 message waits.\n"
     assert QueuedMessage.objects.get(pk=pk).due_at == SUSPENDED
     assert "already" in run("queue", "suspend", "--destination", "dest.example")
@@ -90,7 +90,7 @@ def test_everything_at_once_is_refused(run, action):
 
 def test_long_work_tells_how_far_it_is(run, add, monkeypatch):
     monkeypatch.setattr(base, "PROGRESS_INTERVAL", 0)
-    monkeypatch.setattr(queue_control, "STEP", 2)
+    monkeypatch.setattr(queue, "STEP", 2)
     for _ in range(5):
         add(due_at=LATER)
     told = io.StringIO()

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server import conf
-from postal_server.services import notification
+from postal_server.services.shared import operator_mail
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def configured(tmp_path, monkeypatch):
 def test_it_takes_the_way_that_notices_take(configured, monkeypatch, mode, said):
     configured(mode)
     sent = []
-    monkeypatch.setattr(notification, "send", lambda mails, given: sent.append((given.host, given.port)))
+    monkeypatch.setattr(operator_mail, "send", lambda mails, given: sent.append((given.host, given.port)))
     out = io.StringIO()
     call_command("test_app_smtp", "ann@example.com", stdout=out)
     assert out.getvalue() == said
@@ -51,7 +51,7 @@ def test_a_failure_says_where_to_look(configured, monkeypatch, mode, hint):
     def refuse(mails, given):
         raise ConnectionRefusedError("refused")
 
-    monkeypatch.setattr(notification, "send", refuse)
+    monkeypatch.setattr(operator_mail, "send", refuse)
     with pytest.raises(CommandError, match="did not take it: refused") as error:
         call_command("test_app_smtp", "ann@example.com")
     assert hint in str(error.value)

@@ -14,9 +14,9 @@ from postal_server.mail.reply import Reply
 from postal_server.models import Domain, Organization, Server, Webhook
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope
-from postal_server.services import acceptance
-from postal_server.services import directory as directories
-from postal_server.services.work import Accepted, Claimed, NewMessage, Result
+from postal_server.services.acceptance import storage
+from postal_server.services.shared import directory as directories
+from postal_server.services.shared.work import Accepted, Claimed, NewMessage, Result
 
 NOW = datetime(2026, 11, 22, 18, 58, 0, 250000, tzinfo=timezone.utc)
 DNS = {
@@ -121,7 +121,7 @@ def store(
         "message_id": "x@rp.postal.example.test",
         **values,
     }
-    [stored] = acceptance.store([Accepted(raw=raw, messages=messages, **values)], NOW)
+    [stored] = storage.store([Accepted(raw=raw, messages=messages, **values)], NOW)
     return [Claimed(row.id, server.pk, "dest.example", attempts, is_manual, len(raw), NOW) for row in stored]
 
 

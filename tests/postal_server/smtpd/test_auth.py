@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from postal_server.services.throttle import Limits
+from postal_server.services.shared.throttle import Limits
 from tests.loops import run
 
 from .talk import KEYS, Running

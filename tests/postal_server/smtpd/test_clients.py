@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.engine.sockets import canonical_address
+from postal_server.net.listening import canonical_address
 from postal_server.rules.client import client_key
 from postal_server.smtpd.clients import Clients
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from postal_server import errors
 from postal_server.errors import ConfigurationError
-from postal_server.services.throttle import Limits
+from postal_server.services.shared.throttle import Limits
 from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
 from postal_server.smtpd.handler import Principal, Recipient, Session

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from postal_server.engine.room import Room
+from postal_server.net.memory_budget import Room
 from postal_server.web import protocol, server
 from postal_server.web.body import MAX_WAITING_BYTES
 from postal_server.web.gateway import Answered, Wanted

@@ -13,8 +13,8 @@ import pytest
 from django.db import DatabaseError
 
 from postal_server.models import Click, ImportedToken, Link, Load, Message, WebhookRequest
-from postal_server.services import tracking as service
-from postal_server.services.token import link_token, message_token
+from postal_server.services.operations import tracking as service
+from postal_server.services.shared.token import link_token, message_token
 from postal_server.web.tracking import PIXEL
 
 from ..installation import NAMES, Reply, call, recorded

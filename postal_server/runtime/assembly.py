@@ -1,0 +1,307 @@
+"""What the process commands are made of: the one place where edges, transports and engine meet."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from postal_server.conf import MAX_PORT, Config
+from postal_server.conf import SmtpServer as SmtpServerConfig
+from postal_server.engine.ports import Source
+from postal_server.engine.sts_policy_store import StoredPolicies
+from postal_server.engine.worker import MakeTransports, Transports
+from postal_server.errors import ConfigurationError
+from postal_server.net.listening import CannotListen
+from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
+from postal_server.services.shared.throttle import Limits as LoginLimits
+from postal_server.smtpd import catch, metrics
+from postal_server.smtpd.options import Options, nobody
+from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.service import MailHandler
+from postal_server.smtpd.tls import Certificates
+from postal_server.transports.dns import DNS_PORT, DnsResolver
+from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.pool import HttpPool
+from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
+from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
+from postal_server.transports.smtp.pool import Limits, SmtpPool
+from postal_server.transports.smtp.session import Timeouts
+from postal_server.web.server import HttpServer
+
+from . import web
+from .process import Addresses, Core, MakeEdge, Plan, Process, Role
+
+PORT, BIND = "PORT", "BIND_ADDRESS"
+HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
+
+
+def run(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> None:
+    """Serve these roles until SIGTERM. Raises `ConfigurationError` or `OSError` where a part cannot start."""
+    Process(config, plan(config, roles, ready_file)).run()
+
+
+def plan(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> Plan:
+    """The parts of a process. `PORT` and its like are Postal's, and for processes of one role."""
+    alone = len(roles) == 1
+    edges: list[MakeEdge] = []
+    if Role.SMTP in roles:
+        edges.append(partial(SmtpEdge, honour_environment=alone))
+        if config.catches_all_mail:
+            edges.append(CatchEdge)
+    if Role.WEB in roles:
+        edges.append(partial(WebEdge, honour_environment=alone))
+    return Plan(
+        roles=frozenset(roles),
+        edges=edges,
+        make_transports=_transports(config) if Role.WORKER in roles else None,
+        health=_health(config, roles),
+        ready_file=ready_file,
+    )
+
+
+def resolver(config: Config) -> DnsResolver:
+    """A resolver as the configuration names it. Raises `ConfigurationError`."""
+    return DnsResolver(
+        [_server(text) for text in config.dns.resolvers],
+        resolv_conf=Path(config.dns.resolv_conf_path),
+        timeout=timedelta(seconds=config.dns.timeout),
+    )
+
+
+class SmtpEdge:
+    """Mail in and submission; on a port of its own with TLS from the first byte, where one is given."""
+
+    name = "smtp"
+
+    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+        config = core.config
+        given = config.smtp_server
+        place = Place("smtp_server.default_", given.default_bind_address, given.default_port)
+        if honour_environment:
+            place = place.overridden(BIND, PORT)
+        self._listeners = [Listener(place.host, place.port)]
+        self._host_key, self._port_keys = place.host_key, {place.port: place.port_key}
+        if given.implicit_tls_port:
+            self._listeners.append(Listener(place.host, given.implicit_tls_port, implicit_tls=True))
+            self._port_keys[given.implicit_tls_port] = "smtp_server.implicit_tls_port"
+        self._server = SmtpServer(
+            MailHandler(config, core.directory, core.journal),
+            Options(
+                hostname=config.postal.smtp_hostname,
+                plaintext_auth=config.plaintext_auth,
+                proxy_protocol=given.proxy_protocol,
+                logs_client=_logged_clients(given),
+                max_message_bytes=config.max_message_bytes,
+                max_header_bytes=config.max_header_bytes,
+                max_header_fields=given.max_header_fields,
+                max_unfinished_bytes=given.max_memory << 20,
+                max_unfinished_bytes_before_auth=given.max_memory_before_auth << 20,
+                max_recipients=given.max_recipients,
+                max_connections=given.max_connections,
+                max_connections_per_client=given.max_connections_per_client,
+                max_recipients_per_client=given.max_recipients_per_client,
+                login_limits=LoginLimits.of(config),
+            ),
+            _certificates(config),
+            resolver(config).name_of,
+            metrics.count,
+        )
+        metrics.UNFINISHED.set_function(lambda: self._server.room.held)
+
+    async def start(self) -> Addresses:
+        with naming(self._host_key, self._port_keys):
+            return await self._server.start(self._listeners)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+
+class CatchEdge:
+    """The catch, on loopback."""
+
+    name = "catch"
+
+    def __init__(self, core: Core) -> None:
+        self._config = core.config
+        if not ipaddress.ip_address(self._config.delivery.catch_host).is_loopback:
+            raise ConfigurationError("delivery.catch_host: a loopback address is required.")
+
+    async def start(self) -> Addresses:
+        given = self._config.delivery
+        host, port = self._config.smtp_server.default_bind_address, self._config.smtp_server.default_port
+        own = ("127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host, port)
+        certificates = _certificates(self._config)
+        tls = certificates.context() if certificates else None
+        with naming("delivery.catch_host", {given.catch_port: "delivery.catch_port"}):
+            self._server, self._handler = await catch.listen(given.catch_host, given.catch_port, own, tls)
+        return [(given.catch_host, given.catch_port)]
+
+    async def stop(self) -> None:
+        self._server.close()
+        await self._handler.close()
+
+
+class WebEdge:
+    """The web application; requests that wait for the database do so in threads."""
+
+    name = "web"
+
+    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+        given = core.config.web_server
+        self._place = Place("web_server.default_", given.default_bind_address, given.default_port)
+        if honour_environment:
+            self._place = self._place.overridden(BIND, PORT)
+        application = web.create(
+            core.config,
+            journal=core.journal,
+            directory=core.directory,
+            resolver=resolver(core.config),
+            problem=core.problem,
+        )
+        self._server = HttpServer(
+            application,
+            given.max_threads,
+            given.max_connections,
+            given.max_connections_per_client,
+            application.stands_for_many,
+        )
+
+    async def start(self) -> Addresses:
+        place = self._place
+        with naming(place.host_key, {place.port: place.port_key}):
+            return [await self._server.start(place.host, place.port)]
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+
+def helo_name(config: Config, source: Source | None) -> str:
+    """The EHLO name of a source address; null: the machine's own choice of one (contract 6.8)."""
+    return (source.hostname if source else "") or config.dns.helo_hostname or config.postal.smtp_hostname
+
+
+def _transports(config: Config) -> MakeTransports:
+    def make(before_dot: Callable[[], Awaitable[None]]) -> Transports:
+        names = resolver(config)
+        given = config.smtp_client
+        allowed = allowed_destinations(config)
+        if config.catches_all_mail:
+            finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
+        else:
+            finder = MxHosts(names, given.port)
+        poster = HttpPool(allowed.permits, HostNames(names.host_addresses))
+        sts = MtaSts(names, fetch_with(poster), store=StoredPolicies()) if given.mta_sts else None
+        connector = Connector(
+            finder,
+            names,
+            partial(helo_name, config),
+            allowed_mail_hosts(config).permits,
+            policies=TlsPolicies(names, sts, dane=given.dane),
+            timeouts=Timeouts.limited(
+                timedelta(seconds=given.open_timeout), timedelta(seconds=given.read_timeout)
+            ),
+            before_dot=before_dot,
+        )
+        limits = Limits(
+            per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
+        )
+        is_shaped = not config.catches_all_mail
+        return Transports(SmtpPool(connector, limits), poster, names, is_shaped)
+
+    return make
+
+
+def _logged_clients(given: SmtpServerConfig) -> Callable[[str], bool]:
+    excluded = given.log_ip_address_exclusion_matcher
+    if not given.log_connections:
+        return nobody
+    return lambda address: not (excluded and re.search(excluded, address))
+
+
+def _certificates(config: Config) -> Certificates | None:
+    given = config.smtp_server
+    if not given.tls_enabled:
+        return None
+    certificate, key = config.file(given.tls_certificate_path), config.file(given.tls_private_key_path)
+    try:
+        return Certificates(certificate, key, given.tls_ciphers)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"smtp_server.tls_certificate_path: {certificate}, {key}: {error}"
+        ) from error
+
+
+def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int, str] | None:
+    """Postal's SMTP and worker processes have a health server; the web process answers for itself."""
+    if Role.WORKER in roles:
+        group = "worker"
+        address = config.worker.default_health_server_bind_address
+        port = config.worker.default_health_server_port
+    elif Role.SMTP in roles:
+        group = "smtp_server"
+        address = config.smtp_server.default_health_server_bind_address
+        port = config.smtp_server.default_health_server_port
+    else:
+        return None
+    place = Place(f"{group}.default_health_server_", address, port)
+    place = place.overridden(HEALTH_BIND, HEALTH_PORT)
+    return (place.host, place.port, place.port_key) if place.port else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, and what says so: two keys that begin alike, or the environment variables that won."""
+
+    keys: str
+    host: str
+    port: int
+    variables: tuple[str, str] = ("", "")
+
+    @property
+    def host_key(self) -> str:
+        return self.variables[0] or f"{self.keys}bind_address"
+
+    @property
+    def port_key(self) -> str:
+        return self.variables[1] or f"{self.keys}port"
+
+    def overridden(self, host_variable: str, port_variable: str) -> Place:
+        """With what these environment variables say instead. Raises `ConfigurationError`."""
+        host, port = os.environ.get(host_variable), os.environ.get(port_variable)
+        if port and not (port.isdecimal() and int(port) <= MAX_PORT):
+            raise ConfigurationError(f"{port_variable}: {port!r} is not a port.")
+        variables = (host_variable if host else "", port_variable if port else "")
+        return Place(self.keys, host or self.host, int(port) if port else self.port, variables)
+
+
+@contextlib.contextmanager
+def naming(host_key: str, port_keys: Mapping[int, str]) -> Iterator[None]:
+    """Tell of an address that cannot be listened on with the key that says so: a `ConfigurationError`."""
+    try:
+        yield
+    except CannotListen as error:
+        key = host_key if error.is_host else port_keys[error.port]
+        raise ConfigurationError(f"{key}: {error.strerror}.") from error
+
+
+def _server(text: str) -> tuple[str, int]:
+    """`address`, `address:port` or `[address]:port`."""
+    host, port = text, str(DNS_PORT)
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or str(DNS_PORT)
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    try:
+        return str(ipaddress.ip_address(host)), int(port)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"dns.resolvers: {text!r} is not an address with or without a port."
+        ) from error

@@ -1,0 +1,272 @@
+"""A process: what it is made of, and in which order its parts start and stop.
+
+Edges import the engine, not the other way round: commands hand in what listens, as factories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from django.db import connections
+
+from postal_server.conf import Config
+from postal_server.engine import directory as directories
+from postal_server.engine.database import sqlite_path
+from postal_server.engine.depth import Depth
+from postal_server.engine.disk import Disk
+from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.worker import MakeTransports, Trade, Worker
+from postal_server.services.acceptance import storage
+from postal_server.services.operations import queue
+from postal_server.services.preparation import messages
+from postal_server.services.results import record, webhook
+from postal_server.services.shared import ip_pool
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.work import Accepted, Stored
+
+from .health import HealthServer
+
+try:
+    import uvloop
+except ImportError:  # no wheel for this platform: slower, and nothing else
+    uvloop = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
+
+# Seconds that a thread keeps the interpreter while others wait: with Python's 5 ms, one busy thread slows a
+# commit of many statements a hundredfold.
+SWITCH_INTERVAL = 0.0005
+# Each connection is an open file; many systems let a process have 1,024 unless it asks for more.
+OPEN_FILES = 65_536
+MESSAGES = Trade(messages.prepare, record.record, queue.suspended)
+WEBHOOKS = Trade(webhook.prepare, webhook.record)
+
+Addresses = Sequence[tuple[str, int]]
+
+
+class Role(str, enum.Enum):
+    """What a process does; `run` does all three."""
+
+    WEB = "web"
+    SMTP = "smtp"
+    WORKER = "worker"
+
+
+class Edge(Protocol):
+    """Something that listens. Both methods run in the process's event loop."""
+
+    name: str
+
+    async def start(self) -> Addresses:
+        """Listen; the result is where. Raises `OSError` or `ConfigurationError`."""
+
+    async def stop(self) -> None:
+        """Turn away what comes, end what is under way within three seconds."""
+
+
+class Core:
+    """What accepts mail and needs no event loop: the directory and the journal. Enough for a web process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        path = sqlite_path()
+        self.disk = Disk(path, config.storage.min_free_mb * 1024 * 1024) if path else None
+        self.acceptance = Acceptance(self._store, self.disk)
+        self.journal = Journal(self.acceptance)
+
+    @property
+    def directory(self) -> Callable[[], Directory]:
+        return directories.current
+
+    def _store(self, batch: Sequence[Accepted], now: datetime) -> list[list[Stored]]:
+        lifetime = timedelta(hours=self.config.delivery.max_lifetime_hours)
+        directory = self.directory()
+        bound = ip_pool.bind(batch, directory, self.config)
+        return storage.store(bound, now, lifetime, directory.suspensions)
+
+    def problem(self) -> str:
+        """Why this process cannot accept mail now; empty if it can. For any thread."""
+        if not directories.keeper.is_current():
+            return "The database does not answer."
+        return self.journal.problem()
+
+    def start(self) -> None:
+        directories.keeper.start()
+        self.journal.start()
+
+    def stop(self) -> None:
+        self.journal.stop()
+        directories.keeper.stop()
+
+
+MakeEdge = Callable[[Core], Edge]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a process consists of.
+
+    `edges` start in this order and stop together. `health` is where the health server listens, null for
+    none, and the key that names its port. `ready_file` is written once all listen: JSON with `pid` and
+    `addresses` (name -> [host, port]s).
+    """
+
+    roles: frozenset[Role]
+    edges: Sequence[MakeEdge] = ()
+    make_transports: MakeTransports | None = None
+    health: tuple[str, int, str] | None = None
+    ready_file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return "run" if len(self.roles) > 1 else next(iter(self.roles)).value
+
+
+def ask_for_open_files() -> None:
+    """Raise this process's limit of open files as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@dataclass
+class Process:
+    """Runs a plan until it is told to stop."""
+
+    config: Config
+    plan: Plan
+    started_at: float = field(default_factory=time.monotonic)
+    _is_ready: bool = False
+
+    def run(self) -> None:
+        """Start, say that it is ready, and serve until SIGTERM or SIGINT. Raises what a start raises."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        ask_for_open_files()
+        core = Core(self.config)
+        directories.keeper.start()
+        connections.close_all()  # the loop's thread does without a database from here on
+        with event_loop() as loop:
+            loop.run_until_complete(self._serve(core))
+        directories.keeper.stop()
+
+    async def _serve(self, core: Core) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stopped.set)
+        worker = self._worker(core)
+        health = self._health(core, worker)
+        edges = [make(core) for make in self.plan.edges]
+        started: list[Edge] = []
+        try:
+            if worker:
+                worker.start()
+            core.journal.start()
+            addresses = {}
+            for edge in edges:
+                addresses[edge.name] = await edge.start()
+                started.append(edge)
+            if health:
+                await health.start()
+            self._is_ready = True
+            self._tell(addresses)
+            await stopped.wait()
+            logger.info("Stopping")
+        finally:
+            self._is_ready = False
+            await self._stop(core, worker, started)
+            if health:
+                await health.stop()
+
+    def _worker(self, core: Core) -> Worker | None:
+        if Role.WORKER not in self.plan.roles:
+            return None
+        assert self.plan.make_transports is not None, "a worker needs transports"
+        return Worker(
+            self.config,
+            core.directory,
+            core.journal,
+            core.acceptance,
+            self.plan.make_transports,
+            messages=MESSAGES,
+            webhooks=WEBHOOKS,
+        )
+
+    async def _stop(self, core: Core, worker: Worker | None, edges: Sequence[Edge]) -> None:
+        """Listeners and worker at once: each has three seconds. Then the journal writes what is left."""
+        stopping = [edge.stop() for edge in edges] + ([worker.stop()] if worker else [])
+        for result in await asyncio.gather(*stopping, return_exceptions=True):
+            if isinstance(result, BaseException):
+                logger.error("A part did not stop cleanly", exc_info=result)
+        await asyncio.get_running_loop().run_in_executor(None, partial(core.journal.stop, 1.5))
+
+    def _health(self, core: Core, worker: Worker | None) -> HealthServer | None:
+        if self.plan.health is None or not self.plan.health[1]:
+            return None
+        host, port, key = self.plan.health
+
+        def problem() -> str:
+            if not self._is_ready:
+                return "starting or stopping"
+            if worker and not worker.may_send():
+                return "the worker may not send"
+            # Who only works has a lease as long as journal and database do their part.
+            return core.problem() if self.plan.edges else ""
+
+        depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
+        measure = depth.measure if worker else _nothing
+        return HealthServer(self.plan.name, host, port, problem, measure, key=key)
+
+    def _tell(self, addresses: dict[str, Addresses]) -> None:
+        places = ", ".join(
+            f"{name} {_place(host, port)}"
+            for name, listening in addresses.items()
+            for host, port in listening
+        )
+        seconds = time.monotonic() - self.started_at
+        print(
+            f"postal-server {self.plan.name} is ready after {seconds:.1f} s: {places or 'working'}",
+            flush=True,
+        )
+        if self.plan.ready_file:
+            told = {"pid": os.getpid(), "addresses": addresses}
+            draft = self.plan.ready_file.with_suffix(".draft")
+            draft.write_text(json.dumps(told), "utf-8")
+            draft.replace(self.plan.ready_file)  # whoever waits for it never reads half
+
+
+def _nothing() -> None:
+    """Only workers measure the queues."""
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@contextlib.contextmanager
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The loop of a process: uvloop's where it is installed."""
+    loop = uvloop.new_event_loop() if uvloop else asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield loop
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -1,0 +1,206 @@
+"""Accept or refuse what comes in over SMTP: a return path, a route, or mail of somebody who may send.
+
+`take` decides about one recipient, `accept` makes of those that were taken what the journal appends.
+Nothing here touches the database. Source: contract 5.4, 5.5 and 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from postal_server.conf import Config
+from postal_server.errors import (
+    AuthenticationRequired,
+    InvalidRouteToken,
+    InvalidServerToken,
+    LoopDetected,
+    RouteRejects,
+    ServerSuspended,
+)
+from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.charset import decode_undeclared
+from postal_server.mail.header import (
+    bare_message_id,
+    decode_header,
+    find_body,
+    header_fields,
+    header_values,
+)
+from postal_server.rules import route as rules
+from postal_server.rules.status import EndpointType, RouteMode, Scope
+from postal_server.services.shared.directory import CredentialEntry, Directory, RouteEntry, ServerEntry
+from postal_server.services.shared.token import is_return_path_domain, message_id_of
+from postal_server.services.shared.work import Accepted, NewMessage
+
+OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
+MAX_HOPS = 4  # Received headers that name this host
+MAX_DECODED_SUBJECT = 16_384  # characters; a longer one is kept as it came, so that it holds nobody up
+
+LANES = {
+    EndpointType.HTTP.value: "http",
+    EndpointType.SMTP.value: "smtp",
+    EndpointType.ADDRESS.value: "address",
+}
+NO_ENDPOINT = "local"  # the lane of what is decided here
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A recipient that was taken. `kind` is OUTGOING, INCOMING or BOUNCE.
+
+    `rcpt_to` is what is stored. Outgoing mail has a `credential`; incoming mail a `route`, or none for
+    reports and for role addresses without one.
+    """
+
+    kind: str
+    rcpt_to: str
+    server: ServerEntry
+    route: RouteEntry | None = None
+    domain_id: int | None = None
+    credential: CredentialEntry | None = None
+
+
+def take(
+    address: str, credential: CredentialEntry | None, client: str, directory: Directory, config: Config
+) -> Taken:
+    """Who gets mail for `address`, which has a domain or is the postmaster's. Raises a `Refusal`.
+
+    `credential` is who is authenticated on the connection; if nobody is, `client`, the peer's IP address,
+    may stand for one, and then the answer has it.
+    """
+    if rules.is_postmaster(address):
+        return _postmaster(address, directory, config)
+    local, domain = split_address(address)
+    if is_return_path_domain(domain, config):
+        return _report(local, address, directory)
+    if domain_key(domain) == domain_key(config.dns.route_domain):
+        return _by_token(local, directory)
+    if credential is None and (taken := _local(local, domain, address, directory)):
+        return taken
+    credential = credential or directory.ip_credential(client)
+    if credential is None:
+        raise AuthenticationRequired
+    server = _active(directory.servers[credential.server_id])
+    return Taken(OUTGOING, address, server, credential=credential)
+
+
+def accept(
+    recipients: Sequence[Taken], raw: bytes, mail_from: str | None, *, received_with_ssl: bool
+) -> list[Accepted]:
+    """The submissions for one mail to these incoming recipients and return paths, one for each server.
+
+    `raw` begins with our Received line. A route with several endpoints gets a message for each.
+    """
+    fields = [(name.lower(), value) for name, value in header_fields(raw)]
+    subjects = [value for name, value in fields if name == "subject"]
+    identifiers = [value for name, value in fields if name == "message-id"]
+    by_server: dict[int, list[NewMessage]] = {}
+    for recipient in recipients:
+        by_server.setdefault(recipient.server.id, []).extend(_messages(recipient))
+    text = _subject(subjects)
+    identifier = bare_message_id(decode_undeclared(identifiers[-1])) if identifiers else None
+    return [
+        Accepted(
+            raw=raw,
+            messages=tuple(messages),
+            mail_from=mail_from,
+            subject=text,
+            message_id=identifier,
+            received_with_ssl=received_with_ssl or None,
+        )
+        for messages in by_server.values()
+    ]
+
+
+def check_loop(raw: bytes, smtp_hostname: str) -> None:
+    """Raise `LoopDetected` if a mail, our new Received line included, came through here too often."""
+    host = smtp_hostname.lower()
+    if raw[: find_body(raw, 0, len(raw))[0]].lower().count(host.encode()) <= MAX_HOPS:
+        return  # named less often than that in the whole header, whose fields need not be read then
+    mark = f"by {host}"
+    if sum(mark in value.lower() for value in header_values(raw, "Received")) > MAX_HOPS:
+        raise LoopDetected
+
+
+def _subject(values: Sequence[bytes]) -> str | None:
+    """The last of these Subjects, decoded, or None. One that nobody would read to its end stays as it is."""
+    if not values:
+        return None
+    text = decode_undeclared(values[-1])
+    return text if len(text) > MAX_DECODED_SUBJECT else decode_header(text)
+
+
+def _report(local: str, address: str, directory: Directory) -> Taken:
+    """Mail to a return path: the server's token, and behind a `+` that of the message."""
+    name, tag = split_tag(local)
+    server = directory.server_by_token.get(name.lower())
+    if server is None or (tag and message_id_of(tag) is None):
+        raise InvalidServerToken
+    _active(server)
+    return Taken(BOUNCE, address, server, directory.return_path_route(server.id))
+
+
+def _by_token(local: str, directory: Directory) -> Taken:
+    found = directory.route_by_token(local)
+    if found is None or found[0].name == rules.RETURN_PATH:  # that one has no address of its own (Q25)
+        raise InvalidRouteToken
+    route, tag = found
+    return _by_route(route, rules.own_address(route.name, route.domain_name, tag), directory)
+
+
+def _local(local: str, domain: str, address: str, directory: Directory) -> Taken | None:
+    """A route's mail, or that of a role which every domain must have (RFC 5321 section 4.5.1)."""
+    route = directory.route_for(address)
+    if route is not None:
+        return _by_route(route, address, directory)
+    owned = directory.mail_domain(domain) if rules.is_role(unquoted(local)) else None
+    server = directory.server_of_domain(owned) if owned else None
+    if owned is None or server is None:
+        return None
+    return Taken(INCOMING, address, _active(server), domain_id=owned.id)
+
+
+def _postmaster(local: str, directory: Directory, config: Config) -> Taken:
+    """The postmaster of this host, in its domain if a server has that, else of the oldest server."""
+    host = config.postal.smtp_hostname
+    address = f"{local}@{host}"
+    if taken := _local(local, host, address, directory):
+        return taken
+    active = (server for server in directory.servers.values() if not server.is_suspended)
+    server = min(active, key=lambda server: server.id, default=None)
+    if server is None:
+        raise AuthenticationRequired
+    return Taken(INCOMING, address, server)
+
+
+def _by_route(route: RouteEntry, rcpt_to: str, directory: Directory) -> Taken:
+    server = _active(directory.servers[route.server_id])
+    if route.mode is RouteMode.REJECT:
+        raise RouteRejects
+    return Taken(INCOMING, rcpt_to, server, route, route.domain_id)
+
+
+def _active(server: ServerEntry) -> ServerEntry:
+    if server.is_suspended:
+        raise ServerSuspended
+    return server
+
+
+def _messages(recipient: Taken) -> Iterable[NewMessage]:
+    route = recipient.route
+    new = NewMessage(
+        server_id=recipient.server.id,
+        scope=Scope.INCOMING,
+        rcpt_to=recipient.rcpt_to,
+        destination=NO_ENDPOINT,
+        domain_id=recipient.domain_id,
+        route_id=route.id if route else None,
+        is_bounce=recipient.kind == BOUNCE,
+    )
+    if route is None or not route.endpoints:
+        return [new]
+    return [
+        replace(new, destination=f"{LANES[type]}:{number}", endpoint_type=type, endpoint_id=number)
+        for type, number in route.endpoints
+    ]

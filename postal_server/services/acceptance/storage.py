@@ -1,0 +1,155 @@
+"""Make accepted mail durable: what the journal runs inside its transaction."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from postal_server.models import SUSPENDED, Body, Counter, Message, QueuedMessage
+from postal_server.rules.selection import Selection, takes_any
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.shared import credential, token
+from postal_server.services.shared.rows import insert_values
+from postal_server.services.shared.work import Accepted, NewMessage, Stored
+
+SUBJECT_CHARACTERS = 200  # of the stored copy (contract 1.7)
+LIFETIME = timedelta(hours=120)
+EPOCH = date(1970, 1, 1)
+DESTINATION_CHARACTERS = 255
+Row = dict[str, Any]
+
+# One statement that also works before the counter is there. The row is locked until the caller's
+# transaction ends, which on SQLite everything is.
+TABLE = Counter._meta.db_table
+TAKE_IDS = (
+    f"INSERT INTO {TABLE} (name, value) VALUES (%s, %s) "  # noqa: S608
+    f"ON CONFLICT (name) DO UPDATE SET value = {TABLE}.value + excluded.value RETURNING value"
+)
+NEXT_IDS = "SELECT nextval('postal_message_id') FROM generate_series(1, %s)"
+
+
+def allocate_ids(count: int) -> list[int]:
+    """`count` new ids of the installation's sequence, rising. One query, in the caller's transaction."""
+    if not count:
+        return []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(NEXT_IDS, [count])
+            return sorted(number for (number,) in cursor.fetchall())
+        cursor.execute(TAKE_IDS, ["message_id", count])
+        (last,) = cursor.fetchone()
+    return list(range(last - count + 1, last + 1))
+
+
+def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, int | None]:
+    """Day and hash under which a Message-ID is indexed: random values would scatter over a large index."""
+    if message_id is None:
+        return None, None
+    return (at.date() - EPOCH).days, zlib.crc32(message_id.encode("utf-8", "surrogatepass"))
+
+
+def store(
+    batch: Sequence[Accepted],
+    now: datetime,
+    lifetime: timedelta = LIFETIME,
+    suspensions: Sequence[Selection] = (),
+) -> list[list[Stored]]:
+    """Store submissions with one message and one queue row for each recipient; four queries in all.
+
+    Once a minute a fifth one notes that a credential was used.
+
+    Answers with the stored messages of each submission, in order. `lifetime` ends a message whatever its
+    attempts; what belongs to one of the `suspensions` waits for its end. The caller holds the transaction.
+    """
+    ids = iter(allocate_ids(sum(len(accepted.messages) for accepted in batch)))
+    bodies: list[Row] = []
+    messages: list[Row] = []
+    queue: list[Row] = []
+    answer: list[list[Stored]] = []
+    times = {"created_at": now, "expires_at": now + lifetime}
+    for accepted in batch:
+        numbers = [next(ids) for _ in accepted.messages]
+        answer.append(
+            [
+                Stored(number, token.message_token(number), new.rcpt_to)
+                for number, new in zip(numbers, accepted.messages, strict=True)
+            ]
+        )
+        if not numbers:
+            continue
+        server_id = accepted.messages[0].server_id
+        bodies.append({"id": numbers[0], "server_id": server_id, "created_at": now, "raw": accepted.raw})
+        shared = _shared(accepted, numbers[0], now)
+        for number, new in zip(numbers, accepted.messages, strict=True):
+            messages.append(_message(number, new) | shared)
+            queue.append(_queued(number, new, accepted, suspensions) | times)
+    insert_values(Body, bodies)
+    insert_values(Message, messages)
+    insert_values(QueuedMessage, queue)
+    credential.mark_used({row["credential_id"] for row in messages if row["credential_id"] is not None}, now)
+    return answer
+
+
+def _shared(accepted: Accepted, body_id: int, now: datetime) -> Row:
+    """What the message rows of one submission have in common."""
+    day, hashed = message_id_key(accepted.message_id, now)
+    return {
+        "body_id": body_id,
+        "mail_from": accepted.mail_from,
+        "subject": None if accepted.subject is None else accepted.subject[:SUBJECT_CHARACTERS],
+        "message_id": accepted.message_id,
+        "message_id_day": day,
+        "message_id_hash": hashed,
+        "tag": accepted.tag,
+        "status": DeliveryStatus.PENDING.value,
+        "size_bytes": len(accepted.raw),
+        "received_with_ssl": accepted.received_with_ssl,
+        "created_at": now,
+    }
+
+
+def _message(number: int, new: NewMessage) -> Row:
+    return {
+        "id": number,
+        "server_id": new.server_id,
+        "scope": new.scope.value,
+        "rcpt_to": new.rcpt_to,
+        "is_bounce": new.is_bounce,
+        "bounce_for_id": new.bounce_for_id,
+        "domain_id": new.domain_id,
+        "credential_id": new.credential_id,
+        "route_id": new.route_id,
+        "endpoint_type": new.endpoint_type,
+        "endpoint_id": new.endpoint_id,
+    }
+
+
+def _queued(number: int, new: NewMessage, accepted: Accepted, suspensions: Sequence[Selection]) -> Row:
+    destination = new.destination[:DESTINATION_CHARACTERS]
+    is_suspended = takes_any(suspensions, new.server_id, destination, accepted.tag)
+    return {
+        "id": number,
+        "server_id": new.server_id,
+        "source_id": new.source_id,
+        "destination": destination,
+        "priority": accepted.priority,
+        "size_bytes": len(accepted.raw),
+        "due_at": SUSPENDED if is_suspended else None,
+    }
+
+
+def start_ids_above(number: int) -> None:
+    """Let the sequence go on above `number`, unless it is there already (after an import)."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT setval('postal_message_id', greatest(%s, nextval('postal_message_id')))", [number]
+            )
+            return
+    counter, _ = Counter.objects.get_or_create(name="message_id")
+    if counter.value < number:
+        Counter.objects.filter(name="message_id").update(value=number)

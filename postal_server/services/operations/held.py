@@ -1,0 +1,202 @@
+"""What a person does with messages: hold, release, send again, remove. Source: contract 7.4."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from postal_server.conf import Config
+from postal_server.mail.address import as_stored, domain_key
+from postal_server.models import Delivery, Message, QueuedMessage
+from postal_server.rules import hold
+from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.services.acceptance.reception import LANES, NO_ENDPOINT
+from postal_server.services.acceptance.submission import envelope_recipient
+from postal_server.services.results import record
+from postal_server.services.shared import ip_pool
+from postal_server.services.shared.directory import Directory, load
+from postal_server.services.shared.rows import Transaction
+from postal_server.services.shared.work import Claimed, Decision
+
+CHUNK = 100  # messages a transaction
+
+REMOVED = "Removed from the queue by an administrator."
+
+
+def requeue(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """Try messages again at once, as a person's wish: how many there are.
+
+    Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
+    What waits for its next attempt is brought forward; what is being tried is left alone.
+    """
+    directory = directory or load()
+    done = 0
+    for chunk in _chunks(message_ids):
+        with in_turn():
+            waiting = QueuedMessage.objects.filter(pk__in=chunk)
+            queued = set(waiting.values_list("pk", flat=True))
+            done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
+            # Locked, so that retention does not take the texts meanwhile.
+            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
+            rows = rows.select_for_update().order_by("pk").defer("prefix")
+            lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
+            sources = (
+                ip_pool.choose_again(list(rows), directory, config) if config.postal.use_ip_pools else {}
+            )
+            new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), now, lifetime) for row in rows]
+            QueuedMessage.objects.bulk_create(new)
+            # A released message does not expire while it is on its way.
+            Message.objects.filter(pk__in=chunk).update(hold_expires_at=None)
+            done += len(new)
+    return done
+
+
+def _queue_row(row: Message, source_id: int, now: datetime, lifetime: timedelta) -> QueuedMessage:
+    return QueuedMessage(
+        id=row.id,
+        server_id=row.server_id,
+        source_id=source_id,
+        destination=_lane(row),
+        size_bytes=row.size_bytes,
+        is_manual=True,
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+
+
+def _lane(row: Message) -> str:
+    if row.scope == Scope.OUTGOING.value:
+        return envelope_recipient(row.rcpt_to or "")[1]
+    return f"{LANES[row.endpoint_type]}:{row.endpoint_id}" if row.endpoint_type in LANES else NO_ENDPOINT
+
+
+def release(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """Send held messages after all; how many were held."""
+    held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
+    return requeue(list(held.values_list("pk", flat=True)), config, now, directory, in_turn)
+
+
+def held(
+    *, server_id: int | None = None, recipient: str = "", tag: str = "", because: str = ""
+) -> QuerySet[Message]:
+    """Held messages, oldest first. `recipient` is an address or `@domain`; `because` a part of the reason."""
+    found = Message.objects.filter(hold_expires_at__isnull=False).defer("prefix").order_by("pk")
+    if server_id is not None:
+        found = found.filter(server_id=server_id)
+    if recipient.startswith("@"):
+        found = found.filter(rcpt_to__iendswith=f"@{domain_key(recipient[1:])}")
+    elif recipient:
+        found = found.filter(rcpt_to__iexact=as_stored(recipient))
+    if tag:
+        found = found.filter(tag=tag)
+    if because:
+        why = Delivery.objects.filter(message_id=OuterRef("pk"), status=DeliveryStatus.HELD.value)
+        found = found.filter(Exists(why.filter(details__icontains=because)))
+    return found
+
+
+def reasons(message_ids: Sequence[int]) -> dict[int, str]:
+    """Why each message was held last."""
+    why = Delivery.objects.filter(message_id__in=message_ids, status=DeliveryStatus.HELD.value)
+    return dict(why.order_by("pk").values_list("message_id", "details"))
+
+
+def keep_back(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
+    decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
+    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
+
+
+def remove(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
+    decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
+    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
+
+
+def _take_out(
+    message_ids: Sequence[int],
+    decide: Callable[[Claimed], Decision],
+    config: Config,
+    now: datetime,
+    directory: Directory,
+    *,
+    in_turn: Transaction,
+) -> int:
+    done = 0
+    for chunk in _chunks(message_ids):
+        with in_turn():
+            waiting = QueuedMessage.objects.filter(pk__in=chunk, claimed_by=None).select_for_update()
+            ids = list(waiting.values_list("pk", flat=True))
+            rows = Message.objects.filter(pk__in=ids).defer("prefix")
+            decisions = [decide(_claimed(row)) for row in rows]
+            QueuedMessage.objects.filter(pk__in=ids).delete()
+            record.record(decisions, directory, config, now)
+            done += len(decisions)
+    return done
+
+
+def cancel(
+    message_ids: Sequence[int],
+    config: Config,
+    now: datetime,
+    directory: Directory | None = None,
+    in_turn: Transaction = transaction.atomic,
+) -> int:
+    """End the hold of messages without sending them; how many were held. No event tells of it."""
+    directory = directory or load()
+    done = 0
+    for chunk in _chunks(message_ids):
+        with in_turn():
+            held = Message.objects.filter(
+                pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
+            )
+            decisions = [
+                Decision(_claimed(row), DeliveryStatus.HOLD_CANCELLED, hold.CANCELLED)
+                for row in held.select_for_update().defer("prefix")
+            ]
+            record.record(decisions, directory, config, now)
+            done += len(decisions)
+    return done
+
+
+def expire(config: Config, now: datetime, in_turn: Transaction = transaction.atomic) -> int:
+    """Cancel holds that nobody ended in time; how many. Runs each hour."""
+    due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
+    return cancel(list(due), config, now, in_turn=in_turn)
+
+
+def _claimed(row: Message) -> Claimed:
+    """A held message as the results of claimed ones are; it has no row in the queue to finish."""
+    return Claimed(row.id, row.server_id, "", 0, True, row.size_bytes, row.created_at)
+
+
+def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

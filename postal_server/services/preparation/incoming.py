@@ -1,0 +1,280 @@
+"""Prepare claimed incoming messages: reports, inspection, their route; what is left is posted or forwarded.
+
+The steps and their order are Postal's (contract 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from postal_server.conf import Config
+from postal_server.mail.address import split_address
+from postal_server.mail.message import parts
+from postal_server.mail.transport_encoding import repair_lines
+from postal_server.rules import hold
+from postal_server.rules import route as route_rules
+from postal_server.rules.status import DeliveryStatus, EndpointType, RouteMode, SpamMode
+from postal_server.services.results import bounce
+from postal_server.services.shared.directory import Directory, EndpointEntry, RouteEntry
+from postal_server.services.shared.keys import request_key
+from postal_server.services.shared.token import message_token, return_path
+from postal_server.services.shared.work import Changes, Decision, Inspection, Job, Mail, Post
+from postal_server.wire import endpoint as wire
+
+from . import inspection, target
+from .guard import guarded
+from .outgoing import PURGED, resent_sender
+
+UNLINKED = (
+    "This message was a bounce but we couldn't link it with any outgoing message "
+    "and there was no route for it."
+)
+NO_ROUTE = "Message does not have a route and/or endpoint available for delivery."
+FAILED_BY_ROUTE = "Message is spam and the route specifies it should be failed."
+BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
+NO_ENDPOINT = "Invalid endpoint for route."
+
+Prepared = Mail | Post | Decision
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all messages of a batch are judged by."""
+
+    directory: Directory
+    config: Config
+    matches: Mapping[int, bounce.Match]
+
+    def route(self, job: Job) -> RouteEntry | None:
+        return self.directory.routes.get(job.message.route_id or 0)
+
+
+def prepare(jobs: Sequence[Job], directory: Directory, config: Config, now: datetime) -> list[Prepared]:
+    """What to post or send, or what was decided, for each job in order. One query where there are reports."""
+    reports = [job for job in jobs if job.message.is_bounce and job.body is not None]
+    context = Context(directory, config, bounce.match(reports, directory, config, now))
+    return [guarded(job.claimed, partial(_prepare, job, context)) for job in jobs]
+
+
+def _prepare(job: Job, context: Context) -> Prepared:
+    for check in CHECKS:
+        if decision := check(job, context):
+            return decision
+    found, changes = _inspection(job, context)
+    for judge in JUDGES:
+        if decision := judge(job, context, found):
+            return replace(decision, changes=changes)
+    return _hand_over(job, context, found, changes)
+
+
+# Steps 1 and 2: without inspection.
+
+
+def _suspended(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
+
+
+def _used_up(job: Job, context: Context) -> Decision | None:
+    maximum = context.config.postal.default_maximum_delivery_attempts
+    if job.claimed.attempts < maximum:
+        return None
+    return Decision(
+        job.claimed,
+        DeliveryStatus.FAILED,
+        f"Maximum number of delivery attempts ({maximum}) has been reached.",
+        notice=" Bounce sent to sender (see message <msg:{id}>)",
+    )
+
+
+def _purged(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
+
+
+def _report(job: Job, context: Context) -> Decision | None:
+    """A report ends here if it is about a message of ours, or if no route wants it."""
+    if not job.message.is_bounce:
+        return None
+    match = context.matches.get(job.message.id)
+    if match is not None:
+        details = bounce.LINKED.format(id=match.ids[0])
+        return Decision(
+            job.claimed,
+            DeliveryStatus.PROCESSED,
+            details,
+            bounced_ids=match.ids,
+            is_hard_bounce=match.is_hard,
+        )
+    if context.route(job) is None:
+        return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
+    return None
+
+
+CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (_suspended, _used_up, _purged, _report)
+
+
+# Step 3: what scanners say goes on top of the stored text, once.
+
+
+def _inspection(job: Job, context: Context) -> tuple[Inspection, Changes | None]:
+    message, server = job.message, job.server
+    if message.is_inspected:
+        kept = Inspection(message.spam_score, message.is_spam, message.is_threat, message.threat_details)
+        return kept, None
+    found = inspection.inspect(job.body or b"", message, context.config)
+    found = replace(found, is_spam=found.score > server.spam_threshold)
+    headers = (
+        f"X-Postal-Spam: {_yes(found.is_spam)}\r\n"
+        f"X-Postal-Spam-Threshold: {float(server.spam_threshold)}\r\n"
+        f"X-Postal-Spam-Score: {found.score}\r\n"
+        f"X-Postal-Threat: {_yes(found.is_threat)}\r\n"
+    )
+    return found, Changes(prefix=headers.encode(), inspection=found)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+# Steps 4 to 10: each answers with a decision or null.
+
+
+def _far_too_spammy(job: Job, context: Context, found: Inspection) -> Decision | None:
+    threshold = job.server.spam_failure_threshold
+    if found.score < threshold:
+        return None
+    return Decision(
+        job.claimed,
+        DeliveryStatus.FAILED,
+        "Message's spam score is higher than the failure threshold for this server. "
+        f"Threshold is currently {threshold}.",
+    )
+
+
+def _development(job: Job, context: Context, found: Inspection) -> Decision | None:
+    why = hold.by_mode(job.server.mode, job.claimed.is_manual)
+    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+
+
+def _without_route(job: Job, context: Context, found: Inspection) -> Decision | None:
+    if context.route(job) is not None:
+        return None
+    if route_rules.is_role(split_address(job.message.rcpt_to or "")[0]):
+        return _held(job)  # postmaster@ without a route: a person reads it in the administration
+    return Decision(job.claimed, DeliveryStatus.FAILED, NO_ROUTE)
+
+
+def _spam(job: Job, context: Context, found: Inspection) -> Decision | None:
+    route = context.route(job)
+    if route is None or not found.is_spam or job.claimed.is_manual:
+        return None
+    if route.spam_mode is SpamMode.QUARANTINE:
+        return Decision(job.claimed, DeliveryStatus.HELD, hold.QUARANTINE)
+    if route.spam_mode is SpamMode.FAIL:
+        return Decision(job.claimed, DeliveryStatus.FAILED, FAILED_BY_ROUTE)
+    return None
+
+
+def _by_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
+    route = context.route(job)
+    mode = route.mode if route else RouteMode.ENDPOINT
+    if mode is RouteMode.ACCEPT:
+        return Decision(job.claimed, DeliveryStatus.PROCESSED, hold.NO_ENDPOINT)
+    if mode is RouteMode.HOLD:
+        return _held(job)
+    if mode in (RouteMode.BOUNCE, RouteMode.REJECT):
+        return Decision(
+            job.claimed, DeliveryStatus.FAILED, BOUNCED_BY_ROUTE, notice=" See message <msg:{id}>"
+        )
+    return None
+
+
+def _held(job: Job) -> Decision:
+    if job.claimed.is_manual:
+        return Decision(job.claimed, DeliveryStatus.PROCESSED, hold.RELEASED_WITHOUT_ENDPOINT)
+    return Decision(job.claimed, DeliveryStatus.HELD, hold.NO_ENDPOINT)
+
+
+JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
+    _far_too_spammy,
+    _development,
+    _without_route,
+    _spam,
+    _by_mode,
+)
+
+
+# Step 11.
+
+
+def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes | None) -> Prepared:
+    message = job.message
+    key = (message.endpoint_type, message.endpoint_id or 0)
+    entry = context.directory.endpoints.get(key)
+    if entry is None:
+        return Decision(job.claimed, DeliveryStatus.FAILED, NO_ENDPOINT, changes=changes)
+    if entry.type == EndpointType.HTTP.value:
+        return _post(job, entry, found, changes, context)
+    return _forward(job, entry, changes, context)
+
+
+def _prefix(job: Job, changes: Changes | None) -> bytes:
+    """What stands on top of the stored text from now on."""
+    return changes.prefix if changes and changes.prefix else bytes(job.message.prefix)
+
+
+def _text(job: Job, changes: Changes | None) -> bytes:
+    return _prefix(job, changes) + (job.body or b"")
+
+
+def _post(
+    job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
+) -> Post:
+    body, content_type = _body(job, entry, found, changes)
+    headers = request_key(context.config).request_headers(body, content_type)
+    return Post(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
+
+
+def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> tuple[bytes, str]:
+    """What is posted to an endpoint, and its content type."""
+    if entry.format == wire.RAW:
+        return wire.raw_body(job.message, _text(job, changes), entry.encoding)
+    text = _text(job, changes)
+    read = parts(text)
+    is_form = entry.encoding == wire.AS_FORM
+    payload = wire.hash_payload(
+        job.message,
+        message_token(job.message.id),
+        read,
+        spam="Spam" if found.is_spam else "NotSpam",
+        strip_replies=entry.strip_replies,
+        include_attachments=entry.include_attachments,
+        is_form=is_form,
+    )
+    del text, read  # what is left of a large mail is in the payload
+    return wire.hash_body(payload, entry.encoding)
+
+
+def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> Mail:
+    """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
+
+    The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised. It carries
+    signatures of others, so only lines that no host has to take are changed.
+    """
+    message = job.message
+    recipient = entry.address or message.rcpt_to or ""
+    domain = recipient.rpartition("@")[2]
+    to = (
+        target.for_domain(domain, context.config)
+        if entry.type == EndpointType.ADDRESS.value
+        else target.for_endpoint(entry, domain, context.config)
+    )
+    reverse_path = None
+    if not message.is_bounce:
+        owner = context.directory.domains.get(message.domain_id or 0)
+        reverse_path = return_path(job.server, owner, message.id, context.config)
+    data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
+    data = repair_lines(data)
+    return Mail(job.claimed, reverse_path, recipient, data, to, changes=changes)

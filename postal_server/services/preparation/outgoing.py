@@ -1,0 +1,280 @@
+"""Prepare claimed outgoing messages: hold, fail, rewrite, sign; what is left is mail for somebody.
+
+The steps and their order are Postal's (contract 6.2). Where something stops a message, its text is in
+`rules.hold` or below. A batch takes a fixed number of queries, whatever its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from postal_server.conf import Config
+from postal_server.mail import dkim
+from postal_server.mail.address import is_plausible_recipient
+from postal_server.mail.header import find_body
+from postal_server.mail.header_encoding import encode_header
+from postal_server.mail.message import last, remove_header
+from postal_server.mail.transport_encoding import repair_lines, to_7bit
+from postal_server.rules import hold, outcome
+from postal_server.rules.domain import ED25519_SELECTOR_END
+from postal_server.rules.status import DeliveryStatus
+from postal_server.rules.suppression import SOFT_FAILS, blames_recipient
+from postal_server.services.results import suppression
+from postal_server.services.shared import token
+from postal_server.services.shared.directory import Directory, DomainEntry
+from postal_server.services.shared.keys import dkim_key, installation_key
+from postal_server.services.shared.work import Changes, Decision, Inspection, Job, Mail, Source
+
+from . import inspection, rewriting, send_limit, target
+from .attempts import last_answers
+from .guard import guarded
+
+PURGED = "Raw message has been removed. Cannot send message."
+NO_DOMAIN = "Message's domain no longer exist"
+NO_RECIPIENT = "Message doesn't have an RCPT to"
+MSGID = "X-Postal-MsgID"
+TAG = "X-Postal-Tag"
+TLS_REQUIRED = "TLS-Required"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all messages of a batch are judged by."""
+
+    directory: Directory
+    config: Config
+    now: datetime
+    suppressed: dict[suppression.Recipient, str]
+    answers: dict[int, tuple[int | None, str]]  # the last one, of those that used up their attempts
+
+    def domain(self, job: Job) -> DomainEntry | None:
+        number = job.message.domain_id
+        return self.directory.domains.get(number) if number is not None else None
+
+    def source(self, job: Job) -> Source | None:
+        entry = self.directory.sources.get(job.claimed.source_id)
+        return entry.source if entry else None
+
+
+def prepare(
+    jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
+) -> list[Mail | Decision]:
+    """What to send, or what was decided, for each job in order.
+
+    Two queries at most (suppressions, and answers to used-up messages); tracked mail takes one more for its
+    links, servers with a send limit three.
+    """
+    maximum = config.postal.default_maximum_delivery_attempts
+    used_up = [job.message.id for job in jobs if job.claimed.attempts >= maximum]
+    context = Context(
+        directory,
+        config,
+        now,
+        suppression.reasons(
+            ((job.server.id, job.message.rcpt_to) for job in jobs if job.message.rcpt_to), now
+        ),
+        last_answers(used_up),
+    )
+    decided: dict[int, Mail | Decision] = {}
+    going: list[Job] = []
+    for job in jobs:
+        decision = guarded(job.claimed, partial(_first, job, context))
+        if decision is None:
+            going.append(job)
+        else:
+            decided[job.claimed.id] = decision
+    rewritten = rewriting.rewrite(going, context.directory, now)
+    drafts: list[tuple[Job, Mail]] = []
+    for job in going:
+        draft = guarded(job.claimed, partial(_draft, job, rewritten.get(job.message.id), context))
+        if isinstance(draft, Mail):
+            drafts.append((job, draft))
+        else:
+            decided[job.claimed.id] = draft
+    reasons = send_limit.admit([job.server for job, _ in drafts], now)
+    for (job, draft), reason in zip(drafts, reasons, strict=True):
+        why = reason or hold.by_mode(job.server.mode, job.claimed.is_manual)
+        decided[job.claimed.id] = (
+            Decision(job.claimed, DeliveryStatus.HELD, why, changes=draft.changes) if why else draft
+        )
+    return [decided[job.claimed.id] for job in jobs]
+
+
+# Steps 2 to 9: each answers with a decision or null.
+
+
+def _suspended(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
+
+
+def _used_up(job: Job, context: Context) -> Decision | None:
+    maximum = context.config.postal.default_maximum_delivery_attempts
+    if job.claimed.attempts < maximum:
+        return None
+    details = f"Maximum number of delivery attempts ({maximum}) has been reached."
+    # Receivers that put us off say nothing about the person; who cannot be reached is suppressed.
+    answer = context.answers.get(job.message.id)
+    if not job.message.rcpt_to or answer is None or not blames_recipient(*answer):
+        return Decision(job.claimed, DeliveryStatus.FAILED, details)
+    details += (
+        f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
+    )
+    return Decision(job.claimed, DeliveryStatus.FAILED, details, suppress_for=SOFT_FAILS)
+
+
+def _purged(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
+
+
+def _without_domain(job: Job, context: Context) -> Decision | None:
+    gone = job.message.domain_id is not None and context.domain(job) is None
+    return Decision(job.claimed, DeliveryStatus.FAILED, NO_DOMAIN) if gone else None
+
+
+def _without_recipient(job: Job, context: Context) -> Decision | None:
+    address = job.message.rcpt_to
+    if not address:
+        return Decision(job.claimed, DeliveryStatus.FAILED, NO_RECIPIENT)
+    if is_plausible_recipient(address):
+        return None
+    # Postal looks for the MX of nonsense for a day; it can never be delivered.
+    domain = address.rpartition("@")[2]
+    return Decision(job.claimed, DeliveryStatus.FAILED, outcome.unreachable(domain).details)
+
+
+def _credential(job: Job, context: Context) -> Decision | None:
+    entry = context.directory.credentials.get(job.message.credential_id or 0)
+    why = hold.by_credential(entry is not None and entry.hold, job.claimed.is_manual)
+    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+
+
+def _suppressed(job: Job, context: Context) -> Decision | None:
+    address = job.message.rcpt_to or ""
+    reason = suppression.reason_for((job.server.id, address), context.suppressed)
+    why = hold.by_suppression(address, reason, job.claimed.is_manual)
+    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+
+
+CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
+    _suspended,
+    _used_up,
+    _purged,
+    _without_domain,
+    _without_recipient,
+    _credential,
+    _suppressed,
+)
+
+
+def _first(job: Job, context: Context) -> Decision | None:
+    for check in CHECKS:
+        if decision := check(job, context):
+            return decision
+    return None
+
+
+# Steps 10 to 13.
+
+
+def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decision:
+    """The mail, signed, with what that changed on its row; or why it is spam."""
+    message, server = job.message, job.server
+    accepted = job.body or b""
+    tag = None if message.tag else (last(accepted, TAG) or "").strip() or None
+    body = rewritten or accepted
+    found = None
+    if server.outbound_spam_threshold is not None and not message.is_inspected:
+        found = inspection.inspect(body, message, context.config)
+        found = Inspection(
+            found.score, found.score >= server.outbound_spam_threshold, found.is_threat, found.threat_details
+        )
+    prefix = bytes(message.prefix)
+    if not prefix:
+        # The header first: a long line of 8-bit text without blanks is to be encoded, not cut.
+        body = to_7bit(repair_lines(encode_header(_without_msgid(body))))
+        prefix = _signature(body, job, context)
+    changes = Changes(
+        prefix=None if message.prefix else prefix,
+        tag=tag,
+        raw=None if body is accepted else body,
+        is_rewritten=True if rewritten else None,
+        inspection=found,
+    )
+    if found.is_spam if found else message.is_spam:
+        return Decision(
+            job.claimed,
+            DeliveryStatus.FAILED,
+            f"Message is likely spam. Threshold is {server.outbound_spam_threshold} and the message scored "
+            f"{found.score if found else message.spam_score}.",
+            changes=changes,
+        )
+    return _mail(job, prefix, body, changes, context)
+
+
+def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Context) -> Mail:
+    message = job.message
+    reverse_path = None
+    if not message.is_bounce:
+        reverse_path = token.return_path(job.server, context.domain(job), message.id, context.config)
+    address = message.rcpt_to or ""
+    return Mail(
+        job.claimed,
+        reverse_path,
+        address,
+        b"".join([resent_sender(reverse_path, context.config), prefix, body]),
+        target.for_domain(address.rpartition("@")[2], context.config, tls_optional=_is_tls_optional(body)),
+        source=context.source(job),
+        changes=changes,
+    )
+
+
+def _is_tls_optional(body: bytes) -> bool:
+    """Does the mail ask to be delivered even without TLS (RFC 8689)?"""
+    header_end = find_body(body, 0, len(body))[0]
+    if b"tls-required:" not in body[:header_end].lower():
+        return False
+    return (last(body, TLS_REQUIRED) or "").strip().lower() == "no"
+
+
+def resent_sender(reverse_path: str | None, config: Config) -> bytes:
+    """The field that goes on top with the envelope sender. None for `<>`: RFC 5322 has no empty one (Q47)."""
+    if reverse_path is None or not config.postal.use_resent_sender_header:
+        return b""
+    return b"Resent-Sender: %s\r\n" % reverse_path.encode()
+
+
+def _without_msgid(body: bytes) -> bytes:
+    """A text without somebody else's token: bounces would be taken for theirs (Q7)."""
+    header_end = find_body(body, 0, len(body))[0]
+    return remove_header(body, MSGID) if MSGID.lower().encode() in body[:header_end].lower() else body
+
+
+def _signature(body: bytes, job: Job, context: Context) -> bytes:
+    """The `DKIM-Signature` fields and `X-Postal-MsgID` that go on top of `body`, made once for all tries.
+
+    The domain's own keys if DNS has their records, else the installation's, for the return path domain
+    (contract 6.4).
+    """
+    dns, domain, now = context.config.dns, context.domain(job), int(context.now.timestamp())
+    signatures = []
+    if domain is not None and domain.is_signing:
+        selector = f"{dns.dkim_identifier}-{domain.dkim_suffix}"
+        # Ed25519 beside RSA (RFC 8463): receivers verify the one that they know.
+        keys = [
+            (selector, domain.dkim_private_key),
+            (f"{selector}{ED25519_SELECTOR_END}", domain.dkim_ed25519_private_key),
+        ]
+        signatures = [
+            dkim.sign(body, domain=domain.name, selector=name, key=dkim_key(pem), now=now)
+            for name, pem in keys
+            if pem
+        ]
+    if not signatures:
+        key = installation_key(context.config)
+        signatures = [
+            dkim.sign(body, domain=dns.return_path_domain, selector=dns.dkim_identifier, key=key, now=now)
+        ]
+    return b"".join(signatures) + f"{MSGID}: {token.message_token(job.message.id)}\r\n".encode()

@@ -1,0 +1,217 @@
+"""Count TLS sessions, and report each day's to the domains that ask for it (RFC 8460)."""
+
+from __future__ import annotations
+
+import email.utils
+import itertools
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from django.db import connection
+
+from postal_server.conf import Config
+from postal_server.mail import tls_report as mail
+from postal_server.mail.address import split_address
+from postal_server.models import TlsResult
+from postal_server.rules.status import Scope
+from postal_server.services.acceptance.storage import store
+from postal_server.services.acceptance.submission import envelope_recipient
+from postal_server.services.operations.domain_checks import Answers, Question
+from postal_server.services.shared import ip_pool
+from postal_server.services.shared.directory import Directory, DomainEntry, ServerEntry, load
+from postal_server.services.shared.rows import Transaction
+from postal_server.services.shared.work import Accepted, NewMessage, Result, TlsSession
+
+logger = logging.getLogger(__name__)
+
+Ask = Callable[[Sequence[Question]], Answers]
+# Posts a body with this content type; the answer's status, or a negative number.
+PostBody = Callable[[str, str, bytes], int]
+
+KEPT_DAYS = 3  # that a report is tried for
+DOMAINS_A_STEP = 50
+ROWS_A_STATEMENT = 200
+KEY = ("day", "domain", "policy_type", "failure", "host", "address", "source")
+COLUMNS = (*KEY, "policy", "hosts", "reason", "count")
+TABLE = TlsResult._meta.db_table
+ADD = (
+    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES {{rows}} "  # noqa: S608 - names of ours only
+    f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET count = {TABLE}.count + excluded.count, "
+    "policy = excluded.policy, hosts = excluded.hosts, reason = excluded.reason"
+)
+
+
+def count(results: Iterable[object], config: Config, now: datetime) -> None:
+    """Count the sessions that were opened for these results; in the caller's transaction."""
+    if not config.tls_reports.enabled:
+        return
+    sessions = (s for result in results if isinstance(result, Result) for s in result.tls_sessions)
+    # Of sessions that went well nobody wants to know where.
+    plain = (s if s.failure else replace(s, host="", address="", source="", reason="") for s in sessions)
+    # What differs in other than the key must not meet itself in one statement.
+    counted: Counter[tuple[str, ...]] = Counter()
+    latest: dict[tuple[str, ...], TlsSession] = {}
+    for session in plain:
+        key = _key(session)
+        counted[key] += 1
+        latest[key] = session
+    # All workers in one order: none waits for another that waits for it.
+    rows: list[tuple[date | str | int, ...]] = [
+        (now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
+    ]
+    for start in range(0, len(rows), ROWS_A_STATEMENT):
+        chunk = rows[start : start + ROWS_A_STATEMENT]
+        marks = f"({', '.join(['%s'] * len(COLUMNS))})"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                ADD.format(rows=", ".join([marks] * len(chunk))),
+                [_plain(value) for row in chunk for value in row],
+            )
+
+
+def _key(session: TlsSession) -> tuple[str, ...]:
+    return (
+        session.domain,
+        session.policy_type,
+        session.failure,
+        session.host,
+        session.address,
+        session.source,
+    )
+
+
+def _rest(session: TlsSession) -> tuple[str, str, str]:
+    return "\n".join(session.policy), "\n".join(session.hosts), session.reason[:250]
+
+
+def _plain(value: date | str | int) -> str | int:
+    """As every database takes it: dates as text, and no NUL for PostgreSQL."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+# Each night
+
+
+def send(config: Config, now: datetime, ask: Ask, post: PostBody, in_turn: Transaction) -> int:
+    """Report the days before today; how many reports. What cannot be sent is tried for three days."""
+    today = now.date()
+    with in_turn():
+        TlsResult.objects.filter(day__lt=today - timedelta(days=KEPT_DAYS)).delete()
+    if not config.tls_reports.enabled:
+        return 0
+    directory = load()
+    origin = directory.mail_domain(split_address(config.smtp.from_address)[1])
+    server = directory.server_of_domain(origin) if origin else None
+    if origin is None or server is None:
+        logger.warning("tls_reports: no mail server has the domain of smtp.from_address; none are sent")
+        return 0
+    sender = Sender(config, directory, server, origin, post, in_turn)
+    done = 0
+    waiting = TlsResult.objects.filter(day__lt=today).order_by("day", "domain")
+    pairs = list(waiting.values_list("day", "domain").distinct())
+    for step in _steps(pairs):
+        names = {domain: Question(f"{mail.RECORD_NAME}.{domain}", "TXT") for _, domain in step}
+        answers = ask(list(names.values()))
+        for day, domain in step:
+            records = answers.get(names[domain])
+            if records is not None:
+                done += sender.report(day, domain, mail.addresses(records), now)
+    return done
+
+
+def _steps(pairs: Sequence[tuple[date, str]]) -> Iterator[Sequence[tuple[date, str]]]:
+    for start in range(0, len(pairs), DOMAINS_A_STEP):
+        yield pairs[start : start + DOMAINS_A_STEP]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends reports as mail of `server`, signed for the domain `origin`, or posts them."""
+
+    config: Config
+    directory: Directory
+    server: ServerEntry
+    origin: DomainEntry
+    post: PostBody
+    in_turn: Transaction
+
+    def report(self, day: date, domain: str, addresses: Sequence[str], now: datetime) -> bool:
+        """Send the report of a day to a domain, and forget what it was made of. Was it sent?"""
+        rows = TlsResult.objects.filter(day=day, domain=domain)
+        report = mail.Report(
+            id=f"{uuid.uuid4().hex}@{self.origin.name}",
+            organization=self.config.postal.smtp_hostname,
+            contact=self.config.smtp.from_address,
+            domain=domain,
+            day=day,
+            policies=_policies(list(rows.order_by("policy_type", "id"))),
+        )
+        urls = [address for address in addresses if address.startswith("https:")]
+        recipients = [address for address in addresses if not address.startswith("https:")]
+        posted = [url for url in urls if self._posted(url, report)]
+        if addresses and not recipients and not posted:
+            return False
+        with self.in_turn():
+            if recipients:
+                self._mail(report, recipients, now)
+            rows.delete()
+        return bool(addresses)
+
+    def _posted(self, url: str, report: mail.Report) -> bool:
+        status = self.post(url, mail.MEDIA_TYPE, report.compressed())
+        if not 200 <= status <= 299:
+            logger.warning("The TLS report for %s cannot be posted: %d", report.domain, status)
+        return 200 <= status <= 299
+
+    def _mail(self, report: mail.Report, recipients: Sequence[str], now: datetime) -> None:
+        message_id = f"{uuid.uuid4()}@{self.config.dns.return_path_domain}"
+        raw = mail.compose(
+            report,
+            recipients,
+            message_id=message_id,
+            date=email.utils.format_datetime(now),
+            name=self.config.smtp.from_name,
+        )
+        messages = []
+        for recipient in recipients:
+            rcpt_to, destination = envelope_recipient(recipient)
+            messages.append(
+                NewMessage(self.server.id, Scope.OUTGOING, rcpt_to, destination, domain_id=self.origin.id)
+            )
+        accepted = Accepted(
+            raw,
+            tuple(messages),
+            mail_from=report.contact,
+            subject=f"Report Domain: {report.domain}",
+            message_id=message_id,
+        )
+        lifetime = timedelta(hours=self.config.delivery.max_lifetime_hours)
+        store(ip_pool.bind([accepted], self.directory, self.config), now, lifetime)
+
+
+def _policies(rows: Sequence[TlsResult]) -> list[mail.PolicyResult]:
+    """`rows` are ordered by their policies."""
+    return [
+        _policy(kind, list(group)) for kind, group in itertools.groupby(rows, key=lambda row: row.policy_type)
+    ]
+
+
+def _policy(kind: str, rows: Sequence[TlsResult]) -> mail.PolicyResult:
+    latest = next((row for row in reversed(rows) if row.policy), rows[-1])
+    return mail.PolicyResult(
+        kind,
+        latest.policy.splitlines(),
+        latest.hosts.splitlines(),
+        successes=sum(row.count for row in rows if not row.failure),
+        failures=[
+            mail.Failures(row.failure, row.count, row.host, row.address, row.source, row.reason)
+            for row in rows
+            if row.failure
+        ],
+    )

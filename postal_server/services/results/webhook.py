@@ -1,0 +1,281 @@
+"""Tell webhooks what happened: store events, prepare their posts, record what receivers answered."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from postal_server.conf import Config
+from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
+from postal_server.rules.retry import WEBHOOK_LIFETIME, next_webhook_attempt
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.keys import request_key
+from postal_server.services.shared.rows import Transaction, insert
+from postal_server.services.shared.token import tokens_of
+from postal_server.services.shared.work import Claimed, Decision, Post, Recorded, Result
+from postal_server.wire import webhook as wire
+from postal_server.wire.signing import JSON
+
+TIMEOUT = 5.0  # seconds for the whole exchange
+GONE = 410  # the receiver asks not to be told again
+GONE_REASON = "The receiver answered 410 Gone."
+ANSWER_CHARACTERS = 1024
+LOG_KEPT = timedelta(days=10)
+MARK_INTERVAL = timedelta(minutes=1)
+RESENT_TOGETHER = 100  # requests a transaction
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to tell a server's webhooks. `message_id` keeps the events of one message in order."""
+
+    server_id: int
+    name: str
+    payload: Mapping[str, Any]
+    message_id: int | None = None
+
+
+def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
+    """Does any webhook of the server listen to this event? Asked before a payload is built."""
+    return bool(directory.webhooks_for(server_id, name))
+
+
+def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
+    """Store a request for each event and each webhook that wants it, in two queries; answers how many.
+
+    Bodies are built here, once: every try posts the same bytes.
+    """
+    requests = []
+    for event in events:
+        for webhook in directory.webhooks_for(event.server_id, event.name):
+            identity = uuid.uuid4()
+            requests.append(
+                WebhookRequest(
+                    webhook_id=webhook.id,
+                    server_id=event.server_id,
+                    message_id=event.message_id,
+                    uuid=identity,
+                    event=event.name,
+                    body=wire.envelope(event.name, event.payload, now, identity),
+                    created_at=now,
+                    expires_at=now + WEBHOOK_LIFETIME,
+                )
+            )
+    _wait_behind_others(requests)
+    insert(requests)
+    return len(requests)
+
+
+def _wait_behind_others(requests: Sequence[WebhookRequest]) -> None:
+    """Have requests wait as long as one of the same webhook and message before them does.
+
+    They could not go before it, and each claim would have to pass over them.
+    """
+    about = {request.message_id for request in requests if request.message_id is not None}
+    if about:
+        waiting = WebhookRequest.objects.filter(message_id__in=about, due_at__isnull=False).order_by("id")
+        due = {
+            (webhook_id, message_id): due_at
+            for webhook_id, message_id, due_at in waiting.values_list("webhook_id", "message_id", "due_at")
+        }
+        for request in requests:
+            request.due_at = due.get((request.webhook_id, request.message_id))
+
+
+def emit_for_message(
+    name: str, message: Message, payload: Mapping[str, Any], directory: Directory, now: datetime
+) -> int:
+    """Store an event about one message: its hash comes first, then `payload`."""
+    if not is_wanted(message.server_id, name, directory):
+        return 0
+    about = wire.message_hash(message, tokens_of([message.id])[message.id])
+    event = Event(message.server_id, name, {"message": about, **payload}, message.id)
+    return emit([event], directory, now)
+
+
+def prepare(
+    claimed: Sequence[Claimed], directory: Directory, config: Config, now: datetime
+) -> list[Post | Decision]:
+    """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
+
+    A webhook that a person switched off is still told what was queued before; one whose receiver is gone is
+    not.
+    """
+    key = request_key(config)
+    rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
+    prepared: list[Post | Decision] = []
+    for claim in claimed:
+        row = rows.get(claim.id)
+        webhook = directory.webhooks.get(row.webhook_id) if row else None
+        if row is None or webhook is None:
+            prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook was deleted."))
+            continue
+        if webhook.is_gone:
+            prepared.append(Decision(claim, DeliveryStatus.FAILED, GONE_REASON))
+            continue
+        body = bytes(row.body)
+        prepared.append(Post(claim, webhook.url, key.request_headers(body, JSON), body, TIMEOUT))
+    return prepared
+
+
+def record(
+    results: Sequence[Result | Decision], directory: Directory, config: Config, now: datetime
+) -> Recorded:
+    """Log what receivers answered, and say which requests are done and when the others are due.
+
+    Two queries for a batch, and one more where a receiver is to be marked as used or gone. The caller holds
+    the transaction and removes finished requests. What is given up untried is logged as well, with the status
+    0: it can be sent again.
+    """
+    recorded = Recorded()
+    rows = WebhookRequest.objects.in_bulk([result.claimed.id for result in results])
+    attempts, used, gone = [], set(), set()
+    for result in results:
+        number = result.claimed.id
+        row = rows.get(number)
+        if row is None:
+            recorded.finished.append(number)
+            continue
+        if isinstance(result, Decision):
+            recorded.finished.append(number)
+            attempts.append(_given_up(row, result, directory, now))
+            continue
+        outcome, failures = result.outcome, result.claimed.attempts + 1
+        due = None
+        if outcome.status is DeliveryStatus.SENT:
+            used.add(row.webhook_id)
+        elif outcome.code == GONE:
+            gone.add(row.webhook_id)
+        else:
+            # Any answer but 2xx and 410 is tried again, whatever it means for a message.
+            jitter = random.random()  # noqa: S311 - spreads load, keeps no secret
+            due = next_webhook_attempt(failures, now, jitter=jitter, retry_after=outcome.retry_after)
+        if due is None:
+            recorded.finished.append(number)
+        else:
+            recorded.deferred.append((number, due))
+        attempts.append(_attempt(row, result, directory, now, will_retry=due is not None))
+    insert(attempts)
+    if used:
+        # To the minute: all workers write to this row, and each would wait for the others' commits.
+        unmarked = Webhook.objects.filter(pk__in=used).exclude(last_used_at__gt=now - MARK_INTERVAL)
+        unmarked.update(last_used_at=now)
+    if gone:
+        _disable(gone)
+    return recorded
+
+
+# Sending again
+
+
+def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> QuerySet[WebhookAttempt]:
+    """The last tries of requests that nobody will try again."""
+    found = WebhookAttempt.objects.filter(will_retry=False).exclude(status_code__range=(200, 299))
+    if server_id is not None:
+        found = found.filter(server_id=server_id)
+    return found if webhook_id is None else found.filter(webhook_id=webhook_id)
+
+
+def resend(
+    attempts: QuerySet[WebhookAttempt], now: datetime, in_turn: Transaction = transaction.atomic
+) -> Iterator[int]:
+    """Post again what these tries posted; yields how many requests each step has made or brought forward.
+
+    The same bytes and uuid, with all tries before them. Those of deleted webhooks are passed over.
+    """
+    last = 0
+    final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
+    while step := list(attempts.filter(pk__gt=last, pk__lte=final).order_by("pk")[:RESENT_TOGETHER]):
+        with in_turn():
+            queued = _queue_again({attempt.uuid: attempt for attempt in step}, now)
+            WebhookAttempt.objects.filter(
+                pk__in=[attempt.pk for attempt in step if attempt.uuid in queued]
+            ).exclude(status_code__range=(200, 299)).update(will_retry=True)
+        yield len(queued)
+        last = step[-1].pk
+
+
+def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) -> set[uuid.UUID]:
+    """Those that are queued now."""
+    waiting = WebhookRequest.objects.filter(uuid__in=attempts)
+    queued = set(waiting.values_list("uuid", flat=True))
+    waiting.filter(claimed_by=None).update(due_at=None)
+    known = set(
+        Webhook.objects.filter(pk__in={attempt.webhook_id for attempt in attempts.values()}).values_list(
+            "pk", flat=True
+        )
+    )
+    new = [
+        WebhookRequest(
+            webhook_id=attempt.webhook_id,
+            server_id=attempt.server_id,
+            uuid=identity,
+            event=attempt.event,
+            body=attempt.payload.encode(),
+            created_at=now,
+            expires_at=now + WEBHOOK_LIFETIME,
+        )
+        for identity, attempt in attempts.items()
+        if identity not in queued and attempt.webhook_id in known
+    ]
+    insert(new)
+    return queued | {request.uuid for request in new}
+
+
+def prune_attempts(now: datetime) -> None:
+    """Forget tries older than ten days, a hundred rows at a time. Runs each hour."""
+    old = WebhookAttempt.objects.filter(created_at__lt=now - LOG_KEPT).order_by("created_at")
+    while ids := list(old.values_list("pk", flat=True)[:100]):
+        WebhookAttempt.objects.filter(pk__in=ids).delete()
+
+
+def _attempt(
+    row: WebhookRequest, result: Result, directory: Directory, now: datetime, *, will_retry: bool
+) -> WebhookAttempt:
+    outcome = result.outcome
+    attempt = _logged(row, directory, now)
+    attempt.attempt = result.claimed.attempts + 1
+    attempt.status_code = outcome.code or 0
+    attempt.answer = (outcome.output or "").replace("\0", "")[:ANSWER_CHARACTERS]
+    attempt.will_retry = will_retry
+    attempt.seconds = outcome.seconds
+    return attempt
+
+
+def _given_up(row: WebhookRequest, decision: Decision, directory: Directory, now: datetime) -> WebhookAttempt:
+    attempt = _logged(row, directory, now)
+    attempt.attempt = decision.claimed.attempts
+    attempt.answer = decision.details
+    return attempt
+
+
+def _logged(row: WebhookRequest, directory: Directory, now: datetime) -> WebhookAttempt:
+    webhook = directory.webhooks.get(row.webhook_id)
+    return WebhookAttempt(
+        server_id=row.server_id,
+        webhook_id=row.webhook_id,
+        uuid=row.uuid,
+        event=row.event,
+        url=webhook.url if webhook else "",
+        status_code=0,
+        payload=bytes(row.body).decode(),
+        will_retry=False,
+        created_at=now,
+    )
+
+
+def _disable(webhook_ids: Iterable[int]) -> None:
+    """Switch webhooks off whose receiver is gone. What else waits for it is given up when its turn comes."""
+    # Saved one by one: the directory must hear of it.
+    for webhook in Webhook.objects.filter(pk__in=webhook_ids, enabled=True):
+        webhook.enabled = False
+        webhook.disabled_reason = GONE_REASON
+        webhook.save(update_fields=["enabled", "disabled_reason"])

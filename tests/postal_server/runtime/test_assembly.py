@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from postal_server import conf, files
+from postal_server.engine.ports import Source
+from postal_server.errors import ConfigurationError
+from postal_server.runtime import assembly
+from postal_server.runtime.process import Role
+
+SMTP, HELO = {"smtp_hostname": "mx.example"}, {"helo_hostname": "helo.example"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "source", "name"),
+    [
+        ({"postal": SMTP}, None, "mx.example"),
+        ({"postal": SMTP, "dns": HELO}, None, "helo.example"),
+        ({"postal": SMTP, "dns": HELO}, Source("192.0.2.7", "", "out.example"), "out.example"),
+        ({"postal": SMTP, "dns": HELO}, Source("192.0.2.7"), "helo.example"),
+    ],
+    ids=["the SMTP host's", "one for all", "the source's own", "a source without"],
+)
+def test_the_name_in_ehlo(tmp_path, groups, source, name):
+    assert assembly.helo_name(conf.parse(groups, {}, tmp_path), source) == name
+
+
+@pytest.mark.parametrize(("mode", "is_shaped"), [("catch", False), ("mx", True)])
+def test_the_catch_s_patience_is_not_minded(tmp_path, mode, is_shaped):
+    make = assembly._transports(conf.parse({"delivery": {"mode": mode}}, {}, tmp_path))
+
+    async def before_dot() -> None: ...
+
+    assert make(before_dot).is_shaped is is_shaped
+
+
+# Addresses that cannot be listened on
+
+
+@pytest.fixture
+def taken():
+    """A port of loopback that somebody else listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def start(make, core):
+    """What an edge says that cannot start."""
+
+    async def main():
+        edge = make(core)
+        with pytest.raises(ConfigurationError) as error:
+            await edge.start()
+        if make is SMTPD:
+            await edge.stop()  # its other port
+        return str(error.value)
+
+    return asyncio.run(main())
+
+
+def core(tmp_path, **groups):
+    config = conf.parse({"version": 2, **groups, "rails": {"secret_key": "s" * 40}}, {}, tmp_path)
+    return SimpleNamespace(config=config, directory=None, journal=None, problem=lambda: "")
+
+
+SMTPD = partial(assembly.SmtpEdge, honour_environment=True)
+WEB = partial(assembly.WebEdge, honour_environment=True)
+
+
+@pytest.mark.parametrize(
+    ("edge", "group", "name"),
+    [
+        (SMTPD, "smtp_server", "default_port"),
+        (WEB, "web_server", "default_port"),
+        (assembly.CatchEdge, "delivery", "catch_port"),
+    ],
+    ids=["smtp", "web", "catch"],
+)
+def test_a_port_in_use_is_told_with_its_key(tmp_path, taken, edge, group, name):
+    loopback = {} if group == "delivery" else {"default_bind_address": "127.0.0.1"}
+    said = start(edge, core(tmp_path, **{group: {name: taken, **loopback}}))
+    assert said == f"{group}.{name}: cannot listen on 127.0.0.1:{taken}: Address already in use."
+
+
+def test_the_port_for_tls_from_the_first_byte_has_a_key_of_its_own(tmp_path, taken):
+    files.write_secrets(conf.parse({"smtp_server": {"tls_enabled": True}}, {}, tmp_path))
+    given = {"default_port": 0, "default_bind_address": "127.0.0.1", "tls_enabled": True}
+    said = start(SMTPD, core(tmp_path, smtp_server={**given, "implicit_tls_port": taken}))
+    assert said.startswith(f"smtp_server.implicit_tls_port: cannot listen on 127.0.0.1:{taken}")
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_this_machines_is_told_with_its_key(tmp_path, address):
+    said = start(WEB, core(tmp_path, web_server={"default_bind_address": address}))
+    assert said.startswith(f"web_server.default_bind_address: cannot listen on {address}:5000: ")
+
+
+def test_environment_variables_that_won_are_told_instead(tmp_path, taken, monkeypatch):
+    monkeypatch.setenv("PORT", str(taken))
+    monkeypatch.setenv("BIND_ADDRESS", "127.0.0.1")
+    assert start(WEB, core(tmp_path)).startswith(f"PORT: cannot listen on 127.0.0.1:{taken}")
+
+
+@pytest.mark.parametrize(
+    ("role", "key"),
+    [
+        (Role.WORKER, "worker.default_health_server_port"),
+        (Role.SMTP, "smtp_server.default_health_server_port"),
+    ],
+)
+def test_the_health_servers_port_has_a_key(tmp_path, role, key):
+    config = conf.parse({}, {}, tmp_path)
+    assert assembly.plan(config, [role]).health[2] == key

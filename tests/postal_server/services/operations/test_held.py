@@ -1,0 +1,130 @@
+import contextlib
+from datetime import timedelta
+
+import pytest
+
+from postal_server.models import Delivery, Message, QueuedMessage, WebhookRequest
+from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.services.operations import held
+from postal_server.services.results import record
+from postal_server.services.shared.work import Decision
+from tests.postal_server.services.conftest import NOW, sent, store
+
+
+@pytest.fixture
+def make_held(world, config):
+    def call(*recipients, **values):
+        claims = store(world, *recipients, **values)
+        decisions = [Decision(claim, DeliveryStatus.HELD, "x") for claim in claims]
+        record.record(decisions, world.directory(), config, NOW)
+        QueuedMessage.objects.all().delete()
+        return [claim.id for claim in claims]
+
+    return call
+
+
+class TestRelease:
+    def test_held_mail_is_queued_again_as_a_persons_wish(self, make_held, config):
+        [number] = make_held("a@dest.example")
+        assert held.release([number], config, NOW) == 1
+        row = QueuedMessage.objects.get()
+        assert (row.id, row.destination, row.is_manual, row.due_at) == (number, "dest.example", True, None)
+        assert row.expires_at > NOW
+        assert Message.objects.get().hold_expires_at is None
+
+    @pytest.mark.parametrize(
+        ("values", "lane"),
+        [
+            ({"endpoint_type": "HTTPEndpoint", "endpoint_id": 4}, "http:4"),
+            ({"endpoint_type": "AddressEndpoint", "endpoint_id": 4}, "address:4"),
+            ({}, "local"),
+        ],
+    )
+    def test_incoming_mail_goes_back_to_its_lane(self, make_held, config, values, lane):
+        make_held("in@example.test", scope=Scope.INCOMING, **values)
+        held.release([Message.objects.get().pk], config, NOW)
+        assert QueuedMessage.objects.get().destination == lane
+
+    def test_what_is_not_held_is_not_released(self, world, config):
+        [claim] = store(world)
+        record.record([sent(claim)], world.directory(), config, NOW)
+        QueuedMessage.objects.all().delete()
+        assert held.release([claim.id], config, NOW) == 0
+        assert not QueuedMessage.objects.exists()
+
+
+class TestRequeue:
+    def test_what_waits_is_brought_forward_with_new_attempts(self, world, config):
+        [claim] = store(world)
+        QueuedMessage.objects.update(due_at=NOW + timedelta(hours=1), attempts=18)
+        assert held.requeue([claim.id], config, NOW) == 1
+        row = QueuedMessage.objects.get()
+        assert (row.due_at, row.attempts, row.is_manual) == (None, 0, True)
+
+    def test_what_is_being_tried_is_left_alone(self, world, config):
+        [claim] = store(world)
+        QueuedMessage.objects.update(claimed_by=7)
+        assert held.requeue([claim.id], config, NOW) == 0
+        assert not QueuedMessage.objects.get().is_manual
+
+    def test_a_purged_text_cannot_be_sent_again(self, make_held, config):
+        ids = make_held("a@dest.example")
+        Message.objects.update(body_id=None)
+        assert held.requeue(ids, config, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("take_out", "status"), [(held.keep_back, "Held"), (held.remove, "HardFail")], ids=["hold", "remove"]
+)
+class TestTakeOut:
+    def test_what_waits_leaves_the_queue(self, world, config, take_out, status):
+        [claim] = store(world)
+        assert take_out([claim.id], config, NOW) == 1
+        assert not QueuedMessage.objects.exists()
+        assert Message.objects.get().status == status
+
+    def test_what_is_being_tried_is_left_alone(self, world, config, take_out, status):
+        [claim] = store(world)
+        QueuedMessage.objects.update(claimed_by=7)
+        assert take_out([claim.id], config, NOW) == 0
+        assert QueuedMessage.objects.exists()
+        assert Message.objects.get().status == "Pending"
+
+
+class TestCancel:
+    def test_the_message_is_never_sent_and_nobody_is_told(self, world, make_held, config):
+        [number] = make_held("a@dest.example")
+        world.add_webhook()
+        assert held.cancel([number], config, NOW) == 1
+        row = Message.objects.get()
+        assert (row.status, row.hold_expires_at) == ("HoldCancelled", None)
+        assert Delivery.objects.get(status="HoldCancelled").details == (
+            "The hold on this message has been removed without action."
+        )
+        assert not WebhookRequest.objects.exists()
+        assert held.cancel([number], config, NOW) == 0
+
+    def test_released_mail_is_not_cancelled(self, make_held, config):
+        [number] = make_held("a@dest.example")
+        held.release([number], config, NOW)
+        assert held.cancel([number], config, NOW) == 0
+
+
+class TestExpire:
+    @pytest.mark.parametrize(("days", "ended"), [(6.9, 0), (7, 150)])
+    def test_holds_end_after_a_week(self, make_held, config, days, ended):
+        make_held(*[f"a{n}@dest.example" for n in range(150)])
+        assert held.expire(config, NOW + timedelta(days=days)) == ended
+        assert Message.objects.filter(status="HoldCancelled").count() == ended
+
+    def test_in_turn(self, make_held, config):
+        make_held("a@dest.example")
+        turns = []
+
+        @contextlib.contextmanager
+        def in_turn():
+            turns.append(1)
+            yield
+
+        assert held.expire(config, NOW + timedelta(days=8), in_turn) == 1
+        assert len(turns) == 1

@@ -1,0 +1,194 @@
+from datetime import timedelta
+
+import pytest
+
+from postal_server.models import (
+    AdditionalRouteEndpoint,
+    AddressEndpoint,
+    Counter,
+    Domain,
+    HTTPEndpoint,
+    Route,
+    Server,
+    SMTPEndpoint,
+    TrackDomain,
+)
+from postal_server.rules.status import CredentialType, RouteMode
+from postal_server.services.shared import credential
+from postal_server.services.shared.directory import load
+from tests.postal_server.services.conftest import NOW
+
+
+def test_it_is_read_with_one_query_a_table(world, django_assert_num_queries):
+    for index in range(3):
+        world.add_webhook(name=str(index))
+    with django_assert_num_queries(14):
+        load()
+
+
+def test_its_version_is_the_counter(db):
+    Counter.objects.update_or_create(name="directory", defaults={"value": 7})
+    assert load().version == 7
+
+
+def test_api_and_smtp_keys_open_their_own_door_only(world):
+    api, api_key = credential.create(world.server, CredentialType.API, "api")
+    smtp, smtp_key = credential.create(world.server, CredentialType.SMTP, "smtp", hold=True)
+    directory = load()
+    assert directory.api_credential(api_key).id == api.pk
+    assert directory.smtp_credential(smtp_key).id == smtp.pk
+    assert directory.api_credential(smtp_key) is directory.smtp_credential(api_key) is None
+    assert directory.api_credential(api_key.swapcase()) is directory.api_credential("") is None
+    assert [(c.secret, c.hold) for c in directory.smtp_credentials(world.server.pk)] == [(smtp_key, True)]
+
+
+@pytest.mark.parametrize("path", ["example/live", "example_live"])
+def test_an_smtp_user_name_names_a_server(world, path):
+    assert load().server_by_path(path).id == world.server.pk
+    assert load().server_by_path("example/nosuch") is None
+
+
+@pytest.mark.parametrize(
+    ("client", "name"),
+    [
+        ("192.0.2.7", "host"),
+        ("192.0.2.8", "net"),
+        ("::ffff:192.0.2.8", "net"),
+        ("2001:db8::5", "six"),
+        ("198.51.100.1", None),
+    ],
+)
+def test_the_narrowest_network_authenticates_a_client(world, client, name):
+    made = {
+        label: credential.create(world.server, CredentialType.SMTP_IP, label, network=network)[0].pk
+        for label, network in (("net", "192.0.2.0/24"), ("host", "192.0.2.7"), ("six", "2001:db8::/32"))
+    }
+    found = load().ip_credential(client)
+    assert (found and found.id) == made.get(name)
+
+
+def test_deleted_servers_are_left_out_with_all_they_have(world):
+    _, key = credential.create(world.server, CredentialType.API, "api")
+    Server.objects.update(deleted_at=NOW)
+    directory = load()
+    assert not directory.servers
+    assert not directory.domains
+    assert directory.api_credential(key) is None
+
+
+def test_suspension_comes_from_the_server_or_its_organisation(world):
+    assert not load().servers[world.server.pk].is_suspended
+    world.organization.suspended_at = NOW
+    world.organization.save()
+    assert load().servers[world.server.pk].is_suspended
+
+
+class TestAuthorisedDomain:
+    @pytest.fixture
+    def names(self, world):
+        other = Server.objects.create(organization=world.organization, name="Any", permalink="any")
+        shared = Domain.objects.create(
+            organization=world.organization, name="organisation.test", verified_at=NOW
+        )
+        Domain.objects.create(organization=world.organization, name="example.test", verified_at=NOW)
+        Domain.objects.create(server=world.server, name="unverified.test")
+        for name in ("any.test", "zany.test"):
+            Domain.objects.create(server=other, name=name, verified_at=NOW, use_for_any=True)
+        return {world.server.pk: "live", other.pk: "any", shared.pk: "shared"}
+
+    @pytest.mark.parametrize(
+        ("server", "address", "domain"),
+        [
+            ("live", "x@example.test", "example.test"),
+            ("live", "X@EXAMPLE.TEST", "example.test"),
+            ("live", "x@Organisation.test.", "organisation.test"),
+            ("live", '"a@b"@example.test', "example.test"),
+            ("live", "x@unverified.test", None),
+            ("live", "x@sub.example.test", None),
+            ("live", "x@any.test", None),
+            ("live", "nonsense", None),
+            ("any", "x@elsewhere.test", "any.test"),
+            ("any", "x@organisation.test", "organisation.test"),
+        ],
+    )
+    def test_a_verified_domain_of_server_or_organisation_authorises(self, names, server, address, domain):
+        directory = load()
+        entry = next(s for s in directory.servers.values() if s.permalink == server)
+        found = directory.authorised_domain(entry, address)
+        assert (found and found.name) == domain
+
+    def test_the_servers_own_domain_wins(self, names, world):
+        directory = load()
+        found = directory.authorised_domain(directory.servers[world.server.pk], "x@example.test")
+        assert found.server_id == world.server.pk
+
+
+class TestRoutes:
+    @pytest.fixture
+    def route(self, world):
+        http = HTTPEndpoint.objects.create(server=world.server, name="in", url="http://h.example/in")
+        smtp = SMTPEndpoint.objects.create(server=world.server, name="s", hostname="mx.dest.example")
+        address = AddressEndpoint.objects.create(server=world.server, address="a@b.example")
+        route = Route.objects.create(
+            server=world.server, domain=world.domain, name="in", http_endpoint=http, token="PFidnp7X"
+        )
+        AdditionalRouteEndpoint.objects.create(route=route, smtp_endpoint=smtp)
+        AdditionalRouteEndpoint.objects.create(route=route, address_endpoint=address)
+        return route
+
+    def test_the_main_endpoint_comes_first(self, route):
+        entry = load().routes[route.pk]
+        assert [type for type, _ in entry.endpoints] == ["HTTPEndpoint", "SMTPEndpoint", "AddressEndpoint"]
+        assert set(entry.endpoints) == set(load().endpoints)
+
+    def test_routes_are_found_by_address_and_by_token(self, route):
+        directory = load()
+        assert directory.route_for("IN+x@Example.test").id == route.pk
+        assert directory.route_for("other@example.test") is None
+        assert directory.route_by_token("PFidnp7X+tag") == (directory.routes[route.pk], "tag")
+        assert directory.route_by_token("nosuch") is None
+
+    def test_a_route_whose_endpoint_was_deleted_rejects(self, route):
+        route.http_endpoint.delete()
+        entry = load().routes[route.pk]
+        assert (entry.mode, entry.endpoints) == (RouteMode.REJECT, ())
+
+    def test_each_server_has_a_return_path_route_of_its_own(self, world, route):
+        made = Route.objects.create(
+            server=world.server, name="__returnpath__", http_endpoint=route.http_endpoint
+        )
+        directory = load()
+        assert directory.return_path_route(world.server.pk).id == made.pk
+        assert directory.return_path_route(0) is None
+
+
+def test_webhooks_are_chosen_by_event(world):
+    every = world.add_webhook()
+    world.add_webhook(name="off", enabled=False)
+    some = world.add_webhook(name="some", all_events=False, events=["MessageSent"])
+    directory = load()
+    assert [w.id for w in directory.webhooks_for(world.server.pk, "MessageSent")] == [every.pk, some.pk]
+    assert [w.id for w in directory.webhooks_for(world.server.pk, "SendLimitExceeded")] == [every.pk]
+    assert directory.webhooks_for(0, "MessageSent") == []
+
+
+def test_role_mail_finds_a_server_of_the_organisation(world):
+    Server.objects.create(
+        organization=world.organization, name="Later", permalink="later", created_at=NOW + timedelta(1)
+    )
+    Domain.objects.create(organization=world.organization, name="organisation.test", verified_at=NOW)
+    directory = load()
+    assert directory.server_of_domain(directory.mail_domain("Organisation.test")).id == world.server.pk
+    assert directory.mail_domain("nosuch.test") is None
+
+
+def test_track_domains_are_keyed_by_server_and_domain(world):
+    TrackDomain.objects.create(
+        server=world.server,
+        domain=world.domain,
+        dns_status="OK",
+        excluded_click_domains="a.example\nb.example:80",
+    )
+    entry = load().track_domains[world.server.pk, world.domain.pk]
+    assert (entry.host, entry.is_ok) == ("click.example.test", True)
+    assert entry.excluded_hosts == {"a.example", "b.example:80"}
