@@ -1,7 +1,7 @@
 """The four actions of `/api/v1`: authenticate, read, ask the services, answer.
 
 The two send actions stay clear of the database and of Django: credentials and domains come from the
-directory, and the journal makes the message durable before the answer. So they need no thread: `lean`
+directory, and the journal makes the message durable before the answer. So they need no thread: `answer_async`
 answers them in an event loop, at less than half of what `answer` costs. Source: contract 1.
 """
 
@@ -43,15 +43,15 @@ from postal_server.services.shared.token import new_message_id
 from postal_server.services.shared.work import Accepted, Stored
 from postal_server.wire import api as wire
 from postal_server.wire import message as shown
-from postal_server.wire.http import Answer, BodyTooLarge, Request, error_answer, json_answer
+from postal_server.wire.http import BodyTooLarge, Request, Response, error_response, json_response
 
+from .body_memory import BodyMemoryBudget
 from .client_name import ClientNames
-from .room import BodyRoom
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH"})
 PATH = re.compile(r"/api/v1/(\w+/\w+)(?:\.\w+)?/?\Z", re.ASCII)
 # A message of 50 MiB, in base64 with its line ends written as `\n`, and 4 MiB for everything else.
-LARGE_BYTES = 1024 * 1024  # of a message; showing one costs some six times its size
+LARGE_MESSAGE_BYTES = 1024 * 1024  # of a message; showing one costs some six times its size
 MAX_BODY_BYTES = submission.MAX_API_MESSAGE_BYTES * 62 // 45 + 4 * 1024 * 1024
 
 
@@ -75,46 +75,54 @@ class API:
     config: Config
     directory: Callable[[], Directory]
     journal: Journal
-    names: ClientNames
-    room: BodyRoom = field(default_factory=BodyRoom)
+    client_names: ClientNames
+    body_memory: BodyMemoryBudget = field(default_factory=BodyMemoryBudget)
     # Shows large messages. One thread, as the allocator keeps some times their size for each that does.
-    reader: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 1, "large-messages"))
+    large_message_thread: ThreadPoolExecutor = field(
+        default_factory=partial(ThreadPoolExecutor, 1, "large-messages")
+    )
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """The answer to a request below `/api/`, for a thread of its own. Bugs are the caller's to log."""
         started = time.monotonic()
-        action = action_of(request)
+        action = find_action(request)
         if action is None:
-            return error_answer(404, request.header("Accept"))
+            return error_response(404, request.header("Accept"))
         try:
             with self._call(action, request) as call:
-                if isinstance(action, Look):
-                    return self._look(action, call, started)
+                if isinstance(action, ReadAction):
+                    return self._show(action, call, started)
                 data = self._send(action, call)
         except PostalServerError as error:
-            return _failed(error, request, started)
-        return json_answer(wire.success(data, time.monotonic() - started))
+            return _failure(error, request, started)
+        return json_response(wire.success(data, time.monotonic() - started))
 
-    def _look(self, action: Look, call: Call, started: float) -> Answer:
+    def _show(self, action: ReadAction, call: Call, started: float) -> Response:
         """What the action shows; large messages one after the other, or memory for many would be needed."""
 
-        def show(found: messages.StoredMessage) -> Answer:
+        def show(found: messages.StoredMessage) -> Response:
             with checked_connection():
-                return json_answer(wire.success(action.show(found, call.asked), time.monotonic() - started))
+                return json_response(
+                    wire.success(action.show(found, call.parameters), time.monotonic() - started)
+                )
 
         with checked_connection():
             credentials.mark_used([call.credential.id], datetime.now(timezone.utc))
-            found = messages.find(call.credential.server_id, call.asked.id)
-        return self.reader.submit(show, found).result() if found.row.size_bytes > LARGE_BYTES else show(found)
+            found = messages.find(call.credential.server_id, call.parameters.id)
+        if found.row.size_bytes > LARGE_MESSAGE_BYTES:
+            return self.large_message_thread.submit(show, found).result()
+        return show(found)
 
-    def _send(self, action: Send, call: Call) -> dict[str, Any]:
-        submitted = action.submit(call, self.names(call.request.client) if action.names_client else None)
+    def _send(self, action: SendAction, call: Call) -> dict[str, Any]:
+        submitted = action.submit(
+            call, self.client_names(call.request.client) if action.names_client else None
+        )
         return _stored(submitted, self.journal.store(submitted.accepted)) if submitted else NOTHING_SENT
 
-    def lean(self, request: Request) -> Coroutine[Any, Any, Answer] | None:
+    def answer_async(self, request: Request) -> Coroutine[Any, Any, Response] | None:
         """The same for an event loop, of a request whose body has come; null if it takes a thread."""
-        action = action_of(request)
-        return self._lean(action, request) if isinstance(action, Send) else None
+        action = find_action(request)
+        return self._answer_async(action, request) if isinstance(action, SendAction) else None
 
     def max_body_bytes(self, request: Request) -> int:
         """How large a body may be that is read; 0 for a request that is refused without reading it."""
@@ -124,20 +132,20 @@ class API:
             self.journal.check_room(length)
         except PostalServerError:
             return 0
-        return MAX_BODY_BYTES if length <= MAX_BODY_BYTES and action_of(request) else 0
+        return MAX_BODY_BYTES if length <= MAX_BODY_BYTES and find_action(request) else 0
 
-    async def _lean(self, action: Send, request: Request) -> Answer:
+    async def _answer_async(self, action: SendAction, request: Request) -> Response:
         started = time.monotonic()
         try:
             with self._call(action, request) as call:
-                name = await self.names.find(request.client) if action.names_client else None
+                name = await self.client_names.find(request.client) if action.names_client else None
                 submitted = action.submit(call, name)
                 data = NOTHING_SENT
                 if submitted:
                     data = _stored(submitted, await self.journal.append_async(submitted.accepted))
         except PostalServerError as error:
-            return _failed(error, request, started)
-        return json_answer(wire.success(data, time.monotonic() - started))
+            return _failure(error, request, started)
+        return json_response(wire.success(data, time.monotonic() - started))
 
     @contextmanager
     def _call(self, action: Action, request: Request) -> Iterator[Call]:
@@ -145,13 +153,13 @@ class API:
         directory = self.directory()
         credential = authenticate(request.header("X-Server-API-Key"), directory)
         length = request.content_length
-        if isinstance(action, Send):
+        if isinstance(action, SendAction):
             self.journal.check_room(length or 0)
-        with self.room.take(MAX_BODY_BYTES if length is None else min(length, MAX_BODY_BYTES)):
+        with self.body_memory.take(MAX_BODY_BYTES if length is None else min(length, MAX_BODY_BYTES)):
             yield Call(self.config, credential, directory, request, action.read(_parameters(request)))
 
 
-def action_of(request: Request) -> Action | None:
+def find_action(request: Request) -> Action | None:
     """What a request asks for, if there is such a thing."""
     found = PATH.match(request.path)
     return ACTIONS.get(found[1]) if found and request.method in METHODS else None
@@ -166,18 +174,18 @@ def _parameters(request: Request) -> wire.Parameters:
     return wire.read_parameters(request.header("Content-Type"), body, request.query)
 
 
-def _failed(error: PostalServerError, request: Request, started: float) -> Answer:
+def _failure(error: PostalServerError, request: Request, started: float) -> Response:
     """The answer to a request that was refused. Raises what is no refusal."""
     seconds = time.monotonic() - started
     if isinstance(error, AccessDenied):
-        return json_answer(wire.failure(error, 0.0))
+        return json_response(wire.failure(error, 0.0))
     if isinstance(error, Refusal):
-        return json_answer(wire.failure(error, seconds), 413 if isinstance(error, MessageTooLarge) else 200)
+        return json_response(wire.failure(error, seconds), 413 if isinstance(error, MessageTooLarge) else 200)
     if isinstance(error, HostileInput):
         status = 406 if isinstance(error, InvalidMediaType) else 400
-        return error_answer(status, request.header("Accept"))
+        return error_response(status, request.header("Accept"))
     if isinstance(error, Busy):
-        return json_answer(wire.busy(error, seconds), 503, (("retry-after", str(error.retry_after)),))
+        return json_response(wire.busy(error, seconds), 503, (("retry-after", str(error.retry_after)),))
     raise error
 
 
@@ -213,11 +221,11 @@ class Call:
     credential: CredentialEntry
     directory: Directory
     request: Request
-    asked: Any
+    parameters: Any
 
 
 @dataclass(frozen=True)
-class Send:
+class SendAction:
     """An action that stores messages; `submit` takes the client's name, if that is wanted and known."""
 
     read: Callable[[wire.Parameters], Any]
@@ -226,19 +234,19 @@ class Send:
 
 
 @dataclass(frozen=True)
-class Look:
+class ReadAction:
     """An action that shows a message; `show` makes the answer's data, from the database."""
 
     read: Callable[[wire.Parameters], Any]
     show: Callable[[messages.StoredMessage, wire.Lookup], Any]
 
 
-Action = Send | Look
+Action = SendAction | ReadAction
 
 
 def send_message(call: Call, client_name: str | None) -> Submitted:
     return submission.submit_message(
-        call.asked,
+        call.parameters,
         call.credential,
         call.directory,
         client=Client(call.request.client or "unknown", client_name),
@@ -251,7 +259,7 @@ def send_message(call: Call, client_name: str | None) -> Submitted:
 
 def send_raw(call: Call, _client_name: str | None) -> Submitted | None:
     return submission.submit_raw(
-        call.asked,
+        call.parameters,
         call.credential,
         call.directory,
         new_id=partial(new_message_id, call.config),
@@ -269,8 +277,8 @@ def show_deliveries(found: messages.StoredMessage, _asked: wire.Lookup) -> list[
 
 
 ACTIONS: Mapping[str, Action] = {
-    "send/message": Send(wire.read_send_message, send_message, names_client=True),
-    "send/raw": Send(wire.read_send_raw, send_raw),
-    "messages/message": Look(wire.read_lookup, show_message),
-    "messages/deliveries": Look(wire.read_lookup, show_deliveries),
+    "send/message": SendAction(wire.read_send_message, send_message, names_client=True),
+    "send/raw": SendAction(wire.read_send_raw, send_raw),
+    "messages/message": ReadAction(wire.read_lookup, show_message),
+    "messages/deliveries": ReadAction(wire.read_lookup, show_deliveries),
 }

@@ -40,10 +40,10 @@ class Site(AdminSite):
     index_title = "Mail"
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        from .login import LoginForm, told_to_wait  # noqa: PLC0415 - models are not loaded before
+        from .login import LoginForm, add_retry_after  # noqa: PLC0415 - models are not loaded before
 
         self.login_form = LoginForm
-        return told_to_wait(super().login(request, extra_context))
+        return add_retry_after(super().login(request, extra_context))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """The apps and their models; this one in sections, before the others."""

@@ -1,7 +1,7 @@
 """The WSGI application: which part answers a request, and what every answer has.
 
 The wire (API, tracking, key set) is answered here, without Django's handler; all else is Django's: the
-start page, the administration and its static files. What needs no thread is answered by `lean` as well.
+start page, the administration and its static files. What needs no thread is answered by `answer_async` too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.wire.http import (
     LOOPBACK,
-    Answer,
     Network,
     Request,
-    error_answer,
+    Response,
+    error_response,
     forbidden_host,
     host_name,
     is_in,
@@ -30,7 +30,7 @@ from postal_server.wire.http import (
     read_request,
 )
 
-from .gateway import Answered, Environ, Wanted
+from .gateway import BodyLimit, Environ, RawResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -46,16 +46,16 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024  # of a body for Django's pages
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
 NOT_REQUEST_ID = re.compile(r"[^\w-]", re.ASCII)
 
-View = Callable[[Request], Answer]
+View = Callable[[Request], Response]
 
 
 class API(Protocol):
     """What is below `/api/` (`api.views`)."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """The answer, for a thread."""
 
-    def lean(self, request: Request) -> Coroutine[Any, Any, Answer] | None:
+    def answer_async(self, request: Request) -> Coroutine[Any, Any, Response] | None:
         """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
 
     def max_body_bytes(self, request: Request) -> int:
@@ -115,22 +115,22 @@ class Application:
         start_response(answered.status, list(answered.headers))
         return [answered.body]
 
-    def lean(self, environ: Environ) -> Coroutine[Any, Any, Answered] | None:
+    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
         """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
         request = read_request(environ, self.trusted)
         view = self._view(request)
         if view is None or view == self.tracking:
             return None
         if view != self.api.answer:
-            return _lean(_at_once(view, request), request)
-        answering = self.api.lean(request)
-        return None if answering is None else _lean(answering, request)
+            return _answer_async(_at_once(view, request), request)
+        answering = self.api.answer_async(request)
+        return None if answering is None else _answer_async(answering, request)
 
     def is_login(self, environ: Environ) -> bool:
         """Is a password checked, which takes as much time as guessing it is to take?"""
         return bool(environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == LOGIN_PATH)
 
-    def wanted(self, environ: Environ) -> Wanted | None:
+    def body_limit(self, environ: Environ) -> BodyLimit | None:
         """How large a body may be that is gathered before the answer; null if it is not read.
 
         Of chunks Django reads nothing, nor anybody of a login that is longer than passwords are.
@@ -139,9 +139,9 @@ class Application:
         view = self._view(request)
         if view == self.api.answer:
             size = self.api.max_body_bytes(request)
-            return Wanted(size, is_known=True) if size else None
+            return BodyLimit(size, is_known=True) if size else None
         is_page = view is None and not self.is_login(environ)
-        return Wanted(MAX_PAGE_BYTES) if is_page and request.content_length else None
+        return BodyLimit(MAX_PAGE_BYTES) if is_page and request.content_length else None
 
     def stands_for_many(self, address: str) -> bool:
         """Is this the address of a proxy, behind which all the world may be?"""
@@ -164,7 +164,7 @@ class Application:
             not forwarded.strip() or host_name(forwarded) in self.hosts
         )
 
-    def _refuse_host(self, request: Request) -> Answer:
+    def _refuse_host(self, request: Request) -> Response:
         """Postal's answer says nothing, so the log does: once for each name, as strangers ask for many."""
         host = request.header("Host")
         asked = (request.header("X-Forwarded-Host") if host_name(host) in self.hosts else host)[:MAX_HOST]
@@ -182,15 +182,15 @@ class Application:
             return self._django
 
 
-def _refuse_body(request: Request) -> Answer:
-    return error_answer(413, request.header("Accept"))
+def _refuse_body(request: Request) -> Response:
+    return error_response(413, request.header("Accept"))
 
 
-async def _at_once(view: View, request: Request) -> Answer:
+async def _at_once(view: View, request: Request) -> Response:
     return view(request)
 
 
-async def _lean(answering: Coroutine[Any, Any, Answer], request: Request) -> Answered:
+async def _answer_async(answering: Coroutine[Any, Any, Response], request: Request) -> RawResponse:
     started = time.monotonic()
     try:
         answer = await answering
@@ -199,15 +199,15 @@ async def _lean(answering: Coroutine[Any, Any, Answer], request: Request) -> Ans
     return _complete(answer, request, started)
 
 
-def _unanswered(request: Request) -> Answer:
+def _unanswered(request: Request) -> Response:
     """The answer where a view raised: a bug, logged here and nowhere else."""
     log.exception("%s %s could not be answered", request.method, request.path[:200])
-    return error_answer(500, request.header("Accept"))
+    return error_response(500, request.header("Accept"))
 
 
-def _complete(answer: Answer, request: Request, started: float) -> Answered:
+def _complete(answer: Response, request: Request, started: float) -> RawResponse:
     headers = answer.all_headers(_request_id(request), time.monotonic() - started)
-    return Answered(answer.status_line, headers, b"" if request.method == "HEAD" else answer.body)
+    return RawResponse(answer.status_line, headers, b"" if request.method == "HEAD" else answer.body)
 
 
 def _request_id(request: Request) -> str:

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-MAX_WAITING_BYTES = 64 * 1024  # of one request, before the client is held back
+MAX_BUFFERED_BYTES = 64 * 1024  # of one request, before the client is held back
 
 
-class Body(io.RawIOBase):
+class RequestBody(io.RawIOBase):
     """What has come of a body, and has not been read. Reading waits for more.
 
-    `on_room` is called, in the reading thread, once less waits than `MAX_WAITING_BYTES`.
+    `on_room` is called, in the reading thread, once less waits than `MAX_BUFFERED_BYTES`.
     """
 
     def __init__(self, on_room: Callable[[], None]) -> None:
@@ -21,13 +21,13 @@ class Body(io.RawIOBase):
         self._data = bytearray()
         self._changed = threading.Condition()
         self.is_complete = False
-        self.is_broken = False  # the rest will not come
-        self.is_unwanted = False  # nobody will read the rest
+        self.is_truncated = False  # the rest will not come
+        self.is_discarded = False  # nobody will read the rest
 
     # The event loop
 
     def feed(self, data: bytes) -> None:
-        if self.is_unwanted:
+        if self.is_discarded:
             return
         with self._changed:
             self._data += data
@@ -38,23 +38,23 @@ class Body(io.RawIOBase):
             self.is_complete = True
             self._changed.notify()
 
-    def break_off(self) -> None:
+    def truncate_input(self) -> None:
         """The connection ended within the body: who reads it is told."""
         with self._changed:
-            self.is_broken = not self.is_complete
+            self.is_truncated = not self.is_complete
             self._changed.notify()
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Nobody will read it: let go of what has come, and of what will."""
-        self.is_unwanted = True
+        self.is_discarded = True
         self._data.clear()
 
     @property
-    def waiting(self) -> int:
+    def buffered_bytes(self) -> int:
         """How many bytes have come and were not read."""
         return len(self._data)
 
-    def whole(self) -> bytes:
+    def take_all(self) -> bytes:
         """A body that is complete, at once."""
         data = bytes(self._data)
         self._data.clear()
@@ -68,13 +68,13 @@ class Body(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """As of any raw stream; 0 at the end. Raises `ConnectionError` for a body that breaks off."""
         with self._changed:
-            self._changed.wait_for(lambda: self._data or self.is_complete or self.is_broken)
-            if self.is_broken and not self._data:
+            self._changed.wait_for(lambda: self._data or self.is_complete or self.is_truncated)
+            if self.is_truncated and not self._data:
                 raise ConnectionError("the body did not come")
-            was_full = self.waiting > MAX_WAITING_BYTES
+            was_full = self.buffered_bytes > MAX_BUFFERED_BYTES
             size = min(len(buffer), len(self._data))
             buffer[:size] = self._data[:size]
             del self._data[:size]
-        if was_full and self.waiting <= MAX_WAITING_BYTES:
+        if was_full and self.buffered_bytes <= MAX_BUFFERED_BYTES:
             self._on_room()
         return size

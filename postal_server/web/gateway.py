@@ -17,7 +17,7 @@ Environ = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Answered:
+class RawResponse:
     """A complete answer. `headers` are in wire order."""
 
     status: str
@@ -26,7 +26,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BodyLimit:
     """How large a body may be that is gathered. `is_known`: who sends it has authenticated."""
 
     max_bytes: int
@@ -34,7 +34,7 @@ class Wanted:
 
 
 @dataclass
-class Head:
+class RequestHead:
     """A request's line and header fields, as they came."""
 
     method: bytes = b""
@@ -43,7 +43,7 @@ class Head:
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     size: int = 0  # bytes of target and fields
     content_length: int = 0  # 0 if it is not told
-    is_coded: bool = False  # the body comes in chunks
+    is_chunked: bool = False  # the body comes in chunks
     expects_continue: bool = False  # the client waits for a word before it sends the body
 
     def add_target(self, data: bytes) -> None:
@@ -61,7 +61,7 @@ class Head:
             except ValueError as error:
                 raise HostileInput("a number of too many digits") from error
         elif key == b"transfer-encoding":
-            self.is_coded = True
+            self.is_chunked = True
         elif key == b"expect":
             self.expects_continue = value.lower() == b"100-continue"
 
@@ -73,7 +73,7 @@ class Head:
         self.method, self.version = method, version
         if version != "1.1":
             self.expects_continue = False
-            if self.is_coded:
+            if self.is_chunked:
                 raise HostileInput("chunks before HTTP/1.1")
 
 
@@ -82,7 +82,7 @@ def field_size(name: bytes, value: bytes) -> int:
     return len(name) + len(value) + len(b": \r\n")
 
 
-def environ_of(head: Head, peer: tuple[str, int], here: tuple[str, int]) -> Environ:
+def make_environ(head: RequestHead, peer: tuple[str, int], here: tuple[str, int]) -> Environ:
     """The request as WSGI has it, without its body. Raises `HostileInput` for a target that is none."""
     path, _, query = _origin_form(head.target).partition(b"?")
     environ: Environ = {
@@ -125,7 +125,7 @@ def _origin_form(target: bytes) -> bytes:
     return path if path.startswith(b"/") else b"/" + path
 
 
-def call(application: WSGIApplication, environ: Environ) -> Answered:
+def call(application: WSGIApplication, environ: Environ) -> RawResponse:
     """The application's whole answer; for a thread."""
     head: list[Any] = []
     written: list[bytes] = []
@@ -142,4 +142,4 @@ def call(application: WSGIApplication, environ: Environ) -> Answered:
     finally:
         if hasattr(content, "close"):
             content.close()
-    return Answered(head[0], head[1], b"".join(written))
+    return RawResponse(head[0], head[1], b"".join(written))

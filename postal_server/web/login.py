@@ -36,7 +36,7 @@ class LoginForm(AdminAuthenticationForm):
     wait = 0.0
 
     def clean(self) -> dict[str, Any]:
-        account, client = self.cleaned_data.get("username"), client_of(self.request)
+        account, client = self.cleaned_data.get("username"), client_address(self.request)
         if not account or not self.cleaned_data.get("password"):
             return self.cleaned_data  # nothing to check
         self.wait = throttle().wait(account, client, time.monotonic())
@@ -59,7 +59,7 @@ class LoginForm(AdminAuthenticationForm):
         logger.warning("Login of %r failed (%s)", account[:MAX_ACCOUNT_LENGTH], client)
 
 
-def told_to_wait(response: HttpResponse) -> HttpResponse:
+def add_retry_after(response: HttpResponse) -> HttpResponse:
     """The login page as it is answered: 429 for who has to wait (RFC 6585 section 4)."""
     context = response.context_data if isinstance(response, TemplateResponse) else None
     form = (context or {}).get("form")
@@ -69,7 +69,7 @@ def told_to_wait(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def client_of(request: HttpRequest | None) -> str:
+def client_address(request: HttpRequest | None) -> str:
     """The client's address, behind proxies that are trusted."""
     meta = request.META if request is not None else {}
     return str(meta.get(CLIENT, meta.get("REMOTE_ADDR", "")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from postal_server.wire.http import Answer, Request, json_answer, to_json
+from postal_server.wire.http import Request, Response, json_response, to_json
 from postal_server.wire.signing import SigningKey
 
 JWKS_PATH = "/.well-known/jwks.json"
@@ -18,11 +18,11 @@ class Pages:
 
     signing_key: Callable[[], SigningKey]
 
-    def key_set(self, request: Request) -> Answer:
+    def key_set(self, request: Request) -> Response:
         """The installation's public key as a JSON Web Key Set. Source: contract 2."""
-        return json_answer(to_json(self.signing_key().jwks()))
+        return json_response(to_json(self.signing_key().jwks()))
 
-    def ip(self, request: Request) -> Answer:
+    def ip(self, request: Request) -> Response:
         """The peer's address and the client's behind it: what an administrator sets proxies up with."""
         text = f"ip: {request.environ.get('REMOTE_ADDR', '')} remote ip: {request.client}"
-        return Answer(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())
+        return Response(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())

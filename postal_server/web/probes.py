@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from postal_server.wire.http import LOOPBACK, Answer, Request, is_in
+from postal_server.wire.http import LOOPBACK, Request, Response, is_in
 
 HEALTH_PATH, READY_PATH, METRICS_PATH = "/health", "/ready", "/metrics"
 TEXT = "text/plain; charset=utf-8"
@@ -20,21 +20,21 @@ class Probes:
 
     problem: Callable[[], str]
 
-    def health(self, request: Request) -> Answer:
+    def health(self, request: Request) -> Response:
         """The process is alive."""
         return _answer(200, TEXT, b"OK")
 
-    def ready(self, request: Request) -> Answer:
+    def ready(self, request: Request) -> Response:
         """It does the work it is there for."""
         problem = self.problem()
         return _answer(503 if problem else 200, TEXT, (problem or "OK").encode())
 
-    def metrics(self, request: Request) -> Answer:
+    def metrics(self, request: Request) -> Response:
         """Prometheus metrics, for this machine only: they tell how much is sent, and where."""
         if not is_in(request.client, LOOPBACK) or any(name in request.environ for name in FORWARDED):
             return _answer(403, TEXT, b"Forbidden")
         return _answer(200, CONTENT_TYPE_LATEST, generate_latest())
 
 
-def _answer(status: int, content_type: str, body: bytes) -> Answer:
-    return Answer(status, (("content-type", content_type),), body, traced=False)
+def _answer(status: int, content_type: str, body: bytes) -> Response:
+    return Response(status, (("content-type", content_type),), body, is_traced=False)

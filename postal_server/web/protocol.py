@@ -25,11 +25,11 @@ from postal_server.errors import HostileInput
 from postal_server.net.listening import NEVER, Connection, Turns, canonical_address
 from postal_server.net.memory_budget import FREE_BYTES, Room
 from postal_server.rules.client import client_key
-from postal_server.wire.http import error_answer
+from postal_server.wire.http import error_response
 
-from .body import MAX_WAITING_BYTES, Body
-from .gateway import Answered, Environ, Head, Wanted, call, environ_of, field_size
-from .unsent import Unsent
+from .body import MAX_BUFFERED_BYTES, RequestBody
+from .gateway import BodyLimit, Environ, RawResponse, RequestHead, call, field_size, make_environ
+from .unsent import UnsentResponses
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ UNREAD_SECONDS = 20.0
 CLOSE_SECONDS = 5.0  # for the client to take the last answer
 MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
 QUICK_BYTES = 16 * 1024  # of a body that is read in no time; who sends more at once waits for a turn
-UNASKED = Wanted(MAX_WAITING_BYTES)  # of a body; for more of it the application is asked
+DEFAULT_BODY_LIMIT = BodyLimit(MAX_BUFFERED_BYTES)  # of a body; for more of it the application is asked
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
 
@@ -56,13 +56,13 @@ class Application(Protocol):
 
     def __call__(self, environ: Environ, start_response: Any, /) -> Any: ...
 
-    def lean(self, environ: Environ) -> Coroutine[Any, Any, Answered] | None:
+    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
         """The answer to a request that has come completely; null if it takes a thread."""
 
     def is_login(self, environ: Environ) -> bool:
         """Is a password checked?"""
 
-    def wanted(self, environ: Environ) -> Wanted | None:
+    def body_limit(self, environ: Environ) -> BodyLimit | None:
         """How large a body may be that is gathered; null if it is not read, or only as far as it has come."""
 
 
@@ -86,7 +86,7 @@ class Shared:
     connections: dict[HttpProtocol, str] = field(default_factory=dict)  # whose they are; the oldest one first
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
     turns: Turns = field(default_factory=Turns)
-    unsent: Unsent = field(default_factory=Unsent)
+    unsent: UnsentResponses = field(default_factory=UnsentResponses)
     is_stopping: bool = False
 
     def enter(self, connection: HttpProtocol, address: str) -> bool:
@@ -128,14 +128,14 @@ class Shared:
 class Exchange:
     """A request, as far as it has come, and what is known of its answer."""
 
-    body: Body
+    body: RequestBody
     began: float  # seconds of the loop's clock
-    head: Head = field(default_factory=Head)
+    head: RequestHead = field(default_factory=RequestHead)
     has_head: bool = False
     received: int = 0  # bytes of the body
     keeps: bool = False  # the connection, for another request
     is_answered: bool = False
-    wanted: Wanted = UNASKED
+    body_limit: BodyLimit = DEFAULT_BODY_LIMIT
     is_asked: bool = False  # the application, whether that is more
 
     @property
@@ -143,12 +143,12 @@ class Exchange:
         return self.head.size > MAX_HEADER_BYTES or len(self.head.fields) > MAX_FIELDS
 
     @property
-    def is_more_than_wanted(self) -> bool:
-        return max(self.head.content_length, self.body.waiting) > self.wanted.max_bytes
+    def exceeds_body_limit(self) -> bool:
+        return max(self.head.content_length, self.body.buffered_bytes) > self.body_limit.max_bytes
 
     def may_begin(self) -> bool:
         """Is there enough of it for an answer?"""
-        return self.body.is_complete or (self.has_head and (self.is_too_large or self.is_more_than_wanted))
+        return self.body.is_complete or (self.has_head and (self.is_too_large or self.exceeds_body_limit))
 
 
 class HttpProtocol(Connection):
@@ -186,7 +186,7 @@ class HttpProtocol(Connection):
             self._leave()
         for exchange in (self._reading, self._answering):
             if exchange is not None:
-                exchange.body.break_off()
+                exchange.body.truncate_input()
         self._shared.room.release(self)
         self._shared.unsent.remove(self)
         self._waiting.clear()
@@ -294,7 +294,7 @@ class HttpProtocol(Connection):
     # What the parser finds
 
     def on_message_begin(self) -> None:
-        self._reading = Exchange(Body(self._ask_for_more), self._loop.time())
+        self._reading = Exchange(RequestBody(self._ask_for_more), self._loop.time())
         self._head_bytes = 0
         if self._answering is None:
             self._wait(SILENCE)
@@ -356,7 +356,7 @@ class HttpProtocol(Connection):
         self._last_status = status
         self._unread = memoryview(b"")
         if self._reading is not None:
-            self._reading.body.break_off()
+            self._reading.body.truncate_input()
             if self._reading is self._answering or self._reading.is_answered:
                 self._last_status = 0  # the client gets one answer, and that is the application's
             self._reading = None
@@ -376,30 +376,32 @@ class HttpProtocol(Connection):
                     self._begin(exchange)
             elif exchange is None and self._last_status is not None:
                 if self._last_status:
-                    self._write(_error(self._last_status), Head(), keeps=False)
+                    self._write(_error(self._last_status), RequestHead(), keeps=False)
                 self._close()
         self._pause(self._is_full or bool(self._waiting or self._unread) or self._holds_enough())
 
     def _holds_enough(self) -> bool:
         reading = self._reading
-        return reading is not None and reading.body.waiting > max(reading.wanted.max_bytes, MAX_WAITING_BYTES)
+        return reading is not None and reading.body.buffered_bytes > max(
+            reading.body_limit.max_bytes, MAX_BUFFERED_BYTES
+        )
 
     def _gather(self, exchange: Exchange) -> None:
         """Ask how much of a large body is wanted before it is answered, and count what has come of it."""
         if exchange.body.is_complete or not exchange.has_head or exchange.is_too_large:
             return
-        if exchange.is_more_than_wanted and not exchange.is_asked:
+        if exchange.exceeds_body_limit and not exchange.is_asked:
             exchange.is_asked = True
             with suppress(HostileInput):  # which is refused as it begins
-                environ = environ_of(exchange.head, self._peer, self._here)
-                exchange.wanted = self._shared.application.wanted(environ) or exchange.wanted
-        size = exchange.body.waiting
-        if size > FREE_BYTES and not exchange.is_more_than_wanted and not self._shared.room.hold(self, size):
+                environ = make_environ(exchange.head, self._peer, self._here)
+                exchange.body_limit = self._shared.application.body_limit(environ) or exchange.body_limit
+        size = exchange.body.buffered_bytes
+        if size > FREE_BYTES and not exchange.exceeds_body_limit and not self._shared.room.hold(self, size):
             self.give_way()
 
     @property
     def is_known(self) -> bool:
-        return self._reading is not None and self._reading.wanted.is_known
+        return self._reading is not None and self._reading.body_limit.is_known
 
     @property
     def may_give_way(self) -> bool:
@@ -420,7 +422,7 @@ class HttpProtocol(Connection):
     def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange
         try:
-            environ = environ_of(exchange.head, self._peer, self._here)
+            environ = make_environ(exchange.head, self._peer, self._here)
         except HostileInput:
             self._refuse(exchange, 400)
             return
@@ -430,35 +432,35 @@ class HttpProtocol(Connection):
         lean, threads = None, self._shared.threads
         if exchange.body.is_complete:
             self.deadline = NEVER
-            environ["wsgi.input"] = io.BytesIO(exchange.body.whole())
+            environ["wsgi.input"] = io.BytesIO(exchange.body.take_all())
             if self._shared.application.is_login(environ):
                 threads = self._shared.logins
-            elif exchange.received > MAX_WAITING_BYTES:
+            elif exchange.received > MAX_BUFFERED_BYTES:
                 threads = self._shared.readers
             else:
-                lean = self._shared.application.lean(environ)
+                lean = self._shared.application.answer_async(environ)
         elif self._shared.application.is_login(environ):
             self._refuse(exchange, 413)  # no password is that long
             return
         else:
-            environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_WAITING_BYTES)
+            environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
             threads = self._shared.readers
         if lean is None:
             future = self._loop.run_in_executor(threads, call, self._shared.application, environ)
             future.add_done_callback(partial(self._done, exchange))
         elif exchange.received > QUICK_BYTES:
-            self._shared.turns.add(partial(self._begin_lean, exchange, lean))
+            self._shared.turns.add(partial(self._start_task, exchange, lean))
         else:
-            self._begin_lean(exchange, lean)
+            self._start_task(exchange, lean)
 
-    def _begin_lean(self, exchange: Exchange, answering: Coroutine[Any, Any, Answered]) -> None:
+    def _start_task(self, exchange: Exchange, answering: Coroutine[Any, Any, RawResponse]) -> None:
         self._loop.create_task(answering).add_done_callback(partial(self._done, exchange))
 
     def _refuse(self, exchange: Exchange, status: int) -> None:
         exchange.keeps = False
         self._answer(exchange, _error(status))
 
-    def _done(self, exchange: Exchange, future: asyncio.Future[Answered]) -> None:
+    def _done(self, exchange: Exchange, future: asyncio.Future[RawResponse]) -> None:
         answered = _error(500)
         if not future.cancelled():
             if error := future.exception():
@@ -470,11 +472,11 @@ class HttpProtocol(Connection):
         else:
             self._answer(exchange, answered)
 
-    def _answer(self, exchange: Exchange, answered: Answered) -> None:
+    def _answer(self, exchange: Exchange, answered: RawResponse) -> None:
         self._shared.room.release(self)
         self._answering = None
         exchange.is_answered = True
-        exchange.body.drop()
+        exchange.body.discard()
         exchange.keeps &= self._may_keep(exchange)
         self._write(answered, exchange.head, exchange.keeps)
         if self._reading is exchange:
@@ -489,9 +491,11 @@ class HttpProtocol(Connection):
         """Will another request come over this connection, as far as we see?"""
         is_last = self._last_status == 0 and not self._waiting
         left = exchange.head.content_length - exchange.received
-        return not (self._shared.is_stopping or is_last or exchange.body.is_broken or left > MAX_UNREAD_BYTES)
+        return not (
+            self._shared.is_stopping or is_last or exchange.body.is_truncated or left > MAX_UNREAD_BYTES
+        )
 
-    def _write(self, answered: Answered, head: Head, keeps: bool) -> None:
+    def _write(self, answered: RawResponse, head: RequestHead, keeps: bool) -> None:
         lines = [f"HTTP/1.1 {answered.status}", *(f"{name}: {value}" for name, value in answered.headers)]
         is_told = any(name.lower() == "content-length" for name, _ in answered.headers)
         has_body = head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY)
@@ -521,6 +525,6 @@ def _address(name: Any) -> tuple[str, int]:
     return (canonical_address(str(name[0])), int(name[1])) if name else ("", 0)
 
 
-def _error(status: int) -> Answered:
-    answer = error_answer(status)
-    return Answered(answer.status_line, answer.headers, answer.body)
+def _error(status: int) -> RawResponse:
+    answer = error_response(status)
+    return RawResponse(answer.status_line, answer.headers, answer.body)

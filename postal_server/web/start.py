@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from postal_server import conf
-from postal_server.wire.http import error_answer
+from postal_server.wire.http import error_response
 
 
 @require_safe
@@ -34,5 +34,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, status: HTTPStatus) -> HttpResponse:
-    answer = error_answer(status.value, request.headers.get("Accept", ""))
+    answer = error_response(status.value, request.headers.get("Accept", ""))
     return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))

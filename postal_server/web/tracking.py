@@ -21,7 +21,7 @@ from postal_server.engine.database import checked_connection
 from postal_server.services.operations import tracking
 from postal_server.services.operations.tracking import Visitor
 from postal_server.services.shared.directory import Directory, ServerEntry
-from postal_server.wire.http import Answer, Request
+from postal_server.wire.http import Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +42,18 @@ class Tracking:
     config: Config
     directory: Callable[[], Directory]
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         with checked_connection():
             return self._answer(request)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Response:
         if found := IMAGE_PATH.match(request.path):
             return self._image(found[1], found[2], request)
         if found := LINK_PATH.match(request.path):
             return self._link(found[1], found[2], request)
         return _text(200, "Hello.")
 
-    def _image(self, server_token: str, token: str, request: Request) -> Answer:
+    def _image(self, server_token: str, token: str, request: Request) -> Response:
         server = self._server(server_token)
         if server is None:
             return _text(404, "Invalid Server Token")
@@ -65,9 +65,9 @@ class Tracking:
             log.exception("An open could not be recorded.")
         if parse_qs(request.query).get("src"):
             return _text(400, "Invalid/missing source image")
-        return Answer(200, (("content-type", "image/png"),), PIXEL, traced=False)
+        return Response(200, (("content-type", "image/png"),), PIXEL, is_traced=False)
 
-    def _link(self, server_token: str, token: str, request: Request) -> Answer:
+    def _link(self, server_token: str, token: str, request: Request) -> Response:
         server = self._server(server_token)
         if server is None:
             return _text(404, "Invalid Server Token")
@@ -86,18 +86,18 @@ class Tracking:
         return self.directory().server_by_token.get(token.lower())
 
 
-def redirect(url: str) -> Answer:
+def redirect(url: str) -> Response:
     """The answer that sends a browser on; what a header cannot hold is percent-encoded."""
     location = NOT_IN_HEADER.sub(_percent, url)
-    return Answer(307, (("location", location),), f"Redirected to: {url}".encode(), traced=False)
+    return Response(307, (("location", location),), f"Redirected to: {url}".encode(), is_traced=False)
 
 
 def _percent(found: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "replace"))
 
 
-def _text(status: int, text: str) -> Answer:
-    return Answer(status, (), text.encode(), traced=False)
+def _text(status: int, text: str) -> Response:
+    return Response(status, (), text.encode(), is_traced=False)
 
 
 def _visitor(request: Request) -> Visitor:

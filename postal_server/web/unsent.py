@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of all answers together
-PATIENCE = 2.0  # seconds for a client to begin to read, while there is one that had them
+GRACE_SECONDS = 2.0  # seconds for a client to begin to read, while there is one that had them
 
 
 class Reader(Protocol):
@@ -19,7 +19,7 @@ class Reader(Protocol):
         """Drop the answer, and with it the connection."""
 
 
-class Unsent:
+class UnsentResponses:
     """The answers that clients are slow to read, for one event loop. Times are seconds of its clock.
 
     One answer alone always has room.
@@ -51,4 +51,4 @@ class Unsent:
         """For an order: who has just begun comes behind all others, then who read most bytes a second."""
         since, size_bytes = self._waiting[reader]
         seconds = now - since
-        return seconds < PATIENCE, (size_bytes - reader.unsent_bytes) / max(seconds, 0.001)
+        return seconds < GRACE_SECONDS, (size_bytes - reader.unsent_bytes) / max(seconds, 0.001)

@@ -38,16 +38,16 @@ _ESCAPES = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "<>
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer: its own headers, which stand before those that every answer has.
 
-    `traced` answers carry a request id and the time spent.
+    `is_traced` answers carry a request id and the time spent.
     """
 
     status: int
     headers: tuple[Header, ...]
     body: bytes
-    traced: bool = True
+    is_traced: bool = True
 
     @property
     def status_line(self) -> str:
@@ -55,7 +55,7 @@ class Answer:
 
     def all_headers(self, request_id: str, seconds: float) -> list[Header]:
         """Every header in wire order."""
-        trace = (("x-request-id", request_id), ("x-runtime", f"{seconds:.6f}")) if self.traced else ()
+        trace = (("x-request-id", request_id), ("x-runtime", f"{seconds:.6f}")) if self.is_traced else ()
         return [*self.headers, *trace, *SECURITY, ("content-length", str(len(self.body)))]
 
 
@@ -127,17 +127,17 @@ def to_json(value: Any) -> bytes:
     return text
 
 
-def json_answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer:
+def json_response(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Response:
     """An answer with JSON in it; good ones have an etag."""
     if status != 200:
-        return Answer(status, (("content-type", "application/json; charset=utf-8"), *headers), body)
+        return Response(status, (("content-type", "application/json; charset=utf-8"), *headers), body)
     tag = hashlib.sha256(body).hexdigest()[:32]
     headers = (
         ("content-type", "application/json; charset=utf-8"),
         ("etag", f'W/"{tag}"'),
         ("cache-control", "max-age=0, private, must-revalidate"),
     )
-    return Answer(200, headers, body)
+    return Response(200, headers, body)
 
 
 def wants_json(accept: str) -> bool:
@@ -145,19 +145,19 @@ def wants_json(accept: str) -> bool:
     return "json" in accept and "*/*" not in accept
 
 
-def error_answer(status: int, accept: str = "") -> Answer:
+def error_response(status: int, accept: str = "") -> Response:
     """An error outside the API's envelope: a small page, or JSON for those who accept only that."""
     phrase = HTTPStatus(status).phrase
     if wants_json(accept):
         body = to_json({"status": status, "error": phrase})
-        return Answer(status, (("content-type", "application/json; charset=UTF-8"),), body)
+        return Response(status, (("content-type", "application/json; charset=UTF-8"),), body)
     page = f"<!DOCTYPE html>\n<html lang=en><title>{status} {phrase}</title><h1>{phrase}</h1>\n"
-    return Answer(status, (("content-type", "text/html; charset=UTF-8"),), page.encode())
+    return Response(status, (("content-type", "text/html; charset=UTF-8"),), page.encode())
 
 
-def forbidden_host() -> Answer:
+def forbidden_host() -> Response:
     """The answer to a request for another host than ours."""
-    return Answer(403, (("content-type", "text/html; charset=UTF-8"),), b"", traced=False)
+    return Response(403, (("content-type", "text/html; charset=UTF-8"),), b"", is_traced=False)
 
 
 def host_name(value: str) -> str:

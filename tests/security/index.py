@@ -135,7 +135,7 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/web/gateway.py",
                 code="""
-                if self.is_coded:
+                if self.is_chunked:
                     raise HostileInput("chunks before HTTP/1.1")
                 """,
             ),
@@ -957,8 +957,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/protocol.py",
-                code="self._shared.turns.add(partial(self._begin_lean, exchange, lean))",
-                without="self._begin_lean(exchange, lean)",
+                code="self._shared.turns.add(partial(self._start_task, exchange, lean))",
+                without="self._start_task(exchange, lean)",
             ),
         ],
         tests=[
@@ -1008,8 +1008,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/body.py",
-                code="MAX_WAITING_BYTES = 64 * 1024",
-                without="MAX_WAITING_BYTES = 4 * 1024 * 1024",
+                code="MAX_BUFFERED_BYTES = 64 * 1024",
+                without="MAX_BUFFERED_BYTES = 4 * 1024 * 1024",
             ),
         ],
         tests=[
@@ -1143,7 +1143,10 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/api/views.py",
-                code="self.reader.submit(show, found).result() if found.row.size_bytes > LARGE_BYTES else",
+                code="""
+                if found.row.size_bytes > LARGE_MESSAGE_BYTES:
+                    return self.large_message_thread.submit(show, found).result()
+                """,
             ),
         ],
         tests=[

@@ -15,8 +15,8 @@ import pytest
 from postal_server.errors import HostileInput, PostalServerError
 from postal_server.smtpd.commands import parse_chunk, parse_command, parse_path
 from postal_server.smtpd.options import MAX_LINE_BYTES
-from postal_server.web.body import MAX_WAITING_BYTES
-from postal_server.web.gateway import Head, environ_of
+from postal_server.web.body import MAX_BUFFERED_BYTES
+from postal_server.web.gateway import RequestHead, make_environ
 from postal_server.web.protocol import MAX_FIELDS, MAX_HEADER_BYTES
 from postal_server.wire import api
 from postal_server.wire.http import LOOPBACK, read_request
@@ -91,12 +91,12 @@ def test_command_line_is_read_in_a_moment(verb, unit):
 )
 def test_header_of_http_is_read_in_a_moment(fields, target):
     def read() -> None:
-        head = Head()
+        head = RequestHead()
         head.add_target(target)
         for name, value in fields:
             head.add_field(name, value)
         head.complete(b"GET", "1.1")
-        request = read_request(environ_of(head, ("127.0.0.1", 7), ("127.0.0.1", 80)), LOOPBACK)
+        request = read_request(make_environ(head, ("127.0.0.1", 7), ("127.0.0.1", 80)), LOOPBACK)
         api.read_parameters("", b"", request.query)
 
     assert seconds(read) < OF_A_REQUEST
@@ -128,7 +128,7 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_body_is_read_in_a_moment(name):
     content_type, unit = BODIES[name]
-    text = repeated(unit, MAX_WAITING_BYTES)
+    text = repeated(unit, MAX_BUFFERED_BYTES)
     whole = {"digits": f'{{"id":{text}}}', "empty objects": "[" + "{}," * 20_000 + "{}]"}.get(name, text)
     assert seconds(lambda: api.read_parameters(content_type, whole.encode(), "")) < OF_A_REQUEST
 

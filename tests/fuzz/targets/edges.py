@@ -38,7 +38,7 @@ from postal_server.transports.dns import DnsResolver
 from postal_server.transports.http.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader, retry_after
 from postal_server.transports.http.url import Url
 from postal_server.transports.smtp.protocol import Offers, ReplyReader
-from postal_server.web.gateway import Answered
+from postal_server.web.gateway import RawResponse
 from postal_server.web.protocol import CONTINUE, HttpProtocol
 from postal_server.web.protocol import Shared as WebShared
 from postal_server.wire import api as wire
@@ -297,18 +297,18 @@ class Recorder:
         start_response("200 OK", [])
         return [b"<large>"]
 
-    def wanted(self, environ: Any) -> Any:
+    def body_limit(self, environ: Any) -> Any:
         return None
 
     def is_login(self, environ: Any) -> bool:
         return False
 
-    def lean(self, environ: Any) -> Any:
+    def answer_async(self, environ: Any) -> Any:
         return self._answer(environ)
 
-    async def _answer(self, environ: Any) -> Answered:
+    async def _answer(self, environ: Any) -> RawResponse:
         told = f"<{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()
-        return Answered("200 OK", (), told + b" " + environ["wsgi.input"].read() + b">")
+        return RawResponse("200 OK", (), told + b" " + environ["wsgi.input"].read() + b">")
 
 
 async def http_session(chunks: Any) -> bytes:
@@ -321,7 +321,7 @@ async def http_session(chunks: Any) -> bytes:
         protocol.data_received(chunk)
         for _ in range(4):
             await asyncio.sleep(0)
-        held = sum(each.body.waiting for each in (*protocol._waiting, protocol._reading) if each)
+        held = sum(each.body.buffered_bytes for each in (*protocol._waiting, protocol._reading) if each)
         assert held <= len(chunk) + 65_536, "a body is held without bounds"
     while protocol._answering is not None or (protocol._waiting and not wire.is_closed):
         await asyncio.sleep(0)

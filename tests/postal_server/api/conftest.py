@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postal_server.web.application import Application
-from postal_server.web.gateway import Answered
+from postal_server.web.gateway import RawResponse
 
 
 @pytest.fixture(params=["thread", "loop"])
@@ -19,12 +19,12 @@ def app(app, request):
 def in_loop(app: Application) -> Any:
     """A WSGI application that answers as `app` does in an event loop."""
 
-    async def lean(environ: Any) -> Answered | None:
-        answering = app.lean(environ)
+    async def answer_in_loop(environ: Any) -> RawResponse | None:
+        answering = app.answer_async(environ)
         return None if answering is None else await answering
 
     def answer(environ: Any, start_response: Any) -> Any:
-        answered = asyncio.run(lean(environ))
+        answered = asyncio.run(answer_in_loop(environ))
         if answered is None:
             return app(environ, start_response)
         start_response(answered.status, list(answered.headers))

@@ -9,7 +9,7 @@ import pytest
 from postal_server.api.views import MAX_BODY_BYTES
 from postal_server.errors import Busy
 from postal_server.web.application import MAX_PAGE_BYTES
-from postal_server.web.gateway import Wanted
+from postal_server.web.gateway import BodyLimit
 
 from ..installation import NAMES, call
 
@@ -17,25 +17,25 @@ SEND = "/api/v1/send/message"
 KEY = {"HTTP_X_SERVER_API_KEY": NAMES["api_key"]}
 
 
-def wanted(app, path: str, length: int | None, **environ: str) -> Wanted | None:
+def body_limit(app, path: str, length: int | None, **environ: str) -> BodyLimit | None:
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_HOST": "postal.example.test", **environ}
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked"} if length is None else {"CONTENT_LENGTH": str(length)}
     setup_testing_defaults(environ)
-    return app.wanted(environ)
+    return app.body_limit(environ)
 
 
 @pytest.mark.parametrize(
     ("path", "length", "environ", "expected"),
     [
-        (SEND, 3_000_000, KEY, Wanted(MAX_BODY_BYTES, is_known=True)),
-        (SEND, None, KEY, Wanted(MAX_BODY_BYTES, is_known=True)),
-        (SEND, MAX_BODY_BYTES, KEY, Wanted(MAX_BODY_BYTES, is_known=True)),
+        (SEND, 3_000_000, KEY, BodyLimit(MAX_BODY_BYTES, is_known=True)),
+        (SEND, None, KEY, BodyLimit(MAX_BODY_BYTES, is_known=True)),
+        (SEND, MAX_BODY_BYTES, KEY, BodyLimit(MAX_BODY_BYTES, is_known=True)),
         (SEND, MAX_BODY_BYTES + 1, KEY, None),
         (SEND, 3_000_000, {}, None),
         (SEND, None, {"HTTP_X_SERVER_API_KEY": "wrong"}, None),
         ("/api/v1/send/nothing", 3_000_000, KEY, None),
-        ("/admin/x/", 3_000_000, {}, Wanted(MAX_PAGE_BYTES)),
-        ("/admin/x/", MAX_PAGE_BYTES, {}, Wanted(MAX_PAGE_BYTES)),
+        ("/admin/x/", 3_000_000, {}, BodyLimit(MAX_PAGE_BYTES)),
+        ("/admin/x/", MAX_PAGE_BYTES, {}, BodyLimit(MAX_PAGE_BYTES)),
         ("/admin/x/", None, {}, None),
         ("/admin/login/", 3_000_000, {}, None),
         ("/health", 3_000_000, {"REQUEST_METHOD": "GET"}, None),
@@ -43,12 +43,12 @@ def wanted(app, path: str, length: int | None, **environ: str) -> Wanted | None:
     ],
 )
 def test_a_body_is_gathered_for_who_may_send_it(app, path, length, environ, expected) -> None:
-    assert wanted(app, path, length, **environ) == expected
+    assert body_limit(app, path, length, **environ) == expected
 
 
 def test_a_body_is_not_gathered_while_nothing_can_be_accepted(app, journal) -> None:
     journal.busy = Busy("full")
-    assert wanted(app, SEND, 3_000_000, **KEY) is None
+    assert body_limit(app, SEND, 3_000_000, **KEY) is None
 
 
 def test_a_page_reads_no_body_of_more_than_a_form_has(app) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from postal_server.web.body import MAX_WAITING_BYTES, Body
+from postal_server.web.body import MAX_BUFFERED_BYTES, RequestBody
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def asked() -> list[str]:
 
 
 @pytest.fixture
-def body(asked) -> Body:
-    return Body(lambda: asked.append(threading.current_thread().name))
+def body(asked) -> RequestBody:
+    return RequestBody(lambda: asked.append(threading.current_thread().name))
 
 
 @pytest.fixture
@@ -43,8 +43,12 @@ def test_a_reader_waits_for_all_that_it_asked_for(body, reader) -> None:
     assert reading.result(10) == b"x" * 100
 
 
-@pytest.mark.parametrize(("end", "heard"), [(Body.complete, b""), (Body.break_off, ConnectionError)])
-def test_a_reader_that_waits_hears_of_the_end(body, reader, end: Callable[[Body], None], heard) -> None:
+@pytest.mark.parametrize(
+    ("end", "heard"), [(RequestBody.complete, b""), (RequestBody.truncate_input, ConnectionError)]
+)
+def test_a_reader_that_waits_hears_of_the_end(
+    body, reader, end: Callable[[RequestBody], None], heard
+) -> None:
     reading = reader.submit(body.read, 10)
     end(body)
     assert (reading.result(10) if heard == b"" else type(reading.exception(10))) == heard
@@ -52,7 +56,7 @@ def test_a_reader_that_waits_hears_of_the_end(body, reader, end: Callable[[Body]
 
 def test_what_came_before_it_broke_off_is_read(body) -> None:
     body.feed(b"ab")
-    body.break_off()
+    body.truncate_input()
     assert body.read(10) == b"ab"
     with pytest.raises(ConnectionError):
         body.read(10)
@@ -60,13 +64,13 @@ def test_what_came_before_it_broke_off_is_read(body) -> None:
 
 def test_a_complete_body_does_not_break_off(body) -> None:
     body.complete()
-    body.break_off()
-    assert not body.is_broken
+    body.truncate_input()
+    assert not body.is_truncated
     assert body.read(10) == b""
 
 
 def test_more_is_asked_for_once_less_waits_by_who_reads(body, reader, asked) -> None:
-    body.feed(b"x" * (MAX_WAITING_BYTES + 10))
+    body.feed(b"x" * (MAX_BUFFERED_BYTES + 10))
     reader.submit(body.read, 9).result(10)
     assert asked == []
     reader.submit(body.read, 1).result(10)
@@ -77,13 +81,13 @@ def test_more_is_asked_for_once_less_waits_by_who_reads(body, reader, asked) -> 
 
 def test_what_nobody_wants_is_not_held(body) -> None:
     body.feed(b"ab")
-    body.drop()
+    body.discard()
     body.feed(b"cd")
-    assert body.waiting == 0
+    assert body.buffered_bytes == 0
 
 
 def test_a_complete_body_is_taken_at_once(body) -> None:
     body.feed(b"ab")
     body.complete()
-    assert body.whole() == b"ab"
-    assert body.waiting == 0
+    assert body.take_all() == b"ab"
+    assert body.buffered_bytes == 0

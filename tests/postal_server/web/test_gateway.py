@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from postal_server.errors import HostileInput
-from postal_server.web.gateway import Head, call, environ_of
+from postal_server.web.gateway import RequestHead, call, make_environ
 
 HEADERS = [("A", "b")]
 
 
 def environ(target: bytes, *fields: tuple[bytes, bytes]) -> dict:
-    head = Head()
+    head = RequestHead()
     head.add_target(target)
     for name, value in fields:
         head.add_field(name, value)
     head.complete(b"GET", "1.1")
-    return environ_of(head, ("192.0.2.1", 7), ("192.0.2.2", 80))
+    return make_environ(head, ("192.0.2.1", 7), ("192.0.2.2", 80))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_fields_are_named_as_wsgi_names_them() -> None:
 
 @pytest.mark.parametrize("version", ["0.9", "1.0", "2.0"])
 def test_only_http_1_1_has_chunks_and_waits_for_a_word(version) -> None:
-    head = Head()
+    head = RequestHead()
     head.add_field(b"Expect", b"100-Continue")
     assert head.expects_continue
     head.complete(b"POST", version)

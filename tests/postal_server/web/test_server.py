@@ -15,10 +15,10 @@ import pytest
 
 from postal_server.net.memory_budget import Room
 from postal_server.web import protocol, server
-from postal_server.web.body import MAX_WAITING_BYTES
-from postal_server.web.gateway import Answered, Wanted
+from postal_server.web.body import MAX_BUFFERED_BYTES
+from postal_server.web.gateway import BodyLimit, RawResponse
 from postal_server.web.server import HttpServer
-from postal_server.web.unsent import Unsent
+from postal_server.web.unsent import UnsentResponses
 from tests.loops import LOOPS
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -61,26 +61,26 @@ class Echo:
         start_response("200 OK", [("X-Path", path)])
         return [body]
 
-    def wanted(self, environ):
+    def body_limit(self, environ):
         if not environ["PATH_INFO"].startswith("/echo/gathered"):
             return None
-        return Wanted(BIG, is_known="HTTP_X_KEY" in environ)
+        return BodyLimit(BIG, is_known="HTTP_X_KEY" in environ)
 
-    def lean(self, environ):
+    def answer_async(self, environ):
         if not environ["PATH_INFO"].startswith("/lean"):
             return None
         self.environs.append(environ)
-        return self._lean(environ)
+        return self._answer_async(environ)
 
     def is_login(self, environ):
         return environ["PATH_INFO"] == "/login"
 
-    async def _lean(self, environ):
+    async def _answer_async(self, environ):
         await asyncio.sleep(0)
         if environ["PATH_INFO"] == "/lean/fail":
             raise RuntimeError("a bug")
         self.lean_paths.append(environ["PATH_INFO"])
-        return Answered("200 OK", [("content-length", "4")], b"lean")
+        return RawResponse("200 OK", [("content-length", "4")], b"lean")
 
 
 class Running:
@@ -302,7 +302,7 @@ def test_a_body_that_is_not_read_is_held_back(running, address):
                 wire.sendall(b"x" * 65536)
             pytest.fail("the client was not held back")
         [connection] = running.connections
-        assert connection._reading.body.waiting < MAX_WAITING_BYTES + 1024 * 1024
+        assert connection._reading.body.buffered_bytes < MAX_BUFFERED_BYTES + 1024 * 1024
         running.echo.go_on.set()
         wire.settimeout(10)
         assert b"unread" in wire.recv(1000)
@@ -326,7 +326,7 @@ def test_trailers_are_no_header(running, address):
 
 
 def test_a_body_that_breaks_off_is_told_to_its_reader(address):
-    size = MAX_WAITING_BYTES * 2
+    size = MAX_BUFFERED_BYTES * 2
     heard = talk(address, post(b"/echo", b"Content-Length: %d" % (size * 2)), b"x" * size)
     assert statuses(heard) == [400]
     assert heard.endswith(b"broken")
@@ -501,13 +501,13 @@ def test_a_request_that_comes_a_byte_at_a_time_is_a_408(hasty, start):
 
 def test_a_body_that_stops_is_told_to_its_reader(hasty):
     with socket.create_connection(hasty.address, timeout=10) as wire:
-        wire.sendall(post(b"/echo", b"Content-Length: 999999") + b"x" * (MAX_WAITING_BYTES + 1))
+        wire.sendall(post(b"/echo", b"Content-Length: 999999") + b"x" * (MAX_BUFFERED_BYTES + 1))
         assert listen(wire).endswith(b"broken")
 
 
 def test_a_rest_that_comes_slowly_is_not_waited_for(hasty):
     with socket.create_connection(hasty.address, timeout=10) as wire:
-        wire.sendall(post(b"/", b"Content-Length: 999999") + b"x" * (MAX_WAITING_BYTES + 1))
+        wire.sendall(post(b"/", b"Content-Length: 999999") + b"x" * (MAX_BUFFERED_BYTES + 1))
         assert b"unread" in listen(wire)
 
 
@@ -604,7 +604,7 @@ def test_a_client_that_does_not_read_is_cut_off(hasty):
 
 def test_answers_that_are_not_read_have_a_bound_in_all(running, address):
     size = 4 * BIG
-    running.server._shared.unsent = Unsent(size + size // 2)
+    running.server._shared.unsent = UnsentResponses(size + size // 2)
     asked = post(b"/echo", b"Content-Length: %d" % size) + b"x" * size
     with contextlib.ExitStack() as stack:
         wires = []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.web.unsent import PATIENCE, Unsent
+from postal_server.web.unsent import GRACE_SECONDS, UnsentResponses
 
 
 class Reader:
@@ -16,9 +16,9 @@ class Reader:
         self.is_cut_off = True
 
 
-def waiting(*sizes: int) -> tuple[Unsent, list[Reader]]:
+def waiting(*sizes: int) -> tuple[UnsentResponses, list[Reader]]:
     """At time 0 there is room for 100 bytes, and these wait."""
-    unsent, readers = Unsent(100), [Reader(size) for size in sizes]
+    unsent, readers = UnsentResponses(100), [Reader(size) for size in sizes]
     for reader in readers:
         unsent.add(reader, 0.0)
     return unsent, readers
@@ -29,18 +29,18 @@ def test_who_reads_slowest_makes_room_for_another_answer():
     for reader, left in zip(readers, (20, 39, 10), strict=True):
         reader.unsent_bytes = left
     last = Reader(60)
-    unsent.add(last, PATIENCE)
+    unsent.add(last, GRACE_SECONDS)
     assert [each.is_cut_off for each in (*readers, last)] == [False, True, False, False]
     assert unsent.held_bytes == 90
 
 
-@pytest.mark.parametrize("seconds", [0.0, PATIENCE - 0.1])
+@pytest.mark.parametrize("seconds", [0.0, GRACE_SECONDS - 0.1])
 def test_who_has_just_begun_is_not_taken_for_slow(seconds):
     unsent, [old] = waiting(60)
     young = Reader(40)
-    unsent.add(young, PATIENCE)
+    unsent.add(young, GRACE_SECONDS)
     old.unsent_bytes = 59
-    unsent.add(Reader(10), PATIENCE + seconds)
+    unsent.add(Reader(10), GRACE_SECONDS + seconds)
     assert (old.is_cut_off, young.is_cut_off) == (True, False)
 
 

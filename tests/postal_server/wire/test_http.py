@@ -102,7 +102,7 @@ def test_json_errors_are_for_those_who_ask(accept, is_wanted) -> None:
 
 
 def test_error_pages() -> None:
-    page, data = http.error_answer(400), http.error_answer(400, "application/json")
+    page, data = http.error_response(400), http.error_response(400, "application/json")
     assert page.headers == (("content-type", "text/html; charset=UTF-8"),)
     assert data.headers == (("content-type", "application/json; charset=UTF-8"),)
     assert data.body == b'{"status":400,"error":"Bad Request"}'
@@ -113,7 +113,7 @@ def test_etag_is_that_of_the_recording() -> None:
         b'{"status":"error","time":0.0,"flags":{},"data":{"message":"Must be authenticated as a server.",'
         b'"code":"AccessDenied"}}'
     )
-    assert dict(http.json_answer(body).headers)["etag"] == 'W/"6ddc3bcc9265c454638a2b2b434094a5"'
+    assert dict(http.json_response(body).headers)["etag"] == 'W/"6ddc3bcc9265c454638a2b2b434094a5"'
 
 
 @pytest.mark.parametrize(

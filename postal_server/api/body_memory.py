@@ -11,7 +11,7 @@ from postal_server.errors import Busy
 MAX_BYTES = 256 * 1024 * 1024  # of all bodies together; reading one costs some four times its size
 
 
-class BodyRoom:
+class BodyMemoryBudget:
     """Counts the bytes of bodies that are being read or worked on, in all threads."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
