@@ -22,8 +22,8 @@ from anymail.utils import UNSET, CaseInsensitiveCasePreservingDict, merge_dicts_
 from django.core.mail import EmailMessage
 
 from . import __version__, conf
+from .api import PostalSession, post, read_response, retry_safely
 from .auto_payload import Payload
-from .client import PostalSession, post, read_response, retry_safely
 from .errors import redact
 from .message_payload import MessagePayload
 from .payload import OWN_EXTRA, Call, PostalPayload

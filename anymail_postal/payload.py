@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 
 from . import conf, mime, wire
 from .addresses import parsed_addresses, read_address, read_addresses
-from .client import api_headers, read_data, read_response
+from .api import api_headers, read_data, read_response
 from .ports import SentMessage
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from anymail.exceptions import (
 from django.core.exceptions import SuspiciousOperation
 
 from anymail_postal import errors
-from anymail_postal.client import network_error
+from anymail_postal.api import network_error
 
 from .answers import KEY, answer, envelope, error
 

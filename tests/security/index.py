@@ -1418,13 +1418,13 @@ CASES: dict[str, Case] = {
     "the API key taken along by a redirect": Case(
         guards=[
             Guard(
-                "anymail_postal/client.py",
+                "anymail_postal/api.py",
                 code="allow_redirects=False,",
             ),
         ],
         tests=[
             f"{LIBRARY}/test_backend.py::test_the_key_is_not_taken_along_by_a_redirect",
-            f"{LIBRARY}/test_client.py::test_redirects_are_not_followed",
+            f"{LIBRARY}/test_api.py::test_redirects_are_not_followed",
         ],
     ),
     "the API key in a pickled error": Case(

@@ -16,7 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import NoReverseMatch, resolve, reverse
 
 from ... import checks, conf, keys
-from ...client import PostalClient, tls_hint
+from ...api import tls_hint
+from ...client import PostalClient
 from ...errors import PostalAPIError, PostalAuthError, PostalSenderError
 from ...signatures import parse_jwks
 from ...webhooks import PostalWebhookView

@@ -18,8 +18,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from anymail_postal.api import network_error
 from anymail_postal.backend import EmailBackend
-from anymail_postal.client import PostalClient, network_error
+from anymail_postal.client import PostalClient
 from anymail_postal.contrib.store import schedule
 from anymail_postal.contrib.store.models import PostalMessage, ScheduledMail
 from anymail_postal.contrib.store.store import Store
