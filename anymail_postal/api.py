@@ -75,8 +75,10 @@ class PostalAdapter(HTTPAdapter):
         return self._pools[key]
 
 
-def retry_safely(session: requests.Session, retries: int) -> None:
-    """Let a session repeat calls up to `retries` times where that cannot send mail twice."""
+def create_session(user_agent: str, retries: int) -> PostalSession:
+    """A session that repeats a call up to `retries` times where that cannot send mail twice."""
+    session = PostalSession()
+    session.headers["User-Agent"] = user_agent
     policy = SafeRetry(
         total=retries,
         read=False,
@@ -89,6 +91,7 @@ def retry_safely(session: requests.Session, retries: int) -> None:
     )
     for prefix in ("https://", "http://"):
         session.mount(prefix, PostalAdapter(max_retries=policy))
+    return session
 
 
 def api_headers(api_key: str) -> dict[str, str]:
@@ -96,7 +99,7 @@ def api_headers(api_key: str) -> dict[str, str]:
     return {"X-Server-API-Key": api_key, "Content-Type": "application/json", "Accept": "application/json"}
 
 
-def read_response(response: requests.Response, **context: Any) -> wire.Answer:
+def read_answer(response: requests.Response, **context: Any) -> wire.Answer:
     """The answer to a successful call.
 
     Raises `PostalAPIError` or the subclass for Postal's code, `PostalResponseError` if the answer is not
@@ -120,12 +123,18 @@ def read_response(response: requests.Response, **context: Any) -> wire.Answer:
     return answer
 
 
-def read_data(read: Callable[[Any, str], T], answer: wire.Answer, server: str, **context: Any) -> T:
-    """The data of an answer, by one of the readers in `wire`. Raises `PostalResponseError`."""
+def read_data(response: requests.Response, read: Callable[[Any, str], T], server: str, **context: Any) -> T:
+    """The data of the answer to a call, by one of the readers in `wire`.
+
+    `server` is the name of the server that answered. Raises as `read_answer` does.
+    """
+    answer = read_answer(response, **context)
     try:
         return read(answer.data, server)
     except wire.WireError as error:
-        raise PostalResponseError("Invalid Postal API response format", **context) from error
+        raise PostalResponseError(
+            "Invalid Postal API response format", response=response, **context
+        ) from error
 
 
 def network_error(error: requests.RequestException, url: str, **context: Any) -> PostalAPIError:

@@ -22,7 +22,7 @@ from anymail.utils import UNSET, CaseInsensitiveCasePreservingDict, merge_dicts_
 from django.core.mail import EmailMessage
 
 from . import __version__, conf
-from .api import PostalSession, post, read_response, retry_safely
+from .api import create_session, post, read_answer
 from .auto_payload import Payload
 from .errors import redact
 from .message_payload import MessagePayload
@@ -69,12 +69,11 @@ class EmailBackend(AnymailRequestsBackend):
 
     def create_session(self) -> requests.Session:
         """A session that repeats what Postal cannot have accepted."""
-        session = PostalSession()
         ours, base = f"anymail-postal/{__version__}", f"django-anymail/{anymail.__version__}"
-        session.headers["User-Agent"] = f"{ours} {base} {requests.utils.default_user_agent()}"
+        user_agent = f"{ours} {base} {requests.utils.default_user_agent()}"
+        session = create_session(user_agent, self.config.retries)
         if self.debug_api_requests:
             session.hooks["response"].append(self._dump_api_request)
-        retry_safely(session, self.config.retries)
         return session
 
     def build_message_payload(self, message: EmailMessage, defaults: dict[str, Any]) -> PostalPayload:
@@ -137,7 +136,7 @@ class EmailBackend(AnymailRequestsBackend):
     ) -> None:
         """Raises `PostalAPIError` for an HTTP status outside 200-299."""
         if not 200 <= response.status_code < 300:
-            read_response(response, email_message=message, payload=payload, backend=self)
+            read_answer(response, email_message=message, payload=payload, backend=self)
 
     def parse_recipient_status(
         self, response: requests.Response | None, payload: PostalPayload, message: EmailMessage

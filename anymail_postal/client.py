@@ -10,11 +10,12 @@ import requests
 from anymail.utils import get_anymail_setting
 
 from . import __version__, conf, wire
-from .api import PostalSession, api_headers, post, read_data, read_response, retry_safely
+from .api import api_headers, create_session, post, read_data
 from .errors import PostalMessageNotFound
 
 T = TypeVar("T")
 
+USER_AGENT = f"anymail-postal/{__version__}"
 TIMEOUT_SECONDS = 30  # Anymail's, for want of its REQUESTS_TIMEOUT
 
 
@@ -30,10 +31,7 @@ class PostalClient:
         self.base_url = f"{self.config.required('api_url')}/api/v1/"
         self.timeout = get_anymail_setting("requests_timeout", default=TIMEOUT_SECONDS)
         self.owns_session = session is None
-        self.session = session if session is not None else PostalSession()
-        if self.owns_session:
-            self.session.headers["User-Agent"] = f"anymail-postal/{__version__}"
-            retry_safely(self.session, self.config.retries)
+        self.session = session if session is not None else create_session(USER_AGENT, self.config.retries)
 
     def send(self, params: Mapping[str, Any]) -> wire.SendResult:
         """Queue the mail that `params` describe, as `send/message` takes them."""
@@ -85,8 +83,7 @@ class PostalClient:
         url, data = self.base_url + endpoint, json.dumps(params)
         request = {"method": "POST", "url": url, "data": data, "headers": self.headers}
         response = post(self.session, self.timeout, request)
-        answer = read_response(response)
-        return read_data(read, answer, self.config.name, response=response)
+        return read_data(response, read, self.config.name)
 
 
 def _checked(postal_id: object) -> int:

@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 
 from . import conf, mime, wire
 from .addresses import parsed_addresses, read_address, read_addresses
-from .api import api_headers, read_data, read_response
+from .api import api_headers, read_data
 from .ports import SentMessage
 
 logger = logging.getLogger(__name__)
@@ -135,8 +135,7 @@ class PostalPayload(RequestsPayload):
         Raises `PostalAPIError` if it is not a success.
         """
         context = {"email_message": self.message, "payload": self, "backend": self.backend}
-        answer = read_response(response, **context)
-        result = read_data(wire.read_send, answer, self.config.name, response=response, **context)
+        result = read_data(response, wire.read_send, self.config.name, **context)
         for address, message_id in result.messages.items():
             self.statuses[self.requested(address)] = AnymailRecipientStatus(message_id, "queued")
         self.record(result)
