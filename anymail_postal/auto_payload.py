@@ -18,18 +18,18 @@ from django.core.mail import EmailMessage
 from requests.structures import CaseInsensitiveDict
 
 from . import conf, metadata, mime, wire
-from .contents import Contents, as_file, attachment_params, file_name, needs_raw, with_headers
+from .contents import Contents, attachment_name, attachment_params, mime_file, needs_raw, with_headers
 from .errors import PostalMetadataTooLarge
-from .payload import OWN_EXTRA, Call, PostalPayload
+from .payload import OWN_EXTRA_KEYS, ApiCall, PostalPayload
 from .ports import ScheduledSend
-from .templates import from_itself, from_templates
+from .templates import from_inline_templates, from_templates
 
 MAX_TAG = 255  # characters: Postal's column
 HTML_LINK = re.compile(r"""((?i:\bhref)\s*=\s*(?:["']\s*)?)((?i:https?))(?=://)""")
 TEXT_LINK = re.compile(r"\b(https?)(?=://)")
 
 
-class Payload(PostalPayload):
+class AutoPayload(PostalPayload):
     """A mail for whichever call can carry it: `send/message`, unless it needs `send/raw`."""
 
     def __init__(
@@ -41,8 +41,9 @@ class Payload(PostalPayload):
         always_raw: bool,
     ) -> None:
         self.always_raw = always_raw
-        super().__init__(message, defaults, backend, config)
-        self.finish()
+        super().__init__(message, defaults, backend, config)  # calls `init_payload` and the `set_` hooks
+        self.check_merge_data()
+        self.choose_recipients()
 
     # --- what the mail says ---
 
@@ -50,7 +51,7 @@ class Payload(PostalPayload):
         self.contents = Contents()
         self.extra: dict[str, Any] = {}
         self.tag: Any = ""
-        self.hides_links = False
+        self.has_untracked_links = False
         self.send_at: datetime | None = None
         self.metadata_channel = self.config.metadata
         self.template_id = ""
@@ -125,7 +126,7 @@ class Payload(PostalPayload):
         if self.config.click_tracking is None or (track_clicks and self.config.click_tracking == "off"):
             self.unsupported_feature("track_clicks")
         else:
-            self.hides_links = not track_clicks and self.config.click_tracking == "on"
+            self.has_untracked_links = not track_clicks and self.config.click_tracking == "on"
 
     def set_track_opens(self, track_opens: bool) -> None:
         if self.config.open_tracking != ("on" if track_opens else "off"):
@@ -147,52 +148,57 @@ class Payload(PostalPayload):
         self.merge_metadata = merge_metadata
 
     def set_esp_extra(self, extra: dict[str, Any]) -> None:
-        self.extra = {key: value for key, value in extra.items() if key not in OWN_EXTRA}
+        self.extra = {key: value for key, value in extra.items() if key not in OWN_EXTRA_KEYS}
         self.metadata_channel = extra.get("metadata", self.metadata_channel)
         if self.metadata_channel not in ("auto", "message_id", "store"):
             self.unsupported_feature(f"esp_extra['metadata'] = {self.metadata_channel!r}")
 
-    def finish(self) -> None:
-        """Settle what only all attributes together decide: who is mailed, and in how many calls."""
+    # --- what only all attributes together decide ---
+
+    def check_merge_data(self) -> None:
+        """Report merge data that nothing would fill in as unsupported."""
         if not self.template_id and not self.config.inline_merge:
             if any(self.merge_data.values()):
                 self.unsupported_feature("merge_data without template_id")
             if self.merge_global_data:
                 self.unsupported_feature("merge_global_data without template_id")
-        self.keep_recipients(self.expect)  # once each: Postal mails a repeated address twice
+
+    def choose_recipients(self) -> None:
+        """Decide who is mailed, and whether each To recipient gets a call of their own."""
+        self.filter_recipients(self.add_status)  # once each: Postal mails a repeated address twice
         if self.config.suppression == "store":
             self.leave_out_suppressed()
         self.is_personal = self.is_batch() and bool(self.contents.to)
 
-    def keep_recipients(self, is_kept: Callable[[EmailAddress], bool]) -> None:
+    def filter_recipients(self, is_kept: Callable[[EmailAddress], bool]) -> None:
         """Leave out all other recipients."""
         for kind in ("to", "cc", "bcc"):
             setattr(self.contents, kind, list(filter(is_kept, getattr(self.contents, kind))))
 
     def leave_out_suppressed(self) -> None:
-        """Report recipients whose mail bounced before as rejected, and do not mail them again."""
+        """Leave out recipients on the store's suppression list, and report them as rejected."""
         store = conf.require_store("POSTAL_SUPPRESSION = 'store'")
         addresses = [email.addr_spec for email in self.contents.recipients]
         suppressed = store.suppressed(self.config.name, addresses)
         for address in suppressed:
             self.statuses[address] = AnymailRecipientStatus(None, "rejected")
-        self.keep_recipients(lambda email: email.addr_spec not in suppressed)
+        self.filter_recipients(lambda email: email.addr_spec not in suppressed)
 
     # --- the calls that send it ---
 
-    def calls(self) -> Iterator[Callable[[], Call]]:
+    def call_builders(self) -> Iterator[Callable[[], ApiCall]]:
         if self.is_personal:
             for email in self.contents.to:
                 yield partial(self.personal_call, email)
         elif self.contents.recipients:
-            yield self.only_call
+            yield self.single_call
 
-    def only_call(self) -> Call:
-        """The call for a mail that is the same for everybody."""
-        return self.call_for(self.merged(self.contents, self.merge_global_data))
+    def single_call(self) -> ApiCall:
+        """The call of a mail that is the same for all recipients."""
+        return self.build_call(self.with_merge_data(self.contents, self.merge_global_data))
 
-    def personal_call(self, email: EmailAddress) -> Call:
-        """The call for one To recipient, who sees no other; Cc and Bcc get a copy of each."""
+    def personal_call(self, email: EmailAddress) -> ApiCall:
+        """The call for one To recipient, who sees no other. Cc and Bcc recipients get a copy of each call."""
         address = email.addr_spec
         contents = replace(
             self.contents,
@@ -200,18 +206,18 @@ class Payload(PostalPayload):
             metadata={**self.contents.metadata, **self.merge_metadata.get(address, {})},
         )
         contents = with_headers(contents, self.merge_headers.get(address, {}))
-        return self.call_for(
-            self.merged(contents, {**self.merge_global_data, **self.merge_data.get(address, {})})
+        return self.build_call(
+            self.with_merge_data(contents, {**self.merge_global_data, **self.merge_data.get(address, {})})
         )
 
     def schedule(self) -> None:
-        """Keep the calls in the store until their time."""
+        """Keep the calls in the store until `send_at`."""
         store = conf.require_store("POSTAL_SEND_AT = 'store'")
         send_at = cast("datetime", self.send_at)
         sends = []
-        for make in self.calls():
-            call = make()
-            self.serialize_json(call.params)  # now is the time to complain
+        for build in self.call_builders():
+            call = build()
+            self.serialize_json(call.params)  # raises now rather than when it is due
             sends.append(
                 ScheduledSend(
                     server=self.config.name,
@@ -227,25 +233,25 @@ class Payload(PostalPayload):
         for email in self.contents.recipients:
             self.statuses[email.addr_spec] = AnymailRecipientStatus(None, "queued")
 
-    def merged(self, contents: Contents, context: dict[str, Any]) -> Contents:
-        """The contents with the merge data filled in, by the templates that `template_id` names."""
+    def with_merge_data(self, contents: Contents, context: dict[str, Any]) -> Contents:
+        """The contents with the merge data filled in, by the templates that `template_id` names, if any."""
         if self.template_id:
             return from_templates(contents, self.template_id, context)
         if self.config.inline_merge and (self.merge_data or self.merge_global_data):
-            return from_itself(contents, context)
+            return from_inline_templates(contents, context)
         return contents
 
-    def call_for(self, contents: Contents) -> Call:
-        """The call that carries these contents."""
-        if self.hides_links:
+    def build_call(self, contents: Contents) -> ApiCall:
+        """The call for these contents: `send/raw` if they need it, otherwise `send/message`."""
+        if self.has_untracked_links:
             contents = replace(
                 contents,
                 text=contents.text and TEXT_LINK.sub(r"\1+notrack", contents.text),
-                html=contents.html and HTML_LINK.sub(mark, contents.html),
+                html=contents.html and HTML_LINK.sub(mark_untracked, contents.html),
             )
-        message_id = self.message_id_for(contents)
+        message_id = self.choose_message_id(contents)
         is_raw = self.always_raw or message_id is not None or needs_raw(contents)
-        return Call(
+        return ApiCall(
             "send/raw" if is_raw else "send/message",
             self.raw_params(contents, message_id) if is_raw else self.message_params(contents),
             subject=contents.subject,
@@ -253,8 +259,10 @@ class Payload(PostalPayload):
             metadata=contents.metadata,
         )
 
-    def message_id_for(self, contents: Contents) -> str | None:
-        """The Message-ID that the mail must have: the caller's, or one that carries the metadata.
+    def choose_message_id(self, contents: Contents) -> str | None:
+        """The Message-ID that the mail must have, without brackets; None if any will do.
+
+        It is the caller's, or one that carries the metadata.
 
         Raises `PostalMetadataTooLarge` if neither it nor the store can carry the metadata.
         """
@@ -266,7 +274,7 @@ class Payload(PostalPayload):
         is_stored = self.metadata_channel == "auto" and conf.store() is not None
         try:
             if contents.message_id is None:
-                return self.sealed(contents)
+                return self.sealed_message_id(contents)
             if not is_stored:
                 raise PostalMetadataTooLarge(
                     "The mail has a Message-ID of its own, which leaves 0 bytes for metadata. Leave it out, "
@@ -279,14 +287,17 @@ class Payload(PostalPayload):
                 raise
         return contents.message_id
 
-    def sealed(self, contents: Contents) -> str:
-        """A Message-ID that carries the metadata."""
+    def sealed_message_id(self, contents: Contents) -> str:
+        """A Message-ID that carries the metadata.
+
+        Raises `PostalMetadataTooLarge`, and `AnymailSerializationError` for values that JSON does not have.
+        """
         try:
             return metadata.seal(
                 contents.metadata,
                 conf.secret_keys(self.config)[0],
                 secrets.token_bytes(metadata.NONCE_BYTES),
-                self.domain(contents),
+                self.message_id_domain(contents),
             )
         except PostalMetadataTooLarge:
             raise
@@ -295,12 +306,12 @@ class Payload(PostalPayload):
                 orig_err=error, email_message=self.message, backend=self.backend, payload=self
             ) from None
 
-    def domain(self, contents: Contents) -> str:
-        """The right side of Message-IDs."""
+    def message_id_domain(self, contents: Contents) -> str:
+        """The right-hand side of Message-IDs: POSTAL_MESSAGE_ID_DOMAIN or the domain of the From address."""
         return self.config.message_id_domain or self.wire_address(contents.from_emails[0]).rpartition("@")[2]
 
     def message_params(self, contents: Contents) -> dict[str, Any]:
-        """The parameters of `send/message`."""
+        """The parameters of `send/message` (contract 1.7)."""
         sender = contents.sender
         if sender is None and contents.envelope_sender is not None:
             sender = str(contents.envelope_sender)
@@ -315,13 +326,13 @@ class Payload(PostalPayload):
             "headers": dict(contents.headers),
             "plain_body": contents.text,
             "html_body": contents.html,
-            "attachments": [attachment_params(each, file_name(each)) for each in contents.attachments],
+            "attachments": [attachment_params(each, attachment_name(each)) for each in contents.attachments],
             "tag": self.tag,
         }
         return {**{key: value for key, value in params.items() if value or key == "subject"}, **self.extra}
 
     def raw_params(self, contents: Contents, message_id: str | None) -> dict[str, Any]:
-        """The parameters of `send/raw`."""
+        """The parameters of `send/raw` (contract 1.10)."""
         extra = dict(self.extra)
         sender = extra.pop("sender", None) or contents.sender
         sender_email = parse_single_address(sender, field="sender") if sender else None
@@ -336,15 +347,15 @@ class Payload(PostalPayload):
             to=self.mailboxes(contents.to),
             spoofed_to=contents.spoofed_to,
             cc=[] if "Cc" in headers else self.mailboxes(contents.cc),
-            message_id=message_id or f"{secrets.token_urlsafe(18)}@{self.domain(contents)}",
+            message_id=message_id or f"{secrets.token_urlsafe(18)}@{self.message_id_domain(contents)}",
             date=str(date) if date else datetime.now(timezone.utc),
             subject=contents.subject,
             headers=[(name, str(value)) for name, value in headers.items()],
             text=contents.text,
             html=contents.html,
             alternatives=contents.alternatives,
-            inline=[as_file(each) for each in contents.attachments if each.inline],
-            attachments=[as_file(each) for each in contents.attachments if not each.inline],
+            inline=[mime_file(each) for each in contents.attachments if each.inline],
+            attachments=[mime_file(each) for each in contents.attachments if not each.inline],
         )
         mail_from = contents.envelope_sender or sender_email or contents.from_emails[0]
         recipients = map(self.wire_address, contents.recipients)
@@ -352,10 +363,10 @@ class Payload(PostalPayload):
         return {**wire.raw_params(self.wire_address(mail_from), recipients, data), **extra}
 
     def mailboxes(self, emails: Iterable[EmailAddress]) -> list[mime.Mailbox]:
-        """Addresses as `mime` takes them."""
+        """Addresses for the header of a mail, with ASCII domains."""
         return [mime.Mailbox(email.display_name, self.wire_address(email)) for email in emails]
 
 
-def mark(link: re.Match[str]) -> str:
-    """A link of HTML as one that Postal leaves alone; it knows schemes in lower case only."""
+def mark_untracked(link: re.Match[str]) -> str:
+    """An HTML link marked so that Postal does not track it. Postal recognises lower-case schemes only."""
     return f"{link[1]}{link[2].lower()}+notrack"

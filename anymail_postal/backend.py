@@ -1,8 +1,7 @@
-"""The Django e-mail backend: a Django mail becomes one call to Postal, or one for each To recipient.
+"""The Django e-mail backend: a Django mail becomes one call of Postal's API, or one for each To recipient.
 
-`EmailBackend` makes the calls and keeps the recipients' status. `MessagePayload` (`POSTAL_API = "message"`)
-reads a mail exactly as Anymail documents its own Postal backend. `Payload` (auto and raw) collects the mail's
-contents first and decides then which of Postal's two calls can carry them.
+The backend makes the calls. What they contain is decided by a payload: `MessagePayload` for
+`POSTAL_API = "message"`, `AutoPayload` for "auto" and "raw".
 """
 
 from __future__ import annotations
@@ -23,16 +22,19 @@ from django.core.mail import EmailMessage
 
 from . import __version__, conf
 from .api import create_session, post, read_answer
-from .auto_payload import Payload
+from .auto_payload import AutoPayload
 from .errors import redact
 from .message_payload import MessagePayload
-from .payload import OWN_EXTRA, Call, PostalPayload
+from .payload import OWN_EXTRA_KEYS, ApiCall, PostalPayload
 
 logger = logging.getLogger(__name__)
 
 
 class PostalStatus(AnymailStatus):
-    """Anymail's status, whose recipients are found in any case, with every response of a batch."""
+    """Anymail's status with case-insensitive recipients.
+
+    `postal_responses` are the responses to all calls, in the order of the calls.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -40,7 +42,7 @@ class PostalStatus(AnymailStatus):
         self.postal_responses: list[requests.Response] = []
 
     def set_recipient_status(self, recipients: Mapping[str, AnymailRecipientStatus]) -> None:
-        """Take over the recipients; `message_id` names only messages that Postal has."""
+        """Set the recipients. `message_id` has the ids of accepted messages only."""
         super().set_recipient_status(recipients)  # type: ignore[no-untyped-call]
         ids = {status.message_id for status in recipients.values()} - {None}
         self.message_id = ids if len(ids) > 1 else next(iter(ids), None)
@@ -68,7 +70,7 @@ class EmailBackend(AnymailRequestsBackend):
         super().__init__(f"{self.config.required('api_url', alias)}/", **kwargs)  # type: ignore[no-untyped-call]
 
     def create_session(self) -> requests.Session:
-        """A session that repeats what Postal cannot have accepted."""
+        """A session that repeats calls that Postal cannot have accepted."""
         ours, base = f"anymail-postal/{__version__}", f"django-anymail/{anymail.__version__}"
         user_agent = f"{ours} {base} {requests.utils.default_user_agent()}"
         session = create_session(user_agent, self.config.retries)
@@ -77,7 +79,11 @@ class EmailBackend(AnymailRequestsBackend):
         return session
 
     def build_message_payload(self, message: EmailMessage, defaults: dict[str, Any]) -> PostalPayload:
-        """Read the mail, by the rules of the API that its server, or its `esp_extra`, asks for."""
+        """The payload for the API that the server's settings or the mail's `esp_extra` choose.
+
+        With `POSTAL_API = "message"`, all of `esp_extra` is for Postal. Raises `AnymailUnsupportedFeature` for an
+        unknown API, `UnknownServer` for an unknown server.
+        """
         message.anymail_status = PostalStatus()  # type: ignore[attr-defined]
         if self.config.api == "message":
             return MessagePayload(message, defaults, self, self.config)
@@ -86,33 +92,36 @@ class EmailBackend(AnymailRequestsBackend):
         config = conf.server(extra["server"]) if "server" in extra else self.config
         api = extra.get("api", config.api)
         if api == "message":
-            return MessagePayload(message, defaults, self, config, consumed=OWN_EXTRA)
+            return MessagePayload(message, defaults, self, config, own_keys=OWN_EXTRA_KEYS)
         if api not in ("auto", "raw"):
             raise AnymailUnsupportedFeature(
                 f"Postal has no API {api!r}: esp_extra['api'] is 'auto', 'message' or 'raw'.",
                 email_message=message,
                 backend=self,
             )
-        return Payload(message, defaults, self, config, always_raw=api == "raw")
+        return AutoPayload(message, defaults, self, config, always_raw=api == "raw")
 
     def post_to_esp(self, payload: PostalPayload, message: EmailMessage) -> requests.Response | None:
-        """Make the calls, and return the last response; None if there was nothing to call for now."""
+        """Make the calls and return the last response, None if no call is due now."""
         if payload.is_scheduled:
             payload.schedule()
             return None
         if payload.is_personal:
             return self.post_batch(payload, message)
-        call = next(payload.calls(), None)
-        return None if call is None else self.post_call(call(), payload, message)
+        build = next(payload.call_builders(), None)
+        return None if build is None else self.post_call(build(), payload, message)
 
     def post_batch(self, payload: PostalPayload, message: EmailMessage) -> requests.Response | None:
-        """Make a call for each To recipient. One that fails marks its recipient; raises only if all fail."""
+        """Make a call for each To recipient, and return the last response.
+
+        A call that fails gives its recipient the status "failed"; the last error is raised only if all fail.
+        """
         response: requests.Response | None = None
         failure: AnymailError | None = None
-        for call in payload.calls():
+        for build in payload.call_builders():
             try:
-                response = self.post_call(call(), payload, message)
-                payload.accept(response)
+                response = self.post_call(build(), payload, message)
+                payload.record_answer(response)
             except AnymailError as error:
                 logger.warning("A mail of a batch was not sent: %s", error)
                 failure = error
@@ -121,9 +130,9 @@ class EmailBackend(AnymailRequestsBackend):
             raise failure
         return response
 
-    def post_call(self, call: Call, payload: PostalPayload, message: EmailMessage) -> requests.Response:
-        """Make one call. Raises `PostalAPIError` for an HTTP error or none at all."""
-        payload.load(call)
+    def post_call(self, call: ApiCall, payload: PostalPayload, message: EmailMessage) -> requests.Response:
+        """Make one call. Raises `PostalAPIError` for an HTTP status outside 200-299 or no answer."""
+        payload.call = call
         params = payload.get_request_params(payload.api_url)
         context = {"email_message": message, "payload": payload, "backend": self}
         response = post(self.session, self.timeout, params, **context)
@@ -141,9 +150,9 @@ class EmailBackend(AnymailRequestsBackend):
     def parse_recipient_status(
         self, response: requests.Response | None, payload: PostalPayload, message: EmailMessage
     ) -> Mapping[str, AnymailRecipientStatus]:
-        """The status of every recipient, also of those that Postal's answer leaves out ("unknown")."""
+        """The status of every recipient: "unknown" for those that Postal's answer leaves out."""
         if response is not None and not payload.is_personal:
-            payload.accept(response)
+            payload.record_answer(response)
         return payload.statuses
 
     @staticmethod

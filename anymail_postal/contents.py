@@ -11,13 +11,13 @@ from anymail.utils import Attachment, EmailAddress
 from requests.structures import CaseInsensitiveDict
 
 from . import metadata, mime
-from .addresses import parsed_addresses
+from .addresses import parse_addresses
 from .errors import PostalHeaderError
 
 MAX_ADDRESSES = 50  # in each of To, Cc and Bcc of send/message
-TYPES = mimetypes.MimeTypes()  # Python's own table: that of the system differs from machine to machine
-# Headers that other fields write; X-Postal-MsgID would cost the mail its DKIM signature and its token.
-OTHERWISE_WRITTEN = frozenset(
+MIME_TYPES = mimetypes.MimeTypes()  # Python's own table, because the system's differs between machines
+# Headers that have a field of their own. X-Postal-MsgID would cost the mail its DKIM signature and its token.
+RESERVED_HEADERS = frozenset(
     {
         "bcc",
         "content-transfer-encoding",
@@ -33,10 +33,10 @@ OTHERWISE_WRITTEN = frozenset(
 
 @dataclass
 class Contents:
-    """What one mail says, before it is known which call carries it.
+    """What one mail says, whichever call carries it.
 
     `message_id` is the caller's, without brackets; `sender` is the Sender header, `spoofed_to` the To header
-    in place of `to`. `headers` are all that no other field writes.
+    in place of `to`. `headers` are all headers without a field of their own.
     """
 
     from_emails: list[EmailAddress] = field(default_factory=list)
@@ -58,15 +58,15 @@ class Contents:
 
     @property
     def recipients(self) -> list[EmailAddress]:
-        """Everybody whom the mail goes to."""
+        """The recipients of all kinds."""
         return [*self.to, *self.cc, *self.bcc]
 
 
 def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:
-    """The contents with these headers, those that belong to a field put there, and None dropped.
+    """The contents with these headers. Message-ID, Sender and Reply-To set their fields; None is ignored.
 
-    Raises `PostalHeaderError` for a line break in a name or value, and for a Message-ID that Postal cannot
-    keep.
+    Raises `PostalHeaderError` for a line break in a name or value, and for a Message-ID that Postal would
+    cut.
     """
     changed: dict[str, Any] = {}
     kept = CaseInsensitiveDict(contents.headers)
@@ -74,21 +74,21 @@ def with_headers(contents: Contents, headers: Mapping[str, Any]) -> Contents:
         if value is None:
             continue
         mime.check_header(name, str(value))
-        if name.lower() in OTHERWISE_WRITTEN:
+        if name.lower() in RESERVED_HEADERS:
             continue
         if name.lower() == "message-id":
-            changed["message_id"] = checked_message_id(str(value))
+            changed["message_id"] = parse_message_id(str(value))
         elif name.lower() == "sender":
             changed["sender"] = str(value)
         elif name.lower() == "reply-to":
-            changed["reply_to"] = parsed_addresses([value], "Reply-To header")
+            changed["reply_to"] = parse_addresses([value], "Reply-To header")
         else:
             kept[name] = value
     return replace(contents, headers=kept, **changed)
 
 
-def checked_message_id(value: str) -> str:
-    """A Message-ID without its brackets."""
+def parse_message_id(value: str) -> str:
+    """A Message-ID without its brackets. Raises `PostalHeaderError` if it is too long or not ASCII."""
     message_id = value.strip().removeprefix("<").removesuffix(">")
     if not 0 < len(message_id) <= metadata.MAX_MESSAGE_ID or not message_id.isascii() or " " in message_id:
         raise PostalHeaderError(
@@ -98,19 +98,19 @@ def checked_message_id(value: str) -> str:
 
 
 def needs_raw(contents: Contents) -> bool:
-    """Does `send/message` lack the means for these contents?"""
+    """Is there anything in these contents that `send/message` cannot carry?"""
     return (
         len(contents.from_emails) > 1
         or contents.spoofed_to is not None
         or max(len(contents.to), len(contents.cc), len(contents.bcc)) > MAX_ADDRESSES
         or bool(contents.alternatives)
         or (not (contents.text or "").strip() and not (contents.html or "").strip())
-        or any(map(needs_raw_file, contents.attachments))
+        or any(map(file_needs_raw, contents.attachments))
     )
 
 
-def needs_raw_file(attachment: Attachment) -> bool:
-    """Would `send/message` refuse this attachment, lose what it is for, or change its bytes?"""
+def file_needs_raw(attachment: Attachment) -> bool:
+    """Would `send/message` refuse this attachment, change its bytes or not show it inline?"""
     if attachment.inline or attachment.mimetype == "message/rfc822":
         return True
     content = attachment.content_bytes
@@ -123,21 +123,21 @@ def needs_raw_file(attachment: Attachment) -> bool:
 
 
 def attachment_params(attachment: Attachment, name: str) -> dict[str, str]:
-    """An attachment as `send/message` takes it."""
+    """An attachment for `send/message`."""
     return {"name": name, "data": attachment.b64content, "content_type": attachment.content_type}
 
 
-def as_file(attachment: Attachment) -> mime.File:
-    """An attachment as `mime` takes it."""
+def mime_file(attachment: Attachment) -> mime.File:
+    """An attachment for `mime.compose`."""
     return mime.File(
-        name=attachment.name or "" if attachment.inline else file_name(attachment),
+        name=attachment.name or "" if attachment.inline else attachment_name(attachment),
         content_type=attachment.content_type,
         content=attachment.content_bytes,
         content_id=attachment.cid or None,
     )
 
 
-def file_name(attachment: Attachment) -> str:
-    """Its name, or one made from its type: Postal refuses attachments without."""
-    name: str = attachment.name or f"attachment{TYPES.guess_extension(attachment.mimetype) or ''}"
+def attachment_name(attachment: Attachment) -> str:
+    """The name of an attachment, or one made from its type: Postal refuses attachments without a name."""
+    name: str = attachment.name or f"attachment{MIME_TYPES.guess_extension(attachment.mimetype) or ''}"
     return name

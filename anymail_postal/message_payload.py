@@ -12,13 +12,13 @@ from django.core.mail import EmailMessage
 
 from . import conf
 from .contents import attachment_params
-from .payload import Call, PostalPayload
+from .payload import ApiCall, PostalPayload
 
 logger = logging.getLogger(__name__)
 
 
 class MessagePayload(PostalPayload):
-    """A mail for `send/message` only, as django-anymail's Postal backend sends it."""
+    """A mail for `send/message`, as django-anymail's own Postal backend sends it."""
 
     def __init__(
         self,
@@ -26,19 +26,19 @@ class MessagePayload(PostalPayload):
         defaults: dict[str, Any],
         backend: AnymailRequestsBackend,
         config: conf.ServerConfig,
-        consumed: frozenset[str] = frozenset(),
+        own_keys: frozenset[str] = frozenset(),
     ) -> None:
-        self.consumed = consumed  # keys of esp_extra that are not Postal's
+        self.own_keys = own_keys  # keys of esp_extra that are for the backend and not for Postal
         self.recipients: list[EmailAddress] = []
         super().__init__(message, defaults, backend, config)
 
-    def calls(self) -> Iterator[Callable[[], Call]]:
-        yield self.only_call
+    def call_builders(self) -> Iterator[Callable[[], ApiCall]]:
+        yield self.single_call
 
-    def only_call(self) -> Call:
+    def single_call(self) -> ApiCall:
         for email in self.recipients:
-            self.expect(email)
-        return Call(
+            self.add_status(email)
+        return ApiCall(
             "send/message",
             self.data,
             subject=str(self.data.get("subject", "")),
@@ -95,4 +95,4 @@ class MessagePayload(PostalPayload):
             self.data["tag"] = tags[0]
 
     def set_esp_extra(self, extra: dict[str, Any]) -> None:
-        self.data.update({key: value for key, value in extra.items() if key not in self.consumed})
+        self.data.update({key: value for key, value in extra.items() if key not in self.own_keys})

@@ -16,21 +16,24 @@ from django.core.mail import EmailMessage
 from requests.structures import CaseInsensitiveDict
 
 from . import conf, mime, wire
-from .addresses import parsed_addresses, read_address, read_addresses
+from .addresses import parse_addresses, read_address, read_addresses
 from .api import api_headers, read_data
 from .ports import SentMessage
 
 logger = logging.getLogger(__name__)
 
 
-# What esp_extra tells the backend itself.
-OWN_EXTRA = frozenset({"server", "api", "metadata"})
+# Keys of esp_extra that are for the backend and not for Postal.
+OWN_EXTRA_KEYS = frozenset({"server", "api", "metadata"})
 ADDRESS_HEADERS = frozenset({"from", "sender", "to", "cc", "bcc", "reply-to"})
 
 
 @dataclass
-class Call:
-    """One call to Postal, and what the store remembers of the mail."""
+class ApiCall:
+    """One call of Postal's API, and what the store records of the mail.
+
+    `endpoint` is the path below /api/v1, `params` the JSON body.
+    """
 
     endpoint: Literal["send/message", "send/raw"]
     params: dict[str, Any]
@@ -40,9 +43,10 @@ class Call:
 
 
 class PostalPayload(RequestsPayload):
-    """What both kinds of payload share: the server's settings, the call being made, the recipients' status.
+    """What both kinds of payload have in common: the server's settings and the status of the recipients.
 
-    `is_personal`: one call for each To recipient. `is_scheduled`: no call now, but at `send_at`.
+    `call` is the one whose request parameters Anymail asks for. `is_personal`: each To recipient gets a call
+    of their own. `is_scheduled`: no call is made before `send_at`.
     """
 
     base_message_attrs = tuple(  # type: ignore[assignment]
@@ -67,36 +71,34 @@ class PostalPayload(RequestsPayload):
     ) -> None:
         self.config = config
         self.api_url = f"{config.required('api_url')}/"
-        self.call = Call("send/message", {})
-        self.addresses: dict[str, str] = {}  # those asked for, by their lower-case spelling on the wire
+        self.call = ApiCall("send/message", {})
+        # The spelling in the mail, by the lower-case spelling on the wire.
+        self.original_addresses: dict[str, str] = {}
         self.statuses: dict[str, AnymailRecipientStatus] = {}
         super().__init__(message, defaults, backend, headers=api_headers(config.required("api_key")))  # type: ignore[no-untyped-call]
 
     def process_extra_headers(self, headers: Mapping[str, Any]) -> None:
-        """Take the headers. Raises `PostalHeaderError` for a line break in one that holds addresses."""
+        """Set the headers. Raises `PostalHeaderError` for a line break in one that holds addresses."""
         for name, value in headers.items():
             if name.lower() in ADDRESS_HEADERS:
                 mime.check_line(name, str(value))
         headers = CaseInsensitiveDict(headers)
-        reply_to = headers.pop("Reply-To", None)  # often what somebody wrote into a form
+        reply_to = headers.pop("Reply-To", None)  # often from a form, so it is read as hostile
         if reply_to:
-            self.set_reply_to(parsed_addresses([reply_to], "extra_headers['Reply-To']"))
+            self.set_reply_to(parse_addresses([reply_to], "extra_headers['Reply-To']"))
         super().process_extra_headers(headers)  # type: ignore[no-untyped-call]
 
-    def calls(self) -> Iterator[Callable[[], Call]]:
-        """What makes each call that sends this mail, when it is its turn: a batch may be long, and heavy.
+    def call_builders(self) -> Iterator[Callable[[], ApiCall]]:
+        """A function for each call that sends this mail, which builds that call.
 
-        Making one raises an `AnymailError` if this one cannot be expressed.
+        A call is built when it is its turn, because those of a large batch would take much memory together.
+        Building it raises an `AnymailError` if Postal's API cannot express it.
         """
         raise NotImplementedError
 
     def schedule(self) -> None:
-        """Keep the calls until their time."""
+        """Keep the calls in the store until `send_at`."""
         raise NotImplementedError
-
-    def load(self, call: Call) -> None:
-        """Make `call` the one whose request parameters are asked for next."""
-        self.call = call
 
     def get_api_endpoint(self) -> str:
         """The path below the server's URL."""
@@ -113,43 +115,44 @@ class PostalPayload(RequestsPayload):
         return address
 
     def wire_format(self, emails: Iterable[EmailAddress]) -> list[str]:
-        """Addresses with their names in Unicode and ASCII domains, as `send/message` takes them."""
+        """Addresses for `send/message`: display names in Unicode, domains in ASCII."""
         return [email.format(idna_encode=self.backend.idna_encode) for email in emails]
 
-    def expect(self, email: EmailAddress) -> bool:
-        """Begin the status of a recipient; False if it has begun before."""
+    def add_status(self, email: EmailAddress) -> bool:
+        """Give a recipient the status "unknown". False if the address has a status already."""
         address = self.wire_address(email).lower()
-        if address in self.addresses:
+        if address in self.original_addresses:
             return False
-        self.addresses[address] = email.addr_spec
+        self.original_addresses[address] = email.addr_spec
         self.statuses[email.addr_spec] = AnymailRecipientStatus(None, "unknown")
         return True
 
-    def requested(self, address: str) -> str:
-        """The address of a recipient as the mail spells it."""
-        return self.addresses.get(address.lower(), address)
+    def original_address(self, address: str) -> str:
+        """The spelling that the mail has for an address from Postal's answer."""
+        return self.original_addresses.get(address.lower(), address)
 
-    def accept(self, response: requests.Response) -> None:
-        """Take the recipients' status from Postal's answer to the call, and tell the store.
+    def record_answer(self, response: requests.Response) -> None:
+        """Set the recipients' status by Postal's answer to the call, and record the messages in the store.
 
-        Raises `PostalAPIError` if it is not a success.
+        Raises `PostalAPIError` if the answer is not a success.
         """
         context = {"email_message": self.message, "payload": self, "backend": self.backend}
         result = read_data(response, wire.read_send, self.config.name, **context)
         for address, message_id in result.messages.items():
-            self.statuses[self.requested(address)] = AnymailRecipientStatus(message_id, "queued")
-        self.record(result)
+            self.statuses[self.original_address(address)] = AnymailRecipientStatus(message_id, "queued")
+        self.store_sent(result)
 
     def fail_unanswered(self) -> None:
-        """Note that the calls failed of those recipients whom Postal did not name."""
+        """Give recipients that no answer has named the status "failed"."""
         for address, status in self.statuses.items():
             if status.status == "unknown":
                 self.statuses[address] = AnymailRecipientStatus(None, "failed")
 
-    def record(self, result: wire.SendResult) -> None:
-        """Tell the store, if there is one, what was sent.
+    def store_sent(self, result: wire.SendResult) -> None:
+        """Record the accepted messages in the store, if there is one.
 
-        The mail is on its way by now: a database that fails must not make it look unsent, and be sent again.
+        Database errors are only logged: Postal has accepted the mail, and an exception would make the caller
+        send it again.
         """
         store = conf.store()
         if store is None:
@@ -158,7 +161,7 @@ class PostalPayload(RequestsPayload):
             SentMessage(
                 postal_id=int(message_id),
                 token=message_id.token,
-                recipient=self.requested(address),
+                recipient=self.original_address(address),
                 rfc_message_id=message_id.rfc_message_id,
                 subject=self.call.subject,
                 tag=self.call.tag,

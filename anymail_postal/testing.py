@@ -459,8 +459,8 @@ def assert_no_unsupported(messages: Iterable[Any] | None = None) -> None:
     for message in django.core.mail.outbox if messages is None else messages:
         try:
             payload = backend.build_message_payload(copy.copy(message), backend.send_defaults)
-            for make_call in payload.calls():
-                make_call()
+            for build in payload.call_builders():
+                build()
         except AnymailUnsupportedFeature as error:
             raise AssertionError(f"Postal cannot send {message.subject!r}: {error}") from error
 
