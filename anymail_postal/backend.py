@@ -81,8 +81,8 @@ class EmailBackend(AnymailRequestsBackend):
     def build_message_payload(self, message: EmailMessage, defaults: dict[str, Any]) -> PostalPayload:
         """The payload for the API that the server's settings or the mail's `esp_extra` choose.
 
-        With `POSTAL_API = "message"`, all of `esp_extra` is for Postal. Raises `AnymailUnsupportedFeature` for an
-        unknown API, `UnknownServer` for an unknown server.
+        With `POSTAL_API = "message"`, all of `esp_extra` is for Postal. Raises `AnymailUnsupportedFeature`
+        for an unknown API, `UnknownServer` for an unknown server.
         """
         message.anymail_status = PostalStatus()  # type: ignore[attr-defined]
         if self.config.api == "message":
