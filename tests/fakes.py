@@ -9,11 +9,11 @@ from typing import Any
 
 from postal_server.engine.ports import (
     Answer,
+    HttpDelivery,
     HttpResult,
     Lookup,
-    Mail,
-    Post,
     Reply,
+    SmtpDelivery,
     SmtpResult,
     Stage,
     Target,
@@ -37,17 +37,17 @@ def claimed(id: int = 1, **values: Any) -> Claimed:
 
 def mail(
     recipient: str = "ann@dest.example", data: bytes = b"Subject: x\r\n\r\nHello\r\n", **values: Any
-) -> Mail:
+) -> SmtpDelivery:
     """A mail to one recipient, to the MX of its domain unless `target` says otherwise."""
     values.setdefault("target", Target(recipient.rpartition("@")[2]))
     values.setdefault("reverse_path", "bounce@rp.example")
-    return Mail(claimed(), recipient=recipient, data=data, **values)
+    return SmtpDelivery(claimed(), recipient=recipient, data=data, **values)
 
 
-def post(url: str, body: bytes = b"{}", **values: Any) -> Post:
+def post(url: str, body: bytes = b"{}", **values: Any) -> HttpDelivery:
     values.setdefault("headers", [("Content-Type", "application/json")])
     values.setdefault("timeout", 5.0)
-    return Post(claimed(), url=url, body=body, **values)
+    return HttpDelivery(claimed(), url=url, body=body, **values)
 
 
 class FakeSmtp:
@@ -58,10 +58,10 @@ class FakeSmtp:
 
     def __init__(self, replies: Mapping[str, Reply | str] | None = None) -> None:
         self.replies = dict(replies or {})
-        self.sent: list[Mail] = []
+        self.sent: list[SmtpDelivery] = []
         self.is_closed = False
 
-    async def send(self, mail: Mail) -> SmtpResult:
+    async def send(self, mail: SmtpDelivery) -> SmtpResult:
         self.sent.append(mail)
         answer = self.replies.get(mail.recipient, Reply(250, "OK", "2.0.0"))
         told = {"host": "mx.dest.example", "address": "192.0.2.1", "port": 25, "seconds": 0.01}
@@ -78,10 +78,10 @@ class FakeHttp:
 
     def __init__(self, results: Mapping[str, HttpResult] | None = None) -> None:
         self.results = dict(results or {})
-        self.posts: list[Post] = []
+        self.posts: list[HttpDelivery] = []
         self.is_closed = False
 
-    async def post(self, post: Post) -> HttpResult:
+    async def post(self, post: HttpDelivery) -> HttpResult:
         self.posts.append(post)
         return self.results.get(post.url, HttpResult(200, b"ok", seconds=0.01))
 

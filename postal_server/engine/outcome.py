@@ -9,13 +9,13 @@ from postal_server.rules import outcome as rules
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 
-from .ports import HttpResult, Lookup, Mail, Post, SmtpResult, Stage
+from .ports import HttpDelivery, HttpResult, Lookup, SmtpDelivery, SmtpResult, Stage
 
 RETRIED = "This message will be retried automatically."  # Postal's sentence
 TRANSACTION = (Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BLOCK, Stage.DOT)
 
 
-def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
+def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
     """What became of a mail."""
     # A host that refuses the session says nothing about the mail: no host was available (contract 6.8).
     if result.seconds is None or result.stage not in TRANSACTION:
@@ -43,7 +43,7 @@ def of_mail(mail: Mail, result: SmtpResult) -> Outcome:
     )
 
 
-def _unreachable(mail: Mail, result: SmtpResult) -> Outcome:
+def _unreachable(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
     insecure = next((attempt for attempt in result.tried if attempt.policy), None)
     errors = [attempt.error for attempt in result.tried]
     # Where no host was found nobody answered, and Postal's output is empty; the log has what DNS said.
@@ -60,7 +60,7 @@ def _unreachable(mail: Mail, result: SmtpResult) -> Outcome:
     )
 
 
-def of_post(post: Post, result: HttpResult) -> Outcome:
+def of_post(post: HttpDelivery, result: HttpResult) -> Outcome:
     """What became of a post."""
     return rules.classify_post(
         result.status,

@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connection
 
 from postal_server.rules.http_code import NO_CONNECTION
-from postal_server.services.shared.work import Claimed, Decision, Mail, Post, Result
+from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Result, SmtpDelivery
 
 from . import metrics, outcome
 from .database import DATABASE_AWAY
@@ -34,7 +34,7 @@ GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
 END_OF_THREADS = 0.5  # seconds that threads have to finish what they prepare when the worker stops
 AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
 
-Prepared = Mail | Post | Decision
+Prepared = SmtpDelivery | HttpDelivery | Decision
 Prepare = Callable[[Sequence[Claimed], datetime], Sequence[Prepared]]
 
 
@@ -193,11 +193,11 @@ class Pipeline:
         return going
 
     def _talk_about(self, line: Line, prepared: Sequence[Prepared | Result | Returned]) -> None:
-        done = [item for item in prepared if not isinstance(item, (Mail, Post))]
+        done = [item for item in prepared if not isinstance(item, (SmtpDelivery, HttpDelivery))]
         if done:
             line.recording.add(done)
         for item in prepared:
-            if isinstance(item, (Mail, Post)):
+            if isinstance(item, (SmtpDelivery, HttpDelivery)):
                 self._spawn(self._talk(line, item))
 
     async def _prepare(self, line: Line, claimed: Sequence[Claimed]) -> list[Prepared | Result | Returned]:
@@ -219,13 +219,13 @@ class Pipeline:
         lost = [_bug(line, row, LookupError("it was not prepared")) for row in missing.values()]
         return [*prepared, *lost]
 
-    async def _talk(self, line: Line, item: Mail | Post) -> None:
+    async def _talk(self, line: Line, item: SmtpDelivery | HttpDelivery) -> None:
         line.recording.add([await self._talk_and_judge(line, item)])
 
-    async def _talk_and_judge(self, line: Line, item: Mail | Post) -> Done | Returned:
+    async def _talk_and_judge(self, line: Line, item: SmtpDelivery | HttpDelivery) -> Done | Returned:
         try:
             await self._gate()
-            if isinstance(item, Mail):
+            if isinstance(item, SmtpDelivery):
                 sent = await self._sender.send(item)
                 if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
                     return Returned(item.claimed)  # we broke it off

@@ -11,20 +11,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postal_server.mail.reply import Reply
-from postal_server.services.shared.work import KeptPolicy, Mail, Post, Source, Target, TlsSession
+from postal_server.services.shared.work import (
+    HttpDelivery,
+    KeptPolicy,
+    SmtpDelivery,
+    Source,
+    Target,
+    TlsSession,
+)
 
 __all__ = [
     "Answer",
     "Attempt",
+    "HttpDelivery",
     "HttpPoster",
     "HttpResult",
     "KeptPolicy",
     "Lookup",
-    "Mail",
     "PolicyStore",
-    "Post",
     "Reply",
     "Resolver",
+    "SmtpDelivery",
     "SmtpResult",
     "SmtpSender",
     "Source",
@@ -163,7 +170,7 @@ class SmtpResult:
 
 
 class SmtpSender(Protocol):
-    async def send(self, mail: Mail) -> SmtpResult:
+    async def send(self, mail: SmtpDelivery) -> SmtpResult:
         """Deliver one mail to one recipient."""
 
     async def close(self) -> None:
@@ -184,7 +191,7 @@ class HttpResult:
 
 
 class HttpPoster(Protocol):
-    async def post(self, post: Post) -> HttpResult:
+    async def post(self, post: HttpDelivery) -> HttpResult:
         """Post `post.body` within `post.timeout` seconds."""
 
     async def close(self) -> None:

@@ -21,7 +21,7 @@ from postal_server.services.results import bounce
 from postal_server.services.shared.directory import Directory, EndpointEntry, RouteEntry
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
-from postal_server.services.shared.work import Changes, Decision, Inspection, Job, Mail, Post
+from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, Job, SmtpDelivery
 from postal_server.wire import endpoint as wire
 
 from . import inspection, target
@@ -37,7 +37,7 @@ FAILED_BY_ROUTE = "Message is spam and the route specifies it should be failed."
 BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
 NO_ENDPOINT = "Invalid endpoint for route."
 
-Prepared = Mail | Post | Decision
+Prepared = SmtpDelivery | HttpDelivery | Decision
 
 
 @dataclass(frozen=True)
@@ -231,10 +231,10 @@ def _text(job: Job, changes: Changes | None) -> bytes:
 
 def _post(
     job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
-) -> Post:
+) -> HttpDelivery:
     body, content_type = _body(job, entry, found, changes)
     headers = request_key(context.config).request_headers(body, content_type)
-    return Post(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
+    return HttpDelivery(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
 
 
 def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> tuple[bytes, str]:
@@ -257,7 +257,7 @@ def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | 
     return wire.hash_body(payload, entry.encoding)
 
 
-def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> Mail:
+def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> SmtpDelivery:
     """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
 
     The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised. It carries
@@ -277,4 +277,4 @@ def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: C
         reverse_path = return_path(job.server, owner, message.id, context.config)
     data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
     data = repair_lines(data)
-    return Mail(job.claimed, reverse_path, recipient, data, to, changes=changes)
+    return SmtpDelivery(job.claimed, reverse_path, recipient, data, to, changes=changes)

@@ -26,7 +26,7 @@ from postal_server.services.results import suppression
 from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory, DomainEntry
 from postal_server.services.shared.keys import dkim_key, installation_key
-from postal_server.services.shared.work import Changes, Decision, Inspection, Job, Mail, Source
+from postal_server.services.shared.work import Changes, Decision, Inspection, Job, SmtpDelivery, Source
 
 from . import inspection, rewriting, send_limit, target
 from .attempts import last_answers
@@ -61,7 +61,7 @@ class Context:
 
 def prepare(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
-) -> list[Mail | Decision]:
+) -> list[SmtpDelivery | Decision]:
     """What to send, or what was decided, for each job in order.
 
     Two queries at most (suppressions, and answers to used-up messages); tracked mail takes one more for its
@@ -78,7 +78,7 @@ def prepare(
         ),
         last_answers(used_up),
     )
-    decided: dict[int, Mail | Decision] = {}
+    decided: dict[int, SmtpDelivery | Decision] = {}
     going: list[Job] = []
     for job in jobs:
         decision = guarded(job.claimed, partial(_first, job, context))
@@ -87,10 +87,10 @@ def prepare(
         else:
             decided[job.claimed.id] = decision
     rewritten = rewriting.rewrite(going, context.directory, now)
-    drafts: list[tuple[Job, Mail]] = []
+    drafts: list[tuple[Job, SmtpDelivery]] = []
     for job in going:
         draft = guarded(job.claimed, partial(_draft, job, rewritten.get(job.message.id), context))
-        if isinstance(draft, Mail):
+        if isinstance(draft, SmtpDelivery):
             drafts.append((job, draft))
         else:
             decided[job.claimed.id] = draft
@@ -179,7 +179,7 @@ def _first(job: Job, context: Context) -> Decision | None:
 # Steps 10 to 13.
 
 
-def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decision:
+def _draft(job: Job, rewritten: bytes | None, context: Context) -> SmtpDelivery | Decision:
     """The mail, signed, with what that changed on its row; or why it is spam."""
     message, server = job.message, job.server
     accepted = job.body or b""
@@ -214,13 +214,13 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Mail | Decisi
     return _mail(job, prefix, body, changes, context)
 
 
-def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Context) -> Mail:
+def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Context) -> SmtpDelivery:
     message = job.message
     reverse_path = None
     if not message.is_bounce:
         reverse_path = token.return_path(job.server, context.domain(job), message.id, context.config)
     address = message.rcpt_to or ""
-    return Mail(
+    return SmtpDelivery(
         job.claimed,
         reverse_path,
         address,

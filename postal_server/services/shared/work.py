@@ -145,7 +145,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Mail:
+class SmtpDelivery:
     """Prepared: hand `data` to `target` for one recipient."""
 
     claimed: Claimed
@@ -158,7 +158,7 @@ class Mail:
 
 
 @dataclass(frozen=True)
-class Post:
+class HttpDelivery:
     """Prepared: post `body` to `url`. `timeout` in seconds, for the whole exchange.
 
     `headers` are all but Host, Content-Length, Connection, and Authorization where the URL has user info.
@@ -223,7 +223,7 @@ class KeptPolicy:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of something that was sent; `changes` are those of the `Mail` or `Post`.
+    """What became of something that was sent; `changes` are those of the `SmtpDelivery` or `HttpDelivery`.
 
     `tls_sessions` are the sessions that were opened, or not, on its account.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from postal_server.engine.ports import HttpResult, Post
+from postal_server.engine.ports import HttpDelivery, HttpResult
 from postal_server.errors import HostileInput
 from postal_server.net.dialling import NoneConnected, describe, in_turn, race
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
@@ -61,7 +61,7 @@ class HttpPool:
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
 
-    async def post(self, post: Post) -> HttpResult:
+    async def post(self, post: HttpDelivery) -> HttpResult:
         """Never raises for what a server does, nor for a URL that is none."""
         try:
             url = Url.parse(post.url)
@@ -120,7 +120,7 @@ class HttpPool:
             site.idle.clear()
         await asyncio.sleep(0)
 
-    async def _timed(self, site: _Site, url: Url, head: bytes, post: Post) -> HttpResult:
+    async def _timed(self, site: _Site, url: Url, head: bytes, post: HttpDelivery) -> HttpResult:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:

@@ -5,12 +5,12 @@ The headers of a POST and their order are Postal's (contract 3.2), but that `Con
 
 from __future__ import annotations
 
-from postal_server.engine.ports import Post
+from postal_server.engine.ports import HttpDelivery
 
 from .url import Url
 
 
-def compose(url: Url, post: Post) -> bytes:
+def compose(url: Url, post: HttpDelivery) -> bytes:
     """The request up to its body. Raises ValueError for a header that would break out of its line."""
     fields = [
         *post.headers,

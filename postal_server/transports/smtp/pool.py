@@ -9,7 +9,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from postal_server.engine.ports import Mail, SmtpResult, Source, Stage, Target
+from postal_server.engine.ports import SmtpDelivery, SmtpResult, Source, Stage, Target
 
 from .connect import Connector, Tried, Unreachable
 from .session import Session, SmtpError
@@ -52,7 +52,7 @@ class _Talk:
     """What every result of one send carries."""
 
     log_id: str
-    mail: Mail
+    mail: SmtpDelivery
     tried: Tried = field(default_factory=Tried)
 
 
@@ -76,7 +76,7 @@ class SmtpPool:
     def open_sessions(self) -> int:
         return len(self._active) + len(self._idle)
 
-    async def send(self, mail: Mail) -> SmtpResult:
+    async def send(self, mail: SmtpDelivery) -> SmtpResult:
         """Deliver over a kept session, or a new one."""
         key = (_place(mail.target), mail.source)
         lane = self._lanes.get(key)
@@ -107,7 +107,7 @@ class SmtpPool:
         if self._timer is not None:
             self._timer.cancel()
 
-    async def _send(self, lane: Lane, mail: Mail) -> SmtpResult:
+    async def _send(self, lane: Lane, mail: SmtpDelivery) -> SmtpResult:
         talk = _Talk("".join(random.choices(LOG_ID_ALPHABET, k=8)), mail)  # noqa: S311 - a label in logs
         if lane.idle:
             await self._slots.acquire()

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from postal_server.engine.ports import Mail, Stage
+from postal_server.engine.ports import SmtpDelivery, Stage
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.mail.reply import Reply
@@ -119,7 +119,7 @@ class Interrupted(Exception):
 Dialogue = Generator[Step, list[Reply], Conclusion]
 
 
-def transaction(mail: Mail, offers: Offers, needs_reset: bool = False) -> Dialogue:
+def transaction(mail: SmtpDelivery, offers: Offers, needs_reset: bool = False) -> Dialogue:
     """One mail to one recipient: yields what to send, is sent the replies.
 
     Fewer replies than stages mean that the connection ended; raises `Interrupted` if those do not decide.
@@ -159,7 +159,7 @@ def _first_failure(stages: Sequence[Stage], replies: Iterable[Reply]) -> Conclus
     return None
 
 
-def unacceptable(mail: Mail, offers: Offers) -> Reply | None:
+def unacceptable(mail: SmtpDelivery, offers: Offers) -> Reply | None:
     """The reply that says why this host cannot be given this mail, before anything is said to it."""
     if not is_plausible_recipient(mail.recipient):
         return NOT_AN_ADDRESS
@@ -172,7 +172,7 @@ def unacceptable(mail: Mail, offers: Offers) -> Reply | None:
     return None
 
 
-def mail_command(mail: Mail, offers: Offers) -> bytes:
+def mail_command(mail: SmtpDelivery, offers: Offers) -> bytes:
     """MAIL with the parameters that the mail needs and the host offers."""
     words = [f"MAIL FROM:<{_ascii_domain(mail.reverse_path) if mail.reverse_path else ''}>"]
     if offers.max_bytes is not None:
@@ -187,7 +187,7 @@ def mail_command(mail: Mail, offers: Offers) -> bytes:
     return " ".join(words).encode() + b"\r\n"
 
 
-def _needs_smtputf8(mail: Mail) -> bool:
+def _needs_smtputf8(mail: SmtpDelivery) -> bool:
     """A domain can be written in ASCII, a local part cannot."""
     return not all(path.rpartition("@")[0].isascii() for path in (mail.recipient, mail.reverse_path or ""))
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from postal_server.engine.ports import Mail, Stage, Tls
+from postal_server.engine.ports import SmtpDelivery, Stage, Tls
 from postal_server.errors import HostileInput
 from postal_server.mail.reply import Reply
 from postal_server.mail.transport_encoding import to_7bit
@@ -345,7 +345,7 @@ class Session:
             self.connection.abort()
             raise
 
-    async def deliver(self, mail: Mail) -> Conclusion:
+    async def deliver(self, mail: SmtpDelivery) -> Conclusion:
         """Hand over one mail. Raises `SmtpError` where the connection breaks without an answer."""
         if "8BITMIME" not in self.offers and not mail.data.isascii():
             mail = replace(mail, data=await asyncio.to_thread(to_7bit, mail.data))

@@ -16,7 +16,7 @@ from django.db import connections
 
 from postal_server import conf
 from postal_server.engine import database as databases
-from postal_server.engine.ports import Mail, SmtpResult
+from postal_server.engine.ports import SmtpDelivery, SmtpResult
 from postal_server.errors import Busy
 from postal_server.mail import dkim
 from postal_server.models import Delivery, Domain, Organization, QueuedMessage, Server
@@ -47,7 +47,7 @@ def cluster(django_db_blocker) -> Iterator[postgresql.Cluster]:
 class SteadySmtp(FakeSmtp):
     """Takes a moment for each mail, so that some are always under way."""
 
-    async def send(self, mail: Mail) -> SmtpResult:
+    async def send(self, mail: SmtpDelivery) -> SmtpResult:
         await asyncio.sleep(0.05)
         return await super().send(mail)
 

@@ -10,7 +10,15 @@ from django.db.utils import OperationalError
 
 from postal_server.engine import pipeline as pipelines
 from postal_server.engine.pipeline import Line, Pipeline
-from postal_server.engine.ports import HttpResult, Mail, Post, Reply, SmtpResult, Stage, Target
+from postal_server.engine.ports import (
+    HttpDelivery,
+    HttpResult,
+    Reply,
+    SmtpDelivery,
+    SmtpResult,
+    Stage,
+    Target,
+)
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.tick import Accused, Claims, Cleared, Delayed, Returned
 from postal_server.rules.shaping import parse_rules
@@ -40,13 +48,13 @@ class Inbox:
         raise AssertionError(f"only {self.items}")
 
 
-def mail_for(row: Claimed) -> Mail:
-    return Mail(
+def mail_for(row: Claimed) -> SmtpDelivery:
+    return SmtpDelivery(
         row, "rp@x.example", f"r{row.id}@dest.example", b"x", Target("dest.example"), changes=Changes(tag="t")
     )
 
 
-def prepare_mails(rows: Sequence[Claimed], now: object) -> list[Mail]:
+def prepare_mails(rows: Sequence[Claimed], now: object) -> list[SmtpDelivery]:
     return [mail_for(row) for row in rows]
 
 
@@ -83,7 +91,7 @@ def test_a_mail_is_prepared_sent_and_its_result_recorded():
 
 def test_a_post_goes_the_same_way():
     def prepare(rows, now):
-        return [Post(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+        return [HttpDelivery(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
 
     async def main() -> None:
         poster = FakeHttp({"http://x.example/": HttpResult(503, b"busy", 60, 0.1)})
@@ -128,7 +136,7 @@ def test_a_bug_in_preparing_costs_only_the_message_that_has_it():
 
 def test_a_bug_in_a_transport_is_an_error_of_that_message():
     class Broken(FakeSmtp):
-        async def send(self, mail: Mail) -> SmtpResult:
+        async def send(self, mail: SmtpDelivery) -> SmtpResult:
             raise KeyError("x")
 
     async def main() -> None:
@@ -293,7 +301,7 @@ class SlowSmtp(FakeSmtp):
         self.stage = stage
         self.closing = asyncio.Event()
 
-    async def send(self, mail: Mail) -> SmtpResult:
+    async def send(self, mail: SmtpDelivery) -> SmtpResult:
         self.sent.append(mail)
         await self.closing.wait()
         told = {"host": "mx", "address": "192.0.2.1", "port": 25, "seconds": 1.0}
@@ -329,7 +337,7 @@ class SlowHttp(FakeHttp):
         self.result = result
         self.closing = asyncio.Event()
 
-    async def post(self, post: Post) -> HttpResult:
+    async def post(self, post: HttpDelivery) -> HttpResult:
         self.posts.append(post)
         await self.closing.wait()
         return self.result
@@ -342,7 +350,7 @@ class SlowHttp(FakeHttp):
 @pytest.mark.parametrize(("status", "kind"), [(200, Result), (500, Result), (-1, Result), (-2, Returned)])
 def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(status, kind):
     def prepare_posts(rows, now):
-        return [Post(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+        return [HttpDelivery(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
 
     async def main() -> None:
         poster = SlowHttp(HttpResult(status, b"x", seconds=0.1))

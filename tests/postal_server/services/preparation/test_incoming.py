@@ -13,7 +13,14 @@ from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record
 from postal_server.services.shared import token
-from postal_server.services.shared.work import Decision, Inspection, Mail, Post, Result, Target
+from postal_server.services.shared.work import (
+    Decision,
+    HttpDelivery,
+    Inspection,
+    Result,
+    SmtpDelivery,
+    Target,
+)
 from tests.postal_server.services.conftest import NOW, store
 
 RAW = (
@@ -81,7 +88,7 @@ class TestPost:
     def test_the_parsed_mail_is_posted_signed(self, world, prepare, come_in, http):
         claim = come_in(http, "in+tag@example.test")
         [post] = prepare(claim)
-        assert isinstance(post, Post)
+        assert isinstance(post, HttpDelivery)
         assert (post.url, post.timeout) == ("http://h.example/in", 7.0)
         assert dict(post.headers)["Content-Type"] == "application/json"
         assert "X-Postal-Signature-256" in dict(post.headers)
@@ -137,7 +144,7 @@ class TestForward:
         )
         claim = come_in(make_route(smtp_endpoint=endpoint))
         [mail] = prepare(claim)
-        assert isinstance(mail, Mail)
+        assert isinstance(mail, SmtpDelivery)
         assert (mail.recipient, mail.target) == (
             "in@example.test",
             Target("example.test", "mx.dest.example", None, "None"),
@@ -213,7 +220,7 @@ class TestDecide:
     def test_development_mode_holds(self, world, prepare, come_in, http):
         Server.objects.update(mode="Development")
         assert decided(*prepare(come_in(http))) == (DeliveryStatus.HELD, "Server is in development mode.")
-        assert isinstance(*prepare(come_in(http, is_manual=True)), Post)
+        assert isinstance(*prepare(come_in(http, is_manual=True)), HttpDelivery)
 
     def test_used_up_attempts_fail_and_tell_the_sender(self, world, prepare, come_in, http, config):
         claim = come_in(http, attempts=18)
@@ -286,7 +293,7 @@ class TestSpam:
         [item] = prepare(come_in(http))
         assert decided(item) == (DeliveryStatus(status), details)
         assert item.notice is None
-        assert isinstance(*prepare(come_in(http, is_manual=True)), Post)
+        assert isinstance(*prepare(come_in(http, is_manual=True)), HttpDelivery)
 
     @pytest.mark.parametrize("is_manual", [False, True])
     def test_from_the_failure_threshold_on_it_fails(self, world, prepare, come_in, http, is_manual):

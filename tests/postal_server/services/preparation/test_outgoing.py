@@ -23,7 +23,7 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record, suppression
 from postal_server.services.shared import token
-from postal_server.services.shared.work import Decision, Inspection, Mail, Source, Target
+from postal_server.services.shared.work import Decision, Inspection, SmtpDelivery, Source, Target
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 
@@ -51,7 +51,7 @@ class TestSend:
     def test_mail_is_signed_by_its_domain_and_bears_its_token(self, world, prepare, domain_key):
         [claim] = store(world)
         [mail] = prepare(claim)
-        assert isinstance(mail, Mail)
+        assert isinstance(mail, SmtpDelivery)
         names = re.findall(rb"(?m)^([A-Za-z-]+):", split_header(mail.data)[0])
         assert names[:4] == [b"Resent-Sender", b"DKIM-Signature", b"X-Postal-MsgID", b"Received"]
         assert mail.data.endswith(RAW)
@@ -166,7 +166,7 @@ class TestHold:
     def test_a_holding_credential(self, world, prepare, is_manual):
         credential = Credential.objects.create(server=world.server, name="c", hold=True)
         [item] = prepare(*store(world, credential_id=credential.pk, is_manual=is_manual))
-        assert isinstance(item, Mail) is is_manual
+        assert isinstance(item, SmtpDelivery) is is_manual
         if not is_manual:
             assert held(item) == (
                 DeliveryStatus.HELD,
@@ -177,7 +177,7 @@ class TestHold:
     def test_a_suppressed_recipient(self, world, prepare, config, is_manual):
         suppression.add({(world.server.pk, "a@dest.example"): "too many hard fails"}, config, NOW)
         [item] = prepare(*store(world, "A@dest.example", is_manual=is_manual))
-        assert isinstance(item, Mail) is is_manual
+        assert isinstance(item, SmtpDelivery) is is_manual
         if not is_manual:
             assert held(item) == (
                 DeliveryStatus.HELD,
@@ -188,7 +188,7 @@ class TestHold:
     def test_development_mode_holds_what_is_signed_already(self, world, prepare, is_manual):
         Server.objects.update(mode="Development")
         [item] = prepare(*store(world, is_manual=is_manual))
-        assert isinstance(item, Mail) is is_manual
+        assert isinstance(item, SmtpDelivery) is is_manual
         assert item.changes.prefix.startswith(b"DKIM-Signature")
         if not is_manual:
             assert held(item) == (DeliveryStatus.HELD, "Server is in development mode.")
@@ -197,7 +197,7 @@ class TestHold:
         Server.objects.update(send_limit=2)
         one, two, three = store(world, "a@x.example", "b@x.example", "c@x.example", is_manual=True)
         items = prepare(one, two, three)
-        assert [isinstance(item, Mail) for item in items] == [True, True, False]
+        assert [isinstance(item, SmtpDelivery) for item in items] == [True, True, False]
         assert held(items[2]) == (
             DeliveryStatus.HELD,
             "Message held because send limit (2) has been reached.",
@@ -264,7 +264,7 @@ class TestFail:
         assert item.suppress_for is None
 
     def test_the_17th_retry_is_tried(self, world, prepare):
-        assert isinstance(*prepare(*store(world, attempts=17)), Mail)
+        assert isinstance(*prepare(*store(world, attempts=17)), SmtpDelivery)
 
     @pytest.mark.parametrize(("score", "spam"), [(4.9, False), (5.0, True)])
     def test_spam(self, world, prepare, monkeypatch, score, spam):
@@ -285,7 +285,7 @@ class TestFail:
         claims = store(world)
         Message.objects.update(is_inspected=True, spam_score=1.0)
         [mail] = prepare(*claims)
-        assert isinstance(mail, Mail)
+        assert isinstance(mail, SmtpDelivery)
         assert mail.changes.inspection is None
 
     def test_without_a_threshold_nobody_is_asked(self, world, prepare):
@@ -305,7 +305,7 @@ class TestErrors:
             "This message will be retried automatically."
         )
         assert decision.output.startswith("ValueError: ")
-        assert isinstance(mail, Mail)
+        assert isinstance(mail, SmtpDelivery)
 
 
 class TestTracking:

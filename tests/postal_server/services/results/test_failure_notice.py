@@ -10,7 +10,7 @@ from postal_server.rules.status import Scope
 from postal_server.services.preparation import messages
 from postal_server.services.results import failure_notice, notice_limit
 from postal_server.services.shared.token import message_token
-from postal_server.services.shared.work import Claimed, Mail
+from postal_server.services.shared.work import Claimed, SmtpDelivery
 from tests.postal_server.services.conftest import NOW, store
 
 RAW = b"From: Ann <ann@remote.example>\r\nSubject: Hi\r\n\r\nHello\r\n"
@@ -75,7 +75,7 @@ def test_it_goes_out_with_a_null_reverse_path(world, failed, send, config):
     [number] = send(failed).values()
     claim = Claimed(number, world.server.pk, "remote.example", 0, False, 100, NOW)
     [mail] = messages.prepare([claim], world.directory(), config, NOW)
-    assert isinstance(mail, Mail)
+    assert isinstance(mail, SmtpDelivery)
     assert (mail.reverse_path, mail.recipient) == (None, "ann@remote.example")
 
 

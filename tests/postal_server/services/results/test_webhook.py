@@ -11,7 +11,7 @@ from postal_server.rules import http_code, outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results import webhook
 from postal_server.services.shared import keys
-from postal_server.services.shared.work import Claimed, Decision, Post, Result
+from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Result
 from tests.postal_server.services.conftest import NOW
 
 
@@ -98,7 +98,7 @@ class TestEmit:
 class TestPrepare:
     def test_the_stored_bytes_are_posted_and_signed(self, world, requests, config):
         [post, *_] = webhook.prepare([claim(row.id) for row in requests], world.directory(), config, NOW)
-        assert isinstance(post, Post)
+        assert isinstance(post, HttpDelivery)
         assert (post.url, post.body, post.timeout) == (
             "http://hook.example/all",
             bytes(requests[0].body),
@@ -122,7 +122,7 @@ class TestPrepare:
     def test_what_was_queued_before_a_webhook_was_switched_off_is_sent(self, world, requests, config):
         Webhook.objects.update(enabled=False)
         [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
-        assert isinstance(post, Post)
+        assert isinstance(post, HttpDelivery)
 
     def test_requests_of_a_deleted_webhook_are_given_up(self, world, requests, config):
         Webhook.objects.all().delete()
@@ -139,7 +139,7 @@ class TestPrepare:
         assert {type(decision) for decision in decisions} == {Decision}
         Webhook.objects.update(enabled=True)
         [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
-        assert isinstance(post, Post)
+        assert isinstance(post, HttpDelivery)
 
 
 class TestRecord:
