@@ -321,8 +321,11 @@ class SmtpProtocol(Connection):
         buffer, mail = self._buffer, self._mail
         if not mail.scanned and not mail.received and buffer.startswith(b".\r\n"):  # no content at all
             del buffer[:3]
-            self._finish()
-            return True
+            if mail.refusal is not None:
+                self._finish_refused(*mail.refusal)
+            else:
+                self._finish()
+            return not self._is_closing
         end = buffer.find(END_OF_DATA, mail.scanned)
         if end < 0:
             self._look_at_data()

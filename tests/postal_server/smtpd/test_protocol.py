@@ -748,6 +748,21 @@ class TestMemory:
 
         talk(test, *TO_IN[:2], max_unfinished_bytes=200_000, max_unfinished_bytes_before_auth=200_000)
 
+    def test_a_message_without_content_is_refused_as_well(self):
+        line = f"RCPT TO:<in+{'x' * 230}@example.test>"
+
+        async def test(large, server):
+            assert {(await large.say(line))[:3] for _ in range(205)} == {"250"}
+            assert (await large.say("DATA")).startswith("354 ")
+            small = await server.talk(*TO_IN[:2])
+            assert {(await small.say(line))[:3] for _ in range(100)} == {"250"}
+            assert (await large.say(".")).startswith("452 4.3.1 ")
+
+        accepted = talk(
+            test, *TO_IN[:2], max_unfinished_bytes=200_000, max_unfinished_bytes_before_auth=200_000
+        )
+        assert accepted == []
+
 
 def test_a_header_is_looked_at_once_however_its_message_comes(monkeypatch):
     looks = []
