@@ -70,19 +70,19 @@ class Task:
 
 SERVICES = "postal_server.services"
 TASKS: Mapping[str, Task] = {
-    "deletions": Task(f"{SERVICES}.retention.delete_removed", QUARTER_PAST),
-    "dns_checks": Task(f"{SERVICES}.domain.check_all", QUARTER_PAST),
-    "notice_counts": Task(f"{SERVICES}.notice_limit.forget", QUARTER_PAST),
-    "queue_suspensions": Task(f"{SERVICES}.queue_control.keep_suspensions", QUARTER_TO),
-    "hold_expiry": Task(f"{SERVICES}.hold.expire", QUARTER_PAST),
-    "ip_pools": Task(f"{SERVICES}.ip_pool.keep", EACH_MINUTE),
-    "retention": Task(f"{SERVICES}.retention.prune", AT_NIGHT),
-    "site_pruning": Task(f"{SERVICES}.site.prune", AT_NIGHT),
-    "suppression_pruning": Task(f"{SERVICES}.suppression.expire", AT_NIGHT),
-    "tls_reports": Task(f"{SERVICES}.tls_report.send", Every(DAY, timedelta(hours=1))),
-    "tracked_links": Task(f"{SERVICES}.tracking.forget_links", AT_NIGHT),
-    "webhook_log_pruning": Task(f"{SERVICES}.webhook.prune_attempts", QUARTER_TO),
-    "send_limit_notices": Task(f"{SERVICES}.send_limit.notify", EACH_MINUTE),
+    "deletions": Task(f"{SERVICES}.operations.retention.delete_removed", QUARTER_PAST),
+    "dns_checks": Task(f"{SERVICES}.operations.domain_checks.check_all", QUARTER_PAST),
+    "notice_counts": Task(f"{SERVICES}.results.notice_limit.forget", QUARTER_PAST),
+    "queue_suspensions": Task(f"{SERVICES}.operations.queue.keep_suspensions", QUARTER_TO),
+    "hold_expiry": Task(f"{SERVICES}.operations.held.expire", QUARTER_PAST),
+    "ip_pools": Task(f"{SERVICES}.shared.ip_pool.keep", EACH_MINUTE),
+    "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
+    "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),
+    "suppression_pruning": Task(f"{SERVICES}.results.suppression.expire", AT_NIGHT),
+    "tls_reports": Task(f"{SERVICES}.results.tls_report.send", Every(DAY, timedelta(hours=1))),
+    "tracked_links": Task(f"{SERVICES}.operations.tracking.forget_links", AT_NIGHT),
+    "webhook_log_pruning": Task(f"{SERVICES}.results.webhook.prune_attempts", QUARTER_TO),
+    "send_limit_notices": Task(f"{SERVICES}.preparation.send_limit.notify", EACH_MINUTE),
 }
 
 

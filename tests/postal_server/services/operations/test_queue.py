@@ -181,7 +181,7 @@ class TestResume:
         assert ScheduledTask.objects.get().due_at == NOW + queue.KNOWN_AFTER
 
     def test_the_task_is_one_of_housekeepings(self):
-        assert TASKS[queue.TASK].path.endswith("queue_control.keep_suspensions")
+        assert TASKS[queue.TASK].path.endswith("operations.queue.keep_suspensions")
 
 
 class TestFlush:
