@@ -111,6 +111,7 @@ def test_pure_server_module_knows_neither_django_nor_the_outside(module: str, pa
         "idna",
         "nh3",
         "postal_server",
+        "publicsuffixlist",
         "webencodings",
     }
 

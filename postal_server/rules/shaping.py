@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from publicsuffixlist import PublicSuffixList
+
 from postal_server.rules.suppression import enhanced_code
 
 SLOWED_DOWN = "Mail to this destination is slowed down"
@@ -56,8 +58,6 @@ SECONDS_OF = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
 
 _RULE = re.compile(r"connections=(\d{1,5})|rate=(\d{1,9})/(s|min|h|day)")
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
-# Second-level names that belong to a country's registry rather than to an operator: mx.example.co.uk.
-_REGISTRY = {"ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org"}
 
 
 class Sign(enum.Enum):
@@ -91,12 +91,24 @@ def sign(code: int | None, output: str) -> Sign:
     return Sign.BUSY if is_421 or subject == "7" else Sign.NONE
 
 
+@functools.cache
+def _public_suffixes() -> PublicSuffixList:
+    """The suffixes below which registries sell names: read at the first look-up, some 3 MB.
+
+    Without the list's private part: names below a hosting company's domain are still its own mail hosts.
+    """
+    return PublicSuffixList(only_icann=True)
+
+
 @functools.lru_cache(maxsize=10_000)
 def operator_of(host: str) -> str:
-    """The domain of whoever runs a mail host: many domains have their mail there, and share its patience."""
-    labels = host.lower().rstrip(".").split(".")
-    is_registry = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _REGISTRY
-    return ".".join(labels[-3:] if is_registry else labels[-2:])
+    """The registered domain of a mail host, which stands for its operator.
+
+    Many recipient domains have their mail there, and share the operator's patience. A name that nobody could
+    register, such as `localhost` or `co.uk`, stands for itself. Source: publicsuffix.org.
+    """
+    name = host.lower().rstrip(".")
+    return _public_suffixes().privatesuffix(name) or name
 
 
 # Fixed limits

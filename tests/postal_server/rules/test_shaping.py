@@ -92,6 +92,11 @@ def test_no_such_answer_counts_against_the_recipient(code, output):
         ("mx.example.de", "example.de"),
         ("mx1.mail.com.example.nl", "example.nl"),
         ("localhost", "localhost"),
+        ("mx.example.gov.pl", "example.gov.pl"),  # registries that a rule of thumb does not know
+        ("mx.example.gouv.fr", "example.gouv.fr"),
+        ("mx.xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai"),
+        ("mx.internal.example", "internal.example"),  # a top-level domain that nobody knows
+        ("inbound-smtp.us-east-1.amazonaws.com", "amazonaws.com"),  # the list's private part does not count
     ],
 )
 def test_hosts_roll_up_by_who_runs_them(host, operator):
