@@ -7,6 +7,7 @@ one sentence about it. The code, the system checks and the documentation all rea
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import re
 import warnings
@@ -23,6 +24,8 @@ from anymail.exceptions import AnymailConfigurationError, AnymailInvalidMailer
 from anymail.utils import get_anymail_setting
 from django.apps import apps
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils.encoding import force_bytes
 from django.utils.module_loading import import_string
 
@@ -79,6 +82,7 @@ class Setting(Generic[T]):
     says: str
     scope: Literal["server", "global"] = "server"
     bare: bool = False  # may it also stand in the settings without the prefix ANYMAIL_?
+    in_views: bool = False  # may it be an argument of the webhook views' `as_view()`?
     inherits: str = ""  # the setting of Anymail that is its default
 
     @property
@@ -348,6 +352,7 @@ class ServerConfig:
     api_url = Setting[str | None](
         "POSTAL_API_URL", optional(url), None, "E002", "URL",
         "Address of Postal's web interface, without `/api/v1`. Required to send.",
+        in_views=True,
     )  # fmt: skip
     api = Setting[Literal["auto", "message", "raw"]](
         "POSTAL_API", one_of("auto", "message", "raw"), "auto", "E003", '"auto", "message" or "raw"',
@@ -379,10 +384,12 @@ class ServerConfig:
         "POSTAL_SECRET_KEY", optional(secrets), None, "E014", "text or list",
         "Secret for sealed metadata and reply addresses; the first seals, all open. By default Django's "
         "`SECRET_KEY` and `SECRET_KEY_FALLBACKS`.",
+        in_views=True,
     )  # fmt: skip
     tag_separator = Setting[str | None](
         "POSTAL_TAG_SEPARATOR", optional(short_text), None, "E012", "1 to 3 characters",
         "Joins several tags to the single one that Postal keeps, and splits it again in events.",
+        in_views=True,
     )  # fmt: skip
     click_tracking = Setting[Literal["on", "off"] | None](
         "POSTAL_CLICK_TRACKING", one_of(None, "on", "off"), None, "E012", 'None, "on" or "off"',
@@ -403,62 +410,74 @@ class ServerConfig:
     webhook_key = Setting[str | Mapping[str, Any] | Collection[str | Mapping[str, Any]] | None](
         "POSTAL_WEBHOOK_KEY", optional(public_keys), None, "E006", "text, dict or list",
         "Public key of the Postal installation, or several: bare base64, PEM, the DKIM record or a JWK.",
-        bare=True,
+        bare=True, in_views=True,
     )  # fmt: skip
     webhook_jwks_url = Setting[str | Literal[True] | None](
         "POSTAL_WEBHOOK_JWKS_URL", optional(jwks_url), None, "E008", "URL or True",
         "Where to fetch the public keys; True means `/.well-known/jwks.json` below `POSTAL_API_URL`.",
+        in_views=True,
     )  # fmt: skip
     webhook_allow_sha1 = Setting[bool](
         "POSTAL_WEBHOOK_ALLOW_SHA1", boolean, True, "E012", "bool",
         "Accept the SHA-1 signature of a request that has no SHA-256 one (Postal before 3.2.0).",
+        in_views=True,
     )  # fmt: skip
     webhook_secret = Setting[tuple[str, ...]](
         "POSTAL_WEBHOOK_SECRET", webhook_secrets, (), "E012", "text or list",
         "`user:password` that Postal's requests must carry; of several any one. By default Anymail's "
-        "`WEBHOOK_SECRET`.", inherits="webhook_secret",
+        "`WEBHOOK_SECRET`.", inherits="webhook_secret", in_views=True,
     )  # fmt: skip
     webhook_max_age = Setting[timedelta | None](
         "POSTAL_WEBHOOK_MAX_AGE", optional(duration), None, "E009", "duration or None",
         "Refuse tracking events that are older.",
+        in_views=True,
     )  # fmt: skip
     webhook_dedupe = Setting[Literal["auto", "store", "cache", "off"]](
         "POSTAL_WEBHOOK_DEDUPE", one_of("auto", "store", "cache", "off"), "auto", "E009",
         '"auto", "store", "cache" or "off"',
         "Where requests already handled are remembered; auto is the store if installed, else Django's cache.",
+        in_views=True,
     )  # fmt: skip
     webhook_dedupe_ttl = Setting[timedelta](
         # Longer than the three days over which a server may repeat a webhook.
         "POSTAL_WEBHOOK_DEDUPE_TTL", duration, timedelta(hours=96), "E009", "duration",
         "How long they are remembered.",
+        in_views=True,
     )  # fmt: skip
     webhook_dispatch = Setting[str](
         "POSTAL_WEBHOOK_DISPATCH", dispatch, "sync", "E009", '"sync", "task" or a dotted path',
         "Call receivers within the request, in a Django task, or through a callable given a delivery id.",
+        in_views=True,
     )  # fmt: skip
     held_suppressed_as_rejected = Setting[bool](
         "POSTAL_HELD_SUPPRESSED_AS_REJECTED", boolean, False, "E012", "bool",
         "Report mail that Postal holds for a suppressed recipient as rejected instead of queued.",
+        in_views=True,
     )  # fmt: skip
     hardfail_as_bounced = Setting[bool](
         "POSTAL_HARDFAIL_AS_BOUNCED", boolean, True, "E012", "bool",
         "Report a permanent refusal by the receiving server as bounced instead of failed.",
+        in_views=True,
     )  # fmt: skip
     server_events_on_tracking = Setting[bool](
         "POSTAL_SERVER_EVENTS_ON_TRACKING", boolean, True, "E012", "bool",
         "Send events about the server itself to the `tracking` signal too, as type unknown.",
+        in_views=True,
     )  # fmt: skip
     inbound_max_bytes = Setting[int](
         "POSTAL_INBOUND_MAX_BYTES", whole(1), 52_428_800, "E012", "int",
         "Largest request that the inbound view reads, in bytes.",
+        in_views=True,
     )  # fmt: skip
     inbound_refusal_status = Setting[Literal[400, 503]](
         "POSTAL_INBOUND_REFUSAL_STATUS", one_of(400, 503), 400, "E012", "400 or 503",
         "Answer to inbound mail with a bad signature: 400 bounces it to its sender, 503 keeps it 31 hours.",
+        in_views=True,
     )  # fmt: skip
     strip_replies = Setting[bool](
         "POSTAL_STRIP_REPLIES", boolean, False, "E012", "bool",
         "Fill in `stripped_text` and `stripped_html` of inbound mail.",
+        in_views=True,
     )  # fmt: skip
     reply_domain = Setting[str | None](
         "POSTAL_REPLY_DOMAIN", optional(domain), None, "E013", "domain",
@@ -480,6 +499,7 @@ class ServerConfig:
     reply_languages = Setting[tuple[str, ...] | None](
         "POSTAL_REPLY_LANGUAGES", optional(languages), None, "E013", "list of codes",
         "Languages whose quotation lines are recognised; None means all.",
+        in_views=True,
     )  # fmt: skip
 
     def __init__(self, name: str, layers: Iterable[Layer] = ()) -> None:
@@ -526,6 +546,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
     *SERVER_SETTINGS[:3], SERVERS, SERVER_REGISTRY, *SERVER_SETTINGS[3:],
 )  # fmt: skip
 SERVER_ATTRIBUTES = frozenset(each.attribute for each in SERVER_SETTINGS)
+VIEW_OPTIONS = tuple(each.attribute for each in SERVER_SETTINGS if each.in_views)
 
 
 # --- finding the values ---
@@ -647,6 +668,51 @@ def require_store(wanted_by: str) -> Store:
 def _load_store() -> Store:
     found: Store = import_string(f"{STORE_APP}.store.Store")()
     return found
+
+
+# --- keeping them from one request to the next ---
+
+
+class ConfigMemory:
+    """The settings of each server, kept while they do not change: reading them costs more than an event."""
+
+    def __init__(self) -> None:
+        self.written = copy.deepcopy(_written())
+        self.has_registry = global_value(SERVER_REGISTRY) is not None
+        self.configs: dict[str, ServerConfig] = {}
+
+    def is_current(self) -> bool:
+        """Are the settings in ANYMAIL still those? Changes of others are signalled by Django's test tools."""
+        return self.written == _written()
+
+
+def _written() -> dict[str, Any]:
+    """Our settings in ANYMAIL, and the one that ours inherit."""
+    anymail = getattr(settings, "ANYMAIL", {})
+    return {name: value for name, value in anymail.items() if name.startswith(("POSTAL_", "WEBHOOK_"))}
+
+
+_memory: ConfigMemory | None = None
+
+
+def kept_server(name: str, options: dict[str, Any]) -> ServerConfig:
+    """`server()`, remembered. The answers of a registry are its own to remember."""
+    global _memory  # noqa: PLW0603
+    memory = _memory
+    if memory is None or not memory.is_current():
+        memory = _memory = ConfigMemory()
+    if memory.has_registry or options:
+        return server(name, **options)
+    if name not in memory.configs:
+        memory.configs[name] = server(name)
+    return memory.configs[name]
+
+
+@receiver(setting_changed)
+def forget_config(**_: Any) -> None:
+    """Read all settings again."""
+    global _memory  # noqa: PLW0603
+    _memory = None
 
 
 # --- for the system checks ---

@@ -6,10 +6,9 @@ Postal retries after 5xx; it gives inbound mail back to its sender after every o
 
 from __future__ import annotations
 
-import copy
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -17,7 +16,6 @@ from typing import Any, ClassVar
 from anymail.exceptions import AnymailConfigurationError, AnymailWebhookValidationFailure
 from anymail.signals import inbound, tracking
 from anymail.webhooks.base import AnymailBaseWebhookView
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import (
     BadRequest,
@@ -25,19 +23,17 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.core.signals import setting_changed
-from django.db import connection, transaction
-from django.dispatch import Signal, receiver
+from django.dispatch import Signal
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import View
 
 from . import body as post_body
 from . import conf, dedupe, events, keys, signals
 from . import inbound as inbound_mail
+from .dispatch import after_commit, find_enqueue
 from .errors import KeysUnavailable, PostalError, UnknownServer, UnreadableBody
 from .inbound_message import InboundMessage
 from .ports import Claim, EventReceipt, MailReceipt, Receipt
@@ -73,7 +69,7 @@ class ReceiverError(PostalError):
 class PostalWebhookView(AnymailBaseWebhookView):
     """What both views do: find the server, check the request, run the receivers once.
 
-    Every setting of a server may be given to `as_view()` in lower case, such as `webhook_key`.
+    The settings in `conf.VIEW_OPTIONS` may be arguments of `as_view()` in lower case, such as `webhook_key`.
     """
 
     esp_name = "Postal"
@@ -81,24 +77,7 @@ class PostalWebhookView(AnymailBaseWebhookView):
     kind: ClassVar[str]
 
     server = conf.DEFAULT_SERVER
-    webhook_key = UNSET
-    webhook_jwks_url = UNSET
-    webhook_allow_sha1 = UNSET
-    webhook_secret = UNSET
-    webhook_max_age = UNSET
-    webhook_dedupe = UNSET
-    webhook_dedupe_ttl = UNSET
-    webhook_dispatch = UNSET
-    api_url = UNSET
-    secret_key = UNSET
-    tag_separator = UNSET
-    held_suppressed_as_rejected = UNSET
-    hardfail_as_bounced = UNSET
-    server_events_on_tracking = UNSET
-    inbound_max_bytes = UNSET
-    inbound_refusal_status = UNSET
-    strip_replies = UNSET
-    reply_languages = UNSET
+    webhook_secret: Any  # like all of `conf.VIEW_OPTIONS`, set below the class
 
     # A webhook may come before the backend has stored the message's metadata; a task comes late enough.
     may_wait = True
@@ -148,8 +127,9 @@ class PostalWebhookView(AnymailBaseWebhookView):
 
     def find_config(self, server: str) -> conf.ServerConfig:
         """The settings of the server in the URL, under the arguments of `as_view()`."""
-        given = {name: getattr(self, name) for name in OPTIONS}
-        return kept_config(server, {name: value for name, value in given.items() if value is not UNSET})
+        values = {name: getattr(self, name) for name in conf.VIEW_OPTIONS}
+        options = {name: value for name, value in values.items() if value is not UNSET}
+        return conf.kept_server(server, options)
 
     def run_validators(self, request: HttpRequest) -> None:
         """Anymail's validators, basic auth first: it costs nothing, while the signature needs the body."""
@@ -235,7 +215,9 @@ class PostalWebhookView(AnymailBaseWebhookView):
             raise ReceiverError(f"A receiver raised {type(error).__name__}: {error}") from error
 
 
-OPTIONS = tuple(sorted(conf.SERVER_ATTRIBUTES & vars(PostalWebhookView).keys()))
+# `as_view()` takes an argument only where the class has an attribute of that name.
+for _option in conf.VIEW_OPTIONS:
+    setattr(PostalWebhookView, _option, UNSET)
 
 
 class PostalTrackingWebhookView(PostalWebhookView):
@@ -434,51 +416,6 @@ VIEWS: dict[str, type[PostalWebhookView]] = {
 }
 
 
-# --- settings ---
-
-
-class ConfigMemory:
-    """The settings of each server, kept while they do not change: reading them costs more than an event."""
-
-    def __init__(self) -> None:
-        self.written = copy.deepcopy(_written())
-        self.has_registry = conf.global_value(conf.SERVER_REGISTRY) is not None
-        self.configs: dict[str, conf.ServerConfig] = {}
-
-    def is_current(self) -> bool:
-        """Are the settings in ANYMAIL still those? Changes of others are signalled by Django's test tools."""
-        return self.written == _written()
-
-
-def _written() -> dict[str, Any]:
-    """Our settings in ANYMAIL, and the one that ours inherit."""
-    anymail = getattr(settings, "ANYMAIL", {})
-    return {name: value for name, value in anymail.items() if name.startswith(("POSTAL_", "WEBHOOK_"))}
-
-
-_memory: ConfigMemory | None = None
-
-
-def kept_config(server: str, options: dict[str, Any]) -> conf.ServerConfig:
-    """`conf.server()`, remembered. The answers of a registry are its own to remember."""
-    global _memory  # noqa: PLW0603
-    memory = _memory
-    if memory is None or not memory.is_current():
-        memory = _memory = ConfigMemory()
-    if memory.has_registry or options:
-        return conf.server(server, **options)
-    if server not in memory.configs:
-        memory.configs[server] = conf.server(server)
-    return memory.configs[server]
-
-
-@receiver(setting_changed)
-def forget_config(**_: Any) -> None:
-    """Read all settings again."""
-    global _memory  # noqa: PLW0603
-    _memory = None
-
-
 # --- posts handled outside of their request ---
 
 
@@ -503,26 +440,6 @@ def handle(kind: str, server: str, body: bytes, content_type: str) -> list[Any]:
     for event in found:
         view.send(event)
     return found
-
-
-def find_enqueue(dispatch: str) -> Callable[[str], object]:
-    """What to call with a delivery id, by POSTAL_WEBHOOK_DISPATCH."""
-    if dispatch != "task":
-        found: Callable[[str], object] = import_string(dispatch)
-        return found
-    try:
-        from .tasks import handle_delivery as task  # noqa: PLC0415  (needs Django 6.0)
-    except ImportError as error:
-        raise AnymailConfigurationError('POSTAL_WEBHOOK_DISPATCH = "task" needs Django 6.0.') from error
-    return task.enqueue
-
-
-def after_commit(enqueue: Callable[[], object]) -> None:
-    """Enqueue now, or at the end of the request's transaction: before it, a worker cannot see the post."""
-    if connection.settings_dict["ATOMIC_REQUESTS"]:
-        transaction.on_commit(enqueue)
-    else:
-        enqueue()
 
 
 # --- small questions ---

@@ -731,8 +731,8 @@ def test_inbound_settings_may_be_arguments():
 
 
 def test_every_option_is_a_setting():
-    assert set(webhooks.OPTIONS) < conf.SERVER_ATTRIBUTES
-    assert {"webhook_key", "webhook_secret", "inbound_max_bytes", "strip_replies"} < set(webhooks.OPTIONS)
+    assert set(conf.VIEW_OPTIONS) < conf.SERVER_ATTRIBUTES
+    assert {"webhook_key", "webhook_secret", "inbound_max_bytes", "strip_replies"} < set(conf.VIEW_OPTIONS)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from anymail.exceptions import AnymailConfigurationError
 from anymail.signals import tracking as tracking_signal
 from django.test import Client
 
-from anymail_postal import conf, testing, webhooks
+from anymail_postal import conf, dispatch, testing, webhooks
 from anymail_postal.ports import SentMessage
 from anymail_postal.testing import inbound_request, make_key, public_key, simple_mail, webhook_request
 
@@ -223,7 +223,7 @@ def test_broker_that_is_down_is_a_500_and_the_post_is_kept(anymail):
 
 @pytest.mark.usefixtures("by_callable")
 def test_task_comes_after_the_transaction_of_the_request(monkeypatch, django_capture_on_commit_callbacks):
-    monkeypatch.setitem(webhooks.connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setitem(dispatch.connection.settings_dict, "ATOMIC_REQUESTS", True)
     with django_capture_on_commit_callbacks() as callbacks:
         webhook_request().send()
     assert DELIVERIES == []
