@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 import requests
-from anymail.utils import get_anymail_setting
 
 from . import __version__, conf, wire
 from .api import api_headers, create_session, post, read_data
@@ -16,7 +15,6 @@ from .errors import PostalMessageNotFound
 T = TypeVar("T")
 
 USER_AGENT = f"anymail-postal/{__version__}"
-TIMEOUT_SECONDS = 30  # Anymail's, for want of its REQUESTS_TIMEOUT
 
 
 class PostalClient:
@@ -29,7 +27,7 @@ class PostalClient:
         self.config = conf.server(server)
         self.headers = api_headers(self.config.required("api_key"))
         self.base_url = f"{self.config.required('api_url')}/api/v1/"
-        self.timeout = get_anymail_setting("requests_timeout", default=TIMEOUT_SECONDS)
+        self.timeout = conf.requests_timeout()
         self.owns_session = session is None
         self.session = session if session is not None else create_session(USER_AGENT, self.config.retries)
 

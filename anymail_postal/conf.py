@@ -552,6 +552,16 @@ VIEW_OPTIONS = tuple(each.attribute for each in SERVER_SETTINGS if each.in_views
 # --- finding the values ---
 
 
+def anymail_settings() -> Mapping[str, Any]:
+    """The dict ANYMAIL of the settings, empty if there is none."""
+    return getattr(settings, "ANYMAIL", None) or {}
+
+
+def requests_timeout() -> Any:
+    """Anymail's REQUESTS_TIMEOUT as `requests` takes it: seconds, or a pair of them. 30 by default."""
+    return get_anymail_setting("requests_timeout", default=30)
+
+
 def server(name: str = DEFAULT_SERVER, **overrides: Any) -> ServerConfig:
     """The settings of a server. `overrides`, by lower-case name, go before all others.
 
@@ -670,49 +680,50 @@ def _load_store() -> Store:
     return found
 
 
-# --- keeping them from one request to the next ---
+# --- the settings kept between requests ---
 
 
-class ConfigMemory:
-    """The settings of each server, kept while they do not change: reading them costs more than an event."""
+class ServerCache:
+    """The settings of each server while they do not change: reading them takes longer than an event."""
 
     def __init__(self) -> None:
-        self.written = copy.deepcopy(_written())
+        self.relevant = copy.deepcopy(_relevant())
         self.has_registry = global_value(SERVER_REGISTRY) is not None
         self.configs: dict[str, ServerConfig] = {}
 
     def is_current(self) -> bool:
-        """Are the settings in ANYMAIL still those? Changes of others are signalled by Django's test tools."""
-        return self.written == _written()
+        """Is ANYMAIL unchanged? `setting_changed` reports changes of all settings, but is for tests only."""
+        return self.relevant == _relevant()
 
 
-def _written() -> dict[str, Any]:
-    """Our settings in ANYMAIL, and the one that ours inherit."""
-    anymail = getattr(settings, "ANYMAIL", {})
-    return {name: value for name, value in anymail.items() if name.startswith(("POSTAL_", "WEBHOOK_"))}
+def _relevant() -> dict[str, Any]:
+    """The entries of ANYMAIL that a `ServerConfig` can depend on."""
+    return {
+        name: value for name, value in anymail_settings().items() if name.startswith(("POSTAL_", "WEBHOOK_"))
+    }
 
 
-_memory: ConfigMemory | None = None
+_cache: ServerCache | None = None
 
 
-def kept_server(name: str, options: dict[str, Any]) -> ServerConfig:
-    """`server()`, remembered. The answers of a registry are its own to remember."""
-    global _memory  # noqa: PLW0603
-    memory = _memory
-    if memory is None or not memory.is_current():
-        memory = _memory = ConfigMemory()
-    if memory.has_registry or options:
+def cached_server(name: str, options: Mapping[str, Any]) -> ServerConfig:
+    """`server(name, **options)`, cached if there are neither options nor a registry, which may change."""
+    global _cache  # noqa: PLW0603
+    current = _cache
+    if current is None or not current.is_current():
+        current = _cache = ServerCache()
+    if current.has_registry or options:
         return server(name, **options)
-    if name not in memory.configs:
-        memory.configs[name] = server(name)
-    return memory.configs[name]
+    if name not in current.configs:
+        current.configs[name] = server(name)
+    return current.configs[name]
 
 
 @receiver(setting_changed)
-def forget_config(**_: Any) -> None:
+def clear_cache(**_: Any) -> None:
     """Read all settings again."""
-    global _memory  # noqa: PLW0603
-    _memory = None
+    global _cache  # noqa: PLW0603
+    _cache = None
 
 
 # --- for the system checks ---
@@ -749,7 +760,7 @@ def problems() -> list[Problem]:
 def unknown_names() -> Iterator[tuple[str, str]]:
     """Names among the settings that look like ours and are none, and the name that was perhaps meant."""
     known = [*(each.name for each in SETTINGS), *ANYMAIL_SETTINGS]
-    for name in getattr(settings, "ANYMAIL", None) or {}:
+    for name in anymail_settings():
         is_ours = str(name).upper().startswith("POSTAL_")
         meant = _nearest(str(name).upper(), known, 0.75 if is_ours else LOOKS_LIKE)
         if name not in known and (is_ours or meant):
@@ -769,7 +780,7 @@ def unread_names() -> list[str]:
     Settings that `ANYMAIL` or a server's options have too may come from there, as from an environment.
     """
     flat = {f"POSTAL_{name.upper()}" for names in _all_layers() for name in names}
-    flat |= set(getattr(settings, "ANYMAIL", None) or {})
+    flat |= set(anymail_settings())
     return [
         each.name
         for each in SETTINGS

@@ -30,7 +30,6 @@ from urllib.parse import quote, quote_plus
 import django.core.mail
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from django.conf import settings
 from django.http import HttpRequest
 from django.test import Client, RequestFactory, override_settings
 from django.urls import NoReverseMatch, reverse
@@ -76,7 +75,7 @@ def trusting(key: Signing) -> override_settings:
     trusted = {"webhook_key": public_key(key), "webhook_jwks_url": None}
     return override_settings(
         ANYMAIL={
-            **getattr(settings, "ANYMAIL", {}),
+            **conf.anymail_settings(),
             "POSTAL_WEBHOOK_KEY": public_key(key),
             "POSTAL_SERVERS": {name: {**servers.get(name, {}), **trusted} for name in conf.server_names()},
         }

@@ -1,7 +1,8 @@
-"""The views that Postal posts to: events of sent mail, and incoming mail.
+"""The views for Postal's webhooks (events of sent mail) and HTTP endpoints (incoming mail).
 
-Their answers decide what Postal does with the post: a wrong one bounces somebody's mail, or loses an event.
-Postal retries after 5xx; it gives inbound mail back to its sender after every other refusal.
+The status of the response decides what Postal does next, so a wrong one loses an event or bounces mail:
+Postal repeats a request after 5xx, and returns incoming mail to its sender after any other error
+(contract 3.5 and 4.9).
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ from .signatures import read_signature, verify
 logger = logging.getLogger(__name__)
 
 UNSET: Any = object()
-# While a message is younger, its row in the store may still be on its way.
-YOUNG = timedelta(seconds=60)
-# What Django would answer with 400, 403 or 404, whoever raises it.
-ANSWERED_BY_DJANGO = (BadRequest, Http404, MultiPartParserError, PermissionDenied, SuspiciousOperation)
+# For so long after Postal has accepted a message, its row in the store may not be committed yet.
+STORE_DELAY = timedelta(seconds=60)
+# Exceptions for which Django responds with 400, 403 or 404.
+CLIENT_ERRORS = (BadRequest, Http404, MultiPartParserError, PermissionDenied, SuspiciousOperation)
 
 WRONG_URL = (
     "You seem to have set Postal's *{sent}* webhook to Anymail's Postal *{called}* webhook URL."
@@ -54,20 +55,20 @@ WRONG_URL = (
 )
 
 
-class ComeAgain(PostalError):
-    """Not now: Postal is to post this again."""
+class RetryLater(PostalError):
+    """The request cannot be handled yet; Postal has to repeat it."""
 
 
 class BodyTooLarge(PostalError):
-    """The post is larger than POSTAL_INBOUND_MAX_BYTES."""
+    """The request is larger than POSTAL_INBOUND_MAX_BYTES."""
 
 
 class ReceiverError(PostalError):
-    """A receiver raised what Django answers with a 4xx, which would lose the event or bounce the mail."""
+    """A receiver raised an exception that Django would turn into a 4xx, so that the event or mail is lost."""
 
 
 class PostalWebhookView(AnymailBaseWebhookView):
-    """What both views do: find the server, check the request, run the receivers once.
+    """The base of both views: finds the server, verifies the request and runs its receivers once.
 
     The settings in `conf.VIEW_OPTIONS` may be arguments of `as_view()` in lower case, such as `webhook_key`.
     """
@@ -79,67 +80,67 @@ class PostalWebhookView(AnymailBaseWebhookView):
     server = conf.DEFAULT_SERVER
     webhook_secret: Any  # like all of `conf.VIEW_OPTIONS`, set below the class
 
-    # A webhook may come before the backend has stored the message's metadata; a task comes late enough.
-    may_wait = True
+    # May Postal be asked to repeat a webhook that arrives before the store has the message?
+    may_retry = True
 
-    # What is answered instead of an exception; all others are the 500 of a bug or a wrong setting.
-    answers: Mapping[type[Exception], int] = {
+    # The HTTP status for an exception. All others are a bug or a wrong setting, and become a 500.
+    error_statuses: Mapping[type[Exception], int] = {
         KeysUnavailable: 503,
-        ComeAgain: 503,
+        RetryLater: 503,
         UnreadablePostError: 503,
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        # Anymail's base class takes these two out of the arguments.
+        # Anymail's base class removes these two from the arguments.
         secret = kwargs.get("webhook_secret", kwargs.get("basic_auth", self.webhook_secret))
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.webhook_secret = secret
         self.config = conf.ServerConfig(self.server)
-        self.posted = b""  # the verified bytes
-        self.fields: dict[str, Any] = {}  # what they say
+        self.body = b""  # as signed; read by `validate_request`
+        self.fields: dict[str, Any] = {}  # the parsed body
 
     # --- the request ---
 
-    # As in Anymail's base class, but decorated once: doing it at every request costs more than the signature.
+    # As in Anymail's base class, which decorates anew for each request: that takes longer than the signature.
     dispatch = login_not_required(csrf_exempt(View.dispatch))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Check the post and run its receivers. Bodies of answers are empty: Postal keeps them in its log."""
+        """Verify the request and run its receivers. Responses have no body, because Postal logs it."""
         try:
             self.config = self.find_config(kwargs.get("server", self.server))
             self.basic_auth = list(self.config.webhook_secret)
             self.run_validators(request)
             content_type = request.META.get("CONTENT_TYPE", "")
-            self.fields = self.parse(self.posted, content_type)
+            self.fields = self.parse_fields(self.body, content_type)
             self.check_age()
             if self.config.webhook_dispatch != "sync":
-                return self.keep(content_type)
-            found = self.parse_events(request)
-        except tuple(self.answers) as error:
-            return self.refuse(error)
-        for event in found:
-            with dedupe.receive(self.receipt(event), self.config) as claim:
+                return self.defer(content_type)
+            parsed_events = self.parse_events(request)
+        except tuple(self.error_statuses) as error:
+            return self.error_response(error)
+        for event in parsed_events:
+            with dedupe.receive(self.event_receipt(event), self.config) as claim:
                 if claim is Claim.NEW:
-                    self.send(event)
+                    self.send_signals(event)
             if claim is Claim.RUNNING:
                 return HttpResponse(status=503)
         return HttpResponse()
 
     def find_config(self, server: str) -> conf.ServerConfig:
-        """The settings of the server in the URL, under the arguments of `as_view()`."""
+        """The settings of a server by its name in the URL. Arguments of `as_view()` take precedence."""
         values = {name: getattr(self, name) for name in conf.VIEW_OPTIONS}
         options = {name: value for name, value in values.items() if value is not UNSET}
-        return conf.kept_server(server, options)
+        return conf.cached_server(server, options)
 
     def run_validators(self, request: HttpRequest) -> None:
-        """Anymail's validators, basic auth first: it costs nothing, while the signature needs the body."""
+        """Run Anymail's validators, basic authentication first: unlike the signature it needs no body."""
         for validator in reversed(self.validators):
             validator(self, request)
 
     def validate_request(self, request: HttpRequest) -> None:
-        """Check the signature over the exact bytes, before anything reads them.
+        """Verify the signature of the body before it is parsed.
 
-        Raises `WebhookSignatureError`, or `KeysUnavailable` if it cannot be checked now.
+        Raises `WebhookSignatureError`, or `KeysUnavailable` if the signature cannot be checked now.
         """
         sources = keys.sources(self.config)
         signature = read_signature(
@@ -148,70 +149,73 @@ class PostalWebhookView(AnymailBaseWebhookView):
             request.META.get("HTTP_X_POSTAL_SIGNATURE_KID"),
             allow_sha1=self.config.webhook_allow_sha1,
         )
-        self.posted = self.read_body(request)
-        verify(self.posted, signature, sources.candidates(signature.key_id))
+        self.body = self.read_body(request)
+        verify(self.body, signature, sources.candidates(signature.key_id))
 
-    def refuse(self, error: Exception) -> HttpResponse:
-        """The answer to a post that is not taken."""
-        status = self.status_for(error)
-        logger.warning("Postal's %s post is answered %d: %s", self.kind, status, error)
+    def error_response(self, error: Exception) -> HttpResponse:
+        """The response to a request that raised one of `error_statuses`; logs the error."""
+        status = self.error_status(error)
+        logger.warning("Postal's %s request is answered %d: %s", self.kind, status, error)
         return HttpResponse(status=status)
 
-    def status_for(self, error: Exception) -> int:
-        """The row of `answers` for this exception."""
-        return next(status for kind, status in self.answers.items() if isinstance(error, kind))
+    def error_status(self, error: Exception) -> int:
+        """The HTTP status for an exception of `error_statuses`."""
+        return next(status for kind, status in self.error_statuses.items() if isinstance(error, kind))
 
     # --- what the two views differ in ---
 
     @abstractmethod
     def read_body(self, request: HttpRequest) -> bytes:
-        """The bytes of the post, as far as their size is allowed."""
+        """The body of the request. Raises an exception of `error_statuses` if it is too large."""
 
     @abstractmethod
-    def parse(self, body: bytes, content_type: str) -> dict[str, Any]:
-        """The fields of a post. Raises `UnreadableBody`; `AnymailConfigurationError` at the wrong view."""
+    def parse_fields(self, body: bytes, content_type: str) -> dict[str, Any]:
+        """The fields of a body, which is a JSON object or a form.
+
+        Raises `UnreadableBody`, and `AnymailConfigurationError` if the request is for the other view.
+        """
 
     def check_age(self) -> None:
-        """Raises `AnymailWebhookValidationFailure` for a post that is too old to be taken."""
+        """Raises `AnymailWebhookValidationFailure` if the request is too old."""
 
     @abstractmethod
-    def read(self, fields: Mapping[str, Any]) -> list[Any]:
-        """The events in a post. Raises `UnreadableBody`."""
+    def read_events(self, fields: Mapping[str, Any]) -> list[Any]:
+        """The events in the fields of a request: one, or none. Raises `UnreadableBody`."""
 
     @abstractmethod
-    def receipt(self, event: Any) -> Receipt:
-        """What is remembered of the post."""
+    def event_receipt(self, event: Any) -> Receipt:
+        """What de-duplication and the store remember of an event."""
 
     @abstractmethod
-    def receipt_to_keep(self) -> Receipt | None:
-        """The same for a post that a task will read; None if there is nothing to do."""
+    def deferred_receipt(self) -> Receipt | None:
+        """The same for a request whose events a task will read; None if there is nothing to do."""
 
     @abstractmethod
-    def send(self, event: Any) -> None:
-        """Call the receivers."""
+    def send_signals(self, event: Any) -> None:
+        """Run the receivers of an event."""
 
     # --- events ---
 
     def parse_events(self, request: HttpRequest) -> list[Any]:
-        """The events in a verified request."""
-        return self.read(self.fields)
+        """The events in a verified request; the method that Anymail's views are extended by."""
+        return self.read_events(self.fields)
 
-    def keep(self, content_type: str) -> HttpResponse:
-        """Keep the post in the store, and have a task or callable run its receivers."""
-        receipt = self.receipt_to_keep()
+    def defer(self, content_type: str) -> HttpResponse:
+        """Keep the request in the store for a task or callable, which runs the receivers later."""
+        receipt = self.deferred_receipt()
         if receipt is not None:
             enqueue = find_enqueue(self.config.webhook_dispatch)
             store = conf.require_store("POSTAL_WEBHOOK_DISPATCH")
-            delivery_id = store.keep(receipt, self.posted, content_type)
+            delivery_id = store.keep(receipt, self.body, content_type)
             if delivery_id is not None:
                 after_commit(partial(enqueue, delivery_id))
         return HttpResponse()
 
     def call_receivers(self, signal: Signal, **arguments: Any) -> None:
-        """Call a signal's receivers, the first exception of which is a 500 whatever it is."""
+        """Send a signal. Raises what the first failing receiver raises, so that the response is a 500."""
         try:
             signal.send(sender=type(self), esp_name=self.esp_name, **arguments)
-        except ANSWERED_BY_DJANGO as error:
+        except CLIENT_ERRORS as error:
             raise ReceiverError(f"A receiver raised {type(error).__name__}: {error}") from error
 
 
@@ -221,13 +225,13 @@ for _option in conf.VIEW_OPTIONS:
 
 
 class PostalTrackingWebhookView(PostalWebhookView):
-    """Takes Postal's webhooks: delivery events, bounces, opens, clicks, and events of the server itself."""
+    """Receives Postal's webhooks: deliveries, bounces, opens, clicks, and events of the server itself."""
 
     kind = "tracking"
     signal = tracking  # type: ignore[assignment]
     event_types: Mapping[str, str] = events.EVENT_TYPES
-    answers = {
-        **PostalWebhookView.answers,
+    error_statuses = {
+        **PostalWebhookView.error_statuses,
         UnknownServer: 404,
         AnymailWebhookValidationFailure: 400,
         RequestDataTooBig: 400,
@@ -235,11 +239,11 @@ class PostalTrackingWebhookView(PostalWebhookView):
     }
 
     def read_body(self, request: HttpRequest) -> bytes:
-        """The body, within Django's DATA_UPLOAD_MAX_MEMORY_SIZE."""
+        """The body, limited by Django's DATA_UPLOAD_MAX_MEMORY_SIZE."""
         return request.body
 
-    def parse(self, body: bytes, content_type: str) -> dict[str, Any]:
-        """The fields of a webhook."""
+    def parse_fields(self, body: bytes, content_type: str) -> dict[str, Any]:
+        """The fields of a webhook, which is a JSON object."""
         fields = post_body.parse(body, content_type)
         if "rcpt_to" in fields:
             raise AnymailConfigurationError(WRONG_URL.format(sent="inbound", called="tracking"))
@@ -248,16 +252,16 @@ class PostalTrackingWebhookView(PostalWebhookView):
         return fields
 
     def check_age(self) -> None:
-        """Refuses posts older than POSTAL_WEBHOOK_MAX_AGE."""
+        """Refuse webhooks older than POSTAL_WEBHOOK_MAX_AGE."""
         max_age = self.config.webhook_max_age
         if max_age is None:
             return
         created_at = post_body.time(self.fields, "timestamp")
         if created_at is None or timezone.now() - created_at > max_age:
-            raise AnymailWebhookValidationFailure("The post is older than POSTAL_WEBHOOK_MAX_AGE.")
+            raise AnymailWebhookValidationFailure("The webhook is older than POSTAL_WEBHOOK_MAX_AGE.")
 
-    def read(self, fields: Mapping[str, Any]) -> list[events.TrackingEvent]:
-        """The event in a webhook; none for incoming mail that was delivered."""
+    def read_events(self, fields: Mapping[str, Any]) -> list[events.TrackingEvent]:
+        """The event in a webhook; none if it only says that incoming mail was delivered."""
         event = events.read(
             fields,
             server=self.config.name,
@@ -270,31 +274,30 @@ class PostalTrackingWebhookView(PostalWebhookView):
         return [] if event.postal.is_incoming and event.postal.status == "Sent" else [event]
 
     def find_metadata(self, facts: events.PostalEvent) -> dict[str, Any] | None:
-        """The metadata of a sent message, from its Message-ID or the store; None if unknown.
+        """The metadata of a sent message from its Message-ID or the store, None if unknown.
 
-        Raises `ComeAgain` if the store may still be about to learn of the message.
+        Raises `RetryLater` if the message is so new that the store may not have it yet.
         """
         from .metadata import open_message_id  # noqa: PLC0415  (needs cryptography, which may be missing)
 
-        found = open_message_id(facts.rfc_message_id or "", self.secrets())
+        metadata = open_message_id(facts.rfc_message_id or "", self.secret_keys())
         store = conf.store()
-        if found is not None or store is None or facts.id is None:
-            return found
-        found = store.metadata(facts.server, facts.id)
-        if found is None and self.may_wait and is_young(facts):
-            raise ComeAgain(f"Message {facts.id} is not in the store yet.")
-        return found
+        if metadata is not None or store is None or facts.id is None:
+            return metadata
+        metadata = store.metadata(facts.server, facts.id)
+        if metadata is None and self.may_retry and is_recent(facts):
+            raise RetryLater(f"Message {facts.id} is not in the store yet.")
+        return metadata
 
-    def secrets(self) -> Iterator[bytes]:
-        """What metadata may be sealed with; looked up only for a Message-ID that looks sealed."""
+    def secret_keys(self) -> Iterator[bytes]:
+        """The keys that may open a sealed Message-ID; read only when there is one."""
         yield from conf.secret_keys(self.config)
 
-    def receipt(self, event: events.TrackingEvent) -> EventReceipt:
-        """What is remembered of the event."""
+    def event_receipt(self, event: events.TrackingEvent) -> EventReceipt:
         facts = event.postal
         return EventReceipt(
             server=facts.server,
-            key=dedupe.event_key(facts.server, event.event_id, facts.name, facts.id, self.posted),
+            key=dedupe.event_key(facts.server, event.event_id, facts.name, facts.id, self.body),
             name=facts.name,
             event_type=event.event_type,
             postal_id=facts.id,
@@ -306,13 +309,13 @@ class PostalTrackingWebhookView(PostalWebhookView):
             output=facts.output or "",
         )
 
-    def receipt_to_keep(self) -> EventReceipt | None:
-        """The receipt of the event in the post."""
-        found = self.read(self.fields)
-        return self.receipt(found[0]) if found else None
+    def deferred_receipt(self) -> EventReceipt | None:
+        """The receipt of the event in the webhook."""
+        read_events = self.read_events(self.fields)
+        return self.event_receipt(read_events[0]) if read_events else None
 
-    def send(self, event: events.TrackingEvent) -> None:
-        """Call the receivers of `tracking`, or those of our own signals."""
+    def send_signals(self, event: events.TrackingEvent) -> None:
+        """Send `tracking`, or one of our own signals, or both."""
         facts = event.postal
         own = own_signal(facts)
         if own is not None:
@@ -322,56 +325,56 @@ class PostalTrackingWebhookView(PostalWebhookView):
 
 
 class PostalInboundWebhookView(PostalWebhookView):
-    """Takes incoming mail from a Postal HTTP endpoint, in any format and encoding."""
+    """Receives incoming mail from a Postal HTTP endpoint, in any of its formats and encodings."""
 
     kind = "inbound"
     signal = inbound  # type: ignore[assignment]
-    answers = {
-        **PostalWebhookView.answers,
+    error_statuses = {
+        **PostalWebhookView.error_statuses,
         UnknownServer: 503,
         AnymailWebhookValidationFailure: 400,  # or POSTAL_INBOUND_REFUSAL_STATUS
         BodyTooLarge: 413,
         UnreadableBody: 503,
     }
 
-    def status_for(self, error: Exception) -> int:
-        """The row of `answers`; for proven strangers what the settings say."""
+    def error_status(self, error: Exception) -> int:
+        """The HTTP status for an exception: POSTAL_INBOUND_REFUSAL_STATUS if the request is not Postal's."""
         if isinstance(error, AnymailWebhookValidationFailure):
             return self.config.inbound_refusal_status
-        return super().status_for(error)
+        return super().error_status(error)
 
     def read_body(self, request: HttpRequest) -> bytes:
-        """The body, within POSTAL_INBOUND_MAX_BYTES.
+        """The body, limited by POSTAL_INBOUND_MAX_BYTES.
 
-        Read from the stream: `request.body` has Django's limit, whose answer bounces every larger mail.
+        It is read from the stream, because `request.body` raises above Django's own, lower limit.
         """
         limit = self.config.inbound_max_bytes
         declared = request.META.get("CONTENT_LENGTH") or "0"
         if declared.isascii() and declared.isdigit() and len(declared) < 20 and int(declared) > limit:
-            raise BodyTooLarge(f"The post has {declared} bytes, more than POSTAL_INBOUND_MAX_BYTES.")
+            raise BodyTooLarge(f"The request has {declared} bytes, more than POSTAL_INBOUND_MAX_BYTES.")
         body = request.read(limit + 1)
         if len(body) > limit:
-            raise BodyTooLarge("The post has more bytes than POSTAL_INBOUND_MAX_BYTES.")
+            raise BodyTooLarge("The request has more bytes than POSTAL_INBOUND_MAX_BYTES.")
         return body
 
-    def parse(self, body: bytes, content_type: str) -> dict[str, Any]:
-        """The fields of a post, unless it is a webhook."""
+    def parse_fields(self, body: bytes, content_type: str) -> dict[str, Any]:
+        """The fields of an endpoint's request."""
         fields = post_body.parse(body, content_type)
         if "status" in fields or ("event" in fields and "payload" in fields):
             raise AnymailConfigurationError(WRONG_URL.format(sent="tracking", called="inbound"))
         return fields
 
-    def read(self, fields: Mapping[str, Any]) -> list[inbound_mail.InboundEvent]:
-        """The mail in a post."""
+    def read_events(self, fields: Mapping[str, Any]) -> list[inbound_mail.InboundEvent]:
+        """The incoming mail as an event."""
         event = inbound_mail.read(fields, server=self.config.name)
         if self.config.strip_replies:
             self.strip_reply(event.message)
         return [event]
 
     def strip_reply(self, message: InboundMessage) -> None:
-        """Fill in the new part of a reply, or all of a mail that is none. There is always a text.
+        """Set `stripped_text` and `stripped_html`: the new part of a reply, or all of any other mail.
 
-        Postal's own `strip_replies` has a say first.
+        `stripped_text` is never None. Where Postal has separated the reply already, its text is the input.
         """
         from .replies import is_answer  # noqa: PLC0415  (its users may be missing)
 
@@ -382,32 +385,32 @@ class PostalInboundWebhookView(PostalWebhookView):
                 reply = extract_reply(text, message.html, languages, server=server)
             else:
                 reply = whole_text(text, message.html, server=server)
-        except Exception:  # A fault of ours: no reason to give a mail back to its sender.
-            logger.exception("A reply could not be taken apart.")
+        except Exception:  # a bug of ours must not bounce the mail
+            logger.exception("The new part of a reply could not be found.")
             reply = ReplyText(text, message.html)
         message.stripped_text, message.stripped_html = reply.text or "", reply.html
 
-    def receipt(self, event: inbound_mail.InboundEvent) -> MailReceipt:
-        """What is remembered of the mail."""
-        return self._receipt(event.esp_event, event.message.subject)
+    def event_receipt(self, event: inbound_mail.InboundEvent) -> MailReceipt:
+        return self.mail_receipt(event.esp_event, event.message.subject)
 
-    def receipt_to_keep(self) -> MailReceipt:
-        """The receipt of the mail in the post, whose body a task will read."""
-        return self._receipt(self.fields, inbound_mail.subject(self.fields))
+    def deferred_receipt(self) -> MailReceipt:
+        """The receipt of the mail in the request, which only a task will parse."""
+        return self.mail_receipt(self.fields, inbound_mail.subject(self.fields))
 
-    def _receipt(self, fields: Mapping[str, Any], subject: str | None) -> MailReceipt:
+    def mail_receipt(self, fields: Mapping[str, Any], subject: str | None) -> MailReceipt:
+        """The receipt of a mail by the fields of its request."""
         postal_id, reverse_path, recipient = inbound_mail.envelope(fields)
         return MailReceipt(
             server=self.config.name,
-            key=dedupe.mail_key(self.config.name, postal_id, self.posted),
+            key=dedupe.mail_key(self.config.name, postal_id, self.body),
             postal_id=postal_id,
             sender=reverse_path or "",
             recipient=recipient,
             subject=str(subject or ""),
         )
 
-    def send(self, event: inbound_mail.InboundEvent) -> None:
-        """Call the receivers of `inbound`."""
+    def send_signals(self, event: inbound_mail.InboundEvent) -> None:
+        """Send `inbound`."""
         self.call_receivers(self.signal, event=event)
 
 
@@ -416,37 +419,38 @@ VIEWS: dict[str, type[PostalWebhookView]] = {
 }
 
 
-# --- posts handled outside of their request ---
+# --- requests handled outside of the view ---
 
 
 def handle_delivery(delivery_id: str) -> None:
-    """Run the receivers for a post that a view has kept: the work of a task, or of your Celery task.
+    """Run the receivers for a request that a view has kept: what a task, such as yours for Celery, has to do.
 
-    Does nothing if it was handled before. If a receiver raises, the post stays as it was.
+    Does nothing if the request has been handled. If a receiver raises, the request stays unhandled.
     """
     with conf.require_store("POSTAL_WEBHOOK_DISPATCH").delivery(delivery_id) as delivery:
         if delivery is not None:
-            handle(delivery.kind, delivery.server, delivery.body, delivery.content_type)
+            handle_request(delivery.kind, delivery.server, delivery.body, delivery.content_type)
 
 
-def handle(kind: str, server: str, body: bytes, content_type: str) -> list[Any]:
-    """Run the receivers for a trusted post, and return its events. `kind` is "tracking" or "inbound".
+def handle_request(kind: str, server: str, body: bytes, content_type: str) -> list[Any]:
+    """Run the receivers for a trusted request, and return its events.
 
-    Raises `UnreadableBody`, `AnymailConfigurationError`, and what receivers raise.
+    `kind` is "tracking" or "inbound", `server` the name of a server. Raises `UnreadableBody`,
+    `AnymailConfigurationError`, and what the receivers raise.
     """
-    view = VIEWS[kind](server=server, may_wait=False)
-    view.config, view.posted = view.find_config(server), body
-    found = view.read(view.parse(body, content_type))
-    for event in found:
-        view.send(event)
-    return found
+    view = VIEWS[kind](server=server, may_retry=False)
+    view.config, view.body = view.find_config(server), body
+    read_events = view.read_events(view.parse_fields(body, content_type))
+    for event in read_events:
+        view.send_signals(event)
+    return read_events
 
 
-# --- small questions ---
+# --- questions about events ---
 
 
 def own_signal(facts: events.PostalEvent) -> Signal | None:
-    """The signal of ours for an event that is not about a message we sent."""
+    """Our signal for an event that is not about a message sent by us; None for all others."""
     if facts.is_incoming:
         return signals.inbound_failed
     if facts.name == "DomainDNSError":
@@ -454,6 +458,6 @@ def own_signal(facts: events.PostalEvent) -> Signal | None:
     return signals.send_limit if facts.name in events.SEND_LIMIT_EVENTS else None
 
 
-def is_young(facts: events.PostalEvent) -> bool:
-    """Did Postal take this message less than a minute ago?"""
-    return facts.stored_at is not None and abs(timezone.now() - facts.stored_at) < YOUNG
+def is_recent(facts: events.PostalEvent) -> bool:
+    """Has Postal accepted the message less than `STORE_DELAY` ago?"""
+    return facts.stored_at is not None and abs(timezone.now() - facts.stored_at) < STORE_DELAY

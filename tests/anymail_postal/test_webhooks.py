@@ -152,7 +152,7 @@ def test_reply_that_cannot_be_taken_apart_is_taken_as_it_is(received, anymail, m
     assert mail().send().status_code == 200
     ((call),) = received
     assert (call["event"].message.text, call["event"].message.stripped_text) == ("Hello\n", "Hello\n")
-    assert "could not be taken apart" in caplog.text
+    assert "could not be found" in caplog.text
 
 
 def test_sealed_metadata_comes_back(tracked):
@@ -436,7 +436,7 @@ RECEIVER_ERRORS = [
     MultiPartParserError("bad"),
     AnymailWebhookValidationFailure("bad"),
     RequestDataTooBig("big"),
-    webhooks.ComeAgain("later"),
+    webhooks.RetryLater("later"),
     webhooks.UnreadableBody("bad"),
     UnreadablePostError("gone"),
 ]
@@ -499,7 +499,7 @@ def test_head_needs_no_settings(client, settings, name):
 def test_refusal_is_logged_with_its_reason(caplog):
     with caplog.at_level(logging.WARNING, "anymail_postal.webhooks"):
         unsigned(webhook()).send()
-    assert "tracking post is answered 400: The request has no signature." in caplog.text
+    assert "tracking request is answered 400: The request has no signature." in caplog.text
 
 
 # --- repeats ---

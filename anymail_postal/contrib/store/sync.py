@@ -132,14 +132,14 @@ def _bounce(delivery: wire.Delivery, client: PostalClient) -> wire.PostalMessage
 
 def _emit(server: str, at: datetime, webhook: Webhook) -> bool:
     """Send the signals for one webhook, unless that was done before."""
-    view = PostalTrackingWebhookView(server=server, may_wait=False)
+    view = PostalTrackingWebhookView(server=server, may_retry=False)
     view.event_types = {**EVENT_TYPES, HOLD_CANCELLED: EventType.FAILED}
     view.config = view.find_config(server)
-    view.posted = json.dumps(webhook).encode()
-    [event] = view.read(view.parse(view.posted, "application/json"))
-    with Store().receive(replace(view.receipt(event), occurred_at=at)) as claim:
+    view.body = json.dumps(webhook).encode()
+    [event] = view.read_events(view.parse_fields(view.body, "application/json"))
+    with Store().receive(replace(view.event_receipt(event), occurred_at=at)) as claim:
         if claim is Claim.NEW:
-            view.send(event)
+            view.send_signals(event)
     return claim is Claim.NEW
 
 

@@ -37,7 +37,7 @@ class Command(BaseCommand):
             content_type = "application/json" if content.lstrip()[:1] in (b"{", b"[") else body.FORM
             try:
                 found_kind = kind or kind_of(body.parse(content, content_type))
-                events = webhooks.handle(found_kind, server, content, content_type)
+                events = webhooks.handle_request(found_kind, server, content, content_type)
             except (UnreadableBody, AnymailConfigurationError) as error:
                 raise CommandError(f"{name}: {error}") from error
             what = ", ".join(describe(event) for event in events) or "nothing to do"
