@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from anymail.signals import inbound, tracking
+from pytest_django.live_server_helper import LiveServer
 
 from anymail_postal.signals import reply_received, reply_rejected
 
@@ -18,13 +17,17 @@ WAIT_SECONDS = 20.0
 QUIET_SECONDS = 2.0
 
 
-@pytest.fixture(autouse=True)
-def kept_connections():
-    """Django's live server leaves connections that clients keep to the garbage collector: let it be quiet."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+@pytest.fixture(scope="package")
+def live_server():
+    """The project's server. It finishes what it has begun before it goes.
+
+    The mail server goes on trying what was refused. Django's live server leaves requests to daemon threads:
+    one that outlives it may not close its database connection any more, fails, and leaves its socket open.
+    """
+    server = LiveServer("localhost")
+    server.thread.httpd.daemon_threads = False  # so that stop() waits for them
+    yield server
+    server.stop()
 
 
 class Heard(list):
