@@ -41,7 +41,8 @@ from postal_server.mail.message_view import parts  # noqa: E402
 from postal_server.mail.transport_encoding import dot_stuff, repair_lines, to_7bit  # noqa: E402
 from postal_server.rules.status import CredentialType, ServerMode  # noqa: E402
 from postal_server.services.acceptance import reception, submission  # noqa: E402
-from postal_server.services.shared.directory import CredentialEntry, Directory, DomainEntry, ServerEntry  # noqa: E402
+from postal_server.services.shared.directory import Directory  # noqa: E402
+from postal_server.services.shared.entries import CredentialEntry, DomainEntry, ServerEntry  # noqa: E402
 from postal_server.wire import api, endpoint  # noqa: E402
 
 from . import hostile_mail  # noqa: E402

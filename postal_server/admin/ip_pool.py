@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.utils import timezone
 
 from postal_server import models
-from postal_server.services.shared import directory, ip_pool
+from postal_server.services.shared import ip_pool
+from postal_server.services.shared.loader import load
 
 from .base import ModelAdmin, TabularInline
 
@@ -30,7 +31,7 @@ class IPPoolAdmin(ModelAdmin):
 
     @admin.display(description="New addresses may still send today")
     def left_today(self, pool: models.IPPool) -> str:
-        sources = directory.load().pool(pool.pk)
+        sources = load().pool(pool.pk)
         left = ip_pool.left_today(sources, timezone.now())
         return ", ".join(f"{each.source.ipv4}: {left[each.id]}" for each in sources if each.id in left)
 

@@ -29,7 +29,7 @@ from postal_server.services.acceptance.storage import message_id_key
 from postal_server.services.operations import held
 from postal_server.services.operations import stored_message as stored
 from postal_server.services.results import suppression
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import message_ids_of
 from postal_server.wire.api import MAX_ID
 

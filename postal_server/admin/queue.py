@@ -22,7 +22,7 @@ from postal_server.engine.database import in_turn
 from postal_server.models import SUSPENDED
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services.operations import queue
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 from .base import ModelAdmin, ModelForm, OfServer, Record, ServerFilter, within
 

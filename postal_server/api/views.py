@@ -38,7 +38,8 @@ from postal_server.services.acceptance import submission
 from postal_server.services.acceptance.submission import Client, Submitted
 from postal_server.services.operations import stored_message as messages
 from postal_server.services.shared import credential as credentials
-from postal_server.services.shared.directory import CredentialEntry, Directory
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import CredentialEntry
 from postal_server.services.shared.token import new_message_id
 from postal_server.services.shared.work import Accepted, Stored
 from postal_server.wire import api as wire

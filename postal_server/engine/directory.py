@@ -14,7 +14,8 @@ from django.db.models.signals import post_delete, post_save
 
 from postal_server import models
 from postal_server.models import Counter
-from postal_server.services.shared.directory import Directory, load
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.loader import load
 
 from .database import DATABASE_AWAY
 

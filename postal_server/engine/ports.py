@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from postal_server.mail.reply import Reply
+from postal_server.services.shared.entries import Source
 from postal_server.services.shared.work import (
     HttpDelivery,
     KeptPolicy,
     SmtpDelivery,
-    Source,
     Target,
     TlsSession,
 )

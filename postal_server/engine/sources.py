@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import Directory, SourceEntry
-from postal_server.services.shared.work import Source
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import Source, SourceEntry
 
 logger = logging.getLogger(__name__)
 

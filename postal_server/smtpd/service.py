@@ -12,7 +12,8 @@ from postal_server.conf import Config
 from postal_server.errors import MessageTooLarge
 from postal_server.mail.message import received_line
 from postal_server.services.acceptance import reception, submission
-from postal_server.services.shared.directory import CredentialEntry, Directory
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import CredentialEntry
 from postal_server.services.shared.token import new_message_id
 from postal_server.services.shared.work import Accepted, Stored
 

@@ -20,7 +20,8 @@ from postal_server.conf import Config
 from postal_server.engine.database import checked_connection
 from postal_server.services.operations import tracking
 from postal_server.services.operations.tracking import Visitor
-from postal_server.services.shared.directory import Directory, ServerEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import ServerEntry
 from postal_server.wire.http import Request, Response
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from postal_server import conf
 from postal_server.mail import dkim
-from postal_server.services.shared import directory as directories
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.loader import load
 from postal_server.wire.signing import SigningKey
 
 from .installation import VECTORS, FakeJournal, application, configuration
@@ -44,11 +45,11 @@ def build_installation(recorded_config, recorded_key):
 
 
 @pytest.fixture(scope="session")
-def recorded_directory(django_db_setup, django_db_blocker, build_installation) -> directories.Directory:
+def recorded_directory(django_db_setup, django_db_blocker, build_installation) -> Directory:
     """The directory of the recorded installation; no row of it is left behind."""
     with django_db_blocker.unblock(), transaction.atomic():
         build_installation()
-        directory = directories.load()
+        directory = load()
         transaction.set_rollback(True)
     return directory
 

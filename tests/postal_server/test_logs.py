@@ -12,7 +12,7 @@ import pytest
 from postal_server import conf
 from postal_server.logs import JSONFormatter, TextFormatter
 from postal_server.rules.status import CredentialType
-from postal_server.services.shared.directory import CredentialEntry, DomainEntry
+from postal_server.services.shared.entries import CredentialEntry, DomainEntry
 from postal_server.services.shared.work import Target
 
 

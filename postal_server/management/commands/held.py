@@ -13,7 +13,7 @@ from postal_server import conf
 from postal_server.engine.database import in_turn
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.services.operations import held
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 
 class Command(ServerCommand):

@@ -17,7 +17,7 @@ from postal_server.management.base import ServerCommand, counted, moment, server
 from postal_server.models import QueueSuspension
 from postal_server.rules.selection import Selection
 from postal_server.services.operations import queue
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 ACTIONS = {
     "list": "what waits, by destination, the oldest first",

@@ -29,7 +29,8 @@ from postal_server.mail.header import (
 )
 from postal_server.rules import route as rules
 from postal_server.rules.status import EndpointType, RouteMode, Scope
-from postal_server.services.shared.directory import CredentialEntry, Directory, RouteEntry, ServerEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import CredentialEntry, RouteEntry, ServerEntry
 from postal_server.services.shared.token import is_return_path_domain, message_id_of
 from postal_server.services.shared.work import Accepted, NewMessage
 

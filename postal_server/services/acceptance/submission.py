@@ -45,7 +45,8 @@ from postal_server.mail.origination import complete
 from postal_server.rules.priority import Priority
 from postal_server.rules.priority import of_header as priority_of_header
 from postal_server.rules.status import Scope
-from postal_server.services.shared.directory import CredentialEntry, Directory, DomainEntry, ServerEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import CredentialEntry, DomainEntry, ServerEntry
 from postal_server.services.shared.work import Accepted, NewMessage
 from postal_server.wire import api
 

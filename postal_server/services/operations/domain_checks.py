@@ -20,7 +20,7 @@ from postal_server.models import Domain, TrackDomain
 from postal_server.rules import domain as rules
 from postal_server.rules.domain import Check, DnsStatus
 from postal_server.services.results import webhook
-from postal_server.services.shared import directory as directories
+from postal_server.services.shared.loader import load
 from postal_server.wire import webhook as wire
 
 RECHECK = timedelta(hours=1)
@@ -218,7 +218,7 @@ def check_all(config: Config, now: datetime, ask: Ask) -> None:
     domains, tracks = list(due(now)), list(due_tracks(now))
     asked = [question for domain in domains for question in questions(domain, config)]
     answers = ask([*asked, *map(track_question, tracks)])
-    directory = directories.load()
+    directory = load()
     for track in tracks:
         record_track(track, answers, config, now)
     for domain in domains:

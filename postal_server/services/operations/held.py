@@ -18,7 +18,8 @@ from postal_server.services.acceptance.reception import LANES, NO_ENDPOINT
 from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import Directory, load
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed, Decision
 

@@ -13,7 +13,8 @@ from django.db import transaction
 from postal_server.conf import Config
 from postal_server.models import Click, Link, Load, Message
 from postal_server.services.results import webhook
-from postal_server.services.shared.directory import Directory, ServerEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import ServerEntry
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.token import link_id_of, message_ids_of
 

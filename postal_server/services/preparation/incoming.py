@@ -18,7 +18,8 @@ from postal_server.rules import hold
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import DeliveryStatus, EndpointType, RouteMode, SpamMode
 from postal_server.services.results import bounce
-from postal_server.services.shared.directory import Directory, EndpointEntry, RouteEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import EndpointEntry, RouteEntry
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
 from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, Job, SmtpDelivery

@@ -24,9 +24,10 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import SOFT_FAILS, blames_recipient
 from postal_server.services.results import suppression
 from postal_server.services.shared import token
-from postal_server.services.shared.directory import Directory, DomainEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
-from postal_server.services.shared.work import Changes, Decision, Inspection, Job, SmtpDelivery, Source
+from postal_server.services.shared.work import Changes, Decision, Inspection, Job, SmtpDelivery
 
 from . import inspection, rewriting, send_limit, target
 from .attempts import last_answers

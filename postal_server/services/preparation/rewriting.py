@@ -8,7 +8,8 @@ from datetime import datetime
 
 from postal_server.mail import tracking
 from postal_server.models import Link
-from postal_server.services.shared.directory import Directory, TrackDomainEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import TrackDomainEntry
 from postal_server.services.shared.token import link_token, message_token
 from postal_server.services.shared.work import Job
 

@@ -16,7 +16,9 @@ from postal_server.models import Counter, Server
 from postal_server.rules import hold
 from postal_server.services.results.webhook import Event, emit
 from postal_server.services.shared import operator_mail
-from postal_server.services.shared.directory import Directory, ServerEntry, load
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import ServerEntry
+from postal_server.services.shared.loader import load
 from postal_server.wire import webhook as wire
 
 logger = logging.getLogger(__name__)

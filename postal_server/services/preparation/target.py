@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.services.shared.directory import EndpointEntry
+from postal_server.services.shared.entries import EndpointEntry
 from postal_server.services.shared.work import Target
 
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}

@@ -22,7 +22,9 @@ from postal_server.services.acceptance.storage import store
 from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.operations.domain_checks import Answers, Question
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import Directory, DomainEntry, ServerEntry, load
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import DomainEntry, ServerEntry
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Accepted, NewMessage, Result, TlsSession
 

@@ -24,7 +24,9 @@ from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.rules.shaping import warm_up_cap
 from postal_server.rules.status import Scope
 
-from .directory import Directory, ServerEntry, SourceEntry, load
+from .directory import Directory
+from .entries import ServerEntry, SourceEntry
+from .loader import load
 from .rows import Transaction
 from .work import Accepted
 

@@ -20,7 +20,8 @@ from postal_server.conf import Config
 from postal_server.mail.address import domain_key, split_address, split_tag
 from postal_server.models import ImportedToken
 
-from .directory import Directory, DomainEntry, ServerEntry
+from .directory import Directory
+from .entries import DomainEntry, ServerEntry
 
 ID_BITS = 48
 CHECK_BITS = 32  # one guess in four thousand million is taken for a token

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from postal_server.models import Message
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 
-if TYPE_CHECKING:
-    from postal_server.models import Message
-
-    from .directory import ServerEntry
+from .entries import ServerEntry, Source
 
 
 @dataclass(frozen=True)
@@ -111,19 +108,6 @@ class Changes:
     raw: bytes | None = None
     is_rewritten: bool | None = None
     inspection: Inspection | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Addresses that a message leaves from, one of them empty where there is none, and their EHLO name."""
-
-    ipv4: str = ""
-    ipv6: str = ""
-    hostname: str = ""
-
-    def for_peer(self, address: str) -> str:
-        """The one that can reach this address; empty if none can."""
-        return self.ipv6 if ":" in address else self.ipv4
 
 
 @dataclass(frozen=True)

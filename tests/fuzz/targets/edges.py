@@ -29,7 +29,8 @@ from postal_server.rules import domain as domain_rules
 from postal_server.rules import outcome
 from postal_server.rules.status import CredentialType, Scope, ServerMode
 from postal_server.services.shared.credential import digest
-from postal_server.services.shared.directory import CredentialEntry, Directory, DomainEntry, ServerEntry
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import CredentialEntry, DomainEntry, ServerEntry
 from postal_server.services.shared.throttle import Limits, Throttle
 from postal_server.smtpd.clients import Clients
 from postal_server.smtpd.options import Options

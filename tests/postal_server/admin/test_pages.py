@@ -19,7 +19,7 @@ from postal_server.services.operations import held as services_hold
 from postal_server.services.operations import provisioning
 from postal_server.services.operations.domain_checks import Question, records_to_publish
 from postal_server.services.shared import credential
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import message_token
 
 from .conftest import MAIL, NOW, hold, queue

@@ -20,7 +20,7 @@ from postal_server.engine.ports import SmtpDelivery, SmtpResult
 from postal_server.errors import Busy
 from postal_server.mail import dkim
 from postal_server.models import Delivery, Domain, Organization, QueuedMessage, Server
-from postal_server.services.shared import directory as directories
+from postal_server.services.shared.loader import load
 from tests import postgresql
 from tests.fakes import FakeHttp, FakeSmtp
 
@@ -60,7 +60,7 @@ def test_a_database_that_goes_away_and_comes_back(cluster, tmp_path):
         organization=Organization.objects.create(name="x", permalink="x"), name="y", permalink="y"
     )
     Domain.objects.create(server=server, name="sender.example", verified_at=datetime.now(timezone.utc))
-    directory = directories.load()
+    directory = load()
     sender, acknowledged, refused = SteadySmtp(), [], []
 
     async def submit(journal, number: int) -> None:

@@ -5,8 +5,8 @@ import pytest
 from postal_server.engine import sources
 from postal_server.engine.sources import LocalSources, is_local
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import Directory, SourceEntry
-from postal_server.services.shared.work import Source
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import Source, SourceEntry
 from tests.fakes import NOW
 
 HERE, THERE = Source("127.0.0.1", "", "a.example"), Source("192.0.2.77", "", "b.example")

@@ -41,8 +41,10 @@ from postal_server.runtime import process
 from postal_server.runtime.process import MESSAGES, WEBHOOKS
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import queue
-from postal_server.services.shared import directory as directories
-from postal_server.services.shared.work import Accepted, NewMessage, Source
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.entries import Source
+from postal_server.services.shared.loader import load
+from postal_server.services.shared.work import Accepted, NewMessage
 from tests.fakes import FakeHttp, FakeResolver, FakeSmtp
 
 RAW = b"From: ann@sender.example\r\nTo: bob@dest.example\r\nSubject: Hi\r\n\r\nHello\r\n"
@@ -69,7 +71,7 @@ def server(config) -> Server:
     return server
 
 
-def submission(directory: directories.Directory, *recipients: str) -> Accepted:
+def submission(directory: Directory, *recipients: str) -> Accepted:
     [domain] = directory.domains.values()
     messages = tuple(
         NewMessage(domain.server_id, Scope.OUTGOING, rcpt, rcpt.partition("@")[2], domain_id=domain.id)
@@ -134,8 +136,8 @@ def run(main) -> None:
 
 
 @pytest.fixture
-def directory(server) -> directories.Directory:
-    return directories.load()
+def directory(server) -> Directory:
+    return load()
 
 
 def test_from_acceptance_to_delivery_and_webhook(config, directory):
@@ -288,7 +290,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
     """The mail is accepted by a process that has not heard of the suspension: the worker puts it aside."""
     sender, part = FakeSmtp(), Selection(destination="dest.example")
     queue.suspend(part)
-    known = [directories.load()]
+    known = [load()]
 
     async def main() -> None:
         async with working(config, lambda: known[0], sender, FakeHttp()) as (journal, _):
@@ -301,7 +303,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
 
     def resume() -> None:
         queue.resume(part)
-        known[0] = directories.load()
+        known[0] = load()
         queue.keep_suspensions(in_turn)
 
     run(main)
@@ -346,13 +348,13 @@ class TestSourceAddresses:
         return conf.parse({"postal": {"use_ip_pools": True}}, {}, config.root)
 
     def test_it_is_bound_when_it_is_stored(self, pooled, monkeypatch):
-        directory = directories.load()
+        directory = load()
         monkeypatch.setattr(process.directories, "current", lambda: directory)
         process.Core(pooled)._store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
         assert QueuedMessage.objects.get().source_id == IPAddress.objects.get(ipv4="127.0.0.2").pk
 
     def test_it_leaves_from_there(self, pooled):
-        directory, sender = directories.load(), FakeSmtp()
+        directory, sender = load(), FakeSmtp()
         here, far = (IPAddress.objects.get(ipv4=ipv4).pk for ipv4 in ("127.0.0.2", "192.0.2.77"))
 
         async def main() -> None:
@@ -399,7 +401,7 @@ class TestShaping:
         with pytest.raises(ConfigurationError, match=r"shaping\.rules: 'slowly' is neither"):
             Worker(
                 broken,
-                directories.load,
+                load,
                 Journal(box),
                 box,
                 lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver(), True),

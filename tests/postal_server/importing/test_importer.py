@@ -26,7 +26,7 @@ from postal_server.models import (
     Webhook,
 )
 from postal_server.services.acceptance import storage
-from postal_server.services.shared import directory
+from postal_server.services.shared.loader import load
 
 pytestmark = pytest.mark.django_db
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "database"
@@ -109,7 +109,7 @@ def test_recorded_installation_is_taken_over():
 
 def test_keys_work_after_the_import():
     run()
-    known = directory.load()
+    known = load()
     found = known.api_credential("Ehzp85xLpkBGWsQ5WJhPxJO3")
     assert found is not None
     assert known.servers[found.server_id].permalink == "live"

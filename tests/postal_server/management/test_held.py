@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from postal_server.management.commands import held
 from postal_server.models import Message, QueuedMessage
 from postal_server.services.operations import held as hold
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from postal_server import conf
 from postal_server.mail import dkim
 from postal_server.models import Domain, HTTPEndpoint, Route, Webhook
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 pytestmark = pytest.mark.django_db
 WEBHOOK = "http://user:p%40ss@127.0.0.1:8000/anymail/postal/tracking/"

@@ -15,7 +15,8 @@ from postal_server.models import Domain, Organization, Server, Webhook
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
-from postal_server.services.shared import directory as directories
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.work import Accepted, Claimed, NewMessage, Result
 
 NOW = datetime(2026, 11, 22, 18, 58, 0, 250000, tzinfo=timezone.utc)
@@ -59,8 +60,8 @@ class World:
     server: Server
     domain: Domain
 
-    def directory(self) -> directories.Directory:
-        return directories.load()
+    def directory(self) -> Directory:
+        return load()
 
     def add_webhook(self, **values) -> Webhook:
         values = {"name": "all", "url": "http://hook.example/all", "all_events": True, **values}

@@ -14,8 +14,8 @@ from postal_server import conf
 from postal_server.services.preparation import send_limit
 from postal_server.services.results import notice_limit, suppression, tls_report
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import SourceEntry
-from postal_server.services.shared.work import Result, Source, TlsSession
+from postal_server.services.shared.entries import Source, SourceEntry
+from postal_server.services.shared.work import Result, TlsSession
 from tests.fakes import NOW, claimed
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from postal_server.models import Domain, TrackDomain, WebhookRequest
 from postal_server.services.operations import domain_checks as domains
 from postal_server.services.operations import provisioning
 from postal_server.services.operations.domain_checks import Question
-from postal_server.services.shared import directory
+from postal_server.services.shared.loader import load
 from tests.postal_server.services.conftest import NOW
 
 
@@ -135,7 +135,7 @@ def test_state_that_was_never_looked_up_is_unknown(world, config):
 )
 def test_key_is_used_as_dns_has_it_or_where_nobody_looked(world, status, unchecked, signs):
     Domain.objects.update(dkim_status=status, signs_unchecked=unchecked)
-    [entry] = directory.load().domains.values()
+    [entry] = load().domains.values()
     assert entry.is_signing is signs
 
 

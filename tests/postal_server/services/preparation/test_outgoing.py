@@ -23,7 +23,8 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record, suppression
 from postal_server.services.shared import token
-from postal_server.services.shared.work import Decision, Inspection, SmtpDelivery, Source, Target
+from postal_server.services.shared.entries import Source
+from postal_server.services.shared.work import Decision, Inspection, SmtpDelivery, Target
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 

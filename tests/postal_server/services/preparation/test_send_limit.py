@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from postal_server.models import Counter, Server, WebhookRequest
 from postal_server.services.preparation import send_limit
 from postal_server.services.shared import operator_mail
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 from tests.postal_server.services.conftest import NOW
 
 

@@ -5,7 +5,7 @@ import pytest
 from postal_server import conf
 from postal_server.errors import ConfigurationError
 from postal_server.services.preparation import target
-from postal_server.services.shared.directory import EndpointEntry
+from postal_server.services.shared.entries import EndpointEntry
 from postal_server.services.shared.work import Target
 
 ENDPOINT = EndpointEntry("SMTPEndpoint", 1, 1, "s", hostname="mx.internal", ssl_mode="TLS")

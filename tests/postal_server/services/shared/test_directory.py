@@ -3,32 +3,14 @@ from datetime import timedelta
 import pytest
 
 from postal_server.models import (
-    AdditionalRouteEndpoint,
-    AddressEndpoint,
-    Counter,
     Domain,
-    HTTPEndpoint,
     Route,
     Server,
-    SMTPEndpoint,
-    TrackDomain,
 )
-from postal_server.rules.status import CredentialType, RouteMode
+from postal_server.rules.status import CredentialType
 from postal_server.services.shared import credential
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 from tests.postal_server.services.conftest import NOW
-
-
-def test_it_is_read_with_one_query_a_table(world, django_assert_num_queries):
-    for index in range(3):
-        world.add_webhook(name=str(index))
-    with django_assert_num_queries(14):
-        load()
-
-
-def test_its_version_is_the_counter(db):
-    Counter.objects.update_or_create(name="directory", defaults={"value": 7})
-    assert load().version == 7
 
 
 def test_api_and_smtp_keys_open_their_own_door_only(world):
@@ -65,22 +47,6 @@ def test_the_narrowest_network_authenticates_a_client(world, client, name):
     }
     found = load().ip_credential(client)
     assert (found and found.id) == made.get(name)
-
-
-def test_deleted_servers_are_left_out_with_all_they_have(world):
-    _, key = credential.create(world.server, CredentialType.API, "api")
-    Server.objects.update(deleted_at=NOW)
-    directory = load()
-    assert not directory.servers
-    assert not directory.domains
-    assert directory.api_credential(key) is None
-
-
-def test_suspension_comes_from_the_server_or_its_organisation(world):
-    assert not load().servers[world.server.pk].is_suspended
-    world.organization.suspended_at = NOW
-    world.organization.save()
-    assert load().servers[world.server.pk].is_suspended
 
 
 class TestAuthorisedDomain:
@@ -124,34 +90,12 @@ class TestAuthorisedDomain:
 
 
 class TestRoutes:
-    @pytest.fixture
-    def route(self, world):
-        http = HTTPEndpoint.objects.create(server=world.server, name="in", url="http://h.example/in")
-        smtp = SMTPEndpoint.objects.create(server=world.server, name="s", hostname="mx.dest.example")
-        address = AddressEndpoint.objects.create(server=world.server, address="a@b.example")
-        route = Route.objects.create(
-            server=world.server, domain=world.domain, name="in", http_endpoint=http, token="PFidnp7X"
-        )
-        AdditionalRouteEndpoint.objects.create(route=route, smtp_endpoint=smtp)
-        AdditionalRouteEndpoint.objects.create(route=route, address_endpoint=address)
-        return route
-
-    def test_the_main_endpoint_comes_first(self, route):
-        entry = load().routes[route.pk]
-        assert [type for type, _ in entry.endpoints] == ["HTTPEndpoint", "SMTPEndpoint", "AddressEndpoint"]
-        assert set(entry.endpoints) == set(load().endpoints)
-
     def test_routes_are_found_by_address_and_by_token(self, route):
         directory = load()
         assert directory.route_for("IN+x@Example.test").id == route.pk
         assert directory.route_for("other@example.test") is None
         assert directory.route_by_token("PFidnp7X+tag") == (directory.routes[route.pk], "tag")
         assert directory.route_by_token("nosuch") is None
-
-    def test_a_route_whose_endpoint_was_deleted_rejects(self, route):
-        route.http_endpoint.delete()
-        entry = load().routes[route.pk]
-        assert (entry.mode, entry.endpoints) == (RouteMode.REJECT, ())
 
     def test_each_server_has_a_return_path_route_of_its_own(self, world, route):
         made = Route.objects.create(
@@ -180,15 +124,3 @@ def test_role_mail_finds_a_server_of_the_organisation(world):
     directory = load()
     assert directory.server_of_domain(directory.mail_domain("Organisation.test")).id == world.server.pk
     assert directory.mail_domain("nosuch.test") is None
-
-
-def test_track_domains_are_keyed_by_server_and_domain(world):
-    TrackDomain.objects.create(
-        server=world.server,
-        domain=world.domain,
-        dns_status="OK",
-        excluded_click_domains="a.example\nb.example:80",
-    )
-    entry = load().track_domains[world.server.pk, world.domain.pk]
-    assert (entry.host, entry.is_ok) == ("click.example.test", True)
-    assert entry.excluded_hosts == {"a.example", "b.example:80"}

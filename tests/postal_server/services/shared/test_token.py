@@ -2,7 +2,7 @@ import pytest
 
 from postal_server.models import ImportedToken
 from postal_server.services.shared import token
-from postal_server.services.shared.directory import load
+from postal_server.services.shared.loader import load
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 77, 2**31, 2**48 - 1])

@@ -1,0 +1,57 @@
+from postal_server.models import Counter, Server, TrackDomain
+from postal_server.rules.status import CredentialType, RouteMode
+from postal_server.services.shared import credential
+from postal_server.services.shared.loader import load
+from tests.postal_server.services.conftest import NOW
+
+
+def test_it_is_read_with_one_query_a_table(world, django_assert_num_queries):
+    for index in range(3):
+        world.add_webhook(name=str(index))
+    with django_assert_num_queries(14):
+        load()
+
+
+def test_its_version_is_the_counter(db):
+    Counter.objects.update_or_create(name="directory", defaults={"value": 7})
+    assert load().version == 7
+
+
+def test_deleted_servers_are_left_out_with_all_they_have(world):
+    _, key = credential.create(world.server, CredentialType.API, "api")
+    Server.objects.update(deleted_at=NOW)
+    directory = load()
+    assert not directory.servers
+    assert not directory.domains
+    assert directory.api_credential(key) is None
+
+
+def test_suspension_comes_from_the_server_or_its_organisation(world):
+    assert not load().servers[world.server.pk].is_suspended
+    world.organization.suspended_at = NOW
+    world.organization.save()
+    assert load().servers[world.server.pk].is_suspended
+
+
+def test_the_main_endpoint_comes_first(route):
+    entry = load().routes[route.pk]
+    assert [type for type, _ in entry.endpoints] == ["HTTPEndpoint", "SMTPEndpoint", "AddressEndpoint"]
+    assert set(entry.endpoints) == set(load().endpoints)
+
+
+def test_a_route_whose_endpoint_was_deleted_rejects(route):
+    route.http_endpoint.delete()
+    entry = load().routes[route.pk]
+    assert (entry.mode, entry.endpoints) == (RouteMode.REJECT, ())
+
+
+def test_track_domains_are_keyed_by_server_and_domain(world):
+    TrackDomain.objects.create(
+        server=world.server,
+        domain=world.domain,
+        dns_status="OK",
+        excluded_click_domains="a.example\nb.example:80",
+    )
+    entry = load().track_domains[world.server.pk, world.domain.pk]
+    assert (entry.host, entry.is_ok) == ("click.example.test", True)
+    assert entry.excluded_hosts == {"a.example", "b.example:80"}
