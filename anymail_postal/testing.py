@@ -28,6 +28,7 @@ from typing import Any, Literal, cast
 from urllib.parse import quote, quote_plus
 
 import django.core.mail
+from anymail.exceptions import AnymailUnsupportedFeature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from django.http import HttpRequest
@@ -35,6 +36,7 @@ from django.test import Client, RequestFactory, override_settings
 from django.urls import NoReverseMatch, reverse
 
 from . import conf, metadata
+from .backend import EmailBackend
 from .body import FORM
 from .signatures import parse_keys
 
@@ -448,10 +450,6 @@ def assert_no_unsupported(messages: Iterable[Any] | None = None) -> None:
 
     Useful where tests send through another backend. Raises AssertionError naming the subject and the feature.
     """
-    from anymail.exceptions import AnymailUnsupportedFeature  # noqa: PLC0415
-
-    from .backend import EmailBackend  # noqa: PLC0415  (only this helper needs it)
-
     backend = EmailBackend(
         api_key="test", api_url="https://postal.example.com", ignore_unsupported_features=False
     )

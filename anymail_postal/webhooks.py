@@ -38,6 +38,7 @@ from .dispatch import after_commit, find_enqueue
 from .errors import KeysUnavailable, PostalError, UnknownServer, UnreadableBody
 from .inbound_message import InboundMessage
 from .ports import Claim, EventReceipt, MailReceipt, Receipt
+from .replies import is_answer
 from .reply_text import ReplyText, extract_reply, whole_text
 from .signatures import read_signature, verify
 
@@ -376,8 +377,6 @@ class PostalInboundWebhookView(PostalWebhookView):
 
         `stripped_text` is never None. Where Postal has separated the reply already, its text is the input.
         """
-        from .replies import is_answer  # noqa: PLC0415  (its users may be missing)
-
         text = message.text if message.stripped_text is None else message.stripped_text
         languages, server = self.config.reply_languages, self.config.name
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -34,27 +36,49 @@ SERVER = {
 }
 PURE = {"mail", "rules", "wire", "errors"}
 
-LIBRARY_PURE = {
-    "wire",
-    "body",
-    "events",
-    "charsets",
-    "flowed",
-    "header_values",
-    "headers",
-    "inbound",
-    "inbound_message",
-    "structure",
-    "signatures",
-    "reply_address",
-    "metadata",
-    "mime",
-    "auto_response",
-    "quotations",
-    "quotation_words",
-    "reply_lines",
+# The library's modules by layer, the lowest first. A module may import its own layer and those below.
+LIBRARY = {
+    "errors": {"errors"},
+    "pure": {
+        "addresses",
+        "auto_response",
+        "body",
+        "charsets",
+        "events",
+        "flowed",
+        "header_values",
+        "headers",
+        "inbound",
+        "inbound_message",
+        "metadata",
+        "mime",
+        "quotation_words",
+        "quotations",
+        "reply_address",
+        "reply_lines",
+        "signatures",
+        "structure",
+        "wire",
+    },
+    "settings": {"conf", "ports", "signals"},
+    "parts": {
+        "api",
+        "auto_payload",
+        "client",
+        "contents",
+        "dedupe",
+        "dispatch",
+        "keys",
+        "message_payload",
+        "payload",
+        "replies",
+        "reply_text",
+        "templates",
+    },
+    "edges": {"backend", "webhooks"},
+    "around": {"apps", "checks", "contrib", "management", "pytest_plugin", "tasks", "testing", "urls"},
 }
-LIBRARY_EDGES = {"backend", "webhooks", "urls", "checks", "apps", "management", "contrib", "testing"}
+LIBRARY_LAYERS = {module: number for number, layer in enumerate(LIBRARY.values()) for module in layer}
 
 
 def modules(package: str) -> list[tuple[str, Path]]:
@@ -64,7 +88,7 @@ def modules(package: str) -> list[tuple[str, Path]]:
 
 
 def imports(package: str, module: str, path: Path) -> Iterator[str]:
-    """Every module that this one imports, absolute, type-checking imports left out."""
+    """Every name that this module imports, also within functions; type-checking imports left out."""
     tree = ast.parse(path.read_text("utf-8"))
     skipped = {
         id(inner)
@@ -116,20 +140,58 @@ def test_pure_server_module_knows_neither_django_nor_the_outside(module: str, pa
     }
 
 
+@pytest.mark.parametrize(("module", "path"), modules("anymail_postal"))
+def test_library_module_imports_only_its_layer_and_those_below(module: str, path: Path) -> None:
+    if module == "__init__":
+        return
+    layer = LIBRARY_LAYERS[module.split(".", maxsplit=1)[0]]
+    for name in imports("anymail_postal", module, path):
+        room = name.split(".")[1] if name.startswith("anymail_postal.") else "errors"
+        assert LIBRARY_LAYERS.get(room, 0) <= layer, f"{module} imports {name}"
+
+
 @pytest.mark.parametrize(
-    ("module", "path"), [(m, p) for m, p in modules("anymail_postal") if m in LIBRARY_PURE]
+    ("module", "path"), [(m, p) for m, p in modules("anymail_postal") if m in LIBRARY["pure"]]
 )
-def test_pure_library_module_knows_no_edge(module: str, path: Path) -> None:
-    names = list(imports("anymail_postal", module, path))
-    ours = {name.split(".")[1] for name in names if name.startswith("anymail_postal.")}
-    assert not ours & LIBRARY_EDGES
-    assert not {name.split(".")[0] for name in names} & STDLIB_WITH_IO
+def test_pure_library_module_does_no_io(module: str, path: Path) -> None:
+    tops = {name.split(".")[0] for name in imports("anymail_postal", module, path)}
+    assert not tops & (STDLIB_WITH_IO | {"time"})
+
+
+@pytest.mark.parametrize(("module", "path"), [(m, p) for m, p in modules("anymail_postal") if m != "conf"])
+def test_only_conf_reads_the_settings_of_the_library(module: str, path: Path) -> None:
+    code = path.read_text("utf-8")
+    assert not re.search(r"get_anymail_setting|settings\.(ANYMAIL|POSTAL)|[\"']ANYMAIL[\"']", code)
 
 
 @pytest.mark.parametrize(("module", "path"), modules("anymail_postal"))
 def test_library_core_never_imports_the_store(module: str, path: Path) -> None:
     if not module.startswith("contrib"):
         assert not [n for n in imports("anymail_postal", module, path) if ".contrib.store" in n]
+
+
+def import_graph(package: str) -> dict[str, set[str]]:
+    """The modules of a package, and for each those of the same package that it imports."""
+    names = {
+        f"{package}.{module}".removesuffix(".__init__"): (module, path) for module, path in modules(package)
+    }
+    graph: dict[str, set[str]] = {}
+    for name, (module, path) in names.items():
+        imported = (_module_of(each, names) for each in imports(package, module, path))
+        graph[name] = {each for each in imported if each is not None}
+    return graph
+
+
+def _module_of(name: str, known: Container[str]) -> str | None:
+    """The module that an imported name is, or is a part of."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@pytest.mark.parametrize("package", ["anymail_postal"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    TopologicalSorter(import_graph(package)).prepare()  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize(
