@@ -834,21 +834,21 @@ CASES: dict[str, Case] = {
     "forged bounces": Case(
         guards=[
             Guard(
-                "postal_server/services/results/bounce.py",
+                "postal_server/services/preparation/bounce.py",
                 code='and suppression_key(row.rcpt_to or "") in clue.recipients',
             ),
             Guard(
-                "postal_server/services/results/bounce.py",
+                "postal_server/services/preparation/bounce.py",
                 code="""
                 and (row.id in imported or _is_own_path(clue.came_to, row.domain_id, directory, config))
                 """,
             ),
         ],
         tests=[
-            f"{SERVER}/services/results/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
-            f"{SERVER}/services/results/test_bounce.py::"
+            f"{SERVER}/services/preparation/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
+            f"{SERVER}/services/preparation/test_bounce.py::"
             "test_by_message_id_and_recipient_where_the_return_path_has_no_token",
-            f"{SERVER}/services/results/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
+            f"{SERVER}/services/preparation/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
         ],
     ),
     "backscatter": Case(

@@ -17,16 +17,17 @@ from postal_server.mail.transport_encoding import repair_lines
 from postal_server.rules import hold
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import DeliveryStatus, EndpointType, RouteMode, SpamMode
-from postal_server.services.results import bounce
+from postal_server.services.results.record import LINKED
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import EndpointEntry, RouteEntry
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
-from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, Job, SmtpDelivery
+from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, SmtpDelivery
 from postal_server.wire import endpoint as wire
 
-from . import inspection, target
+from . import bounce, inspection, target
 from .guard import guarded
+from .job import Job
 from .outgoing import PURGED, resent_sender
 
 UNLINKED = (
@@ -100,7 +101,7 @@ def _report(job: Job, context: Context) -> Decision | None:
         return None
     match = context.matches.get(job.message.id)
     if match is not None:
-        details = bounce.LINKED.format(id=match.ids[0])
+        details = LINKED.format(id=match.ids[0])
         return Decision(
             job.claimed,
             DeliveryStatus.PROCESSED,

@@ -9,9 +9,10 @@ from postal_server.conf import Config
 from postal_server.models import Body, Message
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Job, SmtpDelivery
+from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, SmtpDelivery
 
 from . import incoming, outgoing
+from .job import Job
 
 GONE = "The message or its server is gone."
 

@@ -27,11 +27,12 @@ from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
-from postal_server.services.shared.work import Changes, Decision, Inspection, Job, SmtpDelivery
+from postal_server.services.shared.work import Changes, Decision, Inspection, SmtpDelivery
 
 from . import inspection, rewriting, send_limit, target
 from .attempts import last_answers
 from .guard import guarded
+from .job import Job
 
 PURGED = "Raw message has been removed. Cannot send message."
 NO_DOMAIN = "Message's domain no longer exist"

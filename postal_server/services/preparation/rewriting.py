@@ -11,7 +11,8 @@ from postal_server.models import Link
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import TrackDomainEntry
 from postal_server.services.shared.token import link_token, message_token
-from postal_server.services.shared.work import Job
+
+from .job import Job
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ from postal_server.wire import webhook as wire
 
 from . import failure_notice as notice
 from . import suppression, tls_report, webhook
-from .bounce import BOUNCED, LINKED
 from .webhook import Event
 
+LINKED = "This has been detected as a bounce message for <msg:{id}>."
+BOUNCED = "We've received a bounce message for this e-mail. See <msg:{id}> for details."
 DETAILS_CHARACTERS = 250
 OUTPUT_CHARACTERS = 250
 STATUS_FIELDS = ("status", "last_attempt_at", "hold_expires_at")

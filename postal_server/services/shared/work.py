@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from postal_server.models import Message
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 
-from .entries import ServerEntry, Source
+from .entries import Source
 
 
 @dataclass(frozen=True)
@@ -71,19 +70,6 @@ class Claimed:
     claims: int = 1  # since the last recorded attempt, this one included
     source_id: int = 0  # of the address it leaves from; 0: any
     is_bulk: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """A claimed message with what it takes to prepare it. `body` is its text without the row's prefix.
-
-    `body` is null once the text was purged.
-    """
-
-    claimed: Claimed
-    message: Message
-    server: ServerEntry
-    body: bytes | None
 
 
 @dataclass(frozen=True)

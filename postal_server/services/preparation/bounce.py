@@ -16,10 +16,9 @@ from postal_server.rules.status import Scope
 from postal_server.services.acceptance.storage import message_id_key
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.token import message_ids_of, read_return_path
-from postal_server.services.shared.work import Job
 
-LINKED = "This has been detected as a bounce message for <msg:{id}>."
-BOUNCED = "We've received a bounce message for this e-mail. See <msg:{id}> for details."
+from .job import Job
+
 MESSAGE_ID_DAYS = 14  # so long after a mail a report without our tokens may come: mailers give up before
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from postal_server.models import Body, Domain, ImportedToken, Message, Server
 from postal_server.rules.status import Scope
-from postal_server.services.results import bounce
+from postal_server.services.preparation import bounce
+from postal_server.services.preparation.job import Job
 from postal_server.services.shared.token import message_token
-from postal_server.services.shared.work import Job
 from tests.postal_server.services.conftest import NOW, store
 
 REPORT = """From: MAILER-DAEMON@mx.dest.example
