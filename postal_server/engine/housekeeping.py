@@ -79,7 +79,7 @@ TASKS: Mapping[str, Task] = {
     "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
     "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.results.suppression.expire", AT_NIGHT),
-    "tls_reports": Task(f"{SERVICES}.results.tls_report.send", Every(DAY, timedelta(hours=1))),
+    "tls_reports": Task(f"{SERVICES}.operations.tls_report.send", Every(DAY, timedelta(hours=1))),
     "tracked_links": Task(f"{SERVICES}.operations.tracking.forget_links", AT_NIGHT),
     "webhook_log_pruning": Task(f"{SERVICES}.results.webhook.prune_attempts", QUARTER_TO),
     "send_limit_notices": Task(f"{SERVICES}.preparation.send_limit.notify", EACH_MINUTE),

@@ -27,7 +27,7 @@ from postal_server.services.shared.work import Changes, Claimed, Decision, Recor
 from postal_server.wire import webhook as wire
 
 from . import failure_notice as notice
-from . import suppression, tls_report, webhook
+from . import suppression, tls_sessions, webhook
 from .webhook import Event
 
 LINKED = "This has been detected as a bounce message for <msg:{id}>."
@@ -93,7 +93,7 @@ def record(
     withheld = _notify_senders(entries, directory, config, now)
     bounced = _originals(entries)
     _suppress_bounced(bounced, config, now)
-    tls_report.count(results, config, now)
+    tls_sessions.count(results, config, now)
     _count_sources(results, directory, config, now)
     deliveries = [delivery for entry in entries for delivery in _deliveries(entry, now)]
     deliveries += [_delivery_of_bounce(original, entry.message, now) for entry, original in bounced]

@@ -1,4 +1,4 @@
-"""Count TLS sessions, and report each day's to the domains that ask for it (RFC 8460)."""
+"""Report each day's TLS sessions to the domains that ask for it (RFC 8460). Runs each night."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import email.utils
 import itertools
 import logging
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-
-from django.db import connection
 
 from postal_server.conf import Config
 from postal_server.mail import tls_report as mail
@@ -20,13 +17,14 @@ from postal_server.models import TlsResult
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance.storage import store
 from postal_server.services.acceptance.submission import envelope_recipient
-from postal_server.services.operations.domain_checks import Answers, Question
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import DomainEntry, ServerEntry
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.rows import Transaction
-from postal_server.services.shared.work import Accepted, NewMessage, Result, TlsSession
+from postal_server.services.shared.work import Accepted, NewMessage
+
+from .domain_checks import Answers, Question
 
 logger = logging.getLogger(__name__)
 
@@ -36,68 +34,6 @@ PostBody = Callable[[str, str, bytes], int]
 
 KEPT_DAYS = 3  # that a report is tried for
 DOMAINS_A_STEP = 50
-ROWS_A_STATEMENT = 200
-KEY = ("day", "domain", "policy_type", "failure", "host", "address", "source")
-COLUMNS = (*KEY, "policy", "hosts", "reason", "count")
-TABLE = TlsResult._meta.db_table
-ADD = (
-    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES {{rows}} "  # noqa: S608 - names of ours only
-    f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET count = {TABLE}.count + excluded.count, "
-    "policy = excluded.policy, hosts = excluded.hosts, reason = excluded.reason"
-)
-
-
-def count(results: Iterable[object], config: Config, now: datetime) -> None:
-    """Count the sessions that were opened for these results; in the caller's transaction."""
-    if not config.tls_reports.enabled:
-        return
-    sessions = (s for result in results if isinstance(result, Result) for s in result.tls_sessions)
-    # Of sessions that went well nobody wants to know where.
-    plain = (s if s.failure else replace(s, host="", address="", source="", reason="") for s in sessions)
-    # What differs in other than the key must not meet itself in one statement.
-    counted: Counter[tuple[str, ...]] = Counter()
-    latest: dict[tuple[str, ...], TlsSession] = {}
-    for session in plain:
-        key = _key(session)
-        counted[key] += 1
-        latest[key] = session
-    # All workers in one order: none waits for another that waits for it.
-    rows: list[tuple[date | str | int, ...]] = [
-        (now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
-    ]
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        chunk = rows[start : start + ROWS_A_STATEMENT]
-        marks = f"({', '.join(['%s'] * len(COLUMNS))})"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                ADD.format(rows=", ".join([marks] * len(chunk))),
-                [_plain(value) for row in chunk for value in row],
-            )
-
-
-def _key(session: TlsSession) -> tuple[str, ...]:
-    return (
-        session.domain,
-        session.policy_type,
-        session.failure,
-        session.host,
-        session.address,
-        session.source,
-    )
-
-
-def _rest(session: TlsSession) -> tuple[str, str, str]:
-    return "\n".join(session.policy), "\n".join(session.hosts), session.reason[:250]
-
-
-def _plain(value: date | str | int) -> str | int:
-    """As every database takes it: dates as text, and no NUL for PostgreSQL."""
-    if isinstance(value, date):
-        return value.isoformat()
-    return value.replace("\0", "") if isinstance(value, str) else value
-
-
-# Each night
 
 
 def send(config: Config, now: datetime, ask: Ask, post: PostBody, in_turn: Transaction) -> int:
