@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from postal_server.conf import Config
 from postal_server.models import Counter, Server
 from postal_server.rules import hold
 from postal_server.services.results.webhook import Event, emit
-from postal_server.services.shared import operator_mail
+from postal_server.services.shared import counters, operator_mail
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import ServerEntry
 from postal_server.services.shared.loader import load
@@ -26,12 +26,6 @@ logger = logging.getLogger(__name__)
 WINDOW_MINUTES = 60
 NOTE_LASTS = timedelta(minutes=3)
 NOTICE_EVERY = timedelta(hours=1)
-
-TABLE = Counter._meta.db_table
-ADD = (
-    f"INSERT INTO {TABLE} (name, value) VALUES {{rows}} "  # noqa: S608 - names of ours only
-    f"ON CONFLICT (name) DO UPDATE SET value = {TABLE}.value + excluded.value"
-)
 
 
 def _minute(now: datetime) -> int:
@@ -79,20 +73,14 @@ def admit(servers: Sequence[ServerEntry], now: datetime) -> list[str | None]:
                 if hold.is_limit_approaching(used, server.send_limit):
                     approaching.add(server.id)
             answers.append(why)
-        _count({number: count for number, count in counted.items() if count}, now)
+        _count(counted, now)
         _note("send_limit_exceeded_at", exceeded, now)
         _note("send_limit_approaching_at", approaching - exceeded, now)
     return answers
 
 
-def _count(counted: dict[int, int], now: datetime) -> None:
-    if not counted:
-        return
-    values: list[str | int] = []
-    for server_id, count in sorted(counted.items()):  # all workers in one order: none waits for another
-        values += [f"{_prefix(server_id)}{_minute(now)}", count]
-    with connection.cursor() as cursor:
-        cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(counted))), values)
+def _count(counted: Mapping[int, int], now: datetime) -> None:
+    counters.add({f"{_prefix(number)}{_minute(now)}": count for number, count in counted.items() if count})
 
 
 def _note(field: str, server_ids: set[int], now: datetime) -> None:

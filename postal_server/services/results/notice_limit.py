@@ -10,12 +10,10 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import connection
-
 from postal_server.conf import Config
 from postal_server.mail.address import suppression_key
 from postal_server.models import Counter
-from postal_server.services.preparation.send_limit import ADD
+from postal_server.services.shared import counters
 
 HOUR = 3600
 PREFIX = "notice:"
@@ -42,12 +40,7 @@ def admit(wanted: Sequence[Notice], config: Config, now: datetime) -> list[bool]
 
 def count(sent: Sequence[Notice], now: datetime) -> None:
     """Count notices that are stored, in the transaction that stored them."""
-    counts = Tally(name for notice in sent for name in _names(notice, now))
-    if counts:
-        # All workers in one order: none waits for another that waits for it.
-        values = [value for item in sorted(counts.items()) for value in item]
-        with connection.cursor() as cursor:
-            cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(counts))), values)
+    counters.add(Tally(name for notice in sent for name in _names(notice, now)))
 
 
 def forget(now: datetime) -> int:

@@ -7,13 +7,13 @@ the message.
 from __future__ import annotations
 
 import random
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
-from django.db import connection
 from django.db.models import Q
 
 from postal_server.conf import Config
@@ -24,6 +24,7 @@ from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.rules.shaping import warm_up_cap
 from postal_server.rules.status import Scope
 
+from . import counters
 from .directory import Directory
 from .entries import ServerEntry, SourceEntry
 from .loader import load
@@ -31,11 +32,6 @@ from .rows import Transaction
 from .work import Accepted
 
 WARM_UP = "warm:"
-TABLE = Counter._meta.db_table
-ADD = (
-    f"INSERT INTO {TABLE} (name, value) VALUES {{rows}} "  # noqa: S608 - names of ours only
-    f"ON CONFLICT (name) DO UPDATE SET value = {TABLE}.value + excluded.value"
-)
 STEP = 500  # messages a transaction
 ANY = 0
 
@@ -143,16 +139,12 @@ def left_today(sources: Iterable[SourceEntry], now: datetime) -> dict[int, int]:
 def count(source_ids: Iterable[int], directory: Directory, now: datetime) -> None:
     """Count messages that were sent from these sources, one each; only new addresses are counted."""
     today = now.date()
-    sent: dict[int, int] = {}
+    sent: Tally[str] = Tally()
     for number in source_ids:
         source = directory.sources.get(number)
         if source is not None and _cap(source, today) is not None:
-            sent[number] = sent.get(number, 0) + 1
-    if sent:
-        # All workers in one order: none waits for another that waits for it.
-        values = [v for number, times in sorted(sent.items()) for v in (_counter(number, today), times)]
-        with connection.cursor() as cursor:
-            cursor.execute(ADD.format(rows=", ".join(["(%s, %s)"] * len(sent))), values)
+            sent[_counter(number, today)] += 1
+    counters.add(sent)
 
 
 def _cap(source: SourceEntry, today: date) -> int | None:
