@@ -1,6 +1,7 @@
-"""System checks: what is wrong with the settings, and what to do about it.
+"""System checks of the settings.
 
-The ids are those of the settings table in `anymail_postal.conf`: E for errors, W for warnings, I for notes.
+Ids begin with E for errors, W for warnings, I for information. Those of bad values are in the settings table
+in `anymail_postal.conf`.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from .webhooks import PostalWebhookView
 
 TAG = "anymail_postal"
 ANYMAIL_VIEWS = "anymail.webhooks.postal"
-SHORTEST_MAX_AGE = timedelta(seconds=2400)  # Postal repeats a webhook for 36 min; the rest is slack.
+SHORTEST_MAX_AGE = timedelta(seconds=2400)  # Postal repeats a webhook for 36 minutes, plus slack
 # A mail of 14 MiB, which Postal accepts by default, is 20.2 million bytes as JSON.
 SMALLEST_INBOUND_LIMIT = 20 * 1024 * 1024
-# Each process has its own, or none at all: it does not know what the other workers have handled.
+# Caches that the processes do not share: each knows only the requests that it has handled itself.
 PRIVATE_CACHES = ("locmem.LocMemCache", "dummy.DummyCache")
 
 
 def register() -> None:
-    """Register the checks; the app does it."""
+    """Register the checks with Django."""
     django.core.checks.register(check_settings, TAG)
     django.core.checks.register(check_deployment, TAG, deploy=True)
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """What is wrong wherever the project runs."""
+    """The messages of the checks that always run."""
     messages: list[CheckMessage] = [
         Error(each.message, hint=each.hint, id=f"{TAG}.{each.check}") for each in conf.problems()
     ]
@@ -47,7 +48,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         messages.append(
             error(
                 "E011",
-                "The package cryptography is missing: neither webhooks nor sealed metadata work without it.",
+                "The package cryptography is not installed. Webhooks and sealed metadata need it.",
                 "Run: pip install cryptography",
             )
         )
@@ -66,7 +67,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """What matters where strangers can reach the webhooks: `manage.py check --deploy`."""
+    """The messages of the checks that run with `manage.py check --deploy`."""
     routes = list(_routes())
     messages: list[CheckMessage] = []
     if any(route.is_ours for route in routes):
@@ -77,7 +78,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _once(messages: list[CheckMessage]) -> list[CheckMessage]:
-    """Without repeats: several servers may share a setting."""
+    """The messages without repetitions: several servers may share a setting."""
     return [each for number, each in enumerate(messages) if each not in messages[:number]]
 
 
@@ -91,8 +92,8 @@ def warning(number: str, message: str, hint: str) -> CheckMessage:
     return Warning(message, hint=hint, id=f"{TAG}.{number}")
 
 
-def note(number: str, message: str, hint: str) -> CheckMessage:
-    """A note with one of our ids."""
+def information(number: str, message: str, hint: str) -> CheckMessage:
+    """An information message with one of our ids."""
     return Info(message, hint=hint, id=f"{TAG}.{number}")
 
 
@@ -101,7 +102,7 @@ def note(number: str, message: str, hint: str) -> CheckMessage:
 
 @dataclass(frozen=True)
 class Server:
-    """The settings of one server. A bad value is None here: its own check reports it."""
+    """The settings of one server, in which bad values are None: another check reports them."""
 
     config: conf.ServerConfig
 
@@ -113,18 +114,18 @@ class Server:
             return None
 
     def where(self, attribute: str) -> str:
-        """Where this server's value of a setting is written, or would be."""
+        """Where a setting of this server is set or, if it is not, would be."""
         return conf.find(getattr(conf.ServerConfig, attribute), self.config.layers)[0]
 
     @property
     def has_key_source(self) -> bool:
-        """Is there any key to check its webhooks with?"""
+        """Is there a key, or a key set, for its webhooks?"""
         return bool(self.get("webhook_key") or self.get("webhook_jwks_url"))
 
 
 @dataclass(frozen=True)
 class Route:
-    """A class-based view in the URLs, in their order, with the arguments of its `as_view()`."""
+    """A class-based view in the URLs, with the arguments of its `as_view()`."""
 
     view: type
     namespace: str
@@ -137,9 +138,9 @@ class Route:
 
 
 def _servers() -> list[Server]:
-    """The servers that the settings name; none if those are in no shape to name any.
+    """The servers in the settings; none if the settings are too broken to list them.
 
-    A registry is not asked: it may need the database, which checks run without.
+    A registry is not called, because it may need the database, which checks must not use.
     """
     try:
         return [Server(conf.ServerConfig(name, conf.written_layers(name))) for name in conf.server_names()]
@@ -152,7 +153,7 @@ def _has_registry() -> bool:
 
 
 def _routes() -> Iterator[Route]:
-    """The project's class-based views."""
+    """The class-based views of the project, in the order of the URLs."""
     if getattr(settings, "ROOT_URLCONF", None):
         yield from _routes_in(get_resolver(), ())
 
@@ -173,7 +174,7 @@ def _check_names() -> Iterator[CheckMessage]:
     for name, meant in conf.unknown_names():
         yield error(
             "E015",
-            f"{name} is not a setting of this package, and has no effect.",
+            f"{name} is not a setting of this package and has no effect.",
             f"Did you mean {meant}?" if meant else "The documentation lists all settings.",
         )
     if not _has_registry():
@@ -181,7 +182,7 @@ def _check_names() -> Iterator[CheckMessage]:
             yield warning(
                 "W008",
                 f"{name} is not read at the root of the settings, and has no effect there.",
-                f"Write it as ANYMAIL[{name!r}], or as ANYMAIL_{name}.",
+                f"Set it as ANYMAIL[{name!r}] or ANYMAIL_{name}.",
             )
 
 
@@ -190,7 +191,7 @@ def _check_url(server: Server) -> Iterator[CheckMessage]:
     if url.scheme == "http" and not conf.is_loopback(url.hostname or ""):
         yield warning(
             "W001",
-            f"{server.where('api_url')} is not https: key and mail can be read on the way.",
+            f"{server.where('api_url')} is not an https URL: the API key and the mail are sent unencrypted.",
             "Use the https URL of Postal's web interface.",
         )
 
@@ -203,11 +204,11 @@ def _check_keys(server: Server) -> Iterator[CheckMessage]:
             keys.jwks_url(server.config)
         except AnymailConfigurationError as problem:
             if str(problem) in {each.message for each in conf.problems()}:
-                return  # True, below a POSTAL_API_URL that is reported as it is
+                return  # POSTAL_API_URL, on which it depends, is reported already
             yield error(
                 "E008",
                 f"{server.where('webhook_jwks_url')}: {problem}",
-                "Give the https URL of the key set, or True together with an https POSTAL_API_URL.",
+                "Set it to the https URL of the key set, or to True with an https POSTAL_API_URL.",
             )
             return
     try:
@@ -216,12 +217,12 @@ def _check_keys(server: Server) -> Iterator[CheckMessage]:
         yield error(
             "E006",
             f"{server.where('webhook_key')} is not a public key: {problem}",
-            "Set it to what `manage.py postal_webhook_key` prints, or to Postal's DKIM record.",
+            "Set it to the output of `manage.py postal_webhook_key` or to Postal's DKIM record.",
         )
 
 
 def _check_parts(server: Server) -> Iterator[CheckMessage]:
-    """Settings that want something which is not installed."""
+    """Report settings that need what is not installed."""
     for attribute in ("metadata", "send_at", "suppression", "webhook_dedupe", "webhook_dispatch"):
         value = server.get(attribute)
         wants_store = value == "store" or (attribute == "webhook_dispatch" and value not in (None, "sync"))
@@ -235,7 +236,7 @@ def _check_parts(server: Server) -> Iterator[CheckMessage]:
         yield error(
             "E010",
             f"{server.where('webhook_dispatch')} is 'task', which needs Django 6.0.",
-            "Update Django, or give the dotted path of a callable that starts a task of yours.",
+            "Upgrade Django, or set it to the dotted path of a callable that enqueues a task of yours.",
         )
 
 
@@ -244,21 +245,21 @@ def _check_limits(server: Server) -> Iterator[CheckMessage]:
     if max_age is not None and max_age < SHORTEST_MAX_AGE:
         yield warning(
             "W003",
-            f"{server.where('webhook_max_age')} refuses events that Postal still repeats.",
-            "Postal tries a webhook for 36 minutes: set at least 2400 seconds, better 7200, or None.",
+            f"{server.where('webhook_max_age')} is so short that it refuses events which Postal repeats.",
+            "Postal repeats a webhook for 36 minutes. Set at least 2400 seconds, better 7200, or None.",
         )
     limit = server.get("inbound_max_bytes")
     if limit is not None and limit < SMALLEST_INBOUND_LIMIT:
         yield warning(
             "W006",
-            f"{server.where('inbound_max_bytes')} is less than a mail of the size that Postal accepts"
-            " by default: such mail is given back to its sender.",
+            f"{server.where('inbound_max_bytes')} is smaller than the largest mail that Postal accepts"
+            " by default: such mail is returned to its sender.",
             "Set at least 20971520 (20 MiB); the default is 50 MiB.",
         )
 
 
 def _check_sending() -> Iterator[CheckMessage]:
-    """Key and URL are missed only where mail is sent through us, and no registry may know them."""
+    """Report a missing key or URL where our backend sends mail and no registry can have them."""
     if _has_registry():
         return
     for config in _sending_configs():
@@ -266,7 +267,7 @@ def _check_sending() -> Iterator[CheckMessage]:
             (
                 "E001",
                 "api_key",
-                "Set it to the key of a credential of type API of the mail server in Postal.",
+                "Set it to the key of an API credential of the mail server in Postal.",
             ),
             (
                 "E002",
@@ -277,10 +278,10 @@ def _check_sending() -> Iterator[CheckMessage]:
             try:
                 value = getattr(config, attribute)
             except AnymailConfigurationError:
-                continue  # A bad one is reported as such.
+                continue  # reported as a bad value
             if value is None:
                 message = (
-                    f"POSTAL_{attribute.upper()} is missing for the server {config.name!r}, which is to send."
+                    f"POSTAL_{attribute.upper()} is not set for the server {config.name!r}, which sends mail."
                 )
                 yield error(number, message, hint)
 
@@ -292,15 +293,15 @@ def _sending_configs() -> list[conf.ServerConfig]:
 
 
 def _check_key_sources(servers: list[Server], routes: list[Route]) -> Iterator[CheckMessage]:
-    """One of the servers must have a key; which of them do receive, only Postal knows."""
+    """Report if no server has a key. Which servers receive webhooks is known to Postal only."""
     ours = [route for route in routes if route.is_ours]
     has_own = any(route.options.keys() & {"webhook_key", "webhook_jwks_url"} for route in ours)
     has_any = has_own or any(server.has_key_source for server in servers)
     if ours and not has_any and not _has_registry():
         yield error(
             "E007",
-            "The URLs have Postal's webhooks, but no key to check them with: all are answered 500.",
-            "Set POSTAL_WEBHOOK_KEY to what `manage.py postal_webhook_key` prints.",
+            "The URLs include Postal's webhooks, but without a key to verify them all requests fail (500).",
+            "Set POSTAL_WEBHOOK_KEY to the output of `manage.py postal_webhook_key`.",
         )
 
 
@@ -313,12 +314,12 @@ def _check_order(routes: list[Route]) -> Iterator[CheckMessage]:
     if min(theirs) < min(ours) or shared:
         yield warning(
             "W007",
-            "Anymail's own Postal webhooks are in the URLs beside ours, and it is not clear which count.",
-            "Include anymail_postal.urls before anymail.urls, and with namespace='anymail_postal'.",
+            "The URLs include both our Postal webhooks and Anymail's, and it is not clear which are used.",
+            "Include anymail_postal.urls before anymail.urls and with namespace='anymail_postal'.",
         )
 
 
-# --- where strangers are ---
+# --- on deployed projects only ---
 
 
 def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessage]:
@@ -327,8 +328,8 @@ def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessag
     if uses_cache and settings.CACHES["default"]["BACKEND"].endswith(PRIVATE_CACHES):
         yield warning(
             "W004",
-            f"{server.where('webhook_dedupe')} uses a cache that each process has for itself: repeats"
-            " pass where there are several workers.",
+            f"{server.where('webhook_dedupe')} uses a cache that processes do not share: with several"
+            " workers, repeated requests are not recognised.",
             f"Configure a shared cache in CACHES, or add {conf.STORE_APP!r} to INSTALLED_APPS.",
         )
     options = [route.options for route in routes if route.is_ours]
@@ -336,20 +337,20 @@ def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessag
     if server.get("webhook_secret") == () and not has_own:
         yield warning(
             "W005",
-            f"{server.where('webhook_secret')} is not set. A signature proves that Postal posted, but"
-            " not for whom: anybody with a server on the same Postal can post to your URLs.",
-            "Set it to 'user:password', and write https://user:password@... as the URL in Postal.",
+            f"{server.where('webhook_secret')} is not set. A signature proves which installation of Postal"
+            " sent a request, but not for which mail server: each owner of one can send requests to you.",
+            "Set it to 'user:password', and use https://user:password@... as the URL in Postal.",
         )
     if server.get("webhook_allow_sha1"):
-        yield note(
+        yield information(
             "I001",
-            f"{server.where('webhook_allow_sha1')} lets signatures by SHA-1 pass.",
-            "Set it to False if your Postal is 3.2.0 or newer: it signs with SHA-256 too.",
+            f"{server.where('webhook_allow_sha1')} accepts SHA-1 signatures.",
+            "Set it to False if your Postal is version 3.2.0 or newer, which signs with SHA-256 as well.",
         )
     if server.get("webhook_max_age") is None:
-        yield note(
+        yield information(
             "I002",
-            f"{server.where('webhook_max_age')} is not set: once an event is no longer remembered,"
-            " whoever saw it can post it again.",
-            "Set it to 7200 seconds, unless your server repeats webhooks for longer than Postal does.",
+            f"{server.where('webhook_max_age')} is not set: a recorded request can be replayed once it is no"
+            " longer remembered.",
+            "Set it to 7200 seconds, unless your server repeats webhooks for longer than Postal.",
         )

@@ -1,7 +1,7 @@
-"""The only reader of settings.
+"""The settings of this package; no other module reads them.
 
-`ServerConfig` is the table of settings: every attribute states its type, its default, its system check and
-one sentence about it. The code, the system checks and the documentation all read this table.
+`ServerConfig` is the table of settings: each attribute states its type, its default, its system check and
+one sentence about it. The code, the system checks and the documentation all use this table.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SERVER_NAME = re.compile(r"[a-z0-9-]+")
 BACKEND = "anymail_postal.backend.EmailBackend"
 STORE_APP = "anymail_postal.contrib.store"
 
-# Anymail's own options, which a MAILERS entry of ours may hold beside those of this package.
+# Anymail's own options, which a MAILERS entry with our backend may also have.
 ANYMAIL_OPTIONS = frozenset(
     {
         "debug_api_requests",
@@ -54,24 +54,24 @@ ANYMAIL_OPTIONS = frozenset(
     }
 )
 
-# Anymail's own settings that we read, or that it reads for the ESP "Postal".
+# Anymail's own settings that we read, or that Anymail reads for the ESP "Postal".
 ANYMAIL_SETTINGS = ("WEBHOOK_SECRET", "REQUESTS_TIMEOUT", "POSTAL_SEND_DEFAULTS")
-LOOKS_LIKE = 0.9  # ratio of `difflib` from which a name is taken for a misspelt one of these
+LOOKS_LIKE = 0.9  # ratio of `difflib` above which a name counts as a misspelling of one of these
 
 T = TypeVar("T")
-Layer = tuple[str, Mapping[str, Any]]  # where the values are written, and the values by lower-case name
+Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by lower-case name
 
 
 class BadValueError(ValueError):
-    """A setting's value is not one of those allowed; the text says what is."""
+    """The value of a setting is not allowed; the text says which values are."""
 
 
 @dataclass(frozen=True)
 class Setting(Generic[T]):
     """One setting, and the attribute of `ServerConfig` that reads it.
 
-    `read` turns the written value into the one the code uses, or raises `BadValueError`. `check` is the id
-    of the system check that reports a bad value. `values` and `says` are for people.
+    `read` turns the value in the settings into the one that the code uses, or raises `BadValueError`. `check`
+    is the id of the system check that reports a bad value. `values` and `says` are for the documentation.
     """
 
     name: str
@@ -81,13 +81,13 @@ class Setting(Generic[T]):
     values: str
     says: str
     scope: Literal["server", "global"] = "server"
-    bare: bool = False  # may it also stand in the settings without the prefix ANYMAIL_?
-    in_views: bool = False  # may it be an argument of the webhook views' `as_view()`?
+    bare: bool = False  # is it also read without the prefix ANYMAIL_?
+    in_views: bool = False  # is it an argument of the webhook views' `as_view()`?
     inherits: str = ""  # the setting of Anymail that is its default
 
     @property
     def attribute(self) -> str:
-        """Lower case, without the prefix: its name in MAILERS, POSTAL_SERVERS and `ServerConfig`."""
+        """The name in MAILERS, POSTAL_SERVERS and `ServerConfig`: in lower case, without POSTAL_."""
         return self.name.removeprefix("POSTAL_").lower()
 
     @overload
@@ -102,55 +102,58 @@ class Setting(Generic[T]):
             read = self.read(value)
         except BadValueError as error:
             raise AnymailConfigurationError(f"{where} {error}") from error
-        vars(config)[self.attribute] = read  # found before this descriptor from now on
+        vars(config)[self.attribute] = read  # from now on found before this descriptor
         return read
 
 
-_NOWHERE: Any = object()  # the value of a setting that is not written
+_NOT_SET: Any = object()  # the value of a setting that is set nowhere
 
 
 def find(setting: Setting[Any], layers: Iterable[Layer] = ()) -> tuple[str, Any]:
-    """Where a setting is written, for people, and its raw value: the first of `layers`, flat, default."""
+    """Where a setting is set, for messages, and its raw value.
+
+    The order is: the first of `layers` that has it, the flat settings, the default.
+    """
     for where, values in layers:
         if setting.attribute in values:
             return f"{where}[{setting.attribute!r}]", values[setting.attribute]
     value = get_anymail_setting(
-        setting.attribute, default=_NOWHERE, esp_name=ESP_NAME, allow_bare=setting.bare
+        setting.attribute, default=_NOT_SET, esp_name=ESP_NAME, allow_bare=setting.bare
     )
-    if value is _NOWHERE and setting.inherits:
-        value = get_anymail_setting(setting.inherits, default=_NOWHERE)
-        if value is not _NOWHERE:
+    if value is _NOT_SET and setting.inherits:
+        value = get_anymail_setting(setting.inherits, default=_NOT_SET)
+        if value is not _NOT_SET:
             return setting.inherits.upper(), value
-    return setting.name, setting.default if value is _NOWHERE else value
+    return setting.name, setting.default if value is _NOT_SET else value
 
 
 # --- what values may be ---
 
 
 def text(value: Any) -> str:
-    """Text that is not empty."""
+    """A text that is not empty."""
     if not isinstance(value, str) or not value:
-        raise BadValueError("must be text, not empty.")
+        raise BadValueError("must be a text that is not empty.")
     return value
 
 
 def header_text(value: Any) -> str:
-    """Text that fits into an HTTP header: printable ASCII without blanks at its ends."""
+    """A text that fits into an HTTP header: printable ASCII without spaces at its ends."""
     value = text(value)
     if not value.isascii() or not value.isprintable() or value != value.strip():
-        raise BadValueError("must be printable ASCII text without blanks around it.")
+        raise BadValueError("must be printable ASCII text without leading or trailing spaces.")
     return str(value)
 
 
 def short_text(value: Any) -> str:
-    """1 to 3 characters."""
+    """A text of 1 to 3 printable characters."""
     if not isinstance(value, str) or not 1 <= len(value) <= 3 or not value.isprintable():
         raise BadValueError("must be a text of 1 to 3 characters.")
     return value
 
 
 def url(value: Any) -> str:
-    """A base URL, http or https, without its final slashes."""
+    """An http or https base URL, returned without trailing slashes."""
     if not isinstance(value, str) or not is_web_url(value):
         raise BadValueError("must be a URL such as 'https://postal.example.com'.")
     base = value.rstrip("/")
@@ -170,13 +173,13 @@ def jwks_url(value: Any) -> str | Literal[True]:
     raise BadValueError("must be True or an https URL (http only to a loopback host).")
 
 
-# Characters that no URL has (RFC 3986, section 2). Of a backslash, one parser makes a slash, and another a
-# part of the user's name: they do not agree on the host.
+# Characters that a URL cannot contain (RFC 3986, section 2). Parsers read a backslash as a slash or as a part
+# of the user name, and so disagree about the host.
 _NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f"<>\\^`{|}]')
 
 
 def is_web_url(value: str) -> bool:
-    """Does this look like a complete http or https URL?"""
+    """Is this a complete http or https URL?"""
     if _NOT_IN_URLS.search(value):
         return False
     try:
@@ -187,7 +190,7 @@ def is_web_url(value: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Is this host name or address the machine itself?"""
+    """Is this a loopback address, or a name for one?"""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -203,9 +206,9 @@ def domain(value: Any) -> str:
 
 
 def reply_local_part(value: Any) -> str:
-    """The name of a Postal route."""
+    """The local part of a Postal route."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9.-]{1,16}", value):
-        raise BadValueError("must be at most 16 of the characters a-z, 0-9, '-' and '.'.")
+        raise BadValueError("must be 1 to 16 of the characters a-z, 0-9, '-' and '.'.")
     return value
 
 
@@ -217,7 +220,7 @@ def boolean(value: Any) -> bool:
 
 
 def whole(minimum: int, maximum: int | None = None) -> Callable[[Any], int]:
-    """A whole number in these limits."""
+    """A reader of whole numbers from `minimum` to `maximum`."""
 
     def read(value: Any) -> int:
         fits = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
@@ -230,19 +233,19 @@ def whole(minimum: int, maximum: int | None = None) -> Callable[[Any], int]:
 
 
 def duration(value: Any) -> timedelta:
-    """A length of time, not negative; numbers are seconds."""
+    """A duration that is not negative; numbers are seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         try:
             value = timedelta(seconds=value)
         except (OverflowError, ValueError):
             value = None
     if not isinstance(value, timedelta) or value < timedelta(0):
-        raise BadValueError("must be a timedelta or a number of seconds, not negative.")
+        raise BadValueError("must be a timedelta or a number of seconds, and not negative.")
     return value
 
 
 def one_of(*choices: T) -> Callable[[Any], T]:
-    """One of these values."""
+    """A reader of one of these values, which must also have its type."""
 
     def read(value: Any) -> T:
         for choice in choices:
@@ -254,7 +257,7 @@ def one_of(*choices: T) -> Callable[[Any], T]:
 
 
 def optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """None, or what `read` takes."""
+    """A reader of None and of what `read` reads."""
 
     def read_optional(value: Any) -> T | None:
         return None if value is None else read(value)
@@ -263,7 +266,7 @@ def optional(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 
 def text_list(value: Any) -> tuple[str, ...]:
-    """One text, or a list of them; None is an empty list."""
+    """The texts in one text or a list of texts; none for None."""
     texts = (value,) if isinstance(value, str) else (() if value is None else value)
     if not isinstance(texts, (list, tuple)) or not all(isinstance(each, str) and each for each in texts):
         raise BadValueError("must be a text or a list of texts.")
@@ -271,27 +274,29 @@ def text_list(value: Any) -> tuple[str, ...]:
 
 
 def webhook_secrets(value: Any) -> tuple[str, ...]:
-    """One `user:password` or a list, as basic authentication has them."""
-    found = text_list(value)
-    if not all(":" in each for each in found):
-        raise BadValueError("must be 'user:password', or a list of such texts: no request can carry another.")
-    return found
+    """One `user:password` of basic authentication, or a list of them."""
+    pairs = text_list(value)
+    if not all(":" in each for each in pairs):
+        raise BadValueError(
+            "must be 'user:password' or a list of such texts, as basic authentication has them."
+        )
+    return pairs
 
 
 def secrets(value: Any) -> tuple[str, ...]:
-    """One secret or a list, newest first."""
-    found = text_list(value)
-    if not found or min(map(len, found)) < 32:
+    """One secret or a list of them, newest first, each of at least 32 characters."""
+    keys = text_list(value)
+    if not keys or min(map(len, keys)) < 32:
         raise BadValueError("must be a secret of at least 32 characters, or a list of such secrets.")
-    return found
+    return keys
 
 
 def languages(value: Any) -> tuple[str, ...]:
-    """Language codes."""
-    found = text_list(value)
-    if not found or not all(re.fullmatch(r"[a-z]{2}", code) for code in found):
+    """Two-letter language codes."""
+    codes = text_list(value)
+    if not codes or not all(re.fullmatch(r"[a-z]{2}", code) for code in codes):
         raise BadValueError("must be a list of language codes such as ['en', 'de'].")
-    return found
+    return codes
 
 
 def public_keys(value: Any) -> str | Mapping[str, Any] | Collection[str | Mapping[str, Any]]:
@@ -303,7 +308,7 @@ def public_keys(value: Any) -> str | Mapping[str, Any] | Collection[str | Mappin
 
 
 def dispatch(value: Any) -> str:
-    """ "sync", "task", or the dotted path of something callable."""
+    """ "sync", "task", or the dotted path of a callable."""
     if value in ("sync", "task"):
         return str(value)
     dotted_callable(value)
@@ -311,23 +316,23 @@ def dispatch(value: Any) -> str:
 
 
 def dotted_callable(value: Any) -> Callable[..., Any]:
-    """The callable at a dotted path."""
+    """The callable that a dotted path names."""
     try:
-        found = import_string(value)
+        target = import_string(value)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise BadValueError("must be the dotted path of something callable.") from error
-    if not callable(found):
-        raise BadValueError("must be the dotted path of something callable.")
-    return found  # type: ignore[no-any-return]
+        raise BadValueError("must be the dotted path of a callable.") from error
+    if not callable(target):
+        raise BadValueError("must be the dotted path of a callable.")
+    return target  # type: ignore[no-any-return]
 
 
 def servers(value: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Settings by server name."""
+    """The settings of servers by their names."""
     if not isinstance(value, Mapping):
         raise BadValueError("must be a dict of dicts.")
     for name, values in value.items():
         if not isinstance(name, str) or not SERVER_NAME.fullmatch(name):
-            raise BadValueError(f"has the name {name!r}; names consist of a-z, 0-9 and '-'.")
+            raise BadValueError(f"has the name {name!r}, but names consist of a-z, 0-9 and '-'.")
         if not isinstance(values, Mapping):
             raise BadValueError(f"must hold a dict for {name!r}.")
     return value
@@ -337,9 +342,9 @@ def servers(value: Any) -> Mapping[str, Mapping[str, Any]]:
 
 
 class ServerConfig:
-    """All settings of one Postal server; each is read when it is first asked for, and then kept.
+    """All settings of one Postal server, which `name` names. Each is read at its first use, and then kept.
 
-    Raises `AnymailConfigurationError` when an attribute with a bad value is asked for.
+    Reading an attribute with a bad value raises `AnymailConfigurationError`.
     """
 
     name: str
@@ -361,34 +366,34 @@ class ServerConfig:
     )  # fmt: skip
     retries = Setting[int](
         "POSTAL_RETRIES", whole(0, 10), 2, "E012", "0 to 10",
-        "How often a call that Postal cannot have accepted is tried again.",
+        "How often a call that Postal cannot have accepted is repeated.",
     )  # fmt: skip
     strict_envelope_sender = Setting[bool](
         "POSTAL_STRICT_ENVELOPE_SENDER", boolean, False, "E012", "bool",
-        "Report `envelope_sender` as unsupported, because Postal always chooses the real one.",
+        "Report `envelope_sender` as unsupported, because Postal sets the envelope sender itself.",
     )  # fmt: skip
     inline_merge = Setting[bool](
         "POSTAL_INLINE_MERGE", boolean, False, "E012", "bool",
-        "Treat subject and bodies as Django templates for the merge data. Never with text from users.",
+        "Render the subject and bodies as Django templates with the merge data. Not for text from users.",
     )  # fmt: skip
     message_id_domain = Setting[str | None](
         "POSTAL_MESSAGE_ID_DOMAIN", optional(domain), None, "E012", "domain",
-        "Right side of the Message-IDs made here. By default the domain of the From address.",
+        "Right-hand side of generated Message-IDs. By default the domain of the From address.",
     )  # fmt: skip
     metadata = Setting[Literal["auto", "message_id", "store"]](
         "POSTAL_METADATA", one_of("auto", "message_id", "store"), "auto", "E012",
         '"auto", "message_id" or "store"',
-        "Where metadata travels: sealed in the Message-ID, in the store, or in the first that can hold it.",
+        "Where metadata is kept: sealed in the Message-ID, in the store, or in the first that can hold it.",
     )  # fmt: skip
     secret_key = Setting[tuple[str, ...] | None](
         "POSTAL_SECRET_KEY", optional(secrets), None, "E014", "text or list",
-        "Secret for sealed metadata and reply addresses; the first seals, all open. By default Django's "
-        "`SECRET_KEY` and `SECRET_KEY_FALLBACKS`.",
+        "Secret for sealed metadata and reply addresses: the first seals, each of them opens. By default "
+        "Django's `SECRET_KEY` and `SECRET_KEY_FALLBACKS`.",
         in_views=True,
     )  # fmt: skip
     tag_separator = Setting[str | None](
         "POSTAL_TAG_SEPARATOR", optional(short_text), None, "E012", "1 to 3 characters",
-        "Joins several tags to the single one that Postal keeps, and splits it again in events.",
+        "Joins several tags into the single one that Postal keeps, and splits it in events.",
         in_views=True,
     )  # fmt: skip
     click_tracking = Setting[Literal["on", "off"] | None](
@@ -424,29 +429,29 @@ class ServerConfig:
     )  # fmt: skip
     webhook_secret = Setting[tuple[str, ...]](
         "POSTAL_WEBHOOK_SECRET", webhook_secrets, (), "E012", "text or list",
-        "`user:password` that Postal's requests must carry; of several any one. By default Anymail's "
-        "`WEBHOOK_SECRET`.", inherits="webhook_secret", in_views=True,
+        "`user:password` that Postal's requests must carry, or a list of which they carry one. By default "
+        "Anymail's `WEBHOOK_SECRET`.", inherits="webhook_secret", in_views=True,
     )  # fmt: skip
     webhook_max_age = Setting[timedelta | None](
         "POSTAL_WEBHOOK_MAX_AGE", optional(duration), None, "E009", "duration or None",
-        "Refuse tracking events that are older.",
+        "Refuse older tracking events.",
         in_views=True,
     )  # fmt: skip
     webhook_dedupe = Setting[Literal["auto", "store", "cache", "off"]](
         "POSTAL_WEBHOOK_DEDUPE", one_of("auto", "store", "cache", "off"), "auto", "E009",
         '"auto", "store", "cache" or "off"',
-        "Where requests already handled are remembered; auto is the store if installed, else Django's cache.",
+        "Where handled requests are remembered: auto is the store if it is installed, else Django's cache.",
         in_views=True,
     )  # fmt: skip
     webhook_dedupe_ttl = Setting[timedelta](
         # Longer than the three days over which a server may repeat a webhook.
         "POSTAL_WEBHOOK_DEDUPE_TTL", duration, timedelta(hours=96), "E009", "duration",
-        "How long they are remembered.",
+        "How long handled requests are remembered in the cache.",
         in_views=True,
     )  # fmt: skip
     webhook_dispatch = Setting[str](
         "POSTAL_WEBHOOK_DISPATCH", dispatch, "sync", "E009", '"sync", "task" or a dotted path',
-        "Call receivers within the request, in a Django task, or through a callable given a delivery id.",
+        "Run receivers within the request, in a Django task, or through a callable that gets a delivery id.",
         in_views=True,
     )  # fmt: skip
     held_suppressed_as_rejected = Setting[bool](
@@ -456,12 +461,12 @@ class ServerConfig:
     )  # fmt: skip
     hardfail_as_bounced = Setting[bool](
         "POSTAL_HARDFAIL_AS_BOUNCED", boolean, True, "E012", "bool",
-        "Report a permanent refusal by the receiving server as bounced instead of failed.",
+        "Report a permanent failure at the receiving server as bounced instead of failed.",
         in_views=True,
     )  # fmt: skip
     server_events_on_tracking = Setting[bool](
         "POSTAL_SERVER_EVENTS_ON_TRACKING", boolean, True, "E012", "bool",
-        "Send events about the server itself to the `tracking` signal too, as type unknown.",
+        "Send events about the server itself to the `tracking` signal too, with the type unknown.",
         in_views=True,
     )  # fmt: skip
     inbound_max_bytes = Setting[int](
@@ -471,34 +476,34 @@ class ServerConfig:
     )  # fmt: skip
     inbound_refusal_status = Setting[Literal[400, 503]](
         "POSTAL_INBOUND_REFUSAL_STATUS", one_of(400, 503), 400, "E012", "400 or 503",
-        "Answer to inbound mail with a bad signature: 400 bounces it to its sender, 503 keeps it 31 hours.",
+        "Response to inbound mail with a bad signature: 400 bounces it, 503 lets Postal retry for 31 hours.",
         in_views=True,
     )  # fmt: skip
     strip_replies = Setting[bool](
         "POSTAL_STRIP_REPLIES", boolean, False, "E012", "bool",
-        "Fill in `stripped_text` and `stripped_html` of inbound mail.",
+        "Set `stripped_text` and `stripped_html` of inbound mail.",
         in_views=True,
     )  # fmt: skip
     reply_domain = Setting[str | None](
         "POSTAL_REPLY_DOMAIN", optional(domain), None, "E013", "domain",
-        "Domain of reply addresses. Required to make one.",
+        "Domain of reply addresses. Required to make them.",
     )  # fmt: skip
     reply_local_part = Setting[str](
         "POSTAL_REPLY_LOCAL_PART", reply_local_part, "reply", "E013", "route name",
-        "Name of the Postal route that receives replies.",
+        "Local part of the Postal route that receives replies.",
     )  # fmt: skip
     reply_max_age = Setting[timedelta | None](
         "POSTAL_REPLY_MAX_AGE", optional(duration), None, "E013", "duration or None",
-        "How long new reply addresses work; None means for ever.",
+        "How long new reply addresses are valid; None means for ever.",
     )  # fmt: skip
     reply_sender_check = Setting[Literal["flag", "require", "off"]](
         "POSTAL_REPLY_SENDER_CHECK", one_of("flag", "require", "off"), "flag", "E013",
         '"flag", "require" or "off"',
-        "Compare the From address of a reply with its user's: note the result, insist on it, or do not.",
+        "Compare the From address of a reply with the user's: flag the result, require a match, or neither.",
     )  # fmt: skip
     reply_languages = Setting[tuple[str, ...] | None](
         "POSTAL_REPLY_LANGUAGES", optional(languages), None, "E013", "list of codes",
-        "Languages whose quotation lines are recognised; None means all.",
+        "Languages in which the lines above quotations are recognised; None means all.",
         in_views=True,
     )  # fmt: skip
 
@@ -506,15 +511,16 @@ class ServerConfig:
         vars(self).update(name=name, layers=tuple(layers))
 
     def __setattr__(self, attribute: str, value: object) -> None:
-        raise AttributeError("A ServerConfig cannot be changed; ask for one with other values.")
+        raise AttributeError("A ServerConfig cannot be changed; make one with other values.")
 
     def __repr__(self) -> str:
         return f"<ServerConfig {self.name!r}>"
 
     def required(self, setting: Literal["api_key", "api_url"], alias: str | None = None) -> str:
-        """The value of a setting without which nothing can be sent.
+        """The value of a setting that sending requires.
 
-        `alias` is the MAILERS entry whose options were to hold it. Raises `AnymailConfigurationError`.
+        `alias` is the MAILERS entry whose options should have it. Raises `AnymailConfigurationError` if it is
+        not set.
         """
         value: str | None = getattr(self, setting)
         if value is not None:
@@ -563,7 +569,7 @@ def requests_timeout() -> Any:
 
 
 def server(name: str = DEFAULT_SERVER, **overrides: Any) -> ServerConfig:
-    """The settings of a server. `overrides`, by lower-case name, go before all others.
+    """The settings of a server. `overrides`, by lower-case name, take precedence over all others.
 
     Order: overrides, the MAILERS entry, POSTAL_SERVERS, POSTAL_SERVER_REGISTRY, the flat settings, defaults.
     Raises `UnknownServer`, and `AnymailConfigurationError` for POSTAL_SERVERS of a wrong shape.
@@ -576,15 +582,15 @@ def server(name: str = DEFAULT_SERVER, **overrides: Any) -> ServerConfig:
 
 
 def mailer(alias: str, options: Mapping[str, Any]) -> ServerConfig:
-    """The settings of the server of a MAILERS entry, which Django hands `options` of while it makes it."""
+    """The settings of the server of a MAILERS entry. `options` are what Django passes to the backend."""
     return ServerConfig(alias, [(f"MAILERS[{alias!r}]['OPTIONS']", options), *named_layers(alias)])
 
 
 def named_layers(name: str) -> list[Layer]:
-    """What the settings and the registry know under this server name."""
+    """The values that the settings and the registry have for a server name."""
     layers = written_layers(name)
     registry = global_value(SERVER_REGISTRY)
-    # Names come from URLs too: a registry, which may ask a database, gets no others than it can have.
+    # Names may come from URLs: do not pass impossible ones to a registry, which may query a database.
     values = registry(name) if registry is not None and SERVER_NAME.fullmatch(name) else None
     if values is not None:
         layers.append((f"POSTAL_SERVER_REGISTRY({name!r})", values))
@@ -592,7 +598,7 @@ def named_layers(name: str) -> list[Layer]:
 
 
 def written_layers(name: str) -> list[Layer]:
-    """Where the settings themselves write something under this server name."""
+    """The values that the settings have for a server name."""
     layers: list[Layer] = []
     options = mailers().get(name)
     if options is not None:
@@ -604,7 +610,7 @@ def written_layers(name: str) -> list[Layer]:
 
 
 def global_value(setting: Setting[T]) -> T:
-    """The value of a setting that is not one server's."""
+    """The value of a setting that is not for one server."""
     where, value = find(setting)
     try:
         return setting.read(value)
@@ -613,7 +619,7 @@ def global_value(setting: Setting[T]) -> T:
 
 
 def server_names() -> list[str]:
-    """The servers that the settings name, "default" first; those of a registry cannot be listed."""
+    """The names of the servers in the settings, "default" first. Those of a registry cannot be listed."""
     return list(dict.fromkeys((DEFAULT_SERVER, *mailers(), *global_value(SERVERS))))
 
 
@@ -629,16 +635,16 @@ def mailers() -> dict[str, Mapping[str, Any]]:
 
 
 def uses_mailers() -> bool:
-    """Does this project configure mail by MAILERS? Then `settings.EMAIL_BACKEND` must not be read."""
+    """Does the project use MAILERS? Then `settings.EMAIL_BACKEND` must not be read."""
     return hasattr(django.core.mail, "mailers") and hasattr(settings, "MAILERS")
 
 
 def backends() -> list[str]:
-    """The dotted paths of the e-mail backends that Django sends with."""
+    """The dotted paths of the e-mail backends in the settings."""
     if uses_mailers():
         return [entry.get("BACKEND") or "" for entry in getattr(settings, "MAILERS", {}).values()]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Django 6.1 deprecates the setting, as the project knows by now.
+        warnings.simplefilter("ignore")  # Django 6.1 deprecates the setting, and has warned already
         return [settings.EMAIL_BACKEND]
 
 
@@ -647,37 +653,37 @@ def is_our_backend(path: str | None) -> bool:
     if path == BACKEND:
         return True
     try:
-        found = import_string(path) if path else None
+        backend = import_string(path) if path else None
     except ImportError:
         return False
-    # By its path, because the backend itself imports this module.
-    return isinstance(found, type) and issubclass(found, import_string(BACKEND))
+    # Ours by its path too, because the backend imports this module.
+    return isinstance(backend, type) and issubclass(backend, import_string(BACKEND))
 
 
 def secret_keys(config: ServerConfig) -> list[bytes]:
-    """The secrets of this server, newest first: the first seals and signs, all of them open."""
+    """The secrets of a server, newest first: the first seals and signs, each of them opens."""
     if config.secret_key is not None:
         return [force_bytes(key) for key in config.secret_key]
     return [force_bytes(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
 
 
 def store() -> Store | None:
-    """The optional app's store, or None where the project does not list that app."""
+    """The store of the optional app, None if that app is not installed."""
     return _load_store() if apps.is_installed(STORE_APP) else None
 
 
-def require_store(wanted_by: str) -> Store:
-    """The store. Raises `AnymailConfigurationError` naming the setting that wants it."""
-    found = store()
-    if found is None:
-        raise AnymailConfigurationError(f"{wanted_by} needs {STORE_APP!r} in INSTALLED_APPS.")
-    return found
+def require_store(needed_by: str) -> Store:
+    """The store. Raises `AnymailConfigurationError`, which names what needs it, if it is not installed."""
+    installed = store()
+    if installed is None:
+        raise AnymailConfigurationError(f"{needed_by} needs {STORE_APP!r} in INSTALLED_APPS.")
+    return installed
 
 
 @cache
 def _load_store() -> Store:
-    found: Store = import_string(f"{STORE_APP}.store.Store")()
-    return found
+    loaded: Store = import_string(f"{STORE_APP}.store.Store")()
+    return loaded
 
 
 # --- the settings kept between requests ---
@@ -731,7 +737,7 @@ def clear_cache(**_: Any) -> None:
 
 @dataclass(frozen=True)
 class Problem:
-    """A setting with a bad value: the id of its check (without prefix), where it is written, what to do."""
+    """A setting with a bad value: the id of its check without prefix, where it is set, and what to do."""
 
     check: str
     setting: str
@@ -740,25 +746,25 @@ class Problem:
 
 
 def problems() -> list[Problem]:
-    """Every bad value in the settings, each once however many servers use it.
+    """The bad values in the settings, each once even if several servers use it.
 
-    A registry is not asked: it may need the database, which checks run without.
+    A registry is not called, because it may need the database, which checks must not use.
     """
-    found = list(_bad_values(SERVERS, ()))
-    found += _bad_values(SERVER_REGISTRY, ())
-    if found:
-        return found  # the servers cannot be listed
+    bad_values = list(_bad_values(SERVERS, ()))
+    bad_values += _bad_values(SERVER_REGISTRY, ())
+    if bad_values:
+        return bad_values  # the servers cannot be listed
     for name in server_names():
         layers = written_layers(name)
         for where, values in layers:
-            found += _unknown_keys(where, values)
+            bad_values += _unknown_keys(where, values)
         for setting in SERVER_SETTINGS:
-            found += _bad_values(setting, layers)
-    return list(dict.fromkeys(found))
+            bad_values += _bad_values(setting, layers)
+    return list(dict.fromkeys(bad_values))
 
 
 def unknown_names() -> Iterator[tuple[str, str]]:
-    """Names among the settings that look like ours and are none, and the name that was perhaps meant."""
+    """Names of settings that look like ours but do not exist, each with the likely intended name or ""."""
     known = [*(each.name for each in SETTINGS), *ANYMAIL_SETTINGS]
     for name in anymail_settings():
         is_ours = str(name).upper().startswith("POSTAL_")
@@ -775,9 +781,9 @@ def unknown_names() -> Iterator[tuple[str, str]]:
 
 
 def unread_names() -> list[str]:
-    """Names of settings that stand at the root, where they are not read, and nowhere else.
+    """Names of settings that are set at the root of the settings only, where they are not read.
 
-    Settings that `ANYMAIL` or a server's options have too may come from there, as from an environment.
+    Not those that `ANYMAIL` or a server has as well, whose values may be variables at the root.
     """
     flat = {f"POSTAL_{name.upper()}" for names in _all_layers() for name in names}
     flat |= set(anymail_settings())
@@ -792,7 +798,7 @@ def unread_names() -> list[str]:
 
 
 def _all_layers() -> Iterator[Mapping[str, Any]]:
-    """What the settings write under the names of servers; nothing where they are in no shape to name any."""
+    """The values in the settings by server; none if the settings are too broken to list the servers."""
     with contextlib.suppress(AnymailConfigurationError):
         for name in server_names():
             yield from (values for _, values in written_layers(name))

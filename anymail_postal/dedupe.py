@@ -1,8 +1,8 @@
-"""Has this post been handled before?
+"""De-duplication of Postal's requests.
 
-Postal posts again whenever it did not hear our answer in time, so a slow receiver would run twice. A post is
-claimed first and marked done after its receivers: a mark set before them would lose the event with a process
-that dies.
+Postal repeats a request if the response does not arrive in time, so a slow receiver would run twice. A
+request is claimed before its receivers run and marked as done after them: if it were marked before, a process
+that dies would lose the event.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from . import conf
 from .ports import Claim, Receipt
 
 CACHE_PREFIX = "postal:"
-# Longer than any receiver should take; after it, a post whose process died is free again.
+# Longer than any receiver should take. After it, the request of a process that died can be claimed again.
 CLAIM_FOR = timedelta(minutes=10)
 
 
 def event_key(server: str, uuid: str | None, name: str, postal_id: int | None, body: bytes) -> str:
-    """Which event a tracking post is. Two events may share a uuid, so that alone is not enough.
+    """The key of the event in a webhook. The uuid alone is not enough, because two events may share it.
 
-    A post without a uuid is told by its bytes, which are the same at every try.
+    A webhook without a uuid is identified by its body, which is the same in each repetition.
     """
     return _key("tracking", server, uuid or hashlib.sha256(body).hexdigest(), name, str(postal_id))
 
 
 def mail_key(server: str, postal_id: int, body: bytes) -> str:
-    """Which mail an inbound post is. Ids are one sequence per mail server; several may post to one URL."""
+    """The key of an incoming mail. Ids are per mail server, and several servers may use one URL."""
     return _key("inbound", server, str(postal_id), hashlib.sha256(body).hexdigest())
 
 
 def _key(*parts: str) -> str:
-    # 160 bits are enough to tell posts apart, and Django's caches look at every character of a key.
+    # 160 bits suffice, and Django's caches check every character of a key.
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
 def receive(receipt: Receipt, config: conf.ServerConfig) -> AbstractContextManager[Claim]:
-    """Claim a post for as long as its receivers run; they run only if the claim is NEW.
+    """Claim a request while its receivers run, which they do only if the claim is NEW.
 
-    An exception in the `with` undoes the claim. Errors of the store or the cache are not caught.
+    An exception in the `with` block undoes the claim. Errors of the store and the cache are not caught.
     """
     mode = config.webhook_dedupe
     if mode == "off":
@@ -57,7 +57,7 @@ def receive(receipt: Receipt, config: conf.ServerConfig) -> AbstractContextManag
 
 @dataclass(frozen=True)
 class CacheMemory:
-    """Posts remembered in Django's default cache; done ones for `keep_for`."""
+    """Requests remembered in Django's default cache; handled ones for `keep_for`."""
 
     keep_for: timedelta
 

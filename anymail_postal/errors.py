@@ -1,7 +1,7 @@
-"""The package's exceptions.
+"""The exceptions of this package.
 
-Those that end a send have two parents, ours and Anymail's, so that code written for Anymail catches them
-and `fail_silently` covers them. Errors of configuration stay outside that family: nothing may hide them.
+Those that sending raises are also Anymail's, so that code for Anymail catches them and `fail_silently`
+suppresses them. Configuration errors are not, because nothing should suppress them.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from anymail.exceptions import (
     AnymailWebhookValidationFailure,
 )
 
-# What Django promises for a line break in a header: its own error, but ValueError from 6.0, where that one is
-# deprecated.
+# What Django raises for a line break in a header: BadHeaderError, or ValueError from 6.0 on, which deprecates
+# the former.
 if TYPE_CHECKING or django.VERSION >= (6, 0):
     BadHeaderError = ValueError
 else:
     from django.core.mail import BadHeaderError
 
 REDACTED = "[redacted]"
-MAX_RAW = 300  # characters of an answer that is not JSON
-MAX_HEAD = 20_000  # characters in which the title of a page is looked for
+MAX_RAW = 300  # characters that are shown of a response that is not JSON
+MAX_HEAD = 20_000  # characters of a page that are searched for its title
 TITLE = re.compile(r"<title[^<>]{0,100}>([^<]{1,200})", re.IGNORECASE)
-# What an exception of Anymail's family refers to, and what stays behind when it is pickled for a task queue:
-# sessions, open files and the API key.
+# Attributes of Anymail's exceptions that are not pickled: they hold sessions, open files and the API key.
 LIVE = frozenset({"backend", "email_message", "payload", "request", "response"})
 
 
 class PostalError(Exception):
-    """The root of this package's exceptions. Those of Anymail's family take its keyword arguments.
+    """The base of this package's exceptions.
 
-    All can be pickled: type, text and `code` arrive, the mail, the backend and the response do not.
+    All can be pickled for a task queue, with type, text and `code`, but without the mail, the backend and the
+    response.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +63,7 @@ class UnknownServer(PostalError, AnymailConfigurationError, LookupError):
 
 
 class _AnymailsFamily(PostalError, AnymailError):
-    """One of Anymail's family: its text tells its cause, also after it was pickled."""
+    """The base of those that are Anymail's as well. Their text includes the cause, also after pickling."""
 
     cause_description: str | None = None
 
@@ -73,20 +73,20 @@ class _AnymailsFamily(PostalError, AnymailError):
         return restore, (kind, args, state)
 
     def describe_cause(self) -> str | None:
-        """The exception behind this one."""
+        """The exception that caused this one, as text."""
         cause: str | None = super().describe_cause()  # type: ignore[no-untyped-call]
         return cause or self.cause_description
 
 
 class PostalAPIError(_AnymailsFamily, AnymailRequestsAPIError):
-    """Postal refused a call, or could not be asked.
+    """Postal refused a call, or could not be reached.
 
-    `code` is Postal's word, "parameter-error" where Postal gives none, or None if the answer is not
-    Postal's. Text and repr never hold the API key, which Postal repeats in its own error.
+    `code` is Postal's error code, "parameter-error" where Postal has none, or None if the response is not
+    Postal's. Neither str() nor repr() includes the API key, which Postal repeats in its responses.
     """
 
     response: requests.Response | None
-    # Of one that was pickled: what it knew of its response.
+    # The description of the response in a pickled exception.
     response_description: str | None = None
 
     def __init__(self, *args: Any, code: str | None = None, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ class PostalAPIError(_AnymailsFamily, AnymailRequestsAPIError):
         return restore, (kind, args, state)
 
     def describe_response(self) -> str | None:
-        """The HTTP status and the answer, with secrets taken out."""
+        """The HTTP status and the body of the response without secrets; None without a response."""
         if self.response is None:
             return self.response_description
         description = f"Postal API response {self.response.status_code} ({self.response.reason})"
@@ -111,7 +111,7 @@ class PostalAPIError(_AnymailsFamily, AnymailRequestsAPIError):
 
 @lru_cache(maxsize=32)
 def network_error_type(cause: type[requests.RequestException]) -> type[PostalAPIError]:
-    """The type of error for a call without an answer: a `PostalAPIError`, and also a `cause`."""
+    """The exception class for a call without a response: a subclass of `PostalAPIError` and of `cause`."""
 
     def reduce(self: PostalAPIError) -> tuple[Any, ...]:
         _, (_, args, state) = PostalAPIError.__reduce__(self)
@@ -132,50 +132,50 @@ class PostalAuthError(PostalAPIError):
 
 
 class PostalServerSuspended(PostalAPIError):
-    """The mail server, or the organisation it belongs to, is suspended."""
+    """The mail server or its organisation is suspended."""
 
 
 class PostalSenderError(PostalAPIError):
-    """This server may not send mail from the From address."""
+    """The mail server may not send from the From address."""
 
 
 class PostalValidationError(PostalAPIError):
-    """Postal refused the contents of the call."""
+    """Postal refused the parameters of the call."""
 
 
 class PostalMessageNotFound(PostalAPIError):
-    """The server has no message with this id."""
+    """The mail server has no message with this id."""
 
 
 class PostalResponseError(PostalAPIError):
-    """The answer is not Postal's: a proxy's page, a server error, or another shape than expected."""
+    """The response is not Postal's: a page of a proxy, a server error, or JSON of another shape."""
 
 
 class PostalMetadataTooLarge(_AnymailsFamily, ValueError):
-    """The metadata does not fit into a Message-ID, and there is no store to keep it."""
+    """The metadata does not fit into a Message-ID, and there is no store for it."""
 
 
 class PostalHeaderError(_AnymailsFamily, BadHeaderError):
-    """A header cannot be written: a line break in it, or a word longer than a line may be."""
+    """A header cannot be written: it has a line break, or a word longer than the limit of a line."""
 
 
 class WebhookSignatureError(_AnymailsFamily, AnymailWebhookValidationFailure):
-    """A request proves not to come from Postal: no signature, a malformed one, or one by another key."""
+    """A request is not from Postal: its signature is missing, malformed or made with another key."""
 
 
 class KeysUnavailable(PostalError):
-    """Whether a signature is good cannot be known now: an unknown key id, or no usable key."""
+    """A signature cannot be checked now: the key id is unknown, or there is no usable key."""
 
 
 class UnreadableBody(PostalError, ValueError):
-    """A signed request says nothing we understand: no JSON or form, wrong types, bad base64."""
+    """The body of a signed request cannot be read: no JSON or form, wrong types, invalid base64."""
 
 
 class ReplyTokenError(PostalError):
-    """A reply address or Message-ID is forged, damaged or expired."""
+    """A reply address is forged, damaged or expired."""
 
 
-# Contract 1.6: every code that Postal's API can answer.
+# Every error code of Postal's API (contract 1.6).
 CLASS_BY_CODE: dict[str, type[PostalAPIError]] = {
     "AccessDenied": PostalAuthError,
     "InvalidServerAPIKey": PostalAuthError,
@@ -194,7 +194,7 @@ CLASS_BY_CODE: dict[str, type[PostalAPIError]] = {
 }
 
 
-# Of codes that Postal answers without a sentence (contract 1.6).
+# Texts for the codes that Postal sends without one (contract 1.6).
 MEANING_OF_CODE = {
     "UnauthenticatedFromAddress": "The mail server may not send from this From address: add and verify its "
     "domain in Postal.",
@@ -203,10 +203,7 @@ MEANING_OF_CODE = {
 
 
 def redacted_answer(response: requests.Response) -> str:
-    """The body of an answer for people: indented JSON or the raw text, without the API key.
-
-    Of a page that a browser is to show, its title.
-    """
+    """The body of a response for messages, without secrets: indented JSON, raw text or a page's title."""
     try:
         answer = response.json()
     except ValueError:
@@ -217,7 +214,7 @@ def redacted_answer(response: requests.Response) -> str:
 
 
 def _shortened(text: str) -> str:
-    """The raw text of an answer, up to `MAX_RAW` characters; of a longer page its title."""
+    """The raw text of a response up to `MAX_RAW` characters; for a longer page, its title."""
     if len(text) <= MAX_RAW:
         return repr(text)
     if text.lstrip()[:1] != "<":
@@ -228,14 +225,14 @@ def _shortened(text: str) -> str:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """`text` without the secrets."""
+    """`text` with each of the secrets replaced."""
     for secret in filter(None, secrets):
         text = text.replace(secret, REDACTED)
     return text
 
 
 def sent_keys(response: requests.Response) -> list[str]:
-    """The API keys that the request of this answer carried: a proxy's page may repeat its headers."""
+    """The API key in the request of a response, which a page of a proxy may repeat."""
     request: requests.PreparedRequest | None = getattr(response, "request", None)
     key = request.headers.get("X-Server-API-Key") if request is not None and request.headers else None
     if isinstance(key, bytes):

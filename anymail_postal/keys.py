@@ -1,7 +1,7 @@
-"""Which public keys may have signed a request: the pinned ones, and those that Postal publishes.
+"""The public keys that may have signed a request: pinned ones, and those that Postal publishes.
 
-A key set that cannot be fetched is no reason to lose mail: the last good keys are kept, and what cannot be
-checked now is answered with "come again".
+A key set that cannot be fetched must not lose mail: the last good keys remain in use, and a request that
+cannot be verified now is answered with 503, so that Postal repeats it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys, require
 logger = logging.getLogger(__name__)
 
 JWKS_PATH = "/.well-known/jwks.json"
-TIMEOUT = timedelta(seconds=2)  # Postal itself waits 5 s for our answer
-MAX_BYTES = 65536  # Postal's key set has under 1 KB
+TIMEOUT = timedelta(seconds=2)  # Postal waits 5 s for our response
+MAX_BYTES = 65536  # Postal's key set has less than 1 KB
 FRESH_FOR = timedelta(minutes=15)
-# Whatever the reason to fetch: requests with made-up key ids must not make us a flood on Postal.
+# Between two fetches of a key set, so that requests with invented key ids do not make us flood Postal.
 PAUSE = timedelta(minutes=1)
 
 
 class KeySet:
-    """The keys published at one URL, kept in this process (a shared cache could be poisoned).
+    """The keys published at one URL, kept in this process, because a shared cache could be poisoned.
 
-    `fetch` returns the parsed document or raises; `clock` counts seconds.
+    `fetch` returns the parsed JSON document or raises as `fetch_json` does; `clock` returns monotonic
+    seconds.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class KeySet:
         self._fetched_at = self._tried_at = float("-inf")
 
     def keys(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
-        """The keys as far as known, after a fetch if they are old or `wanted` is not among them."""
+        """The known keys, fetched if they are older than `FRESH_FOR` or lack one with the id `wanted`."""
         if not self._knows(wanted):
-            with self._lock:  # one thread fetches, the others wait for what it finds
+            with self._lock:  # one thread fetches, the others wait for its result
                 if not self._knows(wanted) and self._clock() - self._tried_at >= PAUSE.total_seconds():
                     self._refresh()
         return self._keys
@@ -79,18 +80,18 @@ class KeySet:
 
 @lru_cache(maxsize=1024)
 def key_set(url: str) -> KeySet:
-    """This process's `KeySet` of a URL."""
+    """The `KeySet` of this process for a URL."""
     return KeySet(url)
 
 
 def fetch_json(url: str) -> Any:
     """The JSON document at `url`. Raises `requests.RequestException` or `ValueError`.
 
-    Bounded in time and size, without redirects: the URL comes from the settings, and so must the keys.
+    Time and size are limited. Redirects are not followed, so that the keys come from the URL in the settings.
     """
     seconds = TIMEOUT.total_seconds()
     with requests.Session() as session:
-        adapter = HurriedAdapter(time.monotonic() + seconds)
+        adapter = DeadlineAdapter(time.monotonic() + seconds)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         with session.get(url, timeout=seconds, allow_redirects=False, stream=True) as response:
@@ -100,66 +101,66 @@ def fetch_json(url: str) -> Any:
             for chunk in response.iter_content(8192):
                 content += chunk
                 if len(content) > MAX_BYTES:
-                    raise ValueError("the answer is too large for a key set")
+                    raise ValueError("the response is too large for a key set")
     return json.loads(content)
 
 
-class HurriedAdapter(HTTPAdapter):
-    """An adapter whose answers, headers and all, have to be there at `give_up_at` (monotonic seconds).
+class DeadlineAdapter(HTTPAdapter):
+    """An adapter whose responses have to be complete before `deadline` (monotonic seconds).
 
-    The time-outs of `requests` are for each read: an answer that drips would take as long as it likes.
+    The time-outs of `requests` apply to each read: a response that trickles in has no limit in time.
     """
 
-    def __init__(self, give_up_at: float) -> None:
+    def __init__(self, deadline: float) -> None:
         super().__init__()
-        self.give_up_at = give_up_at
+        self.deadline = deadline
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        """The pool for a request, whose connections are in a hurry."""
+        """The pool for a request, whose connections keep the deadline."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        give_up_at = self.give_up_at
+        deadline = self.deadline
 
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
-            """One whose socket keeps the deadline."""
+            """A connection whose socket keeps the deadline."""
 
             sock: Any
 
             def connect(self) -> None:
                 super().connect()
-                self.sock = HurriedSocket(self.sock, give_up_at)
+                self.sock = DeadlineSocket(self.sock, deadline)
 
         pool.ConnectionCls = Connection
         return pool
 
 
-class HurriedSocket:
-    """A connected socket that reads until `give_up_at`; after that reading raises TimeoutError."""
+class DeadlineSocket:
+    """A connected socket whose reads raise TimeoutError after `deadline`."""
 
-    def __init__(self, connected: socket.socket, give_up_at: float) -> None:
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected = connected
-        self._give_up_at = give_up_at
+        self._deadline = deadline
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connected, name)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What `http.client` reads answers from."""
-        return io.BufferedReader(_HurriedReader(self._connected, self._give_up_at))
+        """The stream that `http.client` reads responses from."""
+        return io.BufferedReader(_DeadlineReader(self._connected, self._deadline))
 
 
-class _HurriedReader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, give_up_at: float) -> None:
+class _DeadlineReader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
         self._connected = connected
         self._raw = connected.makefile("rb", buffering=0)
-        self._give_up_at = give_up_at
+        self._deadline = deadline
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        seconds = self._give_up_at - time.monotonic()
+        seconds = self._deadline - time.monotonic()
         if seconds <= 0:
-            raise TimeoutError("the answer takes too long")
+            raise TimeoutError("the response takes too long")
         self._connected.settimeout(seconds)
         return self._raw.readinto(buffer)
 
@@ -170,22 +171,22 @@ class _HurriedReader(io.RawIOBase):
 
 @dataclass(frozen=True)
 class KeySources:
-    """Where the keys of one server come from: written down, or published at these URLs."""
+    """The sources of one server's keys: pinned in the settings, or published at URLs."""
 
     pinned: tuple[PublicKey, ...]
     urls: tuple[str, ...]
 
     def candidates(self, wanted: str | None = None) -> tuple[PublicKey, ...]:
-        """The keys that may have signed a request, among them that with the id `wanted` if it can be had."""
+        """The keys that may have signed a request, including the one with the id `wanted` if there is one."""
         if wanted is not None and any(key.id == wanted for key in self.pinned):
             return self.pinned
         return self.pinned + tuple(key for url in self.urls for key in key_set(url).keys(wanted))
 
 
 def sources(config: conf.ServerConfig) -> KeySources:
-    """What POSTAL_WEBHOOK_KEY and POSTAL_WEBHOOK_JWKS_URL say.
+    """The sources in POSTAL_WEBHOOK_KEY and POSTAL_WEBHOOK_JWKS_URL.
 
-    Raises `AnymailConfigurationError` if they name no source at all, or something that is no key.
+    Raises `AnymailConfigurationError` if neither is set, or a value is not a public key.
     """
     require_cryptography()
     value = config.webhook_key
@@ -208,7 +209,10 @@ def sources(config: conf.ServerConfig) -> KeySources:
 
 
 def jwks_url(config: conf.ServerConfig) -> str:
-    """Where this server's Postal publishes its keys, by POSTAL_WEBHOOK_JWKS_URL or POSTAL_API_URL."""
+    """The URL of the key set, from POSTAL_WEBHOOK_JWKS_URL or POSTAL_API_URL.
+
+    Raises `AnymailConfigurationError` if the latter is missing or not https.
+    """
     if isinstance(config.webhook_jwks_url, str):
         return config.webhook_jwks_url
     try:
@@ -218,6 +222,6 @@ def jwks_url(config: conf.ServerConfig) -> str:
 
 
 def _shown(entry: str | Mapping[str, Any]) -> str:
-    """Enough of a key to find it in the settings."""
+    """The beginning of a key, for messages."""
     text = " ".join(str(entry).split())
     return f"{text[:40]!r}{'...' if len(text) > 40 else ''}"

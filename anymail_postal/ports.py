@@ -1,7 +1,7 @@
-"""What a store must offer to the backend and the views; `anymail_postal.contrib.store` is one.
+"""The interface of a store for the backend and the views; `anymail_postal.contrib.store` implements it.
 
-A store remembers what Postal does not give back: metadata of any size, events seen before, posts that wait
-for a task, mail that waits for its time, addresses not to mail again. The core works without one.
+A store keeps metadata of any size, the events and mail that were received, requests for a task to handle,
+scheduled mail, and addresses that are not mailed again. The rest of the package works without one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ JSON = Mapping[str, Any]
 
 
 class Claim(Enum):
-    """What is known about a post when it arrives; the view answers 200, 200 without a signal, or 503."""
+    """The state of a request when it arrives; the response is 200, 200 without a signal, or 503."""
 
-    NEW = "new"  # Nobody has handled it: run the receivers.
-    DONE = "done"  # Handled before: a repeat, no signal.
-    RUNNING = "running"  # Somebody is at it right now and may still fail: ask Postal to come again.
+    NEW = "new"  # not handled yet: run the receivers
+    DONE = "done"  # a repetition of a handled request: send no signal
+    RUNNING = "running"  # another process is handling it and may fail: have Postal repeat it
 
 
 @dataclass(frozen=True)
 class SentMessage:
-    """One recipient's message as accepted: `postal_id` and `token` are Postal's answer, the rest is ours."""
+    """An accepted message to one recipient. `postal_id` and `token` are from Postal's response."""
 
     postal_id: int
     token: str
@@ -39,9 +39,9 @@ class SentMessage:
 
 @dataclass(frozen=True)
 class ScheduledSend:
-    """An API call to make at `send_at` (aware): `endpoint` is the path below /api/v1, `params` its JSON body.
+    """An API call to make at `send_at` (aware). `endpoint` is the path below /api/v1, `params` the JSON body.
 
-    `subject`, `tag` and `metadata` are what the rows of the sent messages will say.
+    `subject`, `tag` and `metadata` are for the records of the sent messages.
     """
 
     server: str
@@ -55,11 +55,11 @@ class ScheduledSend:
 
 @dataclass(frozen=True)
 class EventReceipt:
-    """A tracking post. `key` (at most 64 characters) says which event it is, see `dedupe.py`.
+    """What is kept of a webhook. `key` (at most 64 characters) identifies the event, see `dedupe.py`.
 
-    `name` is Postal's word (MessageSent), `event_type` and `reject_reason` are Anymail's. `occurred_at` is
-    `payload.timestamp`, None where the payload has none: with it, two webhooks on one URL are one event
-    although their uuids differ.
+    `name` is Postal's (MessageSent), `event_type` and `reject_reason` are Anymail's. `occurred_at` is
+    `payload.timestamp`, None if the payload has none. By it, an event that two webhooks of one mail server
+    send to one URL is recognised although the uuids differ.
     """
 
     server: str
@@ -76,9 +76,9 @@ class EventReceipt:
 
 @dataclass(frozen=True)
 class MailReceipt:
-    """An inbound post. `key` (at most 64 characters) says which mail it is, see `dedupe.py`.
+    """What is kept of an incoming mail. `key` (at most 64 characters) identifies the mail, see `dedupe.py`.
 
-    `sender` and `recipient` are the envelope's; the null reverse-path is "".
+    `sender` and `recipient` are those of the envelope; the null reverse-path is "".
     """
 
     server: str
@@ -94,7 +94,7 @@ Receipt = EventReceipt | MailReceipt
 
 @dataclass(frozen=True)
 class Delivery:
-    """A kept post, handed to the task that handles it: the bytes as Postal posted them."""
+    """A kept request for a task to handle. `body` are the bytes that Postal sent."""
 
     kind: Literal["tracking", "inbound"]
     server: str
@@ -104,7 +104,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """A tracking event that a store remembers. `number` grows with each; `at` is when it happened."""
+    """A tracking event in a store. `number` increases with each event; `at` (aware) is when it happened."""
 
     number: int
     at: datetime
@@ -118,49 +118,49 @@ class StoredEvent:
 
 
 class Store(Protocol):
-    """Rows keyed by (server name, Postal's id). Every method may raise `django.db.Error`: the view's 500."""
+    """Messages are identified by the server name and Postal's id. Any method may raise `django.db.Error`."""
 
     def record_sent(self, server: str, messages: Iterable[SentMessage]) -> None:
-        """Remember accepted messages with their metadata. A message recorded before is left as it is."""
+        """Record accepted messages with their metadata. Recorded messages are not changed."""
         ...
 
     def metadata(self, server: str, postal_id: int) -> dict[str, Any] | None:
-        """Metadata of a sent message; `{}` if it had none; None if no such message is recorded (yet)."""
+        """The metadata of a sent message; `{}` if it has none, None if the message is not recorded (yet)."""
         ...
 
     def receive(self, receipt: Receipt) -> AbstractContextManager[Claim]:
-        """Claim a post in a transaction that also holds the receivers, so that an exception undoes the claim.
+        """Claim a request in a transaction. The `with` block runs the receivers if the claim is NEW.
 
-        The body of the `with` runs the receivers only if the claim is NEW.
+        An exception in the block rolls the claim back with what the receivers wrote.
         """
         ...
 
     def keep(self, receipt: Receipt, body: bytes, content_type: str) -> str | None:
-        """Keep a post for a task and return its delivery id; None if it was handled before.
+        """Keep a request for a task, and return its delivery id; None if it has been handled.
 
-        Committed on return, unless the caller holds a transaction. A repeat of a post not handled yet returns
-        the id it has: its task may have been lost.
+        It is committed on return, unless the caller is in a transaction. A repetition of a request that is
+        not handled yet has the same delivery id, because its task may have been lost.
         """
         ...
 
     def delivery(self, delivery_id: str) -> AbstractContextManager[Delivery | None]:
-        """Open a kept post in a transaction that also holds the receivers; leaving it well marks it handled.
+        """Open a kept request in a transaction, which marks it as handled unless the `with` block raises.
 
-        None if it was handled before, is being handled, or does not exist.
+        None if it has been handled, is being handled, or does not exist.
         """
         ...
 
     def schedule(self, sends: Sequence[ScheduledSend]) -> None:
-        """Keep API calls, all or none, until `postal_send_due` makes them."""
+        """Keep API calls, all or none of them, until `postal_send_due` makes them."""
         ...
 
     def suppressed(self, server: str, addresses: Iterable[str]) -> set[str]:
-        """Those of `addresses`, as given, that must not be mailed. Case does not matter."""
+        """The subset of `addresses` that must not be mailed, compared without case."""
         ...
 
     def events(self, limit: int, *, server: str | None = None, after: int | None = None) -> list[StoredEvent]:
-        """The last `limit` events in the order of their numbers, or the next `limit` after number `after`.
+        """The last `limit` events by their numbers, or the first `limit` after the number `after`.
 
-        `server` None is all servers.
+        With `server` None, the events of all servers.
         """
         ...

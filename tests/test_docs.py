@@ -97,7 +97,7 @@ def test_made_parts_have_their_place(page: str, directive: str) -> None:
 
 
 def check_ids() -> set[str]:
-    """The ids in the table of settings, and those in the calls of `error`, `warning` and `note`."""
+    """The ids in the table of settings, and those in the calls of `error`, `warning` and `information`."""
     calls = (
         node for node in ast.walk(ast.parse(inspect.getsource(checks))) if isinstance(node, ast.Constant)
     )

@@ -1398,7 +1398,7 @@ CASES: dict[str, Case] = {
                 "anymail_postal/keys.py",
                 code="""
                 if seconds <= 0:
-                    raise TimeoutError("the answer takes too long")
+                    raise TimeoutError("the response takes too long")
                 self._connected.settimeout(seconds)
                 """,
             ),
@@ -1406,7 +1406,7 @@ CASES: dict[str, Case] = {
                 "anymail_postal/keys.py",
                 code="""
                 if len(content) > MAX_BYTES:
-                    raise ValueError("the answer is too large for a key set")
+                    raise ValueError("the response is too large for a key set")
                 """,
             ),
         ],
