@@ -16,10 +16,15 @@ from postal_server.mail.message import parts
 from postal_server.mail.transport_encoding import repair_lines
 from postal_server.rules import hold
 from postal_server.rules import route as route_rules
-from postal_server.rules.status import DeliveryStatus, EndpointType, RouteMode, SpamMode
+from postal_server.rules.status import DeliveryStatus, RouteMode, SpamMode
 from postal_server.services.results.record import LINKED
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.entries import EndpointEntry, RouteEntry
+from postal_server.services.shared.entries import (
+    AddressEndpointEntry,
+    HTTPEndpointEntry,
+    RouteEntry,
+    SMTPEndpointEntry,
+)
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
 from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, SmtpDelivery
@@ -217,7 +222,7 @@ def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes |
     entry = context.directory.endpoints.get(key)
     if entry is None:
         return Decision(job.claimed, DeliveryStatus.FAILED, NO_ENDPOINT, changes=changes)
-    if entry.type == EndpointType.HTTP.value:
+    if isinstance(entry, HTTPEndpointEntry):
         return _post(job, entry, found, changes, context)
     return _forward(job, entry, changes, context)
 
@@ -232,14 +237,16 @@ def _text(job: Job, changes: Changes | None) -> bytes:
 
 
 def _post(
-    job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None, context: Context
+    job: Job, entry: HTTPEndpointEntry, found: Inspection, changes: Changes | None, context: Context
 ) -> HttpDelivery:
     body, content_type = _body(job, entry, found, changes)
     headers = request_key(context.config).request_headers(body, content_type)
     return HttpDelivery(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
 
 
-def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | None) -> tuple[bytes, str]:
+def _body(
+    job: Job, entry: HTTPEndpointEntry, found: Inspection, changes: Changes | None
+) -> tuple[bytes, str]:
     """What is posted to an endpoint, and its content type."""
     if entry.format == wire.RAW:
         return wire.raw_body(job.message, _text(job, changes), entry.encoding)
@@ -259,18 +266,20 @@ def _body(job: Job, entry: EndpointEntry, found: Inspection, changes: Changes | 
     return wire.hash_body(payload, entry.encoding)
 
 
-def _forward(job: Job, entry: EndpointEntry, changes: Changes | None, context: Context) -> SmtpDelivery:
+def _forward(
+    job: Job, entry: SMTPEndpointEntry | AddressEndpointEntry, changes: Changes | None, context: Context
+) -> SmtpDelivery:
     """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
 
     The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised. It carries
     signatures of others, so only lines that no host has to take are changed.
     """
     message = job.message
-    recipient = entry.address or message.rcpt_to or ""
+    recipient = entry.address if isinstance(entry, AddressEndpointEntry) else message.rcpt_to or ""
     domain = recipient.rpartition("@")[2]
     to = (
         target.for_domain(domain, context.config)
-        if entry.type == EndpointType.ADDRESS.value
+        if isinstance(entry, AddressEndpointEntry)
         else target.for_endpoint(entry, domain, context.config)
     )
     reverse_path = None

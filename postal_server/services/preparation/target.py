@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.services.shared.entries import EndpointEntry
+from postal_server.services.shared.entries import SMTPEndpointEntry
 from postal_server.services.shared.work import Target
 
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
@@ -29,7 +29,7 @@ def for_domain(domain: str, config: Config, *, tls_optional: bool = False) -> Ta
     return Target(domain, tls_optional=tls_optional)
 
 
-def for_endpoint(endpoint: EndpointEntry, domain: str, config: Config) -> Target:
+def for_endpoint(endpoint: SMTPEndpointEntry, domain: str, config: Config) -> Target:
     """Who takes what an SMTP endpoint gets. `domain` is the recipient's, for the details."""
     if config.catches_all_mail:
         return _catch(domain, config)

@@ -74,7 +74,7 @@ class Directory:
         return next((entry for entry in self._networks if entry.network and address in entry.network), None)
 
     def authorised_domain(self, server: ServerEntry, address: str) -> DomainEntry | None:
-        """The domain that lets `server` send as `address` (contract 1.13); null if none does.
+        """The domain that lets `server` send as `address` (contract 1.13); None if none does.
 
         The server's own domain of that name, else its organisation's, else one of its own for any sender.
         """

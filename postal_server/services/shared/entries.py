@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network
+from typing import ClassVar
 
-from postal_server.rules.status import CredentialType, RouteMode, ServerMode, SpamMode
+from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Source:
 
 @dataclass(frozen=True)
 class ServerEntry:
+    """A mail server. `send_limit` counts outgoing attempts an hour; None is no limit."""
+
     id: int
     uuid: str
     name: str
@@ -46,6 +49,8 @@ class ServerEntry:
 
 @dataclass(frozen=True)
 class CredentialEntry:
+    """What lets a client send for a server."""
+
     id: int
     server_id: int
     type: CredentialType
@@ -57,6 +62,8 @@ class CredentialEntry:
 
 @dataclass(frozen=True)
 class DomainEntry:
+    """A domain of one server, or of all servers of an organisation."""
+
     id: int
     name: str
     server_id: int | None
@@ -72,6 +79,8 @@ class DomainEntry:
 
 @dataclass(frozen=True)
 class TrackDomainEntry:
+    """The host that tracked links of a domain's mail point to."""
+
     server_id: int
     domain_id: int
     host: str
@@ -83,27 +92,51 @@ class TrackDomainEntry:
 
 
 @dataclass(frozen=True)
-class EndpointEntry:
-    """An endpoint of any kind; `type` is Postal's class name. Unused fields are empty."""
+class HTTPEndpointEntry:
+    """An endpoint that mail is posted to. `timeout` is in seconds."""
 
-    type: str
+    type: ClassVar[EndpointType] = EndpointType.HTTP
     id: int
     server_id: int
     name: str
-    url: str = ""
-    encoding: str = ""
-    format: str = ""
-    strip_replies: bool = False
-    include_attachments: bool = True
-    timeout: int = 5
-    hostname: str = ""
+    url: str
+    encoding: str
+    format: str
+    strip_replies: bool
+    include_attachments: bool
+    timeout: int
+
+
+@dataclass(frozen=True)
+class SMTPEndpointEntry:
+    """A host that mail is passed on to. `port` None is 25."""
+
+    type: ClassVar[EndpointType] = EndpointType.SMTP
+    id: int
+    server_id: int
+    name: str
+    hostname: str
     port: int | None = None
     ssl_mode: str = "Auto"
-    address: str = ""
+
+
+@dataclass(frozen=True)
+class AddressEndpointEntry:
+    """An address that mail is forwarded to."""
+
+    type: ClassVar[EndpointType] = EndpointType.ADDRESS
+    id: int
+    server_id: int
+    address: str
+
+
+EndpointEntry = HTTPEndpointEntry | SMTPEndpointEntry | AddressEndpointEntry
 
 
 @dataclass(frozen=True)
 class RouteEntry:
+    """What becomes of mail for a name at a domain. `domain_name` is empty where it has none."""
+
     id: int
     server_id: int
     name: str
@@ -117,6 +150,8 @@ class RouteEntry:
 
 @dataclass(frozen=True)
 class WebhookEntry:
+    """A URL that events are posted to."""
+
     id: int
     server_id: int
     url: str
@@ -128,7 +163,7 @@ class WebhookEntry:
 
 @dataclass(frozen=True)
 class SourceEntry:
-    """An address that mail leaves from. `warm_up_from` is null for one that may send without limit."""
+    """An address that mail leaves from. `warm_up_from` is None for one that may send without limit."""
 
     id: int
     pool_id: int

@@ -1,9 +1,18 @@
-"""Read the configuration rows into a directory."""
+"""Read the configuration rows into a directory.
+
+A field of an entry comes from the column of its name. What needs more than that is written down here.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import fields
 from ipaddress import ip_network
+from typing import Any, TypeVar
+
+from django.db.models import Model
 
 from postal_server import conf
 from postal_server.mail.address import domain_key, suppression_key
@@ -30,17 +39,22 @@ from postal_server.rules.status import CredentialType, EndpointType, RouteMode, 
 from . import credential as credentials
 from .directory import Directory
 from .entries import (
+    AddressEndpointEntry,
     CredentialEntry,
     DomainEntry,
     EndpointEntry,
+    HTTPEndpointEntry,
     IPPoolRuleEntry,
     RouteEntry,
     ServerEntry,
+    SMTPEndpointEntry,
     Source,
     SourceEntry,
     TrackDomainEntry,
     WebhookEntry,
 )
+
+Entry = TypeVar("Entry")
 
 
 def load() -> Directory:
@@ -53,7 +67,7 @@ def load() -> Directory:
         credentials={c.id: c for c in _credentials() if c.server_id in servers},
         domains={d.id: d for d in _domains() if d.server_id is None or d.server_id in servers},
         routes={r.id: r for r in _routes() if r.server_id in servers},
-        endpoints={(e.type, e.id): e for e in _endpoints() if e.server_id in servers},
+        endpoints={(e.type.value, e.id): e for e in _endpoints() if e.server_id in servers},
         webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
         track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
         sources={source.id: source for source in _sources()},
@@ -62,28 +76,30 @@ def load() -> Directory:
     )
 
 
+@functools.cache
+def _field_names(entry: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(entry))
+
+
+def from_row(entry: Callable[..., Entry], row: Model, **special: Any) -> Entry:
+    """An entry of this type: its fields are the attributes of `row` of the same names, but for `special`.
+
+    Raises AttributeError for a field that is neither.
+    """
+    plain = {name: getattr(row, name) for name in _field_names(entry) if name not in special}
+    return entry(**plain, **special)
+
+
 def _servers() -> list[ServerEntry]:
     rows = Server.objects.filter(deleted_at=None, organization__deleted_at=None)
     return [
-        ServerEntry(
-            id=row.pk,
+        from_row(
+            ServerEntry,
+            row,
             uuid=str(row.uuid),
-            name=row.name,
-            permalink=row.permalink,
-            organization_id=row.organization_id,
             organization_permalink=row.organization.permalink,
-            token=row.token,
             mode=ServerMode(row.mode),
-            postmaster_address=row.postmaster_address,
-            spam_threshold=row.spam_threshold,
-            spam_failure_threshold=row.spam_failure_threshold,
-            outbound_spam_threshold=row.outbound_spam_threshold,
-            send_limit=row.send_limit,
-            allow_sender=row.allow_sender,
-            privacy_mode=row.privacy_mode,
-            log_smtp_data=row.log_smtp_data,
             is_suspended=bool(row.suspended_at or row.organization.suspended_at),
-            ip_pool_id=row.ip_pool_id,
         )
         for row in rows.select_related("organization")
     ]
@@ -91,14 +107,13 @@ def _servers() -> list[ServerEntry]:
 
 def _credentials() -> list[CredentialEntry]:
     return [
-        CredentialEntry(
-            id=row.pk,
-            server_id=row.server_id,
+        from_row(
+            CredentialEntry,
+            row,
             type=CredentialType(row.type),
             digest=row.key_digest or "",
             secret=credentials.decrypt(row.key_encrypted) if row.key_encrypted else "",
             network=ip_network(row.network, strict=False) if row.network else None,
-            hold=row.hold,
         )
         for row in Credential.objects.all()
     ]
@@ -107,18 +122,12 @@ def _credentials() -> list[CredentialEntry]:
 def _domains() -> list[DomainEntry]:
     is_caught = conf.config().catches_all_mail
     return [
-        DomainEntry(
-            id=row.pk,
-            name=row.name,
-            server_id=row.server_id,
-            organization_id=row.organization_id,
+        from_row(
+            DomainEntry,
+            row,
             is_verified=row.verified_at is not None,
             use_for_any=row.use_for_any and (is_caught or not row.only_where_caught),
-            dkim_suffix=row.dkim_suffix,
-            dkim_private_key=row.dkim_private_key,
-            dkim_ed25519_private_key=row.dkim_ed25519_private_key,
             is_signing=row.dkim_status == "OK" or (row.signs_unchecked and not row.dkim_status),
-            return_path_status=row.return_path_status,
         )
         for row in Domain.objects.all()
     ]
@@ -148,13 +157,10 @@ def _routes() -> list[RouteEntry]:
         if mode is RouteMode.ENDPOINT and main is None:
             mode = RouteMode.REJECT  # its endpoint was deleted (contract 4.1)
         entries.append(
-            RouteEntry(
-                id=row.pk,
-                server_id=row.server_id,
-                name=row.name,
-                domain_id=row.domain_id,
+            from_row(
+                RouteEntry,
+                row,
                 domain_name=row.domain.name if row.domain else "",
-                token=row.token,
                 mode=mode,
                 spam_mode=SpamMode(row.spam_mode),
                 endpoints=(main, *additional[row.pk]) if main and mode is RouteMode.ENDPOINT else (),
@@ -165,54 +171,17 @@ def _routes() -> list[RouteEntry]:
 
 def _endpoints() -> list[EndpointEntry]:
     return [
-        *(
-            EndpointEntry(
-                type=EndpointType.HTTP.value,
-                id=http.pk,
-                server_id=http.server_id,
-                name=http.name,
-                url=http.url,
-                encoding=http.encoding,
-                format=http.format,
-                strip_replies=http.strip_replies,
-                include_attachments=http.include_attachments,
-                timeout=http.timeout,
-            )
-            for http in HTTPEndpoint.objects.all()
-        ),
-        *(
-            EndpointEntry(
-                type=EndpointType.SMTP.value,
-                id=smtp.pk,
-                server_id=smtp.server_id,
-                name=smtp.name,
-                hostname=smtp.hostname,
-                port=smtp.port,
-                ssl_mode=smtp.ssl_mode,
-            )
-            for smtp in SMTPEndpoint.objects.all()
-        ),
-        *(
-            EndpointEntry(
-                type=EndpointType.ADDRESS.value,
-                id=row.pk,
-                server_id=row.server_id,
-                name=row.address,
-                address=row.address,
-            )
-            for row in AddressEndpoint.objects.all()
-        ),
+        *(from_row(HTTPEndpointEntry, row) for row in HTTPEndpoint.objects.all()),
+        *(from_row(SMTPEndpointEntry, row) for row in SMTPEndpoint.objects.all()),
+        *(from_row(AddressEndpointEntry, row) for row in AddressEndpoint.objects.all()),
     ]
 
 
 def _webhooks() -> list[WebhookEntry]:
     return [
-        WebhookEntry(
-            id=row.pk,
-            server_id=row.server_id,
-            url=row.url,
-            enabled=row.enabled,
-            all_events=row.all_events,
+        from_row(
+            WebhookEntry,
+            row,
             events=frozenset(row.events),
             is_gone=bool(row.disabled_reason) and not row.enabled,
         )
@@ -222,13 +191,10 @@ def _webhooks() -> list[WebhookEntry]:
 
 def _track_domains() -> list[TrackDomainEntry]:
     return [
-        TrackDomainEntry(
-            server_id=row.server_id,
-            domain_id=row.domain_id,
+        from_row(
+            TrackDomainEntry,
+            row,
             host=row.full_name,
-            ssl_enabled=row.ssl_enabled,
-            track_clicks=row.track_clicks,
-            track_loads=row.track_loads,
             excluded_hosts=frozenset(row.excluded_click_domains.lower().split()),
             is_ok=row.dns_status == "OK",
         )
@@ -236,23 +202,28 @@ def _track_domains() -> list[TrackDomainEntry]:
     ]
 
 
-def _suspensions() -> tuple[Selection, ...]:
-    rows = QueueSuspension.objects.values_list("server_id", "destination", "tag")
-    return tuple(Selection(server, destination, tag) for server, destination, tag in rows)
-
-
 def _sources() -> list[SourceEntry]:
     return [
-        SourceEntry(
-            id=row.pk,
+        from_row(
+            SourceEntry,
+            row,
             pool_id=row.ip_pool_id,
             source=Source(row.ipv4, row.ipv6 or "", row.hostname),
-            priority=row.priority,
-            warm_up_from=row.warm_up_from,
-            warm_up_first_day=row.warm_up_first_day,
-            warm_up_days=row.warm_up_days,
         )
         for row in IPAddress.objects.all()
+    ]
+
+
+def _ip_pool_rules() -> list[IPPoolRuleEntry]:
+    return [
+        from_row(
+            IPPoolRuleEntry,
+            row,
+            pool_id=row.ip_pool_id,
+            senders=_conditions(row.from_text),
+            recipients=_conditions(row.to_text),
+        )
+        for row in IPPoolRule.objects.order_by("-pk")
     ]
 
 
@@ -261,14 +232,6 @@ def _conditions(text: str) -> frozenset[str]:
     return frozenset(suppression_key(word) if "@" in word else domain_key(word) for word in text.split())
 
 
-def _ip_pool_rules() -> list[IPPoolRuleEntry]:
-    return [
-        IPPoolRuleEntry(
-            pool_id=row.ip_pool_id,
-            server_id=row.server_id,
-            organization_id=row.organization_id,
-            senders=_conditions(row.from_text),
-            recipients=_conditions(row.to_text),
-        )
-        for row in IPPoolRule.objects.order_by("-pk")
-    ]
+def _suspensions() -> tuple[Selection, ...]:
+    rows = QueueSuspension.objects.values_list("server_id", "destination", "tag")
+    return tuple(Selection(server, destination, tag) for server, destination, tag in rows)

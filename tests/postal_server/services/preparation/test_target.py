@@ -5,10 +5,10 @@ import pytest
 from postal_server import conf
 from postal_server.errors import ConfigurationError
 from postal_server.services.preparation import target
-from postal_server.services.shared.entries import EndpointEntry
+from postal_server.services.shared.entries import SMTPEndpointEntry
 from postal_server.services.shared.work import Target
 
-ENDPOINT = EndpointEntry("SMTPEndpoint", 1, 1, "s", hostname="mx.internal", ssl_mode="TLS")
+ENDPOINT = SMTPEndpointEntry(1, 1, "s", hostname="mx.internal", ssl_mode="TLS")
 
 
 def config(tmp_path, **groups):

@@ -1,8 +1,34 @@
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+
 from postal_server.models import Counter, Server, TrackDomain
 from postal_server.rules.status import CredentialType, RouteMode
 from postal_server.services.shared import credential
-from postal_server.services.shared.loader import load
+from postal_server.services.shared.loader import from_row, load
 from tests.postal_server.services.conftest import NOW
+
+
+@dataclass(frozen=True)
+class Entry:
+    id: int
+    name: str
+    is_new: bool = False
+
+
+class TestFromRow:
+    def test_fields_are_the_columns_of_their_names(self):
+        row = SimpleNamespace(id=7, name="seven", is_new=True, other="not asked for")
+        assert from_row(Entry, row) == Entry(7, "seven", is_new=True)
+
+    def test_special_values_come_before_columns(self):
+        row = SimpleNamespace(id=7, name="seven")
+        assert from_row(Entry, row, name="SEVEN", is_new=True) == Entry(7, "SEVEN", is_new=True)
+
+    def test_a_field_without_a_column_is_a_mistake_whatever_its_default(self):
+        with pytest.raises(AttributeError, match="is_new"):
+            from_row(Entry, SimpleNamespace(id=7, name="seven"))
 
 
 def test_it_is_read_with_one_query_a_table(world, django_assert_num_queries):
