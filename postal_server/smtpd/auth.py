@@ -1,6 +1,7 @@
 """AUTH exchanges: PLAIN, LOGIN (only the key matters in both, contract 5.3) and CRAM-MD5.
 
-Each is a generator: it yields challenges, is sent the client's lines, and returns the principal.
+Each mechanism is a generator: it yields challenges, is sent the client's responses, and returns the
+principal. `Authenticator` runs them for one connection.
 """
 
 from __future__ import annotations
@@ -8,13 +9,18 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Generator
 
 from postal_server.mail.reply import Reply
 
 from . import replies
-from .handler import Handler, Principal
+from .handler import Handler, Principal, Session
+from .replies import Answer
+from .shared import METRIC, Shared
+
+logger = logging.getLogger(__name__)
 
 Exchange = Generator[str, bytes, Principal]
 
@@ -91,3 +97,65 @@ MECHANISMS: dict[str, Callable[[bytes, Handler, str], Exchange]] = {
     "LOGIN": login,
     "CRAM-MD5": cram_md5,
 }
+PLAINTEXT_MECHANISMS = "PLAIN LOGIN"  # in the words of EHLO
+
+
+class Authenticator:
+    """AUTH on one connection. Who succeeds becomes the `principal` of the session."""
+
+    def __init__(self, shared: Shared, session: Session) -> None:
+        self._shared = shared
+        self._session = session
+        self._exchange: Exchange | None = None  # awaits a response
+
+    @property
+    def mechanisms(self) -> str:
+        """The mechanisms that EHLO offers."""
+        return f"CRAM-MD5 {PLAINTEXT_MECHANISMS}" if self._may_use_plaintext() else "CRAM-MD5"
+
+    def begin(self, mechanism: str, argument: str, now: float) -> str | Answer:
+        """Carry out `AUTH mechanism argument`: the next challenge, or the answer that ends the exchange.
+
+        `now` is in seconds of a monotonic clock.
+        """
+        self._shared.count(METRIC + "commands_total", command="AUTH " + mechanism)
+        if mechanism != "CRAM-MD5" and not self._may_use_plaintext():
+            return Answer(replies.TLS_REQUIRED, "authentication-required")
+        if self._shared.throttle.wait("", self._session.client_address, now):
+            return Answer(replies.TOO_MANY_AUTH_FAILURES, "too-many-auth-failures")
+        initial = argument.strip().encode()
+        exchange = MECHANISMS[mechanism](initial, self._shared.handler, self._shared.options.hostname)
+        return self._advance(exchange, None, now)
+
+    def respond(self, line: bytes, now: float) -> str | Answer:
+        """Give the exchange the client's response: the next challenge, or the answer that ends it."""
+        exchange, self._exchange = self._exchange, None
+        assert exchange is not None
+        if line.strip() == b"*":  # the client gives up (RFC 4954 section 4): it guessed no key
+            return Answer(replies.AUTH_CANCELLED)
+        return self._advance(exchange, line, now)
+
+    def cancel(self) -> None:
+        """Forget the exchange."""
+        self._exchange = None
+
+    def _may_use_plaintext(self) -> bool:
+        """May a key be sent as it is?"""
+        options, has_tls = self._shared.options, bool(self._session.tls)
+        return has_tls or self._shared.certificates is None or options.plaintext_auth
+
+    def _advance(self, exchange: Exchange, line: bytes | None, now: float) -> str | Answer:
+        try:
+            challenge = next(exchange) if line is None else exchange.send(line)
+        except StopIteration as done:
+            principal: Principal = done.value
+            self._session.principal = principal
+            return Answer(replies.granted(principal.path))
+        except AuthFailed as error:
+            self._session.principal = None
+            if error.is_wrong_key:
+                self._shared.throttle.failed("", self._session.client_address, now)
+                logger.info("%s: AUTH failed (%s)", self._session.id, self._session.client_address)
+            return Answer(error.reply, error.label)
+        self._exchange = exchange
+        return challenge

@@ -1,8 +1,7 @@
 """One SMTP connection: RFC 5321 with SIZE, 8BITMIME, PIPELINING, SMTPUTF8, CHUNKING, AUTH and STARTTLS.
 
-Replies and states are Postal's (contract 5). Input is kept in one buffer; message data is searched for its
-final dot there instead of being read line by line, which is what makes a message cheap. Only CR LF . CR LF
-ends a message: a line of one dot with a bare LF on either side is content (CVE-2024-27938).
+Replies are Postal's (contract 5). Which input is read, and which commands are in order, stands in the tables
+of `connection_state`.
 """
 
 from __future__ import annotations
@@ -14,141 +13,82 @@ import string
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from postal_server.errors import Busy, HeaderTooLarge, HostileInput, PostalServerError, Refusal
-from postal_server.mail.header import is_header_too_large
+from postal_server.errors import Busy, HostileInput, Refusal
 from postal_server.mail.reply import Reply
-from postal_server.net.listening import NEVER, Connection, Turns, canonical_address
-from postal_server.net.memory_budget import FREE_BYTES, Room
-from postal_server.services.shared.throttle import Throttle
+from postal_server.net.listening import NEVER, canonical_address
+from postal_server.net.memory_budget import FREE_BYTES
 
-from . import auth, replies
-from .clients import Clients
-from .commands import is_http, is_recipient, parse_chunk, parse_command, parse_path, parse_proxy
-from .handler import Count, Envelope, Handler, Principal, Session, count_nothing
-from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES, Options
-from .tls import Certificates
+from . import replies
+from .auth import Authenticator
+from .commands import is_http, parse_command, parse_proxy
+from .connection import SmtpConnection
+from .connection_state import PHASES, Event, Phase, State
+from .handler import Envelope, Session
+from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES
+from .replies import Answer
+from .shared import METRIC, Shared
+from .transaction import ACCEPTED, Transaction
 
 logger = logging.getLogger(__name__)
 
-END_OF_DATA = b"\r\n.\r\n"
 MAX_PROXY_LINE_BYTES = 107  # PROXY protocol, version 1
-MAX_WAITING_BYTES = 65_536  # input taken in while the last message is being stored
-TURN = 0.002  # seconds for what a peer sent; where that takes longer, others are served before it goes on
-MAX_EMPTY_LINE = 2  # bytes of the line that ends a header
-PLAIN_MECHANISMS = "PLAIN LOGIN"
-LEAVES_STATE = (501, 530)  # refusals of RCPT after which Postal is where it was (contract 5.4)
-NAME_TIMEOUT = 2.0  # seconds for the client's name, which is only wanted for the Received header
-RECIPIENT_BYTES = 500  # that a recipient takes in memory, beside its address
-CLOSE_TIMEOUT = 10.0  # seconds for the peer to take the last reply
-METRIC = "postal_smtp_server_"
+NAME_TIMEOUT = 2.0  # seconds for the client's name, which is only needed for the Received header
 TRACE_ALPHABET = string.ascii_uppercase + string.digits
 
-
-@dataclass
-class Shared:
-    """What all connections of a server share. `names` looks up the PTR name of an address."""
-
-    handler: Handler
-    options: Options
-    clients: Clients
-    throttle: Throttle
-    room: Room  # for messages that are under way
-    certificates: Certificates | None = None
-    names: Callable[[str], Awaitable[str | None]] | None = None
-    count: Count = count_nothing
-    turns: Turns = field(default_factory=Turns)
+# Looked up once: before Python 3.12 a member of an Enum costs as much as a function call.
+COMMAND, LONG_LINE, AUTH, CLOSING = State.COMMAND, State.LONG_LINE, State.AUTH, State.CLOSING
+CHUNKS = Phase.CHUNKS
+READS_LINES = (COMMAND, LONG_LINE, AUTH)
+READS_MESSAGE = (State.DATA, State.BDAT)
+INPUT_WAITS = (State.STORING, State.HANDSHAKE)
 
 
-@dataclass(slots=True)
-class Transaction:
-    """What came since the last EHLO, RSET or message."""
+class SmtpProtocol(SmtpConnection):
+    """Reads commands and messages, asks the handler, replies.
 
-    envelope: Envelope | None = None
-    tried: bool = False  # a recipient was taken, or refused in a way that moves the state forward
-    received: int = 0  # bytes of data taken out of the buffer
-    scanned: int = 0  # where in the buffer the end of data may begin
-    came: int = 0  # bytes of data, taken or not, when the deadline was last moved
-    in_bdat: bool = False
-    chunks: bytearray = field(default_factory=bytearray)
-    chunk_left: int = 0  # bytes of this chunk still to come
-    is_last_chunk: bool = False
-    envelope_bytes: int = 0  # of memory
-    is_held: bool = False  # counted in the room for messages
-    has_checked_header: bool = False
-    refusal: tuple[Reply, str] | None = None  # what comes is read over, and answered so at its end
-
-
-class SmtpProtocol(Connection):
-    """Reads commands and data, asks the handler, replies."""
+    `connections` are those of the server; an open connection is one of them.
+    """
 
     def __init__(self, shared: Shared, connections: set[SmtpProtocol]) -> None:
-        super().__init__()
+        super().__init__(shared, State.PROXY if shared.options.proxy_protocol else State.COMMAND)
         trace = "".join(secrets.choice(TRACE_ALPHABET) for _ in range(8))
         self.session = Session(id=trace, client_address="")
-        self._shared = shared
-        self._handler = shared.handler
-        self._options = shared.options
         self._connections = connections
-        self._buffer = bytearray()
-        self._out: list[bytes] = []
-        self._read: Callable[[], bool] = self._read_command
-        self._exchange: auth.Exchange | None = None  # waits for the next line
+        self._transaction = Transaction(shared, self.session)
+        self._authenticator = Authenticator(shared, self.session)
         self._naming: asyncio.Future[None] | None = None
         self._handshake: asyncio.Future[None] | None = None
         self._entered = False  # counted among the clients
-        self._busy = False  # a message is being stored, or TLS begins: input waits
-        self._is_full = False  # the peer does not read its replies
-        self._waits_for_turn = False  # there is more to do, once others were served
-        self._is_stopping = False
-        self._skipping = False  # the rest of a line that is too long
-        self._commands = self._errors = 0
-        self._is_open = False  # EHLO, HELO or RSET came
-        self._mail = Transaction()
+        self._is_stopping = False  # closes once the message under way is answered
+        self._commands = 0  # since the last message
+        self._received_bytes = 0  # of the message under way, when the deadline last moved
 
-    # Connection
+    # The connection's life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._connections.add(self)
-        self._wait(self._options.command_timeout.total_seconds())
-        if self._options.proxy_protocol:
-            self._read = self._read_proxy
-            return
-        peer = transport.get_extra_info("peername")
-        self._welcome(peer[0] if peer else "")
+        self._wait_for_command()
+        if self._state is not State.PROXY:
+            peer = transport.get_extra_info("peername")
+            self._welcome(peer[0] if peer else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closing = True
+        self._follow(Event.CLOSED)
         self._connections.discard(self)
         self._leave()
         for task in (self._naming, self._handshake):
             if task is not None:
                 task.cancel()
         self._buffer.clear()
-        self._mail.chunks.clear()
+        self._transaction.reader = None
         self._shared.room.release(self)
-        self._read = self._read_nothing
-
-    def data_received(self, data: bytes) -> None:
-        if self._is_closing:
-            return
-        self._buffer += data
-        self._pump()
-
-    def pause_writing(self) -> None:
-        """The peer does not read its replies: it gets no more of them until it does."""
-        self._is_full = True
-
-    def resume_writing(self) -> None:
-        self._is_full = False
-        self._pump()
 
     def expire(self) -> None:
         """The peer took too long: say so if it can be said, and do not wait for it to read that."""
-        if self._is_closing or self._is_full or self._handshake is not None:
+        if self._is_full or self._state in (CLOSING, State.HANDSHAKE):
             self.abort()
             return
         logger.info("%s: timed out (%s)", self.session.id, self.session.client_address)
@@ -157,12 +97,30 @@ class SmtpProtocol(Connection):
     def shut_down(self) -> None:
         """Close now, or once the message under way is answered."""
         self._is_stopping = True
-        if not self._busy and self._read not in (self._read_data, self._read_chunk):
+        if self._state not in (*READS_MESSAGE, *INPUT_WAITS):
             self._close(replies.SHUTTING_DOWN)
 
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+    def evict(self) -> None:
+        """Say 421, if the peer reads at all, and leave at once: another client has the place."""
+        self._leave()
+        logger.info("%s: gave way to another (%s)", self.session.id, self.session.client_address)
+        self._close(replies.GIVING_WAY)
+        if self._is_full:
+            self.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Is this a client without authentication, of whom only a command is awaited?
+
+        A transaction without data keeps nobody here: anybody can begin one and then be silent.
+        """
+        return (
+            self._entered
+            and self.session.principal is None
+            and not self._waits_for_turn
+            and self._state in READS_LINES
+            and self._transaction.phase is not CHUNKS
+        )
 
     def _welcome(self, address: str) -> None:
         """Count the client and greet it."""
@@ -171,7 +129,7 @@ class SmtpProtocol(Connection):
         self._shared.count(METRIC + "connections_total")
         if self._options.logs_client(session.client_address):
             logger.info("%s: connection from %s", session.id, session.client_address)
-        self._entered = self._shared.clients.enter(session.client_address, self._make_room)
+        self._entered = self._shared.clients.enter(session.client_address, self._evict_idle)
         if not self._entered:
             self._close(replies.TOO_MANY_CONNECTIONS)
             return
@@ -189,63 +147,21 @@ class SmtpProtocol(Connection):
             self._entered = False
             self._shared.clients.leave(self.session.client_address)
 
-    def _make_room(self) -> bool:
-        """Let the stranger go who has said nothing for the longest; false if all have something to do.
-
-        A transaction without data keeps nobody here: anybody can begin one and then be silent.
-        """
+    def _evict_idle(self) -> bool:
+        """Evict the connection that has been idle for the longest; False if none is idle."""
         idle = (each for each in self._connections if each.is_idle)
-        found = min(idle, key=lambda each: each.deadline, default=None)  # each command moves the deadline
-        if found is None:
+        longest = min(idle, key=lambda each: each.deadline, default=None)  # each command moves the deadline
+        if longest is None:
             return False
-        found.make_place()
+        longest.evict()
         return True
-
-    @property
-    def is_idle(self) -> bool:
-        """Is this a stranger of whom only a command is awaited?"""
-        is_working = self._busy or self._waits_for_turn or self._mail.in_bdat
-        return (
-            self._entered
-            and self.session.principal is None
-            and not (is_working or self._is_closing)
-            and self._read == self._read_command
-        )
-
-    def make_place(self) -> None:
-        """Say 421, if the peer reads at all, and leave at once: the place is another's."""
-        self._leave()
-        logger.info("%s: gave way to another (%s)", self.session.id, self.session.client_address)
-        self._close(replies.GIVING_WAY)
-        if self._is_full:
-            self.abort()
 
     async def _look_up_name(self, names: Callable[[str], Awaitable[str | None]]) -> None:
         with suppress(asyncio.TimeoutError):
             name = names(self.session.client_address)
             self.session.client_name = await asyncio.wait_for(name, NAME_TIMEOUT)
 
-    # Input
-
-    def _pump(self) -> None:
-        """Take from the buffer what can be taken, send the replies, hold the peer back if need be."""
-        end = self._loop.time() + TURN
-        while not (self._busy or self._is_full or self._waits_for_turn) and self._read():
-            if self._loop.time() > end:
-                self._waits_for_turn = True
-                self._shared.turns.add(self._take_turn)
-        self._flush()
-        if self._handshake is None:
-            waits = self._busy or self._is_full or self._waits_for_turn
-            self._pause(waits and len(self._buffer) > MAX_WAITING_BYTES)
-
-    def _take_turn(self) -> None:
-        self._waits_for_turn = False
-        if not self._is_closing:
-            self._pump()
-
-    def _read_nothing(self) -> bool:
-        return False
+    # Lines
 
     def _read_proxy(self) -> bool:
         end = self._buffer.find(b"\r\n", 0, MAX_PROXY_LINE_BYTES)
@@ -260,249 +176,211 @@ class SmtpProtocol(Connection):
             self._shared.count(METRIC + "client_errors", error="proxy-error")
             self._close(replies.PROXY_ERROR)
             return False
-        self._read = self._read_command
+        self._follow(Event.CLIENT_KNOWN)
         self._welcome(address)
-        return not self._is_closing
+        return True
 
-    def _read_command(self) -> bool:
-        buffer = self._buffer
-        is_auth = self._exchange is not None or buffer[:4].upper() == b"AUTH"
+    def _read_line(self) -> bool:
+        buffer, state = self._buffer, self._state
+        is_auth = state is AUTH or buffer[:4].upper() == b"AUTH"
         limit = MAX_AUTH_LINE_BYTES if is_auth else MAX_LINE_BYTES
         end = buffer.find(b"\n")
         if end < 0:
             if len(buffer) > limit:
-                if is_http(bytes(buffer[:limit])):
-                    self._refuse_http()
-                buffer.clear()
-                self._skipping = True
+                self._skip_line(bytes(buffer[:limit]))
             return False
         line = bytes(buffer[:end])
         del buffer[: end + 1]
-        if not self._mail.in_bdat:  # there only data earns time, which is kept in memory meanwhile
-            self._wait(self._options.command_timeout.total_seconds())
+        if self._transaction.phase is not CHUNKS:  # there only chunks, which occupy memory, earn time
+            self._wait_for_command()
+        if state is not COMMAND:
+            self._follow(Event.LINE_READ)
         self._commands += 1
         if self._commands > self._options.max_commands:
             self._close(replies.TOO_MANY_COMMANDS)
-        elif self._skipping or end > limit:
-            self._skipping = False
-            self._exchange = None
+        elif state is LONG_LINE or end > limit:
+            self._authenticator.cancel()
             self._refuse_line(line[:limit], replies.LINE_TOO_LONG)
+        elif state is AUTH:
+            self._go_on_with_auth(self._authenticator.respond(line.removesuffix(b"\r"), self._loop.time()))
         else:
             self._obey(line.removesuffix(b"\r"))
-        return not self._is_closing
+        return True
+
+    def _skip_line(self, start: bytes) -> None:
+        """Drop what has come of a line that is too long."""
+        self._buffer.clear()
+        if is_http(start):
+            self._refuse_http()
+        else:
+            self._follow(Event.LINE_TOO_LONG)
 
     def _obey(self, line: bytes) -> None:
-        if self._exchange is not None:
-            exchange, self._exchange = self._exchange, None
-            if line.strip() == b"*":  # the client gives up (RFC 4954 section 4): it guessed no key
-                self._reply(replies.AUTH_CANCELLED)
-            else:
-                self._advance(exchange, line)
-            return
+        """Carry out a command if it is in order."""
         try:
             command = parse_command(line)
         except HostileInput:
             self._refuse_line(line, replies.BAD_CHARACTERS)
             return
-        self._COMMANDS[command.verb](self, command.argument)
+        following = PHASES[self._transaction.phase][command.verb]
+        if isinstance(following, Phase) or command.verb == "BDAT":  # its bytes come, whatever the answer
+            self._COMMANDS[command.verb](self, command.argument)
+        else:
+            self._answer(following)
 
     def _refuse_line(self, line: bytes, reply: Reply) -> None:
         """Refuse what is no command. HTTP is the end: a page may have sent it, with commands behind."""
         if is_http(line):
             self._refuse_http()
         else:
-            self._refuse(reply, "invalid-command")
+            self._answer(Answer(reply, "invalid-command"))
 
     def _refuse_http(self) -> None:
         self._shared.count(METRIC + "client_errors", error="http")
         self._close(replies.NOT_HTTP)
 
-    def _read_data(self) -> bool:
-        buffer, mail = self._buffer, self._mail
-        if not mail.scanned and not mail.received and buffer.startswith(b".\r\n"):  # no content at all
-            del buffer[:3]
-            if mail.refusal is not None:
-                self._finish_refused(*mail.refusal)
-            else:
-                self._finish()
-            return not self._is_closing
-        end = buffer.find(END_OF_DATA, mail.scanned)
-        if end < 0:
-            self._look_at_data()
-            return False
-        size = mail.received + end + 2
-        if size > self._options.max_message_bytes:
-            self._refuse_too_large()
-        data = b"" if mail.refusal else bytes(memoryview(buffer)[: end + 2])
-        del buffer[: end + 5]
-        self._check_header(data)
-        if mail.refusal is not None:
-            self._finish_refused(*mail.refusal)
-            return not self._is_closing
-        assert mail.envelope is not None
-        mail.envelope.data = unstuff(data)
-        del data  # a large mail is held once while it is stored
-        self._finish()
-        return not self._is_closing
+    def _wait_for_command(self) -> None:
+        self._wait(self._options.command_timeout.total_seconds())
 
-    def _look_at_data(self) -> None:
-        """See how much has come of a message whose end has not."""
-        buffer, mail = self._buffer, self._mail
-        mail.scanned = max(len(buffer) - len(END_OF_DATA) + 1, 0)
-        self._expect_progress(mail.received + len(buffer))
-        if mail.received + len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
-            self._refuse_too_large()
-        if len(buffer) > self._options.max_header_bytes + MAX_EMPTY_LINE:
-            self._check_header(buffer)
-        self._hold()
-        if mail.refusal is not None:
-            self._drain()
+    # Commands. Each is in order when it is called, by the table `PHASES`; only `_bdat` looks for itself.
 
-    def _drain(self) -> None:
-        """Drop what has come of a refused message, but what may be half of its end, where it is answered."""
-        mail = self._mail
-        mail.received += mail.scanned
-        del self._buffer[: mail.scanned]
-        mail.scanned = 0
+    def _ehlo(self, argument: str) -> None:
+        self._greet("EHLO", argument)
+        extensions = [
+            f"{self._options.hostname} My capabilities are",
+            f"SIZE {self._options.max_message_bytes}",
+            "8BITMIME",
+            "PIPELINING",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+        ]
+        if self._shared.certificates is not None and not self.session.tls:
+            extensions.append("STARTTLS")
+        extensions.append(f"AUTH {self._authenticator.mechanisms}")
+        self._out.append("".join(f"250-{extension}\r\n" for extension in extensions[:-1]).encode())
+        self._out.append(f"250 {extensions[-1]}\r\n".encode())
 
-    def _refuse_too_large(self) -> None:
-        if self._mail.refusal is None:
-            reply = replies.too_large(self._options.max_message_bytes)
-            self._mail.refusal = reply, "message-too-large"
+    def _helo(self, argument: str) -> None:
+        self._greet("HELO", argument)
+        self._reply(Reply(250, self._options.hostname))
 
-    def _check_header(self, data: bytes | bytearray) -> None:
-        """Refuse a message, of which this has come, for its header: once, when all of it must be there."""
-        mail, options = self._mail, self._options
-        if mail.has_checked_header or mail.refusal is not None:
+    def _greet(self, verb: str, argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command=verb)
+        self._end_transaction(verb)
+        self.session.helo = argument.strip()[:MAX_HELO_LENGTH] or None
+
+    def _mail(self, argument: str) -> None:
+        self._answer(self._transaction.mail(argument))
+
+    def _rcpt(self, argument: str) -> None:
+        transaction = self._transaction
+        answer = transaction.rcpt(argument, self._loop.time())
+        if answer is ACCEPTED:
+            if transaction.recipient_bytes > FREE_BYTES:
+                self._hold()
+            answer = transaction.refusal or ACCEPTED
+        self._answer(answer)
+
+    def _data(self, _argument: str) -> None:
+        if self._transaction.refusal is not None:
+            self._refuse_message(self._transaction.refusal)
             return
-        mail.has_checked_header = True
-        if is_header_too_large(data, options.max_header_bytes, options.max_header_fields):
-            mail.refusal = replies.refusal_reply(HeaderTooLarge())
+        self._transaction.begin_data()
+        self._follow(Event.DATA_BEGUN)
+        self._received_bytes = 0
+        self._wait(self._options.data_timeout.total_seconds())
+        self._reply(replies.GO_AHEAD)
 
-    def _read_chunk(self) -> bool:
-        """The bytes of a BDAT command, which need no final dot and no unstuffing (RFC 3030)."""
-        mail = self._mail
-        taken = min(len(self._buffer), mail.chunk_left)
-        if not taken and mail.chunk_left:
-            return False
-        if mail.refusal is None:
-            mail.chunks += memoryview(self._buffer)[:taken]
-        mail.chunk_left -= taken
-        mail.received += taken
-        del self._buffer[:taken]
-        self._expect_progress(mail.received)
-        is_complete = mail.is_last_chunk and not mail.chunk_left
-        if is_complete or len(mail.chunks) > self._options.max_header_bytes + MAX_EMPTY_LINE:
-            self._check_header(mail.chunks)
-        if not is_complete:
-            self._hold()
-        if mail.refusal is not None:
-            mail.chunks.clear()
-        if mail.chunk_left:
-            return False
-        self._read = self._read_command
-        if mail.refusal is not None:
-            self._finish_refused(*mail.refusal)
-        elif mail.is_last_chunk:
-            assert mail.envelope is not None
-            mail.envelope.data = bytes(mail.chunks)
-            mail.chunks = bytearray()
-            self._finish()
+    def _bdat(self, argument: str) -> None:
+        is_first = self._transaction.phase is not CHUNKS
+        answer = self._transaction.begin_chunk(argument, self._buffer)
+        if answer is not None:
+            self._answer(answer)
+            return
+        self._follow(Event.CHUNK_BEGUN)
+        if is_first:
+            self._received_bytes = 0
+            self._wait(self._options.data_timeout.total_seconds())
+
+    def _rset(self, _argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command="RSET")
+        self._end_transaction("RSET")
+        self._reply(replies.OK)
+
+    def _noop(self, _argument: str) -> None:
+        self._reply(replies.OK)
+
+    def _quit(self, _argument: str) -> None:
+        self._close(replies.CLOSING)
+
+    def _auth(self, mechanism: str, argument: str) -> None:
+        self._go_on_with_auth(self._authenticator.begin(mechanism, argument, self._loop.time()))
+
+    def _go_on_with_auth(self, step: str | Answer) -> None:
+        """Send the challenge, or how the exchange ended."""
+        if isinstance(step, str):
+            self._follow(Event.CHALLENGE_SENT)
+            self._out.append(b"334 " + b64encode(step.encode()) + b"\r\n")
         else:
-            self._reply(replies.OK)
-        return not self._is_closing
+            self._answer(step)
 
-    def _expect_progress(self, came: int) -> None:
+    def _auth_unknown(self, _argument: str) -> None:
+        self._answer(Answer(replies.UNKNOWN_MECHANISM, "invalid-command"))
+
+    def _starttls(self, _argument: str) -> None:
+        self._shared.count(METRIC + "commands_total", command="STARTLS")  # spelt as Postal's metric
+        if self.session.tls:
+            self._answer(Answer(replies.ALREADY_TLS, "tls-unavailable"))
+        elif self._shared.certificates is None:
+            self._answer(Answer(replies.NO_TLS, "tls-unavailable"))
+        else:
+            self._reply(replies.READY_FOR_TLS)
+            self._flush()
+            self._start_tls()
+
+    def _unknown(self, line: str) -> None:
+        self._refuse_line(line.encode(), replies.INVALID_COMMAND)
+
+    # The message
+
+    def _read_message(self) -> bool:
+        transaction = self._transaction
+        is_read = transaction.read(self._buffer)
+        assert transaction.reader is not None
+        is_complete = transaction.reader.is_complete
+        if not is_complete:
+            self._expect_progress(transaction.reader.received_bytes)
+            self._hold()
+        if not is_read:
+            return False
+        if transaction.refusal is not None:
+            self._follow(Event.MESSAGE_REFUSED)
+            self._refuse_message(transaction.refusal)
+        elif is_complete:
+            self._finish_message()
+        else:
+            self._follow(Event.CHUNK_READ)
+            self._reply(replies.OK)
+        return True
+
+    def _expect_progress(self, received_bytes: int) -> None:
         """The peer may pause for `data_timeout`, but not stay below the least rate for longer than that.
 
         What came quickly before buys no more time than that.
         """
         patience = self._options.data_timeout.total_seconds()
-        earned = (came - self._mail.came) / self._options.min_data_rate
-        self._mail.came = came
+        earned = (received_bytes - self._received_bytes) / self._options.min_data_rate
+        self._received_bytes = received_bytes
         self.deadline = min(self._loop.time() + patience, self.deadline + earned)
 
-    # Memory
-
-    @property
-    def is_known(self) -> bool:
-        return self.session.principal is not None
-
-    @property
-    def may_give_way(self) -> bool:
-        """Not a message that is complete: it is about to be stored."""
-        return not self._busy
-
-    def _hold(self) -> None:
-        """Count the memory of the message under way, if it is a large one; there may be no room."""
-        mail = self._mail
-        size = mail.envelope_bytes + len(mail.chunks) + len(self._buffer)
-        if size <= FREE_BYTES or mail.refusal is not None:
-            return
-        mail.is_held = self._shared.room.hold(self, size)
-        if not mail.is_held:
-            self.give_way()
-
-    def give_way(self) -> None:
-        """Refuse the message under way for now."""
-        mail, known = self._mail, "yes" if self.is_known else "no"
-        self._shared.count(METRIC + "messages_without_room_total", authenticated=known)
-        mail.refusal = replies.BUSY, ""
-        mail.is_held = False
-        self._drain()
-        mail.chunks.clear()
-        if mail.envelope is not None:
-            mail.envelope.recipients.clear()
-
-    def _forget_mail(self) -> None:
-        """The transaction is over."""
-        if self._mail.is_held:
-            self._shared.room.release(self)
-        self._mail = Transaction()
-
-    def _begin_data(self, read: Callable[[], bool]) -> None:
-        self._read = read
-        self._mail.received = self._mail.scanned = self._mail.came = 0
-        if not self._mail.in_bdat:
-            self._wait(self._options.data_timeout.total_seconds())
-
-    # Output
-
-    def _reply(self, reply: Reply) -> None:
-        self._out.append(replies.encode(reply))
-
-    def _refuse(self, reply: Reply, label: str) -> None:
-        """Reply, and count it among the client's errors: `label` in the metric."""
-        self._reply(reply)
-        if not label:
-            return
-        self._shared.count(METRIC + "client_errors", error=label)
-        self._errors += 1
-        if self._errors > self._options.max_errors:
-            self._close(replies.TOO_MANY_ERRORS)
-
-    def _flush(self) -> None:
-        if self._out:
-            data = b"".join(self._out)
-            self._out.clear()
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.write(data)
-
-    def _close(self, reply: Reply) -> None:
-        self._reply(reply)
-        self._flush()
-        self._is_closing = True
-        self._read = self._read_nothing
-        self._wait(CLOSE_TIMEOUT)
-        if self._transport is not None:
-            self._transport.close()
-
-    # Transaction
-
-    def _finish(self) -> None:
+    def _finish_message(self) -> None:
         """The message is complete: hand it over, and let input wait until it is stored."""
-        self._read = self._read_command
-        self._busy = True
+        transaction = self._transaction
+        assert transaction.envelope is not None
+        assert transaction.reader is not None
+        transaction.envelope.data = transaction.reader.take_content()
+        self._follow(Event.MESSAGE_READ)
         self.deadline = NEVER
         if self._naming is not None and not self._naming.done():
             self._naming.add_done_callback(self._hand_over)
@@ -510,41 +388,41 @@ class SmtpProtocol(Connection):
             self._hand_over()
 
     def _hand_over(self, _naming: object = None) -> None:
-        assert self._mail.envelope is not None
-        if self._is_closing:
+        envelope = self._transaction.envelope
+        assert envelope is not None
+        if self._state is CLOSING:
             return
         try:
             future: asyncio.Future[Any] = asyncio.ensure_future(
-                self._handler.accept(self.session, self._mail.envelope)
+                self._shared.handler.accept(self.session, envelope)
             )
         except Exception as error:
             future = self._loop.create_future()
             future.set_exception(error)
-        if self._mail.is_held:  # from here on the journal counts it
-            self._shared.room.release(self)
-        future.add_done_callback(self._accepted)
+        self._shared.room.release(self)  # from here on the journal counts it
+        future.add_done_callback(self._answer_message)
 
-    def _accepted(self, future: asyncio.Future[Any]) -> None:
+    def _answer_message(self, future: asyncio.Future[Any]) -> None:
         """`accept` is done: answer the final dot. It is not cancelled with the connection."""
-        envelope = self._mail.envelope
-        self._busy = False
-        self._mail = Transaction()
+        envelope = self._transaction.envelope
+        assert envelope is not None
+        self._follow(Event.MESSAGE_ANSWERED)
+        self._transaction.end()
         if future.cancelled():
             self._reply(replies.LOCAL_ERROR)
         elif (error := future.exception()) is None:
-            assert envelope is not None
             self._commands = self._errors = 0
             self._count_messages(envelope)
             self._reply(replies.OK)
         elif isinstance(error, (Refusal, Busy)):
-            self._refuse(*replies.refusal_reply(error))
+            self._answer(replies.answer_to(error))
         else:
             self._shared.count(METRIC + "exceptions_total", type="data", error=type(error).__name__)
             logger.error("%s: a message could not be stored", self.session.id, exc_info=error)
             self._reply(replies.LOCAL_ERROR)
-        if self._is_closing:
+        if self._state is CLOSING:
             return
-        self._wait(self._options.command_timeout.total_seconds())
+        self._wait_for_command()
         if self._is_stopping:
             self._close(replies.SHUTTING_DOWN)
         else:
@@ -555,163 +433,49 @@ class SmtpProtocol(Connection):
         for recipient in envelope.recipients:
             self._shared.count(METRIC + "messages_total", type=recipient.kind, tls=tls)
 
-    def _finish_refused(self, reply: Reply, label: str) -> None:
-        self._read = self._read_command
-        self._forget_mail()
-        self._wait(self._options.command_timeout.total_seconds())
-        self._refuse(reply, label)
-        if self._is_stopping and not self._is_closing:
+    def _refuse_message(self, answer: Answer) -> None:
+        """The refused message has come as a whole: answer it."""
+        self._end_transaction()
+        self._wait_for_command()
+        self._answer(answer)
+        if self._is_stopping and self._state is not CLOSING:
             self._close(replies.SHUTTING_DOWN)
 
-    # Commands
+    def _end_transaction(self, *event: str) -> None:
+        self._shared.room.release(self)
+        self._transaction.end(*event)
 
-    def _ehlo(self, argument: str) -> None:
-        self._hello("EHLO", argument)
-        offers = [
-            f"{self._options.hostname} My capabilities are",
-            f"SIZE {self._options.max_message_bytes}",
-            "8BITMIME",
-            "PIPELINING",
-            "SMTPUTF8",
-            "ENHANCEDSTATUSCODES",
-            "CHUNKING",
-        ]
-        if self._shared.certificates is not None and not self.session.tls:
-            offers.append("STARTTLS")
-        offers.append("AUTH CRAM-MD5 " + PLAIN_MECHANISMS if self._may_use_plain() else "AUTH CRAM-MD5")
-        self._out.append("".join(f"250-{offer}\r\n" for offer in offers[:-1]).encode())
-        self._out.append(f"250 {offers[-1]}\r\n".encode())
+    # Memory: this is `net.memory_budget.Holder`.
 
-    def _helo(self, argument: str) -> None:
-        self._hello("HELO", argument)
-        self._reply(Reply(250, self._options.hostname))
+    @property
+    def is_known(self) -> bool:
+        return self.session.principal is not None
 
-    def _hello(self, verb: str, argument: str) -> None:
-        self._shared.count(METRIC + "commands_total", command=verb)
-        self._forget_mail()
-        self._is_open = True
-        self.session.helo = argument.strip()[:MAX_HELO_LENGTH] or None
+    @property
+    def may_give_way(self) -> bool:
+        """Not a message that is complete: it is about to be stored."""
+        return self._state not in INPUT_WAITS
 
-    def _mail_from(self, argument: str) -> None:
-        if not self._is_open or self._mail.tried:
-            self._refuse(replies.EHLO_FIRST, "mail-from-out-of-order")
+    def give_way(self) -> None:
+        """Refuse the message under way for now."""
+        known = "yes" if self.is_known else "no"
+        self._shared.count(METRIC + "messages_without_room_total", authenticated=known)
+        self._transaction.give_way(self._buffer)
+
+    def _hold(self) -> None:
+        """Count the memory of the message under way, if it is a large one; there may be no room."""
+        transaction, reader = self._transaction, self._transaction.reader
+        size = transaction.recipient_bytes + len(self._buffer) + (reader.kept_bytes if reader else 0)
+        if size <= FREE_BYTES or transaction.refusal is not None:
             return
-        path = parse_path(argument)
-        size, body = path.parameters.get("SIZE", "0"), path.parameters.get("BODY", "").upper()
-        if not (size.isascii() and size.isdigit() and len(size) < 20 and body in ("", "7BIT", "8BITMIME")):
-            self._refuse(replies.BAD_PARAMETER, "invalid-command")
-            return
-        if int(size) > self._options.max_message_bytes:
-            self._refuse(replies.too_large(self._options.max_message_bytes), "message-too-large")
-            return
-        try:
-            self._handler.check_room(int(size))
-        except Busy as error:
-            self._refuse(*replies.refusal_reply(error))
-            return
-        smtputf8 = "SMTPUTF8" in path.parameters
-        self._mail.envelope = Envelope(path.address or None, body=body or None, smtputf8=smtputf8)
-        self._reply(replies.OK)
-
-    def _rcpt(self, argument: str) -> None:
-        if self._mail.envelope is None or self._mail.in_bdat:
-            self._refuse(replies.MAIL_FIRST, "rcpt-to-out-of-order")
-            return
-        path = parse_path(argument)
-        address = path.address
-        if not address:
-            self._refuse(replies.EMPTY_RECIPIENT, "empty-rcpt-to")
-        elif not (path.is_alone and is_recipient(address)):
-            self._refuse(replies.INVALID_RECIPIENT, "invalid-rcpt-to")
-        elif len(self._mail.envelope.recipients) >= self._options.max_recipients:
-            self._reply(replies.TOO_MANY_RECIPIENTS)
-        else:
-            self._take_recipient(self._mail.envelope, address)
-
-    def _take_recipient(self, envelope: Envelope, address: str) -> None:
-        session, refusal = self.session, None
-        is_too_fast = session.principal is None and not self._shared.clients.may_name_recipient(
-            session.client_address, self._loop.time()
-        )
-        try:
-            recipient = self._handler.recipient(session, address)
-        except PostalServerError as error:
-            refusal = replies.refusal_reply(error)
-        if is_too_fast and session.principal is None:  # the handler knows some clients by their address
-            refusal = replies.TOO_FAST, "too-many-recipients"
-        if refusal is not None:
-            reply, label = refusal
-            self._mail.tried = self._mail.tried or reply.code not in LEAVES_STATE
-            self._refuse(reply, label)
-            return
-        envelope.recipients.append(recipient)
-        self._mail.tried = True
-        self._mail.envelope_bytes += RECIPIENT_BYTES + len(address)
-        if self._mail.envelope_bytes > FREE_BYTES:
-            self._hold()
-        self._reply(replies.OK if self._mail.refusal is None else replies.BUSY)
-
-    def _data(self, _argument: str) -> None:
-        if self._mail.in_bdat:
-            self._refuse(replies.BDAT_UNDER_WAY, "data-out-of-order")
-        elif self._mail.refusal is not None:
-            self._finish_refused(*self._mail.refusal)
-        elif (why := self._why_no_data()) is not None:
-            self._refuse(*why)
-        else:
-            self._begin_data(self._read_data)
-            self._reply(replies.GO_AHEAD)
-
-    def _bdat(self, argument: str) -> None:
-        try:
-            size, self._mail.is_last_chunk = parse_chunk(argument)
-        except HostileInput:
-            self._refuse(replies.BAD_PARAMETER, "invalid-command")
-            return
-        self._mail.refusal = self._mail.refusal or self._why_no_data()
-        if len(self._mail.chunks) + size > self._options.max_message_bytes:
-            self._refuse_too_large()
-        self._begin_data(self._read_chunk)
-        self._mail.in_bdat = True
-        self._mail.chunk_left = size
-
-    def _why_no_data(self) -> tuple[Reply, str] | None:
-        if self._mail.envelope is not None and self._mail.envelope.recipients:
-            return None
-        # Postal takes and drops a message all of whose recipients it refused.
-        return (replies.NO_VALID_RECIPIENTS if self._mail.tried else replies.RCPT_FIRST), "data-out-of-order"
-
-    def _rset(self, _argument: str) -> None:
-        self._shared.count(METRIC + "commands_total", command="RSET")
-        self._forget_mail()
-        self._is_open = True
-        self._reply(replies.OK)
-
-    def _noop(self, _argument: str) -> None:
-        self._reply(replies.OK)
-
-    def _quit(self, _argument: str) -> None:
-        self._close(replies.CLOSING)
-
-    def _unknown(self, line: str) -> None:
-        self._refuse_line(line.encode(), replies.INVALID_COMMAND)
+        if not self._shared.room.hold(self, size):
+            self.give_way()
 
     # TLS
 
-    def _starttls(self, _argument: str) -> None:
-        self._shared.count(METRIC + "commands_total", command="STARTLS")  # spelt as Postal's metric
-        if self.session.tls:
-            self._refuse(replies.ALREADY_TLS, "tls-unavailable")
-        elif self._shared.certificates is None:
-            self._refuse(replies.NO_TLS, "tls-unavailable")
-        else:
-            self._reply(replies.READY_FOR_TLS)
-            self._flush()
-            self._start_tls()
-
     def _start_tls(self) -> None:
         """Begin TLS with what comes from now on: whatever was sent behind STARTTLS is thrown away."""
-        self._busy = True
+        self._follow(Event.HANDSHAKE_BEGUN)
         self._buffer.clear()
         self._wait(self._options.tls_timeout.total_seconds())
         self._pause(True)
@@ -727,7 +491,7 @@ class SmtpProtocol(Connection):
             logger.info("%s: no TLS with %s: %s", self.session.id, self.session.client_address, error)
             self.abort()
             return
-        if transport is None or self._is_closing:
+        if transport is None or self._state is CLOSING:
             self.abort()
             return
         self._transport = transport
@@ -737,56 +501,24 @@ class SmtpProtocol(Connection):
 
     def _become_secure(self, version: str) -> None:
         """Forget all that was said in clear (RFC 3207 section 4.2). The buffer has only what came in TLS."""
-        self._forget_mail()
-        self._handshake = None
-        self._busy = self._is_open = self._is_paused = False
+        self._follow(Event.TLS_ESTABLISHED)
+        self._end_transaction("STARTTLS")
+        self._is_paused = False
         self.session.tls = version
         self.session.helo = self.session.principal = None
-        self._wait(self._options.command_timeout.total_seconds())
+        self._wait_for_command()
 
-    # Authentication
-
-    def _may_use_plain(self) -> bool:
-        return bool(self.session.tls) or self._shared.certificates is None or self._options.plaintext_auth
-
-    def _may_authenticate(self, mechanism: str) -> bool:
-        """Count the command; false, and answered, if this client may not go on with it."""
-        self._shared.count(METRIC + "commands_total", command="AUTH " + mechanism)
-        if mechanism != "CRAM-MD5" and not self._may_use_plain():
-            self._refuse(replies.TLS_REQUIRED, "authentication-required")
-            return False
-        if self._shared.throttle.wait("", self.session.client_address, self._loop.time()):
-            self._refuse(replies.TOO_MANY_AUTH_FAILURES, "too-many-auth-failures")
-            return False
-        return True
-
-    def _auth(self, mechanism: str, argument: str) -> None:
-        if self._may_authenticate(mechanism):
-            initial = argument.strip().encode()
-            exchange = auth.MECHANISMS[mechanism](initial, self._handler, self._options.hostname)
-            self._advance(exchange, None)
-
-    def _advance(self, exchange: auth.Exchange, line: bytes | None) -> None:
-        """Give the exchange the client's line; send what it asks next, or how it ended."""
-        try:
-            challenge = next(exchange) if line is None else exchange.send(line)
-        except StopIteration as done:
-            principal: Principal = done.value
-            self.session.principal = principal
-            self._reply(replies.granted(principal.path))
-        except auth.AuthFailed as error:
-            self.session.principal = None
-            if error.is_wrong_key:
-                self._shared.throttle.failed("", self.session.client_address, self._loop.time())
-                logger.info("%s: AUTH failed (%s)", self.session.id, self.session.client_address)
-            self._refuse(error.reply, error.label)
-        else:
-            self._exchange = exchange
-            self._out.append(b"334 " + b64encode(challenge.encode()) + b"\r\n")
-
-    def _auth_unknown(self, _argument: str) -> None:
-        self._refuse(replies.UNKNOWN_MECHANISM, "invalid-command")
-
+    readers: ClassVar[dict[State, Callable[[Any], bool]]] = {
+        State.PROXY: _read_proxy,
+        State.COMMAND: _read_line,
+        State.LONG_LINE: _read_line,
+        State.AUTH: _read_line,
+        State.DATA: _read_message,
+        State.BDAT: _read_message,
+        State.STORING: SmtpConnection._read_nothing,
+        State.HANDSHAKE: SmtpConnection._read_nothing,
+        State.CLOSING: SmtpConnection._read_nothing,
+    }
     _COMMANDS: ClassVar[dict[str, Callable[[SmtpProtocol, str], None]]] = {
         "EHLO": _ehlo,
         "HELO": _helo,
@@ -795,7 +527,7 @@ class SmtpProtocol(Connection):
         "AUTH LOGIN": lambda self, argument: self._auth("LOGIN", argument),
         "AUTH CRAM-MD5": lambda self, argument: self._auth("CRAM-MD5", argument),
         "AUTH": _auth_unknown,
-        "MAIL FROM": _mail_from,
+        "MAIL FROM": _mail,
         "RCPT TO": _rcpt,
         "DATA": _data,
         "BDAT": _bdat,
@@ -804,13 +536,3 @@ class SmtpProtocol(Connection):
         "QUIT": _quit,
         "": _unknown,
     }
-
-
-def unstuff(data: bytes) -> bytes:
-    """The content of DATA without transparency dots. As Postal, leaves a single dot before text alone.
-
-    Behind a bare LF they are undone as well, since senders double them there, smtplib for one.
-    """
-    if data.startswith(b".."):
-        data = data[1:]
-    return data.replace(b"\n..", b"\n.")

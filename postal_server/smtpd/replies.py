@@ -6,9 +6,18 @@ Texts are Postal's (contract 5); the enhanced status codes (RFC 3463) are not.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 from postal_server.errors import Busy, PostalServerError, Refusal
 from postal_server.mail.reply import Reply
+
+
+class Answer(NamedTuple):
+    """A reply, and its label in the metric `client_errors`; empty where the client made no error."""
+
+    reply: Reply
+    label: str = ""
+
 
 OK = Reply(250, "OK", "2.0.0")
 CLOSING = Reply(221, "Closing Connection", "2.0.0")
@@ -72,16 +81,18 @@ def granted(path: str) -> Reply:
     return Reply(235, f"Granted for {path}", "2.7.0")
 
 
-def too_large(max_message_bytes: int) -> Reply:
-    return Reply(552, f"Message too large (maximum size {max_message_bytes >> 20}MB)", "5.3.4")
+def too_large(max_message_bytes: int) -> Answer:
+    """The answer to a message above the limit, which Postal names in MiB."""
+    text = f"Message too large (maximum size {max_message_bytes >> 20}MB)"
+    return Answer(Reply(552, text, "5.3.4"), "message-too-large")
 
 
-def refusal_reply(error: PostalServerError) -> tuple[Reply, str]:
-    """The reply to a `Refusal` or `Busy`, and its label in `client_errors` (empty: not the client's)."""
+def answer_to(error: PostalServerError) -> Answer:
+    """The answer to what a `Refusal`, `Busy` or another error of ours stands for."""
     if isinstance(error, Refusal):
         code, enhanced, label, text = REFUSALS.get(error.code, OTHER_REFUSAL)
-        return Reply(code, text or error.text or "Refused", enhanced), label
-    return (BUSY if isinstance(error, Busy) else LOCAL_ERROR), ""
+        return Answer(Reply(code, text or error.text or "Refused", enhanced), label)
+    return Answer(BUSY if isinstance(error, Busy) else LOCAL_ERROR)
 
 
 @functools.lru_cache(maxsize=256)

@@ -17,7 +17,8 @@ from postal_server.services.shared.throttle import Throttle
 from .clients import Clients
 from .handler import Count, Handler, count_nothing
 from .options import Options
-from .protocol import Shared, SmtpProtocol
+from .protocol import SmtpProtocol
+from .shared import Shared
 from .tls import Certificates
 
 logger = logging.getLogger(__name__)

@@ -57,11 +57,11 @@ CASES: dict[str, Case] = {
     "SMTP smuggling in (CVE-2024-27938)": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
-                code="end = buffer.find(END_OF_DATA, mail.scanned)",
+                "postal_server/smtpd/data.py",
+                code="end = buffer.find(END_OF_DATA, self._search_from)",
                 without=r"""
                 buffer[:] = buffer.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-                end = buffer.find(END_OF_DATA, mail.scanned)
+                end = buffer.find(END_OF_DATA, self._search_from)
                 """,
             ),
         ],
@@ -91,10 +91,10 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/smtpd/protocol.py",
                 code="""
-                self._busy = True
+                self._follow(Event.HANDSHAKE_BEGUN)
                 self._buffer.clear()
                 """,
-                without="self._busy = True",
+                without="self._follow(Event.HANDSHAKE_BEGUN)",
             ),
             Guard(
                 "postal_server/smtpd/protocol.py",
@@ -568,18 +568,16 @@ CASES: dict[str, Case] = {
     "unbounded DATA": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/data.py",
                 code="""
-                if mail.received + len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
-                    self._refuse_too_large()
+                if len(buffer) > self._options.max_message_bytes + len(END_OF_DATA):
+                    raise MessageTooLarge
                 """,
             ),
             Guard(
-                "postal_server/smtpd/protocol.py",
-                code="""
-                if len(self._mail.chunks) + size > self._options.max_message_bytes:
-                    self._refuse_too_large()
-                """,
+                "postal_server/smtpd/data.py",
+                code="size_bytes > self._options.max_message_bytes:",
+                without="False:",
             ),
             Guard(
                 "postal_server/smtpd/protocol.py",
@@ -602,9 +600,10 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/smtpd/protocol.py",
                 code="""
-                buffer.clear()
-                self._skipping = True
+                self._buffer.clear()
+                if is_http(start):
                 """,
+                without="if is_http(start):",
             ),
         ],
         tests=[
@@ -616,10 +615,10 @@ CASES: dict[str, Case] = {
     "unbounded commands and recipients": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/transaction.py",
                 code="""
-                elif len(self._mail.envelope.recipients) >= self._options.max_recipients:
-                    self._reply(replies.TOO_MANY_RECIPIENTS)
+                if len(self.envelope.recipients) >= self._options.max_recipients:
+                    return Answer(replies.TOO_MANY_RECIPIENTS)
                 """,
             ),
             Guard(
@@ -627,12 +626,12 @@ CASES: dict[str, Case] = {
                 code="""
                 if self._commands > self._options.max_commands:
                     self._close(replies.TOO_MANY_COMMANDS)
-                elif self._skipping
+                elif state is LONG_LINE
                 """,
-                without="if self._skipping",
+                without="if state is LONG_LINE",
             ),
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/connection.py",
                 code="""
                 if self._errors > self._options.max_errors:
                     self._close(replies.TOO_MANY_ERRORS)
@@ -908,8 +907,8 @@ CASES: dict[str, Case] = {
                 """,
             ),
             Guard(
-                "postal_server/smtpd/protocol.py",
-                code='self._shared.throttle.failed("", self.session.client_address, self._loop.time())',
+                "postal_server/smtpd/auth.py",
+                code='self._shared.throttle.failed("", self._session.client_address, now)',
             ),
         ],
         tests=[
@@ -924,16 +923,16 @@ CASES: dict[str, Case] = {
     "large headers in the event loop": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/data.py",
                 code="""
-                if is_header_too_large(data, options.max_header_bytes, options.max_header_fields):
-                    mail.refusal = replies.refusal_reply(HeaderTooLarge())
+                if is_header_too_large(content, options.max_header_bytes, options.max_header_fields):
+                    raise HeaderTooLarge
                 """,
             ),
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/data.py",
                 code="""
-                if len(buffer) > self._options.max_header_bytes + MAX_EMPTY_LINE:
+                if len(buffer) > self._options.max_header_bytes + MAX_EMPTY_LINE_BYTES:
                     self._check_header(buffer)
                 """,
             ),
@@ -951,7 +950,7 @@ CASES: dict[str, Case] = {
     "floods of commands and calls": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/connection.py",
                 code="if self._loop.time() > end:",
                 without="if False:",
             ),
@@ -1023,8 +1022,8 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/smtpd/protocol.py",
-                code="mail.is_held = self._shared.room.hold(self, size)",
-                without="mail.is_held = True",
+                code="if not self._shared.room.hold(self, size):",
+                without="if False:",
             ),
             Guard(
                 "postal_server/net/memory_budget.py",
@@ -1052,10 +1051,10 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/smtpd/protocol.py",
                 code="""
-                if not self._mail.in_bdat:  # there only data earns time, which is kept in memory meanwhile
-                    self._wait(self._options.command_timeout.total_seconds())
+                if self._transaction.phase is not CHUNKS:  # there only chunks, which occupy memory, earn time
+                    self._wait_for_command()
                 """,
-                without="self._wait(self._options.command_timeout.total_seconds())",
+                without="self._wait_for_command()",
             ),
             Guard(
                 "postal_server/web/protocol.py",
@@ -1164,9 +1163,9 @@ CASES: dict[str, Case] = {
                 if is_http(line):
                     self._refuse_http()
                 else:
-                    self._refuse(reply, "invalid-command")
+                    self._answer(Answer(reply, "invalid-command"))
                 """,
-                without='self._refuse(reply, "invalid-command")',
+                without='self._answer(Answer(reply, "invalid-command"))',
             ),
         ],
         tests=[
@@ -1250,13 +1249,9 @@ CASES: dict[str, Case] = {
     "TLS that ends within a chunk (Exim, CVE-2026-45185)": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
-                code="""
-                if mail.chunk_left:
-                    return False
-                self._read = self._read_command
-                """,
-                without="self._read = self._read_command",
+                "postal_server/smtpd/data.py",
+                code="return not self._missing_bytes",
+                without="return True",
             ),
         ],
         tests=[
@@ -1268,10 +1263,10 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/smtpd/protocol.py",
                 code="""
-                self._busy = False
-                self._mail = Transaction()
+                self._follow(Event.MESSAGE_ANSWERED)
+                self._transaction.end()
                 """,
-                without="self._busy = False",
+                without="self._follow(Event.MESSAGE_ANSWERED)",
             ),
         ],
         tests=[
@@ -1284,14 +1279,14 @@ CASES: dict[str, Case] = {
     "commands behind what is drained (Mailpit 1.31)": Case(
         guards=[
             Guard(
-                "postal_server/smtpd/protocol.py",
+                "postal_server/smtpd/data.py",
                 code="""
-                if mail.refusal is not None:
-                    self._drain()
+                self._look_ahead(buffer)
+                return False
                 """,
                 without="""
-                if mail.refusal is not None:
-                    self._finish_refused(*mail.refusal)
+                self._look_ahead(buffer)
+                return self._is_discarding
                 """,
             ),
         ],

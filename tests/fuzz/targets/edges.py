@@ -34,7 +34,8 @@ from postal_server.services.shared.entries import CredentialEntry, DomainEntry, 
 from postal_server.services.shared.throttle import Limits, Throttle
 from postal_server.smtpd.clients import Clients
 from postal_server.smtpd.options import Options
-from postal_server.smtpd.protocol import Shared, SmtpProtocol
+from postal_server.smtpd.protocol import SmtpProtocol
+from postal_server.smtpd.shared import Shared
 from postal_server.transports.dns import DnsResolver
 from postal_server.transports.http.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader, retry_after
 from postal_server.transports.http.url import Url

@@ -112,7 +112,7 @@ def test_mistake_of_ours_is_a_temporary_refusal(listening, server, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(catch.mailbox, "keep", fail)
+    monkeypatch.setattr(catch.caught_mail, "keep", fail)
     with pytest.raises(smtplib.SMTPDataError) as refused:
         send(listening[0], server)
     assert refused.value.smtp_code == 451

@@ -24,7 +24,7 @@ from postal_server.smtpd import replies
     ids=lambda value: type(value).__name__,
 )
 def test_a_refusal_has_postal_s_code_and_text(error, code, text):
-    reply, _ = replies.refusal_reply(error)
+    reply, _ = replies.answer_to(error)
     assert (reply.code, reply.text) == (code, text)
     assert reply.enhanced
     assert reply.enhanced[0] == str(code)[0]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from postal_server.smtpd.commands import VERBS
+from postal_server.smtpd.connection_state import PHASE_EVENTS, PHASES, TRANSITIONS, Event, Phase, State
+from postal_server.smtpd.protocol import SmtpProtocol
+from postal_server.smtpd.replies import Answer
+
+
+def test_every_phase_has_an_answer_to_every_verb():
+    assert set(PHASES) == set(Phase)
+    for phase, row in PHASES.items():
+        assert set(row) == {*PHASE_EVENTS}, phase
+        assert {*VERBS, ""} <= set(row), phase
+
+
+def test_every_verb_has_a_command():
+    assert set(SmtpProtocol._COMMANDS) == {*VERBS, ""}
+
+
+def test_every_state_has_a_reader_and_a_row():
+    assert set(SmtpProtocol.readers) == set(State) == set(TRANSITIONS)
+
+
+def test_every_event_moves_some_state():
+    assert {event for row in TRANSITIONS.values() for event in row} == set(Event)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_can_be_reached_and_can_end(state):
+    first = {State.PROXY, State.COMMAND}
+    reached = first | {following for row in TRANSITIONS.values() for following in row.values()}
+    assert state in reached
+    assert TRANSITIONS[state][Event.CLOSED] is State.CLOSING
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_can_be_reached_and_left(phase):
+    following = {other for row in PHASES.values() for other in row.values() if isinstance(other, Phase)}
+    assert phase in following
+    assert PHASES[phase]["RSET"] is Phase.READY
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_command_out_of_order_is_an_error_of_the_client(phase):
+    answers = [answer for answer in PHASES[phase].values() if isinstance(answer, Answer)]
+    assert all(answer.reply.is_permanent and answer.label for answer in answers)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_message_text_needs_a_recipient(phase):
+    has_recipient = phase in (Phase.RCPT, Phase.CHUNKS)
+    assert isinstance(PHASES[phase]["BDAT"], Phase) is has_recipient
+    assert isinstance(PHASES[phase]["DATA"], Phase) is (phase is Phase.RCPT)
