@@ -28,7 +28,7 @@ SERVER = {
     "engine": {"services", "models", "rules", "mail", "errors", "conf"},
     "net": set(),
     "transports": {"mail", "rules.http_code", "net", "engine.ports", "errors"},
-    "importing": {"services", "models", "rules", "mail", "errors", "conf"},
+    "importing": {"transports", "engine.ports", "services", "models", "rules", "mail", "errors", "conf"},
     "smtpd": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "api": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
     "web": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from postal_server.conf import Config, Database
 from postal_server.errors import ConfigurationError
 
 
@@ -48,3 +49,18 @@ class MariaDB:
                                 yield table, row
         except pymysql.MySQLError as error:
             raise ConfigurationError(f"{self.database} on {self.host}: {error.args[-1]}") from error
+
+
+def live_databases(config: Config) -> tuple[MariaDB, dict[int, MariaDB]]:
+    """The main database of a configuration, and the message databases by the ids of their servers.
+
+    Raises `ConfigurationError` where the main database cannot be read.
+    """
+    main = _database(config.main_db, config.main_db.database)
+    prefix = config.message_db.database_name_prefix
+    ids = [int(row["id"]) for _, row in main.rows(["servers"])]
+    return main, {id: _database(config.message_db, f"{prefix}-server-{id}") for id in ids}
+
+
+def _database(settings: Database, name: str) -> MariaDB:
+    return MariaDB(settings.host, settings.port, settings.username, settings.password, name)

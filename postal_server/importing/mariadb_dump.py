@@ -6,8 +6,12 @@ Source: the MariaDB reference on literals: strings in single quotes with backsla
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from postal_server.errors import HostileInput
 
@@ -27,6 +31,22 @@ TOKEN = re.compile(
 )
 ESCAPES = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 END_OF_STATEMENT = re.compile(r";\s*$")
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A dump file, gzipped or not."""
+
+    path: Path
+
+    def rows(self, tables: Collection[str]) -> Iterator[tuple[str, Row]]:
+        """(table, row) of `tables`. Raises `HostileInput` or `OSError`."""
+        opened = gzip.open if self.path.suffix == ".gz" else open
+        try:
+            with opened(self.path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+                yield from rows(lines, tables)
+        except (EOFError, zlib.error) as error:
+            raise HostileInput(f"{self.path}: {error}.") from error
 
 
 def rows(lines: Iterable[str], tables: Collection[str]) -> Iterator[tuple[str, Row]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import pytest
 
 from postal_server.errors import HostileInput
-from postal_server.importing import mariadb_dump
-from postal_server.importing.importer import Importer
+from postal_server.importing import importer
+from postal_server.importing.mariadb_dump import Dump
 from postal_server.models import (
     Credential,
     Domain,
@@ -32,15 +31,6 @@ pytestmark = pytest.mark.django_db
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "database"
 
 
-class Dump:
-    def __init__(self, name):
-        self.path = VECTORS / name
-
-    def rows(self, tables):
-        with gzip.open(self.path, "rt", encoding="utf-8") as lines:
-            yield from mariadb_dump.rows(lines, tables)
-
-
 class Rows:
     def __init__(self, *rows):
         self._rows = rows
@@ -49,13 +39,18 @@ class Rows:
         return [(table, row) for table, row in self._rows if table in tables]
 
 
-MAIN = Dump("postal.sql.gz")
-SUPPRESSIONS = Dump("postal-server-1-suppressions.sql.gz")
+MAIN = Dump(VECTORS / "postal.sql.gz")
+SUPPRESSIONS = Dump(VECTORS / "postal-server-1-suppressions.sql.gz")
 
 
 def run(of_servers=None, *, main=MAIN, dry_run=False, allowed=True):
-    importer = Importer(lambda host: allowed, lambda what, count: None)
-    return importer.run(main, of_servers or {}, dry_run=dry_run)
+    return importer.run(
+        main,
+        of_servers or {},
+        is_allowed_host=lambda host: allowed,
+        progress=lambda what, count: None,
+        dry_run=dry_run,
+    )
 
 
 def message(number, token, **values):
@@ -164,8 +159,7 @@ def test_two_servers_with_the_same_ids_the_second_gets_new_ones_and_it_is_said()
 
 
 def test_row_without_its_owner_is_left_out_and_said():
-    with gzip.open(MAIN.path, "rt", encoding="utf-8") as lines:
-        rows = list(mariadb_dump.rows(lines, ("organizations", "servers", "credentials")))
+    rows = MAIN.rows(("organizations", "servers", "credentials"))
     orphan = [(t, {**r, "server_id": 99} if t == "credentials" else r) for t, r in rows]
     report = run(main=Rows(*orphan))
     assert not Credential.objects.exists()
