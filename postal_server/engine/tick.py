@@ -19,6 +19,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE, Pace
 from postal_server.rules.status import DeliveryStatus
+from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
 
 from . import clock, delivery_log, metrics
@@ -522,5 +523,5 @@ def expiry(claimed: Claimed, kind: str) -> Decision:
         claimed,
         DeliveryStatus.FAILED,
         f"The maximum lifetime of this {'message' if is_message else 'request'} has been reached.",
-        notice=" Bounce sent to sender (see message <msg:{id}>)" if is_message else None,
+        effects=(GIVEN_UP,) if is_message else (),
     )

@@ -869,7 +869,7 @@ CASES: dict[str, Case] = {
                 without="is_admitted = True",
             ),
             Guard(
-                "postal_server/services/results/record.py",
+                "postal_server/services/results/failure_notice.py",
                 code="""
                 if not isinstance(entry.result, Result):
                     return entry.details
@@ -886,7 +886,7 @@ CASES: dict[str, Case] = {
             f"{SERVER}/services/results/test_failure_notice.py::test_who_is_told",
             f"{SERVER}/services/results/test_failure_notice.py::test_program_is_not_told",
             f"{SERVER}/services/results/test_failure_notice.py::TestLimits::test_address_is_written_to_so_often_in_an_hour",
-            f"{SERVER}/services/results/test_record.py::TestIncoming::"
+            f"{SERVER}/services/results/test_failure_notice.py::TestApply::"
             "test_a_stranger_hears_neither_the_url_nor_the_host_inside",
         ],
     ),

@@ -12,26 +12,16 @@ from postal_server.conf import Config
 from postal_server.mail.address import split_address, suppression_key
 from postal_server.mail.bounce import BounceKind, recognise
 from postal_server.models import ImportedToken, Message
-from postal_server.rules.status import Scope
+from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.acceptance.storage import message_id_key
+from postal_server.services.results.bounce import LINKED, Bounced
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.token import message_ids_of, read_return_path
+from postal_server.services.shared.work import Decision
 
 from .job import Job
 
 MESSAGE_ID_DAYS = 14  # so long after a mail a report without our tokens may come: mailers give up before
-
-
-@dataclass(frozen=True)
-class Match:
-    """The outgoing messages that a report is about. `is_hard`: their recipients cannot be reached at all.
-
-    As in Postal, whatever comes back to a return path counts as a bounce, reports of a delay too; but only
-    hard ones suppress.
-    """
-
-    ids: tuple[int, ...]
-    is_hard: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,8 +36,32 @@ class _Clues:
     came_to: str = ""  # the domain of the return path
 
 
-def match(jobs: Sequence[Job], directory: Directory, config: Config, now: datetime) -> dict[int, Match]:
-    """The matches of reports, by the report's id; reports without one are left out.
+def recognise_bounces(
+    jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
+) -> dict[int, Decision]:
+    """The decisions about reports on messages of ours, by the report's id: they are done, their messages have
+    bounced. One query where there are reports, more as `match` says.
+    """
+    reports = {job.message.id: job for job in jobs if job.message.is_bounce}
+    matches = match(list(reports.values()), directory, config, now)
+    return {
+        number: Decision(
+            reports[number].claimed,
+            DeliveryStatus.PROCESSED,
+            LINKED.format(id=bounced[0].message_id),
+            effects=bounced,
+        )
+        for number, bounced in matches.items()
+    }
+
+
+def match(
+    reports: Sequence[Job], directory: Directory, config: Config, now: datetime
+) -> dict[int, tuple[Bounced, ...]]:
+    """The outgoing messages that reports are about, by the report's id; reports without one are left out.
+
+    As in Postal, whatever comes back to a return path counts as a bounce, reports of a delay too; but only
+    hard ones, whose recipients cannot be reached at all, suppress.
 
     By the message token in the return path and the tokens that the report quotes. Mail whose return path had
     none is found by the Message-ID in the returned header together with the recipient; never by the recipient
@@ -55,15 +69,15 @@ def match(jobs: Sequence[Job], directory: Directory, config: Config, now: dateti
     it is no evidence about mail that has tokens, and suppresses nobody. Two queries for a batch, one or two
     more for what is looked up by Message-ID, and one for each report with tokens that were not made here.
     """
-    clues = {job.message.id: _clues(job, directory, config) for job in jobs}
+    clues = {job.message.id: _clues(job, directory, config) for job in reports}
     named = {number for clue in clues.values() for number in clue.ids}
     servers = _servers(named)
-    found: dict[int, Match] = {}
+    found: dict[int, tuple[Bounced, ...]] = {}
     others: dict[int, _Clues] = {}
     for report_id, clue in clues.items():
-        ids = tuple(sorted(number for number in clue.ids if servers.get(number) == clue.server_id))
+        ids = sorted(number for number in clue.ids if servers.get(number) == clue.server_id)
         if ids:
-            found[report_id] = Match(ids, clue.is_hard)
+            found[report_id] = tuple(Bounced(number, clue.is_hard) for number in ids)
         elif clue.message_id and clue.recipients:
             others[report_id] = clue
     return found | _by_message_id(others, directory, config, now)
@@ -100,22 +114,22 @@ def _servers(ids: Collection[int]) -> dict[int, int]:
 
 def _by_message_id(
     clues: Mapping[int, _Clues], directory: Directory, config: Config, now: datetime
-) -> dict[int, Match]:
+) -> dict[int, tuple[Bounced, ...]]:
     if not clues:
         return {}
     rows = list(_sent_lately({clue.message_id for clue in clues.values() if clue.message_id}, now))
     imported = _imported(row.id for row in rows)
     found = {}
     for report_id, clue in clues.items():
-        ids = tuple(
-            row.id
+        bounced = tuple(
+            Bounced(row.id)
             for row in rows
             if (row.server_id, row.message_id) == (clue.server_id, clue.message_id)
             and suppression_key(row.rcpt_to or "") in clue.recipients
             and (row.id in imported or _is_own_path(clue.came_to, row.domain_id, directory, config))
         )
-        if ids:
-            found[report_id] = Match(ids)
+        if bounced:
+            found[report_id] = bounced
     return found
 
 

@@ -17,7 +17,7 @@ from postal_server.mail.transport_encoding import repair_lines
 from postal_server.rules import hold
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import DeliveryStatus, RouteMode, SpamMode
-from postal_server.services.results.record import LINKED
+from postal_server.services.results.failure_notice import GIVEN_UP, NotifySender
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import (
     AddressEndpointEntry,
@@ -30,7 +30,7 @@ from postal_server.services.shared.token import message_token, return_path
 from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, SmtpDelivery
 from postal_server.wire import endpoint as wire
 
-from . import bounce, inspection, target
+from . import inspection, report, target
 from .guard import guarded
 from .job import Job
 from .outgoing import PURGED, resent_sender
@@ -42,6 +42,7 @@ UNLINKED = (
 NO_ROUTE = "Message does not have a route and/or endpoint available for delivery."
 FAILED_BY_ROUTE = "Message is spam and the route specifies it should be failed."
 BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
+SEE_NOTICE = " See message <msg:{id}>"
 NO_ENDPOINT = "Invalid endpoint for route."
 
 Prepared = SmtpDelivery | HttpDelivery | Decision
@@ -53,16 +54,16 @@ class Context:
 
     directory: Directory
     config: Config
-    matches: Mapping[int, bounce.Match]
+    reports: Mapping[int, Decision]  # about those that were recognised, by message id
 
     def route(self, job: Job) -> RouteEntry | None:
         return self.directory.routes.get(job.message.route_id or 0)
 
 
 def prepare(jobs: Sequence[Job], directory: Directory, config: Config, now: datetime) -> list[Prepared]:
-    """What to post or send, or what was decided, for each job in order. One query where there are reports."""
-    reports = [job for job in jobs if job.message.is_bounce and job.body is not None]
-    context = Context(directory, config, bounce.match(reports, directory, config, now))
+    """What to post or send, or what was decided, for each job in order. No query unless there are reports."""
+    with_text = [job for job in jobs if job.body is not None]
+    context = Context(directory, config, report.recognise(with_text, directory, config, now))
     return [guarded(job.claimed, partial(_prepare, job, context)) for job in jobs]
 
 
@@ -92,7 +93,7 @@ def _used_up(job: Job, context: Context) -> Decision | None:
         job.claimed,
         DeliveryStatus.FAILED,
         f"Maximum number of delivery attempts ({maximum}) has been reached.",
-        notice=" Bounce sent to sender (see message <msg:{id}>)",
+        effects=(GIVEN_UP,),
     )
 
 
@@ -101,25 +102,23 @@ def _purged(job: Job, context: Context) -> Decision | None:
 
 
 def _report(job: Job, context: Context) -> Decision | None:
-    """A report ends here if it is about a message of ours, or if no route wants it."""
-    if not job.message.is_bounce:
+    return context.reports.get(job.message.id)
+
+
+def _unlinked(job: Job, context: Context) -> Decision | None:
+    """A report that nobody recognised is for the route of return paths, if there is one."""
+    if not job.message.is_bounce or context.route(job) is not None:
         return None
-    match = context.matches.get(job.message.id)
-    if match is not None:
-        details = LINKED.format(id=match.ids[0])
-        return Decision(
-            job.claimed,
-            DeliveryStatus.PROCESSED,
-            details,
-            bounced_ids=match.ids,
-            is_hard_bounce=match.is_hard,
-        )
-    if context.route(job) is None:
-        return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
-    return None
+    return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
 
 
-CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (_suspended, _used_up, _purged, _report)
+CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
+    _suspended,
+    _used_up,
+    _purged,
+    _report,
+    _unlinked,
+)
 
 
 # Step 3: what scanners say goes on top of the stored text, once.
@@ -193,7 +192,10 @@ def _by_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
         return _held(job)
     if mode in (RouteMode.BOUNCE, RouteMode.REJECT):
         return Decision(
-            job.claimed, DeliveryStatus.FAILED, BOUNCED_BY_ROUTE, notice=" See message <msg:{id}>"
+            job.claimed,
+            DeliveryStatus.FAILED,
+            BOUNCED_BY_ROUTE,
+            effects=(NotifySender(SEE_NOTICE),),
         )
     return None
 

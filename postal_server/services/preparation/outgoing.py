@@ -124,7 +124,7 @@ def _used_up(job: Job, context: Context) -> Decision | None:
     details += (
         f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
     )
-    return Decision(job.claimed, DeliveryStatus.FAILED, details, suppress_for=SOFT_FAILS)
+    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(SOFT_FAILS),))
 
 
 def _purged(job: Job, context: Context) -> Decision | None:

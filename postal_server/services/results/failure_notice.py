@@ -1,4 +1,4 @@
-"""Tell the senders of incoming mail that it could not be delivered. Source: contract 7.2; RFC 3464."""
+"""Notify the senders of incoming mail that it could not be delivered. Source: contract 7.2; RFC 3464."""
 
 from __future__ import annotations
 
@@ -14,15 +14,31 @@ from postal_server.mail.message import header_fields, message_id, split_header, 
 from postal_server.models import Body, Message
 from postal_server.rules import notice as rules
 from postal_server.rules import route as route_rules
-from postal_server.rules.status import Scope
+from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.acceptance.storage import store
 from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.token import message_token, new_message_id
-from postal_server.services.shared.work import Accepted, NewMessage
+from postal_server.services.shared.work import Accepted, Decision, Effect, NewMessage, Result
 
 from . import notice_limit
+from .batch import Batch, Entry
+
+AFTER_ATTEMPT = ". Sent bounce message to sender (see message <msg:{id}>)"
+
+
+@dataclass(frozen=True)
+class NotifySender(Effect):
+    """The sender of this incoming message, which failed, is told by mail.
+
+    `sentence`, with `{id}` for the id of the notice, is put behind the details as it is.
+    """
+
+    sentence: str
+
+
+GIVEN_UP = NotifySender(" Bounce sent to sender (see message <msg:{id}>)")
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,46 @@ class Sent:
 
     ids: Mapping[int, int]
     withheld: int = 0
+
+
+def apply(batch: Batch) -> None:
+    """Notify the senders of incoming mail that failed, and name the notices in the details."""
+    sentences = {
+        entry.message.id: sentence
+        for entry in batch.entries
+        if entry.message.scope == Scope.INCOMING.value
+        and (sentence := _sentence(entry))
+        and may_notify(entry.message)
+    }
+    if not sentences:
+        return
+    failed = [entry for entry in batch.entries if entry.message.id in sentences]
+    reasons = {entry.message.id: _reason(entry) for entry in failed}
+    sent = send([entry.message for entry in failed], reasons, batch.directory, batch.config, batch.now)
+    for entry in failed:
+        number = sent.ids.get(entry.message.id)
+        if number is not None:
+            entry.details += sentences[entry.message.id].format(id=number)
+    batch.withheld_notices += sent.withheld
+
+
+def _sentence(entry: Entry) -> str | None:
+    """How the details name the notice; None where there is to be none."""
+    result = entry.result
+    if isinstance(result, Decision):
+        return next((e.sentence for e in result.effects if isinstance(e, NotifySender)), None)
+    has_failed = result.outcome.status is DeliveryStatus.FAILED
+    return AFTER_ATTEMPT if has_failed and result.outcome.may_notify_sender else None
+
+
+def _reason(entry: Entry) -> str:
+    """Why it failed, for a stranger: without the URL, which may have a password in it, or the host inside."""
+    if not isinstance(entry.result, Result):
+        return entry.details
+    code = entry.result.outcome.code
+    if code is None:
+        return "The recipient's system could not be reached."
+    return f"The recipient's system answered {code}."
 
 
 def may_notify(message: Message) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ from postal_server.errors import HostileInput
 from postal_server.mail.address import suppression_key
 from postal_server.mail.address_list import recipients_in
 from postal_server.models import FailureEvidence, Suppression
-from postal_server.rules.suppression import EVIDENCE_LASTS, HARD_FAILS
+from postal_server.rules import suppression as rules
+from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.services.shared.work import Effect, Result
+
+from .batch import Batch, Entry
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -22,6 +27,64 @@ ADDRESS_CHARACTERS = 320
 REASON_CHARACTERS = 250
 BY_PERSON = "added by an administrator"
 COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")  # of a list as a file
+
+
+@dataclass(frozen=True)
+class Suppress(Effect):
+    """The recipient of this outgoing message comes on the list, for this reason."""
+
+    reason: str
+
+
+def apply(batch: Batch) -> None:
+    """Only for mail that goes out: put on the list whom answers blame and decisions name, and take off whom
+    a released mail has reached.
+    """
+    _suppress_failed(batch)
+    _clear_reached(batch)
+    named = {
+        _recipient(entry): effect.reason for entry, effect in batch.carrying(Suppress) if _is_outgoing(entry)
+    }
+    add(named, batch.config, batch.now)
+
+
+def _suppress_failed(batch: Batch) -> None:
+    failed = {
+        entry.message.id: entry
+        for entry in batch.entries
+        if entry.status is DeliveryStatus.FAILED and _is_outgoing(entry) and _blames_recipient(entry)
+    }
+    recipients = {message_id: _recipient(entry) for message_id, entry in failed.items()}
+    for message_id in note_failures(recipients, batch.config, batch.now):
+        failed[message_id].add(rules.ADDED)
+
+
+def _clear_reached(batch: Batch) -> None:
+    """Nobody on the list is written to unless a person released the mail."""
+    reached = [
+        entry
+        for entry in batch.entries
+        if entry.result.claimed.is_manual and entry.status is DeliveryStatus.SENT and _is_outgoing(entry)
+    ]
+    cleared = clear(_recipient(entry) for entry in reached)
+    for entry in reached:
+        if was_cleared(_recipient(entry), cleared):
+            entry.add(rules.REMOVED)
+
+
+def _is_outgoing(entry: Entry) -> bool:
+    return entry.message.scope == Scope.OUTGOING.value and bool(entry.message.rcpt_to)
+
+
+def _recipient(entry: Entry) -> Recipient:
+    return entry.message.server_id, entry.message.rcpt_to or ""
+
+
+def _blames_recipient(entry: Entry) -> bool:
+    if not isinstance(entry.result, Result):
+        return False
+    outcome = entry.result.outcome
+    return rules.blames_recipient(outcome.code, outcome.output or "")
 
 
 def _key(recipient: Recipient) -> Recipient:
@@ -182,7 +245,7 @@ def note_failures(failed: Mapping[int, Recipient], config: Config, now: datetime
     rows = FailureEvidence.objects.filter(
         address__in={address for _, address in keys.values()},
         server_id__in={server_id for server_id, _ in keys.values()},
-        created_at__gt=now - EVIDENCE_LASTS,
+        created_at__gt=now - rules.EVIDENCE_LASTS,
     )
     known = set(rows.exclude(message_id__in=keys).values_list("server_id", "address"))
     again = set()
@@ -194,11 +257,11 @@ def note_failures(failed: Mapping[int, Recipient], config: Config, now: datetime
         FailureEvidence(server_id=server_id, address=address, message_id=message_id, created_at=now)
         for message_id, (server_id, address) in keys.items()
     )
-    add({keys[message_id]: HARD_FAILS for message_id in again}, config, now)
+    add({keys[message_id]: rules.HARD_FAILS for message_id in again}, config, now)
     return again
 
 
 def expire(now: datetime) -> int:
     """Delete what is past its time; how many suppressions ended."""
-    FailureEvidence.objects.filter(created_at__lte=now - EVIDENCE_LASTS).delete()
+    FailureEvidence.objects.filter(created_at__lte=now - rules.EVIDENCE_LASTS).delete()
     return Suppression.objects.filter(keep_until__lte=now).delete()[0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 from django.db import connection
 
-from postal_server.conf import Config
 from postal_server.models import TlsResult
 from postal_server.services.shared.work import Result, TlsSession
+
+from .batch import Batch
 
 ROWS_A_STATEMENT = 200
 KEY = ("day", "domain", "policy_type", "failure", "host", "address", "source")
@@ -24,11 +24,11 @@ ADD = (
 )
 
 
-def count(results: Iterable[object], config: Config, now: datetime) -> None:
-    """Count the sessions that were opened for these results; in the caller's transaction."""
-    if not config.tls_reports.enabled:
+def apply(batch: Batch) -> None:
+    """Count the sessions that were opened for these results."""
+    if not batch.config.tls_reports.enabled:
         return
-    sessions = (s for result in results if isinstance(result, Result) for s in result.tls_sessions)
+    sessions = (s for result in batch.results if isinstance(result, Result) for s in result.tls_sessions)
     # Of sessions that went well nobody wants to know where.
     plain = (s if s.failure else replace(s, host="", address="", source="", reason="") for s in sessions)
     # What differs in other than the key must not meet itself in one statement.
@@ -40,7 +40,7 @@ def count(results: Iterable[object], config: Config, now: datetime) -> None:
         latest[key] = session
     # All workers in one order: none waits for another that waits for it.
     rows: list[tuple[date | str | int, ...]] = [
-        (now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
+        (batch.now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
     ]
     for start in range(0, len(rows), ROWS_A_STATEMENT):
         chunk = rows[start : start + ROWS_A_STATEMENT]

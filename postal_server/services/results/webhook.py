@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +41,18 @@ class Event:
     name: str
     payload: Mapping[str, Any]
     message_id: int | None = None
+
+
+@dataclass(frozen=True)
+class MessageEvent:
+    """An event about messages, of which the webhooks of the first one's server are told.
+
+    `payload` is called with each message and its token, in turn, when the event is stored.
+    """
+
+    name: str
+    about: Sequence[Message]
+    payload: Callable[..., Mapping[str, Any]]
 
 
 def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
@@ -88,6 +100,20 @@ def _wait_behind_others(requests: Sequence[WebhookRequest]) -> None:
         }
         for request in requests:
             request.due_at = due.get((request.webhook_id, request.message_id))
+
+
+def emit_about_messages(events: Sequence[MessageEvent], directory: Directory, now: datetime) -> int:
+    """As `emit`, with one query for the tokens of all messages; none for no event."""
+    if not events:
+        return 0
+    tokens = tokens_of({message.id for event in events for message in event.about})
+    return emit((_with_payload(event, tokens) for event in events), directory, now)
+
+
+def _with_payload(event: MessageEvent, tokens: Mapping[int, str]) -> Event:
+    about = event.about[0]
+    with_tokens = [value for message in event.about for value in (message, tokens[message.id])]
+    return Event(about.server_id, event.name, event.payload(*with_tokens), about.id)
 
 
 def emit_for_message(

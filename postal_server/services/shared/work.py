@@ -142,24 +142,23 @@ class HttpDelivery:
     changes: Changes | None = None
 
 
+class Effect:
+    """What a decision has done besides giving the message its status: a value, one type for each subject.
+
+    A subject's module in `services.results` defines its effect and applies it.
+    """
+
+
 @dataclass(frozen=True)
 class Decision:
-    """Prepared: nothing to send. The message gets this status at once.
-
-    `notice`: the sender is told by mail; the text, with `{id}` for the notice's id, is put behind `details`.
-    `suppress_for`: the recipient is suppressed for this reason. `bounced_ids`: the message is a report that
-    these outgoing messages bounced, for good if `is_hard_bounce`.
-    """
+    """Prepared: nothing to send. The message gets this status at once, and the effects are applied."""
 
     claimed: Claimed
     status: DeliveryStatus
     details: str
     output: str | None = None
     changes: Changes | None = None
-    notice: str | None = None
-    suppress_for: str | None = None
-    bounced_ids: tuple[int, ...] = ()
-    is_hard_bounce: bool = False
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from postal_server import conf
 from postal_server.services.preparation import send_limit
 from postal_server.services.results import notice_limit, suppression, tls_sessions
+from postal_server.services.results.batch import Batch
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.entries import Source, SourceEntry
 from postal_server.services.shared.work import Result, TlsSession
@@ -38,7 +39,8 @@ def count_notices(config) -> None:
 
 def count_sessions(config) -> None:
     sessions = tuple(TlsSession(f"{number}.example", "sts") for number in NUMBERS)
-    tls_sessions.count([Result(claimed(1), None, tls_sessions=sessions)], config, NOW)
+    results = [Result(claimed(1), None, tls_sessions=sessions)]
+    tls_sessions.apply(Batch(results, [], None, config, NOW))
 
 
 def suppress(config) -> None:

@@ -8,6 +8,7 @@ from postal_server.models import Body, Domain, ImportedToken, Message, Server
 from postal_server.rules.status import Scope
 from postal_server.services.preparation import bounce
 from postal_server.services.preparation.job import Job
+from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared.token import message_token
 from tests.postal_server.services.conftest import NOW, store
 
@@ -64,23 +65,23 @@ def original(world):
 
 def test_by_the_return_path(match, original):
     path = f"s8halm+{message_token(original)}@rp.postal.example.test"
-    assert match(report(), path) == bounce.Match((original,), is_hard=True)
-    assert match(b"Subject: failure\r\n\r\nYour mail failed\r\n", path) == bounce.Match((original,))
+    assert match(report(), path) == (Bounced(original, is_hard=True),)
+    assert match(b"Subject: failure\r\n\r\nYour mail failed\r\n", path) == (Bounced(original),)
 
 
 def test_by_the_token_in_the_returned_header(match, original):
     raw = report(header=f"X-Postal-MsgID: {message_token(original)}\n")
-    assert match(raw) == bounce.Match((original,), is_hard=True)
+    assert match(raw) == (Bounced(original, is_hard=True),)
 
 
 def test_by_the_token_anywhere_in_the_text(match, original):
     raw = f"Subject: failure\r\n\r\nYour mail failed\r\nx-postal-msgid:{message_token(original)}\r\n".encode()
-    assert match(raw) == bounce.Match((original,))
+    assert match(raw) == (Bounced(original),)
 
 
 def test_by_the_token_of_an_imported_message(world, match, original):
     ImportedToken.objects.create(token="wBx9aLnQ44yKFCOw", server_id=world.server.pk, message_id=original)
-    assert match(report(header="X-Postal-MsgID: wBx9aLnQ44yKFCOw\n")).ids == (original,)
+    assert match(report(header="X-Postal-MsgID: wBx9aLnQ44yKFCOw\n")) == (Bounced(original, is_hard=True),)
 
 
 OWN_PATH = "s8halm@psrp.example.test"
@@ -91,14 +92,14 @@ def test_by_message_id_and_recipient_where_the_return_path_has_no_token(world, m
     """It is no evidence that suppresses: other recipients of the mail know as much."""
     Domain.objects.update(return_path_status="OK")
     one, _ = store(world, "a@dest.example", "b@dest.example")
-    assert match(BY_MESSAGE_ID, OWN_PATH) == bounce.Match((one.id,), is_hard=False)
+    assert match(BY_MESSAGE_ID, OWN_PATH) == (Bounced(one.id, is_hard=False),)
 
 
 def test_by_message_id_of_imported_mail(world, match):
     """Postal's return paths name the mail server alone."""
     one, _ = store(world, "a@dest.example", "b@dest.example")
     ImportedToken.objects.create(token="wBx9aLnQ44yKFCOw", server_id=world.server.pk, message_id=one.id)
-    assert match(BY_MESSAGE_ID) == bounce.Match((one.id,), is_hard=False)
+    assert match(BY_MESSAGE_ID) == (Bounced(one.id, is_hard=False),)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_messages_of_other_servers_and_incoming_ones_are_left_alone(world, match
 )
 def test_every_report_counts_but_only_hard_ones_suppress(match, original, action, status, is_hard):
     path = f"s8halm+{message_token(original)}@rp.postal.example.test"
-    assert match(report(action=action, status=status), path) == bounce.Match((original,), is_hard)
+    assert match(report(action=action, status=status), path) == (Bounced(original, is_hard),)
 
 
 def test_recorded_reports_match_as_in_postal(world, match, original):

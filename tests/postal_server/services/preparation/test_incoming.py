@@ -12,6 +12,7 @@ from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record
+from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared import token
 from postal_server.services.shared.work import (
     Decision,
@@ -292,7 +293,7 @@ class TestSpam:
         Route.objects.update(spam_mode=mode)
         [item] = prepare(come_in(http))
         assert decided(item) == (DeliveryStatus(status), details)
-        assert item.notice is None
+        assert item.effects == ()
         assert isinstance(*prepare(come_in(http, is_manual=True)), HttpDelivery)
 
     @pytest.mark.parametrize("is_manual", [False, True])
@@ -318,7 +319,7 @@ class TestReports:
             DeliveryStatus.PROCESSED,
             f"This has been detected as a bounce message for <msg:{original.id}>.",
         )
-        assert (item.bounced_ids, item.changes) == ((original.id,), None)
+        assert (item.effects, item.changes) == ((Bounced(original.id),), None)
 
     def test_an_unmatched_report_fails_without_a_notice(self, world, prepare, come_in):
         [item] = prepare(come_in(None, "s8halm@rp.postal.example.test", is_bounce=True))
@@ -327,7 +328,7 @@ class TestReports:
             "This message was a bounce but we couldn't link it with any outgoing message and there was no "
             "route for it.",
         )
-        assert (item.notice, item.changes) == (None, None)
+        assert (item.effects, item.changes) == ((), None)
 
     def test_an_unmatched_report_goes_to_the_return_path_route(self, world, prepare, come_in, http):
         Route.objects.update(name="__returnpath__", domain=None)

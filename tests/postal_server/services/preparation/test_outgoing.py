@@ -257,12 +257,12 @@ class TestFail:
             item.details
             == "Maximum number of delivery attempts (18) has been reached." + sentence * suppressed
         )
-        assert (item.suppress_for == "too many soft fails") is suppressed
+        assert (item.effects == (suppression.Suppress("too many soft fails"),)) is suppressed
 
     def test_errors_of_ours_suppress_nobody(self, world, prepare):
         [item] = prepare(*store(world, attempts=18))
         assert item.status is DeliveryStatus.FAILED
-        assert item.suppress_for is None
+        assert item.effects == ()
 
     def test_the_17th_retry_is_tried(self, world, prepare):
         assert isinstance(*prepare(*store(world, attempts=17)), SmtpDelivery)

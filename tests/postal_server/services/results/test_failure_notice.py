@@ -5,13 +5,27 @@ from datetime import timedelta
 
 import pytest
 
-from postal_server.models import Body, Counter, Message, Route, Server
+from postal_server.mail.reply import Reply
+from postal_server.models import (
+    Body,
+    Counter,
+    Delivery,
+    FailureEvidence,
+    Message,
+    QueuedMessage,
+    Route,
+    Server,
+)
+from postal_server.rules import outcome
 from postal_server.rules.status import Scope
 from postal_server.services.preparation import messages
 from postal_server.services.results import failure_notice, notice_limit
+from postal_server.services.results import record as results
 from postal_server.services.shared.token import message_token
-from postal_server.services.shared.work import Claimed, SmtpDelivery
-from tests.postal_server.services.conftest import NOW, store
+from postal_server.services.shared.work import Claimed, Result, SmtpDelivery
+from tests.postal_server.services.conftest import NOW, sent, store
+
+from .conftest import events
 
 RAW = b"From: Ann <ann@remote.example>\r\nSubject: Hi\r\n\r\nHello\r\n"
 
@@ -173,3 +187,83 @@ def test_limit_of_nothing_sends_nothing(world, failed, config):
     assert failure_notice.send(
         [failed], {failed.id: "x"}, world.directory(), none, NOW
     ) == failure_notice.Sent({}, 1)
+
+
+class TestApply:
+    def test_a_failed_post_tells_the_sender_and_names_the_notice(self, world, record):
+        world.add_webhook()
+        [claim] = store(world, "in@example.test", scope=Scope.INCOMING, mail_from="ann@remote.example")
+        found = outcome.classify_post(404, "as asked", url="http://h.example/in", seconds=0.01)
+        assert record(Result(claim, found)).finished == [claim.id]
+        notice = Message.objects.exclude(pk=claim.id).get()
+        sentence = f"Sent bounce message to sender (see message <msg:{notice.id}>)"
+        details = f"Received a 404 from http://h.example/in. {sentence}"
+        assert Delivery.objects.get().details == details
+        assert (notice.scope, notice.rcpt_to, notice.mail_from) == (
+            "outgoing",
+            "ann@remote.example",
+            "in@example.test",
+        )
+        assert (notice.is_bounce, notice.bounce_for_id, notice.received_with_ssl) == (True, claim.id, None)
+        assert QueuedMessage.objects.get(pk=notice.id).destination == "remote.example"
+        [payload] = events("MessageDeliveryFailed")
+        assert payload["details"] == details
+
+    def test_a_stranger_hears_neither_the_url_nor_the_host_inside(self, world, record):
+        for found in (
+            outcome.classify_post(404, "x", url="http://user:secret@h.internal/in", seconds=0.01),
+            outcome.classify(
+                Reply.parse([b"550 5.7.1 mynetworks 10.0.0.0/8 only"]),
+                recipient="in@example.test",
+                peer=outcome.Peer("mail.internal", "10.0.0.1", 25),
+                seconds=0.01,
+            ),
+            outcome.unreachable("mail.internal", tried=["mail.internal"], is_permanent=True),
+        ):
+            [claim] = store(world, "in@example.test", scope=Scope.INCOMING, mail_from="ann@remote.example")
+            record(Result(claim, found))
+            text = bytes(Body.objects.latest("id").raw)
+            assert b"Diagnostic-Code: x-postal; The recipient's system " in text
+            for inside in (b"secret", b"internal", b"10.0.0", b"mynetworks"):
+                assert inside not in text
+
+    def test_limits_withhold_notices_and_say_so(self, world, config):
+        limited = replace(config, delivery=replace(config.delivery, max_notices_per_recipient=2))
+        claims = [
+            store(world, "in@example.test", scope=Scope.INCOMING, mail_from=sender)[0]
+            for sender in ["ann@remote.example"] * 3 + ["Ann@Remote.example", "bob@remote.example"]
+        ]
+        found = outcome.classify_post(404, "", url="http://h.example/in", seconds=0.01)
+        recorded = results.record([Result(claim, found) for claim in claims], world.directory(), limited, NOW)
+        assert recorded.withheld_notices == 2
+        assert Message.objects.filter(bounce_for_id__isnull=False).count() == 3
+        texts = [row.details for row in Delivery.objects.order_by("message_id")]
+        assert ["Sent bounce" in details for details in texts] == [True, True, False, False, True]
+
+    @pytest.mark.parametrize(
+        ("code", "values"),
+        [
+            (429, {}),
+            (503, {}),
+            (404, {"mail_from": None}),
+            (404, {"is_bounce": True}),
+            (404, {"mail_from": "nonsense"}),
+        ],
+    )
+    def test_some_senders_are_not_told(self, world, record, code, values):
+        values = {"mail_from": "ann@remote.example", **values}
+        [claim] = store(world, "in@example.test", scope=Scope.INCOMING, **values)
+        record(Result(claim, outcome.classify_post(code, "", url="http://h.example/in", seconds=0.01)))
+        assert Message.objects.count() == 1
+        assert Delivery.objects.get().details == f"Received a {code} from http://h.example/in"
+
+    def test_outgoing_failures_send_no_notice(self, world, record):
+        [claim] = store(world)
+        record(sent(claim, "550 5.1.1 no"))
+        assert Message.objects.count() == 1
+
+    def test_a_failed_forward_leaves_the_recipient_alone(self, world, record):
+        [claim] = store(world, "fwd@example.test", scope=Scope.INCOMING, mail_from="ann@remote.example")
+        record(sent(claim, "550 5.1.1 no"))
+        assert not FailureEvidence.objects.exists()
+        assert Message.objects.count() == 2

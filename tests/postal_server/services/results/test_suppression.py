@@ -2,9 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from postal_server.models import FailureEvidence, Suppression
+from postal_server.models import Delivery, FailureEvidence, Suppression
+from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results import suppression
-from tests.postal_server.services.conftest import NOW
+from postal_server.services.results.suppression import Suppress
+from postal_server.services.shared.work import Decision
+from tests.postal_server.services.conftest import NOW, sent, store
 
 WHO = (1, "Ann@Dest.example")
 
@@ -95,3 +98,38 @@ def test_what_is_past_its_time_is_deleted(config):
     assert not FailureEvidence.objects.exists()
     assert suppression.expire(NOW + timedelta(days=30)) == 1
     assert not Suppression.objects.exists()
+
+
+class TestApply:
+    def test_the_second_hard_failure_suppresses_and_says_so(self, world, record):
+        for expected in (
+            "Permanent SMTP delivery error when sending to 127.0.0.1:25 (mx.dest.example)",
+            "Permanent SMTP delivery error when sending to 127.0.0.1:25 (mx.dest.example). "
+            "Recipient added to suppression list (too many hard fails)",
+        ):
+            [claim] = store(world)
+            record(sent(claim, "550 5.1.1 no such user"))
+            assert Delivery.objects.get(message_id=claim.id).details == expected
+        assert Suppression.objects.get().address == "a@dest.example"
+
+    @pytest.mark.parametrize(
+        "answer", ["550 5.7.1 blocked", "554 5.3.4 too big", "421 4.7.0 slow down", "450 4.2.1 x"]
+    )
+    def test_answers_that_are_not_about_the_person_leave_no_evidence(self, world, record, answer):
+        [claim] = store(world)
+        record(sent(claim, answer))
+        assert not FailureEvidence.objects.exists()
+
+    def test_a_released_mail_that_arrives_clears(self, world, record, config):
+        suppression.add({(world.server.pk, "a@dest.example"): "too many hard fails"}, config, NOW)
+        [claim] = store(world, is_manual=True)
+        record(sent(claim))
+        assert not Suppression.objects.exists()
+        assert Delivery.objects.get().details.endswith(
+            "(mx.dest.example). Recipient removed from suppression list"
+        )
+
+    def test_used_up_attempts_suppress(self, world, record):
+        [claim] = store(world)
+        record(Decision(claim, DeliveryStatus.FAILED, "used up", effects=(Suppress("too many soft fails"),)))
+        assert Suppression.objects.get().reason == "too many soft fails"

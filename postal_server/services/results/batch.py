@@ -1,0 +1,90 @@
+"""A batch of results while it is being recorded, and what effects may do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from postal_server.conf import Config
+from postal_server.models import Delivery, Message
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.work import Decision, Effect, Result
+
+from .webhook import MessageEvent, is_wanted
+
+DETAILS_CHARACTERS = 250
+
+E = TypeVar("E", bound=Effect)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A result and its message, as it was before.
+
+    `delivery` is the row that tells of the result. It gets its `details`, cut, once all effects are applied.
+    """
+
+    result: Result | Decision
+    message: Message
+    status: DeliveryStatus
+    details: str
+    delivery: Delivery
+
+    def add(self, sentence: str) -> None:
+        """Put a further sentence behind the details."""
+        self.details = f"{self.details.removesuffix('.')}. {sentence}" if self.details else sentence
+
+
+@dataclass
+class Batch:
+    """Results on their way into the database, in the caller's transaction.
+
+    `results` are all of them, `entries` those whose message still exists. Effects may change the details of
+    entries, write what is their own, and leave what concerns other messages to the methods below: it is
+    written after the entries' deliveries and statuses.
+    """
+
+    results: Sequence[Result | Decision]
+    entries: Sequence[Entry]
+    directory: Directory
+    config: Config
+    now: datetime
+    further_deliveries: list[Delivery] = field(default_factory=list)
+    other_statuses: dict[int, DeliveryStatus] = field(default_factory=dict)  # by message id
+    events: list[MessageEvent] = field(default_factory=list)
+    withheld_notices: int = 0
+
+    def __post_init__(self) -> None:
+        self._effects = [
+            (entry, effect)
+            for entry in self.entries
+            if isinstance(entry.result, Decision)
+            for effect in entry.result.effects
+        ]
+
+    def carrying(self, kind: type[E]) -> list[tuple[Entry, E]]:
+        """The effects of this kind that the batch's decisions carry, each with its entry, in order."""
+        return [(entry, effect) for entry, effect in self._effects if isinstance(effect, kind)]
+
+    def add_delivery(self, message_id: int, status: DeliveryStatus, details: str) -> None:
+        """Add a delivery of any message; its status stays as it is."""
+        self.further_deliveries.append(
+            Delivery(
+                message_id=message_id,
+                status=status.value,
+                details=details[:DETAILS_CHARACTERS],
+                created_at=self.now,
+            )
+        )
+
+    def set_status(self, message_id: int, status: DeliveryStatus) -> None:
+        """Give a message a status that does not follow from a result of its own."""
+        self.other_statuses[message_id] = status
+
+    def tell(self, event: str, *about: Message, payload: Callable[..., Mapping[str, Any]]) -> None:
+        """Tell the webhooks of the first message's server; see `MessageEvent`."""
+        if is_wanted(about[0].server_id, event, self.directory):
+            self.events.append(MessageEvent(event, about, payload))

@@ -1,0 +1,29 @@
+"""Tell webhooks of attempts and decisions: `MessageSent` and its like. Source: contract 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from postal_server.models import Message
+from postal_server.wire import webhook as wire
+
+from .batch import Batch, Entry
+
+
+def apply(batch: Batch) -> None:
+    for entry in batch.entries:
+        if name := wire.BY_STATUS.get(entry.status):
+            batch.tell(name, entry.message, payload=partial(_payload, entry))
+
+
+def _payload(entry: Entry, message: Message, token: str) -> Mapping[str, Any]:
+    """Of the message as it is now, with what preparing found out about it."""
+    changes = entry.result.changes
+    if changes is not None:
+        message.tag = changes.tag or message.tag
+        if changes.inspection is not None:
+            message.is_inspected = True
+            message.is_spam = changes.inspection.is_spam
+    return wire.delivery_payload(message, token, entry.delivery)

@@ -1,0 +1,97 @@
+"""Write what a batch changes on messages: statuses, and what preparing changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from postal_server.models import Body, Message
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.acceptance.storage import allocate_ids
+from postal_server.services.shared.rows import insert, update_each
+
+from .batch import Batch, Entry
+
+STATUS_FIELDS = ("status", "last_attempt_at", "hold_expires_at")
+CHANGED_FIELDS = (
+    "prefix",
+    "tag",
+    "body_id",
+    "is_rewritten",
+    "is_inspected",
+    "is_spam",
+    "spam_score",
+    "is_threat",
+    "threat_details",
+)
+
+
+def write(batch: Batch) -> None:
+    """One statement for those that preparing changed, one for each other status; two where it made texts."""
+    hold_until = batch.now + timedelta(days=batch.config.postal.default_maximum_hold_expiry_days)
+    bodies = _store_bodies(batch.entries, batch.now)
+    changed: dict[int, tuple[object, ...]] = {}
+    plain: dict[DeliveryStatus, list[int]] = defaultdict(list)
+    for entry in batch.entries:
+        message, changes = entry.message, entry.result.changes
+        if changes is None:
+            plain[entry.status].append(message.id)
+            continue
+        inspection = changes.inspection
+        changed[message.id] = (
+            entry.status.value,
+            batch.now,
+            hold_until if entry.status is DeliveryStatus.HELD else None,
+            changes.prefix,
+            changes.tag,
+            bodies.get(message.id),
+            changes.is_rewritten,
+            True if inspection else None,
+            inspection.is_spam if inspection else None,
+            inspection.score if inspection else None,
+            inspection.is_threat if inspection else None,
+            inspection.threat_details if inspection else None,
+        )
+    update_each(Message, (*STATUS_FIELDS, *CHANGED_FIELDS), changed, keep=CHANGED_FIELDS)
+    for status, ids in plain.items():
+        Message.objects.filter(id__in=ids).update(
+            status=status.value,
+            last_attempt_at=batch.now,
+            hold_expires_at=hold_until if status is DeliveryStatus.HELD else None,
+        )
+    _write_other_statuses(batch.other_statuses, batch.now)
+
+
+def _write_other_statuses(statuses: Mapping[int, DeliveryStatus], now: datetime) -> None:
+    """Those of messages that were not tried: last, as they may be of the same batch."""
+    ids: dict[DeliveryStatus, list[int]] = defaultdict(list)
+    for message_id, status in statuses.items():
+        ids[status].append(message_id)
+    for status, of_status in ids.items():
+        Message.objects.filter(id__in=of_status).update(status=status.value, last_attempt_at=now)
+
+
+def _store_bodies(entries: Sequence[Entry], now: datetime) -> dict[int, int]:
+    """Bodies that messages have for themselves from now on, as ids by message id.
+
+    The one they shared stays for its other messages; retention removes it in the end.
+    """
+    own = list(_own_texts(entries))
+    if not own:
+        return {}
+    ids = allocate_ids(len(own))
+    insert(
+        [
+            Body(id=number, server_id=message.server_id, created_at=message.created_at, raw=raw)
+            for number, (message, raw) in zip(ids, own, strict=True)
+        ]
+    )
+    return {message.id: number for number, (message, _) in zip(ids, own, strict=True)}
+
+
+def _own_texts(entries: Iterable[Entry]) -> Iterable[tuple[Message, bytes]]:
+    for entry in entries:
+        changes = entry.result.changes
+        if changes is not None and changes.raw is not None:
+            yield entry.message, changes.raw
