@@ -10,31 +10,27 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
 
 from postal_server.engine import metrics
 from postal_server.errors import HostileInput
-from postal_server.net.listening import NEVER, Connection, Turns, canonical_address
-from postal_server.net.memory_budget import FREE_BYTES, Room
-from postal_server.rules.client import client_key
+from postal_server.net.listening import NEVER, canonical_address
+from postal_server.net.memory_budget import FREE_BYTES
 from postal_server.wire.http import error_response
 
 from .body import MAX_BUFFERED_BYTES, RequestBody
-from .gateway import BodyLimit, Environ, RawResponse, RequestHead, call, field_size, make_environ
-from .unsent import UnsentResponses
+from .exchange import MAX_HEADER_BYTES, Exchange
+from .gateway import RawResponse, RequestHead, call, field_size, make_environ
+from .shared import LimitedConnection, Shared
 
 logger = logging.getLogger(__name__)
 
-MAX_HEADER_BYTES = 64 * 1024
-MAX_FIELDS = 200
 CHUNK_BYTES = 16  # that may stand around a chunk of any size, its end and an extension
 PIECE = 2048  # bytes that are parsed at a time: there may be a hundred requests in them, and no thousands
 SILENCE = 60.0  # seconds between requests, and for the head of one
@@ -46,112 +42,11 @@ UNREAD_SECONDS = 20.0
 CLOSE_SECONDS = 5.0  # for the client to take the last answer
 MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
 QUICK_BYTES = 16 * 1024  # of a body that is read in no time; who sends more at once waits for a turn
-DEFAULT_BODY_LIMIT = BodyLimit(MAX_BUFFERED_BYTES)  # of a body; for more of it the application is asked
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
 
 
-class Application(Protocol):
-    """A WSGI application that can answer some requests without a thread."""
-
-    def __call__(self, environ: Environ, start_response: Any, /) -> Any: ...
-
-    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
-        """The answer to a request that has come completely; null if it takes a thread."""
-
-    def is_login(self, environ: Environ) -> bool:
-        """Is a password checked?"""
-
-    def body_limit(self, environ: Environ) -> BodyLimit | None:
-        """How large a body may be that is gathered; null if it is not read, or only as far as it has come."""
-
-
-@dataclass
-class Shared:
-    """What all connections of a server share. `is_stopping`: the request under way is the last one.
-
-    `threads` answer requests, `readers` those with a large body: who sends much is in the way only of others
-    who do. `logins` check passwords: guessing them takes the processors from nobody else. `stands_for_many`
-    tells proxies, which may have any number of the connections.
-    """
-
-    application: Application
-    threads: Executor
-    readers: Executor
-    logins: Executor
-    room: Room  # for bodies that are gathered
-    max_connections: int
-    max_per_client: int
-    stands_for_many: Callable[[str], bool]
-    connections: dict[HttpProtocol, str] = field(default_factory=dict)  # whose they are; the oldest one first
-    clients: Counter[str] = field(default_factory=Counter)  # connections of each
-    turns: Turns = field(default_factory=Turns)
-    unsent: UnsentResponses = field(default_factory=UnsentResponses)
-    is_stopping: bool = False
-
-    def enter(self, connection: HttpProtocol, address: str) -> bool:
-        """May this client have another one? Where there are no more, one that waits for its client goes."""
-        client = client_key(address)
-        if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):
-            metrics.WEB_CONNECTIONS_REFUSED.labels("client").inc()
-            return False
-        if len(self.connections) >= self.max_connections and not self._make_room():
-            metrics.WEB_CONNECTIONS_REFUSED.labels("all").inc()
-            return False
-        self.connections[connection] = client
-        self.clients[client] += 1
-        return True
-
-    def leave(self, connection: HttpProtocol) -> None:
-        """It is gone, or will be."""
-        client = self.connections.pop(connection, None)
-        if client is None:
-            return
-        self.clients[client] -= 1
-        if not self.clients[client]:
-            del self.clients[client]
-
-    def _make_room(self) -> bool:
-        """Close a connection: one between requests, or the one whose request has made least progress."""
-        found = next((each for each in self.connections if each.is_idle), None)
-        if found is None:
-            unfinished = [each for each in self.connections if not each.is_answering]
-            found = min(unfinished, key=lambda each: each.deadline, default=None)
-        if found is None:
-            return False
-        self.leave(found)
-        found.abort()
-        return True
-
-
-@dataclass(eq=False)
-class Exchange:
-    """A request, as far as it has come, and what is known of its answer."""
-
-    body: RequestBody
-    began: float  # seconds of the loop's clock
-    head: RequestHead = field(default_factory=RequestHead)
-    has_head: bool = False
-    received: int = 0  # bytes of the body
-    keeps: bool = False  # the connection, for another request
-    is_answered: bool = False
-    body_limit: BodyLimit = DEFAULT_BODY_LIMIT
-    is_asked: bool = False  # the application, whether that is more
-
-    @property
-    def is_too_large(self) -> bool:
-        return self.head.size > MAX_HEADER_BYTES or len(self.head.fields) > MAX_FIELDS
-
-    @property
-    def exceeds_body_limit(self) -> bool:
-        return max(self.head.content_length, self.body.buffered_bytes) > self.body_limit.max_bytes
-
-    def may_begin(self) -> bool:
-        """Is there enough of it for an answer?"""
-        return self.body.is_complete or (self.has_head and (self.is_too_large or self.exceeds_body_limit))
-
-
-class HttpProtocol(Connection):
+class HttpProtocol(LimitedConnection):
     """Reads requests, asks the application, answers."""
 
     def __init__(self, shared: Shared) -> None:

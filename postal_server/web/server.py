@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from postal_server.net.listening import Sweep, bind
 from postal_server.net.memory_budget import Room
 
-from .protocol import Application, HttpProtocol, Shared
+from .protocol import HttpProtocol
+from .shared import Application, Shared
 
 BACKLOG = 1024
 # Memory of the bodies that have not come completely: in all, and of clients that have not authenticated.

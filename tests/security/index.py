@@ -1001,7 +1001,7 @@ CASES: dict[str, Case] = {
                 without="MAX_LINE_BYTES = 65_536",
             ),
             Guard(
-                "postal_server/web/protocol.py",
+                "postal_server/web/exchange.py",
                 code="MAX_HEADER_BYTES = 64 * 1024",
                 without="MAX_HEADER_BYTES = 8 * 1024 * 1024",
             ),
@@ -1077,12 +1077,12 @@ CASES: dict[str, Case] = {
                 without="and size < 0:",
             ),
             Guard(
-                "postal_server/web/protocol.py",
+                "postal_server/web/shared.py",
                 code="if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):",
                 without="if False:",
             ),
             Guard(
-                "postal_server/web/protocol.py",
+                "postal_server/web/shared.py",
                 code="if len(self.connections) >= self.max_connections and not self._make_room():",
                 without="if len(self.connections) >= self.max_connections:",
             ),

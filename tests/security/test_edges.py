@@ -16,8 +16,8 @@ from postal_server.errors import HostileInput, PostalServerError
 from postal_server.smtpd.commands import parse_chunk, parse_command, parse_path
 from postal_server.smtpd.options import MAX_LINE_BYTES
 from postal_server.web.body import MAX_BUFFERED_BYTES
+from postal_server.web.exchange import MAX_FIELDS, MAX_HEADER_BYTES
 from postal_server.web.gateway import RequestHead, make_environ
-from postal_server.web.protocol import MAX_FIELDS, MAX_HEADER_BYTES
 from postal_server.wire import api
 from postal_server.wire.http import LOOPBACK, read_request
 

@@ -42,7 +42,7 @@ from postal_server.transports.http.url import Url
 from postal_server.transports.smtp.protocol import Offers, ReplyReader
 from postal_server.web.gateway import RawResponse
 from postal_server.web.protocol import CONTINUE, HttpProtocol
-from postal_server.web.protocol import Shared as WebShared
+from postal_server.web.shared import Shared as WebShared
 from postal_server.wire import api as wire
 from postal_server.wire import scanner
 from postal_server.wire.http import Request

@@ -1,0 +1,114 @@
+"""What the connections of a server share: the application, its threads, and the limits of all together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from postal_server.engine import metrics
+from postal_server.net.listening import Connection, Turns
+from postal_server.net.memory_budget import Room
+from postal_server.rules.client import client_key
+
+from .gateway import BodyLimit, Environ, RawResponse
+from .unsent import UnsentResponses
+
+
+class Application(Protocol):
+    """A WSGI application that can answer some requests without a thread."""
+
+    def __call__(self, environ: Environ, start_response: Any, /) -> Any: ...
+
+    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
+        """The answer to a request that has come completely; null if it takes a thread."""
+
+    def is_login(self, environ: Environ) -> bool:
+        """Is a password checked?"""
+
+    def body_limit(self, environ: Environ) -> BodyLimit | None:
+        """How large a body may be that is gathered; null if it is not read, or only as far as it has come."""
+
+
+class LimitedConnection(Connection):
+    """A connection that may have to give way to another."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Does it only wait for another request?"""
+        raise NotImplementedError
+
+    @property
+    def is_answering(self) -> bool:
+        """Does the client wait for us?"""
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """Close now, or once the request under way is answered."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Cut it off."""
+        raise NotImplementedError
+
+
+@dataclass
+class Shared:
+    """What all connections of a server share. `is_stopping`: the request under way is the last one.
+
+    `threads` answer requests, `readers` those with a large body: who sends much is in the way only of others
+    who do. `logins` check passwords: guessing them takes the processors from nobody else. `stands_for_many`
+    tells proxies, which may have any number of the connections.
+    """
+
+    application: Application
+    threads: Executor
+    readers: Executor
+    logins: Executor
+    room: Room  # for bodies that are gathered
+    max_connections: int
+    max_per_client: int
+    stands_for_many: Callable[[str], bool]
+    connections: dict[LimitedConnection, str] = field(
+        default_factory=dict
+    )  # by client, oldest first
+    clients: Counter[str] = field(default_factory=Counter)  # connections of each
+    turns: Turns = field(default_factory=Turns)
+    unsent: UnsentResponses = field(default_factory=UnsentResponses)
+    is_stopping: bool = False
+
+    def enter(self, connection: LimitedConnection, address: str) -> bool:
+        """May this client have another one? Where there are no more, one that waits for its client goes."""
+        client = client_key(address)
+        if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):
+            metrics.WEB_CONNECTIONS_REFUSED.labels("client").inc()
+            return False
+        if len(self.connections) >= self.max_connections and not self._make_room():
+            metrics.WEB_CONNECTIONS_REFUSED.labels("all").inc()
+            return False
+        self.connections[connection] = client
+        self.clients[client] += 1
+        return True
+
+    def leave(self, connection: LimitedConnection) -> None:
+        """It is gone, or will be."""
+        client = self.connections.pop(connection, None)
+        if client is None:
+            return
+        self.clients[client] -= 1
+        if not self.clients[client]:
+            del self.clients[client]
+
+    def _make_room(self) -> bool:
+        """Close a connection: one between requests, or the one whose request has made least progress."""
+        found = next((each for each in self.connections if each.is_idle), None)
+        if found is None:
+            unfinished = [each for each in self.connections if not each.is_answering]
+            found = min(unfinished, key=lambda each: each.deadline, default=None)
+        if found is None:
+            return False
+        self.leave(found)
+        found.abort()
+        return True
