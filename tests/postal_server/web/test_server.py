@@ -668,7 +668,14 @@ def reset(wire: socket.socket) -> None:
 )
 def test_unfinished_requests_give_way_where_there_is_no_room_for_others(running, address, unfinished):
     running.server._shared.max_connections = 20
-    with connections(address, 40, unfinished):
+
+    def are_all_read() -> bool:
+        found = list(running.connections)
+        is_last_there = wires[-1].getsockname() in [connection._peer for connection in found]
+        return is_last_there and not any(c.is_answering or c.is_idle is bool(unfinished) for c in found)
+
+    with connections(address, 40, unfinished) as wires:
+        wait_for(are_all_read)
         for _ in range(20):
             assert statuses(talk(address, get(b"/lean"))) == [200]
         assert len(running.connections) <= 20
