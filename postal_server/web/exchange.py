@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from .body import MAX_BUFFERED_BYTES, RequestBody
 from .gateway import BodyLimit, RequestHead
@@ -17,7 +18,6 @@ class Exchange:
     """A request, as far as it has come, and what is known of its answer."""
 
     body: RequestBody
-    began: float  # seconds of the loop's clock
     head: RequestHead = field(default_factory=RequestHead)
     has_head: bool = False
     received: int = 0  # bytes of the body
@@ -25,6 +25,7 @@ class Exchange:
     is_answered: bool = False
     body_limit: BodyLimit = DEFAULT_BODY_LIMIT
     is_asked: bool = False  # the application, whether that is more
+    refusal: HTTPStatus | None = None  # it is no request: answered with this
 
     @property
     def is_too_large(self) -> bool:
@@ -36,4 +37,6 @@ class Exchange:
 
     def may_begin(self) -> bool:
         """Is there enough of it for an answer?"""
+        if self.refusal is not None:
+            return True
         return self.body.is_complete or (self.has_head and (self.is_too_large or self.exceeds_body_limit))

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -25,6 +26,7 @@ from postal_server.net.memory_budget import FREE_BYTES
 from postal_server.wire.http import error_response
 
 from .body import MAX_BUFFERED_BYTES, RequestBody
+from .connection_state import ENDED, Event, State, next_state
 from .exchange import MAX_HEADER_BYTES, Exchange
 from .gateway import RawResponse, RequestHead, call, field_size, make_environ
 from .shared import LimitedConnection, Shared
@@ -58,8 +60,9 @@ class HttpProtocol(LimitedConnection):
         self._reading: Exchange | None = None  # under way to us
         self._waiting: deque[Exchange] = deque()  # complete, and not begun
         self._answering: Exchange | None = None
+        self._state = State.IDLE
+        self._is_input_open = True  # what comes is read as requests
         self._head_bytes = 0  # that came since the request under way began, or since the last of its body
-        self._last_status: int | None = None  # what ends the connection once all before it is answered
         self._is_full = False  # the client does not read its answers
         self._unsent = 0  # bytes of them when it was last looked at
         self._ignored = 0  # bytes that came too late
@@ -75,10 +78,8 @@ class HttpProtocol(LimitedConnection):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closing = True
+        self._change(Event.LOST)
         self.deadline = NEVER
-        if self._answering is None:
-            self._leave()
         for exchange in (self._reading, self._answering):
             if exchange is not None:
                 exchange.body.truncate_input()
@@ -87,16 +88,19 @@ class HttpProtocol(LimitedConnection):
         self._waiting.clear()
         self._parser = None  # it refers to this object, too
 
-    def _leave(self) -> None:
-        """Make room for another connection.
+    def _change(self, event: Event) -> None:
+        """Go to the next state; make room for another connection at the end.
 
-        Not before the request under way is answered, even if nobody hears it: else any number of requests
-        could wait for a thread.
+        That is not before the request under way is answered, even if its client is gone: else any number of
+        requests could wait for a thread.
         """
-        self._shared.leave(self)
+        self._state = next_state(self._state, event)
+        self._is_closing = self._state in ENDED
+        if self._state is State.CLOSED:
+            self._shared.leave(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_closing or self._last_status is not None:
+        if self._is_closing or not self._is_input_open:
             self._ignored += len(data)
             if self._ignored > MAX_IGNORED_BYTES:
                 self.abort()
@@ -112,21 +116,21 @@ class HttpProtocol(LimitedConnection):
             try:
                 self._parser.feed_data(piece)
             except httptools.HttpParserUpgrade:
-                self._end(0)  # what follows is of a protocol that we do not speak
+                self._end_input()  # what follows is of a protocol that we do not speak
             except httptools.HttpParserCallbackError as error:
                 is_hostile = isinstance(error.__context__, HostileInput)
                 if not is_hostile:
                     logger.exception("A request could not be read")
-                self._end(400 if is_hostile else 500)
+                self._refuse_input(400 if is_hostile else 500)
             except httptools.HttpParserError:
-                self._end(400)
+                self._refuse_input(400)
             reading = self._reading
             if reading is not None and (reading.is_too_large or self._head_bytes > MAX_HEADER_BYTES):
-                self._end(431)
+                self._refuse_input(431)
 
     def eof_received(self) -> bool:
         """The client sends nothing more; it may listen to what is still to be answered."""
-        self._end(0)
+        self._end_input()
         self._go_on()
         return not self._is_closing
 
@@ -156,21 +160,24 @@ class HttpProtocol(LimitedConnection):
     @property
     def is_idle(self) -> bool:
         """Does it only wait for another request?"""
-        return self._reading is None and self._answering is None and not self._is_full
+        return self._state is State.IDLE and not self._is_full
 
     @property
     def is_answering(self) -> bool:
-        """Does the client wait for us?"""
-        return self._answering is not None
+        """Does the application work on a request?"""
+        return self._state in (State.ANSWERING, State.ABANDONED)
 
     def expire(self) -> None:
         """The client took too long."""
         if self._is_full and self._takes_its_answer():
             self._wait(SILENCE)
-        elif self._is_full or self._is_closing or (self._reading and self._reading.is_answered):
+        elif self._is_full or self._state in (State.DISCARDING, State.CLOSING):
             self.abort()
         else:
-            self._end(0 if self.is_idle else 408)
+            if self._state is State.IDLE:
+                self._end_input()
+            else:
+                self._refuse_input(408)
             self._go_on()
 
     def _takes_its_answer(self) -> bool:
@@ -183,13 +190,14 @@ class HttpProtocol(LimitedConnection):
             self._close()
 
     def abort(self) -> None:
-        self._is_closing = True
+        self._change(Event.LOST)
+        self.deadline = NEVER
         self._transport.abort()
 
     # What the parser finds
 
     def on_message_begin(self) -> None:
-        self._reading = Exchange(RequestBody(self._ask_for_more), self._loop.time())
+        self._reading = Exchange(RequestBody(self._ask_for_more))
         self._head_bytes = 0
         if self._answering is None:
             self._wait(SILENCE)
@@ -210,7 +218,7 @@ class HttpProtocol(LimitedConnection):
         self._head_bytes = 0
         exchange.head.complete(self._parser.get_method(), self._parser.get_http_version())
         exchange.keeps = self._parser.should_keep_alive()
-        is_next = self._answering is None and not self._waiting and not self._is_closing
+        is_next = self._state in (State.IDLE, State.RECEIVING) and not self._waiting
         if exchange.head.expects_continue and is_next:
             self._transport.write(CONTINUE)
 
@@ -234,27 +242,33 @@ class HttpProtocol(LimitedConnection):
             self.deadline = NEVER
         elif not exchange.is_answered:
             self._waiting.append(exchange)
-        elif exchange.keeps:
-            self._wait(SILENCE)
-        else:
-            self._close()
+        elif self._state is State.DISCARDING:
+            self._change(Event.BODY_DISCARDED)
+            if exchange.keeps:
+                self._wait(SILENCE)
+            else:
+                self._close()
 
     @property
     def _under_way(self) -> Exchange:
         assert self._reading is not None, "the parser says when a message begins"
         return self._reading
 
-    def _end(self, status: int) -> None:
-        """Listen no more; `status`, if it is not 0, is the last answer."""
-        if self._last_status is not None:
-            return
-        self._last_status = status
+    def _end_input(self) -> None:
+        """Read no more requests: the connection is closed once those that have come are answered."""
+        self._is_input_open = False
         self._unread = memoryview(b"")
         if self._reading is not None:
             self._reading.body.truncate_input()
-            if self._reading is self._answering or self._reading.is_answered:
-                self._last_status = 0  # the client gets one answer, and that is the application's
             self._reading = None
+
+    def _refuse_input(self, status: int) -> None:
+        """The same, and `status` is the last response; unless the request that comes has one, or will."""
+        reading = self._reading
+        has_response = reading is not None and (reading is self._answering or reading.is_answered)
+        if self._is_input_open and not has_response:
+            self._waiting.append(Exchange(RequestBody(self._ask_for_more), refusal=HTTPStatus(status)))
+        self._end_input()
 
     # What is done about it
 
@@ -263,17 +277,22 @@ class HttpProtocol(LimitedConnection):
         self._parse()
         if self._is_closing:
             return
-        if self._answering is None and not self._is_full:
+        if self._state is not State.ANSWERING and not self._is_full:
             exchange = self._waiting.popleft() if self._waiting else self._reading
-            if exchange is not None and not exchange.is_answered:
-                self._gather(exchange)
-                if self._answering is None and not exchange.is_answered and exchange.may_begin():
-                    self._begin(exchange)
-            elif exchange is None and self._last_status is not None:
-                if self._last_status:
-                    self._write(_error(self._last_status), RequestHead(), keeps=False)
-                self._close()
+            if exchange is None:
+                if not self._is_input_open:
+                    self._close()
+            elif self._state is not State.DISCARDING:
+                self._receive(exchange)
         self._pause(self._is_full or bool(self._waiting or self._unread) or self._holds_enough())
+
+    def _receive(self, exchange: Exchange) -> None:
+        """It is the turn of this request: begin its answer if enough of it has come."""
+        if self._state is State.IDLE:
+            self._change(Event.REQUEST_BEGUN)
+        self._gather(exchange)
+        if self._state is State.RECEIVING and exchange.may_begin():
+            self._begin(exchange)
 
     def _holds_enough(self) -> bool:
         reading = self._reading
@@ -301,13 +320,13 @@ class HttpProtocol(LimitedConnection):
     @property
     def may_give_way(self) -> bool:
         """Not a request that has come completely."""
-        return self._reading is not None and self._answering is None and not self._is_closing
+        return self._state is State.RECEIVING and self._reading is not None and not self._waiting
 
     def give_way(self) -> None:
         """Refuse the request under way to us: others take the memory that there is for bodies."""
-        if self._reading is not None:
-            metrics.WEB_BODIES_WITHOUT_ROOM.inc()
-            self._refuse(self._reading, 503)
+        metrics.WEB_BODIES_WITHOUT_ROOM.inc()
+        self._change(Event.REQUEST_READY)
+        self._refuse(self._under_way, HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _ask_for_more(self) -> None:
         """A thread has read what waited."""
@@ -315,14 +334,18 @@ class HttpProtocol(LimitedConnection):
             self._loop.call_soon_threadsafe(self._go_on)
 
     def _begin(self, exchange: Exchange) -> None:
+        self._change(Event.REQUEST_READY)
         self._answering = exchange
+        if exchange.refusal is not None:
+            self._refuse(exchange, exchange.refusal)
+            return
         try:
             environ = make_environ(exchange.head, self._peer, self._here)
         except HostileInput:
-            self._refuse(exchange, 400)
+            self._refuse(exchange, HTTPStatus.BAD_REQUEST)
             return
         if exchange.is_too_large:
-            self._refuse(exchange, 431)
+            self._refuse(exchange, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         lean, threads = None, self._shared.threads
         if exchange.body.is_complete:
@@ -335,7 +358,7 @@ class HttpProtocol(LimitedConnection):
             else:
                 lean = self._shared.application.answer_async(environ)
         elif self._shared.application.is_login(environ):
-            self._refuse(exchange, 413)  # no password is that long
+            self._refuse(exchange, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # no password is that long
             return
         else:
             environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
@@ -351,19 +374,19 @@ class HttpProtocol(LimitedConnection):
     def _start_task(self, exchange: Exchange, answering: Coroutine[Any, Any, RawResponse]) -> None:
         self._loop.create_task(answering).add_done_callback(partial(self._done, exchange))
 
-    def _refuse(self, exchange: Exchange, status: int) -> None:
+    def _refuse(self, exchange: Exchange, status: HTTPStatus) -> None:
         exchange.keeps = False
         self._answer(exchange, _error(status))
 
     def _done(self, exchange: Exchange, future: asyncio.Future[RawResponse]) -> None:
-        answered = _error(500)
+        answered = _error(HTTPStatus.INTERNAL_SERVER_ERROR)
         if not future.cancelled():
             if error := future.exception():
                 logger.error("A request could not be answered", exc_info=error)
             else:
                 answered = future.result()
-        if self._is_closing:
-            self._leave()
+        if self._state is State.ABANDONED:
+            self._change(Event.APPLICATION_DONE)
         else:
             self._answer(exchange, answered)
 
@@ -375,8 +398,12 @@ class HttpProtocol(LimitedConnection):
         exchange.keeps &= self._may_keep(exchange)
         self._write(answered, exchange.head, exchange.keeps)
         if self._reading is exchange:
+            self._change(Event.EARLY_RESPONSE_SENT)
             self._wait(UNREAD_SECONDS)
-        elif exchange.keeps:
+            self._go_on()
+            return
+        self._change(Event.RESPONSE_SENT)
+        if exchange.keeps:
             self._wait(SILENCE)
         else:
             self._close()
@@ -384,7 +411,7 @@ class HttpProtocol(LimitedConnection):
 
     def _may_keep(self, exchange: Exchange) -> bool:
         """Will another request come over this connection, as far as we see?"""
-        is_last = self._last_status == 0 and not self._waiting
+        is_last = not self._is_input_open and not self._waiting
         left = exchange.head.content_length - exchange.received
         return not (
             self._shared.is_stopping or is_last or exchange.body.is_truncated or left > MAX_UNREAD_BYTES
@@ -405,7 +432,7 @@ class HttpProtocol(LimitedConnection):
 
     def _close(self) -> None:
         """Say that nothing more will come, and wait a little for the client to have heard all."""
-        self._is_closing = True
+        self._change(Event.END_SENT)
         self._wait(SILENCE if self._is_full else CLOSE_SECONDS)
         self._waiting.clear()
         if self._is_paused:
@@ -420,6 +447,6 @@ def _address(name: Any) -> tuple[str, int]:
     return (canonical_address(str(name[0])), int(name[1])) if name else ("", 0)
 
 
-def _error(status: int) -> RawResponse:
+def _error(status: HTTPStatus) -> RawResponse:
     answer = error_response(status)
     return RawResponse(answer.status_line, answer.headers, answer.body)

@@ -71,9 +71,7 @@ class Shared:
     max_connections: int
     max_per_client: int
     stands_for_many: Callable[[str], bool]
-    connections: dict[LimitedConnection, str] = field(
-        default_factory=dict
-    )  # by client, oldest first
+    connections: dict[LimitedConnection, str] = field(default_factory=dict)  # by client, oldest first
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
     turns: Turns = field(default_factory=Turns)
     unsent: UnsentResponses = field(default_factory=UnsentResponses)

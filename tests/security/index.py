@@ -677,7 +677,7 @@ CASES: dict[str, Case] = {
                 "postal_server/web/protocol.py",
                 code="""
                 if reading is not None and (reading.is_too_large or self._head_bytes > MAX_HEADER_BYTES):
-                    self._end(431)
+                    self._refuse_input(431)
                 """,
             ),
             Guard(
