@@ -1,4 +1,4 @@
-"""How a call of Postal's API is made: session, retries, and what an answer means."""
+"""How calls of Postal's API are made: session, retries, responses and their errors."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_RETRY_AFTER_SECONDS = 10.0  # a caller waits meanwhile, perhaps a web request
+MAX_RETRY_AFTER_SECONDS = 10.0  # the caller waits meanwhile, perhaps a web request
 
 
 class SafeRetry(Retry):
-    """Repeats what Postal cannot have accepted: failed connects, 429 and 503. Waits no longer than 10 s.
+    """Repeats calls that Postal cannot have accepted: after a failed connection, 429 or 503.
 
-    Never a read time-out, 500, 502 or 504: the mail may be queued, and Postal cannot tell a repeat from
-    another mail.
+    Not after a read time-out, 500, 502 or 504: the mail may be queued, and Postal does not recognise
+    repetitions.
     """
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """The wait that the server asks for, in seconds, cut to what a caller can bear."""
+        """The wait in seconds that the server asks for, at most `MAX_RETRY_AFTER_SECONDS`."""
         seconds = super().get_retry_after(response)
         return None if seconds is None else min(seconds, MAX_RETRY_AFTER_SECONDS)
 
 
 class PostalSession(requests.Session):
-    """A session that reads proxies and certificates from the environment once, not again for every call."""
+    """A session that reads proxies and certificates from the environment once instead of for each call."""
 
     def __init__(self) -> None:
         super().__init__()
         self._environment: dict[object, Any] = {}
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """What `requests` makes of its arguments, the session and the environment, kept by the arguments."""
+        """The settings that `requests` merges, cached by the arguments."""
         if proxies:
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
         key = url, stream, verify, cert
@@ -57,7 +57,7 @@ class PostalSession(requests.Session):
 
 
 class PostalAdapter(HTTPAdapter):
-    """An adapter that looks up its connection pool once for each URL, not again for every call."""
+    """An adapter that looks up its connection pool once for each URL instead of for each call."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -66,7 +66,7 @@ class PostalAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """The pool for a request; what a proxy needs may change, so that is looked up."""
+        """The connection pool for a request, cached unless there is a proxy, whose parameters may change."""
         if proxies:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         key = request.url, verify, cert
@@ -76,7 +76,7 @@ class PostalAdapter(HTTPAdapter):
 
 
 def create_session(user_agent: str, retries: int) -> PostalSession:
-    """A session that repeats a call up to `retries` times where that cannot send mail twice."""
+    """A session that repeats a call up to `retries` times if that cannot send the mail twice."""
     session = PostalSession()
     session.headers["User-Agent"] = user_agent
     policy = SafeRetry(
@@ -95,15 +95,15 @@ def create_session(user_agent: str, retries: int) -> PostalSession:
 
 
 def api_headers(api_key: str) -> dict[str, str]:
-    """The headers of each call."""
+    """The HTTP headers of a call."""
     return {"X-Server-API-Key": api_key, "Content-Type": "application/json", "Accept": "application/json"}
 
 
 def read_answer(response: requests.Response, **context: Any) -> wire.Answer:
-    """The answer to a successful call.
+    """The envelope in the response to a successful call (contract 1.5).
 
-    Raises `PostalAPIError` or the subclass for Postal's code, `PostalResponseError` if the answer is not
-    Postal's. `context` are the keyword arguments of Anymail's exceptions.
+    `context` are keyword arguments of Anymail's exceptions. Raises `PostalAPIError` or the subclass for
+    Postal's error code, and `PostalResponseError` if the response is not Postal's.
     """
     context["response"] = response
     is_ok = 200 <= response.status_code < 300
@@ -124,9 +124,9 @@ def read_answer(response: requests.Response, **context: Any) -> wire.Answer:
 
 
 def read_data(response: requests.Response, read: Callable[[Any, str], T], server: str, **context: Any) -> T:
-    """The data of the answer to a call, by one of the readers in `wire`.
+    """The data in the response to a call, read by `read`, a function of `wire`.
 
-    `server` is the name of the server that answered. Raises as `read_answer` does.
+    `server` is the name of the server in the settings. Raises as `read_answer` does.
     """
     answer = read_answer(response, **context)
     try:
@@ -138,13 +138,13 @@ def read_data(response: requests.Response, read: Callable[[Any, str], T], server
 
 
 def network_error(error: requests.RequestException, url: str, **context: Any) -> PostalAPIError:
-    """The error for a call without an answer: a `PostalAPIError`, and also of the type of `error`."""
+    """The exception for a call without a response: a `PostalAPIError` that is also of the type of `error`."""
     kind = network_error_type(type(error))  # type: ignore[arg-type]  # it is hashable
     return kind(f"Error posting to {url}{tls_hint(error)}:", **context)
 
 
 def tls_hint(error: Exception) -> str:
-    """A question about `http` for an https request that no TLS answered; empty for other errors."""
+    """A hint for an https request to a port that may not speak TLS; "" for other errors."""
     if not isinstance(error, requests.exceptions.SSLError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ""
     return " (does this port speak http? Then write http:// instead of https://)"
@@ -153,14 +153,15 @@ def tls_hint(error: Exception) -> str:
 def post(
     session: requests.Session, timeout: Any, params: Mapping[str, Any], **context: Any
 ) -> requests.Response:
-    """Make one call; `params` are those of `requests` without the time-out.
+    """Make one call and return the response, whatever its status.
 
-    Raises the error for a call without an answer, see `network_error`.
+    `params` are the arguments of `requests` without the time-out, `context` those of Anymail's exceptions.
+    Raises `network_error` if there is no response.
     """
     try:
         response: requests.Response = session.request(
             timeout=timeout,
-            allow_redirects=False,  # a redirect would take the key elsewhere, and lose the body
+            allow_redirects=False,  # a redirect would send the key elsewhere, and lose the body
             **params,
         )
     except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""Postal's four API calls, for code that wants more than to send Django's mail."""
+"""A client of Postal's API, for code that does more than send Django's mail."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ USER_AGENT = f"anymail-postal/{__version__}"
 
 
 class PostalClient:
-    """Postal's API for one mail server of the settings. Every call may raise `PostalAPIError`.
+    """A client for one mail server of the settings. Every call may raise `PostalAPIError`.
 
-    `session` is the caller's to close; one that the client made is closed by `close()` or by leaving `with`.
+    A `session` that is passed in is not closed; the client's own is closed by `close()` and at the end of
+    `with`. Raises `UnknownServer`, and `AnymailConfigurationError` without an API key and URL.
     """
 
     def __init__(self, server: str = conf.DEFAULT_SERVER, *, session: requests.Session | None = None) -> None:
@@ -32,7 +33,7 @@ class PostalClient:
         self.session = session if session is not None else create_session(USER_AGENT, self.config.retries)
 
     def send(self, params: Mapping[str, Any]) -> wire.SendResult:
-        """Queue the mail that `params` describe, as `send/message` takes them."""
+        """Queue a mail. `params` are those of `send/message` (contract 1.7)."""
         return self._call("send/message", params, wire.read_send)
 
     def send_raw(
@@ -40,34 +41,34 @@ class PostalClient:
     ) -> wire.SendResult:
         """Queue a complete mail (RFC 5322), such as one signed or encrypted by the caller.
 
-        `rcpt_to` are bare addresses. `mail_from` only sets Postal's record; with `bounce` the envelope sender
-        is the null reverse-path.
+        `rcpt_to` are bare addresses. `mail_from` is only recorded: Postal sets the envelope sender itself,
+        with `bounce` to the null reverse-path.
         """
         params = wire.raw_params(mail_from, rcpt_to, data)
         return self._call("send/raw", {**params, "bounce": True} if bounce else params, wire.read_send)
 
     def message(self, id: int, expansions: Iterable[str] | Literal[True] = ()) -> wire.PostalMessage:
-        """A message by Postal's id, with the parts that `expansions` name; True for all of them.
+        """A message by Postal's id, with the named expansions (contract 1.11), or all of them for True.
 
-        Raises `PostalMessageNotFound`, and TypeError for an id that is not an int: Postal answers those with
-        a server error.
+        Raises `PostalMessageNotFound`, and TypeError for an id that is not an int, which is a server error to
+        Postal.
         """
         wanted = expansions if expansions is True else list(expansions)
         return self._call("messages/message", {"id": _checked(id), "_expansions": wanted}, wire.read_message)
 
     def deliveries(self, id: int) -> list[wire.Delivery]:
-        """The attempts to deliver a message, by time. Raises as `message` does."""
+        """The deliveries of a message, the oldest first. Raises as `message` does."""
         return self._call("messages/deliveries", {"id": _checked(id)}, wire.read_deliveries)
 
     def ping(self) -> None:
-        """Ask something harmless. Raises `PostalAuthError` if Postal does not know the key."""
+        """Check the API key. Raises `PostalAuthError` if Postal does not know it."""
         try:
             self.message(0)
         except PostalMessageNotFound:
-            return  # ids begin at 1, and the key is checked before the id: it is good
+            return  # no message has the id 0, and Postal checks the key first
 
     def close(self) -> None:
-        """Close the session, if this client made it."""
+        """Close the session unless it was passed in."""
         if self.owns_session:
             self.session.close()
 

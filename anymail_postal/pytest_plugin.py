@@ -1,4 +1,4 @@
-"""Fixtures that build signed Postal requests (loaded in every project: nothing heavy at import)."""
+"""Fixtures for signed requests. pytest loads this module in every project, so it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def postal_key() -> Iterator[Any]:
-    """The private key of a made-up Postal, which the project's views trust during the test."""
+    """A private key that the project's views trust during the test."""
     from . import testing  # noqa: PLC0415
 
     key = testing.make_key()
@@ -20,7 +20,7 @@ def postal_key() -> Iterator[Any]:
 
 @pytest.fixture
 def postal_webhook(postal_key: Any) -> Callable[..., Any]:
-    """Post a webhook to the project: `postal_webhook("MessageBounced", to="ann@example.com")`."""
+    """Send a webhook to the project: `postal_webhook("MessageBounced", to="ann@example.com")`."""
     from . import testing  # noqa: PLC0415
 
     def post(event: str = "MessageSent", **values: Any) -> Any:
@@ -31,7 +31,7 @@ def postal_webhook(postal_key: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def postal_inbound(postal_key: Any) -> Callable[..., Any]:
-    """Post an incoming mail to the project: `postal_inbound(mime)`, or Hash fields in a dict."""
+    """Send an incoming mail to the project: `postal_inbound(mime)`, or a dict of Hash fields."""
     from . import testing  # noqa: PLC0415
 
     def post(mime: Any, **options: Any) -> Any:
@@ -42,7 +42,7 @@ def postal_inbound(postal_key: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def assert_no_unsupported() -> Callable[..., None]:
-    """Fail if Postal cannot send one of the mails given, or those in `mail.outbox`, as it is."""
+    """Fail if a mail has a feature that Postal does not support; by default the mails in `mail.outbox`."""
     from . import testing  # noqa: PLC0415
 
     return testing.assert_no_unsupported

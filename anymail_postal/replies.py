@@ -1,7 +1,7 @@
-"""Replies: addresses to put into mail, and what an incoming mail answers.
+"""Replies: reply addresses for mail to send, and matching incoming mail to what it replies to.
 
-`reply_received` and `reply_rejected` (see `anymail_postal.signals`) are sent for mail that the inbound view
-takes, if "anymail_postal" is in INSTALLED_APPS; a project without it calls `connect()` once.
+With "anymail_postal" in INSTALLED_APPS, the signals `reply_received` and `reply_rejected` are sent for mail
+that the inbound view receives. Other projects call `connect()` once.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .reply_address import ReplyToken, address_pattern, make_token, open_token
 
 UNSET: Any = object()
 DEFAULT_PURPOSE = "reply"
-# Anybody may write a mail with a million of them.
+# Reply addresses and Message-IDs that are tried: a hostile mail may have a million of them.
 MAX_CANDIDATES = 50
-MAX_SENDER = 998  # characters of a From that is read: a line (RFC 5322, section 2.1.1)
+MAX_SENDER = 998  # characters of a From header: one line (RFC 5322, section 2.1.1)
 
 MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 Via = Literal["envelope", "To", "Cc", "Delivered-To", "In-Reply-To", "References"]
@@ -41,11 +41,11 @@ Reason = Literal["token", "auto_response", "sender"]
 
 @dataclass(frozen=True)
 class ReplyMatch:
-    """What a mail answers. It proves that its sender has seen the address or the mail, not who that is.
+    """What a mail replies to. It proves that the sender knows the address or the mail, not who the sender is.
 
-    A reply address gives `object_id` and perhaps `user_id`; a Message-ID of ours, echoed by In-Reply-To or
-    References, gives the `metadata` sealed in it. `sender_matches` says whether From is the user's address,
-    None where there is no user to compare with.
+    A reply address gives `object_id` and perhaps `user_id`. A Message-ID of ours, in In-Reply-To or
+    References, gives the `metadata` sealed in it. `sender_matches` is whether From is the user's address,
+    None if there is no user to compare with.
     """
 
     via: Via
@@ -64,12 +64,12 @@ def reply_address(
     max_age: timedelta | float | None = UNSET,
     server: str = conf.DEFAULT_SERVER,
 ) -> str:
-    """An address whose mail `match_reply` recognises as an answer to `obj`, for `reply_to=[...]`.
+    """An address for `reply_to=[...]`: `match_reply` matches mail to it to `obj`.
 
-    `obj` is a saved object or its id, `user` the person the mail goes to. `max_age` (a timedelta or seconds;
-    by default POSTAL_REPLY_MAX_AGE, None for ever) is rounded up to the end of a day, UTC. Raises
-    `AnymailConfigurationError` without a POSTAL_REPLY_DOMAIN, ValueError for an id that is neither a whole
-    number of 64 bits nor a UUID, and for a UUID together with a user.
+    `obj` is a saved object or its id, `user` the recipient of the mail. `max_age` is a timedelta, seconds, or
+    None for ever, by default POSTAL_REPLY_MAX_AGE, and is rounded up to the end of a day in UTC. Raises
+    `AnymailConfigurationError` without a POSTAL_REPLY_DOMAIN, and ValueError for an id that is neither a
+    whole number of 64 bits nor a UUID, and for a UUID with a user.
     """
     config = conf.server(server)
     if config.reply_domain is None:
@@ -89,10 +89,10 @@ def match_reply(
     purpose: str = DEFAULT_PURPOSE,
     server: str = conf.DEFAULT_SERVER,
 ) -> ReplyMatch | None:
-    """What `message` answers, None if it answers nothing of ours.
+    """What a mail replies to, None if that is nothing of ours.
 
-    Reply addresses count before Message-IDs. Raises `ReplyTokenError` if there are reply addresses, but none
-    is good: forged, damaged, expired, or of another purpose.
+    Reply addresses take precedence over Message-IDs. Raises `ReplyTokenError` if there are reply addresses
+    but all are forged, damaged, expired or for another purpose.
     """
     config = conf.server(server)
     match = _by_address(message, purpose, config) or _by_message_id(message, config)
@@ -106,10 +106,10 @@ def match_reply(
 
 
 def is_answer(message: AnymailInboundMessage, *, server: str = conf.DEFAULT_SERVER) -> bool:
-    """Whether a mail answers another one, going by its headers; who forwards a mail does not answer it.
+    """Whether a mail is a reply, by its headers. Forwarded mail is not.
 
-    It is sent to a reply address, names the mail that it answers, or its subject begins with "Re:", in any of
-    the languages of `quotation_words`.
+    A reply is sent to a reply address, has In-Reply-To or References, or a subject that begins with "Re:" in
+    one of the languages of `quotation_words`.
     """
     config = conf.server(server)
     subject = message.subject or ""
@@ -123,17 +123,17 @@ def is_answer(message: AnymailInboundMessage, *, server: str = conf.DEFAULT_SERV
 
 
 def auto_headers() -> dict[str, str]:
-    """Headers for mail that a program sends by itself, so that no other program answers it (RFC 3834)."""
+    """Headers for automatic mail, so that other programs do not reply to it (RFC 3834)."""
     return {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 
 def connect() -> None:
-    """Have `reply_received` and `reply_rejected` sent. Done by "anymail_postal" in INSTALLED_APPS."""
+    """Connect the signals for replies. The app in INSTALLED_APPS does so itself."""
     inbound.connect(receive, dispatch_uid="anymail_postal.replies")
 
 
 def receive(sender: type, event: AnymailInboundEvent, esp_name: str, **kwargs: Any) -> None:
-    """A receiver of Anymail's `inbound`: sends our signals if the mail answers something of ours."""
+    """A receiver of Anymail's `inbound`: sends our signals if the mail replies to something of ours."""
     if esp_name != conf.ESP_NAME:
         return
     facts = getattr(event, "postal", None)
@@ -154,7 +154,7 @@ def receive(sender: type, event: AnymailInboundEvent, esp_name: str, **kwargs: A
 
 
 def _objection(match: ReplyMatch, config: conf.ServerConfig) -> Reason | None:
-    """Why a matched mail is not to be acted on."""
+    """Why a matched mail must not be acted on; None if it may be."""
     if match.is_auto_response:
         return "auto_response"
     if config.reply_sender_check == "require" and match.sender_matches is False:
@@ -183,13 +183,13 @@ def _user_id(user: Model | int) -> int:
 
 
 def _last_day(max_age: timedelta | None) -> date | None:
-    """The day in UTC on which an age that counts from now is reached."""
+    """The day in UTC on which something of now reaches an age."""
     if max_age is None:
         return None
     try:
         return (datetime.now(timezone.utc) + max_age).date()
     except OverflowError:
-        raise ValueError(f"A max_age of {max_age} is out of all calendars.") from None
+        raise ValueError(f"A max_age of {max_age} is too long.") from None
 
 
 # --- matching mail ---
@@ -213,7 +213,7 @@ def _by_address(message: AnymailInboundMessage, purpose: str, config: conf.Serve
 
 
 def _tokens(message: AnymailInboundMessage, config: conf.ServerConfig) -> Iterator[tuple[Via, str]]:
-    """Where there are reply addresses in the mail, and the tokens in them."""
+    """The reply addresses in a mail: where each is, and its token."""
     pattern = address_pattern(config.reply_local_part, str(config.reply_domain))
     places: list[tuple[Via, list[str]]] = [
         ("envelope", [message.envelope_recipient or ""]),
@@ -239,7 +239,7 @@ def _by_message_id(message: AnymailInboundMessage, config: conf.ServerConfig) ->
 
 
 def _message_ids(message: AnymailInboundMessage) -> Iterator[tuple[Via, str]]:
-    """The Message-IDs that a mail answers: first the next one, then the thread from its newest mail."""
+    """The Message-IDs that a mail replies to: that of In-Reply-To, then the thread from the newest mail."""
     for found in MESSAGE_ID.finditer(" ".join(_values(message, "In-Reply-To"))):
         yield "In-Reply-To", found[1]
     for message_id in reversed(MESSAGE_ID.findall(" ".join(_values(message, "References")))):
@@ -247,14 +247,14 @@ def _message_ids(message: AnymailInboundMessage) -> Iterator[tuple[Via, str]]:
 
 
 def _values(message: AnymailInboundMessage, name: str) -> list[str]:
-    """The values of a header as written: what its parser would make of hostile ones does not matter here."""
+    """The values of a header as they are in the mail, not parsed, because they may be hostile."""
     return [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
 
 
 def _sender_matches(
     message: AnymailInboundMessage, user_id: int | None, config: conf.ServerConfig
 ) -> bool | None:
-    """Whether the only From address is the user's. Case does not matter: few servers tell it apart."""
+    """Whether the only From address is the user's, compared without case; None if there is no user."""
     if user_id is None or config.reply_sender_check == "off":
         return None
     expected = _email(user_id).lower()
@@ -262,13 +262,13 @@ def _sender_matches(
 
 
 def _senders(message: AnymailInboundMessage) -> list[str]:
-    """The From addresses, none where they are hidden in too much else."""
+    """The From addresses in lower case; none if the header is too long or too deeply nested."""
     values = _values(message, "From")
-    if sum(map(len, values)) > MAX_SENDER:  # Python's parser takes time that grows with the square
+    if sum(map(len, values)) > MAX_SENDER:  # the time of Python's parser grows with the square
         return []
     try:
         return [address.lower() for _, address in getaddresses(values)]
-    except RecursionError:  # comments within comments
+    except RecursionError:  # nested comments
         return []
 
 
@@ -277,12 +277,12 @@ def _email(user_id: int) -> str:
     try:
         users = get_user_model()
     except ImproperlyConfigured:
-        return ""  # The project has no users; its ids are of something else.
+        return ""  # the project has no users
     emails = users._default_manager.filter(pk=user_id).values_list(users.get_email_field_name(), flat=True)
     return emails.first() or ""
 
 
 def _is_auto_response(message: AnymailInboundMessage) -> bool:
-    """As far as the mail itself tells. Where there is an envelope, its sender None is the null one."""
+    """Whether the mail itself is automatic. With an envelope, a sender of None is the null reverse-path."""
     has_envelope = message.envelope_recipient is not None
     return is_auto_response(message, message.envelope_sender or ("" if has_envelope else "unknown"))

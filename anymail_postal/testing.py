@@ -1,11 +1,11 @@
-"""Tests of a project's receivers, without a Postal: signed requests for every event and inbound format.
+"""Signed requests for every event and inbound format, to test a project's receivers without Postal.
 
     class ReceiverTests(PostalTestMixin, TestCase):
         def test_bounce_marks_the_contact(self):
             self.post_webhook("MessageBounced", to="ann@example.com")
             self.assertTrue(Contact.objects.get(email="ann@example.com").bounced)
 
-With pytest, the fixtures `postal_webhook` and `postal_inbound` do the same.
+For pytest, the fixtures `postal_webhook` and `postal_inbound` do the same.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Encoding = Literal["BodyAsJSON", "FormData"]
 Mime = bytes | str | Message
 Signing = rsa.RSAPrivateKey
 
-KEY_BITS = 1024  # as the installer of Postal makes them, and quick
+KEY_BITS = 1024  # as Postal's installer makes them, and fast
 _numbers = count(1)
 
 
@@ -54,7 +54,7 @@ _numbers = count(1)
 
 @cache
 def make_key() -> Signing:
-    """A private key for tests, the same one all through this process."""
+    """The private key for tests, one per process."""
     return rsa.generate_private_key(65537, KEY_BITS)
 
 
@@ -67,12 +67,12 @@ def public_key(key: Signing) -> str:
 
 
 def key_id(key: Signing) -> str:
-    """What X-Postal-Signature-Kid names the key by."""
+    """The id of a key in X-Postal-Signature-Kid."""
     return parse_keys(public_key(key))[0].id
 
 
 def trusting(key: Signing) -> override_settings:
-    """Settings under which requests signed with `key` are Postal's, on every server that they name."""
+    """Settings with which all servers accept requests signed with `key`."""
     servers = conf.global_value(conf.SERVERS)
     trusted = {"webhook_key": public_key(key), "webhook_jwks_url": None}
     return override_settings(
@@ -85,7 +85,7 @@ def trusting(key: Signing) -> override_settings:
 
 
 def sign(body: bytes, key: Signing) -> dict[str, str]:
-    """The three headers that Postal sends with these exact bytes."""
+    """The three headers of Postal's signature of a body."""
     pkcs1 = padding.PKCS1v15()
     return {
         "X-Postal-Signature-Kid": key_id(key),
@@ -99,7 +99,7 @@ def sign(body: bytes, key: Signing) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PostalRequest:
-    """A request as Postal makes it. Change it with `dataclasses.replace`: drop a header, damage the body."""
+    """A request as Postal sends it. `dataclasses.replace` changes it, such as to damage its signature."""
 
     path: str
     body: bytes = field(repr=False)
@@ -111,7 +111,7 @@ class PostalRequest:
         return (client or Client()).post(self.path, **self._arguments())
 
     def build(self) -> HttpRequest:
-        """The request, to call a view with."""
+        """The request as an argument for a view."""
         return RequestFactory().post(self.path, **self._arguments())
 
     def _arguments(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def webhook_request(
     server: str = conf.DEFAULT_SERVER,
     **values: Any,
 ) -> PostalRequest:
-    """A signed webhook. `values` as in `webhook_body`; `key` is by default that of `make_key()`."""
+    """A signed webhook. `values` are those of `webhook_body`; `key` is `make_key()` by default."""
     return _signed("tracking", json_bytes(webhook_body(event, **values)), "application/json", key, server)
 
 
@@ -139,10 +139,10 @@ def inbound_request(
     key: Signing | None = None,
     server: str = conf.DEFAULT_SERVER,
 ) -> PostalRequest:
-    """A signed post of an incoming mail, as an HTTP endpoint of these settings makes it.
+    """A signed request with an incoming mail, as an HTTP endpoint with these settings sends it.
 
-    `mime` is a mail, by default posted as RawMessage, or fields of a Hash post. Fields that are not given
-    have the values that Postal gives to the simplest mail.
+    `mime` is a mail, which is sent in the format RawMessage by default, or a dict with fields of the format
+    Hash. Missing fields have the values of a simple mail.
     """
     if isinstance(mime, Mapping):
         fields = hash_fields(mail_from, rcpt_to, {"plain_body": "Hello\n", **mime})
@@ -183,7 +183,7 @@ def json_bytes(fields: Mapping[str, Any]) -> bytes:
 
 
 def form_bytes(fields: Mapping[str, Any]) -> bytes:
-    """A form as Postal writes it: nulls are bare keys, lists of attachments are flat (contract 4.7)."""
+    """A form as Postal writes it: None is a bare key, attachments are flat (contract 4.7)."""
     pairs: list[tuple[str, Any]] = []
     for name, value in fields.items():
         if name == "attachments":
@@ -228,12 +228,11 @@ SERVER = {
 
 
 def webhook_body(event: str, **values: Any) -> dict[str, Any]:
-    """The fields of a webhook, as contract 3.3 has them.
+    """The fields of a webhook (contract 3.3).
 
-    `values` replace fields wherever they stand: around the payload (`uuid`, `timestamp`), in the message
-    (`to`, `sender` for its `from`, `subject`, `tag`, `id`, `message_id`, `direction`) or in the payload
-    (`details`, `output`, `url`, `user_agent`). `metadata` is sealed in the Message-ID. Raises TypeError for
-    others.
+    `values` replace fields of the webhook (`uuid`, `timestamp`), of the message (`to`, `sender` for `from`,
+    `subject`, `tag`, `id`, `message_id`, `direction`) or of the payload (`details`, `output`, `url`,
+    `user_agent`). `metadata` is sealed in the Message-ID. Raises TypeError for names that the event lacks.
     """
     if "sender" in values:
         values["from"] = values.pop("sender")
@@ -257,7 +256,7 @@ def webhook_body(event: str, **values: Any) -> dict[str, Any]:
 
 
 def _take(values: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Move those of the values to the fields that have these names."""
+    """Move the values with these names to the fields."""
     for name in fields.keys() & values.keys():
         fields[name] = values.pop(name)
 
@@ -289,7 +288,7 @@ def _message() -> dict[str, Any]:
         "to": "recipient@example.com",
         "from": "sender@example.com",
         "subject": f"Message {number}",
-        # Older than a minute: of a younger one the store may still learn, and the view would wait for it.
+        # More than a minute old: for newer messages the view may ask Postal to repeat the webhook.
         "timestamp": time.time() - 120,
         "spam_status": "NotChecked",
         "tag": None,
@@ -333,7 +332,7 @@ def _seal(values: Mapping[str, Any]) -> str:
 
 
 def raw_fields(mail_from: str | None, rcpt_to: str, mail: bytes) -> dict[str, Any]:
-    """The fields of a RawMessage post."""
+    """The fields of a request in the format RawMessage."""
     return {
         "id": next(_numbers),
         "rcpt_to": rcpt_to,
@@ -345,7 +344,7 @@ def raw_fields(mail_from: str | None, rcpt_to: str, mail: bytes) -> dict[str, An
 
 
 def hash_fields(mail_from: str | None, rcpt_to: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a Hash post, `fields` among them. Raises TypeError for one that Postal does not send."""
+    """The fields of a request in the format Hash. Raises TypeError for a field that Postal does not send."""
     number = next(_numbers)
     simplest = {
         "id": number,
@@ -378,7 +377,7 @@ def hash_fields(mail_from: str | None, rcpt_to: str, fields: Mapping[str, Any]) 
 
 
 def read_mime(mime: Mime) -> dict[str, Any]:
-    """The Hash fields that Postal reads from a mail."""
+    """The fields of the format Hash that Postal makes from a mail."""
     mail = mime_bytes(mime)
     message = message_from_bytes(mail)
     fields: dict[str, Any] = {
@@ -418,7 +417,7 @@ def _decoded_header(message: Message, name: str) -> str | None:
 
 
 def mime_bytes(mime: Mime) -> bytes:
-    """The bytes of a mail, with CRLF line ends as it travels."""
+    """The bytes of a mail with CRLF line endings."""
     if isinstance(mime, Message):
         mime = mime.as_bytes()
     elif isinstance(mime, str):
@@ -433,7 +432,7 @@ def mime_base64(content: bytes) -> str:
 
 
 def simple_mail(text: str = "Hello\n", **headers: str) -> MimeMessage:
-    """A small mail to post; `headers` with `_` for `-`, such as `in_reply_to`."""
+    """A small mail. `headers` are written with `_` for `-`, such as `in_reply_to`."""
     message = MimeMessage()
     defaults = {"from": "Ann Example <sender@example.org>", "to": "inbound@example.com", "subject": "Hello"}
     for name, value in {**defaults, **headers}.items():
@@ -446,9 +445,10 @@ def simple_mail(text: str = "Hello\n", **headers: str) -> MimeMessage:
 
 
 def assert_no_unsupported(messages: Iterable[Any] | None = None) -> None:
-    """Fail if Postal cannot send one of these mails as it is; by default those in `mail.outbox`.
+    """Fail if a mail has a feature that Postal does not support; by default the mails in `mail.outbox`.
 
-    Useful where tests send through another backend. Raises AssertionError naming the subject and the feature.
+    For tests that send through another backend. Raises AssertionError, which names the subject and the
+    feature.
     """
     backend = EmailBackend(
         api_key="test", api_url="https://postal.example.com", ignore_unsupported_features=False
@@ -466,7 +466,7 @@ def assert_no_unsupported(messages: Iterable[Any] | None = None) -> None:
 
 
 class PostalTestMixin:
-    """For `django.test.SimpleTestCase` and its kind: posts what Postal would post."""
+    """A mixin for `django.test.SimpleTestCase` and its subclasses, which sends Postal's requests."""
 
     client: Client
     addCleanup: Callable[..., None]  # noqa: N815
@@ -482,11 +482,11 @@ class PostalTestMixin:
         self.addCleanup(trust.disable)
 
     def post_webhook(self, event: str = "MessageSent", **values: Any) -> Any:
-        """Post a webhook; arguments as in `webhook_request`. Returns the response."""
+        """Send a webhook and return the response. The arguments are those of `webhook_request`."""
         return webhook_request(event, key=self.postal_key, **values).send(self.client)
 
     def post_inbound(self, mime: Mime | Mapping[str, Any], **options: Any) -> Any:
-        """Post an incoming mail; arguments as in `inbound_request`. Returns the response."""
+        """Send an incoming mail and return the response. The arguments are those of `inbound_request`."""
         return inbound_request(mime, key=self.postal_key, **options).send(self.client)
 
     def assert_no_unsupported(self, messages: Iterable[Any] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Look at a set-up and at the Postal behind it, and say what is wrong."""
+"""Check the settings, and the Postal servers that they name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ...signatures import parse_jwks
 from ...webhooks import PostalWebhookView
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
-SIGN = "sign"  # of something wrong that fails elsewhere too: printed as FAIL, and not counted beside that
+SIGN = "sign"  # a consequence of another failure: printed as FAIL, but not counted
 Result = tuple[str, str]  # one of these, and a sentence
 
 
@@ -63,7 +63,7 @@ class Command(BaseCommand):
             raise CommandError("1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong.")
 
     def report(self, what: str, results: Iterator[Result]) -> None:
-        """Print results as they come; a setting that cannot be used is one too."""
+        """Print results as they come. A configuration error is a result as well."""
         try:
             for verdict, sentence in results:
                 self.say(verdict, what, sentence)
@@ -80,7 +80,7 @@ class Command(BaseCommand):
 
 
 def check_settings() -> Iterator[Result]:
-    """What the system checks say, those for deployment included."""
+    """Run the system checks, those for deployment included."""
     messages = run_checks(tags=[checks.TAG], include_deployment_checks=True)
     for message in messages:
         yield FAIL if message.level >= ERROR else NOTE, f"{message.msg} {message.hint} ({message.id})"
@@ -89,7 +89,7 @@ def check_settings() -> Iterator[Result]:
 
 
 def check_backend() -> Iterator[Result]:
-    """Whether Django sends its mail through us: `EMAIL_BACKEND`, or any of `MAILERS`."""
+    """Check that Django sends its mail through our backend, by `EMAIL_BACKEND` or any of `MAILERS`."""
     used = conf.backends()
     if any(conf.is_our_backend(path) for path in used):
         return
@@ -102,7 +102,7 @@ def check_backend() -> Iterator[Result]:
 
 
 def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
-    """Whether the keys can be read, and whether Postal signs with them."""
+    """Check that the public keys can be read, and that Postal signs with them."""
     if config.webhook_key is None and config.webhook_jwks_url is None:
         yield NOTE, "none are set; webhooks cannot be taken"
         return
@@ -117,7 +117,7 @@ def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
         except (requests.RequestException, ValueError, RecursionError) as error:
             verdict = FAIL if sources.urls else NOTE
             if verdict == FAIL and is_api(url, config):
-                verdict = SIGN  # most often the API cannot be had there either
+                verdict = SIGN  # usually the API cannot be reached either
             yield verdict, f"{url} cannot be read: {error}{tls_hint(error)}"
             continue
         for key in published:
@@ -128,12 +128,12 @@ def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
 
 
 def is_api(url: str, config: conf.ServerConfig) -> bool:
-    """Is this URL at the same place as the API?"""
+    """Is this URL on the host of the API?"""
     return config.api_url is not None and urlsplit(url).netloc == urlsplit(config.api_url).netloc
 
 
 def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Result]:
-    """Whether Postal knows the API key, and who may send with it."""
+    """Check that Postal knows the API key, and which senders may use it."""
     if config.api_key is None and config.api_url is None:
         yield NOTE, "neither key nor URL are set; nothing can be sent"
         return
@@ -152,15 +152,15 @@ def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Res
 
 
 def default_senders() -> list[str]:
-    """What Django sends from: errors come from an address of their own, root@localhost unless it is set."""
+    """The addresses that Django sends from. Error reports have their own, root@localhost by default."""
     reports = [settings.SERVER_EMAIL] if settings.ADMINS or settings.MANAGERS else []
     return list(dict.fromkeys([settings.DEFAULT_FROM_EMAIL, *reports]))
 
 
 def check_sender(client: PostalClient, sender: str) -> Result:
-    """Whether mail may be sent from this address.
+    """Check that mail may be sent from an address.
 
-    Postal authorises a raw message before it looks for recipients, and this one has none (contract 1.10).
+    Postal checks the sender of `send/raw` before the recipients, of which this call has none (contract 1.10).
     """
     try:
         address = parse_single_address(sender).addr_spec
@@ -178,7 +178,7 @@ def check_sender(client: PostalClient, sender: str) -> Result:
 
 
 def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
-    """Where this server is to post."""
+    """Report the URLs for Postal."""
     for kind, menu in (("tracking", "Webhooks"), ("inbound", "HTTP endpoints")):
         path = find_path(kind, config.name)
         if path is None:
@@ -189,7 +189,7 @@ def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
 
 
 def find_path(kind: str, server: str) -> str | None:
-    """The path of our view, None if the URLs have none of ours."""
+    """The path of our view, None if it is not in the URLs."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return None
     is_default = server == conf.DEFAULT_SERVER

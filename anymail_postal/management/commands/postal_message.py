@@ -1,4 +1,4 @@
-"""Show one message with its deliveries."""
+"""Show a message and its deliveries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
 
 def describe(message: PostalMessage) -> Iterator[str]:
-    """A message, what is known of it one a line."""
+    """A message as text: one property per line."""
     facts = {
         "id": message.id,
         "token": message.id.token,
@@ -60,7 +60,7 @@ def describe(message: PostalMessage) -> Iterator[str]:
 
 
 def describe_all(deliveries: list[Delivery]) -> Iterator[str]:
-    """Attempts to deliver it, oldest first."""
+    """The deliveries as text, the oldest first."""
     if not deliveries:
         yield "No attempt to deliver it yet."
     for delivery in deliveries:

@@ -1,4 +1,4 @@
-"""Pass saved posts through the view code."""
+"""Run the receivers for saved requests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ...errors import UnreadableBody
 
 class Command(BaseCommand):
     help = (
-        "Run the receivers for saved request bodies, as the webhook views would: the way to repair what a "
-        "broken receiver has missed. Signatures and repeats are not checked. '-' reads standard input."
+        "Run the receivers for saved request bodies, as the webhook views do: repairs what a broken receiver "
+        "has missed. Neither signatures nor repetitions are checked. '-' reads standard input."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--kind",
             choices=sorted(webhooks.VIEWS),
-            help="what the bodies are; by default they are looked at",
+            help="kind of the requests; by default it is detected",
         )
 
     def handle(self, *args: Any, files: list[str], server: str, kind: str | None, **options: Any) -> None:
@@ -52,11 +52,11 @@ class Command(BaseCommand):
 
 
 def kind_of(fields: dict[str, Any]) -> str:
-    """Which of Postal's posts this is: only mail has an envelope recipient at the top."""
+    """The kind of a request: only one with a mail has `rcpt_to` at the top level."""
     return "inbound" if "rcpt_to" in fields else "tracking"
 
 
 def describe(event: Any) -> str:
-    """One event in a few words."""
+    """A short description of an event."""
     about = event.message.subject if event.event_type == "inbound" else event.recipient
     return f"{event.event_type} {about}" if about else str(event.event_type)

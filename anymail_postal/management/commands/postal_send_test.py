@@ -1,4 +1,4 @@
-"""Send one mail, to see that sending works."""
+"""Send a test mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow events as they come in."""
+"""Print events as they are received."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
                 last = new[-1].number if new else last
                 self.print(new)
         except KeyboardInterrupt:
-            pass  # the way to end it
+            pass  # how the command is ended
 
     def print(self, events: list[StoredEvent]) -> None:
         """One line for each event."""
