@@ -1,4 +1,4 @@
-"""Is this mail automatic? A machine's answer must never be answered by a machine (RFC 3834)."""
+"""Recognise automatic mail, which no program may reply to (RFC 3834)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from email.message import Message
 
-# "auto_reply" is what cPanel and other responders write; some spell the header in another way.
+# cPanel and other responders write "auto_reply"; some spell the header differently.
 PRECEDENCES = frozenset({"precedence", "x-precedence", "preference"})
 OF_MACHINES = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
-# Set by responders that predate or ignore Auto-Submitted. They say "yes", an address, a sentence or a number:
-# everything but a no.
+# Set by responders that predate or ignore Auto-Submitted, to "yes", an address, a sentence or a number: to
+# anything but "no".
 MARKERS = frozenset(
     {
         "x-auto-reply",
@@ -29,17 +29,17 @@ MARKERS = frozenset(
     }
 )
 NO = frozenset({"no", "none", "false", "0"})
-# RFC 2919: only a list writes this. The other List-* headers are no sign of one: services add
+# RFC 2919: only mailing lists set it. The other List-* headers prove nothing: services add
 # List-Unsubscribe to whatever people send through them.
 LIST = "list-id"
-# Two responders say what they are in a header that others use for something else.
+# Two responders identify themselves in headers that others use for something else.
 CONFESSIONS = frozenset({("delivered-to", "autoresponder"), ("x-post-messageclass", "9; autoresponder")})
-# RFC 3834, section 2: no person has this address; old servers send their notices from it.
+# Old servers send their notices from this address, which no person has (RFC 3834, section 2).
 DAEMON = "mailer-daemon"
-# What a machine writes about a mail: bounces, read receipts, complaints (RFC 6522).
+# Reports about mail: bounces, read receipts, complaints (RFC 6522).
 REPORT = "multipart/report"
 
-MAX_VALUE = 1000  # characters of a header that are looked at
+MAX_VALUE = 1000  # characters of a header that are read
 _COMMENT = re.compile(r"\([^()]*\)")
 
 
@@ -48,17 +48,17 @@ def is_auto_response(
     reverse_path: str | None,
     bounce: bool = False,
 ) -> bool:
-    """Whether `message` was sent by a machine: an auto-reply, a report, a bounce or a mailing.
+    """Whether a mail is an automatic reply, a report, a bounce or a mailing.
 
-    `reverse_path` is the envelope sender; None or "" is the null one, which only notices have (RFC 5321,
-    section 4.5.5). `bounce` is what Postal says about it.
+    `reverse_path` is the envelope sender; None or "" is the null reverse-path, which only notices have
+    (RFC 5321, section 4.5.5). `bounce` is whether Postal says that it is a bounce.
     """
     return (
         bounce
         or reverse_path in (None, "", "<>")
         or reverse_path.lower().partition("@")[0] == DAEMON
         or message.get_content_type() == REPORT
-        # Repeated by a relay or a hostile sender: one header that says so is enough to stay silent.
+        # Relays and hostile senders repeat headers: one that says so suffices.
         or any(_is_of_machine(name, value) for name, value in _fields(message))
     )
 
@@ -74,7 +74,7 @@ def _is_of_machine(name: str, value: str) -> bool:
 
 
 def _fields(message: Message) -> Iterator[tuple[str, str]]:
-    """The headers as they came, their names in lower case: no parser is needed for words like these."""
+    """The headers by their names in lower case, not parsed, because they hold single words."""
     for name, value in message.raw_items():
         yield name.lower(), str(value)[:MAX_VALUE]
 

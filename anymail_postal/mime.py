@@ -1,12 +1,12 @@
-"""Write a mail as the bytes for `send/raw`.
+"""Compose a mail as bytes for `send/raw`.
 
-The header block is written here, character by character, because Python's `email` folds it wrongly: it drops
-the quotes of long names with a comma, and encodes long URLs and message ids (cpython, seen on 3.10 to 3.13).
-The result is 7-bit, but for local parts that are not, with CRLF line ends; text is always UTF-8 (Postal's
-link rewriter labels it so), and the structure is the simplest that holds the contents.
+The header section is written here because Python's `email` folds it wrongly: it drops the quotes of long
+names with a comma, and encodes long URLs and Message-IDs (CPython 3.10 to 3.13). The result has CRLF line
+endings and is 7-bit except for local parts that are not. Text is always UTF-8, as Postal's link rewriter
+labels it. The structure is the simplest for the contents:
 
     mixed( alternative( plain, watch-html, amp, related( html, inline files ), calendar ), attachments )
-    where each wrapper stands only if it holds more than one thing
+    where each multipart exists only if it has more than one part
 
 Sources: RFC 5322 (headers), 2045-2047 (MIME, encoded words), 2183 and 2231 (file names), 2387 (related).
 """
@@ -26,13 +26,13 @@ from urllib.parse import quote
 
 from .errors import PostalHeaderError
 
-LINE = 78  # RFC 5322, section 2.1.1: what lines should keep to,
-LONGEST_LINE = 998  # and what they must.
-LONGEST_WORD = 996  # leaves room for the blank that begins a folded line
-MAX_BLANKS = 60  # between two words in one line; a line of nothing but blanks is obsolete (RFC 5322, 3.2.2)
-ENCODED_WORD_BYTES = 45  # make 75 characters, the most that RFC 2047 allows
+LINE = 78  # characters: the limit that lines should keep (RFC 5322, section 2.1.1),
+LONGEST_LINE = 998  # and the limit that they must keep
+LONGEST_WORD = 996  # leaves room for the space at the start of a folded line
+MAX_BLANKS = 60  # spaces between two words in one line; lines of spaces only are obsolete (RFC 5322, 3.2.2)
+ENCODED_WORD_BYTES = 45  # result in 75 characters, the limit of RFC 2047
 
-# The order in which a reader finds them: the last one it understands is shown (RFC 2046, section 5.1.4).
+# In the order of the parts: mail programs show the last one that they understand (RFC 2046, section 5.1.4).
 ALTERNATIVES_BEFORE_HTML = ("text/watch-html", "text/x-amp-html")
 ALTERNATIVES_AFTER_HTML = ("text/calendar",)
 ALTERNATIVES = (*ALTERNATIVES_BEFORE_HTML, *ALTERNATIVES_AFTER_HTML)
@@ -41,12 +41,12 @@ _LINE_BREAK = re.compile(r"[\r\n]")
 _NAME = re.compile(r"[!-9;-~]{1,200}")  # RFC 5322, section 3.6.8; the limit keeps the line short
 _PLAIN_VALUE = re.compile(r"[ -~]*")
 _WORDS = re.compile(r"([ \t]*)([^ \t]+)")
-_ODD = re.compile(r"[^ -~]|=\?")  # may not stand in a header as it is, or would be taken for an encoded word
+_ODD = re.compile(r"[^ -~]|=\?")  # must not be in a header, or would be read as an encoded word
 _SPECIALS = re.compile(r'[()<>@,:;.\\"\[\]]| {2}|^ | $')
 _METHOD = re.compile(r"^METHOD:([A-Za-z-]{1,40})\s*$", re.MULTILINE | re.IGNORECASE)
 _SHORT_FILENAME = re.compile(r"[ -~]{1,60}")
 _FILENAME_PIECES = re.compile(r"(?:%..|[^%]){1,20}")
-# What 7bit may hold, and what quoted-printable leaves as it is.
+# The bytes that 7bit may have, and those that quoted-printable does not encode.
 _SEVEN_BIT = bytes({*range(0x20, 0x7F), 0x09, 0x0D, 0x0A})
 _PRINTABLE = _SEVEN_BIT.replace(b"=", b"")
 
@@ -61,9 +61,9 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class File:
-    """An attachment, or with a `content_id` (without brackets) a part that the HTML shows.
+    """An attachment, or with a `content_id` (without brackets) a file for the HTML.
 
-    `content_type` is complete, with its charset where it is text.
+    `content_type` includes the parameters, such as the charset of text.
     """
 
     name: str
@@ -76,8 +76,8 @@ class File:
 class Mail:
     """The contents of one mail. `message_id` has no brackets; `date` is aware.
 
-    `spoofed_to` is a complete To header in place of `to`. `alternatives` are (content type, text), of the
-    types in `ALTERNATIVES`. Headers written from other fields must not be in `headers`.
+    `spoofed_to` is a complete To header in place of `to`. `alternatives` are pairs of content type and text,
+    of the types in `ALTERNATIVES`. `headers` must not have headers that are made from other fields.
     """
 
     from_: Sequence[Mailbox]
@@ -98,17 +98,17 @@ class Mail:
 
 
 class Part(NamedTuple):
-    """A part of a mail: its MIME headers, each without its line end, and its encoded body."""
+    """A part of a mail: the MIME headers without their line endings, and the encoded body."""
 
     headers: list[str]
     body: bytes
 
 
 def compose(mail: Mail, unique: str) -> bytes:
-    """The complete mail. `unique` makes its boundaries: ASCII letters and digits, new for each mail.
+    """The complete mail. `unique` is for the boundaries: ASCII letters and digits, different for each mail.
 
-    Raises `PostalHeaderError` for a header that cannot be written: a line break in it, an odd name, a word
-    longer than a line may be.
+    Raises `PostalHeaderError` for a header with a line break, an invalid name, or a word that is longer than
+    the limit of a line.
     """
     part = _contents(mail, unique)
     headers = "\r\n".join([*_headers(mail), "MIME-Version: 1.0", *part.headers])
@@ -116,7 +116,7 @@ def compose(mail: Mail, unique: str) -> bytes:
 
 
 def _headers(mail: Mail) -> list[str]:
-    """The header fields without those of MIME, in the order in which mail programs write them."""
+    """The header fields except for those of MIME, in the usual order."""
     date = mail.date if isinstance(mail.date, str) else format_datetime(mail.date)
     lines = [header("Date", date), mailboxes("From", mail.from_)]
     # RFC 5322, section 3.6.2: several authors need a sender.
@@ -140,35 +140,35 @@ def _headers(mail: Mail) -> list[str]:
 
 
 def header(name: str, value: str) -> str:
-    """One header field without its line end: folded at blanks only, words not in ASCII encoded.
+    """One header field without its line ending: folded at spaces only, words that are not ASCII encoded.
 
-    A value without blanks, such as a URL or a message id, thus stays in one piece.
+    So a value without spaces, such as a URL or a Message-ID, is never folded.
     """
     check_header(name, value)
     value = value.strip(" \t")
     line = f"{name}: {value}"
     if len(line) <= LINE and _PLAIN_VALUE.fullmatch(value) and "=?" not in value:
-        return line  # almost every header
+        return line  # almost all headers
     return _fold(name, _words(value))
 
 
 def check_header(name: str, value: str) -> None:
-    """Raises `PostalHeaderError` for a line break, which would begin another header, or an odd name."""
+    """Raises `PostalHeaderError` for an invalid name or a line break, which would begin another header."""
     if not _NAME.fullmatch(name):
         raise PostalHeaderError(f"{name!r} is not the name of a header.")
     check_line(name, value)
 
 
 def check_line(name: str, value: str) -> None:
-    """Raises `PostalHeaderError` for a line break in what is or becomes the value of a header."""
+    """Raises `PostalHeaderError` for a line break in the value of a header."""
     if _LINE_BREAK.search(value):
         raise PostalHeaderError(f"There is a line break in {name!r}: {value!r}.")
 
 
 def _words(value: str) -> Iterator[str]:
-    """The words of a value, each with the blanks before it; those not in ASCII, or far apart, encoded.
+    """The words of a value with the spaces before them. Words that are not ASCII, or far apart, are encoded.
 
-    Neighbours that are encoded are so as one, because blanks between encoded words do not count.
+    Adjacent ones are encoded together, because readers drop spaces between encoded words.
     """
     for is_odd, group in groupby(_WORDS.findall(value), key=_is_odd):
         words = list(group)
@@ -187,20 +187,20 @@ def _is_odd(word: tuple[str, str]) -> bool:
 
 
 def _encoded(blanks: str, text: str) -> Iterator[str]:
-    """RFC 2047 encoded words for `text`, each at most 75 characters, with `blanks` before the first."""
+    """The encoded words (RFC 2047) of a text, each of 75 characters at most, `blanks` before the first."""
     raw = text.encode("utf-8", "replace")
     while raw:
         end = min(len(raw), ENCODED_WORD_BYTES)
-        while end < len(raw) and raw[end] & 0xC0 == 0x80:  # do not cut a character
+        while end < len(raw) and raw[end] & 0xC0 == 0x80:  # do not split a character
             end -= 1
         yield f"{blanks}=?utf-8?b?{b64encode(raw[:end]).decode('ascii')}?="
         raw, blanks = raw[end:], " "
 
 
 def _fold(name: str, words: Iterable[str]) -> str:
-    """The header, in lines of at most 78 characters where its words (blanks first) allow it."""
+    """The header in lines of at most 78 characters if its words, which begin with their spaces, allow it."""
     lines, line = [], f"{name}:"
-    room = LONGEST_LINE  # the first word stays beside the name if it can: some readers want it there
+    room = LONGEST_LINE  # the first word stays in the line of the name, because some readers need that
     for word in words:
         if len(word) > LONGEST_WORD + 1:
             raise PostalHeaderError(f"The header {name!r} has a word of {len(word) - 1} characters.")
@@ -213,13 +213,13 @@ def _fold(name: str, words: Iterable[str]) -> str:
 
 
 def mailboxes(name: str, boxes: Sequence[Mailbox]) -> str:
-    """An address header without its line end, folded only between mailboxes."""
+    """An address header without its line ending, folded between mailboxes only."""
     *before, last = map(_mailbox_words, boxes)
     return _fold(name, [*(word for words in before for word in (*words[:-1], f"{words[-1]},")), *last])
 
 
 def _mailbox_words(box: Mailbox) -> list[str]:
-    """A mailbox in one piece, or in encoded words if it is too long for a line; each with its blank."""
+    """A mailbox as one word, or its name encoded if that is too long for a line; each with its space."""
     text = mailbox(box)
     if len(text) < LONGEST_WORD:
         return [f" {text}"]
@@ -227,16 +227,16 @@ def _mailbox_words(box: Mailbox) -> list[str]:
 
 
 def mailbox(box: Mailbox) -> str:
-    """A mailbox as RFC 5322 spells it: its name quoted if it has specials, encoded if not in ASCII.
+    """A mailbox (RFC 5322, section 3.4): the name is quoted if it has specials, encoded if it is not ASCII.
 
-    There is no encoding for addresses: one that is not in ASCII stands as it is (RFC 6532).
+    There is no encoding for addresses: those that are not ASCII stay as they are (RFC 6532).
     """
     if not box.address.isprintable():
-        raise PostalHeaderError(f"The address {box.address!r} cannot stand in a header.")
+        raise PostalHeaderError(f"The address {box.address!r} cannot be written in a header.")
     if not box.name:
         return box.address
     if _LINE_BREAK.search(box.name):
-        raise PostalHeaderError(f"The name {box.name!r} has a line break in it.")
+        raise PostalHeaderError(f"The name {box.name!r} has a line break.")
     if _ODD.search(box.name):
         return f"{''.join(_encoded('', box.name))} <{box.address}>"
     if _SPECIALS.search(box.name):
@@ -249,7 +249,7 @@ def mailbox(box: Mailbox) -> str:
 
 
 def _contents(mail: Mail, unique: str) -> Part:
-    """Bodies and files, wrapped as little as possible."""
+    """The bodies and files in as few multiparts as possible."""
     html = [] if mail.html is None else [_text_part("text/html", mail.html)]
     inline = [_file_part(file) for file in mail.inline]
     if html and inline:
@@ -277,7 +277,7 @@ def _alternatives(mail: Mail, types: Sequence[str]) -> list[Part]:
 
 
 def _wrap(subtype: str, parts: Iterable[Part], boundary: str) -> Part:
-    """A multipart. Its boundary begins with "=_", which encoded bodies cannot hold (RFC 2045, 6.7)."""
+    """A multipart. Its boundary begins with "=_", which encoded bodies cannot contain (RFC 2045, 6.7)."""
     delimiter = f"--{boundary}\r\n"
     pieces = []
     for part in parts:
@@ -287,7 +287,7 @@ def _wrap(subtype: str, parts: Iterable[Part], boundary: str) -> Part:
 
 
 def _text_part(content_type: str, text: str) -> Part:
-    """A body in UTF-8. Parameters other than its charset are kept; a calendar gets its method (RFC 6047)."""
+    """A body in UTF-8. Parameters except the charset are kept; a calendar gets its method (RFC 6047)."""
     kind, *parameters = (each.strip() for each in content_type.split(";"))
     parameters = [each for each in parameters if each and not each.lower().startswith("charset=")]
     method = _METHOD.search(text) if kind == "text/calendar" and not parameters else None
@@ -305,25 +305,25 @@ def _text_part(content_type: str, text: str) -> Part:
 
 
 def _encode_text(raw: bytes) -> tuple[str, bytes]:
-    """The transfer encoding for text with CRLF line ends, and the text in it: the shortest that is 7-bit."""
+    """The transfer encoding of a text with CRLF line endings, and the encoded text: the shortest in 7 bits."""
     if is_sendable_as_is(raw):
         return "7bit", raw
     escapes = len(raw.translate(None, _PRINTABLE))
-    if escapes * 6 <= len(raw):  # three bytes for one against four for three
+    if escapes * 6 <= len(raw):  # three bytes for one, instead of four for three in base64
         return "quoted-printable", b2a_qp(raw.replace(b"\r\n", b"\n"), istext=True).replace(b"\n", b"\r\n")
     return "base64", _base64(raw)
 
 
 def is_sendable_as_is(raw: bytes) -> bool:
-    """Is this text with CRLF line ends 7-bit, without control characters and long lines?"""
+    """Is this text with CRLF line endings 7-bit, without control characters and long lines?"""
     return raw.isascii() and not raw.translate(None, _SEVEN_BIT) and not _has_long_line(raw)
 
 
 def _has_long_line(raw: bytes) -> bool:
-    """Has this text a line that is over 998 bytes with its line end?"""
+    """Has this text a line of more than 998 bytes including the line ending?"""
     start = 0
     while len(raw) - start > LONGEST_LINE - 2:
-        # The last line end within reach: by leaps, most lines are not even looked at.
+        # Leap to the last line ending within the limit, so that most lines are skipped.
         start = raw.rfind(b"\n", start, start + LONGEST_LINE) + 1
         if start == 0:
             return True
@@ -331,9 +331,10 @@ def _has_long_line(raw: bytes) -> bool:
 
 
 def _file_part(file: File) -> Part:
-    """A file, exact to the byte, but for an attached mail, which may only be written as it is.
+    """A file, exact to the byte, except that an attached mail gets CRLF line endings.
 
-    RFC 2046, section 5.2.1: message/rfc822 takes no encoding. One that is not 7-bit is a file like others.
+    message/rfc822 must not be encoded (RFC 2046, section 5.2.1), so a mail that is not 7-bit becomes a plain
+    file.
     """
     content_type = file.content_type
     encoding, body = "base64", b""
@@ -355,7 +356,7 @@ def _file_part(file: File) -> Part:
 
 
 def _filename(name: str) -> Iterator[str]:
-    """The filename parameter: percent-encoded unless short and ASCII, in pieces if it is long (RFC 2231)."""
+    """The filename parameter: percent-encoded unless short and ASCII, split if it is long (RFC 2231)."""
     if not name:
         return
     if _SHORT_FILENAME.fullmatch(name):
@@ -375,7 +376,7 @@ def mimetype(content_type: str) -> str:
 
 
 def _crlf(raw: bytes) -> bytes:
-    """The text with CRLF line ends, whichever it had."""
+    """The text with CRLF line endings."""
     if b"\r" in raw:
         raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return raw.replace(b"\n", b"\r\n")

@@ -1,15 +1,15 @@
 """Make and open signed reply addresses: `reply+TOKEN@replies.example`.
 
-The token says which object and which user a reply belongs to. It is lower-case base32, because mail servers
-lower-case addresses, and short enough for the 64 characters of a local part (RFC 5321, section 4.5.3.1.1):
+The token identifies the object and the user that a reply belongs to. It is lower-case base32, because mail
+servers lower-case addresses, and fits into the 64 characters of a local part (RFC 5321, section 4.5.3.1.1):
 
     1 byte   version (upper four bits), flags
     2 bytes  day of expiry, counted from 1970-01-01 UTC     only with an expiry
     8 bytes  object id, user id, 32 bits each               or 16 bytes: 64 bits each, or a UUID and no user
-    10 bytes start of the HMAC-SHA256 over all before it
+    10 bytes the first of the HMAC-SHA256 of all before them
 
-Its length is 31, 34 (expiry), 44 (wide ids) or 47 characters (both). Anybody who got the mail can use the
-address: it is a capability, not a login.
+Its length is 31, 34 (expiry), 44 (wide ids) or 47 characters (both). Anybody who has the mail can use the
+address: it is a capability, not an authentication.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ EXPIRES, WIDE, IS_UUID, HAS_USER = 1, 2, 4, 8
 FLAGS = EXPIRES | WIDE | IS_UUID | HAS_USER
 
 LENGTHS = {31: 0, 34: EXPIRES, 44: WIDE, 47: EXPIRES | WIDE}
-MAC_BYTES = 10  # 80 bits: out of reach for guesses that each cost a mail.
+MAC_BYTES = 10  # 80 bits cannot be guessed where each guess takes a mail.
 EPOCH = date(1970, 1, 1)
-LAST_DAY = EPOCH + timedelta(days=0xFFFF)  # 2149-06-06: the day has two bytes.
+LAST_DAY = EPOCH + timedelta(days=0xFFFF)  # 2149-06-06, because the day has two bytes
 
-# One text for forged, damaged and expired: the difference is nobody's business.
+# One text for forged, damaged and expired, so that an attacker does not learn which it is.
 REFUSAL = "This is not a valid reply address, or it has expired."
 _ALPHABET = re.compile(r"[A-Za-z2-7]+")
 
 
 @dataclass(frozen=True)
 class ReplyToken:
-    """What a token says: the object replied to and, if named, the user whose copy of the mail it is."""
+    """The contents of a token: the object replied to and, if given, the user who received the mail."""
 
     object_id: int | UUID
     user_id: int | None = None
@@ -49,9 +49,10 @@ class ReplyToken:
 
 
 def make_token(token: ReplyToken, secret: bytes, purpose: str) -> str:
-    """`token` as text of 31, 34, 44 or 47 characters, signed with `secret` for `purpose`.
+    """A token as text of 31, 34, 44 or 47 characters, signed with `secret` for `purpose`.
 
-    Raises `ValueError` for ids below 0 or over 64 bits, a UUID together with a user, a day after `LAST_DAY`.
+    Raises `ValueError` for ids below 0 or of more than 64 bits, a UUID with a user, and a day after
+    `LAST_DAY`.
     """
     flags, ids = _pack_ids(token.object_id, token.user_id)
     expiry = b""
@@ -63,14 +64,14 @@ def make_token(token: ReplyToken, secret: bytes, purpose: str) -> str:
 
 
 def open_token(text: str, secrets: Iterable[bytes], purpose: str, today: date) -> ReplyToken:
-    """What the token `text` says, if one of `secrets` signed it for `purpose` and it has not expired.
+    """The contents of the token `text`, signed with one of `secrets` for `purpose`.
 
-    `today` is the day in UTC; a token is good until the end of its last day. Upper-case letters count as
-    lower. Raises `ReplyTokenError` for everything else, whatever is wrong with it.
+    `today` is the day in UTC; a token is valid until the end of its last day. Case does not matter. Raises
+    `ReplyTokenError` for any other text.
     """
     raw = _bytes(text)
     signed, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-    # Every key is tried, so that the time does not tell which one was right.
+    # All keys are tried, so that the time does not reveal which one matched.
     if True not in [hmac.compare_digest(_mac(signed, secret, purpose), mac) for secret in secrets]:
         raise ReplyTokenError(REFUSAL)
     token = _unpack(signed)
@@ -80,12 +81,12 @@ def open_token(text: str, secrets: Iterable[bytes], purpose: str, today: date) -
 
 
 def address_pattern(local_part: str, domain: str) -> re.Pattern[str]:
-    """Finds reply addresses in text: `local_part+TOKEN@domain` in any case, the token as group 1.
+    """A pattern that finds reply addresses, `local_part+TOKEN@domain`, in any case. Group 1 is the token.
 
-    Whatever stands between `+` and `@` is found, so that a damaged token is noticed rather than overlooked;
-    and also an address inside a link, where those two are written %2B and %40.
+    Anything between `+` and `@` matches, so that damaged tokens are reported. In links, the two may be
+    written %2B and %40.
     """
-    # It ends where a domain cannot go on: a@d.example is not in "a@d.example.org" but is in "a@d.example."
+    # It ends where the domain ends: a@d.example is not found in "a@d.example.org", but in "a@d.example."
     return re.compile(
         rf"(?<![\w.+-]){re.escape(local_part)}(?:\+|%2B)([^\s@<>()\[\],;:\"]{{1,64}})"
         rf"(?:@|%40){re.escape(domain)}(?![\w-]|\.\w)",
@@ -95,7 +96,7 @@ def address_pattern(local_part: str, domain: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=256)
 def _key(secret: bytes, purpose: str) -> bytes:
-    """A key of its own per purpose, so that a token of one fails for every other.
+    """The key for a purpose: tokens for one purpose are not valid for another.
 
     HKDF-SHA256 without salt, one block of output (RFC 5869).
     """
@@ -108,7 +109,7 @@ def _mac(signed: bytes, secret: bytes, purpose: str) -> bytes:
 
 
 def _pack_ids(object_id: int | UUID, user_id: int | None) -> tuple[int, bytes]:
-    """Flags and 8 or 16 bytes of ids."""
+    """The flags, and the ids as 8 or 16 bytes."""
     if isinstance(object_id, UUID):
         if user_id is not None:
             raise ValueError("A UUID fills the reply address: leave the user out, or use an integer id.")
@@ -129,7 +130,7 @@ def _pack_day(day: date) -> bytes:
 
 
 def _unpack(signed: bytes) -> ReplyToken:
-    """Read signed bytes of ours."""
+    """The token in bytes whose signature is valid."""
     flags, expires_on = signed[0] & FLAGS, None
     ids = signed[1:]
     if flags & EXPIRES:
@@ -147,12 +148,12 @@ def _text(raw: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of a token that has one of our lengths, our letters and our version."""
+    """The bytes of a token. Raises `ReplyTokenError` for a wrong length, letter or version."""
     if len(text) not in LENGTHS or not _ALPHABET.fullmatch(text):
         raise ReplyTokenError(REFUSAL)
     text = text.lower()
     raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-    # One spelling per token: unused bits at its end are zero, its length and its flags agree.
+    # There is one spelling for each token: the unused bits at the end are zero, the flags match the length.
     if _text(raw) != text or raw[0] & ~FLAGS != VERSION or raw[0] & (EXPIRES | WIDE) != LENGTHS[len(text)]:
         raise ReplyTokenError(REFUSAL)
     return raw

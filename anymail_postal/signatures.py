@@ -1,6 +1,6 @@
-"""Did Postal sign this? Public keys in every form people have, and the check of a body against them.
+"""Public keys in all their formats, and the verification of Postal's signatures.
 
-Postal signs the exact bytes of each request with the installation's one RSA key (contract, section 2).
+Postal signs the body of each request with the RSA key of the installation (contract 2).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ try:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 except ImportError as error:
-    missing: ImportError | None = error  # said at first use, so that a project without webhooks still starts
+    missing: ImportError | None = error  # raised at first use, so that a project without webhooks starts
 else:
     missing = None
 
-# The official installer makes keys of 1024 bits; the upper limit bounds what one request may cost.
+# Postal's installer makes keys of 1024 bits. The upper limit bounds the time of a request.
 MIN_KEY_BITS, MAX_KEY_BITS = 1024, 16384
-MAX_EXPONENT = 2**32  # every RSA implementation takes these; real keys have 65537
+MAX_EXPONENT = 2**32  # the limit of all RSA implementations; keys usually have 65537
 MAX_SIGNATURE_LENGTH = 4 * (MAX_KEY_BITS // 8 // 3 + 1)  # base64 characters
 MAX_KEYS = 32  # of one key set; Postal publishes exactly one
 
@@ -41,18 +41,21 @@ Algorithm = Literal["sha256", "sha1"]
 
 
 class BadPublicKey(ValueError):
-    """This is no public key that Postal could sign with; the text says why."""
+    """This is not a public key of a kind that Postal has; the text says why."""
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """One of Postal's public keys. `id` is what X-Postal-Signature-Kid names it by."""
+    """One of Postal's public keys. `id` is its name in X-Postal-Signature-Kid."""
 
     id: str
     rsa: rsa.RSAPublicKey = field(repr=False, compare=False)
 
     def has_signed(self, body: bytes, signature: Signature) -> bool:
-        """Is this key's signature over `body` (RSASSA-PKCS1-v1_5)? Raises `KeysUnavailable` under FIPS."""
+        """Is this a signature of `body` by this key (RSASSA-PKCS1-v1_5)?
+
+        Raises `KeysUnavailable` if the machine does not support the algorithm, as under FIPS.
+        """
         algorithm = hashes.SHA256() if signature.algorithm == "sha256" else hashes.SHA1()  # noqa: S303
         try:
             self.rsa.verify(signature.value, body, padding.PKCS1v15(), algorithm)
@@ -65,7 +68,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a request's headers claim. `key_id` None: Postal before 3.2.0, which names no key."""
+    """A signature from the headers of a request. `key_id` is None before Postal 3.2.0, which names no key."""
 
     algorithm: Algorithm
     value: bytes
@@ -80,8 +83,8 @@ def read_signature(
 ) -> Signature:
     """The signature in the headers X-Postal-Signature-256, X-Postal-Signature and X-Postal-Signature-Kid.
 
-    A SHA-256 header counts alone, however bad: otherwise leaving it unchecked would be a downgrade. None
-    means that the header is absent. Raises `WebhookSignatureError`.
+    None is a missing header. If there is a SHA-256 header, only that is used, even if it is malformed:
+    otherwise the signature could be downgraded. Raises `WebhookSignatureError`.
     """
     key_id = (key_id or "").strip().lower() or None
     if sha256 is not None:
@@ -101,11 +104,11 @@ def _signature_bytes(header: str) -> bytes:
 
 
 def verify(body: bytes, signature: Signature, keys: Sequence[PublicKey]) -> PublicKey:
-    """The key that signed `body`, exactly as received.
+    """The key that signed `body`, the bytes as received.
 
-    A key id picks one key; without one all are tried. Raises `WebhookSignatureError` if the signature is
-    proven bad, `KeysUnavailable` if that cannot be known: Postal's key rotation has no overlap, so an unknown
-    id may well be its new key.
+    Without a key id, all keys are tried. Raises `WebhookSignatureError` if the signature is wrong, and
+    `KeysUnavailable` if the key is unknown: it may be a new one, because Postal's key rotation has no
+    overlap.
     """
     if signature.key_id is not None:
         keys = [key for key in keys if key.id == signature.key_id]
@@ -121,7 +124,7 @@ def verify(body: bytes, signature: Signature, keys: Sequence[PublicKey]) -> Publ
 
 
 def require_cryptography() -> None:
-    """Raises `AnymailConfigurationError` if nothing can be verified here."""
+    """Raises `AnymailConfigurationError` if the package cryptography is not installed."""
     if missing is not None:
         raise AnymailConfigurationError(
             "Postal's webhooks need the package cryptography; please run: pip install cryptography"
@@ -131,7 +134,7 @@ def require_cryptography() -> None:
 def parse_keys(source: str | Mapping[str, Any]) -> tuple[PublicKey, ...]:
     """The public keys in bare base64, PEM, a DKIM record, a JWK or a JWK set (text or dict).
 
-    Parsed once per text. Raises `BadPublicKey`; `AnymailConfigurationError` without `cryptography`.
+    Texts are parsed once. Raises `BadPublicKey`, and `AnymailConfigurationError` without cryptography.
     """
     require_cryptography()
     if isinstance(source, str):
@@ -147,7 +150,7 @@ def _parse_text(text: str) -> tuple[PublicKey, ...]:
     text = text.strip()
     if text.startswith("{"):
         return _parse_jwk_text(text)
-    text = text.replace("\\n", "\n")  # environment files often keep line breaks like this
+    text = text.replace("\\n", "\n")  # environment files often have line breaks in this form
     if "-----BEGIN" in text:
         return tuple(_parse_pem(text))
     if ";" in text or text.lstrip('"').startswith(("v=", "p=")):
@@ -204,7 +207,7 @@ def parse_jwks(document: Any) -> tuple[PublicKey, ...]:
         try:
             keys.append(_parse_jwk(entry))
         except BadPublicKey:
-            continue  # meant for others: another algorithm, encryption
+            continue  # for other purposes: another algorithm, encryption
     if not keys:
         raise BadPublicKey("is a JWK set without an RSA key.")
     return tuple(keys)

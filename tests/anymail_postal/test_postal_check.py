@@ -111,7 +111,7 @@ def test_a_good_set_up(postal, doctor):
         "  ok    API: mail may be sent from app@example.com",
         "  ok    webhooks: the path for Postal's Webhooks is /anymail/postal/tracking/",
         "  ok    webhooks: the path for Postal's HTTP endpoints is /anymail/postal/inbound/",
-        "  ok    webhooks: incoming mail may have 52428800 bytes as Postal posts it",
+        "  ok    webhooks: requests with incoming mail may have 52428800 bytes",
     ]
 
 
@@ -223,14 +223,14 @@ class TestKeys:
         well, said = doctor()
         assert well
         assert "note  public keys: none are set" in said
-        assert "note  webhooks: no URL takes tracking posts" in said
+        assert "note  webhooks: there is no URL for tracking requests" in said
 
     def test_a_project_that_only_receives_needs_no_api(self, postal, doctor, settings):
         change(settings, API_URL=None, API_KEY=None)
         use_backend(settings, "django.core.mail.backends.smtp.EmailBackend")
         well, said = doctor()
         assert well
-        assert "note  API: neither key nor URL are set" in said
+        assert "note  API: neither key nor URL is set" in said
 
 
 class TestAPI:
@@ -296,7 +296,7 @@ class TestAPI:
         postal.add("POST", f"{URL}/api/v1/send/raw", status=500)
         well, said = doctor()
         assert not well
-        assert "FAIL  API: whether mail may be sent from app@example.com is not known" in said
+        assert "FAIL  API: cannot find out whether mail may be sent from app@example.com" in said
 
 
 class TestServers:
@@ -332,7 +332,7 @@ def test_only_our_own_views_count(postal, doctor, settings, urls, path):
     if path:
         assert f"the path for Postal's Webhooks is {path}" in said
     else:
-        assert "note  webhooks: no URL takes tracking posts" in said
+        assert "note  webhooks: there is no URL for tracking requests" in said
 
 
 def test_it_explains_itself(capsys):

@@ -104,7 +104,7 @@ def check_backend() -> Iterator[Result]:
 def check_keys(config: conf.ServerConfig) -> Iterator[Result]:
     """Check that the public keys can be read, and that Postal signs with them."""
     if config.webhook_key is None and config.webhook_jwks_url is None:
-        yield NOTE, "none are set; webhooks cannot be taken"
+        yield NOTE, "none are set, so webhooks cannot be received"
         return
     sources = keys.sources(config)
     pinned = {key.id for key in sources.pinned}
@@ -135,7 +135,7 @@ def is_api(url: str, config: conf.ServerConfig) -> bool:
 def check_api(config: conf.ServerConfig, senders: Iterable[str]) -> Iterator[Result]:
     """Check that Postal knows the API key, and which senders may use it."""
     if config.api_key is None and config.api_url is None:
-        yield NOTE, "neither key nor URL are set; nothing can be sent"
+        yield NOTE, "neither key nor URL is set, so nothing can be sent"
         return
     with PostalClient(config.name) as client:
         try:
@@ -173,7 +173,7 @@ def check_sender(client: PostalClient, sender: str) -> Result:
         domain = address.rpartition("@")[2]
         return FAIL, f"mail from {address} is refused: add and verify the domain {domain} in Postal"
     except PostalAPIError as error:
-        return FAIL, f"whether mail may be sent from {address} is not known: {error}"
+        return FAIL, f"cannot find out whether mail may be sent from {address}: {error}"
     return OK, f"mail may be sent from {address}"
 
 
@@ -182,10 +182,10 @@ def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
     for kind, menu in (("tracking", "Webhooks"), ("inbound", "HTTP endpoints")):
         path = find_path(kind, config.name)
         if path is None:
-            yield NOTE, f"no URL takes {kind} posts; include anymail_postal.urls"
+            yield NOTE, f"there is no URL for {kind} requests: include anymail_postal.urls"
         else:
             yield OK, f"the path for Postal's {menu} is {path}"
-    yield OK, f"incoming mail may have {config.inbound_max_bytes} bytes as Postal posts it"
+    yield OK, f"requests with incoming mail may have {config.inbound_max_bytes} bytes"
 
 
 def find_path(kind: str, server: str) -> str | None:
