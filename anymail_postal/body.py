@@ -1,6 +1,6 @@
-"""The two encodings of Postal's posts, JSON and form, and typed reading of their values.
+"""The two encodings of Postal's requests, JSON and form, and typed access to their values.
 
-Everything here is hostile until proven otherwise; the one exception is `UnreadableBody`.
+All functions expect hostile input, and raise `UnreadableBody` for what they cannot read.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from urllib.parse import unquote_to_bytes
 from .errors import UnreadableBody
 
 FORM = "application/x-www-form-urlencoded"
-MAX_ID = 2**63 - 1  # what databases call a big integer
-LONG = 10_000  # bytes from which a form value is probably base64
-# Nearly all escapes of base64 in a form; undone one kind at a time, which is ten times faster.
+MAX_ID = 2**63 - 1  # the largest value of a database's big integer
+LONG = 10_000  # bytes: longer form values are probably base64
+# Nearly all escapes of base64 in a form. Replacing one kind at a time is ten times faster.
 BASE64_ESCAPES = ((b"%0A", b"\n"), (b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="))
 
 
 def parse(body: bytes, content_type: str) -> dict[str, Any]:
-    """The fields of a post. A form gives text, and None for Postal's bare keys (contract 4.7).
+    """The fields of a body. Those of a form are texts, or None for Postal's bare keys (contract 4.7).
 
-    No signature covers the content type: it cannot make a form of what is JSON.
+    The signature does not cover the content type, so a JSON object is never read as a form.
     """
     is_form = content_type.partition(";")[0].strip().lower() == FORM
     return parse_form(body) if is_form and not is_object(body) else parse_json(body)
 
 
 def is_object(body: bytes) -> bool:
-    """Does this begin as a JSON object does, and no form?"""
+    """Does this begin like a JSON object?"""
     return body.lstrip().startswith(b"{")
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The fields of a post in JSON."""
+    """The fields of a JSON object."""
     try:
         fields = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def parse_form(body: bytes) -> dict[str, str | None]:
-    """The fields of a form, read from its bytes; a key without `=` is a null. Of repeated keys the last."""
+    """The fields of a form. A key without `=` has the value None; of repeated keys, the last counts."""
     fields = {}
     for pair in body.split(b"&") if body else ():
         key, equals, value = pair.partition(b"=")
@@ -57,7 +57,7 @@ def parse_form(body: bytes) -> dict[str, str | None]:
 
 def _form_text(quoted: bytes) -> str:
     unquoted = quoted.replace(b"+", b" ")
-    if len(unquoted) > LONG and b"%25" not in unquoted:  # an escaped % must not be undone twice
+    if len(unquoted) > LONG and b"%25" not in unquoted:  # an escaped % must not be decoded twice
         for escape, byte in BASE64_ESCAPES:
             unquoted = unquoted.replace(escape, byte)
     return unquote_to_bytes(unquoted).decode("utf-8", "replace")
@@ -68,7 +68,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def text(fields: Mapping[str, Any], key: str) -> str | None:
-    """A text that every database takes: JSON can spell more."""
+    """A text without characters that databases refuse, which JSON may have."""
     value = fields.get(key)
     if value is None or isinstance(value, str):
         return storable(value) if value else value
@@ -76,7 +76,7 @@ def text(fields: Mapping[str, Any], key: str) -> str | None:
 
 
 def storable(value: str) -> str:
-    """`value` without NULs, which PostgreSQL refuses; lone surrogates, which all refuse, become U+FFFD."""
+    """`value` without NUL, which PostgreSQL refuses. Lone surrogates, which all refuse, become U+FFFD."""
     if "\0" in value:
         value = value.replace("\0", "")
     try:
@@ -87,7 +87,7 @@ def storable(value: str) -> str:
 
 
 def whole(fields: Mapping[str, Any], key: str) -> int | None:
-    """A whole number from 0 to 2**63 - 1, or its digits: Postal itself writes both (contract Q34)."""
+    """A whole number from 0 to 2**63 - 1, as a number or as digits: Postal writes both (contract Q34)."""
     value = fields.get(key)
     if value is None:
         return None
@@ -99,7 +99,7 @@ def whole(fields: Mapping[str, Any], key: str) -> int | None:
 
 
 def flag(fields: Mapping[str, Any], key: str) -> bool | None:
-    """True or false, which forms spell out."""
+    """True or False; forms have "true" and "false"."""
     value = fields.get(key)
     if value is None or isinstance(value, bool):
         return value
@@ -124,7 +124,7 @@ def number(fields: Mapping[str, Any], key: str) -> float | None:
 
 
 def time(fields: Mapping[str, Any], key: str) -> datetime | None:
-    """An aware UTC time, written as epoch seconds."""
+    """An aware UTC time from epoch seconds."""
     seconds = number(fields, key)
     if seconds is None:
         return None
@@ -135,7 +135,7 @@ def time(fields: Mapping[str, Any], key: str) -> datetime | None:
 
 
 def mapping(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A JSON object; null and a missing key are an empty one."""
+    """A JSON object, empty if it is null or missing."""
     value = fields.get(key)
     if value is None:
         return {}

@@ -1,7 +1,7 @@
-"""Text from bytes, by the charset labels that mail programs write.
+"""Decode text by the charset labels in mail.
 
-A label means what it means to browsers and mail programs: the superset of Windows where there is one, so that
-"iso-8859-1" is windows-1252, and "gb2312" is GB 18030. Source: WHATWG Encoding, section 4.2.
+Labels have the meaning that they have for browsers and mail programs: a superset of Windows if there is one,
+so that "iso-8859-1" is windows-1252, and "gb2312" is GB 18030. Source: WHATWG Encoding, section 4.2.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 MAX_LABEL = 60  # characters
 
-# Labels without case and punctuation, where Python has another name or a smaller set.
+# Labels in lower case without punctuation, for which Python has another name or a smaller set.
 _CODECS = {
     "ascii": "ascii",
     "usascii": "ascii",
@@ -95,7 +95,7 @@ _CODE_PAGES = {
 _ISO_8859 = {"1": "cp1252", "9": "cp1254", "11": "cp874"}
 _CODE_PAGE = re.compile(r"(?:windows|win|cp|ibm|dos|mscp|cpibm)?(\d{3,5})")
 _ISO = re.compile(r"(?:cs)?iso8859(\d{1,2})[ei]?")
-# Python has codecs that are no charsets, and some of them take time that grows with the square of the text.
+# Python has codecs that are not charsets, some of which take time that grows with the square of the length.
 _IS_CHARSET = re.compile(
     r"ascii|utf-(?:7|8|8-sig|(?:16|32)(?:-[bl]e)?)|iso8859-\d+|iso2022_\w+|cp\d+|koi8-[rtu]|mac-\w+|big5\w*"
     r"|euc_\w+|gb\w+|hz|johab|shift_\w+|kz1048|tis-620|ptcp154|hp-roman8"
@@ -103,11 +103,11 @@ _IS_CHARSET = re.compile(
 
 
 def decode(raw: bytes, label: str | None) -> str:
-    """The text in `raw`; what its charset does not have becomes U+FFFD.
+    """The text in `raw`. Bytes that are invalid in the charset become U+FFFD.
 
-    What is called ASCII, or nothing that we know, is UTF-8 if it can be that, and else windows-1252.
+    With the label ASCII, an unknown label or None, it is UTF-8 if it is valid, or else windows-1252.
     """
-    if raw.startswith(codecs.BOM_UTF8):  # it says more than any label
+    if raw.startswith(codecs.BOM_UTF8):  # takes precedence over any label
         return raw.decode("utf-8-sig", "replace")
     codec = find_codec(label) if label else None
     if codec == "iso-2022-jp":
@@ -127,9 +127,9 @@ _META_WITHIN = 1024  # bytes (WHATWG HTML, section 13.2.3.2)
 
 
 def decode_html(raw: bytes, label: str | None) -> str:
-    """As `decode`; without a label, what is no UTF-8 is what the HTML says of itself."""
+    """As `decode`, but without a label the charset is UTF-8, or else that of the HTML's `meta`."""
     found = None if label else _META.search(raw[:_META_WITHIN])
-    if found is None or found[1].lower().startswith(b"utf-16"):  # it could not be read if that were true
+    if found is None or found[1].lower().startswith(b"utf-16"):  # the `meta` itself shows that it is not
         return decode(raw, label)
     try:
         return raw.decode("utf-8-sig")
@@ -137,7 +137,7 @@ def decode_html(raw: bytes, label: str | None) -> str:
         return decode(raw, found[1].decode("ascii"))
 
 
-# The five bytes that windows-1252 leaves free are controls, as in Latin-1: no byte is lost.
+# The five bytes that windows-1252 does not define are controls as in Latin-1, so that no byte is lost.
 _WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 
 
@@ -150,7 +150,7 @@ def _decode_windows_1252(raw: bytes) -> str:
 
 @lru_cache(maxsize=256)
 def find_codec(label: str) -> str | None:
-    """Python's name of a charset, None for no charset; "iso-2022-jp" and "euc-jp" are `decode`'s own."""
+    """Python's name of a charset, None if it is unknown; "iso-2022-jp" and "euc-jp" are for `decode`."""
     if len(label) > MAX_LABEL:
         return None
     # "iso-8859-1:1987", "'utf-8'", "_iso-2022-jp$ESC": as found in mail.
@@ -168,7 +168,7 @@ def find_codec(label: str) -> str | None:
 
 
 def _charset(name: str) -> str | None:
-    """Python's name of a codec, if that is a charset."""
+    """Python's name of a codec, None if that is not a charset."""
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):  # ValueError: a NUL in the name
@@ -178,7 +178,7 @@ def _charset(name: str) -> str | None:
     return _ISO_8859.get(found.removeprefix("iso8859-"), found)
 
 
-# --- Japanese, with the characters of NEC and IBM that Windows has ---
+# --- Japanese, with Windows' extensions by NEC and IBM ---
 
 _ESCAPE = re.compile(rb"\x1b(\([BJIH]|\$[@B]|\$\(D)")
 _DOUBLE_BYTES = re.compile(rb"(?:[\x21-\x7e]{2})+")
@@ -226,7 +226,7 @@ def _decode_euc_characters(raw: bytes) -> str:
 def _replaced(
     pattern: re.Pattern[bytes], raw: bytes, codec: str, decode_match: Callable[[bytes], str]
 ) -> str:
-    """The text of `raw` in a codec, but where `pattern` matches as `decode_match` has it."""
+    """The text of `raw` in a codec, except for matches of `pattern`, which `decode_match` decodes."""
     texts, position = [], 0
     for match in pattern.finditer(raw):
         texts += [raw[position : match.start()].decode(codec, "replace"), decode_match(match[0])]
@@ -235,7 +235,7 @@ def _replaced(
 
 
 def _decode_jis(double: bytes) -> str:
-    """The text of pairs of bytes of JIS X 0208, rows of NEC and IBM included."""
+    """The text of two-byte characters of JIS X 0208, including the rows of NEC and IBM."""
     rows, cells = double[::2], double[1::2]
     pairs = zip(rows, cells.translate(_TRAIL_ODD), cells.translate(_TRAIL_EVEN), strict=True)
     shifted = bytearray(len(double))

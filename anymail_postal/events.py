@@ -1,6 +1,6 @@
-"""Postal's events, and what Anymail calls them.
+"""Postal's events as Anymail's.
 
-Sources: contract, section 3.3 for the fields and appendix A for the texts.
+Source: contract 3.3 for the fields, appendix A for the texts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from anymail.utils import parse_single_address
 from . import body
 from .errors import UnreadableBody
 
-# The one table from Postal's event names to Anymail's types. Names that are not in it are unknown.
+# Anymail's event type by Postal's event name. Other names are of the type unknown.
 EVENT_TYPES: Mapping[str, str] = {
     "MessageSent": EventType.DELIVERED,
     "MessageDelayed": EventType.DEFERRED,
@@ -32,7 +32,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "SendLimitExceeded": EventType.UNKNOWN,
 }
 
-# The delivery events are told apart by their status, which the payload repeats.
+# Delivery events by the status in the payload.
 EVENT_BY_STATUS = {
     "Sent": "MessageSent",
     "SoftFail": "MessageDelayed",
@@ -53,12 +53,12 @@ BLOCK_WORDS = re.compile(
 MAX_REASON = 1000  # characters at the end of `details`
 SUPPRESSED = re.compile(r"is on the suppression list(?: \(reason: (?P<reason>.*)\))?\s*\Z", re.DOTALL)
 
-# Nearly every recipient: reading one like this gives what Anymail's parser gives, without its cost.
+# Nearly all recipients: for these, the result is that of Anymail's parser, but faster.
 ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
-MAX_ADDRESS = 1000  # characters, with a name
+MAX_ADDRESS = 1000  # characters, including a display name
 BARE_ADDRESS = re.compile(rf"{ATOM}(?:\.{ATOM})*@(?:[a-z0-9-]+\.)*[a-z0-9-]+", re.ASCII | re.IGNORECASE)
 
-# Why Postal holds a message: the first text that is in `details` decides.
+# Why Postal holds a message, by the first of these texts in `details`.
 HOLD_REASONS = (
     ("send limit", "send_limit"),
     ("development mode", "development_mode"),
@@ -75,14 +75,14 @@ Verdict = tuple[str, "str | None"]  # Anymail's event type and reject reason
 
 @dataclass(frozen=True, kw_only=True)
 class PostalEvent:
-    """Everything a webhook says, in types; `event.postal` of every tracking event. Times are aware UTC.
+    """The contents of a webhook: `event.postal` of every tracking event. Times are aware UTC.
 
-    Of a bounce, the fields are those of the original message, and `bounce_id` is the report's own id.
-    `occurred_at` is exact: the attempt's time, the bounce report's arrival, else when the webhook was made.
+    For a bounce, the fields are those of the original message, and `bounce_id` is the id of the bounce.
+    `occurred_at` is the time of the attempt, of the arrival of the bounce, or else of the webhook.
     """
 
-    name: str  # as sent; worked out from the payload's shape if missing
-    server: str = "default"  # our name of the Postal server
+    name: str  # as sent; derived from the payload if it is missing
+    server: str = "default"  # the name in the settings
     id: int | None = None
     token: str | None = None
     rfc_message_id: str | None = None  # without brackets
@@ -91,11 +91,11 @@ class PostalEvent:
     tag: str | None = None
     direction: str | None = None  # "outgoing" or "incoming"
     spam_status: str | None = None
-    stored_at: datetime | None = None  # when Postal took the message
+    stored_at: datetime | None = None  # when Postal accepted the message
     occurred_at: datetime | None = None
     status: str | None = None
     details: str | None = None
-    output: str | None = None  # the other server's reply, at most 250 characters
+    output: str | None = None  # the reply of the receiving server, at most 250 characters
     smtp_code: int | None = None
     enhanced_status: str | None = None  # RFC 3463, such as "5.1.1"
     sent_with_ssl: bool | None = None
@@ -108,16 +108,16 @@ class PostalEvent:
     bounce_id: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     server_info: dict[str, Any] = field(default_factory=dict)  # uuid, name, permalink, organization
-    headers: dict[str, Any] = field(default_factory=dict)  # of the message, should Postal ever send them
+    headers: dict[str, Any] = field(default_factory=dict)  # of the message, if Postal ever sends them
 
     @property
     def is_incoming(self) -> bool:
-        """Is this about mail that Postal received for us? Then our own inbound view is the recipient."""
+        """Is this about incoming mail, whose recipient is our own inbound view?"""
         return self.direction == "incoming"
 
 
 class TrackingEvent(AnymailTrackingEvent):
-    """An `AnymailTrackingEvent` with Postal's own facts."""
+    """An `AnymailTrackingEvent` with Postal's own data."""
 
     postal: PostalEvent
 
@@ -132,14 +132,14 @@ def read(
     tag_separator: str | None = None,
     find_metadata: Callable[[PostalEvent], dict[str, Any] | None] = lambda event: None,
 ) -> TrackingEvent:
-    """Anymail's event for a webhook's parsed body, with Postal's own facts as its `postal`.
+    """Anymail's event for the fields of a webhook, with Postal's own data as `event.postal`.
 
-    `find_metadata` is asked once, for mail that we sent. Raises `UnreadableBody` for values of wrong types,
-    and for fields with neither a name nor a payload, which are no event.
+    `find_metadata` is called once for a sent message, not for incoming mail. Raises `UnreadableBody` for
+    values of wrong types, and for fields with neither an event name nor a payload.
     """
     payload = body.mapping(fields, "payload")
     if not payload and not body.text(fields, "event"):
-        raise UnreadableBody("The body is no event of Postal's: it has no name and no payload.")
+        raise UnreadableBody("The body is not an event of Postal: it has neither a name nor a payload.")
     facts, kind = _facts(fields, payload, server), _kind(fields, payload)
     metadata = None if facts.is_incoming or facts.id is None else find_metadata(facts)
     if metadata:
@@ -177,7 +177,7 @@ def read(
 
 
 def read_failure(facts: PostalEvent, hardfail_as_bounced: bool) -> Verdict | None:
-    """What a final failure is to Anymail, by Postal's words for it; None: nothing more than failed."""
+    """The event type and reject reason of a permanent failure, by Postal's text; None if just failed."""
     details = facts.details or ""
     if details.startswith("Permanent SMTP delivery error"):
         return EventType.BOUNCED if hardfail_as_bounced else EventType.FAILED, _refusal_reason(facts)
@@ -189,7 +189,7 @@ def read_failure(facts: PostalEvent, hardfail_as_bounced: bool) -> Verdict | Non
 
 
 def _refusal_reason(facts: PostalEvent) -> str:
-    """Why the other server refused, by its enhanced status and words (RFC 3463: x.1 address, x.7 policy)."""
+    """The reject reason by the receiving server's enhanced status code (RFC 3463) and its text."""
     enhanced, output = facts.enhanced_status or "", facts.output or ""
     if enhanced.startswith("5.1."):
         return RejectReason.INVALID
@@ -202,7 +202,7 @@ def _refusal_reason(facts: PostalEvent) -> str:
 
 
 def read_hold(facts: PostalEvent) -> Verdict | None:
-    """Rejected, for mail to a suppressed address, which Postal will drop in silence; None: only queued."""
+    """Rejected for mail to a suppressed address, which Postal drops silently; None for any other hold."""
     suppressed = SUPPRESSED.search((facts.details or "")[-MAX_REASON:])
     if not suppressed:
         return None
@@ -210,14 +210,14 @@ def read_hold(facts: PostalEvent) -> Verdict | None:
 
 
 def hold_reason(details: str) -> str:
-    """The word for why Postal holds a message."""
+    """The reason why Postal holds a message, by its text."""
     if SUPPRESSED.search(details[-MAX_REASON:]):
         return "suppressed"
     return next((reason for text, reason in HOLD_REASONS if text in details), "other")
 
 
 def _kind(fields: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """The row of the table: the event's name, but a bounce payload is a bounce whatever it is called."""
+    """The key for `EVENT_TYPES`: the event's name, except that a bounce is known by its payload."""
     if _is_bounce(payload):
         return "MessageBounced"
     name, status = body.text(fields, "event"), body.text(payload, "status")
@@ -275,13 +275,13 @@ def _facts(fields: Mapping[str, Any], payload: Mapping[str, Any], server: str) -
 
 
 def _headers(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Not sent by any Postal so far: where and in which shape is a guess, so nothing depends on it."""
+    """No Postal sends headers so far. Their place and shape are a guess, so nothing depends on them."""
     headers = fields.get("headers")
     return headers if isinstance(headers, dict) else {}
 
 
 def _recipient(message: Mapping[str, Any]) -> str | None:
-    """The bare address of the envelope recipient; None where Postal has none, or no address."""
+    """The bare address of the envelope recipient; None if it is missing or not an address."""
     to = body.text(message, "to")
     if to is None or BARE_ADDRESS.fullmatch(to):
         return to

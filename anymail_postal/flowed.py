@@ -1,17 +1,17 @@
-"""Text in format=flowed: lines that were broken only for old programs (RFC 3676)."""
+"""Join the lines of text in format=flowed (RFC 3676)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
 
-SIGNATURE = "-- "  # begins a signature, and is a line of its own (section 4.3)
+SIGNATURE = "-- "  # the line before a signature, which is never joined (section 4.3)
 
 
 def join_lines(text: str, *, delsp: bool = False) -> str:
-    """The text with its paragraphs in one line each, LF line ends; quoted ones begin with their ">".
+    """The text with one line for each paragraph, and LF line endings. Quoted lines begin with their ">".
 
-    With `delsp` the blank that marks a line as broken is none of the text.
+    With `delsp`, the space that marks a line as flowed is not part of the text.
     """
     lines = [_read(line) for line in text.split("\n")]
     joined: list[str] = []
@@ -23,16 +23,16 @@ def join_lines(text: str, *, delsp: bool = False) -> str:
 
 
 def _read(line: str) -> tuple[int, str]:
-    """How deep a line is quoted, and its content without the blank that was stuffed in."""
+    """The quote depth of a line, and its content without the stuffed space."""
     content = line.lstrip(">")
     return len(line) - len(content), content.removeprefix(" ")
 
 
 def _paragraphs(lines: list[str], delsp: bool) -> Iterator[str]:
-    """The paragraphs of lines that are quoted equally deep."""
+    """The paragraphs in lines of one quote depth."""
     pieces: list[str] = []
     for line in lines:
-        if line in ("", SIGNATURE) and pieces:  # some programs leave the blank before an empty line
+        if line in ("", SIGNATURE) and pieces:  # some programs leave the space before an empty line
             yield "".join(pieces)
             pieces = []
         is_broken = line.endswith(" ") and line != SIGNATURE

@@ -1,9 +1,9 @@
-"""What the values of a mail's headers say, read in time that grows with their length.
+"""Parse the values of headers, in time proportional to their length.
 
-Python's own parser of structured headers takes time that grows with the square of their length, and gives up
-on what mail programs read. All text here is that of a mail read byte by byte: ASCII, and a lone surrogate for
-each other byte (`surrogateescape`). All text that is returned is free of those, of NULs and of line breaks.
-Sources: RFC 5322 section 3.4 (addresses), RFC 2045 section 5.1 and RFC 2231 (parameters), RFC 2047.
+Python's own parser of structured headers takes time that grows with the square of the length, and rejects
+what mail programs accept. The arguments are text as Python's parser has it: ASCII, and a lone surrogate for
+each other byte (`surrogateescape`). Results have neither surrogates, NULs nor line breaks. Sources: RFC 5322
+section 3.4 (addresses), RFC 2045 section 5.1 and RFC 2231 (parameters), RFC 2047.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from urllib.parse import unquote_to_bytes
 from . import charsets
 from .body import storable
 
-# Of an address header, whatever it holds: more than any mail program writes.
+# Limits of an address header: more than any mail program writes.
 MAX_TOKENS = 12_000  # some 1,100 addresses with names
 MAX_ADDRESSES = 2000
 MAX_ITEM = 1000  # tokens of one address with its name
 MAX_PARAMETERIZED = 8192  # characters of a type with its parameters; a file name has 255 bytes at most
-MAX_PARAMETERS = 200  # RFC 2231 may cut a file name into a hundred
+MAX_PARAMETERS = 200  # RFC 2231 may split a file name into a hundred
 
 _BLANKS = " \t\r\n"
 _SEPARATORS = re.compile("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def plain(value: str) -> str:
-    """A value as text in one line: other bytes read as UTF-8, or as windows-1252 if they are not that."""
+    """A value as text in one line; bytes that are not ASCII are UTF-8 or else windows-1252."""
     if not value.isascii():
         value = _text(value)
     value = _SEPARATORS.sub(" ", value) if _SEPARATORS.search(value) else value
@@ -42,13 +42,13 @@ def plain(value: str) -> str:
 def _text(value: str) -> str:
     try:
         raw = value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # it does not come from a mail, but from JSON
+    except UnicodeEncodeError:  # it is from JSON, not from a mail
         return storable(value)
     return charsets.decode(raw, None)
 
 
 def unfold(value: str) -> str:
-    """A value without the line breaks that fold it (RFC 5322, section 2.2.3)."""
+    """A value without the line breaks of folding (RFC 5322, section 2.2.3)."""
     return value.replace("\r", "").replace("\n", "")
 
 
@@ -59,11 +59,14 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 
 
 def decode_words(value: str) -> str:
-    """Text with its encoded words decoded, in one line. Blanks between two of them do not count."""
+    """A text in one line with its encoded words decoded. Spaces between two of them are dropped."""
     if "=?" not in value:
         return plain(value)
     texts: list[str] = []
-    charset, encoded = "", list[bytes]()  # of neighbours in one charset: some programs cut within a character
+    charset, encoded = (
+        "",
+        list[bytes](),
+    )  # of adjacent words in one charset, because some programs split characters
     position = 0
     for match in _ENCODED_WORD.finditer(value):
         between = value[position : match.start()]
@@ -82,7 +85,7 @@ def decode_words(value: str) -> str:
 
 
 def _decoded_word(encoding: str, text: str) -> bytes:
-    """The bytes of an encoded word, of a damaged one as far as they go."""
+    """The bytes of an encoded word; of a damaged one, as many as can be decoded."""
     if encoding in "qQ":
         return a2b_qp(text.encode("utf-8", "surrogateescape"), header=True)
     letters = _NOT_BASE64.sub("", text)
@@ -95,8 +98,8 @@ def _decoded_word(encoding: str, text: str) -> bytes:
 
 # --- tokens ---
 
-# A quoted string, a special character, blanks, a domain literal, a word, or a character that has no place. A
-# quote that nothing ends is left out.
+# A quoted string, a special character, spaces, a domain literal, a word, or an invalid character. An unclosed
+# quote is dropped.
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<special>[()<>,;:@])|(?P<blank>[ \t\r\n]+)'
     r'|(?P<word>\[[^\[\]]*\]|[^()<>,;:@"\\\[\] \t\r\n]+)|\\(?P<escaped>.)|(?P<odd>[^"])',
@@ -106,7 +109,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _tokens(value: str) -> Iterator[tuple[str, str]]:
-    """(kind, text) of each token: quoted, special, blank or word."""
+    """The kind (quoted, special, blank or word) and text of each token."""
     for match in _TOKEN.finditer(value):
         kind, text = match.lastgroup, match[match.lastgroup or 0]
         if kind == "special":
@@ -133,7 +136,7 @@ class Mailbox:
 
 @dataclass
 class _Item:
-    """What stands between two commas of an address header."""
+    """The text between two commas of an address header."""
 
     phrase: list[tuple[str, str]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
@@ -141,13 +144,13 @@ class _Item:
 
 
 def parse_addresses(value: str) -> list[Mailbox]:
-    """The mailboxes in an address header, those of groups included, as far as they can be read."""
+    """The mailboxes in an address header, including those in groups, as far as they can be parsed."""
     items = _items(islice(_tokens(value), MAX_TOKENS))
     return list(islice((mailbox for mailbox in map(_mailbox, items) if mailbox is not None), MAX_ADDRESSES))
 
 
 def parse_all_addresses(value: str) -> list[Mailbox]:
-    """The mailboxes in a list of any length. Raises ValueError if anything in it is none."""
+    """The mailboxes in a list of any length. Raises ValueError if anything in it is not a mailbox."""
     mailboxes = []
     for item in _items(_short_items(_tokens(value))):
         mailbox = _mailbox(item)
@@ -159,7 +162,7 @@ def parse_all_addresses(value: str) -> list[Mailbox]:
 
 
 def _short_items(tokens: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The same tokens. Raises ValueError if too many of them are for one address."""
+    """The same tokens. Raises ValueError if a single address has too many."""
     length = 0
     for token in tokens:
         length = 0 if token[0] in ",;" else length + 1
@@ -190,16 +193,16 @@ def _items(tokens: Iterator[tuple[str, str]]) -> Iterator[_Item]:
                 yield item
                 item = _Item()
         elif kind == ":":
-            item = _Item()  # what stood before names a group
+            item = _Item()  # what comes before is the name of a group
         else:
             item.phrase.append((kind, text))
     yield item
 
 
 def _mailbox(item: _Item) -> Mailbox | None:
-    """The mailbox of an item; None if it has no address."""
+    """The mailbox in an item; None if it has no address."""
     parts = item.phrase if item.angle is None else item.angle
-    if item.angle and any(kind == ":" for kind, _ in item.angle):  # RFC 5322, section 4.4: a route
+    if item.angle and any(kind == ":" for kind, _ in item.angle):  # a route (RFC 5322, section 4.4)
         parts = item.angle[max(place for place, (kind, _) in enumerate(item.angle) if kind == ":") + 1 :]
     signs = [place for place, (kind, _) in enumerate(parts) if kind == "@"]
     if not signs or (len(signs) > 1 and item.angle is None):
@@ -215,7 +218,7 @@ def _mailbox(item: _Item) -> Mailbox | None:
 
 
 def _half(tokens: list[tuple[str, str]]) -> str:
-    """One side of the `@`, "" if it is none: blanks may stand around its dots only, or in quotes."""
+    """One side of the `@`, "" if it is invalid: spaces are allowed around dots and in quotes only."""
     text = "".join(text for _, text in tokens).strip()
     if " " in text and not any(kind == "quoted" for kind, _ in tokens):
         text = text.replace(" .", ".").replace(". ", ".")
@@ -224,7 +227,7 @@ def _half(tokens: list[tuple[str, str]]) -> str:
 
 
 def _phrase(tokens: list[tuple[str, str]]) -> str:
-    """A display name: encoded words decoded, also those in quotes, runs of blanks as one."""
+    """A display name: encoded words are decoded, also in quotes; several spaces become one."""
     return decode_words("".join(text for _, text in tokens)).strip()
 
 
@@ -235,12 +238,12 @@ _PARAMETER = re.compile(
     r'[ \t\r\n]*([^\s=;"]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^;]*))', re.DOTALL
 )
 _PIECE = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
-# RFC 822 comments; a bracket within a word, as in "report(1).pdf", is no comment to mail programs.
+# Comments (RFC 822). To mail programs, a parenthesis in a word, as in "report(1).pdf", does not begin one.
 _COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|(?<![^ \t\r\n;=/])\([^()]*\)', re.DOTALL)
 
 
 def content_type(word: str) -> str:
-    """The type that a word says, text/plain if it says none."""
+    """The content type in a word, text/plain if it is not one."""
     maintype, slash, subtype = word.partition("/")
     return word if maintype and slash and subtype and "/" not in subtype else "text/plain"
 
@@ -255,16 +258,16 @@ class Parameterized:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """The parameters by name, in lower case. Read once they are asked for: mostly the word is enough."""
+        """The parameters by lower-case name. Parsed at first use, because often the word suffices."""
         return _parameters(self.rest)
 
 
 def parse_parameterized(value: str) -> Parameterized:
-    """The word and the parameters of a value. Of repeated parameters the first counts."""
+    """The word and the parameters of a value. Of repeated parameters, the first counts."""
     return _kept(value) if len(value) <= MAX_KEPT else _kept_of_long(value[:MAX_PARAMETERIZED])
 
 
-MAX_KEPT = 1000  # characters of a value whose reading is kept: few exist, and a part's is asked for often
+MAX_KEPT = 1000  # characters of a value that is cached: there are few different ones, and each is used often
 
 
 @lru_cache(maxsize=2000)
@@ -294,13 +297,13 @@ def _parameters(text: str) -> dict[str, str]:
         piece = _PIECE.fullmatch(match[1].lower())
         if piece is None or not (piece[2] or piece[3]):
             name, content = plain(match[1].lower()), unfold(content)
-            # A boundary is compared with lines of the mail as they are.
+            # A boundary is compared with the unchanged lines of the mail.
             found.setdefault(name, plain(content) if name == "boundary" else decode_words(content))
         else:
             number = int(piece[2] or 0)
             pieces.setdefault(plain(piece[1]), {}).setdefault(number, (unfold(content), bool(piece[3])))
     for name, numbered in pieces.items():
-        # RFC 2231 beside a plain spelling: it is the better one (RFC 6266, section 4.3).
+        # The parameter in RFC 2231's form takes precedence over the plain one (RFC 6266, section 4.3).
         found[name] = _joined([numbered[number] for number in sorted(numbered)])
     return found
 
@@ -317,7 +320,7 @@ def _parameter_matches(text: str) -> Iterator[re.Match[str]]:
 
 
 def _joined(pieces: list[tuple[str, bool]]) -> str:
-    """The value in the pieces of RFC 2231: (text, is it percent-encoded), the charset before the first."""
+    """The value of a split parameter (RFC 2231). Pieces are texts, and whether each is percent-encoded."""
     first, is_encoded = pieces[0]
     charset = ""
     if is_encoded and first.count("'") >= 2:
@@ -334,6 +337,6 @@ _ENCODING = re.compile(r"[a-z0-9-]+")
 
 
 def parse_transfer_encoding(value: str) -> str:
-    """The transfer encoding in lower case, whatever else is there: quotes, a semicolon, a comment."""
+    """The transfer encoding in lower case, without quotes, a semicolon or a comment."""
     match = _ENCODING.search(parse_parameterized(value).word)
     return match[0] if match else ""

@@ -1,6 +1,6 @@
-"""The headers of a mail as Python's `email` package hands them out: text with attributes.
+"""The headers of a mail as text with attributes, like those of Python's `email` package.
 
-They are what its default policy makes (`message["To"].addresses`), read by `header_values`.
+The interface is that of its default policy (`message["To"].addresses`); `header_values` parses them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LINE_END = re.compile(r"\r\n?|\n")
 
 
 class Header(str):
-    """The value of a header as a person reads it; `raw` is the value as it was written."""
+    """The decoded value of a header; `raw` is the value in the mail."""
 
     __slots__ = ("name", "raw")
     name: str
@@ -34,21 +34,21 @@ class Header(str):
 
     @classmethod
     def read(cls, name: str, raw: str) -> Header:
-        """The header `name` with the value `raw`, which may be folded."""
+        """A header from its name and its value in the mail, which may be folded."""
         header = cls(cls.text_of(header_values.unfold(raw)))
         header.name, header.raw = name, raw
         return header
 
     @classmethod
     def text_of(cls, raw: str) -> str:
-        """What a person reads, of an unfolded value."""
+        """The decoded text of an unfolded value."""
         return header_values.decode_words(raw)
 
     def fold(self, *, policy: EmailPolicy) -> str:
-        """The lines of the header, in ASCII if that can be."""
+        """The lines of the header, in ASCII if possible."""
         try:
             lines = self._lines()
-        except PostalHeaderError:  # a word that is longer than a line may be
+        except PostalHeaderError:  # a word that is longer than the limit of a line
             lines = f"{self.name}: {self}"
         return policy.linesep.join(_LINE_END.split(lines)) + policy.linesep
 
@@ -63,14 +63,14 @@ class AddressHeader(Header):
 
     @classmethod
     def text_of(cls, raw: str) -> str:
-        """The addresses, written so that they can be read again: a decoded name may hold commas."""
+        """The addresses, with names quoted where necessary: a decoded name may have commas."""
         if "=?" not in raw:
             return header_values.plain(raw)
         return ", ".join(str(_address(mailbox)) for mailbox in header_values.parse_addresses(raw))
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """All addresses, those in groups included."""
+        """All addresses, including those in groups."""
         return tuple(map(_address, header_values.parse_addresses(self.raw)))
 
     @property
@@ -94,27 +94,27 @@ class SingleAddressHeader(AddressHeader):
 
     @property
     def address(self) -> Address:
-        """Its address. Raises ValueError if there is not exactly one."""
+        """The address. Raises ValueError if there is not exactly one."""
         (found,) = self.addresses
         return found
 
 
 class DateHeader(Header):
-    """A header with a time."""
+    """A header with a date and time."""
 
     __slots__ = ()
 
     @property
     def datetime(self) -> datetime | None:
-        """The time, None if it is none of any calendar."""
+        """The time, None if it is not valid."""
         return read_date(self)
 
 
 def read_date(value: str) -> datetime | None:
-    """The time that a value tells, None if it is none of any calendar."""
+    """The time in the value of a Date header, None if it is not valid."""
     try:
         return parsedate_to_datetime(value) if len(value) <= MAX_DATE else None
-    except (ValueError, TypeError, IndexError, OverflowError):  # as Python's releases have it
+    except (ValueError, TypeError, IndexError, OverflowError):  # as in Python's releases
         return None
 
 
@@ -125,7 +125,7 @@ class ParameterizedHeader(Header):
 
     @classmethod
     def text_of(cls, raw: str) -> str:
-        """The word and the parameters, these in quotes."""
+        """The word and the parameters, with their values in quotes."""
         found = header_values.parse_parameterized(raw)
         return "; ".join([found.word, *map(_quoted_parameter, found.parameters.items())])
 
@@ -163,12 +163,12 @@ class ContentTypeHeader(ParameterizedHeader):
 
     @property
     def maintype(self) -> str:
-        """What stands before the slash."""
+        """The part before the slash."""
         return self.content_type.partition("/")[0]
 
     @property
     def subtype(self) -> str:
-        """What stands behind the slash."""
+        """The part after the slash."""
         return self.content_type.partition("/")[2]
 
 
@@ -184,7 +184,7 @@ class ContentDispositionHeader(ParameterizedHeader):
 
 
 class TransferEncodingHeader(Header):
-    """Content-Transfer-Encoding: only the encoding, whatever stands around it."""
+    """Content-Transfer-Encoding, without anything around the encoding."""
 
     __slots__ = ()
 
@@ -211,26 +211,26 @@ _KINDS: dict[str, type[Header]] = {
 
 
 class LenientPolicy(EmailPolicy):
-    """Python's default policy, but no header makes it raise or slow, and mail handed on keeps its lines."""
+    """Python's default policy, but no header makes it raise or slow, and lines of the mail are kept."""
 
     def header_fetch_parse(self, name: str, value: Any) -> Any:
         """The header as text with attributes."""
         return value if isinstance(value, Header) else _KINDS.get(name.lower(), Header).read(name, str(value))
 
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        """The header to keep for a value, whose line breaks become blanks."""
+        """The header to store for a value, whose line breaks become spaces."""
         raw = value.raw if isinstance(value, Header) else str(value)
         return name, _KINDS.get(name.lower(), Header).read(name, header_values.plain(raw))
 
     def fold(self, name: str, value: Any) -> str:
-        """The lines of a header as text: as they came, other bytes read as UTF-8 or windows-1252."""
+        """The unchanged lines of a header as text; bytes that are not ASCII are UTF-8 or windows-1252."""
         if isinstance(value, Header):
             return value.fold(policy=self)
         lines = map(header_values.plain, _LINE_END.split(str(value)))
         return f"{name}: {self.linesep.join(lines)}{self.linesep}"
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        """The lines of a header as bytes, as they came."""
+        """The unchanged lines of a header as bytes."""
         if isinstance(value, Header):
             return value.fold(policy=self).encode("utf-8", "surrogateescape")
         lines = self.linesep.join(_LINE_END.split(str(value)))

@@ -1,7 +1,7 @@
-"""Incoming mail: Postal's four formats, Hash and RawMessage as JSON or form, to one Anymail message.
+"""Incoming mail in Postal's four formats (Hash or RawMessage, as JSON or a form) as Anymail's events.
 
-Bytes throughout: mail that is merely odd (8-bit, unknown charsets, broken headers) is read as far as it goes.
-Source: contract, sections 4.3 to 4.8.
+Mail is parsed from its bytes; mail with 8-bit headers, unknown charsets or broken headers is read as far as
+possible. Source: contract 4.3 to 4.8.
 """
 
 # Anymail's message class is not typed.
@@ -27,7 +27,7 @@ from .headers import read_date
 from .inbound_message import InboundMessage, parse
 from .structure import MAX_PARTS
 
-# Hash fields that are headers of the mail. `reply_to` is a list in JSON, a text in a form.
+# Fields of the format Hash that are headers. `reply_to` is a list in JSON, a text in a form.
 HASH_HEADERS = {
     "from": "From",
     "to": "To",
@@ -40,7 +40,7 @@ HASH_HEADERS = {
     "references": "References",
     "auto_submitted": "Auto-Submitted",
 }
-SPAM_STATUS = {"Spam": True, "NotSpam": False}  # NotChecked: nobody knows
+SPAM_STATUS = {"Spam": True, "NotSpam": False}  # NotChecked is None
 YES_NO = {"yes": True, "no": False}
 DIGITS = re.compile(r"\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 FORM_ATTACHMENT = re.compile(r"attachments\[(\d{1,6})\]\[(\w{1,20})\]", re.ASCII)
@@ -48,9 +48,9 @@ FORM_ATTACHMENT = re.compile(r"attachments\[(\d{1,6})\]\[(\w{1,20})\]", re.ASCII
 
 @dataclass(frozen=True, kw_only=True)
 class PostalInbound:
-    """What Postal says about a mail beside its contents; `event.postal` of every inbound event.
+    """Postal's data about a mail: `event.postal` of every inbound event.
 
-    None where the format does not say: RawMessage has no token, bounce or received_with_ssl, Hash no threat.
+    Values that the format lacks are None: token, bounce and received_with_ssl in RawMessage, threat in Hash.
     """
 
     id: int
@@ -58,22 +58,22 @@ class PostalInbound:
     token: str | None = None
     size: int | None = None  # bytes as received, without the headers that Postal's inspection adds
     bounce: bool | None = None
-    received_with_ssl: bool | None = None  # Postal writes null instead of false
-    threat: bool | None = None  # the virus scanner's verdict; such mail is delivered all the same
-    is_auto_response: bool = False  # sent by a machine: do not answer it
+    received_with_ssl: bool | None = None  # Postal has null instead of false
+    threat: bool | None = None  # what the virus scanner found; such mail is delivered as well
+    is_auto_response: bool = False  # automatic mail, which must not be replied to
 
 
 class InboundEvent(AnymailInboundEvent):
-    """An `AnymailInboundEvent` with Postal's own facts."""
+    """An `AnymailInboundEvent` with Postal's own data."""
 
     message: InboundMessage
     postal: PostalInbound
 
 
 def read(fields: Mapping[str, Any], *, server: str = "default") -> InboundEvent:
-    """Anymail's event for a parsed post, with Postal's own facts as its `postal`.
+    """Anymail's event for the fields of a request, with Postal's own data as `event.postal`.
 
-    Raises `UnreadableBody` if it is not one of the four formats.
+    Raises `UnreadableBody` if they are in none of the four formats.
     """
     message_id, reverse_path, recipient = envelope(fields)
     raw = _raw_mail(fields)
@@ -85,7 +85,7 @@ def read(fields: Mapping[str, Any], *, server: str = "default") -> InboundEvent:
         if "replies_from_plain_body" in fields:
             message.stripped_text = body.text(fields, "plain_body")
     else:
-        # The sender may have written such headers too; Postal's own stand on top of them.
+        # The sender may have set these headers too, but Postal's own are above those.
         message.spam_detected = _yes_no(message, "X-Postal-Spam")
         message.spam_score = _spam_score(message)
     bounce = body.flag(fields, "bounce")
@@ -110,15 +110,18 @@ def read(fields: Mapping[str, Any], *, server: str = "default") -> InboundEvent:
 
 
 def envelope(fields: Mapping[str, Any]) -> tuple[int, str | None, str]:
-    """Postal's id of a mail, its reverse-path (None is the null one) and its recipient."""
+    """Postal's id of a mail, its reverse-path (None is the null reverse-path) and its recipient.
+
+    Raises `UnreadableBody` if there is no id or recipient.
+    """
     message_id, recipient = body.whole(fields, "id"), body.text(fields, "rcpt_to")
     if message_id is None or recipient is None:
-        raise UnreadableBody("The body is no mail of Postal's: it has no id or rcpt_to.")
+        raise UnreadableBody("The body is not a mail from Postal: it has no id or no rcpt_to.")
     return message_id, body.text(fields, "mail_from"), recipient
 
 
 def subject(fields: Mapping[str, Any]) -> str | None:
-    """The subject of a posted mail, without reading its body."""
+    """The subject of a mail, without parsing its body."""
     raw = _raw_mail(fields)
     if raw is None:
         return body.text(fields, "subject")
@@ -126,7 +129,7 @@ def subject(fields: Mapping[str, Any]) -> str | None:
 
 
 def _raw_mail(fields: Mapping[str, Any]) -> bytes | None:
-    """The mail in a RawMessage post; None for a Hash post."""
+    """The mail in the format RawMessage; None for the format Hash."""
     message = body.text(fields, "message")
     if message is None:
         if not fields.keys() & {"plain_body", "html_body", "subject"}:
@@ -136,7 +139,7 @@ def _raw_mail(fields: Mapping[str, Any]) -> bytes | None:
 
 
 def _decode(text: str) -> bytes:
-    """The bytes of MIME style base64: Postal breaks its lines."""
+    """The bytes of base64, which Postal writes in lines."""
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError as error:
@@ -156,7 +159,7 @@ def _spam_score(message: Message) -> float | None:
 
 
 def _stored_at(fields: Mapping[str, Any]) -> datetime | None:
-    """When Postal took the mail, as a Hash post says: epoch seconds, in a form their digits."""
+    """When Postal accepted the mail, in the format Hash: epoch seconds, which a form has as text."""
     value = fields.get("timestamp")
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = float(value)
@@ -164,7 +167,7 @@ def _stored_at(fields: Mapping[str, Any]) -> datetime | None:
 
 
 def _received_at(message: Message) -> datetime | None:
-    """When Postal took the mail: the topmost Received header is Postal's. None if it has no time."""
+    """When Postal accepted the mail, by the topmost Received header. None if that has no time."""
     for name, value in message.raw_items():
         if name.lower() == "received":
             found = read_date(str(value).rpartition(";")[2].strip())
@@ -176,7 +179,7 @@ def _received_at(message: Message) -> datetime | None:
 
 
 def _rebuild(fields: Mapping[str, Any]) -> InboundMessage:
-    """The mail that a Hash post describes; what Postal leaves out (other headers, Content-IDs) is gone."""
+    """A mail from the format Hash, in which other headers and Content-IDs are missing."""
     message: InboundMessage = InboundMessage.construct(
         headers=list(_headers(fields)),
         text=body.text(fields, "plain_body"),
@@ -196,7 +199,7 @@ def _headers(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _attachments(fields: Mapping[str, Any]) -> Sequence[Any]:
-    """The attachments' fields: a list in JSON, `attachments[0][data]` and so on in a form."""
+    """The fields of the attachments, which are a list in JSON and `attachments[0][data]` etc. in a form."""
     if "attachments" in fields:
         found = fields["attachments"]
         if found is not None and not isinstance(found, list):
@@ -219,7 +222,7 @@ def _attachment(fields: Any) -> InboundMessage:
     part = InboundMessage()
     part["Content-Type"] = content_type
     maintype = part.get_content_maintype()
-    if maintype == "multipart":  # a container without its parts; Python would look for them
+    if maintype == "multipart":  # Python would look for the parts of the multipart
         part.replace_header("Content-Type", "application/octet-stream")
     if name:
         part.add_header("Content-Disposition", "attachment", filename=name)

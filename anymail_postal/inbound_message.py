@@ -1,4 +1,4 @@
-"""The message that receivers get: Anymail's, with everything in it where a mail program would show it."""
+"""The message that receivers get: Anymail's, with texts and files as mail programs show them."""
 
 # Anymail's message class is not typed.
 # mypy: disallow-untyped-calls=False
@@ -24,10 +24,10 @@ from .body import storable
 from .headers import POLICY, read_date
 from .structure import Reader
 
-TYPES = mimetypes.MimeTypes()  # Python's own table: that of the system differs from machine to machine
+TYPES = mimetypes.MimeTypes()  # Python's own table, because the system's differs between machines
 BODY_TYPES = ("text/plain", "text/html")
 OFFICE = "application/vnd.openxmlformats-officedocument"
-# What its releases lack or differ in.
+# Types that Python's releases lack or disagree about.
 EXTENSIONS = {
     "application/gzip": ".gz",
     "application/pgp-signature": ".asc",
@@ -56,17 +56,17 @@ EXTENSIONS = {
 
 
 def parse(raw: bytes, *, headers_only: bool = False) -> InboundMessage:
-    """The mail in these bytes; with `headers_only` all else is its payload, unread."""
+    """The mail in these bytes. With `headers_only`, the rest is the payload, which is not parsed."""
     reader = Reader(raw, InboundMessage)
     return reader.read_header() if headers_only else reader.read()
 
 
 class InboundMessage(AnymailInboundMessage):
-    """An `AnymailInboundMessage` that is read fast, and does not raise on odd mail.
+    """An `AnymailInboundMessage` that is parsed fast, and does not raise for malformed mail.
 
-    The public interface is the same. Its text, HTML and files are those that a mail program shows: several
-    bodies in a row are one, and what is inside of an attached mail is not the mail's own. Text is one that
-    every database takes.
+    The public interface is the same. Text, HTML and files are those that a mail program shows: consecutive
+    bodies are joined, and the contents of an attached mail are not the mail's own. Texts have no characters
+    that databases refuse.
     """
 
     def __init__(self, policy: EmailPolicy | None = None) -> None:
@@ -110,7 +110,7 @@ class InboundMessage(AnymailInboundMessage):
         return [(found.word, ""), *((name, f"{quote}{v}{quote}") for name, v in found.parameters.items())]
 
     def get_filename(self, failobj: Any = None) -> Any:
-        """As in `email.message.Message`; a file without a name is named after its type."""
+        """As in `email.message.Message`, but a file without a name gets one by its type."""
         name = self._given_name()
         if name or failobj is not None or not self._is_file():
             return name or failobj
@@ -127,18 +127,18 @@ class InboundMessage(AnymailInboundMessage):
         return self.is_attachment() or self.get_content_type() not in BODY_TYPES
 
     def as_uploaded_file(self) -> SimpleUploadedFile | None:
-        """The file as Django has it; None for a part that is none."""
+        """The file as Django's `SimpleUploadedFile`; None for a part that is not a file."""
         if "Content-Disposition" not in self and not self._is_file() and not self._given_name():
             return None
         return SimpleUploadedFile(self.get_filename(), self.get_content_bytes(), self.get_content_type())
 
     def get_address_header(self, header: str) -> list[EmailAddress]:
-        """The addresses in a header, as far as they can be read."""
+        """The addresses in a header, as far as they can be parsed."""
         raw = ", ".join(self._raw_headers(header.lower()))
         return [each for each in map(_address, header_values.parse_addresses(raw)) if each is not None]
 
     def get_date_header(self, header: str) -> datetime | None:
-        """The time in a header, or None."""
+        """The time in a header; None if it has none."""
         value = self[header]
         return None if value is None else read_date(str(value))
 
@@ -146,7 +146,7 @@ class InboundMessage(AnymailInboundMessage):
         return next(self._raw_headers(name), None)
 
     def _raw_headers(self, name: str) -> Iterator[str]:
-        """The values of a header, `name` in lower case, as they were written."""
+        """The unparsed values of a header. `name` is in lower case."""
         for each, value in self.raw_items():
             if each.lower() == name:
                 yield getattr(value, "raw", value)
@@ -155,27 +155,27 @@ class InboundMessage(AnymailInboundMessage):
 
     @property
     def text(self) -> str | None:
-        """The text of the mail, with LF line ends; None if there is none."""
+        """The text of the mail, with LF line endings; None if it has none."""
         return _joined([part.read_body() for part in self._contents().texts])
 
     @property
     def html(self) -> str | None:
-        """The HTML of the mail, with LF line ends; None if there is none."""
+        """The HTML of the mail, with LF line endings; None if it has none."""
         return _joined([part.read_body() for part in self._contents().htmls])
 
     @property
     def attachments(self) -> list[InboundMessage]:
-        """The files of the mail, but for `inlines`."""
+        """The files of the mail except for `inlines`."""
         return self._contents().attachments
 
     @property
     def inlines(self) -> list[InboundMessage]:
-        """The files that are shown within the text or HTML."""
+        """The files that are shown in the text or HTML."""
         return self._contents().inlines
 
     @property
     def content_id_map(self) -> dict[str, InboundMessage]:
-        """The files that HTML may show, by their Content-ID."""
+        """The files that the HTML may show, by Content-ID without brackets."""
         found = {}
         for part in self._contents().shown:
             content_id = (part._raw_header("content-id") or "").strip()
@@ -189,36 +189,38 @@ class InboundMessage(AnymailInboundMessage):
         return found
 
     def read_body(self) -> str:
-        """The text of a part as it is shown: the lines of format=flowed joined (RFC 3676)."""
+        """The text of a part, with the lines of format=flowed joined (RFC 3676)."""
         text = self.get_content_text() if self.get_content_maintype() != "multipart" else self._unread_text()
         if str(self.get_param("format", "")).lower() == "flowed" and text:
             text = flowed.join_lines(text, delsp=str(self.get_param("delsp", "")).lower() == "yes")
         return text or ""
 
     def _unread_text(self) -> str:
-        """The text of a multipart without parts, as it is."""
+        """The text of a multipart in which no parts were found."""
         return _clean(charsets.decode(str(self.get_payload()).encode("ascii", "surrogateescape"), None))
 
     def get_payload(self, i: int | None = None, decode: bool = False) -> Any:
-        """As in `email.message.Message`; what is not the encoding that it claims is left as it came."""
+        """As in `email.message.Message`, but a payload with an invalid encoding is returned as it is."""
         payload = self._payload  # type: ignore[attr-defined]
         if isinstance(payload, str) and not decode and self.get_content_maintype() == "multipart":
-            return payload  # no parts were found: Python would replace its 8-bit text, and fail to write that
+            return (
+                payload  # no parts were found: Python would replace the 8-bit text, and fail to serialize it
+            )
         try:
             return super().get_payload(i, decode)  # type: ignore[call-overload]
-        except ValueError:  # of uuencoded text, before Python 3.13
+        except ValueError:  # from uuencoded text, before Python 3.13
             text = str(payload)
             return text.encode("ascii", "surrogateescape") if decode else text
 
     def as_string(self, *args: Any, **kwargs: Any) -> str:
-        """As in `email.message.Message`; text whose charset Python cannot write is read as UTF-8."""
+        """As in `email.message.Message`, but UTF-8 replaces charsets that Python cannot write."""
         try:
             return super().as_string(*args, **kwargs)
         except (LookupError, ValueError, MessageError):
             return self.as_bytes().decode("utf-8", "replace")
 
     def get_content_text(self, charset: str | None = None, errors: str | None = None) -> str | None:
-        """The text of this part, with LF line ends; its own charset as mail programs read it."""
+        """The text of this part, with LF line endings, decoded as mail programs do."""
         if self.get_content_maintype() == "message":
             return storable("\n".join(part.as_string() for part in self._attached()))
         if charset is not None or errors is not None or self.get_content_maintype() == "multipart":
@@ -230,7 +232,7 @@ class InboundMessage(AnymailInboundMessage):
         return text if text is None else _clean(text)
 
     def get_content_bytes(self) -> Any:
-        """The bytes of this part; those of an attached mail have LF line ends."""
+        """The bytes of this part; those of an attached mail have LF line endings."""
         if self.get_content_maintype() == "message" and self.is_multipart():
             return b"\n".join(part.as_bytes() for part in self._attached())
         if self.get_content_maintype() == "message":
@@ -238,7 +240,7 @@ class InboundMessage(AnymailInboundMessage):
         return super().get_content_bytes()
 
     def _attached(self) -> list[Message]:
-        """What a message part holds: one mail, or the blocks of a delivery status (RFC 3464)."""
+        """The contents of a message part: a mail, or the blocks of a delivery status (RFC 3464)."""
         if self.is_multipart():
             return [part for part in self.get_payload() if isinstance(part, Message)]
         return [parse(self.get_payload(decode=True) or b"")]
@@ -246,22 +248,22 @@ class InboundMessage(AnymailInboundMessage):
 
 @dataclass
 class Contents:
-    """What a mail holds. `shown` are the files that its HTML may show."""
+    """The texts and files of a mail. `shown` are the files that its HTML may show."""
 
     texts: list[InboundMessage] = field(default_factory=list)
     htmls: list[InboundMessage] = field(default_factory=list)
     attachments: list[InboundMessage] = field(default_factory=list)
     inlines: list[InboundMessage] = field(default_factory=list)
     shown: list[InboundMessage] = field(default_factory=list)
-    # Texts of other types beside HTML or plain text: the same for other programs.
+    # Alternatives to HTML or plain text of other types.
     renderings: list[InboundMessage] = field(default_factory=list)
 
     def add(self, part: InboundMessage, container: str | None = None, *, is_main: bool = True) -> None:
-        """Add a part of a multipart of subtype `container`; None is the mail itself.
+        """Add a part of a multipart of the subtype `container`, None for the mail itself.
 
-        `is_main` tells the first part, in a multipart/related the one that the others are there for.
+        `is_main`: is it the first part, or in a multipart/related the root?
 
-        Much like JMAP, which says what mail programs do (RFC 8621, section 4.1.4).
+        Source: JMAP, which describes what mail programs do (RFC 8621, section 4.1.4).
         """
         if part.get_content_maintype() == "multipart":
             self._add_multipart(part)
@@ -275,7 +277,7 @@ class Contents:
     def _add_multipart(self, part: InboundMessage) -> None:
         parts = part.get_payload()
         if not isinstance(parts, list):
-            self.texts.append(part)  # it has no parts that could be read
+            self.texts.append(part)  # no parts were found
         elif part.get_content_subtype() == "alternative":
             self._add_alternatives(parts)
         else:
@@ -285,7 +287,7 @@ class Contents:
                 self.add(each, container, is_main=each is main)
 
     def _add_alternatives(self, parts: list[InboundMessage]) -> None:
-        """Add the first text and the first HTML of parts that say the same, and the files of all."""
+        """Add the first text and the first HTML of alternative parts, and the files of all."""
         every = []
         for part in parts:
             found = Contents()
@@ -313,9 +315,9 @@ class Contents:
 
 
 def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessage | None:
-    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387).
+    """The root of a multipart/related (RFC 2387): the part that `start` names, or else the first text.
 
-    None where there are no parts.
+    None if there are no parts.
     """
     start = str(related.get_param("start", "")).strip()
     named = (part for part in parts if start and (part._raw_header("content-id") or "").strip() == start)
@@ -328,7 +330,7 @@ def _root(related: InboundMessage, parts: list[InboundMessage]) -> InboundMessag
 
 
 def _is_body(part: InboundMessage, container: str | None, is_main: bool) -> bool:
-    """Is this a text that is shown as the mail's own?"""
+    """Is this a body of the mail rather than a file?"""
     if part.get_content_type() not in BODY_TYPES or part.is_attachment():
         return False
     if container is None:
@@ -344,7 +346,7 @@ def _is_rendering(part: InboundMessage) -> bool:
 
 
 def _joined(texts: list[str]) -> str | None:
-    """Texts in a row as one, each beginning on a line of its own."""
+    """Consecutive texts joined, each beginning on a new line."""
     if not texts:
         return None
     *before, last = texts
@@ -352,7 +354,7 @@ def _joined(texts: list[str]) -> str | None:
 
 
 def _clean(text: str) -> str:
-    """Text with LF line ends that every database takes."""
+    """A text with LF line endings, and without characters that databases refuse."""
     # Anymail 15.2 does the first too, 15.1 does not.
     return storable(text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text)
 

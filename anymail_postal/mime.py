@@ -305,7 +305,7 @@ def _text_part(content_type: str, text: str) -> Part:
 
 
 def _encode_text(raw: bytes) -> tuple[str, bytes]:
-    """The transfer encoding of a text with CRLF line endings, and the encoded text: the shortest in 7 bits."""
+    """The shortest 7-bit transfer encoding of a text with CRLF line endings, and the encoded text."""
     if is_sendable_as_is(raw):
         return "7bit", raw
     escapes = len(raw.translate(None, _PRINTABLE))

@@ -1,7 +1,7 @@
-"""The new part of a reply: what its author wrote, without the quoted mail below or around it.
+"""The new part of a reply: what its author wrote, without the quoted mail.
 
-Text and HTML are read as lines; `quotations` says which of them are quoted. Nothing here needs more than the
-standard library. docs/replies.md lists the mail programs and languages that are recognised.
+Text and HTML are read as lines; `quotations` finds the quoted ones. docs/replies.md lists the mail programs
+and languages that are recognised.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from . import conf, quotations, reply_lines
 from .reply_address import address_pattern
 
-# How much of a mail is looked at, so that none takes more than 50 ms of processor time. What is larger is cut
-# only if all after some place in this beginning is quoted; else it is left as it is.
+# How much of a mail is read, so that none takes more than 50 ms of processor time. A larger mail is cut only
+# if all of it after some line within the limits is quoted.
 MAX_LENGTH = 256 * 1024  # characters of text
 MAX_LINES = 3_000
 MAX_TAGS = 2_500
-MAX_HTML_LENGTH = 1024 * 1024  # characters, pictures within included
+MAX_HTML_LENGTH = 1024 * 1024  # characters, including embedded pictures
 
 
 @dataclass(frozen=True)
 class ReplyText:
-    """The new part of a reply, as text and as HTML, each as hostile as it came; None if the mail had none.
+    """The new part of a reply as text and as HTML, None if the mail has none. The HTML is not sanitised.
 
-    A mail that has only HTML has a text all the same.
+    A mail with HTML only has a text as well.
     """
 
     text: str | None
@@ -40,14 +40,14 @@ def extract_reply(
 ) -> ReplyText:
     """The new part of a reply, without reply addresses of `server`, so that no token is published.
 
-    `languages` are codes ("de", "pt-BR"), None is all that are known. What seems to be a quotation as a whole
-    is returned as a whole; forwarded mail is no quotation.
+    `languages` are codes ("de", "pt-BR"), None for all. A mail that seems to be all quotation is returned
+    unchanged. Forwarded mail is not a quotation.
     """
     return _result(text, html, server, languages, is_reply=True)
 
 
 def whole_text(text: str | None, html: str | None = None, *, server: str = conf.DEFAULT_SERVER) -> ReplyText:
-    """The text and HTML of a mail that answers nothing: all of it, without reply addresses of `server`."""
+    """The text and HTML of a mail that is not a reply, without reply addresses of `server`."""
     return _result(text, html, server, None, is_reply=False)
 
 
@@ -78,7 +78,7 @@ def _new_text(text: str, languages: Sequence[str] | None) -> str:
 
 
 def _new_html(html: str, languages: Sequence[str] | None, *, is_reply: bool) -> tuple[str, str]:
-    """The new part of HTML, as text and as HTML. The text of what is too large is the HTML."""
+    """The new part of HTML, as text and as HTML. If it is too large, the text is the HTML."""
     limits = reply_lines.Limits(MAX_HTML_LENGTH, MAX_TAGS, MAX_LENGTH)
     page = reply_lines.read_html(html, limits)
     cut = quotations.find(page.lines, languages) if is_reply else None
@@ -88,7 +88,7 @@ def _new_html(html: str, languages: Sequence[str] | None, *, is_reply: bool) -> 
 
 
 def _kept(lines: Sequence[reply_lines.Line], cut: quotations.Cut) -> list[reply_lines.Line]:
-    """The lines that stay, with no more blank ones in a row than there were."""
+    """The lines that stay, without additional consecutive blank lines."""
     kept: list[reply_lines.Line] = []
     is_seam = False
     for line, goes in zip(lines, cut.lines, strict=True):
@@ -101,8 +101,8 @@ def _kept(lines: Sequence[reply_lines.Line], cut: quotations.Cut) -> list[reply_
 
 
 def _without_addresses(result: str, server: str) -> str:
-    """`result` without our own reply addresses, also those inside links, and without NUL."""
-    result = result.replace("\0", "")  # which PostgreSQL does not take
+    """`result` without our own reply addresses, including those in links, and without NUL."""
+    result = result.replace("\0", "")  # which PostgreSQL refuses
     config = conf.server(server)
     if config.reply_domain is None or config.reply_domain.lower() not in result.lower():
         return result

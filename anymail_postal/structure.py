@@ -1,8 +1,8 @@
-"""The parts of a mail, from its bytes: in time that grows with the mail, whatever it is.
+"""Parse the parts of a mail from its bytes, in time proportional to its size.
 
-Python's own parser reads line by line, and asks of each line which of the open multiparts it ends. This one
-looks for each boundary in the bytes. What it leaves unread, as it is too deep, too much or no MIME, stays in
-the mail as text: nothing is lost. Sources: RFC 5322 section 2.1, RFC 2046 section 5.1.
+Python's own parser compares each line with the boundaries of all open multiparts. This one searches the bytes
+for each boundary. What is not parsed, because it is nested too deeply, too much or not MIME, remains in the
+mail as text: nothing is lost. Sources: RFC 5322 section 2.1, RFC 2046 section 5.1.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import Generic, TypeVar
 
-MAX_DEPTH = 30  # multiparts and mails within each other
-MAX_PARTS = 1000  # the rest stays unread in the last of them
+MAX_DEPTH = 30  # nesting of multiparts and attached mails
+MAX_PARTS = 1000  # the rest remains unparsed in the last of them
 MAX_FIELDS = 1000  # of one header
 MAX_HEADER = 262_144  # bytes of one header
-# How much of a mail may be looked at: a boundary is looked for in all that its multipart holds, and they hold
-# each other. In bytes; a header field, and what looks like a boundary, count as many.
+# How many bytes may be searched: nested multiparts are searched once for each level. A header field, and a
+# line that looks like a boundary, count as several bytes.
 LOOKS_AT_EACH_BYTE = 8
 LOOKS_AT_LEAST = 4_000_000
 FIELD_LOOKS = 400
 LINE_LOOKS = 100
 
 _FIELD = re.compile(
-    # The name (blanks before the colon are obsolete, but found), and its lines.
+    # The name (spaces before the colon are obsolete, but occur), and the lines of the value.
     rb"([!-9;-~]+)[ \t]*:[ \t]*([^\r\n]*(?:(?:\r\n|\r|\n)(?=[ \t])[^\r\n]*)*)(?:\r\n|\r|\n|\Z)"
 )
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -35,7 +35,7 @@ M = TypeVar("M", bound=Message)
 
 
 class Reader(Generic[M]):
-    """Reads one mail into messages that `make` makes."""
+    """Parses one mail into messages made by `make`."""
 
     def __init__(self, raw: bytes, make: Callable[[], M]) -> None:
         self._raw = raw
@@ -48,7 +48,7 @@ class Reader(Generic[M]):
         return self._read(0, len(self._raw), 0)
 
     def read_header(self) -> M:
-        """The mail's header; all else is its payload, as text."""
+        """The mail with its headers; the rest is the payload, as text."""
         message, body = self._read_header(0, len(self._raw))
         message.set_payload(self._text(body, len(self._raw)))
         return message
@@ -72,9 +72,9 @@ class Reader(Generic[M]):
     # --- headers ---
 
     def _read_header(self, start: int, end: int) -> tuple[M, int]:
-        """A message with its header fields, and where its body begins.
+        """A message with its header fields, and the offset of its body.
 
-        That is behind the first empty line, or at the first line that is no field.
+        The body begins after the first empty line, or at the first line that is not a field.
         """
         message = self._make()
         position = start
@@ -99,7 +99,7 @@ class Reader(Generic[M]):
     # --- multiparts ---
 
     def _read_parts(self, message: M, start: int, end: int, depth: int) -> bool:
-        """Read the parts of a multipart; False if it has none."""
+        """Parse the parts of a multipart; False if it has none."""
         boundary = message.get_boundary()
         if not boundary or not boundary.isascii():
             return False
@@ -128,7 +128,7 @@ class Reader(Generic[M]):
         return True
 
     def _boundaries(self, boundary: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-        """Where the lines of a boundary begin and end, and whether it is the last."""
+        """The offsets of the lines of a boundary, and whether each is the closing one."""
         delimiter = b"--" + boundary
         position = start
         self._looks -= end - start
@@ -143,21 +143,21 @@ class Reader(Generic[M]):
             after = _AFTER_BOUNDARY.match(self._raw, position, end)
             if after is not None:
                 is_last = after[1] is not None
-                # The line end behind the last one belongs to what follows it.
+                # The line ending after the last one belongs to what follows.
                 yield found, after.start(2) if is_last and after[2] else after.end(), is_last
                 position = after.end()
 
     def _without_line_end(self, start: int, end: int) -> int:
-        """Where a part ends: the line end before a boundary belongs to the boundary."""
+        """The end of a part: the line ending before a boundary belongs to the boundary."""
         for line_end in (b"\r\n", b"\n", b"\r"):
             if self._raw.endswith(line_end, start, end):
                 return end - len(line_end)
         return end
 
-    # --- mails within mails ---
+    # --- attached mails ---
 
     def _read_attached(self, message: M, start: int, end: int, depth: int) -> bool:
-        """Read what a message part holds; False for one in a transfer encoding, a file like others."""
+        """Parse the contents of a message part; False for one with a transfer encoding, which is a file."""
         if message.get_content_type() == "message/delivery-status":
             self._read_blocks(message, start, end)
             return True
@@ -167,7 +167,7 @@ class Reader(Generic[M]):
         return True
 
     def _read_blocks(self, message: M, start: int, end: int) -> None:
-        """Read the blocks of header fields that a delivery status consists of (RFC 3464)."""
+        """Parse the blocks of header fields of a delivery status (RFC 3464)."""
         message.set_payload([])
         while start < end:
             block, body = self._read_header(start, end)

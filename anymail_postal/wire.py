@@ -1,7 +1,7 @@
-"""Postal's API as values: what its answers mean.
+"""The responses of Postal's API as values.
 
-Times are aware UTC, sizes are bytes. Every reader raises `WireError` for an answer of another shape, and
-nothing else. Source: contract, sections 1.5 and 1.9 to 1.12.
+Times are aware UTC, sizes are bytes. Readers raise `WireError` for data of another shape, and nothing else.
+Source: contract 1.5 and 1.9 to 1.12.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PURGED = b"\r\n\r\n"  # what Postal gives for a raw message it no longer has
+PURGED = b"\r\n\r\n"  # what Postal has in place of a raw message that it has deleted
 
 
 class WireError(ValueError):
-    """An answer does not have Postal's shape."""
+    """Data is not of the shape that Postal's API has."""
 
 
 class PostalMessageId(int):
-    """Postal's id of one recipient's message: an int, with what else identifies the message.
+    """Postal's id of the message to one recipient: an int with the other names of the message.
 
-    `token` is Postal's, `rfc_message_id` is the Message-ID without brackets ("" if Postal named none), and
-    `server` is the name of the server in the settings: ids are unique within one mail server only.
+    `token` is Postal's, `rfc_message_id` the Message-ID without brackets ("" if the response has none),
+    `server` the name of the server in the settings: ids are unique for a mail server only.
     """
 
     token: str
@@ -43,7 +43,7 @@ class PostalMessageId(int):
 
 @dataclass(frozen=True)
 class Answer:
-    """Postal's envelope. `code` is None for success; `message` is Postal's sentence about an error."""
+    """The envelope of a response. `code` is None for success, `message` Postal's text for an error."""
 
     code: str | None
     data: Any
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class SendResult:
-    """What Postal queued: the Message-ID without brackets, and each recipient's message by address."""
+    """The queued messages: the Message-ID without brackets, and the id of each message by its recipient."""
 
     rfc_message_id: str | None
     messages: dict[str, PostalMessageId]
@@ -60,7 +60,7 @@ class SendResult:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One attempt to deliver a message, or one decision about it."""
+    """An attempt to deliver a message, or a decision about it."""
 
     id: int
     status: str
@@ -74,7 +74,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Activity:
-    """One open of a message, or one click: then `url` says where to."""
+    """An open of a message, or a click on `url`."""
 
     at: datetime
     ip_address: str | None
@@ -95,7 +95,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class PostalMessage:
-    """A message as Postal knows it. What was not asked for by its expansion is None, or empty."""
+    """A message. Values whose expansion was not requested are None or empty."""
 
     id: PostalMessageId
     # status
@@ -120,7 +120,7 @@ class PostalMessage:
     spam_score: float | None = None
     is_threat: bool | None = None
     threat_details: str | None = None
-    # contents; `raw_message` is None also when Postal no longer keeps it
+    # contents; `raw_message` is also None if Postal has deleted it
     plain_body: str | None = None
     html_body: str | None = None
     headers: dict[str, list[str | None]] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class PostalMessage:
 
 
 def raw_params(mail_from: str, rcpt_to: Iterable[str], data: bytes) -> dict[str, Any]:
-    """The parameters of `send/raw`."""
+    """The parameters of `send/raw` (contract 1.10)."""
     return {
         "mail_from": mail_from,
         "rcpt_to": list(rcpt_to),
@@ -141,7 +141,7 @@ def raw_params(mail_from: str, rcpt_to: Iterable[str], data: bytes) -> dict[str,
 
 
 def read_answer(body: Any) -> Answer:
-    """The envelope of an answer, from its parsed JSON."""
+    """The envelope of a response from the parsed JSON."""
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):
         raise WireError("no Postal envelope")
     if body["status"] == "success":
@@ -171,7 +171,7 @@ def read_send(data: Any, server: str) -> SendResult:
 
 
 def read_message(data: Any, server: str) -> PostalMessage:
-    """The data of `messages/message`, with whichever expansions it has."""
+    """The data of `messages/message` with any expansions."""
     data = _of(dict, data)
     details = _of(dict, data.get("details", {}))
     rfc_message_id = _optional(str, details.get("message_id")) or ""
@@ -193,7 +193,7 @@ def read_message(data: Any, server: str) -> PostalMessage:
 
 
 def read_deliveries(data: Any, server: str) -> list[Delivery]:
-    """The data of `messages/deliveries`, by time."""
+    """The data of `messages/deliveries`, the oldest first."""
     return sorted(map(_delivery, _of(list, data)), key=lambda delivery: delivery.at)
 
 
@@ -215,7 +215,7 @@ def _details(data: Mapping[str, Any]) -> dict[str, Any]:
         "direction": _optional(str, data.get("direction")),
         "size_bytes": _size(data.get("size")),
         "is_bounce": _optional(bool, data.get("bounce")),
-        "bounce_for_id": _optional(int, data.get("bounce_for_id")) or None,  # Postal says 0 for none
+        "bounce_for_id": _optional(int, data.get("bounce_for_id")) or None,  # Postal has 0 for none
         "tag": _optional(str, data.get("tag")),
         "received_with_ssl": _optional(bool, data.get("received_with_ssl")),
     }
@@ -256,7 +256,7 @@ def _delivery(data: Any) -> Delivery:
     data = _of(dict, data)
     at = _epoch(data.get("timestamp"))
     if at is None:
-        raise WireError("a delivery without its time")
+        raise WireError("a delivery without a time")
     return Delivery(
         id=_int(data.get("id")),
         status=_of(str, data.get("status")),
@@ -294,7 +294,7 @@ def _float(value: Any) -> float | None:
 
 
 def _size(value: Any) -> int | None:
-    """A number of bytes: text here, a number elsewhere in Postal."""
+    """A number of bytes, which Postal writes as text here and as a number elsewhere."""
     if isinstance(value, str):
         if not (value.isascii() and value.isdigit()) or len(value) > 18:
             raise WireError("not a size")
@@ -303,7 +303,7 @@ def _size(value: Any) -> int | None:
 
 
 def _epoch(value: Any) -> datetime | None:
-    """A time given as seconds since 1970."""
+    """A time from epoch seconds."""
     seconds = _float(value)
     if seconds is None:
         return None
@@ -314,7 +314,7 @@ def _epoch(value: Any) -> datetime | None:
 
 
 def _iso(value: Any) -> datetime:
-    """A time given as ISO 8601 text, whose offset may be of any zone."""
+    """A time from ISO 8601 text with any offset."""
     text = _of(str, value)
     try:
         at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)

@@ -1,4 +1,4 @@
-"""The store in Django's admin: to look at, except for suppressions and mail that waits."""
+"""The store in Django's admin: read-only, except for suppressions and scheduled mail."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ else:
     ModelAdmin = admin.ModelAdmin  # Subscriptable only with django-stubs' monkey patch.
 
 
-class Record(ModelAdmin):
-    """Rows that report what happened: nobody adds or changes them."""
+class ReadOnlyAdmin(ModelAdmin):
+    """The base for records, which cannot be added or changed."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -31,7 +31,7 @@ class Record(ModelAdmin):
 
 
 @admin.register(PostalMessage)
-class PostalMessageAdmin(Record):
+class PostalMessageAdmin(ReadOnlyAdmin):
     list_display = ["sent_at", "recipient", "subject", "event_type", "reject_reason", "tag", "server"]
     list_filter = ["event_type", "server", "tag", "sent_at"]
     search_fields = ["recipient", "subject", "rfc_message_id", "token", "=postal_id"]
@@ -44,7 +44,7 @@ class PostalMessageAdmin(Record):
 
     @admin.display(description="")
     def timeline(self, message: PostalMessage) -> SafeString:
-        """Every event of the message in order, after its acceptance."""
+        """The acceptance of the message and its events, in order."""
         rows = [(message.sent_at, "accepted", "", "")]
         rows += [
             (event.happened_at, event.event_type, event.details, event.output) for event in message.events()
@@ -60,21 +60,21 @@ class PostalMessageAdmin(Record):
 
 
 @admin.register(PostalEvent)
-class PostalEventAdmin(Record):
+class PostalEventAdmin(ReadOnlyAdmin):
     list_display = ["happened_at", "name", "event_type", "reject_reason", "recipient", "postal_id", "server"]
     list_filter = ["event_type", "name", "server", "happened_at"]
     search_fields = ["recipient", "=postal_id"]
 
 
 @admin.register(InboundMail)
-class InboundMailAdmin(Record):
+class InboundMailAdmin(ReadOnlyAdmin):
     list_display = ["received_at", "sender", "recipient", "subject", "handled_at", "server"]
     list_filter = ["server", "received_at"]
     search_fields = ["sender", "recipient", "subject", "=postal_id"]
 
 
 @admin.register(ScheduledMail)
-class ScheduledMailAdmin(Record):
+class ScheduledMailAdmin(ReadOnlyAdmin):
     list_display = ["send_at", "subject", "tag", "state", "server"]
     list_filter = ["state", "server"]
     search_fields = ["subject"]
@@ -82,7 +82,7 @@ class ScheduledMailAdmin(Record):
 
     @admin.action(description="Send again, although Postal may have the mail already", permissions=["delete"])
     def send_again(self, request: HttpRequest, mails: QuerySet[ScheduledMail]) -> None:
-        """Let the next `postal_send_due` take the selected mail, whatever became of it."""
+        """Have the next `postal_send_due` send the selected mail, in whichever state it is."""
         count = mails.exclude(state=ScheduledMail.State.WAITING).update(
             state=ScheduledMail.State.WAITING, error=""
         )

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class StoreConfig(AppConfig):
-    """`anymail_postal.contrib.store`; its label carries our name, because "store" is a common one."""
+    """`anymail_postal.contrib.store`. The label has a prefix, because "store" is a common one."""
 
     name = "anymail_postal.contrib.store"
     label = "anymail_postal_store"

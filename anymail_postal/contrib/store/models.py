@@ -1,7 +1,7 @@
-"""What is remembered: messages sent, events and mail received, mail to send later, addresses not to mail.
+"""The tables: sent messages, received events and mail, scheduled mail, and suppressed addresses.
 
-Rows are tied together by (server name, Postal's id) rather than by foreign keys, because events and messages
-arrive in any order and are pruned apart. Ids are Postal's: one sequence per mail server.
+Rows refer to each other by server name and Postal's id rather than by foreign keys, because events and
+messages arrive in any order and are pruned separately. Postal's ids are a sequence per mail server.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now
 
-# How much each event says about what became of a message. An event never replaces one that says more: Postal
-# promises no order, and a message that was delivered can still bounce. Opens and clicks say nothing new.
+# How significant an event is for the status of a message. An event never replaces a more significant one,
+# because webhooks arrive in any order, and a delivered message can still bounce. Opens and clicks do not
+# count.
 WEIGHTS = {
     EventType.QUEUED: 1,
     EventType.DEFERRED: 2,
@@ -26,8 +27,8 @@ WEIGHTS = {
 FINAL = (EventType.REJECTED, EventType.FAILED, EventType.DELIVERED, EventType.BOUNCED)
 
 
-class OfServer(models.Model):
-    """A row of one Postal server, which is known by its name in the settings."""
+class ServerRow(models.Model):
+    """A row of a Postal server, which is identified by its name in the settings."""
 
     server = models.CharField(max_length=100)
 
@@ -35,8 +36,8 @@ class OfServer(models.Model):
         abstract = True
 
 
-class PostalMessage(OfServer):
-    """A message that Postal accepted, for one recipient, and what has become of it."""
+class PostalMessage(ServerRow):
+    """A message that Postal accepted for one recipient, and its status."""
 
     postal_id = models.BigIntegerField("Postal's id")
     token = models.CharField(max_length=64, blank=True)
@@ -62,14 +63,14 @@ class PostalMessage(OfServer):
         return f"{self.subject or 'Message'} to {self.recipient}"
 
     def events(self) -> models.QuerySet[PostalEvent]:
-        """What happened to this message, in order."""
+        """The events of this message, in order."""
         return PostalEvent.objects.filter(server=self.server, postal_id=self.postal_id).order_by(
             "happened_at", "pk"
         )
 
 
-class Receipt(OfServer):
-    """A post of Postal's. `key` says which one; its body is kept only until a task has handled it."""
+class Receipt(ServerRow):
+    """A request of Postal, identified by `key`. The body is kept until a task has handled it."""
 
     key = models.CharField(max_length=64)
     postal_id = models.BigIntegerField("Postal's id", null=True, blank=True)
@@ -83,12 +84,12 @@ class Receipt(OfServer):
         abstract = True
 
     def same(self) -> Q:
-        """Finds the row of the same post, whoever stored it."""
+        """A condition for the row of the same request."""
         return Q(server=self.server, key=self.key)
 
 
 class PostalEvent(Receipt):
-    """Something that happened to a sent message, or on the server."""
+    """An event of a sent message or of the server."""
 
     name = models.CharField("Postal's name", max_length=100)
     event_type = models.CharField("type", max_length=20)
@@ -103,7 +104,7 @@ class PostalEvent(Receipt):
         ordering = ["-happened_at", "-pk"]
         constraints = [
             models.UniqueConstraint(fields=["server", "key"], name="anymail_postal_event_key"),
-            # Two webhooks on one URL post one event twice, with two uuids.
+            # Two webhooks with one URL send an event twice, with different uuids.
             models.UniqueConstraint(
                 fields=["server", "name", "postal_id", "occurred_at"], name="anymail_postal_event_when"
             ),
@@ -123,7 +124,7 @@ class PostalEvent(Receipt):
 
 
 class InboundMail(Receipt):
-    """An incoming mail that Postal posted."""
+    """An incoming mail."""
 
     sender = models.CharField("envelope sender", max_length=320, blank=True)
     subject = models.CharField(max_length=255, blank=True)
@@ -138,12 +139,12 @@ class InboundMail(Receipt):
         return f"{self.subject or 'Mail'} from {self.sender or '<>'}"
 
 
-class ScheduledMail(OfServer):
-    """An API call to make at `send_at`. The row goes when the call was made and its messages are recorded."""
+class ScheduledMail(ServerRow):
+    """An API call to make at `send_at`. The row is deleted once its messages are recorded."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
-        SENDING = "sending"  # If it stays so, the process died: whether Postal took the mail is not known.
+        SENDING = "sending"  # if it stays so, the process died, and Postal may have accepted the mail
         FAILED = "failed"
 
     send_at = models.DateTimeField()
@@ -166,8 +167,8 @@ class ScheduledMail(OfServer):
         return self.subject or "Mail"
 
 
-class Suppression(OfServer):
-    """An address not to mail again, because its mail bounced or was rejected. Delete it to allow it again."""
+class Suppression(ServerRow):
+    """An address that is not mailed, because mail to it bounced or was rejected, until the row is deleted."""
 
     address = models.CharField(max_length=320)  # in lower case
     reason = models.CharField(max_length=20, blank=True)

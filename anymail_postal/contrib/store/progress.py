@@ -1,4 +1,4 @@
-"""Progress of long work, for people who watch and for logs."""
+"""Progress of long work, for the terminal and logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Progress:
-    """Says how far the work is, at most every `seconds`, and once at its end."""
+    """Reports the progress every `seconds` at most, and at the end."""
 
     def __init__(
         self,
@@ -20,16 +20,16 @@ class Progress:
     ) -> None:
         self._write, self._what, self._total = write, what, total
         self._seconds, self._clock = seconds, clock
-        self._said_at = clock()
+        self._reported_at = clock()
         self.done = 0
 
     def step(self, count: int = 1) -> None:
-        """Count work that is done."""
+        """Add to the count of finished work."""
         self.done += count
-        if self._clock() - self._said_at >= self._seconds:
-            self._said_at = self._clock()
+        if self._clock() - self._reported_at >= self._seconds:
+            self._reported_at = self._clock()
             self._write(f"{self._what}: {self.done} of {self._total}")
 
     def finish(self) -> None:
-        """Say the final count."""
+        """Report the final count."""
         self._write(f"{self._what}: {self.done}")

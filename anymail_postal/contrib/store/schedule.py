@@ -1,4 +1,4 @@
-"""Make the API calls whose time has come."""
+"""Make the API calls that are due."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .store import Store
 
 
 def send(mail: ScheduledMail, client: PostalClient) -> bool:
-    """Make one call, unless another process has taken it; whether it was made.
+    """Make one call, unless another process does; whether it was made.
 
-    Raises `PostalAPIError`. Then the mail waits again if Postal cannot have it, and is given up otherwise:
-    with an answer of Postal's it will not get better, without one it may have been sent.
+    Raises `PostalAPIError`. The mail then waits for the next run if Postal cannot have accepted it. Otherwise
+    it has failed: an error of Postal is permanent, and without a response the mail may have been sent.
     """
     mine = ScheduledMail.objects.filter(pk=mail.pk)
     if not mine.filter(state=ScheduledMail.State.WAITING).update(state=ScheduledMail.State.SENDING):
@@ -40,7 +40,7 @@ def send(mail: ScheduledMail, client: PostalClient) -> bool:
 
 
 def was_not_accepted(error: PostalAPIError) -> bool:
-    """Whether it is certain that Postal does not have the mail, and that it may take it later."""
+    """Whether Postal has certainly not accepted the mail, and may accept it later."""
     if error.response is not None:
         return error.response.status_code in (429, 503)
     cause = error.__cause__

@@ -23,22 +23,22 @@ from anymail_postal.ports import (
 
 from .models import WEIGHTS, InboundMail, PostalEvent, PostalMessage, ScheduledMail, Suppression
 
-# How long a repeat waits for the transaction of the first: Postal gives a webhook 5 s in all.
+# How long a repetition waits for the transaction of the first request. Postal waits 5 s for the response.
 LOCK_WAIT = "'2s'"
 MODELS: dict[str, type[PostalEvent] | type[InboundMail]] = {"tracking": PostalEvent, "inbound": InboundMail}
 
 
 class Store(ports.Store):
-    """Rows of `anymail_postal.contrib.store`; its methods are described in `anymail_postal.ports`."""
+    """The store in the database. `anymail_postal.ports.Store` describes the methods."""
 
     def record_sent(self, server: str, messages: Iterable[SentMessage]) -> None:
         rows = [fitted(PostalMessage(**{**vars(sent), "metadata": dict(sent.metadata)})) for sent in messages]
         for row in rows:
             row.server = server
-        # A savepoint: a failure must not spoil the caller's transaction, for the mail is on its way.
+        # A savepoint, so that an error does not break the caller's transaction: the mail is accepted.
         with transaction.atomic(using=router.db_for_write(PostalMessage)):
             PostalMessage.objects.bulk_create(rows, ignore_conflicts=True)
-            # An event may overtake the answer that named its message.
+            # An event may arrive before the response that names its message.
             ids = [row.postal_id for row in rows]
             for event in PostalEvent.objects.filter(server=server, postal_id__in=ids):
                 update_message(event)
@@ -73,8 +73,8 @@ class Store(ports.Store):
         waiting = MODELS[kind].objects.using(database).filter(pk=int(number), handled_at=None)
         with transaction.atomic(using=database):
             row = waiting.first()
-            # The update is the claim: of two tasks one changes the row, the other waits for it and then finds
-            # nothing to change. It is undone if the receivers fail.
+            # The update is the claim: of two tasks, one changes the row; the other waits for that and then
+            # has nothing to change. It is rolled back if the receivers fail.
             if row is None or not waiting.update(handled_at=now(), body=b""):
                 yield None
                 return
@@ -105,7 +105,7 @@ class Store(ports.Store):
 
 
 def _row(receipt: Receipt) -> PostalEvent | InboundMail:
-    """The unsaved row of a post."""
+    """The unsaved row of a request."""
     if isinstance(receipt, MailReceipt):
         return fitted(InboundMail(**vars(receipt)))
     values = {**vars(receipt), "reject_reason": receipt.reject_reason or ""}
@@ -113,7 +113,7 @@ def _row(receipt: Receipt) -> PostalEvent | InboundMail:
 
 
 def _claim(row: PostalEvent | InboundMail) -> Claim:
-    """Store the row of a post within the caller's transaction, unless it is there already."""
+    """Insert the row of a request in the caller's transaction, unless it exists."""
     try:
         if _insert(row):
             return Claim.NEW
@@ -121,18 +121,18 @@ def _claim(row: PostalEvent | InboundMail) -> Claim:
         if not is_lock_timeout(error):
             raise
         return Claim.RUNNING
-    # Kept for a task that has not come yet, and then the project's setting changed: this request is first.
+    # It was kept for a task that has not run, and then the setting changed: this request runs first.
     waiting = _rows(row).filter(handled_at=None)
     return Claim.NEW if waiting.update(handled_at=row.handled_at, body=b"") else Claim.DONE
 
 
 def _insert(row: PostalEvent | InboundMail) -> bool:
-    """Whether the row was new. What follows from it is stored too."""
+    """Insert a row and what follows from it; whether the row is new."""
     database = _database(row)
     try:
         with transaction.atomic(
             using=database
-        ):  # A savepoint: a repeat must not spoil the outer transaction.
+        ):  # A savepoint, so that a repetition does not break the outer transaction.
             _set_lock_wait(database, LOCK_WAIT)
             row.save(using=database, force_insert=True)
             _set_lock_wait(database, "DEFAULT")
@@ -145,7 +145,7 @@ def _insert(row: PostalEvent | InboundMail) -> bool:
 
 
 def update_message(event: PostalEvent) -> None:
-    """Note in the message's row what became of it, unless more is known."""
+    """Set the status of a message by an event, unless a more significant event has set it."""
     weight = WEIGHTS.get(event.event_type)
     if event.postal_id is None or weight is None:
         return
@@ -156,11 +156,11 @@ def update_message(event: PostalEvent) -> None:
 
 
 def _suppress(event: PostalEvent) -> None:
-    """Remember the address of mail that bounced or was rejected, where the project wants that."""
+    """Add the recipient of bounced or rejected mail to the suppressions, if the settings ask for that."""
     if event.event_type not in (EventType.BOUNCED, EventType.REJECTED) or not event.recipient:
         return
     if event.reject_reason == RejectReason.SPAM:
-        return  # That is about what was written, not about the address.
+        return  # That is about the content, not about the address.
     if conf.server(event.server).suppression == "store":
         row = Suppression(
             server=event.server,
@@ -186,7 +186,7 @@ def _stored(row: PostalEvent) -> StoredEvent:
 
 
 def _rows(row: PostalEvent | InboundMail) -> models.QuerySet[Any]:
-    """The row of the same post that is stored already, if any."""
+    """The stored row of the same request, if any."""
     return type(row).objects.using(_database(row)).filter(row.same())
 
 
@@ -202,14 +202,14 @@ def _database(row: models.Model) -> str:
 
 
 def _set_lock_wait(database: str, wait: str) -> None:
-    """Let PostgreSQL give up waiting for the first of two equal posts; SQLite does so by its `timeout`."""
+    """Limit how long PostgreSQL waits for the first of two equal requests. SQLite has its `timeout`."""
     if connections[database].vendor == "postgresql":
         with connections[database].cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout TO {wait}")
 
 
 def is_lock_timeout(error: OperationalError) -> bool:
-    """Whether somebody else holds the row, as PostgreSQL, MySQL and SQLite say it."""
+    """Whether an error of PostgreSQL, MySQL or SQLite says that the row is locked."""
     return (
         getattr(error.__cause__, "sqlstate", None) == "55P03"
         or error.args[:1] == (1205,)
@@ -224,9 +224,9 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 def fitted(row: Row) -> Row:
-    """The row with values that every database takes.
+    """The row with values that all databases accept.
 
-    Texts are cut to their column and lose NUL, which PostgreSQL refuses, and what UTF-8 cannot write.
+    Texts are cut to the size of their column, without NUL, which PostgreSQL refuses, and without surrogates.
     """
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
@@ -234,5 +234,5 @@ def fitted(row: Row) -> Row:
             value = value.encode("utf-8", "replace").decode().replace("\0", "")
             setattr(row, field.attname, value[: field.max_length])
         elif isinstance(value, int) and abs(value) >= 2**63:
-            setattr(row, field.attname, None)  # No column holds it, and no message has such an id.
+            setattr(row, field.attname, None)  # too large for the column, and for an id of a message
     return row

@@ -1,8 +1,8 @@
-"""Catch up with events that never arrived: ask Postal's API, and send the signals for what was missed.
+"""Send the signals for missed webhooks, from the deliveries and activity in Postal's API.
 
-Postal gives a webhook up after 36 minutes, and has none for the end of a hold. What was missed is written as
-the webhook that would have said it, with an id made from its contents, and goes the way of all webhooks: so
-each is sent once, however often this runs.
+Postal gives up a webhook after 36 minutes, and has none for the end of a hold. A missed event is handled as
+the webhook that would have reported it, with a uuid made from its contents, so that it is sent once however
+often this runs.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from anymail_postal.webhooks import PostalTrackingWebhookView
 from .models import FINAL, PostalMessage
 from .store import Store, update_message
 
-NAMESPACE = uuid.UUID("6c8a5a5e-1d0c-5b0e-9c1f-0f6a3b1f6f0a")  # of the ids of our own making
-# Postal still tries to post what is younger.
+NAMESPACE = uuid.UUID("6c8a5a5e-1d0c-5b0e-9c1f-0f6a3b1f6f0a")  # of the uuids made here
+# For so long Postal repeats a webhook.
 WEBHOOK_RETRIES = timedelta(minutes=40)
-# An attempt's time may differ from its webhook's by the last digit; two attempts are minutes apart.
+# The time of a delivery may differ from its webhook's in the last digit; deliveries are minutes apart.
 SAME_MOMENT = timedelta(seconds=1)
-# A hold lasts a week, attempts three days; then the state of a message does not change any more.
+# A hold lasts a week, attempts three days. After that the status of a message does not change.
 CHANGES_FOR = timedelta(days=14)
 
 HOLD_CANCELLED = "MessageHoldCancelled"  # a name of ours: Postal has none
@@ -45,24 +45,24 @@ Webhook = dict[str, Any]
 
 
 def unfinished(now: datetime) -> QuerySet[PostalMessage]:
-    """Messages of which more is to be heard, and which are old enough to ask about."""
+    """Messages without a final status that are old enough to have missed a webhook."""
     return PostalMessage.objects.exclude(event_type__in=FINAL).filter(
         sent_at__gt=now - CHANGES_FOR, sent_at__lt=now - WEBHOOK_RETRIES
     )
 
 
 def catch_up(row: PostalMessage, client: PostalClient, now: datetime) -> int:
-    """Send the signals for what was missed about a message; returns how many events there were.
+    """Send the signals for the missed events of a message, and return their number.
 
-    Raises `PostalAPIError`, and what receivers raise: then that event counts as not sent.
+    Raises `PostalAPIError`, and what receivers raise, in which case the event remains missed.
     """
     for event in row.events():
-        update_message(event)  # It may have come in the moment in which the row was written.
+        update_message(event)  # it may have arrived while the row was written
     try:
         message = client.message(row.postal_id, EXPANSIONS)
         deliveries = client.deliveries(row.postal_id)
     except PostalMessageNotFound:
-        return 0  # Postal has removed it.
+        return 0  # Postal has deleted it
     missed = [
         *_missed_deliveries(row, message, deliveries, client, now),
         *_missed_activity(row, message, now),
@@ -77,7 +77,7 @@ def _missed_deliveries(
     client: PostalClient,
     now: datetime,
 ) -> Iterator[tuple[datetime, Webhook]]:
-    """The webhooks of attempts and decisions that the store has no event of, and their times."""
+    """The webhooks of deliveries that the store has no event for, with their times."""
     known = [(event.name, event.happened_at) for event in row.events().exclude(occurred_at=None)]
     for delivery in deliveries:
         name = NAMES.get(delivery.status)
@@ -98,9 +98,10 @@ def _missed_deliveries(
 def _missed_activity(
     row: PostalMessage, message: wire.PostalMessage, now: datetime
 ) -> Iterator[tuple[datetime, Webhook]]:
-    """The webhooks of opens and clicks that the store has no event of, and their times.
+    """The webhooks of opens and clicks that the store has no event for, with their times.
 
-    Their own webhooks have no time of theirs: each takes the first event that came soon enough after it.
+    These webhooks do not have the exact time, so each is matched with the first event that follows soon
+    enough.
     """
     for name, entries in (("MessageLoaded", message.opens), ("MessageLinkClicked", message.clicks)):
         came = list(row.events().filter(name=name, occurred_at=None).values_list("happened_at", flat=True))
@@ -120,7 +121,7 @@ def _missed_activity(
 
 
 def _bounce(delivery: wire.Delivery, client: PostalClient) -> wire.PostalMessage | None:
-    """The bounce report that a delivery's details name, if Postal still has it."""
+    """The bounce that the details of a delivery name, if Postal still has it."""
     found = BOUNCE_ID.search(delivery.details)
     if found is None:
         return None
@@ -131,7 +132,7 @@ def _bounce(delivery: wire.Delivery, client: PostalClient) -> wire.PostalMessage
 
 
 def _emit(server: str, at: datetime, webhook: Webhook) -> bool:
-    """Send the signals for one webhook, unless that was done before."""
+    """Send the signals for a webhook, unless it has been handled; whether it was sent."""
     view = PostalTrackingWebhookView(server=server, may_retry=False)
     view.event_types = {**EVENT_TYPES, HOLD_CANCELLED: EventType.FAILED}
     view.config = view.find_config(server)
@@ -143,7 +144,7 @@ def _emit(server: str, at: datetime, webhook: Webhook) -> bool:
     return claim is Claim.NEW
 
 
-# --- webhooks as Postal would have posted them (contract, section 3.3) ---
+# --- webhooks as Postal sends them (contract 3.3) ---
 
 
 def _webhook(server: str, name: str, at: datetime, payload: dict[str, Any], identity: str) -> Webhook:

@@ -1,4 +1,4 @@
-"""Forget what is old."""
+"""Delete old rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from anymail_postal.contrib.store.models import InboundMail, PostalEvent, PostalMessage, ScheduledMail
 from anymail_postal.contrib.store.progress import Progress
 
-# As long as a server may repeat a post: what is forgotten sooner would be handled twice.
+# For so long a server may repeat a request, which would be handled twice if its row were deleted.
 FEWEST_DAYS = 4
 BATCH = 1000
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         self.prune("failed scheduled mail", failed)
 
     def prune(self, what: str, rows: QuerySet[Any]) -> None:
-        """Delete rows a batch at a time, so that no lock is held for long."""
+        """Delete rows in batches, so that no lock is held for long."""
         progress = Progress(self.stdout.write, f"{what} deleted", rows.count())
         while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
             progress.step(rows.model.objects.filter(pk__in=keys).delete()[0])
@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
 
 def days(text: str) -> int:
-    """The argument of --days."""
+    """The value of --days."""
     if not text.isdecimal() or not FEWEST_DAYS <= int(text) <= 36500:
         raise ArgumentTypeError(f"a whole number of at least {FEWEST_DAYS}")
     return int(text)

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"{self.failures} failed.")
 
     def send(self, keys: list[int], client: PostalClient) -> None:
-        """Send the mail of one server. One at a time: each may be as large as a mail can be."""
+        """Send the due mail of one server, one at a time, because each may be large."""
         progress = Progress(self.stdout.write, f"mail of {client.config.name}", len(keys))
         for key in keys:
             mail = ScheduledMail.objects.filter(pk=key).first()
@@ -45,10 +45,10 @@ class Command(BaseCommand):
             except PostalAPIError as error:
                 self.fail(f"{mail} ({key}): {error}")
                 if schedule.was_not_accepted(error):
-                    break  # Postal is not there, or busy: the rest waits too.
+                    break  # Postal cannot be reached or is busy, so the rest waits as well.
         progress.finish()
 
     def fail(self, message: str) -> None:
-        """Count a failure, and say what it is."""
+        """Count and report a failure."""
         self.failures += 1
         self.stderr.write(message)

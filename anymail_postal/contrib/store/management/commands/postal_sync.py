@@ -1,4 +1,4 @@
-"""Catch up with missed events."""
+"""Send the signals for missed events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anymail_postal.errors import PostalAPIError
 
 logger = logging.getLogger(__name__)
 
-# Then Postal is not there, and every further message would cost a time-out.
+# Postal cannot be reached then, and each further message would take a time-out.
 FAILURES_IN_A_ROW = 3
 
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"{self.failures} failed; run again later.")
 
     def catch_up(self, name: str, rows: list[PostalMessage], client: PostalClient, started_at: Any) -> None:
-        """Catch up with the messages of one server."""
+        """Send the signals for missed events of one server."""
         progress = Progress(self.stdout.write, f"messages of {name}", len(rows))
         failures_in_a_row = 0
         for row in rows:
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             except PostalAPIError as error:
                 self.fail(f"{row} ({row.postal_id}): {error}")
                 failures_in_a_row += 1
-            except Exception:  # A receiver's; the others are still to hear of their messages.
+            except Exception:  # an exception of a receiver: go on with the other messages
                 logger.exception("A receiver failed for message %d", row.postal_id)
                 self.fail(f"{row} ({row.postal_id}): a receiver failed, see the log")
             progress.step()
@@ -69,6 +69,6 @@ class Command(BaseCommand):
         progress.finish()
 
     def fail(self, message: str) -> None:
-        """Count a failure, and say what it is."""
+        """Count and report a failure."""
         self.failures += 1
         self.stderr.write(message)
