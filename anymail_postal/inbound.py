@@ -116,7 +116,7 @@ def envelope(fields: Mapping[str, Any]) -> tuple[int, str | None, str]:
     """
     message_id, recipient = body.whole(fields, "id"), body.text(fields, "rcpt_to")
     if message_id is None or recipient is None:
-        raise UnreadableBody("The body is not a mail from Postal: it has no id or no rcpt_to.")
+        raise UnreadableBody("The body is not a mail from Postal: it has no id or rcpt_to.")
     return message_id, body.text(fields, "mail_from"), recipient
 
 
