@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 
 from .status import DeliveryStatus
 

@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable, Generator
 
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 
 from . import replies
 from .handler import Handler, Principal, Session

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from postal_server.errors import Busy, HostileInput, Refusal
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.net.listening import NEVER, canonical_address
 from postal_server.net.memory_budget import FREE_BYTES
 

@@ -9,7 +9,7 @@ import functools
 from typing import NamedTuple
 
 from postal_server.errors import Busy, PostalServerError, Refusal
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 
 
 class Answer(NamedTuple):

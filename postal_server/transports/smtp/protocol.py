@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from postal_server.engine.ports import SmtpDelivery, Stage
 from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header
 
 MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some say more

@@ -13,7 +13,7 @@ from typing import Any
 
 from postal_server.engine.ports import SmtpDelivery, Stage, Tls
 from postal_server.errors import HostileInput
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.mail.transport_encoding import to_7bit
 from postal_server.net.dialling import describe
 

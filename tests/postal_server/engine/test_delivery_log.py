@@ -7,7 +7,7 @@ import pytest
 
 from postal_server.engine import delivery_log
 from postal_server.engine.journal import Acceptance, Entry
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.shared.work import Accepted, Decision, NewMessage, Result, Stored

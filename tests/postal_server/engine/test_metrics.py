@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from postal_server.engine import metrics
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Decision, Result

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import http_code, outcome
 from postal_server.rules.label import destination, reason
 

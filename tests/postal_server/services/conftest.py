@@ -10,7 +10,7 @@ import pytest
 
 from postal_server import conf
 from postal_server.mail import dkim
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.models import Domain, Organization, Server, Webhook
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope

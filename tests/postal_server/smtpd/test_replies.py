@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from postal_server import errors
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.smtpd import replies
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postal_server.mail.reply import MAX_LINES, Reply
+from postal_server.mail.smtp_reply import MAX_LINES, Reply
 
 ARABIC = "\u0662\u0665\u0660 digits of another script"
 
