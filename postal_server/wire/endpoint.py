@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote_plus
 
 from postal_server.mail.message import MessageParts
@@ -17,6 +16,7 @@ from postal_server.mail.transfer import base64_lines
 
 from .http import to_json
 from .message import mime_base64
+from .rows import MessageRow
 from .signing import FORM, JSON
 
 HASH, RAW = "Hash", "RawMessage"
@@ -25,33 +25,6 @@ PIECE = 60_000  # characters
 SHOWN_HEADERS = ("to", "cc", "from", "date", "in_reply_to", "references")
 
 _UNRESERVED = "*-._"  # beside letters and digits: what an HTML form leaves as it is
-
-
-class MessageRow(Protocol):
-    """What a payload says of a message."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def rcpt_to(self) -> str | None: ...
-    @property
-    def mail_from(self) -> str | None: ...
-    @property
-    def subject(self) -> str | None: ...
-    @property
-    def message_id(self) -> str | None: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def is_inspected(self) -> bool: ...
-    @property
-    def is_spam(self) -> bool: ...
-    @property
-    def is_bounce(self) -> bool: ...
-    @property
-    def received_with_ssl(self) -> bool | None: ...
 
 
 def raw_body(message: MessageRow, text: bytes, encoding: str) -> tuple[bytes, str]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from postal_server.rules.status import DeliveryStatus
 
 from .http import to_json
+from .rows import DeliveryRow, MessageRow
 
 SENT = "MessageSent"
 DELAYED = "MessageDelayed"
@@ -33,48 +34,6 @@ BY_STATUS: Mapping[DeliveryStatus, str] = {
     DeliveryStatus.HELD: HELD,
 }
 SUBSCRIBABLE = (SENT, DELAYED, FAILED, HELD, BOUNCED, LINK_CLICKED, LOADED, DNS_ERROR)
-
-
-class MessageRow(Protocol):
-    """What events say of a message."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def scope(self) -> str: ...
-    @property
-    def message_id(self) -> str | None: ...
-    @property
-    def rcpt_to(self) -> str | None: ...
-    @property
-    def mail_from(self) -> str | None: ...
-    @property
-    def subject(self) -> str | None: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def is_inspected(self) -> bool: ...
-    @property
-    def is_spam(self) -> bool: ...
-    @property
-    def tag(self) -> str | None: ...
-
-
-class DeliveryRow(Protocol):
-    """What events say of an attempt."""
-
-    @property
-    def status(self) -> str: ...
-    @property
-    def details(self) -> str: ...
-    @property
-    def output(self) -> str | None: ...
-    @property
-    def sent_with_ssl(self) -> bool | None: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def seconds(self) -> float | None: ...
 
 
 class ServerNames(Protocol):
