@@ -41,7 +41,6 @@ EVENT_BY_STATUS = {
 }
 DELIVERY_EVENTS = frozenset(EVENT_BY_STATUS.values())
 SEND_LIMIT_EVENTS = frozenset({"SendLimitApproaching", "SendLimitExceeded"})
-SERVER_EVENTS = SEND_LIMIT_EVENTS | {"DomainDNSError"}
 
 # "550 5.1.1 no such user", also "550-5.1.1 ..." (RFC 5321 section 4.2, RFC 3463)
 SMTP_REPLY = re.compile(r"\s*([2-5]\d\d)(?:[ -]+([245]\.\d{1,3}\.\d{1,3})(?!\d))?(?!\d)", re.ASCII)

@@ -35,7 +35,6 @@ class HTTPEndpoint(models.Model):
     strip_replies = models.BooleanField(default=False)
     include_attachments = models.BooleanField(default=True)
     timeout = models.PositiveIntegerField(default=5, validators=[MinValueValidator(5), MaxValueValidator(60)])
-    disabled_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
