@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from postal_server.mail.reply import Reply
+from postal_server.mail.smtp_reply import Reply
 from postal_server.models import (
     Body,
     Counter,
