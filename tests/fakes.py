@@ -41,13 +41,13 @@ def mail(
     """A mail to one recipient, to the MX of its domain unless `target` says otherwise."""
     values.setdefault("target", Target(recipient.rpartition("@")[2]))
     values.setdefault("reverse_path", "bounce@rp.example")
-    return SmtpDelivery(claimed(), recipient=recipient, data=data, **values)
+    return SmtpDelivery(recipient=recipient, data=data, **values)
 
 
 def post(url: str, body: bytes = b"{}", **values: Any) -> HttpDelivery:
     values.setdefault("headers", [("Content-Type", "application/json")])
     values.setdefault("timeout", 5.0)
-    return HttpDelivery(claimed(), url=url, body=body, **values)
+    return HttpDelivery(url=url, body=body, **values)
 
 
 class FakeSmtp:

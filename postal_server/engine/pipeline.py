@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connection
 
 from postal_server.rules.http_code import NO_CONNECTION
-from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Result, SmtpDelivery
+from postal_server.services.shared.work import Claimed, Decision, Prepared, Result, SmtpDelivery
 
 from . import metrics, outcome
 from .database import DATABASE_AWAY
@@ -34,8 +34,7 @@ GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
 END_OF_THREADS = 0.5  # seconds that threads have to finish what they prepare when the worker stops
 AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
 
-Prepared = SmtpDelivery | HttpDelivery | Decision
-Prepare = Callable[[Sequence[Claimed], datetime], Sequence[Prepared]]
+Prepare = Callable[[Sequence[Claimed], datetime], Sequence[Prepared | Decision]]
 
 
 class Abandoned(Exception):
@@ -192,15 +191,17 @@ class Pipeline:
             line.recording.add([Delayed(row, due_at) for row, due_at in waiting])
         return going
 
-    def _talk_about(self, line: Line, prepared: Sequence[Prepared | Result | Returned]) -> None:
-        done = [item for item in prepared if not isinstance(item, (SmtpDelivery, HttpDelivery))]
+    def _talk_about(self, line: Line, prepared: Sequence[Prepared | Decision | Result | Returned]) -> None:
+        done = [item for item in prepared if not isinstance(item, Prepared)]
         if done:
             line.recording.add(done)
         for item in prepared:
-            if isinstance(item, (SmtpDelivery, HttpDelivery)):
+            if isinstance(item, Prepared):
                 self._spawn(self._talk(line, item))
 
-    async def _prepare(self, line: Line, claimed: Sequence[Claimed]) -> list[Prepared | Result | Returned]:
+    async def _prepare(
+        self, line: Line, claimed: Sequence[Claimed]
+    ) -> list[Prepared | Decision | Result | Returned]:
         """Prepare in a thread. A bug costs the message that has it an attempt, and no other."""
         loop = asyncio.get_running_loop()
         try:
@@ -219,24 +220,25 @@ class Pipeline:
         lost = [_bug(line, row, LookupError("it was not prepared")) for row in missing.values()]
         return [*prepared, *lost]
 
-    async def _talk(self, line: Line, item: SmtpDelivery | HttpDelivery) -> None:
+    async def _talk(self, line: Line, item: Prepared) -> None:
         line.recording.add([await self._talk_and_judge(line, item)])
 
-    async def _talk_and_judge(self, line: Line, item: SmtpDelivery | HttpDelivery) -> Done | Returned:
+    async def _talk_and_judge(self, line: Line, item: Prepared) -> Done | Returned:
         try:
             await self._gate()
-            if isinstance(item, SmtpDelivery):
-                sent = await self._sender.send(item)
+            delivery = item.delivery
+            if isinstance(delivery, SmtpDelivery):
+                sent = await self._sender.send(delivery)
                 if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
                     return Returned(item.claimed)  # we broke it off
-                result = outcome.of_mail(item, sent)
+                result = outcome.of_mail(delivery, sent)
                 if line.shaping:
                     result = line.shaping.explain(result)
                 return Result(item.claimed, result, item.changes, sent.tls_sessions)
-            answer = await self._poster.post(item)
+            answer = await self._poster.post(delivery)
             if self._is_stopping and answer.status == NO_CONNECTION:
                 return Returned(item.claimed)  # it was not begun
-            result = outcome.of_post(item, answer)
+            result = outcome.of_post(delivery, answer)
         except (asyncio.CancelledError, Abandoned):
             return Returned(item.claimed)
         except Exception as error:
@@ -257,7 +259,7 @@ class Pipeline:
             await asyncio.sleep(GATE_INTERVAL)
 
 
-def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepared]:
+def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepared | Decision]:
     try:
         return prepare(claimed, datetime.now(timezone.utc))
     except DATABASE_AWAY:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timezone
 
-from postal_server.services.shared.work import Claimed, HttpDelivery
+from postal_server.services.shared.work import HttpDelivery
 
 from .ports import HttpPoster
 
@@ -26,8 +25,7 @@ class Posts:
     def __call__(self, url: str, content_type: str, body: bytes) -> int:
         """Post `body`; the status of the answer, or one of the negative numbers of `HttpResult`."""
         assert self._loop is not None, "not bound to a loop"
-        nobody = Claimed(0, 0, "", 0, False, len(body), datetime.now(timezone.utc))
-        post = HttpDelivery(nobody, url, [("Content-Type", content_type)], body, TIMEOUT)
+        post = HttpDelivery(url, [("Content-Type", content_type)], body, TIMEOUT)
         return (
             asyncio.run_coroutine_threadsafe(self._poster.post(post), self._loop).result(2 * TIMEOUT).status
         )

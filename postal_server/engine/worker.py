@@ -13,14 +13,14 @@ from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
 from postal_server.rules.shaping import parse_rules
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.work import Claimed, Recorded
+from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded
 
 from . import clock
 from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
 from .lanes import Lanes, Limits
 from .lease import Lease
-from .pipeline import Line, Pipeline, Prepared
+from .pipeline import Line, Pipeline
 from .ports import HttpPoster, Resolver, SmtpSender
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
 from .shaping import Shaping, operators_by_mx
@@ -51,7 +51,7 @@ class Trade:
     `suspended` names those that wait until an operator resumes them; by default there are none.
     """
 
-    prepare: Callable[[Sequence[Claimed], Directory, Config, datetime], Sequence[Prepared]]
+    prepare: Callable[[Sequence[Claimed], Directory, Config, datetime], Sequence[Prepared | Decision]]
     record: Callable[[Sequence[Done], Directory, Config, datetime], Recorded]
     suspended: Callable[[Sequence[Claimed], Directory], Collection[int]] = lambda claimed, directory: ()
 
@@ -123,7 +123,9 @@ class Worker:
         connections = self._config.worker.connections_per_destination
         return Shaping(connections, operators_by_mx(resolver), rules, self._sources.address_of)
 
-    def _prepare(self, trade: Trade, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared]:
+    def _prepare(
+        self, trade: Trade, claimed: Sequence[Claimed], now: datetime
+    ) -> Sequence[Prepared | Decision]:
         return trade.prepare(claimed, self._directory(), self._config, now)
 
     def _record(self, trade: Trade, done: Sequence[Done], now: datetime) -> Recorded:

@@ -27,7 +27,7 @@ from postal_server.services.shared.entries import (
 )
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
-from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, SmtpDelivery
+from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, Prepared, SmtpDelivery
 from postal_server.wire import endpoint as wire
 
 from . import inspection, report, target
@@ -45,8 +45,6 @@ BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
 SEE_NOTICE = " See message <msg:{id}>"
 NO_ENDPOINT = "Invalid endpoint for route."
 
-Prepared = SmtpDelivery | HttpDelivery | Decision
-
 
 @dataclass(frozen=True)
 class Context:
@@ -60,14 +58,16 @@ class Context:
         return self.directory.routes.get(job.message.route_id or 0)
 
 
-def prepare(jobs: Sequence[Job], directory: Directory, config: Config, now: datetime) -> list[Prepared]:
+def prepare(
+    jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
+) -> list[Prepared | Decision]:
     """What to post or send, or what was decided, for each job in order. No query unless there are reports."""
     with_text = [job for job in jobs if job.body is not None]
     context = Context(directory, config, report.recognise(with_text, directory, config, now))
     return [guarded(job.claimed, partial(_prepare, job, context)) for job in jobs]
 
 
-def _prepare(job: Job, context: Context) -> Prepared:
+def _prepare(job: Job, context: Context) -> Prepared | Decision:
     for check in CHECKS:
         if decision := check(job, context):
             return decision
@@ -218,15 +218,15 @@ JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
 # Step 11.
 
 
-def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes | None) -> Prepared:
+def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes | None) -> Prepared | Decision:
     message = job.message
     key = (message.endpoint_type, message.endpoint_id or 0)
     entry = context.directory.endpoints.get(key)
     if entry is None:
         return Decision(job.claimed, DeliveryStatus.FAILED, NO_ENDPOINT, changes=changes)
     if isinstance(entry, HTTPEndpointEntry):
-        return _post(job, entry, found, changes, context)
-    return _forward(job, entry, changes, context)
+        return Prepared(job.claimed, _post(job, entry, found, changes, context), changes)
+    return Prepared(job.claimed, _forward(job, entry, changes, context), changes)
 
 
 def _prefix(job: Job, changes: Changes | None) -> bytes:
@@ -243,7 +243,7 @@ def _post(
 ) -> HttpDelivery:
     body, content_type = _body(job, entry, found, changes)
     headers = request_key(context.config).request_headers(body, content_type)
-    return HttpDelivery(job.claimed, entry.url, headers, body, float(entry.timeout), changes=changes)
+    return HttpDelivery(entry.url, headers, body, float(entry.timeout))
 
 
 def _body(
@@ -290,4 +290,4 @@ def _forward(
         reverse_path = return_path(job.server, owner, message.id, context.config)
     data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
     data = repair_lines(data)
-    return SmtpDelivery(job.claimed, reverse_path, recipient, data, to, changes=changes)
+    return SmtpDelivery(reverse_path, recipient, data, to)

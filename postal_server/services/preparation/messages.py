@@ -9,7 +9,7 @@ from postal_server.conf import Config
 from postal_server.models import Body, Message
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, SmtpDelivery
+from postal_server.services.shared.work import Claimed, Decision, Prepared
 
 from . import incoming, outgoing
 from .job import Job
@@ -19,11 +19,11 @@ GONE = "The message or its server is gone."
 
 def prepare(
     claimed: Sequence[Claimed], directory: Directory, config: Config, now: datetime
-) -> list[SmtpDelivery | HttpDelivery | Decision]:
+) -> list[Prepared | Decision]:
     """What to send, or what was decided, for each claim in order."""
     messages = Message.objects.in_bulk([claim.id for claim in claimed])
     bodies = _texts({row.body_id for row in messages.values() if row.body_id is not None})
-    prepared: dict[int, SmtpDelivery | HttpDelivery | Decision] = {}
+    prepared: dict[int, Prepared | Decision] = {}
     jobs: dict[Scope, list[Job]] = {Scope.OUTGOING: [], Scope.INCOMING: []}
     for claim in claimed:
         message = messages.get(claim.id)

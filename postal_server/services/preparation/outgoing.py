@@ -27,7 +27,7 @@ from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
-from postal_server.services.shared.work import Changes, Decision, Inspection, SmtpDelivery
+from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
 from . import inspection, rewriting, send_limit, target
 from .attempts import last_answers
@@ -63,7 +63,7 @@ class Context:
 
 def prepare(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
-) -> list[SmtpDelivery | Decision]:
+) -> list[Prepared | Decision]:
     """What to send, or what was decided, for each job in order.
 
     Two queries at most (suppressions, and answers to used-up messages); tracked mail takes one more for its
@@ -80,7 +80,7 @@ def prepare(
         ),
         last_answers(used_up),
     )
-    decided: dict[int, SmtpDelivery | Decision] = {}
+    decided: dict[int, Prepared | Decision] = {}
     going: list[Job] = []
     for job in jobs:
         decision = guarded(job.claimed, partial(_first, job, context))
@@ -89,10 +89,10 @@ def prepare(
         else:
             decided[job.claimed.id] = decision
     rewritten = rewriting.rewrite(going, context.directory, now)
-    drafts: list[tuple[Job, SmtpDelivery]] = []
+    drafts: list[tuple[Job, Prepared]] = []
     for job in going:
         draft = guarded(job.claimed, partial(_draft, job, rewritten.get(job.message.id), context))
-        if isinstance(draft, SmtpDelivery):
+        if isinstance(draft, Prepared):
             drafts.append((job, draft))
         else:
             decided[job.claimed.id] = draft
@@ -181,7 +181,7 @@ def _first(job: Job, context: Context) -> Decision | None:
 # Steps 10 to 13.
 
 
-def _draft(job: Job, rewritten: bytes | None, context: Context) -> SmtpDelivery | Decision:
+def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | Decision:
     """The mail, signed, with what that changed on its row; or why it is spam."""
     message, server = job.message, job.server
     accepted = job.body or b""
@@ -213,23 +213,21 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> SmtpDelivery 
             f"{found.score if found else message.spam_score}.",
             changes=changes,
         )
-    return _mail(job, prefix, body, changes, context)
+    return Prepared(job.claimed, _delivery(job, prefix, body, context), changes)
 
 
-def _mail(job: Job, prefix: bytes, body: bytes, changes: Changes, context: Context) -> SmtpDelivery:
+def _delivery(job: Job, prefix: bytes, body: bytes, context: Context) -> SmtpDelivery:
     message = job.message
     reverse_path = None
     if not message.is_bounce:
         reverse_path = token.return_path(job.server, context.domain(job), message.id, context.config)
     address = message.rcpt_to or ""
     return SmtpDelivery(
-        job.claimed,
         reverse_path,
         address,
         b"".join([resent_sender(reverse_path, context.config), prefix, body]),
         target.for_domain(address.rpartition("@")[2], context.config, tls_optional=_is_tls_optional(body)),
         source=context.source(job),
-        changes=changes,
     )
 
 

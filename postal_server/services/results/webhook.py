@@ -20,7 +20,7 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.rows import Transaction, insert
 from postal_server.services.shared.token import tokens_of
-from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Recorded, Result
+from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Prepared, Recorded, Result
 from postal_server.wire import webhook as wire
 from postal_server.wire.signing import JSON
 
@@ -129,7 +129,7 @@ def emit_for_message(
 
 def prepare(
     claimed: Sequence[Claimed], directory: Directory, config: Config, now: datetime
-) -> list[HttpDelivery | Decision]:
+) -> list[Prepared | Decision]:
     """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
 
     A webhook that a person switched off is still told what was queued before; one whose receiver is gone is
@@ -137,7 +137,7 @@ def prepare(
     """
     key = request_key(config)
     rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
-    prepared: list[HttpDelivery | Decision] = []
+    prepared: list[Prepared | Decision] = []
     for claim in claimed:
         row = rows.get(claim.id)
         webhook = directory.webhooks.get(row.webhook_id) if row else None
@@ -148,7 +148,8 @@ def prepare(
             prepared.append(Decision(claim, DeliveryStatus.FAILED, GONE_REASON))
             continue
         body = bytes(row.body)
-        prepared.append(HttpDelivery(claim, webhook.url, key.request_headers(body, JSON), body, TIMEOUT))
+        delivery = HttpDelivery(webhook.url, key.request_headers(body, JSON), body, TIMEOUT)
+        prepared.append(Prepared(claim, delivery))
     return prepared
 
 

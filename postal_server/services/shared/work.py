@@ -116,29 +116,34 @@ class Target:
 
 @dataclass(frozen=True)
 class SmtpDelivery:
-    """Prepared: hand `data` to `target` for one recipient."""
+    """Hand `data` to `target` for one recipient; `source` None: from an address of the machine's choice."""
 
-    claimed: Claimed
     reverse_path: str | None
     recipient: str
     data: bytes
     target: Target
-    source: Source | None = None  # null: the machine's choice
-    changes: Changes | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
 class HttpDelivery:
-    """Prepared: post `body` to `url`. `timeout` in seconds, for the whole exchange.
+    """POST `body` to `url`. `timeout` in seconds, for the whole exchange.
 
     `headers` are all but Host, Content-Length, Connection, and Authorization where the URL has user info.
     """
 
-    claimed: Claimed
     url: str
     headers: Sequence[tuple[str, str]]
     body: bytes
     timeout: float
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A claimed row that is ready to be sent, and what preparing it changed on its message."""
+
+    claimed: Claimed
+    delivery: SmtpDelivery | HttpDelivery
     changes: Changes | None = None
 
 
@@ -151,7 +156,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Decision:
-    """Prepared: nothing to send. The message gets this status at once, and the effects are applied."""
+    """A claimed row with nothing to send: the message gets this status at once, and the effects are applied."""
 
     claimed: Claimed
     status: DeliveryStatus
@@ -192,7 +197,7 @@ class KeptPolicy:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of something that was sent; `changes` are those of the `SmtpDelivery` or `HttpDelivery`.
+    """What became of something that was sent; `changes` are those of its `Prepared`.
 
     `tls_sessions` are the sessions that were opened, or not, on its account.
     """

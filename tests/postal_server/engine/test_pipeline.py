@@ -24,7 +24,7 @@ from postal_server.engine.tick import Accused, Claims, Cleared, Delayed, Returne
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.failure_notice import GIVEN_UP
-from postal_server.services.shared.work import Changes, Claimed, Decision, Result
+from postal_server.services.shared.work import Changes, Claimed, Decision, Prepared, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
 
 
@@ -49,13 +49,12 @@ class Inbox:
         raise AssertionError(f"only {self.items}")
 
 
-def mail_for(row: Claimed) -> SmtpDelivery:
-    return SmtpDelivery(
-        row, "rp@x.example", f"r{row.id}@dest.example", b"x", Target("dest.example"), changes=Changes(tag="t")
-    )
+def mail_for(row: Claimed) -> Prepared:
+    delivery = SmtpDelivery("rp@x.example", f"r{row.id}@dest.example", b"x", Target("dest.example"))
+    return Prepared(row, delivery, Changes(tag="t"))
 
 
-def prepare_mails(rows: Sequence[Claimed], now: object) -> list[SmtpDelivery]:
+def prepare_mails(rows: Sequence[Claimed], now: object) -> list[Prepared]:
     return [mail_for(row) for row in rows]
 
 
@@ -92,7 +91,7 @@ def test_a_mail_is_prepared_sent_and_its_result_recorded():
 
 def test_a_post_goes_the_same_way():
     def prepare(rows, now):
-        return [HttpDelivery(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+        return [Prepared(row, HttpDelivery("http://x.example/", [], b"{}", 5.0)) for row in rows]
 
     async def main() -> None:
         poster = FakeHttp({"http://x.example/": HttpResult(503, b"busy", 60, 0.1)})
@@ -351,7 +350,7 @@ class SlowHttp(FakeHttp):
 @pytest.mark.parametrize(("status", "kind"), [(200, Result), (500, Result), (-1, Result), (-2, Returned)])
 def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(status, kind):
     def prepare_posts(rows, now):
-        return [HttpDelivery(row, "http://x.example/", [], b"{}", 5.0) for row in rows]
+        return [Prepared(row, HttpDelivery("http://x.example/", [], b"{}", 5.0)) for row in rows]
 
     async def main() -> None:
         poster = SlowHttp(HttpResult(status, b"x", seconds=0.1))

@@ -18,6 +18,7 @@ from postal_server.services.shared.work import (
     Decision,
     HttpDelivery,
     Inspection,
+    Prepared,
     Result,
     SmtpDelivery,
     Target,
@@ -88,7 +89,8 @@ def decided(item):
 class TestPost:
     def test_the_parsed_mail_is_posted_signed(self, world, prepare, come_in, http):
         claim = come_in(http, "in+tag@example.test")
-        [post] = prepare(claim)
+        [prepared] = prepare(claim)
+        post = prepared.delivery
         assert isinstance(post, HttpDelivery)
         assert (post.url, post.timeout) == ("http://h.example/in", 7.0)
         assert dict(post.headers)["Content-Type"] == "application/json"
@@ -105,22 +107,25 @@ class TestPost:
 
     def test_the_raw_mail_has_the_inspections_headers_on_top(self, world, prepare, come_in, http):
         HTTPEndpoint.objects.update(format="RawMessage")
-        [post] = prepare(come_in(http))
+        [prepared] = prepare(come_in(http))
+        post = prepared.delivery
         assert base64.b64decode(json.loads(post.body)["message"]) == NOT_SPAM + RAW
-        assert post.changes.prefix == NOT_SPAM
-        assert post.changes.inspection == Inspection()
+        assert prepared.changes.prefix == NOT_SPAM
+        assert prepared.changes.inspection == Inspection()
 
     def test_options_of_the_endpoint_are_kept(self, world, prepare, come_in, http):
         HTTPEndpoint.objects.update(encoding="FormData", strip_replies=True, include_attachments=False)
-        [post] = prepare(come_in(http))
+        [prepared] = prepare(come_in(http))
+        post = prepared.delivery
         assert dict(post.headers)["Content-Type"] == "application/x-www-form-urlencoded"
         assert post.body.endswith(b"&plain_body=Hello&replies_from_plain_body")
 
     def test_a_retry_posts_the_same_bytes(self, world, prepare, come_in, http, config):
         claim = come_in(http)
-        [post] = prepare(claim)
+        [prepared] = prepare(claim)
+        post = prepared.delivery
         failed = outcome.classify_post(503, "", url=post.url, seconds=0.1)
-        record.record([Result(claim, failed, post.changes)], world.directory(), config, NOW)
+        record.record([Result(claim, failed, prepared.changes)], world.directory(), config, NOW)
         later = messages.prepare(
             [replace(claim, attempts=1)], world.directory(), config, NOW + timedelta(minutes=5)
         )
@@ -132,7 +137,8 @@ class TestPost:
         self, world, prepare, come_in, http
     ):
         raw = RAW.replace(b"Hello", b"Gr\xfc\xdfe").replace(b"To:", b"Cc: \xfc <c@d.example>\r\nTo:")
-        [post] = prepare(come_in(http, raw=raw))
+        [prepared] = prepare(come_in(http, raw=raw))
+        post = prepared.delivery
         posted = json.loads(post.body)
         assert posted["plain_body"].strip() == "Grüße"
         assert posted["cc"] == '"ü" <c@d.example>'
@@ -144,7 +150,8 @@ class TestForward:
             server=world.server, name="s", hostname="mx.dest.example", ssl_mode="None"
         )
         claim = come_in(make_route(smtp_endpoint=endpoint))
-        [mail] = prepare(claim)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
         assert isinstance(mail, SmtpDelivery)
         assert (mail.recipient, mail.target) == (
             "in@example.test",
@@ -155,7 +162,8 @@ class TestForward:
 
     def test_an_address_endpoint_is_the_recipient(self, world, prepare, come_in, make_route):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
-        [mail] = prepare(come_in(make_route(address_endpoint=endpoint)))
+        [prepared] = prepare(come_in(make_route(address_endpoint=endpoint)))
+        mail = prepared.delivery
         assert (mail.recipient, mail.target) == ("f@elsewhere.example", Target("elsewhere.example"))
         assert not header_values(mail.data, "DKIM-Signature")
         assert not header_values(mail.data, "X-Postal-MsgID")
@@ -168,7 +176,8 @@ class TestForward:
     def test_only_what_no_host_takes_is_changed(self, world, prepare, come_in, make_route, text, is_changed):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
         raw = b"Subject: x\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text + b"\r\n"
-        [mail] = prepare(come_in(make_route(address_endpoint=endpoint), raw=raw))
+        [prepared] = prepare(come_in(make_route(address_endpoint=endpoint), raw=raw))
+        mail = prepared.delivery
         assert mail.data.endswith(raw) is not is_changed
         assert max(map(len, mail.data.split(b"\r\n"))) <= 998
         assert email.message_from_bytes(mail.data).get_payload(decode=True) == text + b"\r\n"
@@ -176,7 +185,8 @@ class TestForward:
     def test_bounces_are_forwarded_with_a_null_reverse_path(self, world, prepare, come_in, make_route):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
         route = make_route(address_endpoint=endpoint)
-        [mail] = prepare(come_in(route, is_bounce=True))
+        [prepared] = prepare(come_in(route, is_bounce=True))
+        mail = prepared.delivery
         assert mail.reverse_path is None
 
 
@@ -221,7 +231,7 @@ class TestDecide:
     def test_development_mode_holds(self, world, prepare, come_in, http):
         Server.objects.update(mode="Development")
         assert decided(*prepare(come_in(http))) == (DeliveryStatus.HELD, "Server is in development mode.")
-        assert isinstance(*prepare(come_in(http, is_manual=True)), HttpDelivery)
+        assert isinstance(*prepare(come_in(http, is_manual=True)), Prepared)
 
     def test_used_up_attempts_fail_and_tell_the_sender(self, world, prepare, come_in, http, config):
         claim = come_in(http, attempts=18)
@@ -273,9 +283,10 @@ class TestSpam:
         )
 
     def test_marked_mail_goes_on(self, world, prepare, come_in, http):
-        [post] = prepare(come_in(http))
+        [prepared] = prepare(come_in(http))
+        post = prepared.delivery
         assert json.loads(post.body)["spam_status"] == "Spam"
-        assert post.changes.prefix == (
+        assert prepared.changes.prefix == (
             b"X-Postal-Spam: yes\r\nX-Postal-Spam-Threshold: 5.0\r\n"
             b"X-Postal-Spam-Score: 6.5\r\nX-Postal-Threat: yes\r\n"
         )
@@ -294,7 +305,7 @@ class TestSpam:
         [item] = prepare(come_in(http))
         assert decided(item) == (DeliveryStatus(status), details)
         assert item.effects == ()
-        assert isinstance(*prepare(come_in(http, is_manual=True)), HttpDelivery)
+        assert isinstance(*prepare(come_in(http, is_manual=True)), Prepared)
 
     @pytest.mark.parametrize("is_manual", [False, True])
     def test_from_the_failure_threshold_on_it_fails(self, world, prepare, come_in, http, is_manual):
@@ -332,7 +343,8 @@ class TestReports:
 
     def test_an_unmatched_report_goes_to_the_return_path_route(self, world, prepare, come_in, http):
         Route.objects.update(name="__returnpath__", domain=None)
-        [post] = prepare(come_in(http, "s8halm@rp.postal.example.test", is_bounce=True))
+        [prepared] = prepare(come_in(http, "s8halm@rp.postal.example.test", is_bounce=True))
+        post = prepared.delivery
         assert json.loads(post.body)["bounce"] is True
 
 

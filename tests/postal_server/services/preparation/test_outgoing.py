@@ -24,7 +24,7 @@ from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record, suppression
 from postal_server.services.shared import token
 from postal_server.services.shared.entries import Source
-from postal_server.services.shared.work import Decision, Inspection, SmtpDelivery, Target
+from postal_server.services.shared.work import Decision, Inspection, Prepared, SmtpDelivery, Target
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 
@@ -51,7 +51,8 @@ def verify(mail, *keys, count=None):
 class TestSend:
     def test_mail_is_signed_by_its_domain_and_bears_its_token(self, world, prepare, domain_key):
         [claim] = store(world)
-        [mail] = prepare(claim)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
         assert isinstance(mail, SmtpDelivery)
         names = re.findall(rb"(?m)^([A-Za-z-]+):", split_header(mail.data)[0])
         assert names[:4] == [b"Resent-Sender", b"DKIM-Signature", b"X-Postal-MsgID", b"Received"]
@@ -64,13 +65,15 @@ class TestSend:
 
     def test_without_a_published_key_the_installation_signs(self, world, prepare, keys):
         Domain.objects.update(dkim_status="Missing")
-        [mail] = prepare(*store(world))
+        [prepared] = prepare(*store(world))
+        mail = prepared.delivery
         pem = (keys / "signing.key").read_text()
         assert verify(mail, ("postal._domainkey.rp.postal.example.test", pem))
 
     def test_a_domain_with_both_keys_signs_with_both(self, world, prepare, domain_key):
         Domain.objects.update(dkim_ed25519_private_key=own_dkim.generate_ed25519())
-        [mail] = prepare(*store(world))
+        [prepared] = prepare(*store(world))
+        mail = prepared.delivery
         rsa, ed25519 = header_values(mail.data, "DKIM-Signature")
         assert "a=rsa-sha256" in rsa
         assert "a=ed25519-sha256" in ed25519  # that one verifies is tested with the signer
@@ -79,38 +82,43 @@ class TestSend:
 
     def test_a_retry_sends_the_same_bytes(self, world, prepare, config):
         [claim] = store(world)
-        [mail] = prepare(claim)
-        record.record([sent(claim, "450 later", mail.changes)], world.directory(), config, NOW)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
+        record.record([sent(claim, "450 later", prepared.changes)], world.directory(), config, NOW)
         later = messages.prepare(
             [replace(claim, attempts=1)], world.directory(), config, NOW + timedelta(minutes=5)
         )
-        assert later[0].data == mail.data
+        assert later[0].delivery.data == mail.data
         assert later[0].changes.prefix is None
 
     def test_a_domain_with_a_return_path_uses_it(self, world, prepare):
         Domain.objects.update(return_path_status="OK")
-        [mail] = prepare(*store(world))
+        [prepared] = prepare(*store(world))
+        mail = prepared.delivery
         assert mail.reverse_path == "s8halm@psrp.example.test"
 
     def test_bounces_have_a_null_reverse_path_and_no_resent_sender(self, world, prepare):
-        [mail] = prepare(*store(world, is_bounce=True))
+        [prepared] = prepare(*store(world, is_bounce=True))
+        mail = prepared.delivery
         assert mail.reverse_path is None
         assert mail.data.startswith(b"DKIM-Signature")
 
     def test_resent_sender_can_be_switched_off(self, world, prepare, config):
         off = replace(config, postal=replace(config.postal, use_resent_sender_header=False))
-        [mail] = prepare(*store(world), config=off)
+        [prepared] = prepare(*store(world), config=off)
+        mail = prepared.delivery
         assert mail.data.startswith(b"DKIM-Signature")
 
     def test_a_foreign_token_is_replaced(self, world, prepare, config, domain_key):
         raw = b"X-Postal-MsgID: SomebodyElses\r\n" + RAW
         [claim] = store(world, raw=raw)
-        [mail] = prepare(claim)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
         assert header_values(mail.data, "X-Postal-MsgID") == [token.message_token(claim.id)]
         assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
-        record.record([sent(claim, "450 later", mail.changes)], world.directory(), config, NOW)
+        record.record([sent(claim, "450 later", prepared.changes)], world.directory(), config, NOW)
         [again] = prepare(claim)
-        assert again.data == mail.data
+        assert again.delivery.data == mail.data
 
     def test_an_8bit_header_becomes_encoded_words_before_it_is_signed(self, world, prepare, domain_key):
         name = 'Content-Disposition: attachment; filename="Überblick.pdf"\r\n\r\nx\r\n'
@@ -119,16 +127,18 @@ class TestSend:
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
             f"--b\r\nContent-Type: application/pdf\r\n{name}--b--\r\n"
         ).encode()
-        [mail] = prepare(*store(world, raw=raw))
+        [prepared] = prepare(*store(world, raw=raw))
+        mail = prepared.delivery
         assert mail.data.isascii()
-        assert mail.changes.raw is not None
+        assert prepared.changes.raw is not None
         assert decode_header(header_values(mail.data, "Subject")[0]) == "Grüße"
         assert b"filename*=UTF-8''%C3%9Cberblick.pdf" in mail.data
         assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
 
     def test_8bit_mail_is_made_7bit_before_it_is_signed(self, world, prepare, domain_key):
         raw = RAW.replace(b"Hello", "Grüße".encode())
-        [mail] = prepare(*store(world, raw=raw))
+        [prepared] = prepare(*store(world, raw=raw))
+        mail = prepared.delivery
         assert mail.data.isascii()
         assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
 
@@ -137,7 +147,7 @@ class TestSend:
         [first] = prepare(*store(world, raw=raw))
         [second] = prepare(*store(world, raw=raw, tag="given"))
         assert (first.changes.tag, second.changes.tag) == ("two", None)
-        assert header_values(first.data, "X-Postal-Tag") == ["one", "two"]
+        assert header_values(first.delivery.data, "X-Postal-Tag") == ["one", "two"]
 
     def test_answers_keep_the_order_of_the_claims(self, world, prepare):
         claims = store(world, "a@x.example", None, "b@x.example", "foo")
@@ -167,7 +177,7 @@ class TestHold:
     def test_a_holding_credential(self, world, prepare, is_manual):
         credential = Credential.objects.create(server=world.server, name="c", hold=True)
         [item] = prepare(*store(world, credential_id=credential.pk, is_manual=is_manual))
-        assert isinstance(item, SmtpDelivery) is is_manual
+        assert isinstance(item, Prepared) is is_manual
         if not is_manual:
             assert held(item) == (
                 DeliveryStatus.HELD,
@@ -178,7 +188,7 @@ class TestHold:
     def test_a_suppressed_recipient(self, world, prepare, config, is_manual):
         suppression.add({(world.server.pk, "a@dest.example"): "too many hard fails"}, config, NOW)
         [item] = prepare(*store(world, "A@dest.example", is_manual=is_manual))
-        assert isinstance(item, SmtpDelivery) is is_manual
+        assert isinstance(item, Prepared) is is_manual
         if not is_manual:
             assert held(item) == (
                 DeliveryStatus.HELD,
@@ -189,7 +199,7 @@ class TestHold:
     def test_development_mode_holds_what_is_signed_already(self, world, prepare, is_manual):
         Server.objects.update(mode="Development")
         [item] = prepare(*store(world, is_manual=is_manual))
-        assert isinstance(item, SmtpDelivery) is is_manual
+        assert isinstance(item, Prepared) is is_manual
         assert item.changes.prefix.startswith(b"DKIM-Signature")
         if not is_manual:
             assert held(item) == (DeliveryStatus.HELD, "Server is in development mode.")
@@ -198,7 +208,7 @@ class TestHold:
         Server.objects.update(send_limit=2)
         one, two, three = store(world, "a@x.example", "b@x.example", "c@x.example", is_manual=True)
         items = prepare(one, two, three)
-        assert [isinstance(item, SmtpDelivery) for item in items] == [True, True, False]
+        assert [isinstance(item, Prepared) for item in items] == [True, True, False]
         assert held(items[2]) == (
             DeliveryStatus.HELD,
             "Message held because send limit (2) has been reached.",
@@ -265,7 +275,7 @@ class TestFail:
         assert item.effects == ()
 
     def test_the_17th_retry_is_tried(self, world, prepare):
-        assert isinstance(*prepare(*store(world, attempts=17)), SmtpDelivery)
+        assert isinstance(*prepare(*store(world, attempts=17)), Prepared)
 
     @pytest.mark.parametrize(("score", "spam"), [(4.9, False), (5.0, True)])
     def test_spam(self, world, prepare, monkeypatch, score, spam):
@@ -285,13 +295,14 @@ class TestFail:
         Server.objects.update(outbound_spam_threshold=5.0)
         claims = store(world)
         Message.objects.update(is_inspected=True, spam_score=1.0)
-        [mail] = prepare(*claims)
+        [prepared] = prepare(*claims)
+        mail = prepared.delivery
         assert isinstance(mail, SmtpDelivery)
-        assert mail.changes.inspection is None
+        assert prepared.changes.inspection is None
 
     def test_without_a_threshold_nobody_is_asked(self, world, prepare):
-        [mail] = prepare(*store(world))
-        assert mail.changes.inspection is None
+        [prepared] = prepare(*store(world))
+        assert prepared.changes.inspection is None
 
 
 class TestErrors:
@@ -299,14 +310,14 @@ class TestErrors:
         Domain.objects.update(dkim_private_key="no key")
         other = Domain.objects.create(server=world.server, name="other.test", verified_at=NOW)
         [broken], [good] = store(world), store(world, domain_id=other.pk)
-        decision, mail = prepare(broken, good)
+        decision, prepared = prepare(broken, good)
         assert decision.status is DeliveryStatus.ERROR
         assert decision.details == (
             "An internal error occurred while sending this message. "
             "This message will be retried automatically."
         )
         assert decision.output.startswith("ValueError: ")
-        assert isinstance(mail, SmtpDelivery)
+        assert isinstance(prepared.delivery, SmtpDelivery)
 
 
 class TestTracking:
@@ -320,20 +331,22 @@ class TestTracking:
 
     def test_links_are_stored_and_the_mail_points_to_them(self, world, tracked, prepare, domain_key):
         [claim] = store(world, raw=self.HTML)
-        [mail] = prepare(claim)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
         link = Link.objects.get()
         assert (link.url, link.message_id) == ("http://x.example/1", claim.id)
         assert f"https://click.example.test/s8halm/{token.link_token(link.pk)}".encode() in mail.data
         assert f"/img/s8halm/{token.message_token(claim.id)}".encode() in mail.data
         assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
-        assert mail.changes.is_rewritten
+        assert prepared.changes.is_rewritten
 
     def test_it_happens_once(self, world, tracked, prepare, config):
         [claim] = store(world, raw=self.HTML)
-        [mail] = prepare(claim)
-        record.record([sent(claim, "450 later", mail.changes)], world.directory(), config, NOW)
+        [prepared] = prepare(claim)
+        mail = prepared.delivery
+        record.record([sent(claim, "450 later", prepared.changes)], world.directory(), config, NOW)
         [again] = prepare(claim)
-        assert again.data == mail.data
+        assert again.delivery.data == mail.data
         assert Link.objects.count() == 1
 
     @pytest.mark.parametrize(
@@ -341,20 +354,23 @@ class TestTracking:
     )
     def test_not_without_a_working_track_domain(self, world, tracked, prepare, change):
         TrackDomain.objects.update(**change)
-        [mail] = prepare(*store(world, raw=self.HTML))
+        [prepared] = prepare(*store(world, raw=self.HTML))
+        mail = prepared.delivery
         assert mail.data.endswith(self.HTML)
         assert not Link.objects.exists()
 
     def test_a_mark_against_tracking_never_reaches_the_reader(self, world, prepare):
         raw = self.HTML.replace(b"http://x", b"http+notrack://x")
-        [mail] = prepare(*store(world, raw=raw))
+        [prepared] = prepare(*store(world, raw=raw))
+        mail = prepared.delivery
         assert b"notrack" not in mail.data
 
     def test_nor_does_one_in_base64(self, world, prepare):
         head = b"From: sender@example.test\r\nContent-Type: text/html\r\n"
         head += b"Content-Transfer-Encoding: base64\r\n\r\n"
         text = base64.b64encode(b"<a href='http+notrack://x.example/1'>x</a>")
-        [mail] = prepare(*store(world, raw=head + text + b"\r\n"))
+        [prepared] = prepare(*store(world, raw=head + text + b"\r\n"))
+        mail = prepared.delivery
         assert b"<a href='http://x.example/1'>" in base64.b64decode(mail.data.rpartition(b"\r\n\r\n")[2])
 
     def test_a_batch_takes_one_query_more(self, world, tracked, config, django_assert_num_queries):
@@ -377,7 +393,8 @@ class TestTracking:
 )
 def test_mail_may_say_that_it_had_better_arrive_in_clear_than_not_at_all(world, prepare, field, tls_optional):
     [claim] = store(world, raw=RAW.replace(b"Subject:", field + b"Subject:"))
-    [mail] = prepare(claim)
+    [prepared] = prepare(claim)
+    mail = prepared.delivery
     assert mail.target.tls_optional is tls_optional
 
 
@@ -386,5 +403,5 @@ def test_mail_leaves_from_the_address_it_is_bound_to(world, prepare):
     bound = IPAddress.objects.create(ip_pool=pool, ipv4="192.0.2.7", ipv6="2001:db8::7", hostname="o.example")
     first, second = store(world, "a@dest.example", "b@dest.example")
     here, any_address = prepare(replace(first, source_id=bound.pk), second)
-    assert here.source == Source("192.0.2.7", "2001:db8::7", "o.example")
-    assert any_address.source is None
+    assert here.delivery.source == Source("192.0.2.7", "2001:db8::7", "o.example")
+    assert any_address.delivery.source is None

@@ -88,7 +88,8 @@ def test_its_row_is_postals(world, failed, send):
 def test_it_goes_out_with_a_null_reverse_path(world, failed, send, config):
     [number] = send(failed).values()
     claim = Claimed(number, world.server.pk, "remote.example", 0, False, 100, NOW)
-    [mail] = messages.prepare([claim], world.directory(), config, NOW)
+    [prepared] = messages.prepare([claim], world.directory(), config, NOW)
+    mail = prepared.delivery
     assert isinstance(mail, SmtpDelivery)
     assert (mail.reverse_path, mail.recipient) == (None, "ann@remote.example")
 

@@ -97,7 +97,8 @@ class TestEmit:
 
 class TestPrepare:
     def test_the_stored_bytes_are_posted_and_signed(self, world, requests, config):
-        [post, *_] = webhook.prepare([claim(row.id) for row in requests], world.directory(), config, NOW)
+        [prepared, *_] = webhook.prepare([claim(row.id) for row in requests], world.directory(), config, NOW)
+        post = prepared.delivery
         assert isinstance(post, HttpDelivery)
         assert (post.url, post.body, post.timeout) == (
             "http://hook.example/all",
@@ -121,7 +122,8 @@ class TestPrepare:
 
     def test_what_was_queued_before_a_webhook_was_switched_off_is_sent(self, world, requests, config):
         Webhook.objects.update(enabled=False)
-        [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        [prepared] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        post = prepared.delivery
         assert isinstance(post, HttpDelivery)
 
     def test_requests_of_a_deleted_webhook_are_given_up(self, world, requests, config):
@@ -138,7 +140,8 @@ class TestPrepare:
         decisions = webhook.prepare([claim(row.id) for row in requests], directory, config, NOW)
         assert {type(decision) for decision in decisions} == {Decision}
         Webhook.objects.update(enabled=True)
-        [post] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        [prepared] = webhook.prepare([claim(requests[0].id)], world.directory(), config, NOW)
+        post = prepared.delivery
         assert isinstance(post, HttpDelivery)
 
 
