@@ -129,7 +129,7 @@ class TestPost:
         later = messages.prepare(
             [replace(claim, attempts=1)], world.directory(), config, NOW + timedelta(minutes=5)
         )
-        assert (later[0].body, later[0].headers) == (post.body, post.headers)
+        assert (later[0].delivery.body, later[0].delivery.headers) == (post.body, post.headers)
         assert later[0].changes is None
         assert Message.objects.get().size_bytes == len(RAW)
 
