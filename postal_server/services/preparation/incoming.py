@@ -27,7 +27,14 @@ from postal_server.services.shared.entries import (
 )
 from postal_server.services.shared.keys import request_key
 from postal_server.services.shared.token import message_token, return_path
-from postal_server.services.shared.work import Changes, Decision, HttpDelivery, Inspection, Prepared, SmtpDelivery
+from postal_server.services.shared.work import (
+    Changes,
+    Decision,
+    HttpDelivery,
+    Inspection,
+    Prepared,
+    SmtpDelivery,
+)
 from postal_server.wire import endpoint as wire
 
 from . import inspection, report, target
