@@ -156,7 +156,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Decision:
-    """A claimed row with nothing to send: the message gets this status at once, and the effects are applied."""
+    """A claimed row with nothing to send: its message gets this status at once, and the effects apply."""
 
     claimed: Claimed
     status: DeliveryStatus
