@@ -35,6 +35,7 @@ def fill(number: int, *, queued: bool) -> None:
     from postal_server.models import Body, Delivery, Domain, Message, QueuedMessage
     from postal_server.rules.status import DeliveryStatus, Scope
     from postal_server.services.acceptance import storage
+    from postal_server.services.shared.sequence import start_ids_above
     from postal_server.services.shared.work import Accepted, NewMessage
 
     domain = Domain.objects.get(name="sender.example")
@@ -43,7 +44,7 @@ def fill(number: int, *, queued: bool) -> None:
     new = NewMessage(domain.server_id, Scope.OUTGOING, "r0@d0.example", "d0.example", domain_id=domain.id)
     with transaction.atomic():
         [[first]] = storage.store([Accepted(mail(SIZE), (new,), SENDER, "load", "load@sender.example")], now)
-        storage.start_ids_above(first.id + number)
+        start_ids_above(first.id + number)
     if not queued:
         QueuedMessage.objects.filter(id=first.id).delete()
         Message.objects.filter(id=first.id).update(status=DeliveryStatus.SENT.value)

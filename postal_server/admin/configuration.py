@@ -19,10 +19,11 @@ from postal_server import conf, models
 from postal_server.engine.sync_dns import DomainQuestions
 from postal_server.mail import dkim
 from postal_server.rules.status import CredentialType, RouteMode
+from postal_server.runtime.resolver import resolver
 from postal_server.services.operations import domain_checks as domains
 from postal_server.services.operations import provisioning, retention
-from postal_server.services.operations.domain_checks import Answers, Question
 from postal_server.services.shared import credential as credentials
+from postal_server.services.shared.dns_questions import Answers, Question
 
 from .base import (
     MAX_COUNTED,
@@ -178,8 +179,6 @@ class CredentialAdmin(ModelAdmin):
 
 def ask(questions: Sequence[Question]) -> Answers:
     """The answers of DNS as it is now: nothing is remembered from earlier."""
-    from postal_server.runtime.assembly import resolver  # noqa: PLC0415 - it loads the whole server
-
     return asyncio.run(DomainQuestions(resolver(conf.config())).ask(questions))
 
 

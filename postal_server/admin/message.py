@@ -24,8 +24,8 @@ from postal_server.engine.database import in_turn
 from postal_server.mail.address import as_stored, suppression_key
 from postal_server.mail.html import clean
 from postal_server.mail.message_view import MessageParts, parts
+from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.acceptance.storage import message_id_key
 from postal_server.services.operations import held
 from postal_server.services.operations import stored_message as stored
 from postal_server.services.results import suppression

@@ -9,7 +9,7 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from postal_server.conf import Config
 from postal_server.models import ScheduledTask
-from postal_server.services.operations.domain_checks import Answers, Question
+from postal_server.services.shared.dns_questions import Ask
 
 from . import metrics
 from .database import DATABASE_AWAY, in_turn
@@ -28,7 +28,6 @@ from .lease import Lease
 
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[Sequence[Question]], Answers]
 PostBody = Callable[[str, str, bytes], int]
 
 LOOK_INTERVAL = 1.0  # seconds between looks at what is due

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from postal_server.services.operations.domain_checks import Answers, Question
+from postal_server.services.shared.dns_questions import Answers, Question
 
 from .ports import Lookup, Resolver
 

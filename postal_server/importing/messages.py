@@ -9,7 +9,8 @@ from django.db.models import Max
 
 from postal_server.mail.address import suppression_key
 from postal_server.models import ImportedToken, Link, Message, Suppression
-from postal_server.services.acceptance import storage
+from postal_server.models.message import message_id_key
+from postal_server.services.shared.sequence import allocate_ids, start_ids_above
 
 from .records import Records
 from .source import Columns, Row, Source, from_epoch
@@ -46,7 +47,7 @@ def import_messages(
         importers[table](rows)
     for chunk in _chunks(links):
         database.import_links(chunk)
-    storage.start_ids_above(Message.objects.aggregate(last=Max("id"))["last"] or 0)
+    start_ids_above(Message.objects.aggregate(last=Max("id"))["last"] or 0)
 
 
 @dataclass
@@ -95,11 +96,11 @@ class MessageDatabase:
         moved = [row for row in new if row["id"] in in_use]
         if moved:
             above = max(Message.objects.aggregate(last=Max("id"))["last"] or 0, *(r["id"] for r in new))
-            storage.start_ids_above(above)
+            start_ids_above(above)
             self.records.add_problem(
                 f"{len(moved)} messages of server {self.server_id} have new ids: another server uses theirs."
             )
-        fresh = iter(storage.allocate_ids(len(moved)))
+        fresh = iter(allocate_ids(len(moved)))
         return {row["token"]: next(fresh) if row["id"] in in_use else int(row["id"]) for row in new}
 
     def import_links(self, rows: list[Row]) -> None:
@@ -131,7 +132,7 @@ def _message(server_id: int, number: int, row: Row) -> Message:
     """A message without its text: what events about it say."""
     at = from_epoch(row["timestamp"])
     message_id = row["message_id"]
-    day, digest = storage.message_id_key(message_id, at)
+    day, digest = message_id_key(message_id, at)
     return Message(
         id=number,
         server_id=server_id,

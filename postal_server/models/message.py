@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from datetime import date, datetime
 from typing import ClassVar
 
 from django.db import models
@@ -9,6 +11,15 @@ from django.db import models
 from postal_server.rules.status import DeliveryStatus, Scope
 
 from .fields import PeerCharField, PeerTextField, choices
+
+EPOCH = date(1970, 1, 1)
+
+
+def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, int | None]:
+    """Day and hash under which a Message-ID is indexed: random values would scatter over a large index."""
+    if message_id is None:
+        return None, None
+    return (at.date() - EPOCH).days, zlib.crc32(message_id.encode("utf-8", "surrogatepass"))
 
 
 class Body(models.Model):

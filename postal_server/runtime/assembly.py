@@ -26,7 +26,6 @@ from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
 from postal_server.smtpd.service import MailHandler
 from postal_server.smtpd.tls import Certificates
-from postal_server.transports.dns import DNS_PORT, DnsResolver
 from postal_server.transports.http.hosts import HostNames
 from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
@@ -37,6 +36,7 @@ from postal_server.web.server import HttpServer
 
 from . import web
 from .process import Addresses, Core, MakeEdge, Plan, Process, Role
+from .resolver import resolver
 
 PORT, BIND = "PORT", "BIND_ADDRESS"
 HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
@@ -63,15 +63,6 @@ def plan(config: Config, roles: Sequence[Role], ready_file: Path | None = None) 
         make_transports=_transports(config) if Role.WORKER in roles else None,
         health=_health(config, roles),
         ready_file=ready_file,
-    )
-
-
-def resolver(config: Config) -> DnsResolver:
-    """A resolver as the configuration names it. Raises `ConfigurationError`."""
-    return DnsResolver(
-        [_server(text) for text in config.dns.resolvers],
-        resolv_conf=Path(config.dns.resolv_conf_path),
-        timeout=timedelta(seconds=config.dns.timeout),
     )
 
 
@@ -289,19 +280,3 @@ def naming(host_key: str, port_keys: Mapping[int, str]) -> Iterator[None]:
     except CannotListen as error:
         key = host_key if error.is_host else port_keys[error.port]
         raise ConfigurationError(f"{key}: {error.strerror}.") from error
-
-
-def _server(text: str) -> tuple[str, int]:
-    """`address`, `address:port` or `[address]:port`."""
-    host, port = text, str(DNS_PORT)
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":") or str(DNS_PORT)
-    elif text.count(":") == 1:
-        host, port = text.split(":")
-    try:
-        return str(ipaddress.ip_address(host)), int(port)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"dns.resolvers: {text!r} is not an address with or without a port."
-        ) from error

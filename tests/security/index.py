@@ -406,7 +406,7 @@ CASES: dict[str, Case] = {
                 """,
             ),
             Guard(
-                "postal_server/services/acceptance/submission.py",
+                "postal_server/services/shared/recipient.py",
                 code="if _CONTROL.search(address) or len(",
                 without="if len(",
             ),

@@ -18,7 +18,7 @@ from postal_server.importing.mariadb import live_databases
 from postal_server.importing.mariadb_dump import Dump
 from postal_server.importing.records import Report
 from postal_server.management.base import ServerCommand
-from postal_server.runtime.assembly import resolver
+from postal_server.runtime.resolver import resolver
 from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
 from postal_server.transports.http.hosts import is_allowed_host
 

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
-
-from postal_server.models import SUSPENDED, Body, Counter, Message, QueuedMessage
+from postal_server.models import SUSPENDED, Body, Message, QueuedMessage
+from postal_server.models.message import message_id_key
 from postal_server.rules.selection import Selection, takes_any
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared import credential, token
 from postal_server.services.shared.rows import insert_values
+from postal_server.services.shared.sequence import allocate_ids
 from postal_server.services.shared.work import Accepted, NewMessage, Stored
 
 SUBJECT_CHARACTERS = 200  # of the stored copy (contract 1.7)
 LIFETIME = timedelta(hours=120)
-EPOCH = date(1970, 1, 1)
 DESTINATION_CHARACTERS = 255
 Row = dict[str, Any]
-
-# One statement that also works before the counter is there. The row is locked until the caller's
-# transaction ends, which on SQLite everything is.
-TABLE = Counter._meta.db_table
-TAKE_IDS = (
-    f"INSERT INTO {TABLE} (name, value) VALUES (%s, %s) "  # noqa: S608
-    f"ON CONFLICT (name) DO UPDATE SET value = {TABLE}.value + excluded.value RETURNING value"
-)
-NEXT_IDS = "SELECT nextval('postal_message_id') FROM generate_series(1, %s)"
-
-
-def allocate_ids(count: int) -> list[int]:
-    """`count` new ids of the installation's sequence, rising. One query, in the caller's transaction."""
-    if not count:
-        return []
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(NEXT_IDS, [count])
-            return sorted(number for (number,) in cursor.fetchall())
-        cursor.execute(TAKE_IDS, ["message_id", count])
-        (last,) = cursor.fetchone()
-    return list(range(last - count + 1, last + 1))
-
-
-def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, int | None]:
-    """Day and hash under which a Message-ID is indexed: random values would scatter over a large index."""
-    if message_id is None:
-        return None, None
-    return (at.date() - EPOCH).days, zlib.crc32(message_id.encode("utf-8", "surrogatepass"))
 
 
 def store(
@@ -140,16 +109,3 @@ def _queued(number: int, new: NewMessage, accepted: Accepted, suspensions: Seque
         "size_bytes": len(accepted.raw),
         "due_at": SUSPENDED if is_suspended else None,
     }
-
-
-def start_ids_above(number: int) -> None:
-    """Let the sequence go on above `number`, unless it is there already (after an import)."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(
-                "SELECT setval('postal_message_id', greatest(%s, nextval('postal_message_id')))", [number]
-            )
-            return
-    counter, _ = Counter.objects.get_or_create(name="message_id")
-    if counter.value < number:
-        Counter.objects.filter(name="message_id").update(value=number)

@@ -15,7 +15,6 @@ from datetime import datetime
 from postal_server.conf import Config
 from postal_server.errors import (
     HeaderTooLarge,
-    InvalidRecipient,
     MalformedHeader,
     MessageTooLarge,
     UnauthenticatedFromAddress,
@@ -23,8 +22,6 @@ from postal_server.errors import (
 from postal_server.mail.address import (
     as_stored,
     bare_address,
-    domain_key,
-    envelope_address,
     split_address,
     unquoted,
 )
@@ -47,18 +44,16 @@ from postal_server.rules.priority import of_header as priority_of_header
 from postal_server.rules.status import Scope
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import CredentialEntry, DomainEntry, ServerEntry
+from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.work import Accepted, NewMessage
 from postal_server.wire import api
 
 MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
-MAX_ADDRESS_BYTES = 256  # RFC 5321 section 4.5.3.1.3
 AUTHORS = ("from", "sender")
 TAG_HEADER = "x-postal-tag"
-NO_DOMAIN = "local"  # the lane of what cannot leave
 
 FIELD_NAMES = re.compile(r"[!-9;-~]*\Z")  # RFC 5322 section 2.2
 NOT_IN_NAME = re.compile(r"[^!-9;-~]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -376,18 +371,3 @@ def _submit(
         received_with_ssl=received_with_ssl,
     )
     return Submitted(accepted, keys)
-
-
-def envelope_recipient(address: str) -> tuple[str | None, str]:
-    """The address to store and its lane: its domain, as DNS knows it.
-
-    What is no address is taken, as a forwarder's may be none, and fails later; what cannot stand in a command
-    or a column raises `InvalidRecipient`.
-    """
-    if _CONTROL.search(address) or len(address.encode("utf-8", "replace")) > MAX_ADDRESS_BYTES:
-        raise InvalidRecipient(f"No mail server can take this recipient: {address[:80]!r}")
-    try:
-        rcpt_to = envelope_address(address)
-    except ValueError:
-        return address or None, NO_DOMAIN
-    return rcpt_to, domain_key(split_address(rcpt_to)[1])

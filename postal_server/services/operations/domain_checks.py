@@ -6,7 +6,7 @@ None is a name server that failed: the last known state stays (unlike in Postal,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from postal_server.models import Domain, TrackDomain
 from postal_server.rules import domain as rules
 from postal_server.rules.domain import Check, DnsStatus
 from postal_server.services.results import webhook
+from postal_server.services.shared.dns_questions import Answers, Ask, Question
 from postal_server.services.shared.loader import load
 from postal_server.wire import webhook as wire
 
@@ -27,18 +28,6 @@ RECHECK = timedelta(hours=1)
 ERROR_LENGTH = 500  # the columns'
 CHECKS = ("spf", "dkim", "mx", "return_path")
 MUST_BE_OK = ("spf", "dkim")  # the others may be missing
-
-
-@dataclass(frozen=True)
-class Question:
-    """A name and a record type (`TXT`, `MX`, `CNAME`)."""
-
-    name: str
-    kind: str
-
-
-Answers = Mapping[Question, Sequence[str] | None]
-Ask = Callable[[Sequence[Question]], Answers]
 
 
 @dataclass(frozen=True)

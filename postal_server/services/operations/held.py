@@ -15,11 +15,11 @@ from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.acceptance.reception import LANES, NO_ENDPOINT
-from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
+from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed, Decision
 

@@ -16,19 +16,17 @@ from postal_server.mail.address import split_address
 from postal_server.models import TlsResult
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance.storage import store
-from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.dns_questions import Ask, Question
 from postal_server.services.shared.entries import DomainEntry, ServerEntry
 from postal_server.services.shared.loader import load
+from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Accepted, NewMessage
 
-from .domain_checks import Answers, Question
-
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[Sequence[Question]], Answers]
 # Posts a body with this content type; the answer's status, or a negative number.
 PostBody = Callable[[str, str, bytes], int]
 

@@ -12,8 +12,8 @@ from postal_server.conf import Config
 from postal_server.mail.address import split_address, suppression_key
 from postal_server.mail.bounce import BounceKind, recognise
 from postal_server.models import ImportedToken, Message
+from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus, Scope
-from postal_server.services.acceptance.storage import message_id_key
 from postal_server.services.results.bounce import LINKED, Bounced
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.token import message_ids_of, read_return_path

@@ -16,9 +16,9 @@ from postal_server.rules import notice as rules
 from postal_server.rules import route as route_rules
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.acceptance.storage import store
-from postal_server.services.acceptance.submission import envelope_recipient
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.token import message_token, new_message_id
 from postal_server.services.shared.work import Accepted, Decision, Effect, NewMessage, Result
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from postal_server.models import Body, Message
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.acceptance.storage import allocate_ids
 from postal_server.services.shared.rows import insert, update_each
+from postal_server.services.shared.sequence import allocate_ids
 
 from .batch import Batch, Entry
 

@@ -17,8 +17,9 @@ from postal_server.admin import message as admin_message
 from postal_server.rules.domain import DnsStatus
 from postal_server.services.operations import held as services_hold
 from postal_server.services.operations import provisioning
-from postal_server.services.operations.domain_checks import Question, records_to_publish
+from postal_server.services.operations.domain_checks import records_to_publish
 from postal_server.services.shared import credential
+from postal_server.services.shared.dns_questions import Question
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import message_token
 

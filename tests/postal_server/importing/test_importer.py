@@ -24,8 +24,8 @@ from postal_server.models import (
     TrackDomain,
     Webhook,
 )
-from postal_server.services.acceptance import storage
 from postal_server.services.shared.loader import load
+from postal_server.services.shared.sequence import allocate_ids
 
 pytestmark = pytest.mark.django_db
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "database"
@@ -144,7 +144,7 @@ def test_messages_and_links_keep_their_tokens_and_new_ids_start_above():
     assert ImportedToken.objects.get(token="MessageTokenAAAA").message_id == 41
     assert Message.objects.get(pk=41).body_id is None
     assert Link.objects.get(imported_token="LinkTokenAAAAAAA").message_id == 41
-    assert storage.allocate_ids(1)[0] > 900
+    assert allocate_ids(1)[0] > 900
 
 
 def test_two_servers_with_the_same_ids_the_second_gets_new_ones_and_it_is_said():

@@ -2,6 +2,7 @@ import pytest
 from django.db import transaction
 
 from postal_server.models import Body, Message, QueuedMessage
+from postal_server.models.message import message_id_key
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
 from postal_server.services.shared import token
@@ -20,21 +21,6 @@ def accepted(*recipients, **values):
     )
     values = {"mail_from": "a@example.test", "subject": "Hi", "message_id": "x@example.test", **values}
     return Accepted(raw=RAW, messages=messages, **values)
-
-
-@pytest.mark.django_db
-class TestAllocateIds:
-    def test_ids_rise_and_are_never_given_twice(self):
-        with transaction.atomic():
-            first = storage.allocate_ids(3)
-            second = storage.allocate_ids(2)
-        assert first == sorted(set(first))
-        assert second == sorted(set(second))
-        assert max(first) < min(second)
-
-    def test_no_ids_need_no_query(self, django_assert_num_queries):
-        with django_assert_num_queries(0):
-            assert storage.allocate_ids(0) == []
 
 
 @pytest.mark.django_db
@@ -76,7 +62,5 @@ class TestStore:
     def test_the_message_id_is_indexed_by_day_and_hash(self):
         storage.store([accepted("a@x.example"), accepted("b@x.example", message_id=None)], NOW)
         with_id, without = Message.objects.order_by("id")
-        assert (with_id.message_id_day, with_id.message_id_hash) == storage.message_id_key(
-            "x@example.test", NOW
-        )
+        assert (with_id.message_id_day, with_id.message_id_hash) == message_id_key("x@example.test", NOW)
         assert (without.message_id_day, without.message_id_hash) == (None, None)

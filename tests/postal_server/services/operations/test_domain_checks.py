@@ -7,7 +7,7 @@ from postal_server.mail import dkim
 from postal_server.models import Domain, TrackDomain, WebhookRequest
 from postal_server.services.operations import domain_checks as domains
 from postal_server.services.operations import provisioning
-from postal_server.services.operations.domain_checks import Question
+from postal_server.services.shared.dns_questions import Question
 from postal_server.services.shared.loader import load
 from tests.postal_server.services.conftest import NOW
 
