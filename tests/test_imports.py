@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 STDLIB_WITH_IO = {"asyncio", "socket", "ssl", "smtplib", "subprocess", "sqlite3", "threading", "requests"}
 
-# room -> rooms of the same package that it may import (itself always)
+# Folder or module -> those of the same package that it may import (itself always), or parts of them.
+STORAGE = {"models", "rules", "mail", "errors", "conf"}
 SERVER = {
     "errors": set(),
     "conf": {"errors", "conf_v1"},
@@ -24,16 +25,31 @@ SERVER = {
     "rules": {"mail"},
     "wire": {"mail", "rules", "errors"},
     "models": {"mail", "rules"},
-    "services": {"mail", "rules", "wire", "models", "errors", "conf"},
-    "engine": {"services", "models", "rules", "mail", "errors", "conf"},
+    "services": STORAGE | {"wire"},  # among its stages: STAGES
+    "engine": STORAGE | {"services.shared", "services.results"},
     "net": set(),
     "transports": {"mail", "rules.http_code", "net", "engine.ports", "errors"},
-    "importing": {"transports", "engine.ports", "services", "models", "rules", "mail", "errors", "conf"},
-    "smtpd": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
-    "api": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
-    "web": {"net", "engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
-    "control": {"engine", "services", "wire", "rules", "mail", "errors", "conf", "models"},
+    "importing": STORAGE | {"services.shared", "engine.ports", "transports.smtp"},
+    "smtpd": {"mail", "rules", "errors", "conf", "net", "services"},
+    "api": {"mail", "wire", "errors", "conf", "engine", "services"},
+    "web": {"rules", "wire", "errors", "conf", "net", "engine", "services"},
+    "control": {"mail", "rules", "models", "conf", "engine", "services.operations"},
+    "runtime": {"errors", "conf", "net", "engine", "services", "transports", "smtpd", "api", "web"},
+    "admin": STORAGE | {"wire", "services", "engine.database", "engine.sync_dns", "runtime.resolver"},
+    "management": STORAGE
+    | {"files", "services", "importing", "runtime", "engine.database", "transports.http", "web.application"},
+    "settings": {"conf", "engine.database", "web.application"},
+    "urls": {"conf", "web.start"},
+    "apps": {"engine.directory"},
+    "logs": set(),
+    "formats": set(),
+    "testing": {"files", "mail"},
+    "pytest_plugin": {"testing"},
+    "cli": {"files", "conf", "errors"},
+    "__main__": {"cli"},
+    "__init__": set(),
 }
+STAGES = ("shared", "acceptance", "results", "preparation", "operations")  # each after those before it
 PURE = {"mail", "rules", "wire", "errors"}
 
 # The library's modules by layer, the lowest first. A module may import its own layer and those below.
@@ -87,13 +103,13 @@ def modules(package: str) -> list[tuple[str, Path]]:
     return [(".".join(p.with_suffix("").parts), path) for p, path in paths if "migrations" not in p.parts]
 
 
-def imports(package: str, module: str, path: Path) -> Iterator[str]:
-    """Every name that this module imports, also within functions; type-checking imports left out."""
+def imports(package: str, module: str, path: Path, *, for_types: bool = False) -> Iterator[str]:
+    """Every name that this module imports, also within functions; with `for_types`, for type checking too."""
     tree = ast.parse(path.read_text("utf-8"))
     skipped = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if not for_types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
     here = [package, *module.split(".")]
@@ -113,14 +129,22 @@ def imports(package: str, module: str, path: Path) -> Iterator[str]:
 @pytest.mark.parametrize(("module", "path"), modules("postal_server"))
 def test_server_module_imports_only_what_its_room_may(module: str, path: Path) -> None:
     room = module.split(".", maxsplit=1)[0]
-    if room not in SERVER:  # settings, cli, testing, management: they wire everything together
-        return
     allowed = SERVER[room] | {room}
     for name in imports("postal_server", module, path):
-        parts = name.split(".")
-        if parts[0] != "postal_server":
-            continue
-        assert parts[1] in allowed or ".".join(parts[1:3]) in allowed, f"{module} imports {name}"
+        top, *parts = name.split(".")
+        if top == "postal_server":
+            assert {parts[0], ".".join(parts[:2])} & allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("module", "path"), [(m, p) for m, p in modules("postal_server") if m.startswith("services.")]
+)
+def test_a_stage_of_the_services_imports_only_those_before_it(module: str, path: Path) -> None:
+    stage = module.split(".")[1]
+    allowed = {"__init__"} if stage == "__init__" else STAGES[: STAGES.index(stage) + 1]
+    for name in imports("postal_server", module, path):
+        if name.startswith("postal_server.services."):
+            assert name.split(".")[2] in allowed, f"{module} imports {name}"
 
 
 @pytest.mark.parametrize(
@@ -171,13 +195,13 @@ def test_library_core_never_imports_the_store(module: str, path: Path) -> None:
 
 
 def import_graph(package: str) -> dict[str, set[str]]:
-    """The modules of a package, and for each those of the same package that it imports."""
+    """The modules of a package, and for each those of the same package that it imports, for types as well."""
     names = {
         f"{package}.{module}".removesuffix(".__init__"): (module, path) for module, path in modules(package)
     }
     graph: dict[str, set[str]] = {}
     for name, (module, path) in names.items():
-        imported = (_module_of(each, names) for each in imports(package, module, path))
+        imported = (_module_of(each, names) for each in imports(package, module, path, for_types=True))
         graph[name] = {each for each in imported if each is not None}
     return graph
 
@@ -189,9 +213,25 @@ def _module_of(name: str, known: Container[str]) -> str | None:
     return name or None
 
 
-@pytest.mark.parametrize("package", ["anymail_postal"])
+@pytest.mark.parametrize("package", ["anymail_postal", "postal_server"])
 def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     TopologicalSorter(import_graph(package)).prepare()  # raises CycleError, which names them
+
+
+@pytest.mark.parametrize("package", ["anymail_postal", "postal_server"])
+def test_no_folders_import_each_other_in_a_circle(package: str) -> None:
+    """A folder within a folder stands for itself, and so does a module beside the folders."""
+    packages = {path.parent for _, path in modules(package) if path.name == "__init__.py"}
+    folders = {".".join(path.relative_to(ROOT).parts) for path in packages}
+
+    def folder(module: str) -> str:
+        parent = module.rpartition(".")[0]
+        return module if module in folders or parent == package else parent
+
+    graph: dict[str, set[str]] = {}
+    for module, imported in import_graph(package).items():
+        graph.setdefault(folder(module), set()).update(map(folder, imported))
+    TopologicalSorter({each: targets - {each} for each, targets in graph.items()}).prepare()
 
 
 @pytest.mark.parametrize(
