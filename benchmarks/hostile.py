@@ -109,8 +109,8 @@ def smtp(raw: bytes) -> None:
     if is_taken(raw):
         text = RECEIVED + raw
         reception.check_loop(text, CONFIG.postal.smtp_hostname)
-        taken = reception.Taken(reception.INCOMING, "in@example.test", SERVER)
-        reception.accept([taken], text, "a@b.example", received_with_ssl=False)
+        recipient = reception.AcceptedRecipient(reception.INCOMING, "in@example.test", SERVER)
+        reception.accept_message([recipient], text, "a@b.example", received_with_ssl=False)
 
 
 def smtp_with_key(raw: bytes) -> None:

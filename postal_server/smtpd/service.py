@@ -56,10 +56,12 @@ class MailHandler:
     def recipient(self, session: Session, address: str) -> Recipient:
         directory = self._directory()
         credential = session.principal.credential if session.principal else None
-        taken = reception.take(address, credential, session.client_address, directory, self._config)
-        if taken.credential is not None and session.principal is None:
-            session.principal = _principal(taken.credential, directory)
-        return Recipient(address, taken.kind, taken)
+        accepted = reception.accept_recipient(
+            address, credential, session.client_address, directory, self._config
+        )
+        if accepted.credential is not None and session.principal is None:
+            session.principal = _principal(accepted.credential, directory)
+        return Recipient(address, accepted.kind, accepted)
 
     def accept(self, session: Session, envelope: Envelope) -> Awaitable[object]:
         raw = self._received(session) + envelope.data
@@ -71,9 +73,11 @@ class MailHandler:
 
     def _submissions(self, session: Session, envelope: Envelope, raw: bytes) -> list[Accepted]:
         """One for each mail server that has recipients. Raises a `Refusal`."""
-        taken: list[reception.Taken] = [recipient.decision for recipient in envelope.recipients]
-        outgoing = [each for each in taken if each.kind == reception.OUTGOING]
-        incoming = [each for each in taken if each.kind != reception.OUTGOING]
+        recipients: list[reception.AcceptedRecipient] = [
+            recipient.decision for recipient in envelope.recipients
+        ]
+        outgoing = [each for each in recipients if each.kind == reception.OUTGOING]
+        incoming = [each for each in recipients if each.kind != reception.OUTGOING]
         with_ssl = session.tls is not None
         result: list[Accepted] = []
         if outgoing:
@@ -81,17 +85,23 @@ class MailHandler:
         elif session.principal is not None:  # whoever is authenticated is held to it, whatever the recipients
             submission.check_sender(raw, session.principal.credential, self._directory())
         if incoming:
-            result += reception.accept(incoming, raw, envelope.reverse_path, received_with_ssl=with_ssl)
+            result += reception.accept_message(
+                incoming, raw, envelope.reverse_path, received_with_ssl=with_ssl
+            )
         return result
 
     def _outgoing(
-        self, taken: Sequence[reception.Taken], envelope: Envelope, raw: bytes, with_ssl: bool
+        self,
+        recipients: Sequence[reception.AcceptedRecipient],
+        envelope: Envelope,
+        raw: bytes,
+        with_ssl: bool,
     ) -> Accepted:
-        credential = taken[0].credential
+        credential = recipients[0].credential
         assert credential is not None, "outgoing recipients have one"
         return submission.submit_smtp(
             raw,
-            [each.rcpt_to for each in taken],
+            [each.rcpt_to for each in recipients],
             credential,
             self._directory(),
             reverse_path=envelope.reverse_path,

@@ -1,6 +1,7 @@
 """Accept or refuse what comes in over SMTP: a return path, a route, or mail of somebody who may send.
 
-`take` decides about one recipient, `accept` makes of those that were taken what the journal appends.
+`accept_recipient` decides about one recipient; `accept_message` makes what the journal appends for those
+that were accepted.
 Nothing here touches the database. Source: contract 5.4, 5.5 and 4.1.
 """
 
@@ -47,7 +48,7 @@ NO_ENDPOINT = "local"  # the lane of what is decided here
 
 
 @dataclass(frozen=True)
-class Taken:
+class AcceptedRecipient:
     """A recipient that was taken. `kind` is OUTGOING, INCOMING or BOUNCE.
 
     `rcpt_to` is what is stored. Outgoing mail has a `credential`; incoming mail a `route`, or none for
@@ -62,32 +63,32 @@ class Taken:
     credential: CredentialEntry | None = None
 
 
-def take(
+def accept_recipient(
     address: str, credential: CredentialEntry | None, client: str, directory: Directory, config: Config
-) -> Taken:
+) -> AcceptedRecipient:
     """Who gets mail for `address`, which has a domain or is the postmaster's. Raises a `Refusal`.
 
     `credential` is who is authenticated on the connection; if nobody is, `client`, the peer's IP address,
     may stand for one, and then the answer has it.
     """
     if rules.is_postmaster(address):
-        return _postmaster(address, directory, config)
+        return _postmaster_recipient(address, directory, config)
     local, domain = split_address(address)
     if is_return_path_domain(domain, config):
-        return _report(local, address, directory)
+        return _return_path_recipient(local, address, directory)
     if domain_key(domain) == domain_key(config.dns.route_domain):
-        return _by_token(local, directory)
-    if credential is None and (taken := _local(local, domain, address, directory)):
-        return taken
+        return _route_domain_recipient(local, directory)
+    if credential is None and (recipient := _local_recipient(local, domain, address, directory)):
+        return recipient
     credential = credential or directory.ip_credential(client)
     if credential is None:
         raise AuthenticationRequired
-    server = _active(directory.servers[credential.server_id])
-    return Taken(OUTGOING, address, server, credential=credential)
+    server = _require_active(directory.servers[credential.server_id])
+    return AcceptedRecipient(OUTGOING, address, server, credential=credential)
 
 
-def accept(
-    recipients: Sequence[Taken], raw: bytes, mail_from: str | None, *, received_with_ssl: bool
+def accept_message(
+    recipients: Sequence[AcceptedRecipient], raw: bytes, mail_from: str | None, *, received_with_ssl: bool
 ) -> list[Accepted]:
     """The submissions for one mail to these incoming recipients and return paths, one for each server.
 
@@ -132,63 +133,63 @@ def _subject(values: Sequence[bytes]) -> str | None:
     return text if len(text) > MAX_DECODED_SUBJECT else decode_header(text)
 
 
-def _report(local: str, address: str, directory: Directory) -> Taken:
+def _return_path_recipient(local: str, address: str, directory: Directory) -> AcceptedRecipient:
     """Mail to a return path: the server's token, and behind a `+` that of the message."""
     name, tag = split_tag(local)
     server = directory.server_by_token.get(name.lower())
     if server is None or (tag and message_id_of(tag) is None):
         raise InvalidServerToken
-    _active(server)
-    return Taken(BOUNCE, address, server, directory.return_path_route(server.id))
+    _require_active(server)
+    return AcceptedRecipient(BOUNCE, address, server, directory.return_path_route(server.id))
 
 
-def _by_token(local: str, directory: Directory) -> Taken:
-    found = directory.route_by_token(local)
-    if found is None or found[0].name == rules.RETURN_PATH:  # that one has no address of its own (Q25)
+def _route_domain_recipient(local: str, directory: Directory) -> AcceptedRecipient:
+    route_and_tag = directory.route_by_token(local)
+    if route_and_tag is None or route_and_tag[0].name == rules.RETURN_PATH:  # which has no address (Q25)
         raise InvalidRouteToken
-    route, tag = found
-    return _by_route(route, rules.own_address(route.name, route.domain_name, tag), directory)
+    route, tag = route_and_tag
+    return _route_recipient(route, rules.own_address(route.name, route.domain_name, tag), directory)
 
 
-def _local(local: str, domain: str, address: str, directory: Directory) -> Taken | None:
+def _local_recipient(local: str, domain: str, address: str, directory: Directory) -> AcceptedRecipient | None:
     """A route's mail, or that of a role which every domain must have (RFC 5321 section 4.5.1)."""
     route = directory.route_for(address)
     if route is not None:
-        return _by_route(route, address, directory)
+        return _route_recipient(route, address, directory)
     owned = directory.mail_domain(domain) if rules.is_role(unquoted(local)) else None
     server = directory.server_of_domain(owned) if owned else None
     if owned is None or server is None:
         return None
-    return Taken(INCOMING, address, _active(server), domain_id=owned.id)
+    return AcceptedRecipient(INCOMING, address, _require_active(server), domain_id=owned.id)
 
 
-def _postmaster(local: str, directory: Directory, config: Config) -> Taken:
+def _postmaster_recipient(local: str, directory: Directory, config: Config) -> AcceptedRecipient:
     """The postmaster of this host, in its domain if a server has that, else of the oldest server."""
     host = config.postal.smtp_hostname
     address = f"{local}@{host}"
-    if taken := _local(local, host, address, directory):
-        return taken
+    if recipient := _local_recipient(local, host, address, directory):
+        return recipient
     active = (server for server in directory.servers.values() if not server.is_suspended)
     server = min(active, key=lambda server: server.id, default=None)
     if server is None:
         raise AuthenticationRequired
-    return Taken(INCOMING, address, server)
+    return AcceptedRecipient(INCOMING, address, server)
 
 
-def _by_route(route: RouteEntry, rcpt_to: str, directory: Directory) -> Taken:
-    server = _active(directory.servers[route.server_id])
+def _route_recipient(route: RouteEntry, rcpt_to: str, directory: Directory) -> AcceptedRecipient:
+    server = _require_active(directory.servers[route.server_id])
     if route.mode is RouteMode.REJECT:
         raise RouteRejects
-    return Taken(INCOMING, rcpt_to, server, route, route.domain_id)
+    return AcceptedRecipient(INCOMING, rcpt_to, server, route, route.domain_id)
 
 
-def _active(server: ServerEntry) -> ServerEntry:
+def _require_active(server: ServerEntry) -> ServerEntry:
     if server.is_suspended:
         raise ServerSuspended
     return server
 
 
-def _messages(recipient: Taken) -> Iterable[NewMessage]:
+def _messages(recipient: AcceptedRecipient) -> Iterable[NewMessage]:
     route = recipient.route
     new = NewMessage(
         server_id=recipient.server.id,

@@ -73,7 +73,7 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Told:
+class HeaderFacts:
     """What a message's header says of it, and is kept beside it."""
 
     subject: str | None
@@ -115,10 +115,10 @@ def submit_message(
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
     _check_header_size(raw, config)
-    told = Told(
+    facts = HeaderFacts(
         subject=subject(raw),
         message_id=new_id,
-        tag=_first_given(request.tag, *_tag_headers(request)),
+        tag=_first_not_blank(request.tag, *_tag_headers(request)),
         priority=priority_of_header(_by_name(request.headers)),
     )
     return _submit(
@@ -127,7 +127,7 @@ def submit_message(
         credential,
         domain,
         mail_from=_author(author),
-        told=told,
+        facts=facts,
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -166,7 +166,7 @@ def submit_raw(
         credential,
         domain,
         mail_from=as_stored(request.mail_from),
-        told=_told(head, message_id),
+        facts=_header_facts(head, message_id),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -198,7 +198,7 @@ def submit_smtp(
         credential,
         domain,
         mail_from=reverse_path,
-        told=_told(head, message_id),
+        facts=_header_facts(head, message_id),
         received_with_ssl=received_with_ssl or None,
     ).accepted
 
@@ -226,7 +226,7 @@ def authorise(
 
 
 def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[str]) -> DomainEntry | None:
-    found, left = None, MAX_ORIGINATORS
+    authorising, left = None, MAX_ORIGINATORS
     for value in values:
         left -= len(value)
         if left < 0:  # of all fields together, as each of them takes time
@@ -238,8 +238,8 @@ def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[s
         domains = [directory.authorised_domain(server, address) for address in addresses]
         if not all(domains) or not domains:
             return None
-        found = found or domains[0]
-    return found
+        authorising = authorising or domains[0]
+    return authorising
 
 
 def normalise(data: bytes) -> bytes:
@@ -292,18 +292,18 @@ def read_head(raw: bytes) -> Mapping[str, Sequence[str]]:
         raise HeaderTooLarge
     if b"\0" in header and any(name.lower() in AUTHORS and b"\0" in value for name, value in fields):
         raise UnauthenticatedFromAddress  # some readers end there
-    found = _by_name((name, decode_undeclared(value)) for name, value in fields)
-    if not FIELD_NAMES.match("".join(found)):
-        for name in [name for name in found if not FIELD_NAMES.match(name)]:
-            found[NOT_IN_NAME.sub("", name)] += found[name]  # as readers may take it
-    return found
+    values = _by_name((name, decode_undeclared(value)) for name, value in fields)
+    if not FIELD_NAMES.match("".join(values)):
+        for name in [name for name in values if not FIELD_NAMES.match(name)]:
+            values[NOT_IN_NAME.sub("", name)] += values[name]  # as readers may take it
+    return values
 
 
 def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    values: dict[str, list[str]] = defaultdict(list)
     for name, value in fields:
-        found[name.lower()].append(value)
-    return found
+        values[name.lower()].append(value)
+    return values
 
 
 def _author(text: str) -> str:
@@ -314,18 +314,18 @@ def _author(text: str) -> str:
         return bare_address(text)
 
 
-def _told(head: Mapping[str, Sequence[str]], message_id: str) -> Told:
+def _header_facts(head: Mapping[str, Sequence[str]], message_id: str) -> HeaderFacts:
     """What the header of a complete message says; of repeated fields the last one counts."""
     subjects = head["subject"]
-    return Told(
+    return HeaderFacts(
         subject=decode_header(subjects[-1]) if subjects else None,
         message_id=message_id,
-        tag=_first_given(*reversed(head[TAG_HEADER])),
+        tag=_first_not_blank(*reversed(head[TAG_HEADER])),
         priority=priority_of_header(head),
     )
 
 
-def _first_given(*values: str | None) -> str | None:
+def _first_not_blank(*values: str | None) -> str | None:
     return next((value for value in values if value and value.strip()), None)
 
 
@@ -336,7 +336,7 @@ def _submit(
     domain: DomainEntry,
     *,
     mail_from: str | None,
-    told: Told,
+    facts: HeaderFacts,
     is_bounce: bool = False,
     received_with_ssl: bool | None,
 ) -> Submitted:
@@ -364,10 +364,10 @@ def _submit(
         raw=raw,
         messages=tuple(messages),
         mail_from=mail_from,
-        subject=told.subject,
-        message_id=told.message_id,
-        tag=told.tag,
-        priority=told.priority.value,
+        subject=facts.subject,
+        message_id=facts.message_id,
+        tag=facts.tag,
+        priority=facts.priority.value,
         received_with_ssl=received_with_ssl,
     )
     return Submitted(accepted, keys)

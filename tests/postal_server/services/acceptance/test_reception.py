@@ -36,14 +36,14 @@ def routes(world):
 
 
 @pytest.fixture
-def take(world, routes, config):
+def accept(world, routes, config):
     credential.create(world.server, CredentialType.SMTP_IP, "lan", network="192.0.2.0/24")
     _, key = credential.create(world.server, CredentialType.SMTP, "smtp")
     directory = world.directory()
 
     def call(address, authenticated=False, client="198.51.100.1"):
         who = directory.smtp_credential(key) if authenticated else None
-        return reception.take(address, who, client, directory, config)
+        return reception.accept_recipient(address, who, client, directory, config)
 
     return call
 
@@ -60,9 +60,9 @@ def take(world, routes, config):
         ("a@dest.example", False, AuthenticationRequired),
     ],
 )
-def test_what_is_refused(take, address, authenticated, refusal):
+def test_what_is_refused(accept, address, authenticated, refusal):
     with pytest.raises(refusal):
-        take(address, authenticated)
+        accept(address, authenticated)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_what_is_refused(take, address, authenticated, refusal):
         ("PostMaster", True, "incoming", "PostMaster@mx.postal.example.test", None),
     ],
 )
-def test_who_gets_what(take, routes, address, authenticated, kind, rcpt_to, route):
-    taken = take(address, authenticated)
-    assert (taken.kind, taken.rcpt_to) == (kind, rcpt_to or address)
-    assert (taken.route and taken.route.id) == (route and routes[route].pk)
-    assert (taken.credential is not None) is (kind == "outgoing")
+def test_who_gets_what(accept, routes, address, authenticated, kind, rcpt_to, route):
+    recipient = accept(address, authenticated)
+    assert (recipient.kind, recipient.rcpt_to) == (kind, rcpt_to or address)
+    assert (recipient.route and recipient.route.id) == (route and routes[route].pk)
+    assert (recipient.credential is not None) is (kind == "outgoing")
 
 
 def test_a_domain_is_found_in_any_spelling(world, routes, config):
@@ -98,33 +98,35 @@ def test_a_domain_is_found_in_any_spelling(world, routes, config):
     route = Route.objects.create(server=world.server, domain=domain, name="in", mode="Accept")
     directory = world.directory()
     for spelling in ("in@BÜCHER.test", "in@xn--bcher-kva.TEST.", "in@bücher。test"):
-        assert reception.take(spelling, None, "198.51.100.1", directory, config).route.id == route.pk
+        assert (
+            reception.accept_recipient(spelling, None, "198.51.100.1", directory, config).route.id == route.pk
+        )
     server = directory.servers[world.server.pk]
     assert directory.authorised_domain(server, "x@Bücher.test").id == domain.pk
 
 
 def test_the_hosts_postmaster_is_where_his_domain_is_else_at_the_oldest_server(world, routes, config):
-    def taken():
-        return reception.take("postmaster", None, "198.51.100.1", world.directory(), config)
+    def postmaster():
+        return reception.accept_recipient("postmaster", None, "198.51.100.1", world.directory(), config)
 
-    assert taken().server.id == world.server.pk
+    assert postmaster().server.id == world.server.pk
     domain = Domain.objects.create(server=world.server, name=config.postal.smtp_hostname, verified_at=NOW)
-    assert taken().domain_id == domain.pk
+    assert postmaster().domain_id == domain.pk
     Server.objects.update(suspended_at=NOW)
     Domain.objects.filter(pk=domain.pk).delete()
     with pytest.raises(AuthenticationRequired):
-        taken()
+        postmaster()
 
 
-def test_a_message_token_in_a_return_path_is_taken(take):
+def test_a_message_token_in_a_return_path_is_taken(accept):
     address = f"s8halm+{token.message_token(7)}@rp.postal.example.test"
-    assert take(address).rcpt_to == address
+    assert accept(address).rcpt_to == address
 
 
-def test_a_clients_address_authenticates_for_what_has_no_route(take):
-    assert take("in@example.test", client="192.0.2.5").kind == "incoming"
-    taken = take("a@dest.example", client="192.0.2.5")
-    assert (taken.kind, taken.credential.type) == ("outgoing", CredentialType.SMTP_IP)
+def test_a_clients_address_authenticates_for_what_has_no_route(accept):
+    assert accept("in@example.test", client="192.0.2.5").kind == "incoming"
+    recipient = accept("a@dest.example", client="192.0.2.5")
+    assert (recipient.kind, recipient.credential.type) == ("outgoing", CredentialType.SMTP_IP)
 
 
 @pytest.mark.parametrize(
@@ -142,29 +144,29 @@ def test_a_suspended_server_takes_nothing(world, routes, config, address, authen
     _, key = credential.create(world.server, CredentialType.SMTP, "smtp")
     directory = world.directory()
     with pytest.raises(ServerSuspended):
-        reception.take(
+        reception.accept_recipient(
             address, directory.smtp_credential(key) if authenticated else None, "::1", directory, config
         )
 
 
-def test_half_a_character_in_a_subject_can_be_stored(take, routes):
+def test_half_a_character_in_a_subject_can_be_stored(accept, routes):
     raw = RAW.replace(b"Subject: Hi", b"Subject: =?utf-7?Q?+2AA-x?=")
-    [accepted] = reception.accept([take("in@example.test")], raw, None, received_with_ssl=False)
+    [accepted] = reception.accept_message([accept("in@example.test")], raw, None, received_with_ssl=False)
     assert accepted.subject.encode() == "\ufffdx".encode()
 
 
-def test_a_subject_without_end_is_kept_as_it_came(take, routes):
+def test_a_subject_without_end_is_kept_as_it_came(accept, routes):
     """Decoding it would hold up all others: nobody waits longer for one of 250 KB."""
     text = "=?utf-8?q?x?= " * 18_000
     raw = b"Received: x\r\nSubject: %s\r\n\r\nbody" % text.encode()
     started = time.process_time()
-    [accepted] = reception.accept([take("in@example.test")], raw, None, received_with_ssl=False)
+    [accepted] = reception.accept_message([accept("in@example.test")], raw, None, received_with_ssl=False)
     assert time.process_time() - started < 0.05
     assert accepted.subject == text.strip()
 
 
-def test_every_endpoint_of_a_route_gets_a_message(take, routes):
-    [accepted] = reception.accept([take("in@example.test")], RAW, None, received_with_ssl=False)
+def test_every_endpoint_of_a_route_gets_a_message(accept, routes):
+    [accepted] = reception.accept_message([accept("in@example.test")], RAW, None, received_with_ssl=False)
     assert (accepted.subject, accepted.message_id, accepted.mail_from) == ("Hi", "a@b.example", None)
     assert accepted.received_with_ssl is None
     http, smtp = accepted.messages
@@ -173,13 +175,13 @@ def test_every_endpoint_of_a_route_gets_a_message(take, routes):
     assert {m.route_id for m in accepted.messages} == {routes["in"].pk}
 
 
-def test_what_has_no_endpoint_is_decided_here(take):
+def test_what_has_no_endpoint_is_decided_here(accept):
     recipients = [
-        take("hold@example.test"),
-        take("s8halm@rp.postal.example.test"),
-        take("postmaster@example.test"),
+        accept("hold@example.test"),
+        accept("s8halm@rp.postal.example.test"),
+        accept("postmaster@example.test"),
     ]
-    [accepted] = reception.accept(recipients, RAW, "a@b.example", received_with_ssl=True)
+    [accepted] = reception.accept_message(recipients, RAW, "a@b.example", received_with_ssl=True)
     assert [m.destination for m in accepted.messages] == ["local"] * 3
     assert [m.is_bounce for m in accepted.messages] == [False, True, False]
     assert accepted.received_with_ssl is True
@@ -190,23 +192,23 @@ def test_reports_go_through_the_return_path_route(world, routes, config):
         server=world.server, name="__returnpath__", http_endpoint=HTTPEndpoint.objects.get(), token="rpTokenX"
     )
     directory = world.directory()
-    taken = reception.take("s8halm@rp.postal.example.test", None, "::1", directory, config)
-    [accepted] = reception.accept([taken], RAW, None, received_with_ssl=False)
+    recipient = reception.accept_recipient("s8halm@rp.postal.example.test", None, "::1", directory, config)
+    [accepted] = reception.accept_message([recipient], RAW, None, received_with_ssl=False)
     assert [(m.route_id, m.is_bounce, m.endpoint_type) for m in accepted.messages] == [
         (route.pk, True, "HTTPEndpoint")
     ]
     with pytest.raises(InvalidRouteToken):
-        reception.take("rpTokenX@routes.postal.example.test", None, "::1", directory, config)
+        reception.accept_recipient("rpTokenX@routes.postal.example.test", None, "::1", directory, config)
 
 
 def test_each_server_gets_a_submission_of_its_own(world, routes, config):
     other = Server.objects.create(organization=world.organization, name="O", permalink="o", token="othert")
     directory = world.directory()
     recipients = [
-        reception.take(f"{name}@rp.postal.example.test", None, "::1", directory, config)
+        reception.accept_recipient(f"{name}@rp.postal.example.test", None, "::1", directory, config)
         for name in ("s8halm", "othert", "s8halm")
     ]
-    submissions = reception.accept(recipients, RAW, None, received_with_ssl=False)
+    submissions = reception.accept_message(recipients, RAW, None, received_with_ssl=False)
     assert [[m.server_id for m in a.messages] for a in submissions] == [[world.server.pk] * 2, [other.pk]]
 
 
@@ -224,7 +226,7 @@ def test_mail_that_came_through_here_five_times_is_a_loop(times, looping):
 @pytest.mark.parametrize(
     "value", [b"Gr\xc3\xbc\xc3\x9fe", b"=?latin1?q?Gr=FC=DFe?=", b"Gr\xfc\xdfe", b"Gr\xfc\0\xdfe"]
 )
-def test_a_subject_is_read_whatever_its_bytes_are(take, value):
+def test_a_subject_is_read_whatever_its_bytes_are(accept, value):
     raw = b"Subject: " + value + b"\r\nMessage-ID: <a\0\xfc@b.example>\r\n\r\nHello\r\n"
-    [accepted] = reception.accept([take("hold@example.test")], raw, None, received_with_ssl=False)
+    [accepted] = reception.accept_message([accept("hold@example.test")], raw, None, received_with_ssl=False)
     assert (accepted.subject, accepted.message_id) == ("Grüße", "aü@b.example")
