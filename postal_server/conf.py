@@ -383,7 +383,7 @@ class Config:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of a SQLite database; null for another database, or where no file is named."""
+        """The file of a SQLite database; None for another database, or where no file is named."""
         scheme, is_sqlite, path = self.storage.url.partition("sqlite:///")
         return self.file(unquote(path)) if is_sqlite and not scheme and path else None
 

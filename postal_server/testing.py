@@ -261,7 +261,7 @@ def mail_backend(path: str) -> dict[str, Any]:
 
 
 def _written(name: str) -> Any:
-    """A setting of the project; null where it has none, or there is no project."""
+    """A setting of the project; None where it has none, or there is no project."""
     try:
         return getattr(project, name, None)
     except ImproperlyConfigured:

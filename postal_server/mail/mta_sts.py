@@ -44,7 +44,7 @@ def policy_url(domain: str) -> str:
 
 
 def record_id(records: Sequence[str]) -> str | None:
-    """The policy's id in the TXT records at `_mta-sts.<domain>`; null where there is not exactly one."""
+    """The policy's id in the TXT records at `_mta-sts.<domain>`; None where there is not exactly one."""
     ours = [record for record in records if _VERSION.match(record)]
     if len(ours) != 1:
         return None

@@ -34,7 +34,7 @@ class Simulation(models.Model):
     recipient = models.CharField(max_length=320)  # an address, or `*@domain`
     stage = models.CharField(max_length=8)  # rcpt, data, bounce
     reply = models.CharField(max_length=250)
-    times = models.IntegerField(null=True)  # how often; null for always
+    times = models.IntegerField(null=True)  # how often; None for always
     delay_seconds = models.FloatField(default=0.0)
 
     class Meta:

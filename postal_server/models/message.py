@@ -53,10 +53,10 @@ class Message(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     server_id = models.BigIntegerField()
-    body_id = models.BigIntegerField(null=True)  # null once the text was purged
+    body_id = models.BigIntegerField(null=True)  # None once the text was purged
     scope = models.CharField(max_length=8, choices=choices(Scope))
-    rcpt_to = PeerTextField(null=True)  # Postal tells null from empty
-    mail_from = PeerTextField(null=True)  # null is the null reverse-path
+    rcpt_to = PeerTextField(null=True)  # Postal tells NULL from empty
+    mail_from = PeerTextField(null=True)  # None is the null reverse-path
     subject = PeerTextField(null=True)  # cut to 200 characters
     message_id = PeerTextField(null=True)  # without brackets
     message_id_day = models.IntegerField(null=True)  # days since 1970, with the hash below: a small index

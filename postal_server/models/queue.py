@@ -16,7 +16,7 @@ SUSPENDED = datetime(9999, 1, 1, tzinfo=timezone.utc)
 class QueueRow(models.Model):
     """What messages and webhook requests have in common while they wait.
 
-    Ready means: `due_at` and `claimed_by` are null. `claims` counts claims since the last recorded attempt;
+    Ready means: `due_at` and `claimed_by` are NULL. `claims` counts claims since the last recorded attempt;
     `attempts` those that were tried. A row older than `expires_at` fails, whatever its attempts.
     Suspended means: `due_at` is `SUSPENDED`.
     """

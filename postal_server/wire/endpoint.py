@@ -103,7 +103,7 @@ def hash_body(payload: Mapping[str, Any], encoding: str) -> tuple[bytes, str]:
 
 
 def _form(payload: Mapping[str, Any]) -> bytes:
-    """Fields `a[0][b]=c`; null is a bare name. Written in pieces: escapes of a large mail take memory."""
+    """Fields `a[0][b]=c`; None is a bare name. Written in pieces: escapes of a large mail take memory."""
     form = io.BytesIO()
     for name, value in _fields("", payload):
         form.write(b"&" if form.tell() else b"")

@@ -76,7 +76,7 @@ class Request:
 
     @property
     def content_length(self) -> int | None:
-        """The length of the body, 0 if there is none, null if it is sent in chunks."""
+        """The length of the body, 0 if there is none, None if it is sent in chunks."""
         told = str(self.environ.get("CONTENT_LENGTH") or "")
         if told.isascii() and told.isdigit():
             return int(told)

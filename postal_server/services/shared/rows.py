@@ -107,7 +107,7 @@ def _insert_statement(model: type[Model], fields: tuple[Column, ...], count: int
 def update_each(
     model: type[Model], names: Sequence[str], values: Mapping[int, Sequence[Any]], keep: Sequence[str] = ()
 ) -> None:
-    """Set the fields `names` of each row, by its id, to its `values`. Null leaves those in `keep` alone."""
+    """Set the fields `names` of each row, by its id, to its `values`. None leaves those in `keep` alone."""
     by_name: dict[str, Column] = {field.name: field for field in model._meta.concrete_fields}
     fields = [by_name["id"], *(by_name[name] for name in names)]
     settings = ", ".join(

@@ -76,7 +76,7 @@ def message_token(message_id: int) -> str:
 
 
 def message_id_of(token: str) -> int | None:
-    """The id in a message token, in any case; null if it is not one of ours."""
+    """The id in a message token, in any case; None if it is not one of ours."""
     return _decode(token, "message")
 
 
@@ -86,7 +86,7 @@ def link_token(link_id: int) -> str:
 
 
 def link_id_of(token: str) -> int | None:
-    """The id in a link token, in any case; null if it is not one of ours."""
+    """The id in a link token, in any case; None if it is not one of ours."""
     return _decode(token, "link")
 
 
@@ -136,9 +136,9 @@ def is_return_path_domain(domain: str, config: Config) -> bool:
 def read_return_path(
     address: str, directory: Directory, config: Config
 ) -> tuple[ServerEntry | None, int | None] | None:
-    """The server and the message id in a return path; null if the address is not of that kind.
+    """The server and the message id in a return path; None if the address is not of that kind.
 
-    The server is null for an unknown token, the id for a return path without one, or with a forged one.
+    The server is None for an unknown token, the id for a return path without one, or with a forged one.
     """
     local, domain = split_address(address)
     if not is_return_path_domain(domain, config):

@@ -84,7 +84,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Changes:
-    """What preparing changed on a message's row, written when its result is recorded. Null: unchanged.
+    """What preparing changed on a message's row, written when its result is recorded. None: unchanged.
 
     `raw` is a body of the message's own, where it must differ from the one that was accepted.
     """
