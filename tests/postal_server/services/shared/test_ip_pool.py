@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,10 +11,9 @@ from postal_server.models import Counter, IPAddress, IPPool, IPPoolRule, QueuedM
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import held
-from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.work import Accepted, NewMessage
-from tests.postal_server.services.conftest import NOW, RAW, sent, store
+from tests.postal_server.services.conftest import NOW, RAW, store
 
 
 @pytest.fixture
@@ -171,11 +169,6 @@ class TestWarmUp:
             ip_pool.count([new.pk, other, 0], directory, NOW)
         assert ip_pool.left_today(directory.sources.values(), NOW) == {new.pk: 0}
         assert Counter.objects.filter(name__startswith="warm:").count() == 1
-
-    def test_what_is_recorded_is_counted(self, world, config, new):
-        [claimed] = store(world)
-        record.record([sent(replace(claimed, source_id=new.pk))], world.directory(), config, NOW)
-        assert ip_pool.left_today(world.directory().sources.values(), NOW) == {new.pk: 1}
 
     def keep(self, config, now=NOW):
         ip_pool.keep(config, now, nullcontext)
