@@ -37,10 +37,11 @@ from postal_server.services.shared.work import (
 )
 from postal_server.wire import endpoint as wire
 
-from . import inspection, report, target
+from . import checks, inspection, report, target
+from .checks import attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
-from .outgoing import PURGED, resent_sender
+from .outgoing import resent_sender
 
 UNLINKED = (
     "This message was a bounce but we couldn't link it with any outgoing message "
@@ -54,11 +55,7 @@ NO_ENDPOINT = "Invalid endpoint for route."
 
 
 @dataclass(frozen=True)
-class Context:
-    """What all messages of a batch are judged by."""
-
-    directory: Directory
-    config: Config
+class Context(checks.Context):
     reports: Mapping[int, Decision]  # about those that were recognised, by message id
 
     def route(self, job: Job) -> RouteEntry | None:
@@ -75,9 +72,8 @@ def prepare(
 
 
 def _prepare(job: Job, context: Context) -> Prepared | Decision:
-    for check in CHECKS:
-        if decision := check(job, context):
-            return decision
+    if decision := first_decision(CHECKS, job, context):
+        return decision
     found, changes = _inspection(job, context)
     for judge in JUDGES:
         if decision := judge(job, context, found):
@@ -88,31 +84,16 @@ def _prepare(job: Job, context: Context) -> Prepared | Decision:
 # Steps 1 and 2: without inspection.
 
 
-def _suspended(job: Job, context: Context) -> Decision | None:
-    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
+def _check_attempts(job: Job, context: Context) -> Decision | None:
+    details = attempts_used_up(job, context)
+    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(GIVEN_UP,)) if details else None
 
 
-def _used_up(job: Job, context: Context) -> Decision | None:
-    maximum = context.config.postal.default_maximum_delivery_attempts
-    if job.claimed.attempts < maximum:
-        return None
-    return Decision(
-        job.claimed,
-        DeliveryStatus.FAILED,
-        f"Maximum number of delivery attempts ({maximum}) has been reached.",
-        effects=(GIVEN_UP,),
-    )
-
-
-def _purged(job: Job, context: Context) -> Decision | None:
-    return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
-
-
-def _report(job: Job, context: Context) -> Decision | None:
+def _check_report(job: Job, context: Context) -> Decision | None:
     return context.reports.get(job.message.id)
 
 
-def _unlinked(job: Job, context: Context) -> Decision | None:
+def _check_unlinked(job: Job, context: Context) -> Decision | None:
     """A report that nobody recognised is for the route of return paths, if there is one."""
     if not job.message.is_bounce or context.route(job) is not None:
         return None
@@ -120,11 +101,11 @@ def _unlinked(job: Job, context: Context) -> Decision | None:
 
 
 CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
-    _suspended,
-    _used_up,
-    _purged,
-    _report,
-    _unlinked,
+    check_suspension,
+    _check_attempts,
+    check_text,
+    _check_report,
+    _check_unlinked,
 )
 
 
@@ -151,10 +132,10 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-# Steps 4 to 10: each answers with a decision or null.
+# Steps 4 to 10: as checks, with what scanners found.
 
 
-def _far_too_spammy(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_score(job: Job, context: Context, found: Inspection) -> Decision | None:
     threshold = job.server.spam_failure_threshold
     if found.score < threshold:
         return None
@@ -166,12 +147,12 @@ def _far_too_spammy(job: Job, context: Context, found: Inspection) -> Decision |
     )
 
 
-def _development(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_server_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
     why = hold.by_mode(job.server.mode, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-def _without_route(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_route(job: Job, context: Context, found: Inspection) -> Decision | None:
     if context.route(job) is not None:
         return None
     if route_rules.is_role(split_address(job.message.rcpt_to or "")[0]):
@@ -179,7 +160,7 @@ def _without_route(job: Job, context: Context, found: Inspection) -> Decision | 
     return Decision(job.claimed, DeliveryStatus.FAILED, NO_ROUTE)
 
 
-def _spam(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_spam(job: Job, context: Context, found: Inspection) -> Decision | None:
     route = context.route(job)
     if route is None or not found.is_spam or job.claimed.is_manual:
         return None
@@ -190,7 +171,7 @@ def _spam(job: Job, context: Context, found: Inspection) -> Decision | None:
     return None
 
 
-def _by_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_route_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
     route = context.route(job)
     mode = route.mode if route else RouteMode.ENDPOINT
     if mode is RouteMode.ACCEPT:
@@ -214,11 +195,11 @@ def _held(job: Job) -> Decision:
 
 
 JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
-    _far_too_spammy,
-    _development,
-    _without_route,
-    _spam,
-    _by_mode,
+    _judge_score,
+    _judge_server_mode,
+    _judge_route,
+    _judge_spam,
+    _judge_route_mode,
 )
 
 

@@ -29,12 +29,12 @@ from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
-from . import inspection, rewriting, send_limit, target
+from . import checks, inspection, rewriting, send_limit, target
 from .attempts import last_answers
+from .checks import attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
 
-PURGED = "Raw message has been removed. Cannot send message."
 NO_DOMAIN = "Message's domain no longer exist"
 NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
@@ -43,11 +43,7 @@ TLS_REQUIRED = "TLS-Required"
 
 
 @dataclass(frozen=True)
-class Context:
-    """What all messages of a batch are judged by."""
-
-    directory: Directory
-    config: Config
+class Context(checks.Context):
     now: datetime
     suppressed: dict[suppression.Recipient, str]
     answers: dict[int, tuple[int | None, str]]  # the last one, of those that used up their attempts
@@ -83,7 +79,7 @@ def prepare(
     decided: dict[int, Prepared | Decision] = {}
     going: list[Job] = []
     for job in jobs:
-        decision = guarded(job.claimed, partial(_first, job, context))
+        decision = guarded(job.claimed, partial(first_decision, CHECKS, job, context))
         if decision is None:
             going.append(job)
         else:
@@ -105,38 +101,30 @@ def prepare(
     return [decided[job.claimed.id] for job in jobs]
 
 
-# Steps 2 to 9: each answers with a decision or null.
+# Steps 2 to 9.
 
 
-def _suspended(job: Job, context: Context) -> Decision | None:
-    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
-
-
-def _used_up(job: Job, context: Context) -> Decision | None:
-    maximum = context.config.postal.default_maximum_delivery_attempts
-    if job.claimed.attempts < maximum:
+def _check_attempts(job: Job, context: Context) -> Decision | None:
+    details = attempts_used_up(job, context)
+    if details is None:
         return None
-    details = f"Maximum number of delivery attempts ({maximum}) has been reached."
     # Receivers that put us off say nothing about the person; who cannot be reached is suppressed.
     answer = context.answers.get(job.message.id)
     if not job.message.rcpt_to or answer is None or not blames_recipient(*answer):
         return Decision(job.claimed, DeliveryStatus.FAILED, details)
+    maximum = context.config.postal.default_maximum_delivery_attempts
     details += (
         f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
     )
     return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(SOFT_FAILS),))
 
 
-def _purged(job: Job, context: Context) -> Decision | None:
-    return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
-
-
-def _without_domain(job: Job, context: Context) -> Decision | None:
+def _check_domain(job: Job, context: Context) -> Decision | None:
     gone = job.message.domain_id is not None and context.domain(job) is None
     return Decision(job.claimed, DeliveryStatus.FAILED, NO_DOMAIN) if gone else None
 
 
-def _without_recipient(job: Job, context: Context) -> Decision | None:
+def _check_recipient(job: Job, context: Context) -> Decision | None:
     address = job.message.rcpt_to
     if not address:
         return Decision(job.claimed, DeliveryStatus.FAILED, NO_RECIPIENT)
@@ -147,13 +135,13 @@ def _without_recipient(job: Job, context: Context) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.FAILED, outcome.unreachable(domain).details)
 
 
-def _credential(job: Job, context: Context) -> Decision | None:
+def _check_credential(job: Job, context: Context) -> Decision | None:
     entry = context.directory.credentials.get(job.message.credential_id or 0)
     why = hold.by_credential(entry is not None and entry.hold, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-def _suppressed(job: Job, context: Context) -> Decision | None:
+def _check_suppression(job: Job, context: Context) -> Decision | None:
     address = job.message.rcpt_to or ""
     reason = suppression.reason_for((job.server.id, address), context.suppressed)
     why = hold.by_suppression(address, reason, job.claimed.is_manual)
@@ -161,21 +149,14 @@ def _suppressed(job: Job, context: Context) -> Decision | None:
 
 
 CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
-    _suspended,
-    _used_up,
-    _purged,
-    _without_domain,
-    _without_recipient,
-    _credential,
-    _suppressed,
+    check_suspension,
+    _check_attempts,
+    check_text,
+    _check_domain,
+    _check_recipient,
+    _check_credential,
+    _check_suppression,
 )
-
-
-def _first(job: Job, context: Context) -> Decision | None:
-    for check in CHECKS:
-        if decision := check(job, context):
-            return decision
-    return None
 
 
 # Steps 10 to 13.

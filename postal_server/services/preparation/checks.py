@@ -1,0 +1,57 @@
+"""What can end a message before it is sent: how checks are made, and those of both directions.
+
+A check answers with a decision, or None where it has nothing against the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from postal_server.conf import Config
+from postal_server.rules import hold
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.shared.directory import Directory
+from postal_server.services.shared.work import Decision
+
+from .job import Job
+
+PURGED = "Raw message has been removed. Cannot send message."
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all messages of a batch are judged by."""
+
+    directory: Directory
+    config: Config
+
+
+C = TypeVar("C", bound=Context)
+
+
+def first_decision(
+    checks: Sequence[Callable[[Job, C], Decision | None]], job: Job, context: C
+) -> Decision | None:
+    """That of the first check that has one."""
+    for check in checks:
+        if decision := check(job, context):
+            return decision
+    return None
+
+
+def check_suspension(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
+
+
+def check_text(job: Job, context: Context) -> Decision | None:
+    return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
+
+
+def attempts_used_up(job: Job, context: Context) -> str | None:
+    """The sentence that says so, where the message has no attempt left."""
+    maximum = context.config.postal.default_maximum_delivery_attempts
+    if job.claimed.attempts < maximum:
+        return None
+    return f"Maximum number of delivery attempts ({maximum}) has been reached."
