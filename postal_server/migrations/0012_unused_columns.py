@@ -13,12 +13,4 @@ class Migration(migrations.Migration):
             model_name="httpendpoint",
             name="disabled_until",
         ),
-        migrations.RemoveField(
-            model_name="server",
-            name="send_limit_approaching_notified_at",
-        ),
-        migrations.RemoveField(
-            model_name="server",
-            name="send_limit_exceeded_notified_at",
-        ),
     ]

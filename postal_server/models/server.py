@@ -83,7 +83,9 @@ class Server(models.Model):
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=255, blank=True)
     send_limit_approaching_at = models.DateTimeField(null=True, blank=True, editable=False)
+    send_limit_approaching_notified_at = models.DateTimeField(null=True, blank=True, editable=False)
     send_limit_exceeded_at = models.DateTimeField(null=True, blank=True, editable=False)
+    send_limit_exceeded_notified_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
