@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from postal_server.engine.ports import Resolver
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.transports.smtp.connect import refused_hosts
+from postal_server.transports.smtp.connect import find_refused_hosts
 
 MAX_LOOKUPS = 20  # at a time
 
@@ -20,7 +20,7 @@ async def mail_host_problems(
 
     async def look_up(domain: str) -> list[str]:
         async with free:
-            return await refused_hosts(resolver, domain, allowed.permits)
+            return await find_refused_hosts(resolver, domain, allowed.permits)
 
     refused = await asyncio.gather(*map(look_up, domains))
     return [

@@ -29,8 +29,8 @@ from postal_server.smtpd.tls import Certificates
 from postal_server.transports.http.hosts import HostNames
 from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
-from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, fetch_with
-from postal_server.transports.smtp.pool import Limits, SmtpPool
+from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, policy_fetcher
+from postal_server.transports.smtp.pool import PoolLimits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
 from postal_server.web.server import HttpServer
 
@@ -188,7 +188,7 @@ def _transports(config: Config) -> MakeTransports:
         else:
             finder = MxHosts(names, given.port)
         poster = HttpPool(allowed.permits, HostNames(names.host_addresses))
-        sts = MtaSts(names, fetch_with(poster), store=StoredPolicies()) if given.mta_sts else None
+        sts = MtaSts(names, policy_fetcher(poster), store=StoredPolicies()) if given.mta_sts else None
         connector = Connector(
             finder,
             names,
@@ -200,7 +200,7 @@ def _transports(config: Config) -> MakeTransports:
             ),
             before_dot=before_dot,
         )
-        limits = Limits(
+        limits = PoolLimits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
         is_shaped = not config.catches_all_mail

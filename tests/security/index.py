@@ -112,7 +112,7 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/transports/smtp/session.py",
-                code="if self._reader.has_rest or not self.is_usable:",
+                code="if self._reader.has_partial_reply or not self.is_usable:",
                 without="if not self.is_usable:",
             ),
         ],

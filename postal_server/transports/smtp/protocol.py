@@ -1,4 +1,4 @@
-"""The sender's side of RFC 5321 without any I/O: replies in, bytes out."""
+"""The client's side of SMTP (RFC 5321) without I/O: replies in, bytes out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.mail.smtp_reply import Reply
 from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header
 
-MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some say more
+MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some hosts send more
 MAX_LINES = 200
-END = b".\r\n"
+END_OF_DATA = b".\r\n"
 
 NOT_AN_ADDRESS = Reply(553, "The address cannot be used in SMTP", "5.1.3")
 NEEDS_SMTPUTF8 = Reply(550, "The address needs SMTPUTF8, which the host does not offer", "5.6.7")
@@ -22,19 +22,22 @@ TOO_LARGE = Reply(552, "The message is larger than the host takes", "5.3.4")
 
 
 class ReplyReader:
-    """Cuts what a peer sends into replies. Raises `HostileInput` for a line or reply without end."""
+    """Splits what a host sends into replies."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._lines: list[bytes] = []
 
     @property
-    def has_rest(self) -> bool:
-        """Is there a part of a reply?"""
+    def has_partial_reply(self) -> bool:
+        """Has part of a reply come, and not its end?"""
         return bool(self._buffer or self._lines)
 
     def feed(self, data: bytes) -> list[Reply]:
-        """The replies that are complete with `data`. Garbage becomes a reply with code 0."""
+        """The replies that `data` completes. What is no reply becomes one with code 0.
+
+        Raises `HostileInput` for a line or a reply that is too long.
+        """
         self._buffer += data
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = rest
@@ -53,18 +56,19 @@ class ReplyReader:
 
 @functools.lru_cache(maxsize=512)
 def _parse(lines: tuple[bytes, ...]) -> Reply:
-    """Most replies are the same few, again and again."""
+    """The reply in these lines. Cached: most replies are the same few."""
     return Reply.parse(lines)
 
 
 @dataclass(frozen=True)
-class Offers:
-    """What an EHLO reply offers: keyword, upper-case, and its parameters."""
+class Extensions:
+    """The service extensions that an EHLO reply offers: keyword, upper-case, and its parameters."""
 
     keywords: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, reply: Reply) -> Offers:
+    def parse(cls, reply: Reply) -> Extensions:
+        """The extensions in a reply to EHLO. Never raises."""
         pairs = (line.strip().partition(" ") for line in reply.text.split("\n")[1:])
         return cls({name.upper(): value.strip() for name, _, value in pairs if name})
 
@@ -73,20 +77,20 @@ class Offers:
 
     @property
     def max_bytes(self) -> int | None:
-        """The largest message the host takes (RFC 1870), null if it does not say."""
+        """The size of the largest message that the host accepts (RFC 1870), None if it does not say."""
         size = self.keywords.get("SIZE", "")
         return (int(size) or None) if size.isascii() and size.isdigit() and len(size) < 20 else None
 
     @property
     def mechanisms(self) -> list[str]:
-        """AUTH mechanisms; `AUTH=LOGIN` is an old way to write them."""
+        """The AUTH mechanisms, those in the old form `AUTH=LOGIN` included."""
         old = [name[5:] for name in self.keywords if name.startswith("AUTH=")]
         return [*self.keywords.get("AUTH", "").upper().split(), *old]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Bytes to send, and a stage for each reply to wait for."""
+    """Bytes to send, and the stage of each reply to wait for."""
 
     chunks: tuple[bytes, ...]
     stages: tuple[Stage, ...]
@@ -94,7 +98,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The reply that decides, and whether RSET must come before the next mail."""
+    """The reply that decides about a mail, and whether RSET must precede the next mail."""
 
     stage: Stage
     reply: Reply
@@ -102,7 +106,7 @@ class Conclusion:
 
     @property
     def is_last(self) -> bool:
-        """Does the host hang up, or is it out of step with us? Then no other mail is for this connection."""
+        """Must the connection be closed, because the host closes it or its replies are out of step?"""
         if self.reply.is_positive:
             return self.stage is not Stage.DOT or self.reply.code >= 300
         return self.stage is Stage.RSET or self.reply.code == 421 or not self.reply.is_understood
@@ -119,24 +123,24 @@ class Interrupted(Exception):
 Dialogue = Generator[Step, list[Reply], Conclusion]
 
 
-def transaction(mail: SmtpDelivery, offers: Offers, needs_reset: bool = False) -> Dialogue:
-    """One mail to one recipient: yields what to send, is sent the replies.
+def transaction(mail: SmtpDelivery, extensions: Extensions, needs_reset: bool = False) -> Dialogue:
+    """Deliver one mail to one recipient: yields what to send, is sent the replies.
 
     Fewer replies than stages mean that the connection ended; raises `Interrupted` if those do not decide.
     With PIPELINING (RFC 2920) the commands before DATA go out together. DATA waits for the recipient to be
     taken: some hosts answer 354 without one, and would have to be sent an empty message then.
     """
-    refusal = unacceptable(mail, offers)
+    refusal = find_refusal(mail, extensions)
     if refusal is not None:
         return Conclusion(Stage.MAIL, refusal, needs_reset)
     commands = [
         *([(b"RSET\r\n", Stage.RSET)] if needs_reset else []),
-        (mail_command(mail, offers), Stage.MAIL),
+        (compose_mail(mail, extensions), Stage.MAIL),
         (f"RCPT TO:<{_ascii_domain(mail.recipient)}>\r\n".encode(), Stage.RCPT),
         (b"DATA\r\n", Stage.DATA),
     ]
     single = [[command] for command in commands]
-    groups = [commands[:-1], commands[-1:]] if "PIPELINING" in offers else single
+    groups = [commands[:-1], commands[-1:]] if "PIPELINING" in extensions else single
     for group in groups:
         step = Step(tuple(command for command, _ in group), tuple(stage for _, stage in group))
         replies = yield step
@@ -145,7 +149,7 @@ def transaction(mail: SmtpDelivery, offers: Offers, needs_reset: bool = False) -
             return failed
         if len(replies) < len(step.stages):
             raise Interrupted(step.stages[len(replies)])
-    replies = yield Step((dot_stuff(mail.data), END), (Stage.DOT,))
+    replies = yield Step((dot_stuff(mail.data), END_OF_DATA), (Stage.DOT,))
     if not replies:
         raise Interrupted(Stage.DOT)
     return Conclusion(Stage.DOT, replies[0])
@@ -159,36 +163,36 @@ def _first_failure(stages: Sequence[Stage], replies: Iterable[Reply]) -> Conclus
     return None
 
 
-def unacceptable(mail: SmtpDelivery, offers: Offers) -> Reply | None:
-    """The reply that says why this host cannot be given this mail, before anything is said to it."""
+def find_refusal(mail: SmtpDelivery, extensions: Extensions) -> Reply | None:
+    """Our own reply for a mail that this host cannot accept, before anything is sent; None if it can."""
     if not is_plausible_recipient(mail.recipient):
         return NOT_AN_ADDRESS
     if mail.reverse_path is not None and not is_plausible_recipient(mail.reverse_path):
         return NOT_AN_ADDRESS
-    if _needs_smtputf8(mail) and "SMTPUTF8" not in offers:
+    if _needs_smtputf8(mail) and "SMTPUTF8" not in extensions:
         return NEEDS_SMTPUTF8
-    if offers.max_bytes is not None and len(mail.data) > offers.max_bytes:
+    if extensions.max_bytes is not None and len(mail.data) > extensions.max_bytes:
         return TOO_LARGE
     return None
 
 
-def mail_command(mail: SmtpDelivery, offers: Offers) -> bytes:
-    """MAIL with the parameters that the mail needs and the host offers."""
+def compose_mail(mail: SmtpDelivery, extensions: Extensions) -> bytes:
+    """The MAIL command, with the parameters that the mail needs and the host supports."""
     words = [f"MAIL FROM:<{_ascii_domain(mail.reverse_path) if mail.reverse_path else ''}>"]
-    if offers.max_bytes is not None:
+    if extensions.max_bytes is not None:
         words.append(f"SIZE={len(mail.data)}")
     is_8bit = not mail.data.isascii()
-    if "8BITMIME" in offers and is_8bit:
+    if "8BITMIME" in extensions and is_8bit:
         words.append("BODY=8BITMIME")
-    # An 8-bit header wants it too (RFC 6531), but is taken by most who do not offer it.
-    has_8bit = is_8bit and "SMTPUTF8" in offers and has_8bit_header(mail.data)
+    # An 8-bit header needs it too (RFC 6531), but most hosts that do not offer it accept one.
+    has_8bit = is_8bit and "SMTPUTF8" in extensions and has_8bit_header(mail.data)
     if has_8bit or _needs_smtputf8(mail):
         words.append("SMTPUTF8")
     return " ".join(words).encode() + b"\r\n"
 
 
 def _needs_smtputf8(mail: SmtpDelivery) -> bool:
-    """A domain can be written in ASCII, a local part cannot."""
+    """Is a local part not ASCII? A domain can be written in ASCII, a local part cannot."""
     return not all(path.rpartition("@")[0].isascii() for path in (mail.recipient, mail.reverse_path or ""))
 
 

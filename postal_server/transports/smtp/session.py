@@ -1,4 +1,4 @@
-"""One connection to one host: greeting, TLS, AUTH, then one mail after the other."""
+"""One SMTP session with a host: greeting, TLS, AUTH, then one mail after another."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from postal_server.mail.smtp_reply import Reply
 from postal_server.mail.transport_encoding import to_7bit
 from postal_server.net.dialling import describe
 
-from .protocol import Conclusion, Interrupted, Offers, ReplyReader, Step, transaction
+from .protocol import Conclusion, Extensions, Interrupted, ReplyReader, Step, transaction
 
-BLOCK_BYTES = 262_144  # written at a time: a large message is not copied into the transport as a whole
+BLOCK_BYTES = (
+    262_144  # written at a time, so that a large message is not copied into the transport as a whole
+)
 
-# RFC 5321 section 4.5.3.2 names most of these; they are the least a patient sender waits.
+# Most are from RFC 5321 section 4.5.3.2, which calls them the least that a client should wait.
 STAGE_TIMEOUTS: Mapping[Stage, timedelta] = MappingProxyType(
     {
         Stage.CONNECT: timedelta(seconds=30),
@@ -51,17 +53,18 @@ class Timeouts:
 
     @classmethod
     def limited(cls, connect: timedelta, read: timedelta) -> Timeouts:
-        """The RFC's, none above `read` but those for the message itself, which a host may take time over."""
+        """The time-outs of the RFC, but no more than `read`, except for the message itself."""
         own = (Stage.BLOCK, Stage.DOT)
         stages = {s: t if s in own else min(t, read) for s, t in STAGE_TIMEOUTS.items()}
         return cls({**stages, Stage.CONNECT: connect})
 
     def seconds(self, stage: Stage) -> float:
+        """The time-out of a stage, in seconds."""
         return self._seconds[stage]
 
 
 class SmtpError(Exception):
-    """The session cannot go on. `reply` is the host's, null where the connection broke or timed out."""
+    """The session cannot go on. `reply` is the host's; None where the connection broke or timed out."""
 
     def __init__(self, stage: Stage, text: str, reply: Reply | None = None) -> None:
         super().__init__(text)
@@ -70,9 +73,9 @@ class SmtpError(Exception):
 
 
 class TlsError(SmtpError):
-    """No TLS. `is_certificate` if all that is wrong is the certificate.
+    """TLS failed. `is_certificate`: only because of the certificate.
 
-    `failure` is what a TLS report calls it (RFC 8460 section 4.3).
+    `failure` is its result type in TLS reports (RFC 8460 section 4.3).
     """
 
     def __init__(self, text: str, is_certificate: bool = False, failure: str = "validation-failure") -> None:
@@ -82,7 +85,7 @@ class TlsError(SmtpError):
 
 
 NOT_OFFERED = "starttls-not-supported"
-# OpenSSL's X509_V_ERR_ numbers with a result type of their own.
+# The result type by OpenSSL's X509_V_ERR_ number; all others are `certificate-not-trusted`.
 CERTIFICATE_FAILURES = {
     9: "certificate-expired",  # not valid yet
     10: "certificate-expired",
@@ -90,8 +93,8 @@ CERTIFICATE_FAILURES = {
 }
 
 
-class Connection(asyncio.Protocol):
-    """Sends steps and collects their replies. One timer for all stages."""
+class SmtpConnection(asyncio.Protocol):
+    """Sends the bytes of a step and collects the replies, with one timer for all stages."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.is_usable = True
@@ -102,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._replies: list[Reply] = []
         self._stages: tuple[Stage, ...] = (Stage.BANNER,)
         self._waiter: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None  # set while the transport takes no more
+        self._room: asyncio.Future[None] | None = None  # set while the transport is full
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._error = "connection closed by the other side"
@@ -125,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._break(str(error))
             return
         if len(self._replies) > len(self._stages):
-            # Nobody asked for the last: it must not be taken for the answer to another command.
+            # The last one answers nothing: it must not be taken for the reply to another command.
             del self._replies[len(self._stages) :]
             self._break("reply without a command")
         elif len(self._replies) == len(self._stages):
@@ -142,9 +145,9 @@ class Connection(asyncio.Protocol):
         self._room = None
 
     async def exchange(self, step: Step) -> list[Reply]:
-        """Send, and wait for a reply per stage. Fewer replies: the connection is no longer usable.
+        """Send a step and wait for a reply for each stage; with fewer, the connection is no longer usable.
 
-        Raises `SmtpError` if not even one came.
+        Raises `SmtpError` if no reply came.
         """
         self._stages = step.stages
         is_sent = self.is_usable
@@ -163,14 +166,14 @@ class Connection(asyncio.Protocol):
             if self.is_usable:
                 self._break("answer before the end of the message")
             if replies and replies[0].is_positive:
-                replies = []  # to what? The host has not seen the mail
+                replies = []  # not to this mail, which the host has not seen
         if not replies:
             raise SmtpError(stage, self._error)
         return replies
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> str:
-        """Turn to TLS; returns its version. Raises `TlsError`."""
-        if self._reader.has_rest or not self.is_usable:
+        """Begin TLS; returns its version. Raises `TlsError`."""
+        if self._reader.has_partial_reply or not self.is_usable:
             raise TlsError("text in clear behind the answer to STARTTLS")
         try:
             self._transport = await self._loop.start_tls(
@@ -180,7 +183,7 @@ class Connection(asyncio.Protocol):
                 server_hostname=host,
                 ssl_handshake_timeout=self._timeouts.seconds(Stage.STARTTLS),
             )
-        except (OSError, asyncio.TimeoutError, ValueError) as error:  # ValueError: a name TLS cannot carry
+        except (OSError, asyncio.TimeoutError, ValueError) as error:  # ValueError: a name that is none in TLS
             self.abort()
             if isinstance(error, ssl.SSLCertVerificationError):
                 failure = CERTIFICATE_FAILURES.get(error.verify_code, "certificate-not-trusted")
@@ -189,16 +192,16 @@ class Connection(asyncio.Protocol):
         return str(self._transport.get_extra_info("ssl_object").version())
 
     def certificates(self) -> list[bytes]:
-        """What the host has shown, as DER: its own certificate, then those that vouch for it."""
+        """The chain that the host has sent, as DER: its own certificate first."""
         return _chain(self._transport.get_extra_info("ssl_object"))
 
-    def stop(self, why: str, spare: Stage) -> None:
-        """Break off, unless a reply to the stage `spare` is awaited."""
-        if self._stages[:1] != (spare,):
+    def stop(self, why: str, unless: Stage) -> None:
+        """Abort with this error, unless the reply to the stage `unless` is awaited."""
+        if self._stages[:1] != (unless,):
             self._break(why)
 
     def quit(self) -> None:
-        """Say goodbye, without waiting for an answer."""
+        """Send QUIT and close, without waiting for the reply."""
         if self.is_usable and not self._is_flushed:
             self.abort()  # closing would wait for a host that does not read
             return
@@ -208,11 +211,13 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def close(self) -> None:
+        """Close once what was written has been sent."""
         self.is_usable = False
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
+        """Close at once. Whoever waits for a reply gets an error."""
         self.is_usable = False
         if self._transport is not None:
             self._transport.abort()
@@ -220,11 +225,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def _is_flushed(self) -> bool:
-        """Has the system taken all that was written?"""
+        """Was everything handed to the operating system?"""
         return not self._transport.get_write_buffer_size()
 
     async def _write_blocks(self, chunks: tuple[bytes, ...]) -> bool:
-        """Hand large data to the transport in pieces, as the peer takes them. False: not all."""
+        """Write large data in pieces, as fast as the host reads them; False if not all could be written."""
         for chunk in chunks:
             view = memoryview(chunk)
             for start in range(0, len(chunk), BLOCK_BYTES):
@@ -241,20 +246,20 @@ class Connection(asyncio.Protocol):
     def _wait_for(self, stage: Stage) -> None:
         self._deadline = self._loop.time() + self._timeouts.seconds(stage)
         if self._timer is None:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
         elif self._timer.when() > self._deadline:
             self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
 
-    def _look(self) -> None:
-        """The timer: goes off when a deadline may be over, and is set again only while one is."""
+    def _check_deadline(self) -> None:
+        """The timer's callback: time out if the deadline is over, else set the timer again."""
         self._timer = None
         if not self._deadline:
             return
         if self._loop.time() >= self._deadline:
             self._break("timed out")
         else:
-            self._timer = self._loop.call_at(self._deadline, self._look)
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
 
     def _break(self, why: str) -> None:
         self._error = why
@@ -267,45 +272,46 @@ class Connection(asyncio.Protocol):
 
 
 def _chain(connection: Any) -> list[bytes]:
-    """Before Python 3.13 only the object beneath has the chain."""
+    """The certificate chain, which before Python 3.13 only a private object has."""
     if hasattr(connection, "get_unverified_chain"):
         return list(connection.get_unverified_chain())
     return [each.public_bytes(ssl._ssl.ENCODING_DER) for each in connection._sslobj.get_unverified_chain()]  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
-class Security:
-    """What is asked of TLS on a connection. `context` null: none.
+class TlsOptions:
+    """How to use TLS on a connection; not at all if `context` is None.
 
-    `problem` is recorded where the context does not verify the certificate; `judge` says in its stead what
-    is wrong with the certificates that a host shows. `policy` is whose wish it is. `name` is the host's in
-    TLS, where that is another than in its MX record.
+    `problem` is recorded where the context does not verify the certificate. `verify_chain(chain)` verifies
+    the certificates in its place, and returns what is wrong with them, empty for nothing. `policy` is the
+    name of the policy that requires this. `name` is the host's name in TLS, where it differs from its MX
+    record.
     """
 
     context: ssl.SSLContext | None = None
     is_implicit: bool = False
     is_required: bool = False
     problem: str = ""
-    judge: Callable[[Sequence[bytes]], str] | None = None
+    verify_chain: Callable[[Sequence[bytes]], str] | None = None
     policy: str = ""
     name: str = ""
 
 
 @dataclass(frozen=True)
 class Login:
-    """A smarthost's user. `may_use_clear` where the configuration says to do without TLS."""
+    """The user of a relay. `may_use_clear`: the configuration allows to authenticate without TLS."""
 
     username: str
     password: str = field(repr=False)
     may_use_clear: bool = False
 
 
-class Session:
-    """An open session with a host. Not for two mails at a time."""
+class SmtpSession:
+    """An open session with a host, for one mail at a time."""
 
     def __init__(
         self,
-        connection: Connection,
+        connection: SmtpConnection,
         host: str,
         address: str,
         port: int,
@@ -318,9 +324,9 @@ class Session:
         self.address = address
         self.port = port
         self.source = source
-        self.offers = Offers()
+        self.extensions = Extensions()
         self.tls: Tls | None = None
-        self.delivered = 0  # mails that came to a conclusion
+        self.delivered = 0  # mails with a conclusion
         self.idle_since = 0.0
         self.began = asyncio.get_running_loop().time()
         self._before_dot = before_dot
@@ -330,15 +336,15 @@ class Session:
     def is_usable(self) -> bool:
         return self.connection.is_usable
 
-    async def open(self, helo: str, security: Security, login: Login | None = None) -> None:
-        """Everything before the first MAIL. Raises `SmtpError`; the connection is then closed."""
+    async def open(self, helo: str, tls_options: TlsOptions, login: Login | None = None) -> None:
+        """Do everything that precedes the first MAIL. Raises `SmtpError`; the connection is then closed."""
         try:
-            if security.is_implicit:
-                await self._start_tls(security)
+            if tls_options.is_implicit:
+                await self._start_tls(tls_options)
             await self._expect(Stage.BANNER, b"")
-            await self._hello(helo)
-            if security.context is not None and self.tls is None:
-                await self._ask_for_tls(helo, security)
+            await self._greet(helo)
+            if tls_options.context is not None and self.tls is None:
+                await self._start_tls_if_offered(helo, tls_options)
             if login is not None:
                 await self._log_in(login)
         except BaseException:
@@ -346,10 +352,10 @@ class Session:
             raise
 
     async def deliver(self, mail: SmtpDelivery) -> Conclusion:
-        """Hand over one mail. Raises `SmtpError` where the connection breaks without an answer."""
-        if "8BITMIME" not in self.offers and not mail.data.isascii():
+        """Deliver one mail. Raises `SmtpError` if the connection breaks without a reply that decides."""
+        if "8BITMIME" not in self.extensions and not mail.data.isascii():
             mail = replace(mail, data=await asyncio.to_thread(to_7bit, mail.data))
-        dialogue = transaction(mail, self.offers, self._needs_reset)
+        dialogue = transaction(mail, self.extensions, self._needs_reset)
         try:
             step = next(dialogue)
             while True:
@@ -373,51 +379,53 @@ class Session:
         return await self.connection.exchange(step)
 
     async def _expect(self, stage: Stage, command: bytes, wanted: int = 2) -> Reply:
-        """The reply to a command; raises `SmtpError` unless its first digit is the one wanted."""
+        """Send a command and return the reply. Raises `SmtpError` unless its first digit is `wanted`."""
         [reply] = await self.connection.exchange(Step((command,) if command else (), (stage,)))
         if reply.code // 100 != wanted:
             raise SmtpError(stage, str(reply), reply)
         return reply
 
-    async def _hello(self, helo: str) -> None:
+    async def _greet(self, helo: str) -> None:
         try:
-            self.offers = Offers.parse(await self._expect(Stage.HELO, f"EHLO {helo}\r\n".encode()))
+            self.extensions = Extensions.parse(await self._expect(Stage.HELO, f"EHLO {helo}\r\n".encode()))
         except SmtpError as error:
             if error.reply is None or not error.reply.is_permanent:
                 raise
             await self._expect(Stage.HELO, f"HELO {helo}\r\n".encode())
-            self.offers = Offers()
+            self.extensions = Extensions()
 
-    async def _ask_for_tls(self, helo: str, security: Security) -> None:
-        if "STARTTLS" not in self.offers:
-            if security.is_required:
+    async def _start_tls_if_offered(self, helo: str, tls_options: TlsOptions) -> None:
+        if "STARTTLS" not in self.extensions:
+            if tls_options.is_required:
                 raise TlsError("STARTTLS is required, and not offered", failure=NOT_OFFERED)
             return
         try:
             await self._expect(Stage.STARTTLS, b"STARTTLS\r\n")
         except SmtpError as error:
-            if security.is_required:
+            if tls_options.is_required:
                 raise TlsError(f"STARTTLS is required, and refused: {error}", failure=NOT_OFFERED) from error
             if error.reply is None:
                 raise
-            return  # offered, but not given: in clear, as if it had not been offered
-        await self._start_tls(security)
-        await self._hello(helo)
+            return  # go on without TLS, as if it had not been offered
+        await self._start_tls(tls_options)
+        await self._greet(helo)
 
-    async def _start_tls(self, security: Security) -> None:
-        assert security.context is not None
-        version = await self.connection.start_tls(security.context, security.name or self.host)
-        if security.judge is not None and (wrong := security.judge(self.connection.certificates())):
+    async def _start_tls(self, tls_options: TlsOptions) -> None:
+        assert tls_options.context is not None
+        version = await self.connection.start_tls(tls_options.context, tls_options.name or self.host)
+        if tls_options.verify_chain is not None and (
+            wrong := tls_options.verify_chain(self.connection.certificates())
+        ):
             raise TlsError(wrong, is_certificate=True)
-        self.tls = Tls(version, security.problem, security.policy)
+        self.tls = Tls(version, tls_options.problem, tls_options.policy)
 
     async def _log_in(self, login: Login) -> None:
         if self.tls is None and not login.may_use_clear:
             raise SmtpError(Stage.AUTH, "no TLS, and the password is not sent in clear (ssl_mode=None would)")
-        if "PLAIN" in self.offers.mechanisms:
+        if "PLAIN" in self.extensions.mechanisms:
             token = b64encode(f"\0{login.username}\0{login.password}".encode())
             await self._expect(Stage.AUTH, b"AUTH PLAIN " + token + b"\r\n")
-        elif "LOGIN" in self.offers.mechanisms:
+        elif "LOGIN" in self.extensions.mechanisms:
             await self._expect(Stage.AUTH, b"AUTH LOGIN\r\n", wanted=3)
             await self._expect(Stage.AUTH, b64encode(login.username.encode()) + b"\r\n", wanted=3)
             await self._expect(Stage.AUTH, b64encode(login.password.encode()) + b"\r\n")

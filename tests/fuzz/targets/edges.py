@@ -39,7 +39,7 @@ from postal_server.smtpd.shared import Shared
 from postal_server.transports.dns import DnsResolver
 from postal_server.transports.http.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader, retry_after
 from postal_server.transports.http.url import Url
-from postal_server.transports.smtp.protocol import Offers, ReplyReader
+from postal_server.transports.smtp.protocol import Extensions, ReplyReader
 from postal_server.web.gateway import RawResponse
 from postal_server.web.protocol import CONTINUE, HttpProtocol
 from postal_server.web.shared import Shared as WebShared
@@ -379,9 +379,9 @@ def smtp_replies(data: bytes) -> None:
     assert whole == read(pieces(data)) or "hostile" in whole
     with contextlib.suppress(HostileInput):
         for reply in ReplyReader().feed(data):
-            offers = Offers.parse(reply)
-            assert offers.max_bytes is None or offers.max_bytes > 0
-            assert isinstance(offers.mechanisms, list)
+            extensions = Extensions.parse(reply)
+            assert extensions.max_bytes is None or extensions.max_bytes > 0
+            assert isinstance(extensions.mechanisms, list)
             peer = outcome.Peer("mx.example", "192.0.2.1", 25, log_id="X")
             outcome.classify(reply, recipient="a@b.example", peer=peer, seconds=0.1)
             assert "\r" not in reply.text

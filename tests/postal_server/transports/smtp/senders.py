@@ -7,7 +7,7 @@ from typing import Any
 
 from postal_server.engine.ports import Stage
 from postal_server.transports.smtp.connect import Connector, MxHosts
-from postal_server.transports.smtp.pool import Limits, SmtpPool
+from postal_server.transports.smtp.pool import PoolLimits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
 from tests.fakes import FakeResolver
 
@@ -15,7 +15,7 @@ ZONE = {"dest.example": {"MX": ["mx.dest.example"]}, "mx.dest.example": {"A": ["
 SHORT = Timeouts({**dict.fromkeys(Stage, timedelta(seconds=0.1)), Stage.CONNECT: timedelta(seconds=5)})
 
 
-def pool(port: int, zone: Any = None, limits: Limits | None = None, **connector: Any) -> SmtpPool:
+def pool(port: int, zone: Any = None, limits: PoolLimits | None = None, **connector: Any) -> SmtpPool:
     resolver = FakeResolver(ZONE if zone is None else zone)
     permits = connector.pop("permits", lambda host, address: True)
     connector.setdefault("timeouts", Timeouts.limited(timedelta(seconds=2), timedelta(seconds=5)))

@@ -7,7 +7,7 @@ import pytest
 from postal_server.engine.ports import Source, Stage, Target
 from postal_server.rules.request_destination import AllowedDestinations
 from postal_server.transports.smtp import connect
-from postal_server.transports.smtp.connect import order
+from postal_server.transports.smtp.connect import order_addresses
 from postal_server.transports.smtp.session import SmtpError
 from tests.fakes import mail
 from tests.loops import LOOPS, run
@@ -31,7 +31,7 @@ SIX, OTHER_SIX, FOUR, OTHER_FOUR = "2001:db8::1", "2001:db8::2", "192.0.2.1", "1
     ids=["both", "one family", "source of IPv4", "source of IPv6", "source of both", "none"],
 )
 def test_families_take_turns_as_far_as_the_source_can_reach_them(addresses, source, ordered):
-    assert order(addresses, source) == ordered
+    assert order_addresses(addresses, source) == ordered
 
 
 @pytest.mark.parametrize("loop", LOOPS)

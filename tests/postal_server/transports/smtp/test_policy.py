@@ -13,7 +13,7 @@ from postal_server.engine.ports import KeptPolicy, Lookup, Stage, Target
 from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp import policy as policies
 from postal_server.transports.smtp.connect import Connector, MxHosts
-from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, Unavailable, fetch_with
+from postal_server.transports.smtp.policy import MtaSts, PolicyUnavailable, TlsPolicies, policy_fetcher
 from postal_server.transports.smtp.pool import SmtpPool
 from tests.certificates import server_context, trusting, write_certificate
 from tests.fakes import FakeResolver, mail
@@ -173,7 +173,7 @@ class TestMtaSts:
             (Site(policy_text("none")), True, ("no-policy-found", "starttls-not-supported")),
             (Site(), False, ("no-policy-found", "starttls-not-supported")),
             (Site(b"no policy"), True, ("sts", "sts-policy-invalid")),
-            (Site(Unavailable("sts-webpki-invalid", "expired")), True, ("sts", "sts-webpki-invalid")),
+            (Site(PolicyUnavailable("sts-webpki-invalid", "expired")), True, ("sts", "sts-webpki-invalid")),
         ],
         ids=["mode none", "no record", "invalid", "not to be had"],
     )
@@ -261,14 +261,16 @@ class TestCache:
                 resolver.zone[name] = Lookup.TIMED_OUT
             else:
                 resolver.zone[name] = {"TXT": ["v=STSv1; id=2"]}
-                site.answer = b"" if how == "policy invalid" else Unavailable("sts-policy-fetch-error", "x")
+                site.answer = (
+                    b"" if how == "policy invalid" else PolicyUnavailable("sts-policy-fetch-error", "x")
+                )
 
         first, second = self.ask(MtaSts(resolver, site, clock), then=tamper)
         assert second.sts == first.sts is not None
 
     @pytest.mark.parametrize(("seconds", "fetches"), [(299, 1), (300, 2)])
     def test_a_failed_fetch_is_not_tried_again_at_once(self, clock, seconds, fetches):
-        site = Site(Unavailable("sts-policy-fetch-error", "no answer"))
+        site = Site(PolicyUnavailable("sts-policy-fetch-error", "no answer"))
         sts = MtaSts(FakeResolver(zone()), site, clock)
         _, second = self.ask(sts, then=lambda: setattr(clock, "now", seconds))
         assert (second.sts, second.failure, second.reason) == (None, "sts-policy-fetch-error", "no answer")
@@ -312,7 +314,7 @@ class TestCache:
 
         async def work():
             await sts.policy("dest.example")
-            site.answer = Unavailable("sts-policy-fetch-error", "no answer")
+            site.answer = PolicyUnavailable("sts-policy-fetch-error", "no answer")
             clock.now = self.DAY
             for _ in range(3):
                 found = await sts.policy("dest.example")
@@ -331,7 +333,9 @@ class TestCache:
         assert kept.expires_at - kept.fetched_at == timedelta(days=7)
 
         del names.zone["_mta-sts.dest.example"]
-        found = self.ask(MtaSts(names, Site(Unavailable("sts-policy-fetch-error", "x")), Clock(), store))
+        found = self.ask(
+            MtaSts(names, Site(PolicyUnavailable("sts-policy-fetch-error", "x")), Clock(), store)
+        )
         assert found.sts.mode.value == "enforce"
         assert found.sts.patterns == ("mx.dest.example",)
 
@@ -358,7 +362,7 @@ class TestCache:
         assert (first.sts, second.sts.mode.value) == (None, "enforce")
 
     def test_memory_is_bounded(self, clock, monkeypatch):
-        monkeypatch.setattr(policies, "MAX_REMEMBERED", 3)
+        monkeypatch.setattr(policies, "MAX_CACHED", 3)
         names = {f"_mta-sts.d{n}.example": {"TXT": RECORD} for n in range(10)}
         sts = MtaSts(FakeResolver(names), Site(), clock)
 
@@ -367,7 +371,7 @@ class TestCache:
                 await sts.policy(f"d{n}.example")
 
         run(work())
-        assert len(sts._known) == 3
+        assert len(sts._cached) == 3
 
 
 class TestFetch:
@@ -393,7 +397,9 @@ class TestFetch:
             verifying = trusting(web[0]) if knows else ssl.create_default_context()
             pool = HttpPool(permits, lookup, verifying=verifying)
             try:
-                return await fetch_with(pool)(f"https://mta-sts.dest.example:{port}/.well-known/mta-sts.txt")
+                return await policy_fetcher(pool)(
+                    f"https://mta-sts.dest.example:{port}/.well-known/mta-sts.txt"
+                )
             finally:
                 await pool.close()
                 server.close()
@@ -407,7 +413,7 @@ class TestFetch:
     @pytest.mark.parametrize(
         ("answer", "failure"),
         [
-            (b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n\r\n", "sts-policy-fetch-error"),
+            (b"HTTP/1.1 404 Not ResolvedHosts\r\nContent-Type: text/plain\r\n\r\n", "sts-policy-fetch-error"),
             (b"HTTP/1.1 301 Moved\r\nLocation: https://a.example/\r\n\r\n", "sts-policy-fetch-error"),
             (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>", "sts-policy-invalid"),
             (
@@ -420,17 +426,17 @@ class TestFetch:
         ids=["404", "redirect", "HTML", "large", "garbage", "nothing"],
     )
     def test_what_is_no_policy_is_one_exception(self, web, answer, failure):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(PolicyUnavailable) as caught:
             self.fetch(answer, web)
         assert caught.value.failure == failure
 
     def test_a_certificate_that_does_not_verify(self, web):
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(PolicyUnavailable) as caught:
             self.fetch(b"", web, knows=False)
         assert caught.value.failure == "sts-webpki-invalid"
 
     def test_a_private_address_is_not_asked(self, web):
-        with pytest.raises(Unavailable, match="an address that may not be"):
+        with pytest.raises(PolicyUnavailable, match="an address that may not be"):
             self.fetch(b"", web, permits=lambda host, address: False)
 
 

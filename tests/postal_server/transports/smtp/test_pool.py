@@ -8,7 +8,7 @@ from aiosmtpd.smtp import SMTP
 
 from postal_server.engine.ports import Lookup, Source, Stage, Target
 from postal_server.transports.smtp.connect import CatchHosts, Connector
-from postal_server.transports.smtp.pool import Limits, SmtpPool
+from postal_server.transports.smtp.pool import PoolLimits, SmtpPool
 from tests.fakes import FakeResolver, mail
 from tests.loops import LOOPS, run
 
@@ -72,7 +72,7 @@ def test_what_one_relay_is_given_is_bounded_as_for_a_host():
         letters = [mail(f"u@d{n}.example", target=Target(f"d{n}.example", "127.0.0.1")) for n in range(8)]
         assert await busiest(sender, letters) == 3
 
-    with_host(test, limits=Limits(per_destination=2, per_host=3))
+    with_host(test, limits=PoolLimits(per_destination=2, per_host=3))
 
 
 def test_after_a_refused_mail_the_session_is_reset_once():
@@ -170,7 +170,7 @@ def test_idle_sessions_are_let_go():
         assert sender.open_sessions == 0
         assert host.lines[-1] == "QUIT"
 
-    with_host(test, limits=Limits(idle=timedelta(seconds=0.1)))
+    with_host(test, limits=PoolLimits(idle=timedelta(seconds=0.1)))
 
 
 def test_a_session_is_not_used_for_ever():
@@ -179,7 +179,7 @@ def test_a_session_is_not_used_for_ever():
             await sender.send(mail())
         assert len(host.connections) == 3
 
-    with_host(test, limits=Limits(mails_per_session=2))
+    with_host(test, limits=PoolLimits(mails_per_session=2))
 
 
 def test_a_session_grows_no_older_than_its_tls_policy_should():
@@ -188,7 +188,7 @@ def test_a_session_grows_no_older_than_its_tls_policy_should():
             await sender.send(mail())
         assert len(host.connections) == 2
 
-    with_host(test, limits=Limits(age=timedelta(0)))
+    with_host(test, limits=PoolLimits(age=timedelta(0)))
 
 
 async def busiest(sender, letters):
@@ -204,7 +204,12 @@ async def busiest(sender, letters):
 
 @pytest.mark.parametrize(
     ("limits", "most"),
-    [(Limits(per_destination=2), 8), (Limits(per_host=3), 3), (Limits(total=4), 4), (Limits(), 20)],
+    [
+        (PoolLimits(per_destination=2), 8),
+        (PoolLimits(per_host=3), 3),
+        (PoolLimits(total=4), 4),
+        (PoolLimits(), 20),
+    ],
     ids=["per destination", "per host", "in all", "none reached"],
 )
 def test_sessions_stay_within_limits(limits, most):
@@ -238,12 +243,12 @@ def test_mails_that_wait_for_a_full_host_hold_up_no_other():
             for task in tasks:
                 task.cancel()
 
-    with_host(test, Scripted({"DOT": HANG}), zone=zone, limits=Limits(per_host=1, total=3))
+    with_host(test, Scripted({"DOT": HANG}), zone=zone, limits=PoolLimits(per_host=1, total=3))
 
 
 def test_a_mail_that_is_cancelled_while_it_waits_for_any_slot_leaves_its_place_at_the_host():
     async def work():
-        sender = pool(1, limits=Limits(per_host=1, total=1))
+        sender = pool(1, limits=PoolLimits(per_host=1, total=1))
         await sender.acquire("a.example")
         waiting = asyncio.ensure_future(sender.acquire("b.example"))
         await asyncio.sleep(0)
@@ -257,7 +262,7 @@ def test_a_mail_that_is_cancelled_while_it_waits_for_any_slot_leaves_its_place_a
 
 def test_a_mail_that_is_cancelled_when_its_turn_has_just_come_passes_it_on():
     async def work():
-        sender = pool(1, limits=Limits(per_host=1))
+        sender = pool(1, limits=PoolLimits(per_host=1))
         await sender.acquire("a.example")
         waiting = asyncio.ensure_future(sender.acquire("a.example"))
         await asyncio.sleep(0)
@@ -276,8 +281,8 @@ def test_an_idle_session_makes_room_for_another_destination():
         assert sender.open_sessions == 1
 
     zone = {**ZONE, "other.example": {"MX": ["mx.dest.example"]}}
-    with_host(test, zone=zone, limits=Limits(per_host=1))
-    with_host(test, zone=zone, limits=Limits(total=1))
+    with_host(test, zone=zone, limits=PoolLimits(per_host=1))
+    with_host(test, zone=zone, limits=PoolLimits(total=1))
 
 
 def test_idle_sessions_make_room_for_all_that_are_opened_at_once():
@@ -288,7 +293,7 @@ def test_idle_sessions_make_room_for_all_that_are_opened_at_once():
             await asyncio.gather(*(sender.send(mail(f"u@d{number}.example")) for number in pair))
         assert sender.open_sessions == 2
 
-    with_host(test, zone=zone, limits=Limits(total=2))
+    with_host(test, zone=zone, limits=PoolLimits(total=2))
 
 
 def test_closing_spares_what_waits_for_the_answer_to_its_final_dot():
@@ -392,7 +397,10 @@ class TestUnreachable:
     def test_every_host_that_was_tried_is_named(self):
         async def test(host, sender):
             result = await sender.send(mail())
-            assert (result.stage, result.error) == (Stage.CONNECT, "Connection refused, Connection refused")
+            assert (result.stage, result.error) == (
+                Stage.CONNECT,
+                "Connection refused, Connection refused",
+            )
             assert [a.host for a in result.tried] == ["a.example", "b.example"]
 
         zone = {

@@ -9,16 +9,16 @@ from postal_server.errors import HostileInput
 from postal_server.transports.smtp.protocol import (
     MAX_LINE_BYTES,
     Conclusion,
+    Extensions,
     Interrupted,
-    Offers,
     ReplyReader,
-    mail_command,
+    compose_mail,
+    find_refusal,
     transaction,
-    unacceptable,
 )
 from tests.fakes import mail
 
-PIPELINING = Offers({"PIPELINING": ""})
+PIPELINING = Extensions({"PIPELINING": ""})
 OK, GO = Reply(250, "ok"), Reply(354, "go")
 
 
@@ -26,9 +26,9 @@ class TestReplyReader:
     def test_a_reply_in_pieces_is_one_reply(self):
         reader = ReplyReader()
         assert reader.feed(b"250-one\r\n25") == []
-        assert reader.has_rest
+        assert reader.has_partial_reply
         assert reader.feed(b"0 two\r\n") == [Reply(250, "one\ntwo")]
-        assert not reader.has_rest
+        assert not reader.has_partial_reply
 
     def test_several_replies_in_one_piece(self):
         found = ReplyReader().feed(b"250 2.1.0 a\r\n550 5.1.1 b\r\n354 c\r\n")
@@ -69,7 +69,7 @@ class TestReplyReader:
 
 class TestOffers:
     def test_keywords_and_their_parameters(self):
-        offers = Offers.parse(
+        offers = Extensions.parse(
             Reply(250, "host.example hello\nSIZE 1000\nauth PLAIN LOGIN\nAUTH=LOGIN\n8BITMIME")
         )
         assert offers.max_bytes == 1000
@@ -79,7 +79,7 @@ class TestOffers:
 
     @pytest.mark.parametrize("size", ["", "0", "many", "9" * 30])
     def test_a_size_that_says_nothing_is_no_limit(self, size):
-        assert Offers({"SIZE": size}).max_bytes is None
+        assert Extensions({"SIZE": size}).max_bytes is None
 
 
 def steps(dialogue, *answers):
@@ -105,14 +105,14 @@ class TestTransaction:
         assert (conclusion.stage, conclusion.reply, conclusion.needs_reset) == (Stage.DOT, OK, False)
 
     def test_without_it_each_waits_for_the_one_before(self):
-        sent, _ = steps(transaction(mail(reverse_path=None), Offers()), [OK], [OK], [GO], [OK])
+        sent, _ = steps(transaction(mail(reverse_path=None), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[:3] == [b"MAIL FROM:<>\r\n", b"RCPT TO:<ann@dest.example>\r\n", b"DATA\r\n"]
 
     def test_reset_comes_first_where_the_last_mail_was_refused(self):
         sent, _ = steps(transaction(mail(), PIPELINING, needs_reset=True), [OK, OK, OK], [GO], [OK])
         assert sent[0].startswith(b"RSET\r\nMAIL FROM:")
 
-    @pytest.mark.parametrize("offers", [Offers(), PIPELINING], ids=["plain", "pipelined"])
+    @pytest.mark.parametrize("offers", [Extensions(), PIPELINING], ids=["plain", "pipelined"])
     def test_a_refused_recipient_decides(self, offers):
         no = Reply(550, "no", "5.1.1")
         answers = [[OK, no]] if "PIPELINING" in offers else [[OK], [no]]
@@ -120,7 +120,7 @@ class TestTransaction:
         assert (conclusion.stage, conclusion.reply, conclusion.needs_reset) == (Stage.RCPT, no, True)
 
     def test_a_positive_answer_to_data_that_is_no_go_ahead_is_a_refusal(self):
-        _, conclusion = steps(transaction(mail(), Offers()), [OK], [OK], [OK])
+        _, conclusion = steps(transaction(mail(), Extensions()), [OK], [OK], [OK])
         assert (conclusion.stage, conclusion.reply) == (Stage.DATA, OK)
 
     @pytest.mark.parametrize(
@@ -161,36 +161,40 @@ class TestMailCommand:
     @pytest.mark.parametrize(
         ("offers", "values", "command"),
         [
-            (Offers(), {}, b"MAIL FROM:<bounce@rp.example>\r\n"),
-            (Offers({"SIZE": "99999"}), {"data": b"x" * 50}, b"MAIL FROM:<bounce@rp.example> SIZE=50\r\n"),
+            (Extensions(), {}, b"MAIL FROM:<bounce@rp.example>\r\n"),
             (
-                Offers({"8BITMIME": ""}),
+                Extensions({"SIZE": "99999"}),
+                {"data": b"x" * 50},
+                b"MAIL FROM:<bounce@rp.example> SIZE=50\r\n",
+            ),
+            (
+                Extensions({"8BITMIME": ""}),
                 {"data": "ä".encode()},
                 b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME\r\n",
             ),
-            (Offers({"8BITMIME": ""}), {}, b"MAIL FROM:<bounce@rp.example>\r\n"),
+            (Extensions({"8BITMIME": ""}), {}, b"MAIL FROM:<bounce@rp.example>\r\n"),
             (
-                Offers({"SMTPUTF8": ""}),
+                Extensions({"SMTPUTF8": ""}),
                 {"recipient": "jürgen@dest.example"},
                 b"MAIL FROM:<bounce@rp.example> SMTPUTF8\r\n",
             ),
             (
-                Offers({"SMTPUTF8": ""}),
+                Extensions({"SMTPUTF8": ""}),
                 {"recipient": "a@bücher.example"},
                 b"MAIL FROM:<bounce@rp.example>\r\n",
             ),
             (
-                Offers({"SMTPUTF8": "", "8BITMIME": ""}),
+                Extensions({"SMTPUTF8": "", "8BITMIME": ""}),
                 {"data": "Subject: ä\r\n\r\n".encode()},
                 b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME SMTPUTF8\r\n",
             ),
             (
-                Offers({"SMTPUTF8": "", "8BITMIME": ""}),
+                Extensions({"SMTPUTF8": "", "8BITMIME": ""}),
                 {"data": "Subject: x\r\n\r\nä".encode()},
                 b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME\r\n",
             ),
             (
-                Offers({"8BITMIME": ""}),
+                Extensions({"8BITMIME": ""}),
                 {"data": "Subject: ä\r\n\r\n".encode()},
                 b"MAIL FROM:<bounce@rp.example> BODY=8BITMIME\r\n",
             ),
@@ -208,15 +212,15 @@ class TestMailCommand:
         ],
     )
     def test_parameters_are_those_needed_and_offered(self, offers, values, command):
-        assert mail_command(mail(**values), offers) == command
+        assert compose_mail(mail(**values), offers) == command
 
     def test_a_domain_is_written_in_ascii(self):
-        sent, _ = steps(transaction(mail("a@bücher.example"), Offers()), [OK], [OK], [GO], [OK])
+        sent, _ = steps(transaction(mail("a@bücher.example"), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[1] == b"RCPT TO:<a@xn--bcher-kva.example>\r\n"
 
     @pytest.mark.parametrize("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a b"', '"a>b<c"', "john..doe"])
     def test_a_quoted_local_part_goes_to_its_own_domain(self, local):
-        sent, _ = steps(transaction(mail(f"{local}@b.example"), Offers()), [OK], [OK], [GO], [OK])
+        sent, _ = steps(transaction(mail(f"{local}@b.example"), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[1] == f"RCPT TO:<{local}@b.example>\r\n".encode()
 
 
@@ -241,8 +245,8 @@ class TestUnacceptable:
         ],
     )
     def test_what_the_host_cannot_be_given_is_refused_by_ourselves(self, values, enhanced):
-        offers = Offers({"SIZE": "100"})
-        refusal = unacceptable(mail(**values), offers)
+        offers = Extensions({"SIZE": "100"})
+        refusal = find_refusal(mail(**values), offers)
         assert refusal is not None
         assert refusal.enhanced == enhanced
         dialogue = transaction(mail(**values), offers)
@@ -251,8 +255,8 @@ class TestUnacceptable:
         assert done.value.value.reply == refusal
 
     def test_a_message_of_just_the_size_that_the_host_takes_is_sent(self):
-        offers = Offers({"SIZE": "100"})
-        assert unacceptable(mail(data=b"x" * 100), offers) is None
+        offers = Extensions({"SIZE": "100"})
+        assert find_refusal(mail(data=b"x" * 100), offers) is None
 
 
 class TestContent:

@@ -164,7 +164,7 @@ class Impatient(ScriptedHost):
 def test_an_answer_in_the_middle_of_a_mail_ends_the_connection(answer, stage, code, block, loop, monkeypatch):
     lost = []
 
-    class Watched(connect.Connection):
+    class Watched(connect.SmtpConnection):
         def connection_lost(self, exc):
             super().connection_lost(exc)
             lost.append(self)
@@ -179,7 +179,7 @@ def test_an_answer_in_the_middle_of_a_mail_ends_the_connection(answer, stage, co
             await sender.close()
             return result
 
-    monkeypatch.setattr(connect, "Connection", Watched)
+    monkeypatch.setattr(connect, "SmtpConnection", Watched)
     monkeypatch.setattr(session, "BLOCK_BYTES", block)
     result = run(work(), loop)
     assert (result.stage, result.reply and result.reply.code) == (stage, code)
