@@ -151,12 +151,13 @@ class ChunkReader(MessageReader):
         del buffer[:size]
         self._missing_bytes -= size
         self.received_bytes += size
-        self.is_complete = self._is_last and not self._missing_bytes
+        is_read = not self._missing_bytes
+        self.is_complete = self._is_last and is_read
         if not self._is_discarding and (
             self.is_complete or len(self._content) > self._options.max_header_bytes + MAX_EMPTY_LINE_BYTES
         ):
             self._check_header(self._content)
-        return not self._missing_bytes
+        return is_read
 
     def take_content(self) -> bytes:
         content = bytes(self._content)

@@ -1250,8 +1250,8 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/smtpd/data.py",
-                code="return not self._missing_bytes",
-                without="return True",
+                code="is_read = not self._missing_bytes",
+                without="is_read = True",
             ),
         ],
         tests=[
