@@ -1,4 +1,4 @@
-"""The web process as a WSGI application: `create` puts its parts together."""
+"""The web application: its table of routes, and how it is put together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.keys import request_key
 from postal_server.web import pages, probes, tracking
 from postal_server.web.application import Application
+from postal_server.web.handlers import InLoop, InLoopOrThread, InThread
+from postal_server.web.routes import ANY_METHOD, Route, Routes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,20 +36,34 @@ def create(
 
     `problem()` says why nothing can be accepted, and is empty if it can.
     """
-    public = pages.Pages(lambda: request_key(config))
-    asked = probes.Probes(problem)
+    api = API(config, directory, journal, ClientNames(_reverse_look_up(resolver)))
     return Application(
         config=config,
-        api=API(config, directory, journal, ClientNames(_reverse_look_up(resolver))),
-        tracking=tracking.Tracking(config, directory).answer,
+        routes=make_routes(api, pages.Pages(lambda: request_key(config)), probes.Probes(problem)),
+        tracking_routes=make_tracking_routes(tracking.Tracking(config, directory)),
         tracking_mark=tracking.MARK,
-        pages={pages.JWKS_PATH: public.key_set, pages.IP_PATH: public.ip},
-        probes={
-            probes.HEALTH_PATH: asked.health,
-            probes.READY_PATH: asked.ready,
-            probes.METRICS_PATH: asked.metrics,
-        },
         make_django=make_django,
+    )
+
+
+def make_routes(api: API, public: pages.Pages, asked: probes.Probes) -> Routes:
+    """What is answered without Django, and where it runs."""
+    return Routes(
+        (
+            Route(probes.HEALTH_PATH, InLoop(asked.health), is_for_any_host=True),
+            Route(probes.READY_PATH, InLoop(asked.ready), is_for_any_host=True),
+            Route(probes.METRICS_PATH, InLoop(asked.metrics), is_for_any_host=True),
+            Route(pages.JWKS_PATH, InLoop(public.key_set)),
+            Route(pages.IP_PATH, InLoop(public.ip)),
+            Route("/api/", InLoopOrThread(api), methods=ANY_METHOD, is_prefix=True),
+        )
+    )
+
+
+def make_tracking_routes(tracker: tracking.Tracking) -> Routes:
+    """The same of the tracking host, whatever its name is."""
+    return Routes(
+        (Route("", InThread(tracker.answer), methods=ANY_METHOD, is_prefix=True, is_for_any_host=True),)
     )
 
 

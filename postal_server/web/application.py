@@ -1,19 +1,17 @@
-"""The WSGI application: which part answers a request, and what every answer has.
+"""The web application: finds the handler of a request.
 
-The wire (API, tracking, key set) is answered here, without Django's handler; all else is Django's: the
-start page, the administration and its static files. What needs no thread is answered by `answer_async` too.
+The table of routes has what is answered without Django: the API, tracking, the key set, probes. All else is
+Django's: the start page, the administration and its static files.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
-import time
-import uuid
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
@@ -30,36 +28,21 @@ from postal_server.wire.http import (
     read_request,
 )
 
-from .gateway import BodyLimit, Environ, RawResponse
+from .gateway import BodyLimit, Environ, RawResponse, call_wsgi
+from .handlers import Handler, InLoop, Work
+from .routes import Routes
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication
+    from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 LOGIN_PATH = "/admin/login/"
 MAX_HOST = 255  # characters of a host name in the log
-MAX_REFUSED = 100  # host names that the log tells of
-READING = frozenset({"GET", "HEAD"})
+MAX_REFUSED = 100  # host names that are logged
 MAX_PAGE_BYTES = 4 * 1024 * 1024  # of a body for Django's pages
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
-NOT_REQUEST_ID = re.compile(r"[^\w-]", re.ASCII)
-
-View = Callable[[Request], Response]
-
-
-class API(Protocol):
-    """What is below `/api/` (`api.views`)."""
-
-    def answer(self, request: Request) -> Response:
-        """The answer, for a thread."""
-
-    def answer_async(self, request: Request) -> Coroutine[Any, Any, Response] | None:
-        """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
-
-    def max_body_bytes(self, request: Request) -> int:
-        """How large a body may be that is read; 0 for a request that is refused without reading it."""
 
 
 def allowed_hosts(config: Config) -> list[str]:
@@ -76,87 +59,102 @@ def trusted_proxies(config: Config) -> tuple[Network, ...]:
         raise ConfigurationError(f"postal.trusted_proxies: {error}") from error
 
 
+class Django:
+    """Handles what has no route, in threads."""
+
+    def __init__(self, make: Callable[[], WSGIApplication]) -> None:
+        self._make = make
+        self._application: WSGIApplication | None = None
+        self._lock = threading.Lock()
+
+    def begin(self, request: Request, *, has_small_body: bool) -> Work:
+        return partial(self._answer, request)
+
+    def body_limit(self, request: Request) -> BodyLimit | None:
+        """Of chunks Django reads nothing, nor anybody of a login that is longer than passwords are."""
+        return BodyLimit(MAX_PAGE_BYTES) if request.content_length and not is_login(request) else None
+
+    def _answer(self, request: Request) -> RawResponse:
+        environ = {**request.environ, CLIENT: request.client}
+        return call_wsgi(self._loaded(), environ)
+
+    def _loaded(self) -> WSGIApplication:
+        # Loading the administration takes longer than starting all the rest.
+        with self._lock:
+            if self._application is None:
+                self._application = self._make()
+            return self._application
+
+
+def is_login(request: Request) -> bool:
+    """Is a password checked, which takes as much time as guessing it is to take?"""
+    return request.method == "POST" and request.path == LOGIN_PATH
+
+
+@dataclass(frozen=True)
+class RoutedRequest:
+    """A request and what handles it."""
+
+    request: Request
+    handler: Handler
+
+    @property
+    def is_login(self) -> bool:
+        """Is a password checked?"""
+        return is_login(self.request)
+
+    def begin(self, *, has_small_body: bool) -> Work:
+        """What makes the response. `has_small_body`: the body has come, and is read in no time."""
+        return self.handler.begin(self.request, has_small_body=has_small_body)
+
+    def body_limit(self) -> BodyLimit | None:
+        """How large a body may be that is buffered before `begin`; None if no more than a small one is."""
+        return self.handler.body_limit(self.request)
+
+
 @dataclass
 class Application:
-    """`pages` are by path, for GET and HEAD, `probes` the same for any host, as those who ask go by address.
+    """`routes` are those of this host, `tracking_routes` those of requests that bear `tracking_mark`.
 
-    `make_django` is asked at the first request for a page.
+    `make_django` is called at the first request for a page.
     """
 
     config: Config
-    api: API
-    tracking: View
-    tracking_mark: str
-    pages: Mapping[str, View]
-    probes: Mapping[str, View]
+    routes: Routes
+    tracking_routes: Routes
+    tracking_mark: str  # the name of a header field
     make_django: Callable[[], WSGIApplication]
-    _django: WSGIApplication | None = None
-    _refused: set[str] = field(default_factory=set)  # hosts that were told of
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _refused: set[str] = field(default_factory=set)  # hosts that were logged
 
     def __post_init__(self) -> None:
         self.hosts = frozenset(allowed_hosts(self.config))
         self.trusted = trusted_proxies(self.config)
+        self._django = Django(self.make_django)
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        started = time.monotonic()
+    def route(self, environ: Environ) -> RoutedRequest:
+        """The request with what handles it."""
         request = read_request(environ, self.trusted)
-        view = self._view(request)
-        if view is None and (request.content_length or 0) > MAX_PAGE_BYTES:
-            view = _refuse_body
-        if view is None:
-            environ[CLIENT] = request.client
-            return self._pages_of_django()(environ, start_response)
-        try:
-            answer = view(request)
-        except Exception:
-            answer = _unanswered(request)
-        answered = _complete(answer, request, started)
-        start_response(answered.status, list(answered.headers))
-        return [answered.body]
+        return RoutedRequest(request, self._handler(request))
 
-    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
-        """The answer to a request whose body has come, for an event loop; null if it takes a thread."""
-        request = read_request(environ, self.trusted)
-        view = self._view(request)
-        if view is None or view == self.tracking:
-            return None
-        if view != self.api.answer:
-            return _answer_async(_at_once(view, request), request)
-        answering = self.api.answer_async(request)
-        return None if answering is None else _answer_async(answering, request)
-
-    def is_login(self, environ: Environ) -> bool:
-        """Is a password checked, which takes as much time as guessing it is to take?"""
-        return bool(environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] == LOGIN_PATH)
-
-    def body_limit(self, environ: Environ) -> BodyLimit | None:
-        """How large a body may be that is gathered before the answer; null if it is not read.
-
-        Of chunks Django reads nothing, nor anybody of a login that is longer than passwords are.
-        """
-        request = read_request(environ, self.trusted)
-        view = self._view(request)
-        if view == self.api.answer:
-            size = self.api.max_body_bytes(request)
-            return BodyLimit(size, is_known=True) if size else None
-        is_page = view is None and not self.is_login(environ)
-        return BodyLimit(MAX_PAGE_BYTES) if is_page and request.content_length else None
+    def _handler(self, request: Request) -> Handler:
+        is_tracking = request.header(self.tracking_mark) == "1"
+        routes = self.tracking_routes if is_tracking else self.routes
+        route = routes.find(request.path, request.method)
+        if route is not None and route.is_for_any_host:
+            return route.handler
+        if not self._is_for_us(request):
+            return InLoop(self._refuse_host)
+        if route is not None:
+            return route.handler
+        if methods := routes.allowed_methods(request.path):
+            return InLoop(partial(_refuse_method, methods))
+        if (request.content_length or 0) > MAX_PAGE_BYTES:
+            return InLoop(_refuse_body)
+        return self._django
 
     def stands_for_many(self, address: str) -> bool:
         """Is this the address of a proxy, behind which all the world may be?"""
         return is_in(address, self.trusted)
-
-    def _view(self, request: Request) -> View | None:
-        if request.header(self.tracking_mark) == "1":
-            return self.tracking
-        if request.path in self.probes and request.method in READING:
-            return self.probes[request.path]
-        if not self._is_for_us(request):
-            return self._refuse_host
-        if request.path.startswith("/api/"):
-            return self.api.answer
-        return self.pages.get(request.path) if request.method in READING else None
 
     def _is_for_us(self, request: Request) -> bool:
         forwarded = request.header("X-Forwarded-Host").rpartition(",")[2]
@@ -164,7 +162,7 @@ class Application:
             not forwarded.strip() or host_name(forwarded) in self.hosts
         )
 
-    def _refuse_host(self, request: Request) -> Response:
+    async def _refuse_host(self, request: Request) -> Response:
         """Postal's answer says nothing, so the log does: once for each name, as strangers ask for many."""
         host = request.header("Host")
         asked = (request.header("X-Forwarded-Host") if host_name(host) in self.hosts else host)[:MAX_HOST]
@@ -174,43 +172,11 @@ class Application:
             log.info("Refused a request for the host %r: postal.web_hostname is %s", asked, ours)
         return forbidden_host()
 
-    def _pages_of_django(self) -> WSGIApplication:
-        # Loading the administration takes longer than starting all the rest.
-        with self._lock:
-            if self._django is None:
-                self._django = self.make_django()
-            return self._django
+
+async def _refuse_method(methods: list[str], request: Request) -> Response:
+    page = error_response(405, request.header("Accept"))
+    return replace(page, headers=(*page.headers, ("allow", ", ".join(methods))))
 
 
-def _refuse_body(request: Request) -> Response:
+async def _refuse_body(request: Request) -> Response:
     return error_response(413, request.header("Accept"))
-
-
-async def _at_once(view: View, request: Request) -> Response:
-    return view(request)
-
-
-async def _answer_async(answering: Coroutine[Any, Any, Response], request: Request) -> RawResponse:
-    started = time.monotonic()
-    try:
-        answer = await answering
-    except Exception:
-        answer = _unanswered(request)
-    return _complete(answer, request, started)
-
-
-def _unanswered(request: Request) -> Response:
-    """The answer where a view raised: a bug, logged here and nowhere else."""
-    log.exception("%s %s could not be answered", request.method, request.path[:200])
-    return error_response(500, request.header("Accept"))
-
-
-def _complete(answer: Response, request: Request, started: float) -> RawResponse:
-    headers = answer.all_headers(_request_id(request), time.monotonic() - started)
-    return RawResponse(answer.status_line, headers, b"" if request.method == "HEAD" else answer.body)
-
-
-def _request_id(request: Request) -> str:
-    """The id that a front proxy gave the request, cleaned, or a new one."""
-    given = NOT_REQUEST_ID.sub("", request.header("X-Request-Id"))[:255]
-    return given or str(uuid.uuid4())

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from .body import MAX_BUFFERED_BYTES, RequestBody
-from .gateway import BodyLimit, RequestHead
+from .gateway import BodyLimit, Environ, RequestHead
+from .shared import RoutedRequest
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FIELDS = 200
@@ -24,6 +25,8 @@ class Exchange:
     keeps: bool = False  # the connection, for another request
     is_answered: bool = False
     body_limit: BodyLimit = DEFAULT_BODY_LIMIT
+    environ: Environ = field(default_factory=dict)  # as soon as it is routed
+    routed: RoutedRequest | None = None
     is_asked: bool = False  # the application, whether that is more
     refusal: HTTPStatus | None = None  # it is no request: answered with this
 

@@ -125,7 +125,7 @@ def _origin_form(target: bytes) -> bytes:
     return path if path.startswith(b"/") else b"/" + path
 
 
-def call(application: WSGIApplication, environ: Environ) -> RawResponse:
+def call_wsgi(application: WSGIApplication, environ: Environ) -> RawResponse:
     """The application's whole answer; for a thread."""
     head: list[Any] = []
     written: list[bytes] = []

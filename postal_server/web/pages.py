@@ -18,11 +18,11 @@ class Pages:
 
     signing_key: Callable[[], SigningKey]
 
-    def key_set(self, request: Request) -> Response:
+    async def key_set(self, request: Request) -> Response:
         """The installation's public key as a JSON Web Key Set. Source: contract 2."""
         return json_response(to_json(self.signing_key().jwks()))
 
-    def ip(self, request: Request) -> Response:
+    async def ip(self, request: Request) -> Response:
         """The peer's address and the client's behind it: what an administrator sets proxies up with."""
         text = f"ip: {request.environ.get('REMOTE_ADDR', '')} remote ip: {request.client}"
         return Response(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())

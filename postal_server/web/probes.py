@@ -20,16 +20,16 @@ class Probes:
 
     problem: Callable[[], str]
 
-    def health(self, request: Request) -> Response:
+    async def health(self, request: Request) -> Response:
         """The process is alive."""
         return _answer(200, TEXT, b"OK")
 
-    def ready(self, request: Request) -> Response:
+    async def ready(self, request: Request) -> Response:
         """It does the work it is there for."""
         problem = self.problem()
         return _answer(503 if problem else 200, TEXT, (problem or "OK").encode())
 
-    def metrics(self, request: Request) -> Response:
+    async def metrics(self, request: Request) -> Response:
         """Prometheus metrics, for this machine only: they tell how much is sent, and where."""
         if not is_in(request.client, LOOPBACK) or any(name in request.environ for name in FORWARDED):
             return _answer(403, TEXT, b"Forbidden")

@@ -12,6 +12,7 @@ import io
 import logging
 from collections import deque
 from collections.abc import Coroutine
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -28,8 +29,8 @@ from postal_server.wire.http import error_response
 from .body import MAX_BUFFERED_BYTES, RequestBody
 from .connection_state import ENDED, Event, State, next_state
 from .exchange import MAX_HEADER_BYTES, Exchange
-from .gateway import RawResponse, RequestHead, call, field_size, make_environ
-from .shared import LimitedConnection, Shared
+from .gateway import RawResponse, RequestHead, field_size, make_environ
+from .shared import LimitedConnection, RoutedRequest, Shared
 
 logger = logging.getLogger(__name__)
 
@@ -307,8 +308,7 @@ class HttpProtocol(LimitedConnection):
         if exchange.exceeds_body_limit and not exchange.is_asked:
             exchange.is_asked = True
             with suppress(HostileInput):  # which is refused as it begins
-                environ = make_environ(exchange.head, self._peer, self._here)
-                exchange.body_limit = self._shared.application.body_limit(environ) or exchange.body_limit
+                exchange.body_limit = self._route(exchange).body_limit() or exchange.body_limit
         size = exchange.body.buffered_bytes
         if size > FREE_BYTES and not exchange.exceeds_body_limit and not self._shared.room.hold(self, size):
             self.give_way()
@@ -340,39 +340,46 @@ class HttpProtocol(LimitedConnection):
             self._refuse(exchange, exchange.refusal)
             return
         try:
-            environ = make_environ(exchange.head, self._peer, self._here)
+            routed = self._route(exchange)
         except HostileInput:
             self._refuse(exchange, HTTPStatus.BAD_REQUEST)
             return
         if exchange.is_too_large:
             self._refuse(exchange, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
-        lean, threads = None, self._shared.threads
-        if exchange.body.is_complete:
+        is_complete = exchange.body.is_complete
+        if is_complete:
             self.deadline = NEVER
-            environ["wsgi.input"] = io.BytesIO(exchange.body.take_all())
-            if self._shared.application.is_login(environ):
-                threads = self._shared.logins
-            elif exchange.received > MAX_BUFFERED_BYTES:
-                threads = self._shared.readers
-            else:
-                lean = self._shared.application.answer_async(environ)
-        elif self._shared.application.is_login(environ):
+            exchange.environ["wsgi.input"] = io.BytesIO(exchange.body.take_all())
+        elif routed.is_login:
             self._refuse(exchange, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # no password is that long
             return
         else:
-            environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
-            threads = self._shared.readers
-        if lean is None:
-            future = self._loop.run_in_executor(threads, call, self._shared.application, environ)
+            exchange.environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
+        has_small_body = is_complete and exchange.received <= MAX_BUFFERED_BYTES
+        work = routed.begin(has_small_body=has_small_body)
+        if not asyncio.iscoroutine(work):
+            future = self._loop.run_in_executor(self._threads(routed, has_small_body), work)
             future.add_done_callback(partial(self._done, exchange))
         elif exchange.received > QUICK_BYTES:
-            self._shared.turns.add(partial(self._start_task, exchange, lean))
+            self._shared.turns.add(partial(self._start_task, exchange, work))
         else:
-            self._start_task(exchange, lean)
+            self._start_task(exchange, work)
 
-    def _start_task(self, exchange: Exchange, answering: Coroutine[Any, Any, RawResponse]) -> None:
-        self._loop.create_task(answering).add_done_callback(partial(self._done, exchange))
+    def _route(self, exchange: Exchange) -> RoutedRequest:
+        """Find what handles a request, once. Raises `HostileInput` for a target that is none."""
+        if exchange.routed is None:
+            exchange.environ = make_environ(exchange.head, self._peer, self._here)
+            exchange.routed = self._shared.application.route(exchange.environ)
+        return exchange.routed
+
+    def _threads(self, routed: RoutedRequest, has_small_body: bool) -> Executor:
+        if routed.is_login:
+            return self._shared.logins
+        return self._shared.threads if has_small_body else self._shared.readers
+
+    def _start_task(self, exchange: Exchange, work: Coroutine[Any, Any, RawResponse]) -> None:
+        self._loop.create_task(work).add_done_callback(partial(self._done, exchange))
 
     def _refuse(self, exchange: Exchange, status: HTTPStatus) -> None:
         exchange.keeps = False

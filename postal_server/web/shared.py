@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from postal_server.engine import metrics
 from postal_server.net.listening import Connection, Turns
 from postal_server.net.memory_budget import Room
 from postal_server.rules.client import client_key
 
-from .gateway import BodyLimit, Environ, RawResponse
+from .gateway import BodyLimit, Environ
+from .handlers import Work
 from .unsent import UnsentResponses
 
 
+class RoutedRequest(Protocol):
+    """A request and what handles it (`application.RoutedRequest`)."""
+
+    @property
+    def is_login(self) -> bool: ...
+
+    def begin(self, *, has_small_body: bool) -> Work: ...
+
+    def body_limit(self) -> BodyLimit | None: ...
+
+
 class Application(Protocol):
-    """A WSGI application that can answer some requests without a thread."""
+    """What answers requests (`application.Application`)."""
 
-    def __call__(self, environ: Environ, start_response: Any, /) -> Any: ...
-
-    def answer_async(self, environ: Environ) -> Coroutine[Any, Any, RawResponse] | None:
-        """The answer to a request that has come completely; null if it takes a thread."""
-
-    def is_login(self, environ: Environ) -> bool:
-        """Is a password checked?"""
-
-    def body_limit(self, environ: Environ) -> BodyLimit | None:
-        """How large a body may be that is gathered; null if it is not read, or only as far as it has come."""
+    def route(self, environ: Environ, /) -> RoutedRequest:
+        """The request with what handles it; its body is still to come."""
 
 
 class LimitedConnection(Connection):

@@ -17,11 +17,12 @@ from postal_server import conf
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import Busy
+from postal_server.runtime.web import make_routes, make_tracking_routes
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Accepted, Stored
 from postal_server.web.application import Application
-from postal_server.web.pages import IP_PATH, JWKS_PATH, Pages
-from postal_server.web.probes import HEALTH_PATH, METRICS_PATH, READY_PATH, Probes
+from postal_server.web.pages import Pages
+from postal_server.web.probes import Probes
 from postal_server.web.tracking import MARK, Tracking
 from postal_server.wire.signing import SigningKey
 
@@ -98,14 +99,13 @@ def application(
     config: conf.Config, directory: Directory, journal: FakeJournal, key: SigningKey
 ) -> Application:
     """The web process without Django's pages."""
+    api = API(config, lambda: directory, journal, ClientNames(lambda address: None))
     pages, probes = Pages(lambda: key), Probes(lambda: "")
     return Application(
         config=config,
-        api=API(config, lambda: directory, journal, ClientNames(lambda address: None)),
-        tracking=Tracking(config, lambda: directory).answer,
+        routes=make_routes(api, pages, probes),
+        tracking_routes=make_tracking_routes(Tracking(config, lambda: directory)),
         tracking_mark=MARK,
-        pages={JWKS_PATH: pages.key_set, IP_PATH: pages.ip},
-        probes={HEALTH_PATH: probes.health, READY_PATH: probes.ready, METRICS_PATH: probes.metrics},
         make_django=lambda: no_django,
     )
 
@@ -139,8 +139,9 @@ def call(
     headers: dict[str, str] | None = None,
     body: bytes | None = b"",
     peer: str = "127.0.0.1",
+    stream: Any = None,
 ) -> Reply:
-    """One request over WSGI. `body` None leaves out its length."""
+    """One request. `body` None leaves out its length; `stream` is read in place of it."""
     path, _, query = path.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -148,7 +149,7 @@ def call(
         "QUERY_STRING": query,
         "REMOTE_ADDR": peer,
         "HTTP_HOST": "postal.example.test",
-        "wsgi.input": io.BytesIO(body or b""),
+        "wsgi.input": stream or io.BytesIO(body or b""),
     }
     setup_testing_defaults(environ)
     for name, value in (headers or {}).items():
@@ -156,10 +157,6 @@ def call(
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     if body is not None:
         environ.setdefault("CONTENT_LENGTH", str(len(body)))
-    answered: list[Any] = []
-
-    def start_response(status: str, response_headers: list[tuple[str, str]]) -> None:
-        answered.extend([int(status.split(maxsplit=1)[0]), response_headers])
-
-    content = b"".join(app(environ, start_response))
-    return Reply(answered[0], answered[1], content)
+    work = app.route(environ).begin(has_small_body=False)
+    answered = asyncio.run(work) if asyncio.iscoroutine(work) else work()
+    return Reply(int(answered.status.split(maxsplit=1)[0]), list(answered.headers), answered.body)

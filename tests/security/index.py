@@ -956,8 +956,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/protocol.py",
-                code="self._shared.turns.add(partial(self._start_task, exchange, lean))",
-                without="self._start_task(exchange, lean)",
+                code="self._shared.turns.add(partial(self._start_task, exchange, work))",
+                without="self._start_task(exchange, work)",
             ),
         ],
         tests=[
@@ -1301,7 +1301,7 @@ CASES: dict[str, Case] = {
                 "postal_server/web/application.py",
                 code="""
                 if not self._is_for_us(request):
-                    return self._refuse_host
+                    return InLoop(self._refuse_host)
                 """,
             ),
         ],

@@ -295,18 +295,19 @@ class AtOnce(Executor):
 class Recorder:
     """Answers every request at once, with what it was taken for; the body of a large one is not read."""
 
-    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
-        start_response("200 OK", [])
-        return [b"<large>"]
+    is_login = False
 
-    def body_limit(self, environ: Any) -> Any:
+    def route(self, environ: Any) -> Recorder:
+        self._environ = environ
+        return self
+
+    def body_limit(self) -> None:
         return None
 
-    def is_login(self, environ: Any) -> bool:
-        return False
-
-    def answer_async(self, environ: Any) -> Any:
-        return self._answer(environ)
+    def begin(self, *, has_small_body: bool) -> Any:
+        return (
+            self._answer(self._environ) if has_small_body else lambda: RawResponse("200 OK", (), b"<large>")
+        )
 
     async def _answer(self, environ: Any) -> RawResponse:
         told = f"<{environ['REQUEST_METHOD']} {environ['PATH_INFO']}".encode()

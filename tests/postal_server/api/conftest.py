@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from postal_server.web.application import Application
-from postal_server.web.gateway import RawResponse
+from postal_server.web.handlers import Work
 
 
 @pytest.fixture(params=["thread", "loop"])
 def app(app, request):
-    return app if request.param == "thread" else in_loop(app)
+    return app if request.param == "thread" else InLoop(app)
 
 
-def in_loop(app: Application) -> Any:
-    """A WSGI application that answers as `app` does in an event loop."""
+@dataclass(frozen=True)
+class InLoop:
+    """The application, which takes the body of every request for a small one."""
 
-    async def answer_in_loop(environ: Any) -> RawResponse | None:
-        answering = app.answer_async(environ)
-        return None if answering is None else await answering
+    app: Application
+    environ: Any = None
 
-    def answer(environ: Any, start_response: Any) -> Any:
-        answered = asyncio.run(answer_in_loop(environ))
-        if answered is None:
-            return app(environ, start_response)
-        start_response(answered.status, list(answered.headers))
-        return [answered.body]
+    def route(self, environ: Any) -> InLoop:
+        return InLoop(self.app, environ)
 
-    return answer
+    def begin(self, *, has_small_body: bool) -> Work:
+        return self.app.route(self.environ).begin(has_small_body=True)

@@ -41,12 +41,8 @@ class Unreadable(io.RawIOBase):
 
 
 def test_too_large_a_body_is_refused_before_it_is_read(app) -> None:
-    def with_stream(environ, start_response):
-        environ["wsgi.input"] = Unreadable()
-        return app(environ, start_response)
-
     headers = {"X-Server-API-Key": NAMES["api_key"], "Content-Length": str(views.MAX_BODY_BYTES + 1)}
-    reply = call(with_stream, SEND, headers=headers)
+    reply = call(app, SEND, headers=headers, stream=Unreadable())
     assert (reply.status, code(reply)) == (413, "MessageTooLarge")
     assert reply.header("content-type") == "application/json; charset=utf-8"
 
@@ -56,13 +52,7 @@ def test_too_large_a_chunked_body_is_refused(app, monkeypatch) -> None:
     headers = {"X-Server-API-Key": NAMES["api_key"], "Transfer-Encoding": "chunked"}
     reply = call(app, SEND, headers=headers, body=None)
     assert code(reply) == "NoRecipients"
-    environ_body = b"x" * 101
-
-    def with_stream(environ, start_response):
-        environ["wsgi.input"] = io.BytesIO(environ_body)
-        return app(environ, start_response)
-
-    assert call(with_stream, SEND, headers=headers, body=None).status == 413
+    assert call(app, SEND, headers=headers, body=None, stream=io.BytesIO(b"x" * 101)).status == 413
 
 
 @pytest.mark.parametrize("path", [SEND, RAW])

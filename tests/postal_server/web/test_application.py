@@ -21,7 +21,7 @@ def body_limit(app, path: str, length: int | None, **environ: str) -> BodyLimit 
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "HTTP_HOST": "postal.example.test", **environ}
     environ |= {"HTTP_TRANSFER_ENCODING": "chunked"} if length is None else {"CONTENT_LENGTH": str(length)}
     setup_testing_defaults(environ)
-    return app.body_limit(environ)
+    return app.route(environ).body_limit()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postal_server.errors import HostileInput
-from postal_server.web.gateway import RequestHead, call, make_environ
+from postal_server.web.gateway import RequestHead, call_wsgi, make_environ
 
 HEADERS = [("A", "b")]
 
@@ -83,7 +83,7 @@ def test_what_is_written_stands_before_what_is_returned() -> None:
         start_response("200 OK", HEADERS)(b"a")
         return content
 
-    answered = call(application, {})
+    answered = call_wsgi(application, {})
     assert (answered.status, answered.headers, answered.body) == ("200 OK", HEADERS, b"abc")
     assert content.is_closed
 
@@ -95,7 +95,7 @@ def test_content_that_fails_is_closed() -> None:
 
     content = Failing()
     with pytest.raises(RuntimeError):
-        call(lambda environ, start_response: content, {})
+        call_wsgi(lambda environ, start_response: content, {})
     assert content.is_closed
 
 
@@ -106,5 +106,5 @@ def test_an_answer_is_started_once_unless_it_failed() -> None:
         return []
 
     with pytest.raises(AssertionError):
-        call(twice, {})
-    assert call(twice, {"exc_info": (RuntimeError, RuntimeError(), None)}).status.startswith("500")
+        call_wsgi(twice, {})
+    assert call_wsgi(twice, {"exc_info": (RuntimeError, RuntimeError(), None)}).status.startswith("500")

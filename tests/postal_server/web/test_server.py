@@ -10,13 +10,16 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from postal_server.net.memory_budget import Room
 from postal_server.web import protocol, server
 from postal_server.web.body import MAX_BUFFERED_BYTES
-from postal_server.web.gateway import BodyLimit, RawResponse
+from postal_server.web.gateway import BodyLimit, RawResponse, call_wsgi
+from postal_server.web.handlers import Work
 from postal_server.web.server import HttpServer
 from postal_server.web.unsent import UnsentResponses
 from tests.loops import LOOPS
@@ -38,6 +41,9 @@ class Echo:
         self.go_on = threading.Event()
         self.begun = threading.Event()
         self.lean_paths: list[str] = []  # in the order in which they were answered
+
+    def route(self, environ):
+        return Routed(self, environ)
 
     def __call__(self, environ, start_response):
         self.environs.append(environ)
@@ -61,26 +67,35 @@ class Echo:
         start_response("200 OK", [("X-Path", path)])
         return [body]
 
-    def body_limit(self, environ):
-        if not environ["PATH_INFO"].startswith("/echo/gathered"):
-            return None
-        return BodyLimit(BIG, is_known="HTTP_X_KEY" in environ)
-
-    def answer_async(self, environ):
-        if not environ["PATH_INFO"].startswith("/lean"):
-            return None
+    async def answer_async(self, environ):
         self.environs.append(environ)
-        return self._answer_async(environ)
-
-    def is_login(self, environ):
-        return environ["PATH_INFO"] == "/login"
-
-    async def _answer_async(self, environ):
         await asyncio.sleep(0)
         if environ["PATH_INFO"] == "/lean/fail":
             raise RuntimeError("a bug")
         self.lean_paths.append(environ["PATH_INFO"])
         return RawResponse("200 OK", [("content-length", "4")], b"lean")
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A request to an `Echo`."""
+
+    echo: Echo
+    environ: dict
+
+    @property
+    def is_login(self) -> bool:
+        return self.environ["PATH_INFO"] == "/login"
+
+    def body_limit(self) -> BodyLimit | None:
+        if not self.environ["PATH_INFO"].startswith("/echo/gathered"):
+            return None
+        return BodyLimit(BIG, is_known="HTTP_X_KEY" in self.environ)
+
+    def begin(self, *, has_small_body: bool) -> Work:
+        if has_small_body and self.environ["PATH_INFO"].startswith("/lean"):
+            return self.echo.answer_async(self.environ)
+        return partial(call_wsgi, self.echo, self.environ)
 
 
 class Running:
