@@ -2,7 +2,8 @@
 
 A tick is one transaction: record what finished, store what was accepted, claim up to the room there is.
 While its commit is being synced the next tick's work gathers, so that the disk sets the size of the batches
-and not their number. What each part does in a tick is the parts' own affair (`Acceptance` below, `tick.py`).
+and not their number. What each part does in a tick is the parts' own affair: `Acceptance` below, `Heartbeat`,
+`ResultRecorder` and `Claimer`.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of
 
 
 class Part(Protocol):
-    """One share of a tick. All but the inboxes behind `take` is called by the journal's thread."""
+    """One share of a tick. All but the inboxes behind `collect` is called by the journal's thread."""
 
     name: str
 
-    def take(self) -> Sequence[Any]:
+    def collect(self) -> Sequence[Any]:
         """What is to be written in the next tick, in order; empty if there is nothing to do."""
 
     def write(self, items: Sequence[Any], now: datetime) -> Any:
@@ -65,10 +66,10 @@ class Part(Protocol):
     def committed(self, items: Sequence[Any], written: Any) -> None:
         """The tick is durable."""
 
-    def put_back(self, items: Sequence[Any], *, in_doubt: bool) -> None:
+    def restore(self, items: Sequence[Any], *, in_doubt: bool) -> None:
         """The database could not serve. `in_doubt`: it broke during the commit, which may have succeeded."""
 
-    def refused(self, item: Any, error: Exception) -> None:
+    def reject(self, item: Any, error: Exception) -> None:
         """This item alone cannot be written. Runs outside of a transaction."""
 
 
@@ -122,7 +123,7 @@ class Acceptance:
         self._cost = 0
         self._seconds_per_cost = 0.0  # moving average over ticks
         self._is_open = True
-        self.on_take: list[Callable[[], None]] = []  # whose claims this tick makes work for
+        self.on_collect: list[Callable[[], None]] = []  # whose claims this tick makes work for
 
     def check_room(self, size_bytes: int = 0) -> None:
         """Raise `Busy` if a submission of this size cannot be taken now. For any thread."""
@@ -159,7 +160,7 @@ class Acceptance:
         """Accept nothing more; what waits is still stored."""
         self._is_open = False
 
-    def take(self) -> Sequence[Entry]:
+    def collect(self) -> Sequence[Entry]:
         taken: list[Entry] = []
         messages = size = 0
         while messages < TICK_MESSAGES and size < TICK_BYTES:
@@ -175,7 +176,7 @@ class Acceptance:
             size += entry.size_bytes
         if taken:
             self._written_first = taken[0]
-            for want in self.on_take:
+            for want in self.on_collect:
                 want()
         return taken
 
@@ -197,7 +198,7 @@ class Acceptance:
         measured = seconds / sum(entry.cost for entry in items)
         self._seconds_per_cost += (measured - self._seconds_per_cost) * 0.2
 
-    def put_back(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
+    def restore(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
         """Wait for the database, but nobody waits longer than `MAX_WAIT`.
 
         After a commit in doubt the peers are told to come again: at worst a mail is stored that was not
@@ -215,7 +216,7 @@ class Acceptance:
         told = [entry for entry in (*lost, *overdue) if entry.start()]
         _resolve([(entry, Busy("The database cannot serve.")) for entry in told])
 
-    def refused(self, item: Entry, error: Exception) -> None:
+    def reject(self, item: Entry, error: Exception) -> None:
         logger.error("A submission cannot be stored", exc_info=error)
         self._gone([item])
         _resolve([(item, Busy("The message cannot be stored."))])
@@ -354,7 +355,7 @@ class Journal:
         self._wake.clear()
         self._gathered.clear()
         try:
-            batch = [(part, items) for part in self.parts if (items := _guarded(part.take, NOTHING))]
+            batch = [(part, items) for part in self.parts if (items := _guarded(part.collect, NOTHING))]
             self._last_count = max((len(items) for _, items in batch), default=0)
             if batch:
                 self._write(batch)
@@ -422,7 +423,7 @@ class Journal:
             if not self._can_serve():
                 self._wait_for_database([(part, items)], error, in_doubt=False)
             elif len(items) == 1:
-                _guarded(functools.partial(part.refused, items[0], error), None)
+                _guarded(functools.partial(part.reject, items[0], error), None)
             else:
                 half = len(items) // 2
                 self._bisect(part, items[:half])
@@ -445,7 +446,7 @@ class Journal:
             self._disk.drop_ballast()
         for part, items in batch:
             # With a full disk nothing new is taken: the ballast is there for the results.
-            _guarded(functools.partial(part.put_back, items, in_doubt=in_doubt or is_full), None)
+            _guarded(functools.partial(part.restore, items, in_doubt=in_doubt or is_full), None)
         first, most = BACK_OFF
         time.sleep(min(most, first * 2 ** min(self._failures, 10)))
         self.wake()

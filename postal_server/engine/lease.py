@@ -144,7 +144,7 @@ class Lease:
         return rows.update(beat=F("beat") + 1) == 1
 
     def register(self, now: datetime) -> int:
-        """Add a row for this worker, in a transaction; `take` its id once that is durable."""
+        """Add a row for this worker, in a transaction; call `renewed` once that is durable."""
         row = Worker.objects.create(host=socket.gethostname(), pid=os.getpid(), started_at=now)
         self.is_new = True
         if self._database:
@@ -158,13 +158,13 @@ class Lease:
         if self._lock and self._lock.worker_id != self.worker_id:
             self._unlock()
 
-    def take(self, worker_id: int, beaten_at: float) -> None:
+    def renewed(self, worker_id: int, beaten_at: float) -> None:
         """The beat of `worker_id` that was written at `beaten_at` is durable."""
         self.worker_id = worker_id
         self.is_new = False
         self._beaten_at = beaten_at
 
-    def bury_the_dead(self, now: float) -> list[int]:
+    def reap_dead_workers(self, now: float) -> list[int]:
         """Remove dead workers and free what they held, in a transaction; the result is their ids."""
         workers = Worker.objects.all()
         known = list(workers.values_list("pk", "beat", "seen"))
@@ -173,17 +173,17 @@ class Lease:
         dead = {*self._observer.observe(beats, now, told), *self._orphans(beats)}
         # Into our own row, which no other worker writes: nobody waits for anybody.
         workers.filter(pk=self.worker_id or 0).update(seen=self._observer.seen)
-        buried = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
+        reaped = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
         # By their absence, not by number: what a worker claimed in its last moment is free as well.
         for model in (QueuedMessage, WebhookRequest, ScheduledTask):
             rows = model._default_manager.filter(claimed_by__isnull=False)
             rows.exclude(claimed_by__in=workers.values("pk")).update(claimed_by=None)
         if self._database:
-            for worker in buried:
+            for worker in reaped:
                 # Not before the row is gone for good: without its file only the beat would tell.
                 remove = functools.partial(ProcessLock.remove, self._database, worker)
                 transaction.on_commit(remove)
-        return buried
+        return reaped
 
     def _orphans(self, workers: Mapping[int, int]) -> list[int]:
         if self._database is None:

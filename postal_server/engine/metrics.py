@@ -27,7 +27,7 @@ BACK_OFF = Gauge(
 )
 THROTTLED = Counter("postal_destination_throttled", "Answers by which a destination slowed us down.")
 DELAYED = Counter("postal_messages_delayed", "Messages put off because their destination is sent to slowly.")
-WORKERS_BURIED = Counter("postal_lease_expiries", "Dead workers whose rows were freed.")
+WORKERS_REAPED = Counter("postal_lease_expiries", "Dead workers whose rows were freed.")
 POISON = Counter("postal_poison", "Rows held because workers died with them.", ["kind"])
 
 # Of the database, measured by workers for who scrapes them (`depth.py`): the same from each.

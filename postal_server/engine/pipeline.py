@@ -24,8 +24,18 @@ from postal_server.services.shared.work import Claimed, Decision, Prepared, Resu
 from . import metrics, outcome
 from .database import DATABASE_AWAY
 from .ports import HttpPoster, SmtpSender, Stage
+from .recorder import ResultRecorder
+from .row_decisions import (
+    Delayed,
+    Done,
+    Returned,
+    SuspectCleared,
+    SuspectMarked,
+    expired_decision,
+    poison_decision,
+)
 from .shaping import Shaping
-from .tick import Accused, Claims, Cleared, Delayed, Done, Recording, Returned, expiry, verdict
+from .work_stream import Claims
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +57,7 @@ class Line:
 
     name: str
     prepare: Prepare
-    recording: Recording
+    recorder: ResultRecorder
     shaping: Shaping | None = None
 
 
@@ -120,11 +130,11 @@ class Pipeline:
         if line.name == "messages":
             for claimed in claims.fresh:
                 metrics.LATENCY_OF_QUEUE.observe((now - claimed.created_at).total_seconds())
-        decisions = [verdict(row, line.name) for row in claims.poison] + [
-            expiry(row, line.name) for row in claims.expired
+        decisions = [poison_decision(row, line.name) for row in claims.poison] + [
+            expired_decision(row, line.name) for row in claims.expired
         ]
         if decisions:
-            line.recording.add(decisions)
+            line.recorder.add(decisions)
         fresh = claims.fresh
         together = min(PREPARED_TOGETHER, -(-len(fresh) // self._thread_count))  # all threads get some
         for start in range(0, len(fresh), together or 1):
@@ -142,22 +152,22 @@ class Pipeline:
             task.cancel()
 
     async def _process_suspects(self, line: Line, suspects: Sequence[Claimed]) -> None:
-        """Workers died with these. Each is accused, and then prepared, alone: none that only waits for its
+        """Workers died with these. Each is marked, and then prepared, alone: none that only waits for its
         turn, or was sent, can be taken for the culprit.
         """
         for number, suspect in enumerate(suspects):
             try:
                 async with self._suspects:
-                    if not await self._accuse(line, suspect):
+                    if not await self._mark(line, suspect):
                         continue
                     prepared = await self._prepare(line, [suspect])
-                    line.recording.add([Cleared(suspect)])
+                    line.recorder.add([SuspectCleared(suspect)])
             except asyncio.CancelledError:
-                line.recording.add([Returned(row) for row in suspects[number:]])
+                line.recorder.add([Returned(row) for row in suspects[number:]])
                 return
             self._talk_about(line, prepared)
 
-    async def _accuse(self, line: Line, suspect: Claimed) -> bool:
+    async def _mark(self, line: Line, suspect: Claimed) -> bool:
         """Return once the database knows that this one is tried; false if it is not ours to try any more."""
         loop = asyncio.get_running_loop()
         may_be: asyncio.Future[bool] = loop.create_future()
@@ -166,7 +176,7 @@ class Pipeline:
             if not may_be.done():
                 may_be.set_result(answer)
 
-        line.recording.add([Accused(suspect, lambda answer: loop.call_soon_threadsafe(tell, answer))])
+        line.recorder.add([SuspectMarked(suspect, lambda answer: loop.call_soon_threadsafe(tell, answer))])
         return await may_be
 
     async def _process(self, line: Line, claimed: Sequence[Claimed]) -> None:
@@ -174,10 +184,10 @@ class Pipeline:
             claimed = await self._admitted(line, claimed)
             prepared = await self._prepare(line, claimed) if claimed else []
         except asyncio.CancelledError:
-            line.recording.add([Returned(row) for row in claimed])
+            line.recorder.add([Returned(row) for row in claimed])
             return
         except Exception as error:
-            line.recording.add([_bug(line, row, error) for row in claimed])
+            line.recorder.add([_bug(line, row, error) for row in claimed])
             return
         self._talk_about(line, prepared)
 
@@ -188,13 +198,13 @@ class Pipeline:
         going, waiting = await line.shaping.admit(claimed, datetime.now(timezone.utc))
         if waiting:
             metrics.DELAYED.inc(len(waiting))
-            line.recording.add([Delayed(row, due_at) for row, due_at in waiting])
+            line.recorder.add([Delayed(row, due_at) for row, due_at in waiting])
         return going
 
     def _talk_about(self, line: Line, prepared: Sequence[Prepared | Decision | Result | Returned]) -> None:
         done = [item for item in prepared if not isinstance(item, Prepared)]
         if done:
-            line.recording.add(done)
+            line.recorder.add(done)
         for item in prepared:
             if isinstance(item, Prepared):
                 self._spawn(self._talk(line, item))
@@ -221,7 +231,7 @@ class Pipeline:
         return [*prepared, *lost]
 
     async def _talk(self, line: Line, item: Prepared) -> None:
-        line.recording.add([await self._talk_and_judge(line, item)])
+        line.recorder.add([await self._talk_and_judge(line, item)])
 
     async def _talk_and_judge(self, line: Line, item: Prepared) -> Done | Returned:
         try:

@@ -364,13 +364,13 @@ class Queue:
         """Give back what a claim took whose commit was in doubt."""
         self.rows.filter(claimed_by=worker_id).exclude(pk__in=list(known)).update(claimed_by=None)
 
-    def accuse(self, worker_id: int, ids: Collection[int]) -> None:
+    def mark_suspects(self, worker_id: int, ids: Collection[int]) -> None:
         """These suspects are prepared alone now: if this worker dies before it clears them, they did it."""
         if ids:
             rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
             rows.update(claims=SUSPECT_CLAIMS + 1)
 
-    def clear(self, worker_id: int, ids: Collection[int]) -> None:
+    def clear_suspects(self, worker_id: int, ids: Collection[int]) -> None:
         """These suspects were prepared without harm: forget how often they were claimed."""
         if ids:
             self.rows.filter(pk__in=ids, claimed_by=worker_id).update(claims=0)

@@ -16,6 +16,8 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded
 
 from . import clock
+from .claimer import Claimer
+from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
 from .lanes import Lanes, Limits
@@ -23,11 +25,13 @@ from .lease import Lease
 from .pipeline import Line, Pipeline
 from .ports import HttpPoster, Resolver, SmtpSender
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
+from .recorder import ResultRecorder
+from .row_decisions import Done
 from .shaping import Shaping, operators_by_mx
 from .sources import LocalSources
 from .sync_dns import DomainQuestions
 from .sync_http import Posts
-from .tick import Beating, Claiming, Done, Recording, Share
+from .work_stream import WorkStream
 
 
 @dataclass(frozen=True)
@@ -85,34 +89,34 @@ class Worker:
         self._housekeeping = Housekeeping(
             config, self.lease, acceptance.disk, ask=self._questions, post=self._posts
         )
-        self._shares: list[Share] = []
-        self._recordings: list[Recording] = []
-        self._claimings: list[Claiming] = []
+        self._streams: list[WorkStream] = []
+        self._recorders: list[ResultRecorder] = []
+        self._claimers: list[Claimer] = []
         for kind, trade in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
             self._add(kind, trade, journal)
         # Whatever is accepted or recorded in a tick may be work for either kind, in the same tick.
-        wants = [claiming.want for claiming in self._claimings]
-        acceptance.on_take += wants
-        for recording in self._recordings:
-            recording.on_take += wants
-        beating = Beating(self.lease, self._start_again)
-        journal.parts = [beating, *self._recordings, acceptance, *self._claimings]
+        wants = [claimer.want for claimer in self._claimers]
+        acceptance.on_collect += wants
+        for recorder in self._recorders:
+            recorder.on_collect += wants
+        heartbeat = Heartbeat(self.lease, self._start_again)
+        journal.parts = [heartbeat, *self._recorders, acceptance, *self._claimers]
         journal.at_end = self._sign_off
 
     def _add(self, kind: Kind, trade: Trade, journal: Journal) -> None:
         told = self._config.worker
         limits = Limits(told.connections_per_destination, held=2 * told.max_connections)
-        share = Share(
+        stream = WorkStream(
             Queue(kind), Lanes(limits), partial(self._record, trade), partial(self._suspended, trade)
         )
         if kind is MESSAGES:
-            share.sources, share.shaping = self._sources, self._shaping
-            share.lanes.shape = self._shaping.room if self._shaping else None
-        recording = Recording(share, self.lease, journal.wake)
-        line = Line(kind.name, partial(self._prepare, trade), recording, share.shaping)
-        self._shares.append(share)
-        self._recordings.append(recording)
-        self._claimings.append(Claiming(share, self.lease, partial(self.pipeline.hand_over, line)))
+            stream.sources, stream.shaping = self._sources, self._shaping
+            stream.lanes.shape = self._shaping.room if self._shaping else None
+        recorder = ResultRecorder(stream, self.lease, journal.wake)
+        line = Line(kind.name, partial(self._prepare, trade), recorder, stream.shaping)
+        self._streams.append(stream)
+        self._recorders.append(recorder)
+        self._claimers.append(Claimer(stream, self.lease, partial(self.pipeline.hand_over, line)))
 
     def _make_shaping(self, resolver: Resolver) -> Shaping:
         """Raises `ConfigurationError` for a rule that is none."""
@@ -143,23 +147,23 @@ class Worker:
 
     async def stop(self) -> None:
         """Claim nothing more, end what can be ended within seconds; the journal then writes the results."""
-        for claiming in self._claimings:
-            claiming.is_stopped = True
+        for claimer in self._claimers:
+            claimer.is_stopped = True
         housekeeping = asyncio.get_running_loop().run_in_executor(None, self._housekeeping.stop)
         await asyncio.gather(self.pipeline.stop(), housekeeping)
 
     def may_send(self) -> bool:
         """May anything be sent? Not without the lease, nor while results wait too long to be recorded."""
         now = clock.seconds()
-        return self.lease.is_held(now) and all(recording.is_timely(now) for recording in self._recordings)
+        return self.lease.is_held(now) and all(recorder.is_timely(now) for recorder in self._recorders)
 
     async def before_dot(self) -> None:
         await self.pipeline.before_dot()
 
     def _start_again(self) -> None:
         """The lease was lost, and with it all rows."""
-        for share in self._shares:
-            share.lanes.release_all()
+        for stream in self._streams:
+            stream.lanes.release_all()
         if self._shaping:
             self._shaping.forget_admitted()
         self.pipeline.abandon()
@@ -169,7 +173,7 @@ class Worker:
         worker_id = self.lease.worker_id
         if worker_id is None:
             return
-        for share in self._shares:
-            share.queue.release(worker_id)
+        for stream in self._streams:
+            stream.queue.release(worker_id)
         ScheduledTask.objects.filter(claimed_by=worker_id).update(claimed_by=None)
         self.lease.end()

@@ -30,13 +30,13 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
     database.POSTGRESQL_OPTIONS["options"] = shorter(database.POSTGRESQL_SESSION)
     django.setup()
-    from postal_server.engine import lease, tick
+    from postal_server.engine import heartbeat, lease
     from postal_server.engine.ports import Stage
     from postal_server.transports.smtp import session
 
     for name in ("BEAT_INTERVAL", "OBSERVE_INTERVAL", "HELD_FOR", "DEAD_AFTER"):
         setattr(lease, name, getattr(lease, name) * FACTOR)
-    tick.OBSERVE_INTERVAL = lease.OBSERVE_INTERVAL
+    heartbeat.OBSERVE_INTERVAL = lease.OBSERVE_INTERVAL
     if seconds := os.environ.get("FINAL_DOT_SECONDS"):
         patience = {Stage.DOT: timedelta(seconds=float(seconds))}
         session.STAGE_TIMEOUTS = {**session.STAGE_TIMEOUTS, **patience}

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import transaction
 
-from postal_server.engine import tick
+from postal_server.engine import claimer
+from postal_server.engine.claimer import Claimer
 from postal_server.engine.clock import DOUBT, JUMP
 from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
-from postal_server.engine.tick import Claiming, Claims, Share
+from postal_server.engine.work_stream import Claims, WorkStream
 from postal_server.models import SUSPENDED, QueuedMessage, Site, WebhookRequest
 from postal_server.rules import retry, shaping
 from postal_server.services.shared.work import Recorded
@@ -30,8 +31,8 @@ class Worker:
         self._worker_id = worker_id
         self.claims: list[Claims] = []
         lanes = Lanes(Limits(connections=20, held=1000))
-        share = Share(Queue(kind), lanes, lambda done, now: Recorded(), lambda claimed: ())
-        self._claiming = Claiming(share, self._lease, self.claims.append)
+        stream = WorkStream(Queue(kind), lanes, lambda done, now: Recorded(), lambda claimed: ())
+        self._claiming = Claimer(stream, self._lease, self.claims.append)
         self.seconds = 1000.0
         self.wall = NOW
 
@@ -39,7 +40,7 @@ class Worker:
         """The tick after so many seconds, in which the wall clock was set as well."""
         self.seconds += seconds
         self.wall += timedelta(seconds=seconds) + jump
-        self._lease.take(self._worker_id, self.seconds)
+        self._lease.renewed(self._worker_id, self.seconds)
         self.claims.clear()
         with transaction.atomic():
             written = self._claiming.write([self.seconds], self.wall)
@@ -121,7 +122,7 @@ def test_after_a_jump_back_pauses_are_no_longer_than_they_may_be(worker):
 
 
 def test_many_are_brought_forward_in_several_ticks(worker, enqueue, monkeypatch):
-    monkeypatch.setattr(tick, "TICK_PROMOTIONS", 2)
+    monkeypatch.setattr(claimer, "TICK_PROMOTIONS", 2)
     enqueue(5, due_at=NOW)
     worker.tick(jump=-YEAR)
     assert due_times().count(NOW) == 3

@@ -10,13 +10,17 @@ import pytest
 from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
-from postal_server.engine import tick
+from postal_server.engine import metrics
+from postal_server.engine.claimer import TICK_EXPIRIES, Claimer
+from postal_server.engine.heartbeat import Heartbeat
 from postal_server.engine.journal import MAX_WAIT, Acceptance, Entry, Journal
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.recorder import ResultRecorder
+from postal_server.engine.row_decisions import SuspectMarked
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Accused, Beating, Claiming, Recording, Share
+from postal_server.engine.work_stream import WorkStream
 from postal_server.errors import Busy
 from postal_server.models import Message, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
@@ -37,7 +41,7 @@ class Failing:
         self.errors = list(errors)
         self.items = ["item"]
 
-    def take(self):
+    def collect(self):
         items, self.items = self.items, []
         return items
 
@@ -48,10 +52,10 @@ class Failing:
     def committed(self, items, written) -> None:
         pass
 
-    def put_back(self, items, *, in_doubt) -> None:
+    def restore(self, items, *, in_doubt) -> None:
         self.items = list(items)
 
-    def refused(self, item, error) -> None:
+    def reject(self, item, error) -> None:
         pass
 
 
@@ -67,20 +71,20 @@ def record(done, now) -> Recorded:
 
 
 @pytest.fixture
-def share(database) -> Share:
-    return Share(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), record, lambda claimed: ())
+def share(database) -> WorkStream:
+    return WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), record, lambda claimed: ())
 
 
 @pytest.fixture
 def lease(worker_id) -> Lease:
     lease = Lease()
-    lease.take(worker_id, time.monotonic())
+    lease.renewed(worker_id, time.monotonic())
     return lease
 
 
 @pytest.fixture
-def recording(share, lease) -> Recording:
-    return Recording(share, lease, wake=lambda: None)
+def recorder(share, lease) -> ResultRecorder:
+    return ResultRecorder(share, lease, wake=lambda: None)
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def claim(share, lease, enqueue):
     def claimed(count: int):
         batches = []
         enqueue(count, expires_at=TOMORROW)
-        journal([Claiming(share, lease, batches.append)])._next_tick()
+        journal([Claimer(share, lease, batches.append)])._next_tick()
         return [row for batch in batches for row in batch.fresh]
 
     return claimed
@@ -112,17 +116,17 @@ AWAY = OperationalError("gone")
 
 
 @pytest.mark.parametrize("errors", [[ValueError("a bug")], [AWAY], [AWAY] * 3])
-def test_results_are_recorded_though_another_part_fails(claim, recording, share, monkeypatch, errors):
+def test_results_are_recorded_though_another_part_fails(claim, recorder, share, monkeypatch, errors):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     [row] = claim(1)
-    recording.add([sent(row)])
-    ticks = journal([recording, Failing(*errors)])
+    recorder.add([sent(row)])
+    ticks = journal([recorder, Failing(*errors)])
     for _ in errors:
         ticks._next_tick()
     ticks._next_tick()
     assert not QueuedMessage.objects.exists()
     assert not share.lanes.held
-    assert recording.is_empty()
+    assert recorder.is_timely(float("inf"))
 
 
 def broken_record(done, now) -> Recorded:
@@ -132,10 +136,10 @@ def broken_record(done, now) -> Recorded:
 def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, lease, monkeypatch):
     one, two = claim(2)
     share.record = broken_record
-    recording = Recording(share, lease, wake=lambda: None)
-    recording.add([sent(one, DeliveryStatus.DEFERRED)])
-    journal([recording])._next_tick()
-    recording.put_back([], in_doubt=False)
+    recorder = ResultRecorder(share, lease, wake=lambda: None)
+    recorder.add([sent(one, DeliveryStatus.DEFERRED)])
+    journal([recorder])._next_tick()
+    recorder.restore([], in_doubt=False)
     assert list(share.lanes.held) == [two.id]
 
 
@@ -145,9 +149,9 @@ def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(cl
         id=one.id, server_id=1, scope="outgoing", status="Pending", size_bytes=1, created_at=NOW
     )
     share.record = broken_record
-    recording = Recording(share, lease, wake=lambda: None)
-    recording.add([sent(one), sent(two, DeliveryStatus.DEFERRED)])
-    journal([recording])._next_tick()
+    recorder = ResultRecorder(share, lease, wake=lambda: None)
+    recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED)])
+    journal([recorder])._next_tick()
     assert Message.objects.get().status == DeliveryStatus.SENT.value
     row = QueuedMessage.objects.get()
     assert (row.pk, row.claimed_by, row.attempts) == (two.id, None, 1)
@@ -155,19 +159,19 @@ def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(cl
 
 
 def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(claim, share, lease, enqueue):
-    claiming = Claiming(share, lease, lambda claims: None)
-    assert claiming.take()
+    claimer = Claimer(share, lease, lambda claims: None)
+    assert claimer.collect()
     asleep = time.clock_gettime(time.CLOCK_BOOTTIME) + HELD_FOR
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "clock_gettime", lambda clock: asleep)
-        assert not claiming.take()
+        assert not claimer.collect()
 
 
 def test_a_worker_that_was_buried_claims_nothing_in_the_tick_in_which_it_learns_so(share, lease, enqueue):
     handed_over = []
     enqueue(3, expires_at=TOMORROW)
     Worker.objects.all().delete()
-    ticks = journal([Beating(lease, share.lanes.release_all), Claiming(share, lease, handed_over.append)])
+    ticks = journal([Heartbeat(lease, share.lanes.release_all), Claimer(share, lease, handed_over.append)])
     ticks._next_tick()
     assert handed_over == []
     assert not QueuedMessage.objects.exclude(claimed_by=None).exists()
@@ -182,10 +186,10 @@ class Breaking(Failing):
     def committed(self, items, written) -> None:
         raise RuntimeError("Event loop is closed")
 
-    def put_back(self, items, *, in_doubt) -> None:
+    def restore(self, items, *, in_doubt) -> None:
         raise RuntimeError("a bug")
 
-    def refused(self, item, error) -> None:
+    def reject(self, item, error) -> None:
         raise RuntimeError("a bug")
 
 
@@ -199,10 +203,10 @@ class Remembering(Failing):
     def committed(self, items, written) -> None:
         self.told.append("committed")
 
-    def put_back(self, items, *, in_doubt) -> None:
+    def restore(self, items, *, in_doubt) -> None:
         self.told.append("put back")
 
-    def refused(self, item, error) -> None:
+    def reject(self, item, error) -> None:
         self.told.append("refused")
 
 
@@ -224,7 +228,7 @@ def test_a_part_that_cannot_be_asked_costs_no_other_its_items(database, monkeypa
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     first, second = Remembering(), Remembering()
     broken = Failing()
-    broken.take = lambda: 1 / 0
+    broken.collect = lambda: 1 / 0
     journal([first, broken, second])._next_tick()
     assert first.told == second.told == ["committed"]
 
@@ -267,7 +271,7 @@ def test_who_gives_up_just_as_he_is_refused_costs_nobody_an_answer(database):
     for entry in acceptance._waiting:
         entry.at -= MAX_WAIT + 1
     cancelled.cancel()
-    acceptance.put_back([], in_doubt=False)
+    acceptance.restore([], in_doubt=False)
     assert isinstance(two.exception(0), Busy)
     assert acceptance.waiting == acceptance._bytes == 0
 
@@ -287,11 +291,11 @@ def raise_(error: Exception) -> None:
     raise error
 
 
-def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recording, share, monkeypatch):
+def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recorder, share, monkeypatch):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     rows = claim(FAILURES_UNTIL_PAUSE)
-    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
-    ticks = journal([recording, Failing(AWAY, AWAY)])
+    recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    ticks = journal([recorder, Failing(AWAY, AWAY)])
     ticks._next_tick()
     assert share.lanes.pause("a.example") is None
     ticks._next_tick()
@@ -300,18 +304,18 @@ def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, rec
     assert site.paused_until == share.lanes.pause("a.example").until
 
 
-def test_failures_in_a_tick_that_failed_are_counted_once(claim, recording, share, monkeypatch):
+def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, share, monkeypatch):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     rows = claim(FAILURES_UNTIL_PAUSE - 1)
-    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
-    ticks = journal([recording, Failing(AWAY)])
+    recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    ticks = journal([recorder, Failing(AWAY)])
     for _ in range(2):
         ticks._next_tick()
     assert not Site.objects.exists()
 
 
 def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
-    claim, recording, share, monkeypatch
+    claim, recorder, share, monkeypatch
 ):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     share.shaping = Shaping(20, None)
@@ -319,8 +323,8 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
     slower = Outcome(
         DeliveryStatus.DEFERRED, "x", "421-4.7.28 rate", seconds=1.0, code=421, host="mx.a.example"
     )
-    recording.add([Result(row, slower)])
-    ticks = journal([recording, Failing(AWAY)])
+    recorder.add([Result(row, slower)])
+    ticks = journal([recorder, Failing(AWAY)])
     ticks._next_tick()
     assert not share.shaping._paces
     ticks._next_tick()
@@ -328,33 +332,33 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
     assert share.shaping._paces
 
 
-def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recording, monkeypatch):
+def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recorder, monkeypatch):
     counted, told = [], []
-    monkeypatch.setattr(tick.metrics, "count", lambda kind, item: counted.append(item.claimed.id))
+    monkeypatch.setattr(metrics, "count", lambda kind, item: counted.append(item.claimed.id))
     mine, lost, suspect, ours = claim(4)
     QueuedMessage.objects.filter(pk__in=[lost.id, suspect.id]).update(claimed_by=None)
-    recording.add([sent(mine), sent(lost), Accused(suspect, told.append)])
-    recording.add([Accused(ours, lambda answer: told.append(f"ours: {answer}"))])
-    journal([recording])._next_tick()
+    recorder.add([sent(mine), sent(lost), SuspectMarked(suspect, told.append)])
+    recorder.add([SuspectMarked(ours, lambda answer: told.append(f"ours: {answer}"))])
+    journal([recorder])._next_tick()
     assert counted == [mine.id]
     assert told == [False, "ours: True"]
 
 
 def test_all_that_has_expired_is_ended_soon(share, lease, enqueue):
     handed_over = []
-    claiming = Claiming(share, lease, handed_over.append)
-    enqueue(3 * tick.TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
-    ticks = journal([claiming])
+    claimer = Claimer(share, lease, handed_over.append)
+    enqueue(3 * TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
+    ticks = journal([claimer])
     for _ in range(4):
         ticks._next_tick()
-    assert sum(len(claims.expired) for claims in handed_over) == 3 * tick.TICK_EXPIRIES
+    assert sum(len(claims.expired) for claims in handed_over) == 3 * TICK_EXPIRIES
 
 
 def test_no_more_that_has_expired_is_taken_at_once_than_may_be_held(share, lease, enqueue):
     share.lanes.limits = Limits(connections=20, held=150)
     handed_over = []
-    enqueue(3 * tick.TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
-    ticks = journal([Claiming(share, lease, handed_over.append)])
+    enqueue(3 * TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
+    ticks = journal([Claimer(share, lease, handed_over.append)])
     for _ in range(4):
         ticks._next_tick()
-    assert sum(len(claims.expired) for claims in handed_over) == 2 * tick.TICK_EXPIRIES
+    assert sum(len(claims.expired) for claims in handed_over) == 2 * TICK_EXPIRIES

@@ -54,7 +54,7 @@ def calls() -> list:
 @pytest.fixture
 def tasks(calls, worker_id, tmp_path):
     lease = Lease()
-    lease.take(worker_id, 0.0)
+    lease.renewed(worker_id, 0.0)
 
     def good(now, config):
         calls.append((now, config))

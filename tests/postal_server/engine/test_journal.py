@@ -254,12 +254,12 @@ def test_a_queue_that_will_take_too_long_is_busy(database):
 def test_a_commit_that_takes_too_long_is_busy_though_nothing_waits_behind_it(database):
     box = Acceptance(FakeStore())
     box.add(Entry([submission()], Future()))
-    taken = box.take()
+    taken = box.collect()
     box.check_room()
     taken[0].at -= MAX_WAIT + 1
     with pytest.raises(Busy):
         box.check_room()
-    box.put_back(taken, in_doubt=False)
+    box.restore(taken, in_doubt=False)
     box.check_room()
 
 
@@ -319,7 +319,7 @@ def test_a_bug_in_a_part_does_not_end_the_journal(running):
         name = "broken"
         is_broken = True
 
-        def take(self):
+        def collect(self):
             if self.is_broken:
                 self.is_broken = False
                 raise ZeroDivisionError

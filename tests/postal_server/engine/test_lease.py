@@ -9,8 +9,9 @@ import textwrap
 import pytest
 from django.db import transaction
 
-from postal_server.engine import tick
+from postal_server.engine import clock
 from postal_server.engine.database import sqlite_path
+from postal_server.engine.heartbeat import Heartbeat
 from postal_server.engine.lease import (
     BEAT_INTERVAL,
     DEAD_AFTER,
@@ -21,7 +22,6 @@ from postal_server.engine.lease import (
     ProcessLock,
     longest,
 )
-from postal_server.engine.tick import Beating
 from postal_server.models import QueuedMessage, ScheduledTask, WebhookRequest, Worker
 from tests.fakes import NOW
 
@@ -110,7 +110,7 @@ def test_the_lease_ends_for_its_holder_before_others_may_take_the_rows():
 def test_a_lease_is_held_for_forty_seconds_after_its_beat(database):
     lease = Lease()
     assert not lease.is_held(0.0)
-    lease.take(1, 100.0)
+    lease.renewed(1, 100.0)
     assert lease.is_held(139.9)
     assert not lease.is_held(140.0)
     assert lease.is_beat_due(110.0)
@@ -121,7 +121,7 @@ def registered(database) -> Lease:
     lease = Lease()
     with transaction.atomic():
         worker_id = lease.register(NOW)
-    lease.take(worker_id, 0.0)
+    lease.renewed(worker_id, 0.0)
     return lease
 
 
@@ -146,7 +146,7 @@ def test_the_dead_are_buried_and_what_they_held_is_free(registered, enqueue, ask
     while not buried:
         with transaction.atomic():
             registered.beat()
-            buried = registered.bury_the_dead(now)
+            buried = registered.reap_dead_workers(now)
         now += OBSERVE_INTERVAL
     assert buried == [dead]
     assert set(Worker.objects.values_list("pk", flat=True)) == {registered.worker_id}
@@ -161,7 +161,7 @@ def test_the_dead_are_buried_and_what_they_held_is_free(registered, enqueue, ask
 def test_what_a_dead_worker_claimed_in_its_last_moment_is_free(registered, enqueue):
     enqueue(claimed_by=registered.worker_id + 1000)
     with transaction.atomic():
-        registered.bury_the_dead(0.0)
+        registered.reap_dead_workers(0.0)
     assert QueuedMessage.objects.get().claimed_by is None
 
 
@@ -174,11 +174,11 @@ def test_workers_that_live_for_seconds_bury_the_dead_before_them(database, enque
         lives.append(lease)  # their locks stay: on SQLite they would tell
         start = number * 1000.0
         with transaction.atomic():
-            lease.take(lease.register(NOW), start)
+            lease.renewed(lease.register(NOW), start)
         for now in (start, start + 2.0, start + 4.0):
             with transaction.atomic():
                 lease.beat()
-                buried = lease.bury_the_dead(now)
+                buried = lease.reap_dead_workers(now)
             if dead in buried:
                 assert QueuedMessage.objects.get().claimed_by is None
                 assert died_at + now - start >= DEAD_AFTER
@@ -188,14 +188,14 @@ def test_workers_that_live_for_seconds_bury_the_dead_before_them(database, enque
 
 
 def test_a_worker_looks_often_while_it_is_young_so_that_one_that_dies_soon_has_seen_something(monkeypatch):
-    monkeypatch.setattr(tick.clock, "seconds", lambda: now)
+    monkeypatch.setattr(clock, "seconds", lambda: now)
     lease = Lease()
-    beating = Beating(lease, lambda: None)
+    heartbeat = Heartbeat(lease, lambda: None)
     looked = []
     for now in range(100, 130):
-        if items := beating.take():
+        if items := heartbeat.collect():
             looked.append(now)
-            beating.committed(items, 1)
+            heartbeat.committed(items, 1)
     assert looked == [*range(100, 110), 114, 119, 124, 129]
 
 
@@ -227,11 +227,11 @@ def test_on_sqlite_a_killed_process_is_found_at_once(registered, database, enque
         for process in processes:
             process.stdout.readline()
         with transaction.atomic():
-            assert registered.bury_the_dead(0.0) == []
+            assert registered.reap_dead_workers(0.0) == []
         processes[0].kill()
         processes[0].wait(10)
         with transaction.atomic():
-            assert registered.bury_the_dead(1.0) == [dead]
+            assert registered.reap_dead_workers(1.0) == [dead]
     finally:
         for process in processes:
             process.kill()

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
+from postal_server.engine.claimer import Claimer
 from postal_server.engine.lanes import Lanes, Limits, Pause
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
-from postal_server.engine.tick import Claiming, Share
+from postal_server.engine.work_stream import WorkStream
 from postal_server.models import Site
 
 from .test_tick import LATER, run
@@ -21,34 +22,34 @@ def claims() -> list:
 
 
 @pytest.fixture
-def claiming(worker_id, claims) -> Claiming:
+def claimer(worker_id, claims) -> Claimer:
     lease = Lease()
-    lease.take(worker_id, time.monotonic())
-    share = Share(
+    lease.renewed(worker_id, time.monotonic())
+    share = WorkStream(
         Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), lambda done, now: None, lambda rows: ()
     )
-    return Claiming(share, lease, claims.append)
+    return Claimer(share, lease, claims.append)
 
 
 def found(claims) -> list[str]:
     return [row.lane for batch in claims for row in batch.fresh]
 
 
-def claim_until_idle(claiming, database) -> None:
+def claim_until_idle(claimer, database) -> None:
     """Claim as a worker does that hears of nothing new, without the chores of each second."""
     if database != "sqlite":
-        claiming._others_wrote = lambda: False
-    claiming._chores_at = time.monotonic() + 100
+        claimer._others_wrote = lambda: False
+    claimer._chores_at = time.monotonic() + 100
     for _ in range(20):
-        run(claiming)
+        run(claimer)
 
 
 @pytest.fixture
-def paused(claiming) -> Claiming:
+def paused(claimer) -> Claimer:
     """Once its first claim has told it that nobody answers at `dead.example`."""
     Site.objects.create(destination="dead.example", paused_until=LATER)
-    run(claiming)
-    return claiming
+    run(claimer)
+    return claimer
 
 
 def test_a_dead_destination_of_many_servers_delays_nobody(paused, claims, enqueue, database):
@@ -60,15 +61,15 @@ def test_a_dead_destination_of_many_servers_delays_nobody(paused, claims, enqueu
     assert found(claims) == ["alive.example"]
 
 
-def test_dead_destinations_of_one_server_delay_nobody(claiming, claims, enqueue, database):
-    run(claiming)
-    lanes = claiming._share.lanes
+def test_dead_destinations_of_one_server_delay_nobody(claimer, claims, enqueue, database):
+    run(claimer)
+    lanes = claimer._stream.lanes
     for number in range(3 * LANES_A_SERVER):
         enqueue(destination=f"dead{number:03}.example")
         lanes._pauses[f"dead{number:03}.example"] = Pause(LATER)
     enqueue(destination="zoo.example")
-    claiming.want()
-    claim_until_idle(claiming, database)
+    claimer.want()
+    claim_until_idle(claimer, database)
     assert found(claims) == ["zoo.example"]
 
 
@@ -77,4 +78,4 @@ def test_few_that_nobody_can_send_are_looked_at_once(paused, enqueue, database):
         enqueue(server=server, destination="dead.example")
     paused.want()
     claim_until_idle(paused, database)
-    assert not paused.take()
+    assert not paused.collect()

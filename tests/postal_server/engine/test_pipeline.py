@@ -19,8 +19,9 @@ from postal_server.engine.ports import (
     Stage,
     Target,
 )
+from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Accused, Claims, Cleared, Delayed, Returned
+from postal_server.engine.work_stream import Claims
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.failure_notice import GIVEN_UP
@@ -29,7 +30,7 @@ from tests.fakes import FakeHttp, FakeSmtp, claimed
 
 
 class Inbox:
-    """Stands in for `Recording`."""
+    """Stands in for `ResultRecorder`."""
 
     def __init__(self) -> None:
         self.items: list[object] = []
@@ -38,8 +39,8 @@ class Inbox:
     def add(self, done: Sequence[object]) -> None:
         self.items += done
         for item in done:
-            if isinstance(item, Accused):
-                item.told(self.answer)
+            if isinstance(item, SuspectMarked):
+                item.on_marked(self.answer)
 
     async def wait_for(self, count: int) -> list[object]:
         for _ in range(500):
@@ -206,7 +207,7 @@ def test_expired_rows_fail_without_a_try(name, details, is_told):
     asyncio.run(main())
 
 
-def test_suspects_are_accused_and_prepared_one_at_a_time_and_cleared_before_they_are_sent():
+def test_suspects_are_marked_and_prepared_one_at_a_time_and_cleared_before_they_are_sent():
     together: list[int] = []
     running_now = 0
     lock = threading.Lock()
@@ -228,7 +229,7 @@ def test_suspects_are_accused_and_prepared_one_at_a_time_and_cleared_before_they
         assert set(together) == {1}
         for number in range(5):
             kinds = [type(item) for item in items if item.claimed.id == number]
-            assert kinds == [Accused, Cleared, Result]
+            assert kinds == [SuspectMarked, SuspectCleared, Result]
 
     asyncio.run(main())
 
@@ -239,7 +240,8 @@ def test_a_suspect_that_cannot_be_accused_is_left_alone_and_holds_up_no_other():
             inbox.answer = False
             pipeline.hand_over(line, Claims(suspects=[claimed(1), claimed(2)]))
             items = await inbox.wait_for(2)
-            assert [(type(item), item.claimed.id) for item in items] == [(Accused, 1), (Accused, 2)]
+            marks = [(type(item), item.claimed.id) for item in items]
+            assert marks == [(SuspectMarked, 1), (SuspectMarked, 2)]
 
     asyncio.run(main())
 

@@ -285,7 +285,7 @@ def test_cleared_suspects_start_counting_again(messages, worker_id, lanes, enque
     [pk] = enqueue(claims=2)
     [row] = claim(messages, worker_id, lanes)
     assert row.claims == 3
-    messages.clear(worker_id, [pk])
+    messages.clear_suspects(worker_id, [pk])
     assert QueuedMessage.objects.get().claims == 0
 
 

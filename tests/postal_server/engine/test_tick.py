@@ -7,13 +7,17 @@ import pytest
 from django.db import transaction
 from prometheus_client import REGISTRY
 
-from postal_server.engine import outcome, tick
+from postal_server.engine import outcome
+from postal_server.engine.claimer import Claimer, _row
+from postal_server.engine.heartbeat import Heartbeat
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.ports import HttpResult
 from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.recorder import RECORD_WITHIN, ResultRecorder
+from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.tick import Accused, Beating, Claiming, Cleared, Delayed, Recording, Returned, Share
+from postal_server.engine.work_stream import WorkStream
 from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
@@ -44,14 +48,14 @@ class Records:
 @pytest.fixture
 def lease(database, worker_id) -> Lease:
     lease = Lease()
-    lease.take(worker_id, time.monotonic())
+    lease.renewed(worker_id, time.monotonic())
     return lease
 
 
 @pytest.fixture
-def share(database) -> Share:
+def share(database) -> WorkStream:
     lanes = Lanes(Limits(connections=20, held=1000))
-    return Share(Queue(MESSAGES), lanes, Records(), suspended)
+    return WorkStream(Queue(MESSAGES), lanes, Records(), suspended)
 
 
 def suspended(claimed) -> set[int]:
@@ -59,8 +63,8 @@ def suspended(claimed) -> set[int]:
 
 
 @pytest.fixture
-def recording(share, lease) -> Recording:
-    return Recording(share, lease, wake=lambda: None)
+def recorder(share, lease) -> ResultRecorder:
+    return ResultRecorder(share, lease, wake=lambda: None)
 
 
 @pytest.fixture
@@ -69,13 +73,13 @@ def claimed_batches() -> list:
 
 
 @pytest.fixture
-def claiming(share, lease, claimed_batches) -> Claiming:
-    return Claiming(share, lease, claimed_batches.append)
+def claimer(share, lease, claimed_batches) -> Claimer:
+    return Claimer(share, lease, claimed_batches.append)
 
 
 def run(part, now=NOW):
     """One tick of one part, as the journal runs it."""
-    items = part.take()
+    items = part.collect()
     if items:
         with transaction.atomic():
             written = part.write(items, now)
@@ -87,222 +91,220 @@ def sent(claimed, status=DeliveryStatus.SENT, seconds=0.1) -> Result:
     return Result(claimed, Outcome(status, "details", seconds=seconds))
 
 
-def test_claims_are_handed_over_and_held(claiming, share, enqueue, claimed_batches):
+def test_claims_are_handed_over_and_held(claimer, share, enqueue, claimed_batches):
     enqueue(3)
-    run(claiming)
+    run(claimer)
     [claims] = claimed_batches
     assert [row.id for row in claims.fresh] == [1, 2, 3]
     assert set(share.lanes.held) == {1, 2, 3}
 
 
-def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claiming, share, enqueue, claimed_batches):
+def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claimer, share, enqueue, claimed_batches):
     enqueue(30, destination="stop.example")
-    run(claiming)
+    run(claimer)
     assert not claimed_batches
     assert not share.lanes.held
     aside = QueuedMessage.objects.filter(due_at=SUSPENDED)
     assert set(aside.values_list("claims", "claimed_by", "attempts")) == {(0, None, 0)}
     assert aside.count() == 30
-    assert run(claiming)  # there may be more behind them
+    assert run(claimer)  # there may be more behind them
 
 
 @pytest.mark.parametrize(
     ("lost_claims", "where"), [(0, "fresh"), (1, "fresh"), (2, "suspects"), (3, "suspects"), (4, "poison")]
 )
 def test_rows_that_workers_died_with_are_suspects_and_poison_once_they_were_tried_alone(
-    claiming, enqueue, claimed_batches, lost_claims, where
+    claimer, enqueue, claimed_batches, lost_claims, where
 ):
     enqueue(claims=lost_claims)
-    run(claiming)
+    run(claimer)
     [claims] = claimed_batches
     assert [row.id for row in getattr(claims, where)] == [1]
 
 
-def test_nothing_is_claimed_without_the_lease(claiming, lease, enqueue):
+def test_nothing_is_claimed_without_the_lease(claimer, lease, enqueue):
     enqueue()
-    lease.take(lease.worker_id, time.monotonic() - 41)
-    assert run(claiming) == []
+    lease.renewed(lease.worker_id, time.monotonic() - 41)
+    assert run(claimer) == []
 
 
-def test_a_stopped_worker_claims_nothing(claiming, enqueue):
+def test_a_stopped_worker_claims_nothing(claimer, enqueue):
     enqueue()
-    claiming.is_stopped = True
-    assert run(claiming) == []
+    claimer.is_stopped = True
+    assert run(claimer) == []
 
 
-def test_due_rows_come_back(claiming, enqueue, claimed_batches):
+def test_due_rows_come_back(claimer, enqueue, claimed_batches):
     enqueue(due_at=NOW)
-    run(claiming)
+    run(claimer)
     assert [row.id for row in claimed_batches[0].fresh] == [1]
 
 
-def test_expired_rows_are_found_even_in_a_paused_lane(claiming, enqueue, claimed_batches):
+def test_expired_rows_are_found_even_in_a_paused_lane(claimer, enqueue, claimed_batches):
     Site.objects.create(destination="a.example", paused_until=LATER)
     enqueue(expires_at=NOW)
-    run(claiming)
+    run(claimer)
     [claims] = claimed_batches
     assert [row.id for row in claims.expired] == [1]
 
 
-def test_a_pause_that_another_worker_wrote_is_honoured(claiming, enqueue, claimed_batches):
+def test_a_pause_that_another_worker_wrote_is_honoured(claimer, enqueue, claimed_batches):
     Site.objects.create(destination="a.example", paused_until=LATER)
     enqueue(5)
-    run(claiming)
+    run(claimer)
     assert claimed_batches == []
 
 
-def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claiming, share, enqueue, lease):
+def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claimer, share, enqueue, lease):
     enqueue(1, claimed_by=lease.worker_id)
-    claiming.put_back(claiming.take(), in_doubt=True)
-    run(claiming)
+    claimer.restore(claimer.collect(), in_doubt=True)
+    run(claimer)
     assert set(share.lanes.held) == {1}  # given back, and claimed again in the same tick
 
 
-def test_without_rows_or_news_nothing_is_asked(claiming, database):
-    run(claiming)
-    run(claiming)
+def test_without_rows_or_news_nothing_is_asked(claimer, database):
+    run(claimer)
+    run(claimer)
     if database == "sqlite":  # which tells when others have written
-        assert claiming.take() == []
-    claiming.want()
-    assert claiming.take() != []
+        assert claimer.collect() == []
+    claimer.want()
+    assert claimer.collect() != []
 
 
-def test_results_are_recorded_and_rows_finished(claiming, recording, share, enqueue, claimed_batches):
+def test_results_are_recorded_and_rows_finished(claimer, recorder, share, enqueue, claimed_batches):
     enqueue(3)
-    run(claiming)
+    run(claimer)
     one, two, three = claimed_batches[0].fresh
     decision = Decision(three, DeliveryStatus.HELD, "because")
-    recording.add([sent(one), sent(two, DeliveryStatus.DEFERRED), decision])
-    run(recording)
+    recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED), decision])
+    run(recorder)
     assert share.record.seen == [1, 2, 3]
     row = QueuedMessage.objects.get()
     assert (row.pk, row.due_at, row.attempts) == (2, LATER, 1)
     assert list(share.lanes.held) == []
-    assert recording.is_empty()
+    assert recorder.is_timely(float("inf"))
 
 
-def test_a_result_whose_row_was_taken_from_us_is_dropped(
-    claiming, recording, share, enqueue, claimed_batches
-):
+def test_a_result_whose_row_was_taken_from_us_is_dropped(claimer, recorder, share, enqueue, claimed_batches):
     enqueue(2)
-    run(claiming)
+    run(claimer)
     QueuedMessage.objects.filter(pk=1).update(claimed_by=12345)
-    recording.add([sent(row) for row in claimed_batches[0].fresh])
-    run(recording)
+    recorder.add([sent(row) for row in claimed_batches[0].fresh])
+    run(recorder)
     assert share.record.seen == [2]
     assert QueuedMessage.objects.get().claimed_by == 12345
 
 
 def test_a_late_result_of_a_lost_claim_does_not_end_the_new_one(
-    claiming, recording, share, enqueue, claimed_batches, lease
+    claimer, recorder, share, enqueue, claimed_batches, lease
 ):
     enqueue(1)
-    run(claiming)
+    run(claimer)
     [lost] = claimed_batches[0].fresh
     share.lanes.release_all()
     QueuedMessage.objects.update(claimed_by=None)
-    claiming.want()
-    run(claiming)
-    recording.add([Returned(lost), sent(lost)])
-    run(recording)
+    claimer.want()
+    run(claimer)
+    recorder.add([Returned(lost), sent(lost)])
+    run(recorder)
     assert QueuedMessage.objects.get().claimed_by == lease.worker_id
     assert share.record.seen == []
 
 
-def test_returned_rows_are_ready_again(claiming, recording, enqueue, claimed_batches):
+def test_returned_rows_are_ready_again(claimer, recorder, enqueue, claimed_batches):
     enqueue(1)
-    run(claiming)
-    recording.add([Returned(claimed_batches[0].fresh[0])])
-    run(recording)
+    run(claimer)
+    recorder.add([Returned(claimed_batches[0].fresh[0])])
+    run(recorder)
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.claims, row.attempts) == (None, 0, 0)
 
 
 def test_an_accused_suspect_is_poison_unless_it_is_cleared(
-    claiming, recording, share, enqueue, claimed_batches, lease
+    claimer, recorder, share, enqueue, claimed_batches, lease
 ):
     enqueue(2, claims=2)
-    run(claiming)
+    run(claimer)
     told: list[bool] = []
     first, second = claimed_batches[0].suspects
-    recording.add([Accused(row, told.append) for row in (first, second)])
-    recording.add([Cleared(first)])
-    run(recording)
+    recorder.add([SuspectMarked(row, told.append) for row in (first, second)])
+    recorder.add([SuspectCleared(first)])
+    run(recorder)
     assert told == [True, True]
     assert set(share.lanes.held) == {1, 2}
     QueuedMessage.objects.update(claimed_by=None)  # as if the worker had died
     share.lanes.release_all()
-    claiming.want()
-    run(claiming)
+    claimer.want()
+    run(claimer)
     assert [row.id for row in claimed_batches[1].fresh] == [1]
     assert [row.id for row in claimed_batches[1].poison] == [2]
 
 
-def test_a_suspect_that_cannot_be_accused_is_not_tried(claiming, recording, share, enqueue, claimed_batches):
+def test_a_suspect_that_cannot_be_accused_is_not_tried(claimer, recorder, share, enqueue, claimed_batches):
     enqueue(claims=2)
-    run(claiming)
+    run(claimer)
     told: list[bool] = []
-    recording.add([Accused(claimed_batches[0].suspects[0], told.append)])
-    [item] = recording.take()
-    recording.refused(item, ValueError("a bug"))
+    recorder.add([SuspectMarked(claimed_batches[0].suspects[0], told.append)])
+    [item] = recorder.collect()
+    recorder.reject(item, ValueError("a bug"))
     assert told == [False]
     assert not share.lanes.held
 
 
-def test_cleared_suspects_stay_claimed(claiming, recording, share, enqueue, claimed_batches, lease):
+def test_cleared_suspects_stay_claimed(claimer, recorder, share, enqueue, claimed_batches, lease):
     enqueue(claims=2)
-    run(claiming)
-    recording.add([Cleared(claimed_batches[0].suspects[0])])
-    run(recording)
+    run(claimer)
+    recorder.add([SuspectCleared(claimed_batches[0].suspects[0])])
+    run(recorder)
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.claims) == (lease.worker_id, 0)
     assert set(share.lanes.held) == {1}
 
 
-def test_results_wait_while_the_database_is_away(claiming, recording, share, enqueue, claimed_batches):
+def test_results_wait_while_the_database_is_away(claimer, recorder, share, enqueue, claimed_batches):
     enqueue(1)
-    run(claiming)
-    recording.add([sent(claimed_batches[0].fresh[0])])
-    recording.put_back(recording.take(), in_doubt=False)
-    assert not recording.is_empty()
-    run(recording)
+    run(claimer)
+    recorder.add([sent(claimed_batches[0].fresh[0])])
+    recorder.restore(recorder.collect(), in_doubt=False)
+    assert not recorder.is_timely(float("inf"))
+    run(recorder)
     assert not QueuedMessage.objects.exists()
 
 
 def test_recording_twice_after_a_doubtful_commit_does_nothing_twice(
-    claiming, recording, share, enqueue, claimed_batches
+    claimer, recorder, share, enqueue, claimed_batches
 ):
     enqueue(1)
-    run(claiming)
-    recording.add([sent(claimed_batches[0].fresh[0])])
-    items = run(recording)
-    recording.put_back(items, in_doubt=True)
-    run(recording)
+    run(claimer)
+    recorder.add([sent(claimed_batches[0].fresh[0])])
+    items = run(recorder)
+    recorder.restore(items, in_doubt=True)
+    run(recorder)
     assert share.record.seen == [1]
 
 
-def test_results_that_wait_too_long_shut_the_gate(recording, claiming, enqueue, claimed_batches):
+def test_results_that_wait_too_long_shut_the_gate(recorder, claimer, enqueue, claimed_batches):
     enqueue(1)
-    run(claiming)
-    recording.add([sent(claimed_batches[0].fresh[0])])
+    run(claimer)
+    recorder.add([sent(claimed_batches[0].fresh[0])])
     now = time.monotonic()
-    assert recording.is_timely(now + tick.RECORD_WITHIN - 1)
-    assert not recording.is_timely(now + tick.RECORD_WITHIN + 1)
-    items = recording.take()  # being written counts as waiting
-    assert not recording.is_timely(now + tick.RECORD_WITHIN + 1)
-    recording.put_back(items, in_doubt=False)
-    run(recording)
-    assert recording.is_timely(now + 1000)
+    assert recorder.is_timely(now + RECORD_WITHIN - 1)
+    assert not recorder.is_timely(now + RECORD_WITHIN + 1)
+    items = recorder.collect()  # being written counts as waiting
+    assert not recorder.is_timely(now + RECORD_WITHIN + 1)
+    recorder.restore(items, in_doubt=False)
+    run(recorder)
+    assert recorder.is_timely(now + 1000)
 
 
 def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
-    claiming, recording, share, enqueue, claimed_batches
+    claimer, recorder, share, enqueue, claimed_batches
 ):
     enqueue(1)
-    run(claiming)
-    recording.add([sent(claimed_batches[0].fresh[0], DeliveryStatus.DEFERRED)])
-    [item] = recording.take()
-    recording.refused(item, ZeroDivisionError())
+    run(claimer)
+    recorder.add([sent(claimed_batches[0].fresh[0], DeliveryStatus.DEFERRED)])
+    [item] = recorder.collect()
+    recorder.reject(item, ZeroDivisionError())
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.attempts) == (None, 1)
     assert row.due_at is not None
@@ -310,44 +312,44 @@ def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
 
 
 def test_an_unreachable_destination_is_paused_for_all_workers_and_its_mail_left_alone(
-    claiming, recording, enqueue, claimed_batches
+    claimer, recorder, enqueue, claimed_batches
 ):
     enqueue(100)
-    run(claiming)
+    run(claimer)
     rows = claimed_batches[0].fresh
     unreached = [sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows[:FAILURES_UNTIL_PAUSE]]
-    recording.add(unreached)
-    run(recording)
+    recorder.add(unreached)
+    run(recorder)
     site = Site.objects.get()
     assert (site.destination, site.paused_until) == ("a.example", NOW + timedelta(seconds=30))
     assert QueuedMessage.objects.filter(attempts=0).count() == 100 - FAILURES_UNTIL_PAUSE
 
 
-def test_pauses_are_written_in_the_order_of_their_destinations(claiming, recording, enqueue, claimed_batches):
+def test_pauses_are_written_in_the_order_of_their_destinations(claimer, recorder, enqueue, claimed_batches):
     for destination in ("c.example", "a.example", "b.example"):
         enqueue(FAILURES_UNTIL_PAUSE, destination=destination)
-    run(claiming)
+    run(claimer)
     rows = sorted(claimed_batches[0].fresh, key=lambda row: row.id)
-    recording.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
-    run(recording)
+    recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
+    run(recorder)
     written = Site.objects.order_by("pk").values_list("destination", flat=True)
     assert list(written) == ["a.example", "b.example", "c.example"]
 
 
-def test_a_probe_that_gets_through_lifts_the_pause(claiming, recording, enqueue, claimed_batches):
+def test_a_probe_that_gets_through_lifts_the_pause(claimer, recorder, enqueue, claimed_batches):
     Site.objects.create(destination="a.example", paused_until=NOW)
     enqueue(10)
-    run(claiming)
+    run(claimer)
     [probe] = claimed_batches[0].fresh
-    recording.add([sent(probe)])
-    run(recording)
+    recorder.add([sent(probe)])
+    run(recorder)
     assert Site.objects.get().paused_until is None
 
 
-def test_only_pauses_that_last_are_counted(claiming):
+def test_only_pauses_that_last_are_counted(claimer):
     Site.objects.create(destination="a.example", paused_until=NOW - timedelta(seconds=1))
     Site.objects.create(destination="b.example", paused_until=LATER)
-    run(claiming)
+    run(claimer)
     assert REGISTRY.get_sample_value("postal_paused_destinations") == 1
 
 
@@ -357,38 +359,38 @@ def posted(claimed, result: HttpResult) -> Result:
 
 @pytest.mark.parametrize("status", [-1, -2, -3])
 def test_a_receiver_of_posts_that_does_not_answer_is_paused_too(
-    claiming, recording, enqueue, claimed_batches, status
+    claimer, recorder, enqueue, claimed_batches, status
 ):
     enqueue(30, destination="http:7")
-    run(claiming)
+    run(claimer)
     rows = claimed_batches[0].fresh[:FAILURES_UNTIL_PAUSE]
-    recording.add([posted(row, HttpResult(status, b"no", seconds=5.0)) for row in rows])
-    run(recording)
+    recorder.add([posted(row, HttpResult(status, b"no", seconds=5.0)) for row in rows])
+    run(recorder)
     site = Site.objects.get()
     assert (site.destination, site.paused_until) == ("http:7", NOW + timedelta(seconds=30))
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_receiver_of_posts_that_asks_for_a_wait_is_left_alone_for_as_long(
-    claiming, recording, enqueue, claimed_batches, status
+    claimer, recorder, enqueue, claimed_batches, status
 ):
     enqueue(30, destination="http:7")
-    run(claiming)
+    run(claimer)
     one, *others = claimed_batches[0].fresh
-    recording.add([posted(one, HttpResult(status, b"slowly", retry_after=120, seconds=0.1))])
-    recording.add([posted(row, HttpResult(200, seconds=0.1)) for row in others[:3]])  # sent before that
-    run(recording)
+    recorder.add([posted(one, HttpResult(status, b"slowly", retry_after=120, seconds=0.1))])
+    recorder.add([posted(row, HttpResult(200, seconds=0.1)) for row in others[:3]])  # sent before that
+    run(recorder)
     assert Site.objects.get().paused_until == NOW + timedelta(minutes=2)
 
 
-def test_a_mail_host_that_names_a_wait_means_that_one_mail(claiming, recording, enqueue, claimed_batches):
+def test_a_mail_host_that_names_a_wait_means_that_one_mail(claimer, recorder, enqueue, claimed_batches):
     enqueue(3)
-    run(claiming)
+    run(claimer)
     greylisted = Outcome(
         DeliveryStatus.DEFERRED, "x", code=450, seconds=0.1, retry_after=timedelta(minutes=5)
     )
-    recording.add([Result(claimed_batches[0].fresh[0], greylisted)])
-    run(recording)
+    recorder.add([Result(claimed_batches[0].fresh[0], greylisted)])
+    run(recorder)
     assert not Site.objects.exists()
 
 
@@ -400,24 +402,24 @@ def test_a_mail_host_that_names_a_wait_means_that_one_mail(claiming, recording, 
         (DeliveryStatus.ERROR, None),  # our own mistake
     ],
 )
-def test_only_silence_pauses_a_destination(claiming, recording, enqueue, claimed_batches, status, seconds):
+def test_only_silence_pauses_a_destination(claimer, recorder, enqueue, claimed_batches, status, seconds):
     enqueue(20)
-    run(claiming)
-    recording.add([sent(row, status, seconds) for row in claimed_batches[0].fresh])
-    run(recording)
+    run(claimer)
+    recorder.add([sent(row, status, seconds) for row in claimed_batches[0].fresh])
+    run(recorder)
     assert not Site.objects.exists()
 
 
 def test_a_worker_registers_beats_and_learns_that_it_was_buried(database):
     lease, losses = Lease(), []
-    beating = Beating(lease, on_loss=lambda: losses.append(1))
-    run(beating)
+    heartbeat = Heartbeat(lease, on_loss=lambda: losses.append(1))
+    run(heartbeat)
     first = lease.worker_id
     assert lease.is_held(time.monotonic())
-    assert beating.take() == []  # not due yet
+    assert heartbeat.collect() == []  # not due yet
     Worker.objects.all().delete()
-    lease.take(first, time.monotonic() - 15)
-    run(beating)
+    lease.renewed(first, time.monotonic() - 15)
+    run(heartbeat)
     assert losses == [1]
     assert lease.worker_id not in (None, first)
     with transaction.atomic():
@@ -447,62 +449,62 @@ class TestPaces:
         )
 
     def test_a_pace_is_written_and_read_again(
-        self, claiming, recording, share, shaping, enqueue, claimed_batches
+        self, claimer, recorder, share, shaping, enqueue, claimed_batches
     ):
         enqueue()
-        run(claiming)
-        recording.add([self.answer(claimed_batches[0].fresh[0], self.TOO_FAST)])
-        run(recording)
+        run(claimer)
+        recorder.add([self.answer(claimed_batches[0].fresh[0], self.TOO_FAST)])
+        run(recorder)
         site = Site.objects.get()
         assert (site.source, site.destination) == ("", "mx:yahoodns.net")
         assert (site.concurrency, site.pauses, site.reason) == (10, 1, self.TOO_FAST)
         assert site.paused_until == NOW + timedelta(minutes=1)
 
         another = Shaping(20, None)
-        another.load([tick._row(site)])
+        another.load([_row(site)])
         assert another._paces == shaping._paces
 
     def test_claims_leave_a_paused_destination_alone_and_then_probe_it(
-        self, claiming, recording, shaping, enqueue, claimed_batches
+        self, claimer, recorder, shaping, enqueue, claimed_batches
     ):
         enqueue(3)
-        run(claiming)
+        run(claimer)
         first, *others = claimed_batches[0].fresh
-        recording.add([self.answer(first, self.TOO_FAST), *map(Returned, others)])
-        run(recording)
+        recorder.add([self.answer(first, self.TOO_FAST), *map(Returned, others)])
+        run(recorder)
         for now, count in ((NOW, 0), (NOW + timedelta(minutes=1), 1)):
             claimed_batches.clear()
-            claiming.want()
-            run(claiming, now)
+            claimer.want()
+            run(claimer, now)
             assert sum(len(claims.fresh) for claims in claimed_batches) == count
 
-    def test_a_site_in_order_again_is_forgotten(self, claiming, recording, shaping, enqueue, claimed_batches):
+    def test_a_site_in_order_again_is_forgotten(self, claimer, recorder, shaping, enqueue, claimed_batches):
         Site.objects.create(destination="mx:yahoodns.net", concurrency=19, rate=10, pauses=1)
         enqueue(30)
-        run(claiming)
+        run(claimer)
         fresh = claimed_batches[0].fresh
-        recording.add([self.answer(claimed, "250 OK") for claimed in fresh])
-        run(recording)
+        recorder.add([self.answer(claimed, "250 OK") for claimed in fresh])
+        run(recorder)
         assert not Site.objects.exists()
 
-    def test_a_site_that_an_operator_deleted_is_forgotten(self, claiming, shaping, enqueue, claimed_batches):
+    def test_a_site_that_an_operator_deleted_is_forgotten(self, claimer, shaping, enqueue, claimed_batches):
         shaping.learn([self.answer(claimed_row("yahoo.com"), self.TOO_FAST)], NOW)
         enqueue(destination="yahoo.com")
-        run(claiming)
+        run(claimer)
         assert len(claimed_batches[0].fresh) == 1
 
-    def test_a_pace_is_no_pause_of_a_lane(self, claiming, share, shaping, enqueue):
+    def test_a_pace_is_no_pause_of_a_lane(self, claimer, share, shaping, enqueue):
         Site.objects.create(destination="mx:a.example", concurrency=1, rate=1, paused_until=LATER)
         Site.objects.create(destination="a.example", paused_until=LATER)
-        run(claiming)
+        run(claimer)
         assert share.lanes.pause("a.example").until == LATER
         assert share.lanes.pause("mx:a.example") is None
 
-    def test_a_message_put_off_waits_untried(self, claiming, recording, enqueue, claimed_batches):
+    def test_a_message_put_off_waits_untried(self, claimer, recorder, enqueue, claimed_batches):
         enqueue()
-        run(claiming)
-        recording.add([Delayed(claimed_batches[0].fresh[0], LATER)])
-        run(recording)
+        run(claimer)
+        recorder.add([Delayed(claimed_batches[0].fresh[0], LATER)])
+        run(recorder)
         row = QueuedMessage.objects.get()
         assert (row.due_at, row.claimed_by, row.claims, row.attempts) == (LATER, None, 0, 0)
 
@@ -512,20 +514,20 @@ def claimed_row(lane: str) -> Claimed:
 
 
 class TestSources:
-    def test_each_source_has_its_turn(self, claiming, share, enqueue, claimed_batches):
+    def test_each_source_has_its_turn(self, claimer, share, enqueue, claimed_batches):
         share.sources = lambda now: {0: None, 7: None}
         enqueue(2)
         enqueue(2, source_id=7, destination="b.example")
         enqueue(2, source_id=8, destination="c.example")
         for _ in range(3):
-            claiming.want()
-            run(claiming)
+            claimer.want()
+            run(claimer)
         assert [[row.source_id for row in claims.fresh] for claims in claimed_batches] == [[0, 0], [7, 7]]
 
-    def test_one_that_sent_what_it_may_today_waits(self, claiming, share, enqueue, claimed_batches):
+    def test_one_that_sent_what_it_may_today_waits(self, claimer, share, enqueue, claimed_batches):
         share.sources = lambda now: {0: None, 7: 3}
         enqueue(5, source_id=7)
         for _ in range(2):
-            claiming.want()
-            run(claiming)
+            claimer.want()
+            run(claimer)
         assert [len(claims.fresh) for claims in claimed_batches] == [3]

@@ -1,0 +1,75 @@
+"""What is recorded of claimed rows beside results: suspicion, a return untried, decisions of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.results.failure_notice import GIVEN_UP
+from postal_server.services.shared.work import Claimed, Decision, Result
+
+from . import metrics
+
+Done = Result | Decision
+
+
+@dataclass(frozen=True)
+class SuspectMarked:
+    """A suspect that is to be prepared alone.
+
+    `on_marked` is called once: with True when the mark is durable, with False if the row is not ours.
+    """
+
+    claimed: Claimed
+    on_marked: Callable[[bool], object]
+
+
+@dataclass(frozen=True)
+class SuspectCleared:
+    """A suspect that was prepared without harm."""
+
+    claimed: Claimed
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A row that is given back untried."""
+
+    claimed: Claimed
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """A row that is given back untried until a time, because its destination is sent to slowly."""
+
+    claimed: Claimed
+    due_at: datetime
+
+
+Item = Done | SuspectMarked | SuspectCleared | Returned | Delayed
+Timed = tuple[float, Item]  # when it was known, what
+
+
+def poison_decision(claimed: Claimed, kind: str) -> Decision:
+    """What becomes of poison: held for a person to look at, or, with nobody to release it, failed."""
+    metrics.POISON.labels(kind).inc()
+    return Decision(
+        claimed,
+        DeliveryStatus.HELD if kind == "messages" else DeliveryStatus.FAILED,
+        "Held because workers stopped while they processed this message."
+        if kind == "messages"
+        else "Workers stopped while they processed this request.",
+    )
+
+
+def expired_decision(claimed: Claimed, kind: str) -> Decision:
+    """What becomes of a row whose lifetime is over. Whoever sent us the mail is told."""
+    is_message = kind == "messages"
+    return Decision(
+        claimed,
+        DeliveryStatus.FAILED,
+        f"The maximum lifetime of this {'message' if is_message else 'request'} has been reached.",
+        effects=(GIVEN_UP,) if is_message else (),
+    )
