@@ -1,4 +1,4 @@
-"""Settings of the example project. What concerns mail stands at the end."""
+"""Settings of the example project. Those for mail are at the end."""
 
 import os
 from pathlib import Path
@@ -61,13 +61,13 @@ DEFAULT_FROM_EMAIL = os.environ.get("EXAMPLE_FROM_EMAIL", "Discussion <discussio
 ANYMAIL = {
     "POSTAL_API_URL": os.environ.get("POSTAL_API_URL", "http://localhost:5000"),
     "POSTAL_API_KEY": os.environ.get("POSTAL_API_KEY", "the-key-of-an-api-credential"),
-    # Mail for reply+TOKEN@ this domain is posted to the inbound view by a route named `reply`.
+    # A route named `reply` at this domain sends mail for reply+TOKEN to the inbound view.
     "POSTAL_REPLY_DOMAIN": os.environ.get("POSTAL_REPLY_DOMAIN", "localhost"),
     "POSTAL_STRIP_REPLIES": True,
 }
-# What verifies webhooks: the public key that `manage.py postal_webhook_key` prints, or the published key set.
+# Webhooks are verified with the output of `manage.py postal_webhook_key`, or with the published key set.
 if "POSTAL_WEBHOOK_KEY" in os.environ:
     ANYMAIL["POSTAL_WEBHOOK_KEY"] = os.environ["POSTAL_WEBHOOK_KEY"]
 else:
     ANYMAIL["POSTAL_WEBHOOK_JWKS_URL"] = True
-# From Django 6.1 on, MAILERS says the same as EMAIL_BACKEND: see "Django 6.1" in the documentation.
+# From Django 6.1 on, use MAILERS in place of EMAIL_BACKEND: see "Django 6.1" in the documentation.

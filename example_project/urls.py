@@ -1,4 +1,4 @@
-"""Addresses of the example project."""
+"""URLs of the example project."""
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
@@ -10,6 +10,6 @@ urlpatterns = [
     path("conversations/<int:pk>/", views.conversation, name="conversation"),
     path("login/", LoginView.as_view(template_name="discussion/login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    # Postal posts here: webhooks to anymail/postal/tracking/, the route's mail to anymail/postal/inbound/.
+    # For Postal: webhooks to anymail/postal/tracking/, the mail of the route to anymail/postal/inbound/.
     path("anymail/", include("anymail_postal.urls")),
 ]

@@ -1,4 +1,4 @@
-"""Conversations between people, and the notifications that tell them of new messages."""
+"""Conversations between people, and the notifications about new messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Conversation(models.Model):
 
 
 class Message(models.Model):
-    """What a person wrote, on the page or by answering a notification."""
+    """A message that a person wrote on the page or as a reply to a notification."""
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
@@ -32,9 +32,9 @@ class Message(models.Model):
 
 
 class Notification(models.Model):
-    """The mail that tells one person of one message. `state` is an Anymail event type."""
+    """The mail to one person about one message. `state` is an Anymail event type."""
 
-    # A late "deferred" must not overwrite "delivered": events come in any order. Higher wins.
+    # Events arrive in any order, so a late "deferred" must not overwrite "delivered": the higher rank wins.
     RANK = {"queued": 0, "deferred": 1, "delivered": 2, "opened": 3, "clicked": 4, "failed": 5, "bounced": 5}
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="notifications")
@@ -47,12 +47,12 @@ class Notification(models.Model):
         return f"{self.person}: {self.state}"
 
     def is_news(self, state: str) -> bool:
-        """Does this event tell more than what is known?"""
+        """Does this event take precedence over the current state?"""
         return self.RANK.get(state, -1) > self.RANK.get(self.state, -1)
 
 
 class RejectedReply(models.Model):
-    """A mail to a reply address that was not taken, and why."""
+    """A rejected mail to a reply address, and the reason."""
 
     sender = models.CharField(max_length=320)
     reason = models.CharField(max_length=200)

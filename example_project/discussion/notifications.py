@@ -1,4 +1,4 @@
-"""Tell the people of a conversation that somebody wrote."""
+"""Notify the people in a conversation of new messages."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from anymail_postal.replies import reply_address
 
 from .models import Message, Notification
 
-# A small square, as the logo that is shown in the HTML part.
+# A small square, the logo in the HTML part.
 LOGO = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAwAAAAMCAIAAADZF8uwAAAAE0lEQVR42mOwzr9CEDGMKhqMigAM0tbhQzVZNwAAAABJRU5ErkJggg=="
 )
 
 
 def notify(message: Message) -> list[Notification]:
-    """Send one notification to everybody in the conversation but the author."""
+    """Send a notification to everybody in the conversation except for the author."""
     people = message.conversation.people.exclude(pk=message.author_id)
     return [send(Notification.objects.create(message=message, person=person)) for person in people]
 
 
 def send(notification: Notification) -> Notification:
-    """Send it: text and HTML, an inline image, a tag, metadata that events bring back, a reply address."""
+    """Send a mail with text, HTML, an inline image, a tag, metadata for its events, and a reply address."""
     mail = build(notification)
     try:
         mail.send()

@@ -1,4 +1,4 @@
-"""What mail servers and people tell us: the delivery of notifications, and replies."""
+"""Receivers for the delivery of notifications and for replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .notifications import notify
 
 @receiver(tracking)
 def note_delivery(event: AnymailTrackingEvent, **kwargs: Any) -> None:
-    """Mark the notification that the event's metadata names."""
+    """Set the state of the notification in the event's metadata."""
     pk = (event.metadata or {}).get("notification")
     notification = Notification.objects.filter(pk=pk).first() if pk is not None else None
     if notification is not None and notification.is_news(event.event_type):
@@ -30,7 +30,7 @@ def note_delivery(event: AnymailTrackingEvent, **kwargs: Any) -> None:
 def add_reply(match: ReplyMatch, message: AnymailInboundMessage, **kwargs: Any) -> None:
     """Add the new part of the reply to its conversation, in the name of the person who was notified."""
     if not isinstance(match.object_id, int) or match.user_id is None:
-        return reject(message, "sent to no reply address")  # it only answers a mail of ours
+        return reject(message, "not sent to a reply address")  # matched by its Message-ID only
     conversation = Conversation.objects.filter(pk=match.object_id, people=match.user_id).first()
     if conversation is None:
         return reject(message, "not in this conversation")
@@ -42,8 +42,8 @@ def add_reply(match: ReplyMatch, message: AnymailInboundMessage, **kwargs: Any) 
 
 WHY = {
     "token": "the address is forged or has expired",
-    "auto_response": "an automatic answer",
-    "sender": "not from the person who was asked",
+    "auto_response": "an automatic reply",
+    "sender": "not from the person who was notified",
 }
 
 

@@ -1,4 +1,4 @@
-"""The pages: my conversations, and one conversation with the delivery state of each notification."""
+"""The pages: the user's conversations, and one conversation with the state of each notification."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def conversations(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def conversation(request: HttpRequest, pk: int) -> HttpResponse:
-    found = get_object_or_404(Conversation, pk=pk, people=request.user.pk)
+    current = get_object_or_404(Conversation, pk=pk, people=request.user.pk)
     form = MessageForm(request.POST or None)
     if form.is_valid():
         message = form.save(commit=False)
-        message.conversation, message.author_id = found, request.user.pk
+        message.conversation, message.author_id = current, request.user.pk
         message.save()
         notify(message)
-        return redirect(found)
-    messages = found.messages.order_by("pk").prefetch_related("author", "notifications__person")
+        return redirect(current)
+    messages = current.messages.order_by("pk").prefetch_related("author", "notifications__person")
     return render(
-        request, "discussion/conversation.html", {"conversation": found, "messages": messages, "form": form}
+        request, "discussion/conversation.html", {"conversation": current, "messages": messages, "form": form}
     )

@@ -1,4 +1,4 @@
-"""How a project tests its mail with the fixtures: `postal` is a real mail server of the test's own."""
+"""How to test a project's mail with the fixtures: `postal` is a real mail server for each test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def mail(postal, settings, live_server):
-    """The mail server, connected with this project in both directions."""
+    """The mail server, connected to this project in both directions."""
     for name, value in postal.settings.items():
         setattr(settings, name, value)
     postal.post_events_to(f"{live_server.url}/anymail/postal/tracking/")
@@ -52,7 +52,7 @@ def test_refused_notification_says_why(mail, conversation):
     assert "No such user" in Notification.objects.get(pk=notification.pk).detail
 
 
-def test_reply_appears_without_what_it_quotes_and_is_told_to_the_others(mail, conversation):
+def test_reply_appears_without_its_quotation_and_is_sent_to_the_others(mail, conversation):
     write(conversation)
     caught = mail.outbox.wait_for(to="bob@example.org")
     mail.deliver(
@@ -67,7 +67,7 @@ def test_reply_appears_without_what_it_quotes_and_is_told_to_the_others(mail, co
     assert "On Thursday." in mail.outbox.wait_for(to="ann@example.org").text
 
 
-def test_reply_with_a_forged_address_is_noted_and_not_taken(mail, conversation):
+def test_reply_to_a_forged_address_is_rejected_and_recorded(mail, conversation):
     write(conversation)
     address = mail.outbox.wait_for(to="bob@example.org").reply_to
     local, _, domain = address.partition("@")

@@ -12,20 +12,20 @@ from example_project.discussion.models import Conversation
 
 
 class Command(BaseCommand):
-    help = "Start a conversation between people, who are made if they are new. Prints its address."
+    help = "Start a conversation between people, creating the users if necessary. Prints its path."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("topic")
         parser.add_argument("people", nargs="+", metavar="EMAIL")
-        parser.add_argument("--password", help="set this password for everybody who is made")
+        parser.add_argument("--password", help="the password of users that are created")
 
     def handle(self, *args: Any, **options: Any) -> None:
         conversation = Conversation.objects.create(topic=options["topic"])
         for email in options["people"]:
-            person, made = User.objects.get_or_create(
+            person, is_created = User.objects.get_or_create(
                 username=email, defaults={"email": email, "first_name": email.partition("@")[0].title()}
             )
-            if made and options["password"]:
+            if is_created and options["password"]:
                 person.set_password(options["password"])
                 person.save()
             conversation.people.add(person)
