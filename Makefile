@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+# Tests start Python some hundred times: what it compiles is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types format docs constraints bench vectors fuzz soak drills clean
+.PHONY: help demo run test quick coverage lint types format docs constraints bench vectors fuzz soak drills clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +31,13 @@ run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./
 	@$(BIN)/postal-server --config postal/postal.yml run --initialize
 
 test: $(VENV)/.dev ## Run all tests (ARGS='-k name' to choose)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m tests $(ARGS)
+
+quick: $(VENV)/.dev ## Run the quick tests, in a minute (ARGS='-k name' to choose)
+	$(BIN)/python -m pytest -n auto -m "not slow and not serial" $(ARGS)
+
+coverage: $(VENV)/.dev ## Run the quick tests, and fail if they reach fewer branches than they did
+	$(BIN)/python -m pytest -n auto -m "not slow and not serial" --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .

@@ -52,7 +52,7 @@ def test_make_alone_lists_every_command() -> None:
     [
         pytest.param(["demo"], r"bin/python -m demo ?$", id="demo"),
         pytest.param(["demo", "KEEP=1"], r"bin/python -m demo --keep$", id="demo KEEP=1"),
-        pytest.param(["test"], r"bin/python -m pytest ?$", id="test"),
+        pytest.param(["test"], r"bin/python -m tests ?$", id="test"),
         pytest.param(["docs"], r"bin/python -m sphinx -W .* docs docs/_build/html$", id="docs"),
     ],
 )

@@ -59,7 +59,7 @@ def test_plain_dumps_are_read_too(tmp_path, capsys):
     [
         ("empty.sql", b"", "nothing in it"),
         ("cut.sql", b"CREATE TABLE `servers` (\n", "ends within a statement"),
-        ("cut.sql.gz", gzip.compress(b"x" * 1000)[:20], "Compressed file ended"),
+        ("cut.sql.gz", gzip.compress(b"x" * 1000, mtime=0)[:20], "Compressed file ended"),
         ("damaged.sql.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 50, "Error -3"),
         ("plain.sql.gz", b"no gzip", "Not a gzipped file"),
     ],
