@@ -26,7 +26,7 @@ from postal_server.mail.html import clean
 from postal_server.mail.message_view import MessageParts, parts
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.operations import held
+from postal_server.services.operations import held, suppression_list
 from postal_server.services.operations import stored_message as stored
 from postal_server.services.results import suppression
 from postal_server.services.shared.loader import load
@@ -323,7 +323,7 @@ class SuppressionForm(ModelForm):
 
     def clean_address(self) -> str:
         try:
-            return suppression_key(suppression.address_in(self.cleaned_data["address"]))
+            return suppression_key(suppression_list.address_in(self.cleaned_data["address"]))
         except ValueError as error:
             raise forms.ValidationError(f"{error}.") from error
 
@@ -353,7 +353,7 @@ class SuppressionAdmin(OfServer):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         until = suppression.default_keep_until(conf.config(), timezone.now())
-        return {"reason": suppression.BY_PERSON, "keep_until": until}
+        return {"reason": suppression_list.BY_PERSON, "keep_until": until}
 
 
 @admin.register(models.CaughtMail)

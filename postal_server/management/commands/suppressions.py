@@ -17,6 +17,7 @@ from postal_server.engine.database import in_turn
 from postal_server.errors import HostileInput
 from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
 from postal_server.models import Server, Suppression
+from postal_server.services.operations import suppression_list
 from postal_server.services.results import suppression
 
 TOGETHER = 500  # addresses a transaction
@@ -43,7 +44,7 @@ class Command(ServerCommand):
         listing.add_argument("--limit", type=int, default=50, help="addresses shown, 50 by default")
         adding = action("add", "put addresses on the list", needs_server=True)
         adding.add_argument("addresses", nargs="+", metavar="ADDRESS")
-        adding.add_argument("--reason", default=suppression.BY_PERSON, help="what senders are told")
+        adding.add_argument("--reason", default=suppression_list.BY_PERSON, help="what senders are told")
         adding.add_argument("--days", type=int, help="for so long; as the configuration says by default")
         removing = action("remove", "take addresses off the list", needs_server=True)
         removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
@@ -92,12 +93,12 @@ class Command(ServerCommand):
 
     def _addresses(self, options: dict[str, Any]) -> list[str]:
         try:
-            return [suppression.address_in(text) for text in options["addresses"]]
+            return [suppression_list.address_in(text) for text in options["addresses"]]
         except ValueError as error:
             raise CommandError(f"{error}.") from error
 
     def _export(self, server: Server | None, options: dict[str, Any]) -> None:
-        suppression.write_csv(self._rows(server).iterator(), self.stdout)
+        suppression_list.write_csv(self._rows(server).iterator(), self.stdout)
 
     def _import(self, server: Server, options: dict[str, Any]) -> None:
         name = options["file"]
@@ -111,7 +112,7 @@ class Command(ServerCommand):
         self.stdout.write(counted(done, *SUPPRESSED))
 
     def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
-        found = suppression.read_csv(lines, server.pk, conf.config(), timezone.now())
+        found = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
         for batch in batches(found, TOGETHER):
             with in_turn():
                 suppression.store(batch)

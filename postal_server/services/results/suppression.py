@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from postal_server.conf import Config
-from postal_server.errors import HostileInput
 from postal_server.mail.address import suppression_key
-from postal_server.mail.address_list import recipients_in
 from postal_server.models import FailureEvidence, Suppression
 from postal_server.rules import suppression as rules
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -19,14 +15,8 @@ from postal_server.services.shared.work import Effect, Result
 
 from .batch import Batch, Entry
 
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
-
 Recipient = tuple[int, str]  # server id, address
 ADDRESS_CHARACTERS = 320
-REASON_CHARACTERS = 250
-BY_PERSON = "added by an administrator"
-COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")  # of a list as a file
 
 
 @dataclass(frozen=True)
@@ -141,74 +131,6 @@ def store(suppressions: Iterable[Suppression]) -> None:
             update_fields=["reason", "keep_until"],
             unique_fields=["server_id", "address"],
         )
-
-
-# Lists as files
-
-
-def write_csv(suppressions: Iterable[Suppression], file: SupportsWrite[str]) -> int:
-    """Write them as CSV with a header line, times as ISO 8601; how many there were."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    count = 0
-    for row in suppressions:
-        count += 1
-        times = (row.created_at.isoformat(), row.keep_until.isoformat())
-        writer.writerow((row.server_id, row.address, row.reason, *times))
-    return count
-
-
-def read_csv(lines: Iterable[str], server_id: int, config: Config, now: datetime) -> Iterator[Suppression]:
-    """What `write_csv` wrote, for `server_id`, or one address a line. Raises `HostileInput` with the line.
-
-    What is missing is filled in as for an address that is added now.
-    """
-    columns: Sequence[str] = ("address", "reason")
-    reader = csv.reader(lines)
-    for line in _csv_lines(reader):
-        if reader.line_num == 1 and "address" in line:
-            columns = line
-            continue
-        if not any(line):
-            continue
-        values = dict(zip(columns, (cell.strip() for cell in line), strict=False))
-        try:
-            yield _suppression(values, server_id, config, now)
-        except ValueError as error:
-            raise HostileInput(f"line {reader.line_num}: {error}") from error
-
-
-def _csv_lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise HostileInput(f"not CSV: {error}") from error
-
-
-def address_in(text: str) -> str:
-    """The address in `Name <address>`. Raises ValueError unless there is exactly one."""
-    try:
-        [found] = recipients_in(text)
-    except ValueError as error:
-        raise ValueError(f"{text[:80]!r} is not an address") from error
-    return found.address
-
-
-def _suppression(values: Mapping[str, str], server_id: int, config: Config, now: datetime) -> Suppression:
-    address = address_in(values.get("address", ""))
-    created_at, keep_until = (
-        datetime.fromisoformat(values[name]) if values.get(name) else None
-        for name in ("created_at", "keep_until")
-    )
-    if any(time is not None and time.tzinfo is None for time in (created_at, keep_until)):
-        raise ValueError("a time needs its offset from UTC")
-    return Suppression(
-        server_id=server_id,
-        address=_key((server_id, address))[1],
-        reason=(values.get("reason", "").replace("\0", "") or BY_PERSON)[:REASON_CHARACTERS],
-        created_at=created_at or now,
-        keep_until=keep_until or default_keep_until(config, now),
-    )
 
 
 def clear(recipients: Iterable[Recipient]) -> set[Recipient]:
