@@ -29,7 +29,7 @@ class Plan:
         return f"{'https' if self.domain.ssl_enabled else 'http'}://{self.domain.host}"
 
     def draft(self) -> tracking.Draft | None:
-        """What changes in the text, or null for nothing."""
+        """What changes in the text, or None for nothing."""
         domain, server = self.domain, self.job.server.token
         pixel = f"{self._site}/img/{server}/{message_token(self.job.message.id)}"
         return tracking.draft(

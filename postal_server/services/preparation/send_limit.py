@@ -1,4 +1,4 @@
-"""Send limits: attempts of the last hour are counted, held above the limit, and told about. Contract 10.3."""
+"""Send limits: count the attempts of the last hour, hold what exceeds the limit, notify. Contract 10.3."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def volumes(servers: Sequence[ServerEntry], now: datetime) -> dict[int, int]:
 
 
 def admit(servers: Sequence[ServerEntry], now: datetime) -> list[str | None]:
-    """For one attempt of each server in `servers`, in order: why it is held, or null; it is counted then.
+    """For one attempt of each server in `servers`, in order: why it is held, or None; then it is counted.
 
     Without a limited server there is no query. Counting and reading are one transaction, so that workers do
     not overrun a limit together by more than what they prepare at a time.

@@ -1,4 +1,4 @@
-"""A batch of results while it is being recorded, and what effects may do with it."""
+"""A batch of results while it is being recorded, and what effects may do to it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ E = TypeVar("E", bound=Effect)
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A result and its message, as it was before.
+    """A result and its message, as stored before the result.
 
-    `delivery` is the row that tells of the result. It gets its `details`, cut, once all effects are applied.
+    `delivery` is the row that will be inserted; the entry's `details` are copied to it, cut to their column,
+    once all effects are applied.
     """
 
     result: Result | Decision
@@ -33,18 +34,18 @@ class Entry:
     details: str
     delivery: Delivery
 
-    def add(self, sentence: str) -> None:
-        """Put a further sentence behind the details."""
+    def add_sentence(self, sentence: str) -> None:
+        """Append a sentence to the details."""
         self.details = f"{self.details.removesuffix('.')}. {sentence}" if self.details else sentence
 
 
 @dataclass
 class Batch:
-    """Results on their way into the database, in the caller's transaction.
+    """A batch of results, in the caller's transaction.
 
-    `results` are all of them, `entries` those whose message still exists. Effects may change the details of
-    entries, write what is their own, and leave what concerns other messages to the methods below: it is
-    written after the entries' deliveries and statuses.
+    `results` are all of them, `entries` those whose message still exists. An effect may extend the details of
+    entries, write the tables of its own subject, and use the methods below. What these collect is written
+    after the deliveries and statuses of the entries. It may not change the status of an entry.
     """
 
     results: Sequence[Result | Decision]
@@ -70,7 +71,7 @@ class Batch:
         return [(entry, effect) for entry, effect in self._effects if isinstance(effect, kind)]
 
     def add_delivery(self, message_id: int, status: DeliveryStatus, details: str) -> None:
-        """Add a delivery of any message; its status stays as it is."""
+        """Add a delivery to any message, whose status stays as it is."""
         self.further_deliveries.append(
             Delivery(
                 message_id=message_id,
@@ -81,10 +82,10 @@ class Batch:
         )
 
     def set_status(self, message_id: int, status: DeliveryStatus) -> None:
-        """Give a message a status that does not follow from a result of its own."""
+        """Change the status of any message."""
         self.other_statuses[message_id] = status
 
-    def tell(self, event: str, *about: Message, payload: Callable[..., Mapping[str, Any]]) -> None:
-        """Tell the webhooks of the first message's server; see `MessageEvent`."""
+    def emit(self, event: str, *about: Message, payload: Callable[..., Mapping[str, Any]]) -> None:
+        """Emit an event about these messages, if a webhook wants it; see `MessageEvent`."""
         if is_wanted(about[0].server_id, event, self.directory):
             self.events.append(MessageEvent(event, about, payload))

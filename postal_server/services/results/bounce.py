@@ -1,4 +1,4 @@
-"""Record that mail of ours has bounced: a report came in that says so. Source: contract 7.1."""
+"""Record that messages have bounced, according to a report that came in. Source: contract 7.1."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ BOUNCED = "We've received a bounce message for this e-mail. See <msg:{id}> for d
 
 @dataclass(frozen=True)
 class Bounced(Effect):
-    """An outgoing message has bounced, says the report that carries this; for good if `is_hard`."""
+    """An outgoing message has bounced, according to the report that carries this.
+
+    `is_hard`: its recipient cannot be reached at all.
+    """
 
     message_id: int
     is_hard: bool = False
 
 
 def apply(batch: Batch) -> None:
-    """Each message that has bounced gets a delivery and the status, and its server's webhooks are told.
+    """Give each message that bounced a delivery and its status, and emit the event.
 
-    Postal lets nobody off for a report (Q22); one that says the address is no good is worth a rest.
+    Hard bounces suppress the recipient; in Postal no report does (contract Q22).
     """
     reports = batch.carrying(Bounced)
     if not reports:
@@ -37,12 +40,12 @@ def apply(batch: Batch) -> None:
     originals = Message.objects.defer("prefix").in_bulk([bounced.message_id for _, bounced in reports])
     hard: dict[suppression.Recipient, str] = {}
     links: dict[int, tuple[int]] = {}
-    named: set[int] = set()  # reports with a delivery that names a message: their own names the first
+    linked: set[int] = set()  # reports with a delivery that links to a message: their own links to the first
     for entry, bounced in reports:
         report = entry.message
-        if report.id in named:
+        if report.id in linked:
             batch.add_delivery(report.id, entry.status, LINKED.format(id=bounced.message_id))
-        named.add(report.id)
+        linked.add(report.id)
         original = originals.get(bounced.message_id)
         if original is None:
             continue
@@ -51,6 +54,6 @@ def apply(batch: Batch) -> None:
             hard[original.server_id, original.rcpt_to or ""] = rules.BOUNCED
         batch.add_delivery(original.id, DeliveryStatus.BOUNCED, BOUNCED.format(id=report.id))
         batch.set_status(original.id, DeliveryStatus.BOUNCED)
-        batch.tell(wire.BOUNCED, original, report, payload=wire.bounce_payload)
+        batch.emit(wire.BOUNCED, original, report, payload=wire.bounce_payload)
     suppression.add(hard, batch.config, batch.now)
     update_each(Message, ("bounce_for_id",), links)

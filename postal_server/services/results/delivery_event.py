@@ -1,4 +1,4 @@
-"""Tell webhooks of attempts and decisions: `MessageSent` and its like. Source: contract 3."""
+"""Emit the events of attempts and decisions: `MessageSent` and so on. Source: contract 3."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .batch import Batch, Entry
 def apply(batch: Batch) -> None:
     for entry in batch.entries:
         if name := wire.BY_STATUS.get(entry.status):
-            batch.tell(name, entry.message, payload=partial(_payload, entry))
+            batch.emit(name, entry.message, payload=partial(_payload, entry))
 
 
 def _payload(entry: Entry, message: Message, token: str) -> Mapping[str, Any]:
-    """Of the message as it is now, with what preparing found out about it."""
+    """Of the message with what preparing it changed, as its row will have it."""
     changes = entry.result.changes
     if changes is not None:
         message.tag = changes.tag or message.tag

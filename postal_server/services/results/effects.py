@@ -1,9 +1,9 @@
-"""What recording a batch does besides writing deliveries and statuses, and in which order.
+"""The effects of results besides deliveries and statuses, in the order in which they are applied.
 
-An effect is applied to a whole batch, in a number of queries that does not grow with it; a batch without
-anything for it costs no query. Some follow from what was answered, others are carried by decisions.
-A new one is a module here with its `apply`, a line below, and what decides on it: for reports that is a line
-in `services.preparation.report`.
+Each `apply(batch)` takes a fixed number of queries whatever the size of the batch, and none where the effect
+does not occur. Some effects follow from outcomes; others are values that decisions carry (`work.Effect`).
+To add one, write its module, add it below, and let something decide on it: a check in `services.preparation`,
+or for reports a recogniser in `services.preparation.report`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from . import bounce, delivery_event, endpoint_use, failure_notice, suppression,
 from .batch import Batch
 
 EFFECTS: Sequence[Callable[[Batch], None]] = (
-    delivery_event.apply,  # first: who listens hears of an attempt before what follows from it
-    suppression.apply,  # adds to the details of outgoing mail
-    failure_notice.apply,  # quotes the details of incoming mail, and adds to them
-    bounce.apply,  # suppresses too: after the evidence of this batch
-    # What all workers write to comes last, and in this order, so that none waits for long, or for ever.
+    delivery_event.apply,  # first: the event of an attempt precedes those that follow from it
+    suppression.apply,  # adds a sentence to the details of outgoing mail
+    failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence
+    bounce.apply,  # suppresses too, after the answers of this batch
+    # Rows that all workers update come last, so that their locks are short; always in the same order, so that
+    # workers cannot deadlock.
     tls_sessions.apply,
     warm_up.apply,
     endpoint_use.apply,

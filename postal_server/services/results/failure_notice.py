@@ -30,9 +30,9 @@ AFTER_ATTEMPT = ". Sent bounce message to sender (see message <msg:{id}>)"
 
 @dataclass(frozen=True)
 class NotifySender(Effect):
-    """The sender of this incoming message, which failed, is told by mail.
+    """Notify the sender of this incoming message, which failed, by mail.
 
-    `sentence`, with `{id}` for the id of the notice, is put behind the details as it is.
+    `sentence`, in which `{id}` stands for the id of the notice, is appended to the details as it is.
     """
 
     sentence: str
@@ -43,7 +43,7 @@ GIVEN_UP = NotifySender(" Bounce sent to sender (see message <msg:{id}>)")
 
 @dataclass(frozen=True)
 class Sent:
-    """The ids of notices by those of the messages they are about, and how many a limit did not let go."""
+    """The ids of notices, by the id of the message each is about, and how many the limits withheld."""
 
     ids: Mapping[int, int]
     withheld: int = 0
@@ -90,7 +90,7 @@ def _reason(entry: Entry) -> str:
 
 
 def may_notify(message: Message) -> bool:
-    """Is there a sender to tell? Never one of a bounce, or loops would follow (RFC 5321 section 6.1)."""
+    """Is there a sender to notify? Not of a bounce: that would make loops (RFC 5321 section 6.1)."""
     return not message.is_bounce and is_plausible_recipient(message.mail_from or "")
 
 
@@ -103,8 +103,8 @@ def send(
 ) -> Sent:
     """Store a notice for each message, within the limits.
 
-    Eight queries for a batch: the texts, the limits, then as for any submission. Mail that a program wrote
-    gets none, nor does mail whose server or text is gone.
+    Eight queries for a batch: the texts, the limits, then as for any submission. Automatic mail gets none
+    (RFC 3834), nor does mail whose server or text was deleted.
     """
     texts = {
         number: header
@@ -138,7 +138,7 @@ def _fields(header: bytes) -> dict[str, list[str]]:
 
 
 def _headers(messages: Sequence[Message]) -> dict[int, bytes]:
-    """The stored header of each message, prefix included. The text behind it is nobody's to send back."""
+    """The stored header of each message, prefix included. Message bodies are not sent back."""
     ids = [message.body_id for message in messages if message.body_id is not None]
     raw = dict(Body.objects.filter(id__in=ids).values_list("id", "raw"))
     prefixes = dict(Message.objects.filter(id__in=[m.id for m in messages]).values_list("id", "prefix"))

@@ -1,6 +1,6 @@
-"""How many notices go out in an hour: of one mail server, and to one address.
+"""Limit the failure notices of an hour: from one mail server, and to one address.
 
-Anybody can put somebody else's address into MAIL FROM. Who is written to for that is to hear little of it.
+MAIL FROM is easily forged: without limits, notices could flood somebody who sent nothing (backscatter).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Notice = tuple[int, str]  # the mail server, and whom it would write to
 
 
 def admit(wanted: Sequence[Notice], config: Config, now: datetime) -> list[bool]:
-    """Which of these notices may go, in order. One query. What went is told to `count`.
+    """Which of these notices may go, in order. One query. Call `count` for those that were sent.
 
     Workers may overrun a limit together, by what each of them records at a time.
     """

@@ -21,14 +21,14 @@ ADDRESS_CHARACTERS = 320
 
 @dataclass(frozen=True)
 class Suppress(Effect):
-    """The recipient of this outgoing message comes on the list, for this reason."""
+    """Suppress the recipient of this outgoing message, for this reason."""
 
     reason: str
 
 
 def apply(batch: Batch) -> None:
-    """Only for mail that goes out: put on the list whom answers blame and decisions name, and take off whom
-    a released mail has reached.
+    """Suppress the recipients of outgoing mail that answers blame or decisions name, and end the suppression
+    of those that a released mail has reached.
     """
     _suppress_failed(batch)
     _clear_reached(batch)
@@ -46,11 +46,11 @@ def _suppress_failed(batch: Batch) -> None:
     }
     recipients = {message_id: _recipient(entry) for message_id, entry in failed.items()}
     for message_id in note_failures(recipients, batch.config, batch.now):
-        failed[message_id].add(rules.ADDED)
+        failed[message_id].add_sentence(rules.ADDED)
 
 
 def _clear_reached(batch: Batch) -> None:
-    """Nobody on the list is written to unless a person released the mail."""
+    """Only mail that a person released is sent to suppressed recipients, so only that can reach them."""
     reached = [
         entry
         for entry in batch.entries
@@ -59,7 +59,7 @@ def _clear_reached(batch: Batch) -> None:
     cleared = clear(_recipient(entry) for entry in reached)
     for entry in reached:
         if was_cleared(_recipient(entry), cleared):
-            entry.add(rules.REMOVED)
+            entry.add_sentence(rules.REMOVED)
 
 
 def _is_outgoing(entry: Entry) -> bool:
@@ -105,7 +105,7 @@ def reason_for(recipient: Recipient, found: Mapping[Recipient, str]) -> str | No
 
 
 def default_keep_until(config: Config, now: datetime) -> datetime:
-    """Until when an address that comes on the list now stays there."""
+    """When the suppression of an address that is added now ends."""
     return now + timedelta(days=config.postal.default_suppression_list_automatic_removal_days)
 
 
@@ -134,7 +134,7 @@ def store(suppressions: Iterable[Suppression]) -> None:
 
 
 def clear(recipients: Iterable[Recipient]) -> set[Recipient]:
-    """Take recipients off the list that mail has reached; the keys of those that were on it."""
+    """Take recipients off the list; returns the keys of those that were on it. Two queries at most."""
     wanted = {_key(recipient) for recipient in recipients}
     found: set[Recipient] = set()
     if not wanted:
@@ -157,9 +157,10 @@ def was_cleared(recipient: Recipient, cleared: Collection[Recipient]) -> bool:
 
 
 def note_failures(failed: Mapping[int, Recipient], config: Config, now: datetime) -> set[int]:
-    """Remember hard failures by message id; suppress and name those that are the second within a day.
+    """Store hard failures as evidence; suppress the recipients that failed twice within a day.
 
-    Two queries, three where someone is suppressed.
+    `failed` has recipients by message id. Returns the ids of the messages that were the second. Two queries,
+    three where a recipient is suppressed.
     """
     if not failed:
         return set()
@@ -184,6 +185,6 @@ def note_failures(failed: Mapping[int, Recipient], config: Config, now: datetime
 
 
 def expire(now: datetime) -> int:
-    """Delete what is past its time; how many suppressions ended."""
+    """Delete evidence and suppressions that have expired; returns how many suppressions."""
     FailureEvidence.objects.filter(created_at__lte=now - rules.EVIDENCE_LASTS).delete()
     return Suppression.objects.filter(keep_until__lte=now).delete()[0]

@@ -29,7 +29,7 @@ def apply(batch: Batch) -> None:
     if not batch.config.tls_reports.enabled:
         return
     sessions = (s for result in batch.results if isinstance(result, Result) for s in result.tls_sessions)
-    # Of sessions that went well nobody wants to know where.
+    # Reports say of failures only where they occurred.
     plain = (s if s.failure else replace(s, host="", address="", source="", reason="") for s in sessions)
     # What differs in other than the key must not meet itself in one statement.
     counted: Counter[tuple[str, ...]] = Counter()

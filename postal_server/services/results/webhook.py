@@ -1,4 +1,4 @@
-"""Tell webhooks what happened: store events, prepare their posts, record what receivers answered."""
+"""Webhooks: store events, prepare their requests, record what receivers answered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from postal_server.wire import webhook as wire
 from postal_server.wire.signing import JSON
 
 TIMEOUT = 5.0  # seconds for the whole exchange
-GONE = 410  # the receiver asks not to be told again
+GONE = 410  # the receiver wants no further requests
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
 LOG_KEPT = timedelta(days=10)
@@ -35,7 +35,7 @@ RESENT_TOGETHER = 100  # requests a transaction
 
 @dataclass(frozen=True)
 class Event:
-    """Something to tell a server's webhooks. `message_id` keeps the events of one message in order."""
+    """An event for a server's webhooks. `message_id` keeps the events of one message in order."""
 
     server_id: int
     name: str
@@ -45,9 +45,10 @@ class Event:
 
 @dataclass(frozen=True)
 class MessageEvent:
-    """An event about messages, of which the webhooks of the first one's server are told.
+    """An event about messages, for the webhooks of the first one's server.
 
-    `payload` is called with each message and its token, in turn, when the event is stored.
+    `payload(message, token, ...)` builds the payload when the event is stored, from each message of `about`
+    and its token, in order.
     """
 
     name: str
@@ -132,8 +133,7 @@ def prepare(
 ) -> list[Prepared | Decision]:
     """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
 
-    A webhook that a person switched off is still told what was queued before; one whose receiver is gone is
-    not.
+    A webhook that a person disabled still gets what was queued before; one whose receiver is gone does not.
     """
     key = request_key(config)
     rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
@@ -204,7 +204,7 @@ def record(
 
 
 def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> QuerySet[WebhookAttempt]:
-    """The last tries of requests that nobody will try again."""
+    """The last attempts of requests that failed for good."""
     found = WebhookAttempt.objects.filter(will_retry=False).exclude(status_code__range=(200, 299))
     if server_id is not None:
         found = found.filter(server_id=server_id)
@@ -300,7 +300,7 @@ def _logged(row: WebhookRequest, directory: Directory, now: datetime) -> Webhook
 
 
 def _disable(webhook_ids: Iterable[int]) -> None:
-    """Switch webhooks off whose receiver is gone. What else waits for it is given up when its turn comes."""
+    """Disable webhooks whose receiver is gone. What else is queued for them fails when it is prepared."""
     # Saved one by one: the directory must hear of it.
     for webhook in Webhook.objects.filter(pk__in=webhook_ids, enabled=True):
         webhook.enabled = False

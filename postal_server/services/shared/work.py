@@ -148,9 +148,9 @@ class Prepared:
 
 
 class Effect:
-    """What a decision has done besides giving the message its status: a value, one type for each subject.
+    """A consequence of a decision besides the message's status: a frozen dataclass for each subject.
 
-    A subject's module in `services.results` defines its effect and applies it.
+    The subject's module in `services.results` defines it and applies it.
     """
 
 

@@ -51,10 +51,10 @@ def apply_complaints(batch) -> None:
     originals = Message.objects.in_bulk([complained.message_id for _, complained in complaints])
     for entry, complained in complaints:
         original = originals[complained.message_id]
-        entry.add(f"It is about <msg:{original.id}>.")
+        entry.add_sentence(f"It is about <msg:{original.id}>.")
         batch.add_delivery(original.id, DeliveryStatus.SENT, f"The recipient complained: {complained.kind}")
         payload = partial(complaint_payload, kind=complained.kind)
-        batch.tell("MessageComplained", original, payload=payload)
+        batch.emit("MessageComplained", original, payload=payload)
         suppression.add({(original.server_id, original.rcpt_to): "complaint"}, batch.config, batch.now)
 
 
