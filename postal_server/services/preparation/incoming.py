@@ -74,11 +74,11 @@ def prepare(
 def _prepare(job: Job, context: Context) -> Prepared | Decision:
     if decision := first_decision(CHECKS, job, context):
         return decision
-    found, changes = _inspection(job, context)
+    scan, changes = _inspection(job, context)
     for judge in JUDGES:
-        if decision := judge(job, context, found):
+        if decision := judge(job, context, scan):
             return replace(decision, changes=changes)
-    return _hand_over(job, context, found, changes)
+    return _hand_over(job, context, scan, changes)
 
 
 # Steps 1 and 2: without inspection.
@@ -117,15 +117,15 @@ def _inspection(job: Job, context: Context) -> tuple[Inspection, Changes | None]
     if message.is_inspected:
         kept = Inspection(message.spam_score, message.is_spam, message.is_threat, message.threat_details)
         return kept, None
-    found = inspection.inspect(job.body or b"", message, context.config)
-    found = replace(found, is_spam=found.score > server.spam_threshold)
+    scan = inspection.inspect(job.body or b"", message, context.config)
+    scan = replace(scan, is_spam=scan.score > server.spam_threshold)
     headers = (
-        f"X-Postal-Spam: {_yes(found.is_spam)}\r\n"
+        f"X-Postal-Spam: {_yes(scan.is_spam)}\r\n"
         f"X-Postal-Spam-Threshold: {float(server.spam_threshold)}\r\n"
-        f"X-Postal-Spam-Score: {found.score}\r\n"
-        f"X-Postal-Threat: {_yes(found.is_threat)}\r\n"
+        f"X-Postal-Spam-Score: {scan.score}\r\n"
+        f"X-Postal-Threat: {_yes(scan.is_threat)}\r\n"
     )
-    return found, Changes(prefix=headers.encode(), inspection=found)
+    return scan, Changes(prefix=headers.encode(), inspection=scan)
 
 
 def _yes(value: bool) -> str:
@@ -135,9 +135,9 @@ def _yes(value: bool) -> str:
 # Steps 4 to 10: as checks, with what scanners found.
 
 
-def _judge_score(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_score(job: Job, context: Context, scan: Inspection) -> Decision | None:
     threshold = job.server.spam_failure_threshold
-    if found.score < threshold:
+    if scan.score < threshold:
         return None
     return Decision(
         job.claimed,
@@ -147,12 +147,12 @@ def _judge_score(job: Job, context: Context, found: Inspection) -> Decision | No
     )
 
 
-def _judge_server_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_server_mode(job: Job, context: Context, scan: Inspection) -> Decision | None:
     why = hold.by_mode(job.server.mode, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-def _judge_route(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_route(job: Job, context: Context, scan: Inspection) -> Decision | None:
     if context.route(job) is not None:
         return None
     if route_rules.is_role(split_address(job.message.rcpt_to or "")[0]):
@@ -160,9 +160,9 @@ def _judge_route(job: Job, context: Context, found: Inspection) -> Decision | No
     return Decision(job.claimed, DeliveryStatus.FAILED, NO_ROUTE)
 
 
-def _judge_spam(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_spam(job: Job, context: Context, scan: Inspection) -> Decision | None:
     route = context.route(job)
-    if route is None or not found.is_spam or job.claimed.is_manual:
+    if route is None or not scan.is_spam or job.claimed.is_manual:
         return None
     if route.spam_mode is SpamMode.QUARANTINE:
         return Decision(job.claimed, DeliveryStatus.HELD, hold.QUARANTINE)
@@ -171,7 +171,7 @@ def _judge_spam(job: Job, context: Context, found: Inspection) -> Decision | Non
     return None
 
 
-def _judge_route_mode(job: Job, context: Context, found: Inspection) -> Decision | None:
+def _judge_route_mode(job: Job, context: Context, scan: Inspection) -> Decision | None:
     route = context.route(job)
     mode = route.mode if route else RouteMode.ENDPOINT
     if mode is RouteMode.ACCEPT:
@@ -206,14 +206,14 @@ JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
 # Step 11.
 
 
-def _hand_over(job: Job, context: Context, found: Inspection, changes: Changes | None) -> Prepared | Decision:
+def _hand_over(job: Job, context: Context, scan: Inspection, changes: Changes | None) -> Prepared | Decision:
     message = job.message
     key = (message.endpoint_type, message.endpoint_id or 0)
     entry = context.directory.endpoints.get(key)
     if entry is None:
         return Decision(job.claimed, DeliveryStatus.FAILED, NO_ENDPOINT, changes=changes)
     if isinstance(entry, HTTPEndpointEntry):
-        return Prepared(job.claimed, _post(job, entry, found, changes, context), changes)
+        return Prepared(job.claimed, _post(job, entry, scan, changes, context), changes)
     return Prepared(job.claimed, _forward(job, entry, changes, context), changes)
 
 
@@ -227,16 +227,14 @@ def _text(job: Job, changes: Changes | None) -> bytes:
 
 
 def _post(
-    job: Job, entry: HTTPEndpointEntry, found: Inspection, changes: Changes | None, context: Context
+    job: Job, entry: HTTPEndpointEntry, scan: Inspection, changes: Changes | None, context: Context
 ) -> HttpDelivery:
-    body, content_type = _body(job, entry, found, changes)
+    body, content_type = _body(job, entry, scan, changes)
     headers = request_key(context.config).request_headers(body, content_type)
     return HttpDelivery(entry.url, headers, body, float(entry.timeout))
 
 
-def _body(
-    job: Job, entry: HTTPEndpointEntry, found: Inspection, changes: Changes | None
-) -> tuple[bytes, str]:
+def _body(job: Job, entry: HTTPEndpointEntry, scan: Inspection, changes: Changes | None) -> tuple[bytes, str]:
     """What is posted to an endpoint, and its content type."""
     if entry.format == wire.RAW:
         return wire.raw_body(job.message, _text(job, changes), entry.encoding)
@@ -247,7 +245,7 @@ def _body(
         job.message,
         message_token(job.message.id),
         read,
-        spam="Spam" if found.is_spam else "NotSpam",
+        spam="Spam" if scan.is_spam else "NotSpam",
         strip_replies=entry.strip_replies,
         include_attachments=entry.include_attachments,
         is_form=is_form,

@@ -168,11 +168,14 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | De
     accepted = job.body or b""
     tag = None if message.tag else (last(accepted, TAG) or "").strip() or None
     body = rewritten or accepted
-    found = None
+    scan = None
     if server.outbound_spam_threshold is not None and not message.is_inspected:
-        found = inspection.inspect(body, message, context.config)
-        found = Inspection(
-            found.score, found.score >= server.outbound_spam_threshold, found.is_threat, found.threat_details
+        scan = inspection.inspect(body, message, context.config)
+        scan = Inspection(
+            scan.score,
+            scan.score >= server.outbound_spam_threshold,
+            scan.is_threat,
+            scan.threat_details,
         )
     prefix = bytes(message.prefix)
     if not prefix:
@@ -184,14 +187,14 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | De
         tag=tag,
         raw=None if body is accepted else body,
         is_rewritten=True if rewritten else None,
-        inspection=found,
+        inspection=scan,
     )
-    if found.is_spam if found else message.is_spam:
+    if scan.is_spam if scan else message.is_spam:
         return Decision(
             job.claimed,
             DeliveryStatus.FAILED,
             f"Message is likely spam. Threshold is {server.outbound_spam_threshold} and the message scored "
-            f"{found.score if found else message.spam_score}.",
+            f"{scan.score if scan else message.spam_score}.",
             changes=changes,
         )
     return Prepared(job.claimed, _delivery(job, prefix, body, context), changes)
@@ -228,7 +231,7 @@ def resent_sender(reverse_path: str | None, config: Config) -> bytes:
 
 
 def _without_msgid(body: bytes) -> bytes:
-    """A text without somebody else's token: bounces would be taken for theirs (Q7)."""
+    """A text without the token of another installation, which would claim the bounces (contract Q7)."""
     header_end = find_body(body, 0, len(body))[0]
     return remove_header(body, MSGID) if MSGID.lower().encode() in body[:header_end].lower() else body
 

@@ -90,9 +90,9 @@ def _note(field: str, server_ids: set[int], now: datetime) -> None:
 
 
 def notify(config: Config, now: datetime) -> int:
-    """Tell webhooks and people of limits that were near or reached in the last minutes, at most hourly each.
+    """Notify webhooks and people of limits that were near or reached in the last minutes, at most hourly.
 
-    Answers how many notices there were. Runs each minute; also forgets counts that no window needs.
+    Returns how many notices there were. Runs each minute; also forgets counts that no window needs.
     """
     directory = load()
     with transaction.atomic():
@@ -105,16 +105,22 @@ def notify(config: Config, now: datetime) -> int:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of notice: the server's field, the webhook's event and the words of the mail."""
+    """A kind of notice: the server's fields for when it was due and sent, its event, its words in mails."""
 
-    field: str
+    due_field: str
+    sent_field: str
     event: str
     words: str
 
 
 KINDS = (
-    Kind("send_limit_approaching", wire.LIMIT_APPROACHING, "is approaching"),
-    Kind("send_limit_exceeded", wire.LIMIT_EXCEEDED, "has exceeded"),
+    Kind(
+        "send_limit_approaching_at",
+        "send_limit_approaching_notified_at",
+        wire.LIMIT_APPROACHING,
+        "is approaching",
+    ),
+    Kind("send_limit_exceeded_at", "send_limit_exceeded_notified_at", wire.LIMIT_EXCEEDED, "has exceeded"),
 )
 
 
@@ -144,21 +150,20 @@ class Notice:
 
 
 def _notices(kind: Kind, directory: Directory, now: datetime) -> list[Notice]:
-    """What is due now, marked as told."""
-    told = f"{kind.field}_notified_at"
-    due = Server.objects.filter(**{f"{kind.field}_at__gt": now - NOTE_LASTS}).filter(
-        Q(**{told: None}) | Q(**{f"{told}__lte": now - NOTICE_EVERY})
+    """The notices that are due now, marked as sent."""
+    due = Server.objects.filter(**{f"{kind.due_field}__gt": now - NOTE_LASTS}).filter(
+        Q(**{kind.sent_field: None}) | Q(**{f"{kind.sent_field}__lte": now - NOTICE_EVERY})
     )
     ids = list(due.values_list("pk", flat=True))
     servers = [directory.servers[pk] for pk in ids if pk in directory.servers]
     used = volumes(servers, now)
     if ids:
-        Server.objects.filter(pk__in=ids).update(**{told: now})
+        Server.objects.filter(pk__in=ids).update(**{kind.sent_field: now})
     return [Notice(server, kind, used[server.id]) for server in servers if server.send_limit is not None]
 
 
 def _mail(notices: Sequence[Notice], config: Config) -> None:
-    """Mail each server's postmaster, or the administrators. Not told is logged: webhooks were told."""
+    """Mail each server's postmaster, or the administrators. Failures are only logged."""
     mails = []
     for notice in notices:
         postmaster = notice.server.postmaster_address
