@@ -281,7 +281,6 @@ class MessageAdmin(OfServer, ShowsMail):
             "token": found.token,
             "deliveries": [(item, link_messages(item.details)) for item in stored.deliveries(pk)],
             "activity": stored.show(found, ["activity_entries"])["activity_entries"],
-            "suspended": models.SUSPENDED,
             "queued": models.QueuedMessage.objects.filter(pk=pk).first(),
             "buttons": self._buttons(found.row) if self.has_change_permission(request) else [],
         }

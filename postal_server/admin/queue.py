@@ -19,7 +19,7 @@ from django.utils.timesince import timeuntil
 
 from postal_server import conf, models
 from postal_server.engine.database import in_turn
-from postal_server.models import SUSPENDED
+from postal_server.models.queue_state import QueueState
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services.operations import queue
 from postal_server.services.shared.loader import load
@@ -47,21 +47,24 @@ class PartForm(forms.Form):
         return Selection(server.pk if server else None, destination_name(given["destination"]), given["tag"])
 
 
+STATE_NAMES = {
+    QueueState.READY: "ready",
+    QueueState.DEFERRED: "waiting",
+    QueueState.SUSPENDED: "suspended",
+    QueueState.CLAIMED: "being tried",
+}
+
+
 class StateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in ("ready", "waiting", "suspended", "being tried")]
+        return [(name, name) for name in STATE_NAMES.values()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "ready":
-            return queryset.filter(due_at=None, claimed_by=None)
-        if self.value() == "waiting":
-            return queryset.filter(due_at__lt=SUSPENDED)
-        if self.value() == "suspended":
-            return queryset.filter(due_at=SUSPENDED)
-        return queryset.filter(claimed_by__isnull=False) if self.value() == "being tried" else queryset
+        chosen = [state for state, name in STATE_NAMES.items() if name == self.value()]
+        return queryset.filter(chosen[0].rows) if chosen else queryset
 
 
 @admin.register(models.QueuedMessage)
@@ -88,13 +91,9 @@ class QueuedMessageAdmin(OfServer, Record):
 
     @admin.display(description="State")
     def state(self, row: models.QueuedMessage) -> str:
-        if row.claimed_by is not None:
-            return "being tried"
-        if row.due_at is None:
-            return "ready"
-        if row.due_at == SUSPENDED:
-            return "suspended"
-        return f"tried in {timeuntil(row.due_at)}"
+        if row.due_at and row.state is QueueState.DEFERRED:
+            return f"tried in {timeuntil(row.due_at)}"
+        return STATE_NAMES[QueueState.CLAIMED if row.state.is_claimed else row.state]
 
     @admin.display(description="Bulk", boolean=True)
     def bulk(self, row: models.QueuedMessage) -> bool:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Q
 
 from postal_server.models import Site
+from postal_server.models.queue_state import QueueState, state_of_claim
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE
 from postal_server.services.shared.work import Claimed
@@ -17,7 +18,6 @@ from postal_server.services.shared.work import Claimed
 from . import clock, metrics
 from .clock import WallClock
 from .lease import Lease
-from .queue import SUSPECT_CLAIMS
 from .shaping import Row
 from .work_stream import Claims, WorkStream
 
@@ -134,9 +134,10 @@ class Claimer:
     @staticmethod
     def _sort(claims: Claims, claimed: Sequence[Claimed]) -> None:
         for row in claimed:
-            if row.claims > SUSPECT_CLAIMS:
+            state = state_of_claim(row.claims)
+            if state is QueueState.POISON:
                 claims.poison.append(row)
-            elif row.claims == SUSPECT_CLAIMS:
+            elif state is QueueState.SUSPECT:
                 claims.suspects.append(row)
             else:
                 claims.fresh.append(row)

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta, timezone
 
 from django.db.models import Count, Min, Q
 
-from postal_server.models import SUSPENDED, Site, WebhookRequest
+from postal_server.models import Site, WebhookRequest
+from postal_server.models.queue_state import QueueState
 from postal_server.rules.retry import WEBHOOK_LIFETIME
 
 from . import metrics
@@ -70,9 +71,9 @@ class Depth:
         }
         counted = rows.aggregate(all=Count("pk"), oldest=Min("expires_at"), **older)
         states = {
-            "deferred": rows.filter(due_at__lt=SUSPENDED).count(),
-            "suspended": rows.filter(due_at=SUSPENDED).count(),
-            "in flight": rows.filter(claimed_by__isnull=False).count(),
+            "deferred": rows.filter(QueueState.DEFERRED.rows).count(),
+            "suspended": rows.filter(QueueState.SUSPENDED.rows).count(),
+            "in flight": rows.filter(QueueState.CLAIMED.rows).count(),
         }
         states["ready"] = max(0, counted["all"] - sum(states.values()))
         for state, count in states.items():

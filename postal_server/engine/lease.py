@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 
 from postal_server.models import QueuedMessage, ScheduledTask, WebhookRequest, Worker
+from postal_server.models.queue_state import QueueState
 
 from .database import beside, sqlite_path
 
@@ -176,7 +177,7 @@ class Lease:
         reaped = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
         # By their absence, not by number: what a worker claimed in its last moment is free as well.
         for model in (QueuedMessage, WebhookRequest, ScheduledTask):
-            rows = model._default_manager.filter(claimed_by__isnull=False)
+            rows = model._default_manager.filter(QueueState.CLAIMED.rows)
             rows.exclude(claimed_by__in=workers.values("pk")).update(claimed_by=None)
         if self._database:
             for worker in reaped:

@@ -18,16 +18,22 @@ from django.db import connection
 from django.db.models import Case, F, QuerySet, SmallIntegerField, When
 from django.db.models.functions import Length
 
-from postal_server.models import SUSPENDED, QueuedMessage, WebhookRequest
+from postal_server.models import QueuedMessage, WebhookRequest
 from postal_server.models.queue import QueueRow
+from postal_server.models.queue_state import (
+    NEVER_DUE,
+    READY_SQL,
+    SUSPECT_CLAIMS,
+    QueueState,
+    due_by,
+    expired_by,
+)
 from postal_server.services.shared.work import Claimed
 
 from .lanes import Lanes, Place
 
 SERVERS_A_CLAIM = 16
 LANES_A_SERVER = 64
-# So often may a row be claimed without a recorded attempt, as happens when workers die: then it is a suspect.
-SUSPECT_CLAIMS = 3
 ONE_CLAIM_MORE = Case(
     When(claims__lt=SUSPECT_CLAIMS, then=F("claims") + 1),
     default=F("claims"),
@@ -36,7 +42,7 @@ ONE_CLAIM_MORE = Case(
 ONE_CLAIM_LESS = Case(  # a suspect that was cleared has none
     When(claims__gt=0, then=F("claims") - 1), default=F("claims"), output_field=SmallIntegerField()
 )
-READY = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
+READY = READY_SQL.format(row="q")
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,7 @@ class Queue:
 
         def following(value: str) -> str:
             return (
-                f"(SELECT q.{column} FROM {self._table} q WHERE {READY.format(row='q')}{where} "
+                f"(SELECT q.{column} FROM {self._table} q WHERE {READY}{where} "
                 f"AND q.{column} > {value} ORDER BY q.{column} LIMIT 1)"
             )
 
@@ -230,7 +236,7 @@ class Queue:
             priority = "" if pick.priority is None else " AND q.priority = %s"
             parts.append(
                 f"SELECT id, size FROM (SELECT q.id, {self.kind.size} AS size FROM {self._table} q "
-                f"WHERE {READY.format(row='q')}{source} AND q.server_id = %s{priority} "
+                f"WHERE {READY}{source} AND q.server_id = %s{priority} "
                 f"AND q.{self.kind.lane} = %s{guard} ORDER BY q.id LIMIT %s{lock}) p{number}"
             )
             values += [pick.source] if source else []
@@ -270,18 +276,18 @@ class Queue:
 
     def take_expired(self, worker_id: int, now: datetime, limit: int) -> list[Claimed]:
         """Claim rows whose lifetime is over, whatever their lane or due time."""
-        rows = self.rows.filter(expires_at__lte=now, claimed_by=None).order_by("expires_at")
+        rows = self.rows.filter(expired_by(now)).order_by("expires_at")
         return self._take(worker_id, self._first_free(rows, limit))
 
     def promote(self, now: datetime, limit: int) -> int:
         """Make rows ready that are due; how many."""
-        rows = self.rows.filter(due_at__lte=now, claimed_by=None).order_by("due_at")
+        rows = self.rows.filter(due_by(now)).order_by("due_at")
         ids = self._first_free(rows, limit)
         return self.rows.filter(pk__in=ids).update(due_at=None) if ids else 0
 
     def bring_forward(self, latest: datetime, limit: int) -> int:
         """Make rows due at `latest` that would be due later, but not what is suspended; how many."""
-        rows = self.rows.filter(due_at__gt=latest, due_at__lt=SUSPENDED, claimed_by=None)
+        rows = self.rows.filter(QueueState.DEFERRED.rows, due_at__gt=latest)
         ids = self._first_free(rows, limit)
         return self.rows.filter(pk__in=ids).update(due_at=latest) if ids else 0
 
@@ -358,7 +364,7 @@ class Queue:
         """Put rows that were just claimed out of the way of claims, until they are resumed."""
         if ids:
             rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
-            rows.update(claimed_by=None, due_at=SUSPENDED, claims=ONE_CLAIM_LESS)
+            rows.update(claimed_by=None, due_at=NEVER_DUE, claims=ONE_CLAIM_LESS)
 
     def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
         """Give back what a claim took whose commit was in doubt."""

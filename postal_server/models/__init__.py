@@ -4,7 +4,7 @@ from .domain import Domain, TrackDomain
 from .ip_pool import IPAddress, IPPoolRule
 from .mailbox import CaughtMail, Simulation
 from .message import Body, Delivery, ImportedToken, Message
-from .queue import SUSPENDED, Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
+from .queue import Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
 from .sts_policy import StsPolicy
@@ -14,7 +14,6 @@ from .tracking import Click, Link, Load
 from .webhook import Webhook, WebhookAttempt, WebhookRequest
 
 __all__ = [
-    "SUSPENDED",
     "AdditionalRouteEndpoint",
     "AddressEndpoint",
     "Body",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import ClassVar
 
 from django.db import models
 
+from .queue_state import NOT_READY_BEFORE, QueueState, state_of
 from .server import Server
-
-# The due time of messages that an operator suspended: no clock gets there, so that no claim meets them.
-SUSPENDED = datetime(9999, 1, 1, tzinfo=timezone.utc)
 
 
 class QueueRow(models.Model):
     """What messages and webhook requests have in common while they wait.
 
-    Ready means: `due_at` and `claimed_by` are NULL. `claims` counts claims since the last recorded attempt;
-    `attempts` those that were tried. A row older than `expires_at` fails, whatever its attempts.
-    Suspended means: `due_at` is `SUSPENDED`.
+    `due_at` and `claimed_by` make its state, together with `claims`, which counts claims since the last
+    recorded attempt (`queue_state`). `attempts` counts those that were tried. A row older than `expires_at`
+    fails, whatever its attempts.
     """
 
     due_at = models.DateTimeField(null=True)
@@ -29,6 +26,10 @@ class QueueRow(models.Model):
 
     class Meta:
         abstract = True
+
+    @property
+    def state(self) -> QueueState:
+        return state_of(self.due_at, self.claimed_by, self.claims)
 
 
 class QueuedMessage(QueueRow):
@@ -52,12 +53,10 @@ class QueuedMessage(QueueRow):
             models.Index(
                 fields=["source_id", "server_id", "priority", "destination", "id"],
                 name="queue_ready",
-                condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
+                condition=QueueState.READY.rows,
             ),
-            models.Index(fields=["due_at"], name="queue_due", condition=models.Q(due_at__isnull=False)),
-            models.Index(
-                fields=["claimed_by"], name="queue_claimed", condition=models.Q(claimed_by__isnull=False)
-            ),
+            models.Index(fields=["due_at"], name="queue_due", condition=NOT_READY_BEFORE),
+            models.Index(fields=["claimed_by"], name="queue_claimed", condition=QueueState.CLAIMED.rows),
             models.Index(fields=["expires_at"], name="queue_expiry"),
         ]
 

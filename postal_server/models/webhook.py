@@ -10,6 +10,7 @@ from django.db import models
 
 from .fields import PeerTextField
 from .queue import QueueRow
+from .queue_state import NOT_READY_BEFORE, QueueState
 from .server import Server
 
 WEBHOOK_URL = RegexValidator(
@@ -52,13 +53,11 @@ class WebhookRequest(QueueRow):
             models.Index(
                 fields=["server_id", "webhook_id", "id"],
                 name="webhook_ready",
-                condition=models.Q(due_at__isnull=True, claimed_by__isnull=True),
+                condition=QueueState.READY.rows,
             ),
             models.Index(fields=["message_id", "webhook_id", "id"], name="webhook_of_message"),
-            models.Index(fields=["due_at"], name="webhook_due", condition=models.Q(due_at__isnull=False)),
-            models.Index(
-                fields=["claimed_by"], name="webhook_claimed", condition=models.Q(claimed_by__isnull=False)
-            ),
+            models.Index(fields=["due_at"], name="webhook_due", condition=NOT_READY_BEFORE),
+            models.Index(fields=["claimed_by"], name="webhook_claimed", condition=QueueState.CLAIMED.rows),
             models.Index(fields=["expires_at"], name="webhook_expiry"),
         ]
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from postal_server.engine.queue import SUSPECT_CLAIMS
+from postal_server.models.queue_state import SUSPECT_CLAIMS
 from tests.faults.conftest import Scale
 from tests.faults.load import API, INCOMING, SMTP
 from tests.faults.stage import Stage, wait_until

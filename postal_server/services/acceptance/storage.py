@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from postal_server.models import SUSPENDED, Body, Message, QueuedMessage
+from postal_server.models import Body, Message, QueuedMessage
 from postal_server.models.message import message_id_key
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection, takes_any
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared import credential, token
@@ -107,5 +108,5 @@ def _queued(number: int, new: NewMessage, accepted: Accepted, suspensions: Seque
         "destination": destination,
         "priority": accepted.priority,
         "size_bytes": len(accepted.raw),
-        "due_at": SUSPENDED if is_suspended else None,
+        "due_at": NEVER_DUE if is_suspended else None,
     }

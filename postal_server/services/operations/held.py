@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from postal_server.conf import Config
 from postal_server.mail.address import as_stored, domain_key
 from postal_server.models import Delivery, Message, QueuedMessage
+from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.acceptance.reception import LANES, NO_ENDPOINT
@@ -46,7 +47,7 @@ def requeue(
         with in_turn():
             waiting = QueuedMessage.objects.filter(pk__in=chunk)
             queued = set(waiting.values_list("pk", flat=True))
-            done += waiting.filter(claimed_by=None).update(due_at=None, is_manual=True, attempts=0)
+            done += waiting.filter(WAITING).update(due_at=None, is_manual=True, attempts=0)
             # Locked, so that retention does not take the texts meanwhile.
             rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
             rows = rows.select_for_update().order_by("pk").defer("prefix")
@@ -154,7 +155,7 @@ def _take_out(
     done = 0
     for chunk in _chunks(message_ids):
         with in_turn():
-            waiting = QueuedMessage.objects.filter(pk__in=chunk, claimed_by=None).select_for_update()
+            waiting = QueuedMessage.objects.filter(WAITING, pk__in=chunk).select_for_update()
             ids = list(waiting.values_list("pk", flat=True))
             rows = Message.objects.filter(pk__in=ids).defer("prefix")
             decisions = [decide(_claimed(row)) for row in rows]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from django.db.models import Max, Q
+from django.db.models import Max
 from django.utils import timezone
 
 from postal_server.models import Delivery, Message, QueuedMessage, Webhook, WebhookAttempt, WebhookRequest
+from postal_server.models.queue_state import QueueState, due_by
 from postal_server.rules.status import DeliveryStatus, Scope
 
 from . import caught_mail
@@ -26,7 +27,7 @@ def under_way(server_id: int, now: datetime) -> list[str]:
 
     What waits for another attempt is not: it was answered, and that is minutes away.
     """
-    is_active = Q(due_at=None) | Q(due_at__lte=now) | Q(claimed_by__isnull=False)
+    is_active = QueueState.READY.rows | due_by(now) | QueueState.CLAIMED.rows
     lines = ["a report of failure, from the catch"] * len(caught_mail.reports_under_way)
     queued = QueuedMessage.objects.filter(is_active, server_id=server_id).values_list("pk", flat=True)[:SHOWN]
     for row in Message.objects.filter(pk__in=list(queued)).order_by("pk"):

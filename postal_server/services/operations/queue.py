@@ -4,7 +4,7 @@ What takes long is a generator of how many messages each step has dealt with. Ea
 its own (`in_turn` makes one), so that nobody waits long for the database, and whoever iterates may stop at
 any step. Mail that comes in meanwhile is left out, and what a worker holds is left alone.
 
-Suspended mail is accepted as ever and waits with the due time `SUSPENDED`, out of the way of claims. Mail
+Suspended mail is accepted as ever and waits with the due time `NEVER_DUE`, out of the way of claims. Mail
 that becomes ready all the same (because a process had not heard of it, or at its next attempt) is put aside
 by the worker that claims it. Its lifetime goes on: what expires meanwhile fails.
 """
@@ -12,7 +12,7 @@ by the worker that claims it. Its lifetime goes on: what expires meanwhile fails
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,7 +21,6 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
 from postal_server.conf import Config
 from postal_server.models import (
-    SUSPENDED,
     Delivery,
     Message,
     QueuedMessage,
@@ -29,6 +28,7 @@ from postal_server.models import (
     ScheduledTask,
     Site,
 )
+from postal_server.models.queue_state import NEVER_DUE, WAITING, QueueState, state_of
 from postal_server.rules.selection import Selection, takes_any
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.rows import Transaction
@@ -58,17 +58,17 @@ def rows(selection: Selection) -> Rows:
 
 
 def ready(selection: Selection) -> Rows:
-    return rows(selection).filter(due_at=None, claimed_by=None)
+    return rows(selection).filter(QueueState.READY.rows)
 
 
 def deferred(selection: Selection) -> Rows:
     """Rows that wait for their next attempt."""
-    return rows(selection).filter(due_at__lt=SUSPENDED, claimed_by=None)
+    return rows(selection).filter(QueueState.DEFERRED.rows)
 
 
 def waiting(selection: Selection) -> Rows:
     """Rows that no worker holds."""
-    return rows(selection).filter(claimed_by=None)
+    return rows(selection).filter(WAITING)
 
 
 # Looking
@@ -102,10 +102,10 @@ def overview(selection: Selection, now: datetime, limit: int = SHOWN) -> list[Wa
             oldest_at=Min("created_at"),
             over_an_hour=Count("pk", filter=Q(created_at__lt=now - timedelta(hours=1))),
             over_a_day=Count("pk", filter=Q(created_at__lt=now - timedelta(days=1))),
-            suspended=Count("pk", filter=Q(due_at=SUSPENDED)),
-            in_flight=Count("pk", filter=Q(claimed_by__isnull=False)),
-            deferred=Count("pk", filter=Q(due_at__lt=SUSPENDED)),
-            next_try=Min("due_at", filter=Q(due_at__lt=SUSPENDED)),
+            suspended=Count("pk", filter=QueueState.SUSPENDED.rows),
+            in_flight=Count("pk", filter=QueueState.CLAIMED.rows),
+            deferred=Count("pk", filter=QueueState.DEFERRED.rows),
+            next_try=Min("due_at", filter=QueueState.DEFERRED.rows),
             tried=Max("pk", filter=Q(attempts__gt=0)),
         )
         .order_by("oldest_at")[:limit]
@@ -178,17 +178,17 @@ def _exactly(selection: Selection) -> QuerySet[QueueSuspension]:
 
 def put_aside_already(selection: Selection) -> Rows:
     """Rows that wait until they are resumed."""
-    return rows(selection).filter(due_at=SUSPENDED)
+    return rows(selection).filter(QueueState.SUSPENDED.rows)
 
 
 def make_ready(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
     """Make ready what is suspended no longer."""
     suspensions = _suspensions()
-    for ids in _steps(QueuedMessage.objects.filter(due_at=SUSPENDED)):
+    for ids in _steps(QueuedMessage.objects.filter(QueueState.SUSPENDED.rows)):
         changed = 0
         if free := _outside(ids, suspensions):
             with in_turn():
-                changed = _set_due(free, None, lambda due_at: due_at == SUSPENDED)
+                changed = _set_due(free, None, QueueState.SUSPENDED)
         yield changed
 
 
@@ -197,7 +197,7 @@ def put_aside(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
     for selection in _suspensions():
         for ids in _steps(ready(selection)):
             with in_turn():
-                changed = _set_due(ids, SUSPENDED, lambda due_at: due_at is None)
+                changed = _set_due(ids, NEVER_DUE, QueueState.READY)
             yield changed
 
 
@@ -266,7 +266,7 @@ def flush(selection: Selection, in_turn: Transaction = transaction.atomic) -> It
             Site.objects.filter(pk=site.pk).update(paused_until=None)
     for ids in _steps(deferred(selection)):
         with in_turn():
-            changed = _set_due(ids, None, lambda due_at: due_at is not None and due_at < SUSPENDED)
+            changed = _set_due(ids, None, QueueState.DEFERRED)
         yield changed
 
 
@@ -282,8 +282,8 @@ def purge(
         yield held.remove(ids, config, now, directory, in_turn)
 
 
-def _set_due(ids: Sequence[int], due_at: datetime | None, is_meant: Callable[[datetime | None], bool]) -> int:
-    """Change the due time of those rows whose time is still as it was, and that no worker has taken.
+def _set_due(ids: Sequence[int], due_at: datetime | None, state: QueueState) -> int:
+    """Change the due time of those rows that are still in this state.
 
     They are looked up by their ids alone: with more conditions SQLite walks over all that is ready, or
     suspended, for each step.
@@ -292,7 +292,7 @@ def _set_due(ids: Sequence[int], due_at: datetime | None, is_meant: Callable[[da
     chosen = [
         pk
         for pk, due, worker in found.values_list("pk", "due_at", "claimed_by")
-        if worker is None and is_meant(due)
+        if state_of(due, worker) is state
     ]
     return QueuedMessage.objects.filter(pk__in=chosen).update(due_at=due_at)
 

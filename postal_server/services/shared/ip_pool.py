@@ -21,6 +21,7 @@ from postal_server.mail.address import split_address, split_tag, suppression_key
 from postal_server.mail.address_list import originators
 from postal_server.mail.message import header_values
 from postal_server.models import Body, Counter, Message, QueuedMessage
+from postal_server.models.queue_state import QueueState
 from postal_server.rules.shaping import warm_up_cap
 from postal_server.rules.status import Scope
 
@@ -182,7 +183,7 @@ def keep(config: Config, now: datetime, in_turn: Transaction) -> None:
 
 def _bound() -> list[int]:
     """The sources that ready messages are bound to: one step along the index for each."""
-    ready = QueuedMessage.objects.filter(due_at=None, claimed_by=None).order_by("source_id")
+    ready = QueuedMessage.objects.filter(QueueState.READY.rows).order_by("source_id")
     ids = ready.values_list("source_id", flat=True)
     found: list[int] = []
     while number := ids.filter(source_id__gt=found[-1] if found else ANY).first():
@@ -191,7 +192,7 @@ def _bound() -> list[int]:
 
 
 def _move(source_id: int, to: Callable[[], int], which: Q, in_turn: Transaction) -> None:
-    rows = QueuedMessage.objects.filter(which, source_id=source_id, due_at=None, claimed_by=None)
+    rows = QueuedMessage.objects.filter(which, QueueState.READY.rows, source_id=source_id)
     while ids := list(rows.values_list("pk", flat=True)[:STEP]):
         with in_turn():
             rows.filter(pk__in=ids).update(source_id=to())

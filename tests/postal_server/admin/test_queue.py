@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from postal_server import models
 from postal_server.admin import base
-from postal_server.models import SUSPENDED
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import queue as queue_control
 
 from .conftest import NOW, queue
@@ -56,7 +56,7 @@ def test_suspend_and_resume(page, message) -> None:
     queue(message)
     models.ScheduledTask.objects.create(name=queue_control.TASK, due_at=NOW + timedelta(hours=1))
     assert "1 messages wait until they are resumed." in text(act(page, "suspend", reason="their wish"))
-    assert models.QueuedMessage.objects.get().due_at == SUSPENDED
+    assert models.QueuedMessage.objects.get().due_at == NEVER_DUE
     assert "destination dest.example" in text(page.get(OVERVIEW))
     assert "their wish" in text(page.get(OVERVIEW))
     assert "1 messages are ready." in text(act(page, "resume"))
@@ -100,7 +100,7 @@ def test_looking_is_not_acting(client, message) -> None:
     [
         ({}, "ready", "ready"),
         ({"claimed_by": 1}, "being tried", "being+tried"),
-        ({"due_at": SUSPENDED}, "suspended", "suspended"),
+        ({"due_at": NEVER_DUE}, "suspended", "suspended"),
         ({"due_at": NOW + timedelta(minutes=31)}, "tried in 30 minutes", "waiting"),
     ],
     ids=["ready", "tried", "suspended", "deferred"],
@@ -137,12 +137,12 @@ def test_long_work_stops_in_time_and_says_so() -> None:
 @pytest.mark.parametrize("action", ["suspend", "resume"])
 def test_a_report_tells_of_what_was_asked_for(page, message, action) -> None:
     """Not of other mail that is put aside, or made ready, meanwhile."""
-    queue(message, due_at=SUSPENDED if action == "resume" else None)
+    queue(message, due_at=NEVER_DUE if action == "resume" else None)
     other = models.Message.objects.get(pk=7)
     other.pk = 8
     other.save(force_insert=True)
     # Ready though it is suspended, or suspended though it is not any more.
-    queue(other, destination="other.example", due_at=None if action == "resume" else SUSPENDED)
+    queue(other, destination="other.example", due_at=None if action == "resume" else NEVER_DUE)
     if action == "resume":
         models.QueueSuspension.objects.create(destination="dest.example")
         models.QueueSuspension.objects.create(destination="other.example")

@@ -14,7 +14,8 @@ from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
 from postal_server.engine.work_stream import Claims, WorkStream
-from postal_server.models import SUSPENDED, QueuedMessage, Site, WebhookRequest
+from postal_server.models import QueuedMessage, Site, WebhookRequest
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules import retry, shaping
 from postal_server.services.shared.work import Recorded
 from tests.fakes import NOW
@@ -93,10 +94,10 @@ def due_times(model=QueuedMessage) -> list[datetime]:
 
 def test_after_a_jump_back_mail_waits_no_longer_than_it_may(worker, enqueue):
     soon = NOW - YEAR + timedelta(hours=5)
-    for due_at in (NOW + timedelta(hours=1), soon, SUSPENDED):
+    for due_at in (NOW + timedelta(hours=1), soon, NEVER_DUE):
         enqueue(due_at=due_at)
     worker.tick(jump=-YEAR)
-    assert due_times() == [worker.wall + retry.LONGEST_NAMED_WAIT, soon, SUSPENDED]
+    assert due_times() == [worker.wall + retry.LONGEST_NAMED_WAIT, soon, NEVER_DUE]
 
 
 def test_after_a_jump_back_webhooks_wait_no_longer_than_they_may(worker_id, ask):

@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY
 
 from postal_server.engine import depth
 from postal_server.engine.depth import Depth
-from postal_server.models import SUSPENDED, Site
+from postal_server.models import Site
+from postal_server.models.queue_state import NEVER_DUE
 
 LIFETIME = timedelta(days=5)
 
@@ -39,7 +40,7 @@ def states(kind: str) -> dict[str, float | None]:
 
 
 def test_rows_are_counted_by_state(add, now):
-    add(), add(), add(due_at=now), add(due_at=SUSPENDED), add(claimed_by=7)
+    add(), add(), add(due_at=now), add(due_at=NEVER_DUE), add(claimed_by=7)
     Depth(LIFETIME).measure()
     assert states("messages") == {"ready": 2, "deferred": 1, "suspended": 1, "in flight": 1}
     assert states("webhooks") == dict.fromkeys(states("webhooks"), 0)

@@ -18,7 +18,8 @@ from postal_server.engine.recorder import RECORD_WITHIN, ResultRecorder
 from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import WorkStream
-from postal_server.models import SUSPENDED, QueuedMessage, Site, Worker
+from postal_server.models import QueuedMessage, Site, Worker
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
@@ -104,7 +105,7 @@ def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claimer, shar
     run(claimer)
     assert not claimed_batches
     assert not share.lanes.held
-    aside = QueuedMessage.objects.filter(due_at=SUSPENDED)
+    aside = QueuedMessage.objects.filter(due_at=NEVER_DUE)
     assert set(aside.values_list("claims", "claimed_by", "attempts")) == {(0, None, 0)}
     assert aside.count() == 30
     assert run(claimer)  # there may be more behind them

@@ -22,7 +22,6 @@ from postal_server.engine.worker import Transports, Worker
 from postal_server.errors import ConfigurationError
 from postal_server.mail import dkim
 from postal_server.models import (
-    SUSPENDED,
     Delivery,
     IPAddress,
     IPPool,
@@ -35,6 +34,7 @@ from postal_server.models import (
     WebhookRequest,
 )
 from postal_server.models import Worker as WorkerRow
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.runtime import process
@@ -295,7 +295,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
     async def main() -> None:
         async with working(config, lambda: known[0], sender, FakeHttp()) as (journal, _):
             await journal.append_async(submission(known[0], "bob@dest.example", "cy@other.example"))
-            await until_queued(due_at=SUSPENDED)
+            await until_queued(due_at=NEVER_DUE)
             await until(lambda: bool(sender.sent))
             assert [mail.recipient for mail in sender.sent] == ["cy@other.example"]
             await in_thread(resume)
@@ -311,7 +311,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
     assert set(Delivery.objects.values_list("status", flat=True)) == {"Sent"}
 
 
-@pytest.mark.parametrize("due_at", [None, SUSPENDED], ids=["deferred", "suspended"])
+@pytest.mark.parametrize("due_at", [None, NEVER_DUE], ids=["deferred", "suspended"])
 def test_a_message_fails_when_its_lifetime_is_over(config, directory, due_at):
     """`delivery.max_lifetime_hours`, whatever it waits for; webhooks are told."""
     poster = FakeHttp()

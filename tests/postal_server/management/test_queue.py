@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server.management import base
-from postal_server.models import SUSPENDED, Message, QueuedMessage, QueueSuspension, ScheduledTask, Site
+from postal_server.models import Message, QueuedMessage, QueueSuspension, ScheduledTask, Site
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import queue
 
 from .conftest import NOW
@@ -17,7 +18,7 @@ LATER = NOW + timedelta(minutes=30)
 
 
 def test_list_shows_destinations_with_age_and_state(run, add):
-    add(), add("bob@dest.example", due_at=LATER), add("cy@other.example", due_at=SUSPENDED)
+    add(), add("bob@dest.example", due_at=LATER), add("cy@other.example", due_at=NEVER_DUE)
     add("dan@third.example", due_at=LATER)
     Site.objects.create(destination="dest.example", paused_until=LATER)
     QueueSuspension.objects.create(destination="other.example", reason="their wish")
@@ -43,7 +44,7 @@ def test_suspend_and_resume(run, add):
     pk = add()
     ScheduledTask.objects.create(name=queue.TASK, due_at=LATER + timedelta(hours=1))
     assert run("queue", "suspend", "--destination", "DEST.example") == "Suspended; 1 message waits.\n"
-    assert QueuedMessage.objects.get(pk=pk).due_at == SUSPENDED
+    assert QueuedMessage.objects.get(pk=pk).due_at == NEVER_DUE
     assert "already" in run("queue", "suspend", "--destination", "dest.example")
     assert run("queue", "resume", "--destination", "dest.example") == "Resumed; 1 message is ready.\n"
     assert QueuedMessage.objects.get(pk=pk).due_at is None
@@ -75,7 +76,7 @@ def test_purge_needs_a_yes(run, add):
 
 @pytest.mark.parametrize("action", ["suspend", "resume", "flush", "purge"])
 def test_a_dry_run_only_counts(run, add, action):
-    add(due_at=SUSPENDED if action == "resume" else LATER if action == "flush" else None)
+    add(due_at=NEVER_DUE if action == "resume" else LATER if action == "flush" else None)
     before = list(QueuedMessage.objects.values())
     assert run("queue", action, "--destination", "dest.example", "--dry-run").startswith("1 message ")
     assert list(QueuedMessage.objects.values()) == before

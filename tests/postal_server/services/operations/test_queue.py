@@ -8,7 +8,6 @@ from django.test.utils import CaptureQueriesContext
 
 from postal_server.engine.housekeeping import TASKS
 from postal_server.models import (
-    SUSPENDED,
     Delivery,
     FailureEvidence,
     Message,
@@ -20,6 +19,7 @@ from postal_server.models import (
     Suppression,
     WebhookRequest,
 )
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
@@ -68,20 +68,20 @@ class TestSuspend:
         [mine], [other] = add(), add(lane="b.example")
         assert queue.suspend(A, "their wish")
         assert apply() == 1
-        assert due() == {mine: SUSPENDED, other: None}
+        assert due() == {mine: NEVER_DUE, other: None}
         assert QueueSuspension.objects.get().reason == "their wish"
 
     def test_of_a_server(self, add, world, other):
         [mine], [theirs] = add(), add(server=other)
         queue.suspend(Selection(world.server.pk))
         apply()
-        assert due() == {mine: SUSPENDED, theirs: None}
+        assert due() == {mine: NEVER_DUE, theirs: None}
 
     def test_of_a_tag(self, add):
         [mine], [untagged], [others] = add(tag="news"), add(), add(tag="invoice")
         queue.suspend(NEWS)
         apply()
-        assert due() == {mine: SUSPENDED, untagged: None, others: None}
+        assert due() == {mine: NEVER_DUE, untagged: None, others: None}
 
     def test_what_waits_for_its_next_attempt_keeps_its_time_and_what_is_being_tried_is_left_alone(self, add):
         [deferred], [tried] = add(due_at=LATER), add(claimed_by=7)
@@ -115,7 +115,7 @@ class TestSuspend:
             return stored.id
 
         mine, other = accept("news"), accept("invoice")
-        assert due() == {mine: SUSPENDED, other: None}
+        assert due() == {mine: NEVER_DUE, other: None}
 
 
 class TestSuspended:
@@ -160,7 +160,7 @@ class TestResume:
         apply()
         queue.resume(A)
         apply()
-        assert due() == {both: SUSPENDED, one: None}
+        assert due() == {both: NEVER_DUE, one: None}
 
     @pytest.mark.parametrize("part", [B, NEWS, Selection(1), Selection(1, "a.example")])
     def test_only_exactly_that_suspension_ends(self, db, part):
@@ -195,9 +195,9 @@ class TestFlush:
         assert due() == {deferred: None, other: LATER, tried: None}
 
     def test_suspended_mail_stays_suspended(self, add):
-        [pk] = add(due_at=SUSPENDED)
+        [pk] = add(due_at=NEVER_DUE)
         assert run(queue.flush(A)) == 0
-        assert due() == {pk: SUSPENDED}
+        assert due() == {pk: NEVER_DUE}
 
     def test_attempts_are_not_given_again(self, add):
         add(due_at=LATER)
@@ -243,7 +243,7 @@ class TestPurge:
         assert not FailureEvidence.objects.exists()
 
     def test_suspended_and_deferred_mail_goes_and_what_is_being_tried_stays(self, add, purge):
-        add(due_at=SUSPENDED), add(due_at=LATER)
+        add(due_at=NEVER_DUE), add(due_at=LATER)
         [tried] = add(claimed_by=7)
         assert purge(A) == 2
         assert due() == {tried: None}
@@ -284,7 +284,7 @@ class TestOverview:
         day_old = NOW - timedelta(days=1, minutes=1)
         add(2, created_at=day_old, due_at=LATER)
         [tried] = add(created_at=NOW - timedelta(hours=2), due_at=LATER + timedelta(minutes=1))
-        add(lane="b.example"), add(lane="b.example", claimed_by=7), add(lane="b.example", due_at=SUSPENDED)
+        add(lane="b.example"), add(lane="b.example", claimed_by=7), add(lane="b.example", due_at=NEVER_DUE)
         result = sent(Claimed(tried, world.server.pk, "a.example", 0, False, 1, NOW), "451 4.2.1 later")
         record.record([result], world.directory(), config, NOW)
         QueuedMessage.objects.filter(pk=tried).update(attempts=1)
@@ -313,7 +313,7 @@ class TestOverview:
         assert second.next_try is None
 
     def test_suspended_mail_has_no_next_try_of_its_own(self, add):
-        add(due_at=SUSPENDED)
+        add(due_at=NEVER_DUE)
         [one] = queue.overview(Selection(), NOW)
         assert one.next_try is None
         add(due_at=LATER)

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from postal_server.models import (
-    SUSPENDED,
     Body,
     CaughtMail,
     Credential,
@@ -18,6 +17,7 @@ from postal_server.models import (
     WebhookAttempt,
     WebhookRequest,
 )
+from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import held as hold
 from postal_server.services.operations import retention
 from postal_server.services.results import record, webhook
@@ -105,7 +105,7 @@ def held(number):
 WAYS_TO_WAIT = {
     "queued": in_queue(),
     "deferred": in_queue(due_at=NOW + timedelta(hours=1), attempts=3),
-    "suspended": in_queue(due_at=SUSPENDED),
+    "suspended": in_queue(due_at=NEVER_DUE),
     "being tried": in_queue(claimed_by=7),
     "bound to the address of another machine": in_queue(source_id=9),
     "held": held,
