@@ -22,9 +22,9 @@ from postal_server.net.listening import CannotListen
 from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
 from postal_server.services.shared.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
+from postal_server.smtpd.mail_handler import MailHandler
 from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
-from postal_server.smtpd.service import MailHandler
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.http.hosts import HostNames
 from postal_server.transports.http.pool import HttpPool

@@ -1,1 +1,1 @@
-"""Mail in: SMTP listeners for incoming mail and authenticated submission."""
+"""The SMTP server, for incoming mail and authenticated submission."""

@@ -1,4 +1,4 @@
-"""AUTH exchanges: PLAIN, LOGIN (only the key matters in both, contract 5.3) and CRAM-MD5.
+"""AUTH (RFC 4954): PLAIN and LOGIN, in which only the key matters (contract 5.3), and CRAM-MD5.
 
 Each mechanism is a generator: it yields challenges, is sent the client's responses, and returns the
 principal. `Authenticator` runs them for one connection.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from postal_server.mail.smtp_reply import Reply
 
 from . import replies
-from .handler import Handler, Principal, Session
+from .handler import ClientSession, Handler, Principal
 from .replies import Answer
 from .shared import METRIC, Shared
 
@@ -26,9 +26,9 @@ Exchange = Generator[str, bytes, Principal]
 
 
 class AuthFailed(Exception):
-    """The exchange ended without a principal: what to reply, and the label in `client_errors` (empty: none).
+    """The exchange ended without a principal.
 
-    `is_wrong_key`: a key was tried, and is nobody's.
+    `label` is that of `Answer`. `is_wrong_key`: a key was tried that nobody has.
     """
 
     def __init__(self, reply: Reply, label: str, *, is_wrong_key: bool) -> None:
@@ -42,7 +42,7 @@ WRONG_KEY = "invalid-credentials"
 
 
 def decode(line: bytes) -> bytes:
-    """The decoded text, or nothing if it is no base64."""
+    """The decoded text, empty if it is not base64."""
     try:
         return binascii.a2b_base64(line)
     except binascii.Error:
@@ -59,7 +59,7 @@ def plain(initial: bytes, handler: Handler, hostname: str) -> Exchange:
 
 
 def login(initial: bytes, handler: Handler, hostname: str) -> Exchange:
-    """A user name, which may come with the command, then the key."""
+    """A user name, which may come with the command, then the key; the user name is ignored."""
     if not initial:
         yield "Username:"
     line = yield "Password:"
@@ -67,18 +67,18 @@ def login(initial: bytes, handler: Handler, hostname: str) -> Exchange:
 
 
 def cram_md5(initial: bytes, handler: Handler, hostname: str) -> Exchange:
-    """A digest of our challenge under any key of the server that the user name names (RFC 2195).
+    """A digest of our challenge with any key of the mail server that the user name names (RFC 2195).
 
-    Who gives another user name, which the other mechanisms take, cannot know that it matters here: clients
-    try this mechanism first, and then one in which their key counts.
+    A client with another user name, which the other mechanisms accept, cannot know that it matters here: such
+    clients try this mechanism first, and then one in which only their key matters.
     """
     challenge = f"<{secrets.token_hex(10)}@{hostname}>"
     line = yield challenge
     username, _, digest = decode(line).decode("utf-8", "replace").strip().rpartition(" ")
-    secrets_of_server = handler.cram_secrets(username)
-    if secrets_of_server is None:
+    keys_of_server = handler.find_cram_keys(username)
+    if keys_of_server is None:
         raise AuthFailed(replies.DENIED, "", is_wrong_key=False)
-    for principal, secret in secrets_of_server:
+    for principal, secret in keys_of_server:
         wanted = hmac.new(secret.encode(), challenge.encode(), hashlib.md5).hexdigest()
         if hmac.compare_digest(wanted.encode(), digest.lower().encode()):
             return principal
@@ -97,13 +97,13 @@ MECHANISMS: dict[str, Callable[[bytes, Handler, str], Exchange]] = {
     "LOGIN": login,
     "CRAM-MD5": cram_md5,
 }
-PLAINTEXT_MECHANISMS = "PLAIN LOGIN"  # in the words of EHLO
+PLAINTEXT_MECHANISMS = "PLAIN LOGIN"  # as EHLO lists them
 
 
 class Authenticator:
-    """AUTH on one connection. Who succeeds becomes the `principal` of the session."""
+    """AUTH on one connection. A client that succeeds becomes the `principal` of the session."""
 
-    def __init__(self, shared: Shared, session: Session) -> None:
+    def __init__(self, shared: Shared, session: ClientSession) -> None:
         self._shared = shared
         self._session = session
         self._exchange: Exchange | None = None  # awaits a response

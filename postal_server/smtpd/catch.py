@@ -1,7 +1,7 @@
-"""The catch: an independent SMTP server on loopback that keeps what would have left for the internet.
+"""The catch: a separate SMTP server on loopback that keeps the mail that would have left for the internet.
 
-It is aiosmtpd's, not ours, so that whatever leaves our sender has to satisfy another implementation. It
-offers STARTTLS where a certificate is given, and acts out the simulations that tests ask for.
+It is aiosmtpd and not ours, so that what our client sends has to satisfy another implementation. It offers
+STARTTLS if it has a certificate, and simulates the deliveries that tests ask for.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class CatchHandler:
     """aiosmtpd's hooks. Database work runs in one thread, so that mail is kept in order of arrival."""
 
     def __init__(self, smtp_address: tuple[str, int]) -> None:
-        self._smtp_address = smtp_address  # of our own SMTP server, for reports of failure
+        self._smtp_address = smtp_address  # of our own SMTP server, to which it sends failure reports
         self._database = ThreadPoolExecutor(1, "catch")
-        self._messages = 0  # being kept now
+        self._messages = 0  # being stored now
         self._reports: set[asyncio.Task[None]] = set()
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd names its hooks so
@@ -70,16 +70,16 @@ class CatchHandler:
         return "250 2.0.0 OK: kept"
 
     async def handle_exception(self, error: Exception) -> str:
-        """aiosmtpd would answer 500, and the mail would be given up because of a mistake of ours."""
+        """aiosmtpd would reply 500, and mail would fail for good because of a mistake of ours."""
         if isinstance(error, TLSSetupException):
-            # Our own sender looks whether a certificate can be verified before it does without that.
+            # Our own client first tries whether the certificate can be verified.
             logger.debug("A client of the catch broke the TLS handshake off")
         else:
             logger.error("The catch could not take a mail", exc_info=error)
         return "451 4.3.0 Local error, try again later"
 
     async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
-        """Let what is being kept be kept and answered, then stop."""
+        """Wait `grace` for messages that are being stored, then stop."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + grace.total_seconds()
         while self._messages and loop.time() < ends_at:
@@ -103,7 +103,7 @@ class CatchHandler:
         self._database.shutdown(wait=True)
 
     def _report_later(self, raw: bytes, return_path: str | None, address: str, reply: str) -> None:
-        """As hosts do that find out after they took a mail."""
+        """Send a report, like hosts that learn of a failure after they have accepted a mail."""
         if return_path:
             task = asyncio.ensure_future(self._report(raw, return_path, address, reply))
             for reports in (self._reports, caught_mail.reports_under_way):
@@ -139,7 +139,7 @@ class CatchHandler:
 async def listen(
     host: str, port: int, smtp_address: tuple[str, int], tls: ssl.SSLContext | None = None
 ) -> tuple[asyncio.Server, CatchHandler]:
-    """Start the catch on `host`:`port` in the running loop. The caller closes both results.
+    """Start the catch on `host`:`port` in the running event loop. The caller closes both results.
 
     Raises `CannotListen`.
     """

@@ -1,4 +1,4 @@
-"""Who is connected, and who names how many recipients: limits per client address."""
+"""Limits for each client address: on its connections and on the recipients that it names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from postal_server.rules.client import client_key
 MINUTE = 60.0
 
 
-def no_room() -> bool:
+def evict_nobody() -> bool:
+    """The default of `Clients.enter`."""
     return False
 
 
 class Clients:
-    """Counts connections and recipients per client. Times are seconds of a monotonic clock."""
+    """Counts the connections and recipients of each client, which `client_key` tells apart.
+
+    `max_recipients_per_minute` is 0 for no limit.
+    """
 
     def __init__(
         self,
@@ -31,21 +35,22 @@ class Clients:
         self._connections: Counter[str] = Counter()
         self._total = 0
 
-    def enter(self, address: str, make_room: Callable[[], bool] = no_room) -> bool:
-        """Count a connection of this client; false, and not counted, if it has too many or all have.
+    def enter(self, address: str, evict: Callable[[], bool] = evict_nobody) -> bool:
+        """Count a connection of this client; False, and not counted, if there are too many of it or in all.
 
-        Where all have, `make_room` may let another one leave, and says whether it did.
+        If there are too many in all, `evict` may close another connection, and says whether it did.
         """
         key = client_key(address)
         if self._connections[key] >= self.max_per_client:
             return False
-        if self._total >= self.max_connections and not make_room():
+        if self._total >= self.max_connections and not evict():
             return False
         self._connections[key] += 1
         self._total += 1
         return True
 
     def leave(self, address: str) -> None:
+        """A connection that was counted has gone."""
         key = client_key(address)
         self._total -= 1
         self._connections[key] -= 1
@@ -53,9 +58,10 @@ class Clients:
             del self._connections[key]
 
     def may_name_recipient(self, address: str, now: float) -> bool:
-        """Count a recipient of a client that has not authenticated: is it within the limit of a minute?
+        """Count a recipient of a client without authentication; is it within the limit of this minute?
 
-        What comes from this machine, a proxy or a gateway, stands for many.
+        Clients on this machine, such as proxies and gateways, have no limit: they stand for many. `now` is in
+        seconds of a monotonic clock.
         """
         if not self.max_recipients_per_minute or address.startswith("127.") or address == "::1":
             return True

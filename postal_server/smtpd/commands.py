@@ -1,7 +1,7 @@
-"""What a command line says: its verb, its argument, and the address and parameters of MAIL and RCPT.
+"""Parses command lines: verbs and arguments, the addresses and parameters of MAIL and RCPT.
 
-Source: RFC 5321 section 4.1, with Postal's leniency (contract 5.1): verbs match without regard to case and
-as prefixes, addresses need no brackets, parameters nobody knows are ignored.
+Source: RFC 5321 section 4.1, with Postal's leniency (contract 5.1): verbs match in any case and as prefixes,
+addresses need no brackets, unknown parameters are ignored.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ VERBS = (
 COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.ASCII | re.IGNORECASE)
 FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.ASCII | re.IGNORECASE)
-PATH = re.compile(r':?\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.ASCII)  # what quotes hold is no bracket
-# Behind the last `<`, before the next `>`.
+PATH = re.compile(r':?\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.ASCII)  # no bracket within quotes counts
+# The address is what follows the last `<`, up to the next `>`.
 LENIENT_PATH = re.compile(r":?\s*(?:(.*)<([^>]*)>?|(\S*))(.*)", re.ASCII)
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of a parameter
 PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
 CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.ASCII | re.IGNORECASE)
-# The line of a request, or as much as tells one.
+# A request line, or enough of it to recognise one.
 HTTP = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)(?:[ \t]|\Z)|.* HTTP/\d", re.IGNORECASE
 )
@@ -37,7 +37,7 @@ HTTP = re.compile(
 
 @dataclass(frozen=True)
 class Command:
-    """`verb` is one of `VERBS`, or empty for anything else; `argument` is the rest of the line."""
+    """A command. `verb` is one of `VERBS`, or empty for anything else; `argument` is the rest of the line."""
 
     verb: str
     argument: str
@@ -45,9 +45,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Path:
-    """`address` is without brackets, empty for `<>`. Parameter names are upper-case.
+    """A reverse-path or forward-path. `address` has no brackets and is empty for `<>`.
 
-    `is_alone`: nothing that stands beside it could be another address.
+    The names of `parameters` are upper-case. `is_alone`: nothing beside the address could be another one.
     """
 
     address: str
@@ -56,9 +56,9 @@ class Path:
 
 
 def parse_command(line: bytes) -> Command:
-    """The command in a line, given without its line end.
+    """The command in a line without its line end.
 
-    Raises `HostileInput` for control characters (they would end up in headers) and for what is not UTF-8.
+    Raises `HostileInput` for control characters, which would end up in headers, and for what is not UTF-8.
     """
     try:
         text = line.decode()
@@ -71,15 +71,15 @@ def parse_command(line: bytes) -> Command:
 
 
 def is_http(line: bytes) -> bool:
-    """Is this, or the beginning of it, the line of an HTTP request?"""
+    """Does this begin like the request line of HTTP?"""
     return HTTP.match(line) is not None
 
 
 def parse_path(argument: str) -> Path:
-    """The address and the parameters behind `MAIL FROM` or `RCPT TO`.
+    """The address and the parameters that follow `MAIL FROM` or `RCPT TO`. Never raises.
 
-    An address that no server could take stays as it is written: a reverse-path may be anything, and who
-    takes recipients looks at them.
+    An address that no server could accept is returned as it is written: a reverse-path may be anything, and
+    recipients are checked by the caller.
     """
     if found := PATH.match(argument):
         name, address, rest = "", found[1], AUTH_PARAMETER.sub("", found[2])
@@ -97,7 +97,7 @@ def parse_path(argument: str) -> Path:
 
 
 def is_recipient(address: str) -> bool:
-    """Is there anybody to ask for? `postmaster` needs no domain (RFC 5321 section 4.5.1)."""
+    """Can this be the address of a recipient? `postmaster` needs no domain (RFC 5321 section 4.5.1)."""
     return is_plausible_recipient(address) or is_postmaster(address)
 
 

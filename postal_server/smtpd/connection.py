@@ -20,7 +20,7 @@ CLOSE_TIMEOUT = 10.0  # seconds for the peer to read the last reply
 STORING, HANDSHAKE, CLOSING = State.STORING, State.HANDSHAKE, State.CLOSING
 
 
-class SmtpConnection(Connection):
+class BufferedConnection(Connection):
     """Collects input in one buffer and lets the reader of the current state consume it.
 
     A subclass has `readers`: for each state what consumes input, and says whether there may be more to do.

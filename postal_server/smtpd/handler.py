@@ -1,4 +1,4 @@
-"""What the SMTP protocol asks of the rest of the server, and what it tells: session and envelope."""
+"""What the SMTP protocol needs from the rest of the server, and the values that it passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is authenticated. `path` is `organisation/server`; `credential` is the handler's own."""
+    """Who has authenticated. `path` is `organisation/server`; `credential` belongs to the handler."""
 
     path: str
     credential: Any
@@ -17,7 +17,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A recipient that was taken: `outgoing`, `incoming` or `bounce`. `decision` is the handler's own."""
+    """An accepted recipient, `outgoing`, `incoming` or `bounce`. `decision` belongs to the handler."""
 
     address: str
     kind: str
@@ -25,11 +25,12 @@ class Recipient:
 
 
 @dataclass
-class Session:
-    """One connection, as far as it matters to mail.
+class ClientSession:
+    """What a handler may know of a connection and its client.
 
-    `client_name` is the PTR name of `client_address`, null where there is none; `tls` the protocol version,
-    null in clear. A handler may set `principal` (a client known by its address).
+    `id` stands in logs. `client_name` is the PTR name of `client_address`, None where there is none; `helo`
+    is the argument of EHLO or HELO; `tls` is the version of TLS, None without TLS. A handler may set
+    `principal`, for a client that it knows by the address.
     """
 
     id: str
@@ -42,9 +43,10 @@ class Session:
 
 @dataclass
 class Envelope:
-    """One message. `reverse_path` is null for `<>`.
+    """One message and its envelope. `reverse_path` is None for `<>`.
 
-    `data` is the content as sent, dots unstuffed, bare CR and LF kept. `body` is the BODY parameter.
+    `data` is the content as sent, without dot-stuffing, bare CR and LF kept. `body` is the BODY parameter of
+    MAIL, None without one; `smtputf8`: it had the parameter SMTPUTF8.
     """
 
     reverse_path: str | None
@@ -55,29 +57,32 @@ class Envelope:
 
 
 class Handler(Protocol):
-    """Decides. All but `accept` answer at once, from memory: they run in the event loop."""
+    """Decides about clients, recipients and messages.
+
+    All but `accept_message` answer at once, from memory: they run in the event loop.
+    """
 
     def authenticate(self, secret: str) -> Principal | None:
-        """Who holds the SMTP key `secret`."""
+        """Whose SMTP key `secret` is, or None."""
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
-        """The SMTP keys in clear of the server that `username` (`org/server`, `org_server`) names.
+    def find_cram_keys(self, username: str) -> Iterable[tuple[Principal, str]] | None:
+        """The SMTP keys, unencrypted, of the mail server that `username` names; None if it names none.
 
-        Null if it names none.
+        A user name is `organisation/server` or `organisation_server`.
         """
 
     def check_room(self, size_bytes: int) -> None:
-        """Raise `Busy` if a message of this size (0 if not told) cannot be taken now."""
+        """Raise `Busy` if a message of this size (0: unknown) cannot be accepted now."""
 
-    def recipient(self, session: Session, address: str) -> Recipient:
-        """Take a recipient, or raise `Refusal`."""
+    def accept_recipient(self, session: ClientSession, address: str) -> Recipient:
+        """Accept a recipient. Raises `Refusal`."""
 
-    def accept(self, session: Session, envelope: Envelope) -> Awaitable[object]:
-        """Done when the message is durable. Raises `Refusal` or `Busy`, at once or then."""
+    def accept_message(self, session: ClientSession, envelope: Envelope) -> Awaitable[object]:
+        """Done when the message is durable. Raises `Refusal` or `Busy`, at once or when awaited."""
 
 
 class Count(Protocol):
-    """Adds one to the counter of this name and these labels (contract 11.3)."""
+    """Adds 1 to the counter of this name with these labels (contract 11.3)."""
 
     def __call__(self, metric: str, /, **labels: str) -> None: ...
 

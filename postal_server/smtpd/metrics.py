@@ -1,4 +1,4 @@
-"""What the SMTP server counts, under Postal's names (contract 11.3)."""
+"""The metrics of the SMTP server, under Postal's names (contract 11.3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def count(metric: str, /, **labels: str) -> None:
     _child(metric, *labels.items()).inc()
 
 
-@functools.lru_cache(maxsize=256)  # the library looks a child up in ten times what it takes to count
+@functools.lru_cache(maxsize=256)  # in the library a look-up takes ten times as long as counting
 def _child(metric: str, /, *labels: tuple[str, str]) -> Counter:
     counter = COUNTERS[metric.removesuffix("_total")]
     return counter.labels(**dict(labels)) if labels else counter

@@ -23,9 +23,9 @@ from postal_server.net.memory_budget import FREE_BYTES
 from . import replies
 from .auth import Authenticator
 from .commands import is_http, parse_command, parse_proxy
-from .connection import SmtpConnection
+from .connection import BufferedConnection
 from .connection_state import PHASES, Event, Phase, State
-from .handler import Envelope, Session
+from .handler import ClientSession, Envelope
 from .options import MAX_AUTH_LINE_BYTES, MAX_HELO_LENGTH, MAX_LINE_BYTES
 from .replies import Answer
 from .shared import METRIC, Shared
@@ -45,7 +45,7 @@ READS_MESSAGE = (State.DATA, State.BDAT)
 INPUT_WAITS = (State.STORING, State.HANDSHAKE)
 
 
-class SmtpProtocol(SmtpConnection):
+class SmtpProtocol(BufferedConnection):
     """Reads commands and messages, asks the handler, replies.
 
     `connections` are those of the server; an open connection is one of them.
@@ -54,7 +54,7 @@ class SmtpProtocol(SmtpConnection):
     def __init__(self, shared: Shared, connections: set[SmtpProtocol]) -> None:
         super().__init__(shared, State.PROXY if shared.options.proxy_protocol else State.COMMAND)
         trace = "".join(secrets.choice(TRACE_ALPHABET) for _ in range(8))
-        self.session = Session(id=trace, client_address="")
+        self.session = ClientSession(id=trace, client_address="")
         self._connections = connections
         self._transaction = Transaction(shared, self.session)
         self._authenticator = Authenticator(shared, self.session)
@@ -394,7 +394,7 @@ class SmtpProtocol(SmtpConnection):
             return
         try:
             future: asyncio.Future[Any] = asyncio.ensure_future(
-                self._shared.handler.accept(self.session, envelope)
+                self._shared.handler.accept_message(self.session, envelope)
             )
         except Exception as error:
             future = self._loop.create_future()
@@ -515,9 +515,9 @@ class SmtpProtocol(SmtpConnection):
         State.AUTH: _read_line,
         State.DATA: _read_message,
         State.BDAT: _read_message,
-        State.STORING: SmtpConnection._read_nothing,
-        State.HANDSHAKE: SmtpConnection._read_nothing,
-        State.CLOSING: SmtpConnection._read_nothing,
+        State.STORING: BufferedConnection._read_nothing,
+        State.HANDSHAKE: BufferedConnection._read_nothing,
+        State.CLOSING: BufferedConnection._read_nothing,
     }
     _COMMANDS: ClassVar[dict[str, Callable[[SmtpProtocol, str], None]]] = {
         "EHLO": _ehlo,

@@ -1,4 +1,4 @@
-"""Every SMTP reply that this server gives, and the one place where a refusal becomes one.
+"""Every SMTP reply that this server sends, and the one place where a refusal becomes a reply.
 
 Texts are Postal's (contract 5); the enhanced status codes (RFC 3463) are not.
 """
@@ -78,6 +78,7 @@ OTHER_REFUSAL = (550, "5.7.1", "refused", None)
 
 
 def granted(path: str) -> Reply:
+    """The reply to successful authentication; `path` is `organisation/server`."""
     return Reply(235, f"Granted for {path}", "2.7.0")
 
 
@@ -97,6 +98,6 @@ def answer_to(error: PostalServerError) -> Answer:
 
 @functools.lru_cache(maxsize=256)
 def encode(reply: Reply) -> bytes:
-    """The reply as it goes on the wire; a text that quotes a peer cannot end its line."""
+    """The reply as it is sent; text quoted from a peer cannot end its line."""
     text = " ".join(str(reply).split("\r"))
     return text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n"

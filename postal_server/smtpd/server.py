@@ -1,4 +1,4 @@
-"""The SMTP listeners: start, watch over slow peers, stop."""
+"""The SMTP server as a whole: starts its listeners, times out slow peers, stops."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .tls import Certificates
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
-LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
+CHECK_INTERVAL = 1.0  # seconds between checks of all deadlines
 
 
 @dataclass(frozen=True)
 class Listener:
-    """An address to listen on, as `bind` takes it."""
+    """An address to listen on, in the terms of `net.listening.bind`."""
 
     host: str
     port: int
@@ -37,9 +37,9 @@ class Listener:
 
 
 class SmtpServer:
-    """Serves `handler` on all listeners. One event loop.
+    """Serves `handler` on all listeners, in one event loop.
 
-    `names` gives the PTR name of a client's address, for Received headers.
+    `names` looks up the PTR name of a client's address, for Received headers.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class SmtpServer:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """How many connections are open."""
         return len(self._connections)
 
     async def start(self, listeners: Sequence[Listener]) -> list[tuple[str, int]]:
-        """Listen; returns the address of each listener. Raises `ConfigurationError` or `CannotListen`."""
+        """Listen; returns host and port of each listener. Raises `ConfigurationError` or `CannotListen`."""
         loop = asyncio.get_running_loop()
         addresses = []
         for listener in listeners:
@@ -79,11 +79,11 @@ class SmtpServer:
             )
             self._servers.append(server)
             addresses.append(server.sockets[0].getsockname()[:2])
-        self._sweep.start(LOOK_EVERY)
+        self._sweep.start(CHECK_INTERVAL)
         return addresses
 
     async def stop(self, grace: timedelta = timedelta(seconds=3)) -> None:
-        """Take no more connections, say 421 to idle ones, give messages under way `grace` to be answered."""
+        """Accept no more connections, send 421 to idle ones, and wait `grace` for messages to be answered."""
         for server in self._servers:
             server.close()
         self._servers.clear()

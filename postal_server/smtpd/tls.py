@@ -1,4 +1,4 @@
-"""The server's certificate, loaded again when its files change."""
+"""The server's certificate, reloaded when its files change."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
-LOOK_EVERY = 1.0  # seconds; a renewed certificate is used from the next connection on
+CHECK_INTERVAL = 1.0  # seconds; a renewed certificate is used from the next connection on
 
 
 class Certificates:
-    """A certificate chain and its key, both PEM files. Raises `OSError` or `ssl.SSLError` if unusable."""
+    """A certificate chain and its key, from PEM files. Raises `OSError` or `ssl.SSLError` if unusable."""
 
     def __init__(self, certificate: Path, key: Path, ciphers: str = "") -> None:
         self.certificate = certificate
@@ -20,21 +20,21 @@ class Certificates:
         self.ciphers = ciphers
         self._seen = self._times()
         self._context = self._load()
-        self._look_at = time.monotonic() + LOOK_EVERY
+        self._look_at = time.monotonic() + CHECK_INTERVAL
 
     def context(self) -> ssl.SSLContext:
         """The context for the next connection.
 
-        Files that cannot be used (half of a renewal) leave the old certificate in use and are tried again.
+        While the files are unusable, in the middle of a renewal, the old certificate stays in use.
         """
         now = time.monotonic()
         if now >= self._look_at:
-            self._look_at = now + LOOK_EVERY
+            self._look_at = now + CHECK_INTERVAL
             self._reload()
         return self._context
 
     def lasting_context(self) -> ssl.SSLContext:
-        """A context for a listener: each handshake in it is done with the certificate of its time."""
+        """A context for a listener: each handshake uses the certificate that is current then."""
 
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
             connection.context = self.context()

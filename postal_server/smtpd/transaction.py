@@ -8,7 +8,7 @@ from . import replies
 from .commands import is_recipient, parse_chunk, parse_path
 from .connection_state import MESSAGE_ENDED, PHASES, RECIPIENT_REFUSED, Phase
 from .data import ChunkReader, DataReader, MessageReader
-from .handler import Envelope, Session
+from .handler import ClientSession, Envelope
 from .replies import Answer, answer_to
 from .shared import Shared
 
@@ -28,7 +28,7 @@ class Transaction:
     `recipient_bytes` is the memory that the recipients occupy.
     """
 
-    def __init__(self, shared: Shared, session: Session) -> None:
+    def __init__(self, shared: Shared, session: ClientSession) -> None:
         self.phase = Phase.START
         self.envelope: Envelope | None = None
         self.reader: MessageReader | None = None
@@ -147,7 +147,7 @@ class Transaction:
             session.client_address, now
         )
         try:
-            recipient = self._shared.handler.recipient(session, address)
+            recipient = self._shared.handler.accept_recipient(session, address)
         except PostalServerError as error:
             refusal = answer_to(error)
         if is_too_fast and session.principal is None:  # the handler knows some clients by their address

@@ -49,18 +49,18 @@ class Taker:
     def authenticate(self, secret: str) -> None:
         return None
 
-    def cram_secrets(self, username: str) -> list[Any]:
+    def find_cram_keys(self, username: str) -> list[Any]:
         return []
 
     def check_room(self, size_bytes: int) -> None:
         pass
 
-    def recipient(self, session: Any, address: str) -> Any:
+    def accept_recipient(self, session: Any, address: str) -> Any:
         from postal_server.smtpd.handler import Recipient
 
         return Recipient(address, "incoming", None)
 
-    async def accept(self, session: Any, envelope: Any) -> None:
+    async def accept_message(self, session: Any, envelope: Any) -> None:
         found = MESSAGE_ID.search(envelope.data)
         for recipient in envelope.recipients:
             self._lines.add(recipient.address, found[1].decode("ascii", "replace") if found else "")

@@ -1122,7 +1122,7 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/smtpd/clients.py",
-                code="if self._total >= self.max_connections and not make_room():",
+                code="if self._total >= self.max_connections and not evict():",
                 without="if self._total >= self.max_connections:",
             ),
         ],

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from postal_server import errors
-from postal_server.smtpd.handler import Envelope, Principal, Recipient, Session
+from postal_server.smtpd.handler import ClientSession, Envelope, Principal, Recipient
 from postal_server.smtpd.options import Options
 from postal_server.smtpd.server import Listener, SmtpServer
 
@@ -32,7 +32,7 @@ class MemoryHandler:
     """The recorded installation: its keys, its routes. Remembers what it accepted."""
 
     def __init__(self) -> None:
-        self.accepted: list[tuple[Session, Envelope]] = []
+        self.accepted: list[tuple[ClientSession, Envelope]] = []
         self.is_busy = False
         self.fails_with: Exception | None = None
         self.may_finish: asyncio.Event | None = None
@@ -41,7 +41,7 @@ class MemoryHandler:
         path = KEYS.get(secret)
         return Principal(path, secret) if path else None
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
+    def find_cram_keys(self, username: str) -> Iterable[tuple[Principal, str]] | None:
         return [
             (Principal(path, secret), secret)
             for secret, path in KEYS.items()
@@ -52,7 +52,7 @@ class MemoryHandler:
         if self.is_busy:
             raise errors.Busy("full")
 
-    def recipient(self, session: Session, address: str) -> Recipient:
+    def accept_recipient(self, session: ClientSession, address: str) -> Recipient:
         local, _, domain = address.partition("@")
         if domain == "rp.postal.example.test" or domain.startswith("psrp."):
             if local != "s8halm":
@@ -72,7 +72,7 @@ class MemoryHandler:
             raise refusal
         return Recipient(address, "incoming", None)
 
-    async def accept(self, session: Session, envelope: Envelope) -> None:
+    async def accept_message(self, session: ClientSession, envelope: Envelope) -> None:
         if self.may_finish:
             await self.may_finish.wait()
         if self.fails_with:

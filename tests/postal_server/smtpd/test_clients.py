@@ -49,14 +49,14 @@ def test_where_all_places_are_taken_one_may_be_made_free_but_not_for_who_has_too
     assert [clients.enter("192.0.2.1") for _ in range(2)] == [True, True]
     asked: list[str] = []
 
-    def make_room() -> bool:
+    def evict() -> bool:
         asked.append("asked")
         clients.leave("192.0.2.1")
         return True
 
-    assert not clients.enter("192.0.2.1", make_room)
+    assert not clients.enter("192.0.2.1", evict)
     assert not asked
-    assert clients.enter("192.0.2.2", make_room)
+    assert clients.enter("192.0.2.2", evict)
     assert not clients.enter("192.0.2.3")
     assert asked == ["asked"]
 

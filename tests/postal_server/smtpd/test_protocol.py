@@ -18,7 +18,7 @@ from postal_server.smtpd import connection as connection_module
 from postal_server.smtpd import data as data_module
 from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
-from postal_server.smtpd.handler import Principal, Recipient, Session
+from postal_server.smtpd.handler import ClientSession, Principal, Recipient
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
 from postal_server.smtpd.server import Listener, SmtpServer
 from tests.loops import LOOPS, run
@@ -41,7 +41,7 @@ def talk(test, *lines, loop="asyncio", **kwargs):
 
 
 class TakesAll(MemoryHandler):
-    def recipient(self, session: Session, address: str) -> Recipient:
+    def accept_recipient(self, session: ClientSession, address: str) -> Recipient:
         return Recipient(address, "incoming", None)
 
 
@@ -466,10 +466,10 @@ class TestLimits:
         monkeypatch.setattr("postal_server.smtpd.clients.MINUTE", 1e9)
 
         class Knowing(MemoryHandler):
-            def recipient(self, session, address):
+            def accept_recipient(self, session, address):
                 if is_known:
                     session.principal = Principal("example/live", None)
-                return super().recipient(session, address)
+                return super().accept_recipient(session, address)
 
         async def work():
             async with Running(Knowing(), proxy_protocol=True, max_recipients_per_client=1) as server:
@@ -922,7 +922,7 @@ class TestLog:
 class TestTime:
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):
-        monkeypatch.setattr(server_module, "LOOK_EVERY", 0.02)
+        monkeypatch.setattr(server_module, "CHECK_INTERVAL", 0.02)
 
     @pytest.mark.parametrize(
         "lines", [[], ["EHLO c"], list(TO_IN), [*TO_IN, "DATA"]], ids=["banner", "EHLO", "RCPT", "DATA"]

@@ -28,7 +28,7 @@ def served_certificate(context: ssl.SSLContext) -> bytes:
 
 @pytest.fixture
 def always_looking(monkeypatch):
-    monkeypatch.setattr(tls, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(tls, "CHECK_INTERVAL", 0.0)
 
 
 @pytest.mark.parametrize("lasting", [True, False], ids=["of a listener", "of a connection"])

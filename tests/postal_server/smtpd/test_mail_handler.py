@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from postal_server.errors import LoopDetected, MessageTooLarge, UnauthenticatedFromAddress
-from postal_server.smtpd.handler import Envelope, Session
-from postal_server.smtpd.service import MailHandler
+from postal_server.smtpd.handler import ClientSession, Envelope
+from postal_server.smtpd.mail_handler import MailHandler
 
 from ..installation import NAMES
 
@@ -50,12 +50,12 @@ def send(handler, journal):
     """Send `data` to `recipients`; answers (scope, recipient) of what was appended."""
 
     async def accept(told, envelope):
-        await handler.accept(told, envelope)
+        await handler.accept_message(told, envelope)
 
     def call(data, *recipients, key=None, key_after=None, reverse_path="ext@remote.example", **session):
-        told = Session("TRACE", "192.0.2.7", helo="client.example", **session)
+        told = ClientSession("TRACE", "192.0.2.7", helo="client.example", **session)
         told.principal = handler.authenticate(NAMES[key]) if key else None
-        taken = [handler.recipient(told, address) for address in recipients]
+        taken = [handler.accept_recipient(told, address) for address in recipients]
         if key_after:
             told.principal = handler.authenticate(NAMES[key_after])
         asyncio.run(accept(told, Envelope(reverse_path, taken, data)))
@@ -142,5 +142,5 @@ def test_received_with_ssl_is_null_in_clear(send, journal):
 
 def test_cram_md5_names_servers_by_either_spelling(handler):
     for name in ("example/live", "example_live"):
-        assert NAMES["smtp_key"] in [secret for _, secret in handler.cram_secrets(name)]
-    assert handler.cram_secrets("example/none") is None
+        assert NAMES["smtp_key"] in [secret for _, secret in handler.find_cram_keys(name)]
+    assert handler.find_cram_keys("example/none") is None

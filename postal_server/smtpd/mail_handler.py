@@ -1,4 +1,4 @@
-"""What the SMTP protocol asks, answered by the services: who may send, who gets mail, and make it durable."""
+"""Answers the SMTP protocol by the services: who may send, who receives, and making mail durable."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from postal_server.services.shared.entries import CredentialEntry
 from postal_server.services.shared.token import new_message_id
 from postal_server.services.shared.work import Accepted, Stored
 
-from .handler import Envelope, Principal, Recipient, Session
+from .handler import ClientSession, Envelope, Principal, Recipient
 
 
 class Journal(Protocol):
     """What makes messages durable (`engine.journal`)."""
 
     def check_room(self, size_bytes: int) -> None:
-        """Raise `Busy` if a message of this size cannot be taken now."""
+        """Raise `Busy` if a message of this size cannot be accepted now."""
 
     def append_together(self, submissions: Sequence[Accepted]) -> asyncio.Future[list[Stored]]:
         """Done when all of these are durable; none is stored if one cannot be. Raises `Busy`."""
@@ -43,7 +43,7 @@ class MailHandler:
         credential = directory.smtp_credential(secret)
         return None if credential is None else _principal(credential, directory)
 
-    def cram_secrets(self, username: str) -> Iterable[tuple[Principal, str]] | None:
+    def find_cram_keys(self, username: str) -> Iterable[tuple[Principal, str]] | None:
         directory = self._directory()
         server = directory.server_by_path(username)
         if server is None:
@@ -53,7 +53,7 @@ class MailHandler:
     def check_room(self, size_bytes: int) -> None:
         self._journal.check_room(size_bytes)
 
-    def recipient(self, session: Session, address: str) -> Recipient:
+    def accept_recipient(self, session: ClientSession, address: str) -> Recipient:
         directory = self._directory()
         credential = session.principal.credential if session.principal else None
         accepted = reception.accept_recipient(
@@ -63,7 +63,7 @@ class MailHandler:
             session.principal = _principal(accepted.credential, directory)
         return Recipient(address, accepted.kind, accepted)
 
-    def accept(self, session: Session, envelope: Envelope) -> Awaitable[object]:
+    def accept_message(self, session: ClientSession, envelope: Envelope) -> Awaitable[object]:
         raw = self._received(session) + envelope.data
         envelope.data = b""  # a large mail is held once
         if len(raw) > self._config.max_message_bytes:
@@ -71,8 +71,8 @@ class MailHandler:
         reception.check_loop(raw, self._config.postal.smtp_hostname)
         return self._journal.append_together(self._submissions(session, envelope, raw))
 
-    def _submissions(self, session: Session, envelope: Envelope, raw: bytes) -> list[Accepted]:
-        """One for each mail server that has recipients. Raises a `Refusal`."""
+    def _submissions(self, session: ClientSession, envelope: Envelope, raw: bytes) -> list[Accepted]:
+        """The submissions of a message: one for each mail server that has recipients. Raises `Refusal`."""
         recipients: list[reception.AcceptedRecipient] = [
             recipient.decision for recipient in envelope.recipients
         ]
@@ -82,7 +82,7 @@ class MailHandler:
         result: list[Accepted] = []
         if outgoing:
             result.append(self._outgoing(outgoing, envelope, raw, with_ssl))
-        elif session.principal is not None:  # whoever is authenticated is held to it, whatever the recipients
+        elif session.principal is not None:  # applies to incoming mail too
             submission.check_sender(raw, session.principal.credential, self._directory())
         if incoming:
             result += reception.accept_message(
@@ -110,8 +110,8 @@ class MailHandler:
             now=datetime.now(timezone.utc),
         )
 
-    def _received(self, session: Session) -> bytes:
-        """Our Received line; a server in privacy mode leaves its clients out."""
+    def _received(self, session: ClientSession) -> bytes:
+        """Our Received line, without the client for a mail server in privacy mode."""
         private = False
         if session.principal is not None:
             server = self._directory().servers.get(session.principal.credential.server_id)
