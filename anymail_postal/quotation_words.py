@@ -1,6 +1,6 @@
-"""What mail programs write around the mail they quote, by language: a row each, and nothing but data.
+"""The words that mail programs write around quoted mail, by language. Only data.
 
-Words are compared without regard to case, width, marks of direction and kinds of blanks. `|` separates
+Words are compared without regard to case, width, directional marks and kinds of spaces. `|` separates
 alternatives; `{}` in a signature is the name of a device or a mail program.
 """
 
@@ -37,7 +37,7 @@ class Language:
     signatures: str = ""
 
 
-# These belong to no language: mail programs write them whatever their user speaks.
+# These are for all languages: mail programs write them whatever the user's language is.
 REPLIES = "Re"
 FORWARDS = "Fwd|Fw"
 

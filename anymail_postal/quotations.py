@@ -1,7 +1,8 @@
-"""Which lines of a reply are quoted. Pure.
+"""Find the quoted lines of a reply. Pure.
 
-A cut needs evidence: a mail program's mark, `>`, or the words of a mail program together with a date, a time
-or an address. Where there is none, a quotation stays; what the author wrote is never taken for one.
+Only what is certainly quoted is found: by the markup of a mail program, by `>`, or by the words of a mail
+program with a date, a time or an address. In case of doubt, a quotation stays, so that nothing of the
+author's is removed.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from functools import lru_cache
 from .quotation_words import DEVICES, FORWARDS, LANGUAGES, MODEL_NAMES, REPLIES, Language
 from .reply_lines import INVISIBLE, Line
 
-MAX_SHOWN = 500  # characters of a line that says something about a quotation
+MAX_SHOWN = 500  # characters of a line that may introduce a quotation
 MAX_INTRODUCTION = 400  # characters of "On 3 June 2025, Ann <ann@example.org> wrote:"
-MAX_INTRODUCTION_LINES = 4  # over which programs break it
-MAX_BARE_WORDS = 7  # of one without a verb: "Jun 3, 2025, 10:00 by ann@example.org:"
+MAX_INTRODUCTION_LINES = 4  # over which mail programs break it
+MAX_BARE_WORDS = 7  # without a verb: "Jun 3, 2025, 10:00 by ann@example.org:"
 MAX_LABEL = 45
-MAX_SEARCHED = 20_000  # characters in which the language of a header is looked for
+MAX_SEARCHED = 20_000  # characters that are searched for the language of a header
 MAX_HEADER_LINES = 30
-MAX_TRIES = 100  # lines that seem to begin a quotation and do not, after which nobody looks further
+MAX_TRIES = 100  # lines that seem to begin a quotation but do not, after which the search ends
 MAX_SIGNATURES = 4
 MAX_DEVICE = 60  # characters
-MAX_BLOCKS = 200  # quotations, after which nobody looks further
+MAX_BLOCKS = 200  # quotations, after which the search ends
 MAX_SIGNATURE_LINES = 12  # below "-- "
 
 ADDRESS = re.compile(r"[^\s<>@\[(]@[^\s<>@]")
 WITH_ADDRESS = re.compile(r"\S{0,100}@\S{0,200}")
-# As mail programs put it behind a name.
+# An address after a name, as mail programs write it.
 BRACKETED = re.compile(r"[<(\[]\s*(?:mailto:)?[^\s<>()@]{1,100}@[^\s<>()@]{1,200}\s*[>)\]]")
-# RFC 5322, section 3.3: in a mail's source, where programs that quote write a time for people.
+# A time in a mail's source (RFC 5322, section 3.3); in quotations, mail programs write times differently.
 SOURCE_TIME = re.compile(
     r"\d{2}:\d{2}:\d{2} [+-]\d{4}\b|[a-z]{3}, \d{1,2} [a-z]{3} \d{4} \d{2}:\d{2}:\d{2} gmt\b"
 )
@@ -43,7 +44,7 @@ LONG_DATE = re.compile(r"\d{1,2}[./-] ?\d{1,2}[./-] ?\d{4}|\d{4}[./-] ?\d{1,2}[.
 LONG_YEAR = re.compile(r"\d{4}")
 YEAR = re.compile(f"{LONG_YEAR.pattern}|{SHORT_DATE.pattern}")
 DATE = re.compile(rf"{YEAR.pattern}|\d{{1,2}}[./-]\d{{1,2}}|{TIME.pattern}")
-RUN_ON = ":   "  # Yahoo's Android application lets the quoted text follow in the same line
+RUN_ON = ":   "  # Yahoo's Android app has the quoted text in the same line
 SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
 RULE_SIGNS = frozenset("-_=*─—–~")
 RULE = re.compile(r"[-_=*─—–~]{10,}")
@@ -51,7 +52,7 @@ DECORATION = " \t-–—_*=<>|·•~"
 LINK = re.compile(r"<[^<>]*>|\(https?:[^()]*\)|\[[^\[\]]*\]")
 COUNT = re.compile(r"[\[(]?\d*[\])]?$")
 
-NO_NAMES = frozenset(["i", "ich", "ihr", "ihre", "sie", "wir"])  # though they may begin with a capital
+NO_NAMES = frozenset(["i", "ich", "ihr", "ihre", "sie", "wir"])  # although they may begin with a capital
 
 SPACED_SCRIPTS = "\u0590"  # Latin, Greek and Cyrillic come before, Hebrew and all that follow after
 
@@ -59,7 +60,7 @@ DROPPED = dict.fromkeys(map(ord, INVISIBLE))
 
 
 def normal(text: str) -> str:
-    """Text as it is compared: one width, one case, single blanks, no marks of direction."""
+    """A text for comparisons: in one width and case, with single spaces, without directional marks."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(DROPPED))
     return " ".join(text.casefold().split())
@@ -70,7 +71,7 @@ def normal(text: str) -> str:
 
 @dataclass(frozen=True)
 class Words:
-    """The words of some languages, ready to be compared."""
+    """The words of some languages, in the form for comparisons."""
 
     labels: dict[str, tuple[tuple[str, str], ...]]  # label -> its meanings: code of a language, kind
     original: frozenset[str]
@@ -78,7 +79,7 @@ class Words:
     opens: frozenset[str]  # the first words
     opens_unspaced: tuple[str, ...]  # of scripts that join them to what follows
     wrote: tuple[str, ...]
-    signatures: tuple[tuple[str, str], ...]  # what stands before and after the device
+    signatures: tuple[tuple[str, str], ...]  # the text before and after the device
 
 
 @lru_cache(maxsize=16)
@@ -112,7 +113,7 @@ def _split(alternatives: str) -> list[str]:
 
 
 def _label(text: str) -> str:
-    """A label without blanks, which some programs put between its letters."""
+    """A label without spaces, which some mail programs put between its letters."""
     return text.replace(" ", "")
 
 
@@ -121,7 +122,7 @@ def _signature(pattern: str) -> tuple[str, str]:
     return normal(before), normal(after)
 
 
-# Long names may be inflected ("z iPhonu"), short ones stand alone.
+# Long names may be inflected ("z iPhonu"), short ones are separate words.
 BRAND = re.compile(
     "|".join(
         f"(?<![a-z]){re.escape(brand)}" + ("(?![a-z])" if len(brand) <= 4 else "")
@@ -138,7 +139,7 @@ MODELS = frozenset(normal(MODEL_NAMES).split("|"))
 
 @lru_cache(maxsize=1)
 def _prefixes() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """The beginnings of subjects, of replies and of forwarded mail, with the languages that have them."""
+    """The subject prefixes of replies and of forwarded mail, with their languages."""
     found: tuple[dict[str, set[str]], dict[str, set[str]]] = ({}, {})
     for row in LANGUAGES:
         for number, own, everywhere in ((0, row.replies, REPLIES), (1, row.forwards, FORWARDS)):
@@ -148,14 +149,15 @@ def _prefixes() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
 
 
 def is_replied(subject: str) -> bool:
-    """Does a subject begin as those of replies do ("Re:", "AW:")?"""
+    """Does a subject begin like that of a reply ("Re:", "AW:")?"""
     return _prefix(subject) in _prefixes()[0]
 
 
 def is_forwarded(subject: str, read_text: Callable[[], str]) -> bool:
-    """Does a subject begin as those of forwarded mail do ("Fwd:", "WG:")?
+    """Does a subject begin like that of forwarded mail ("Fwd:", "WG:")?
 
-    "VS:" is a reply in Finnish and forwarded mail in Danish: the labels in the text tell, which is read then.
+    "VS:" is a reply in Finnish and forwarded mail in Danish. For such prefixes, the text is read, and its
+    labels decide.
     """
     prefix = _prefix(subject)
     replies, forwards = _prefixes()
@@ -165,9 +167,9 @@ def is_forwarded(subject: str, read_text: Callable[[], str]) -> bool:
 
 
 def _prefix(subject: str) -> str:
-    """How a subject begins, "" if not with a word and a colon."""
+    """The prefix of a subject: the word before a colon, "" if there is none."""
     text = subject[:MAX_SHOWN].strip()
-    while text.startswith("[") and "]" in text:  # a list's tag
+    while text.startswith("[") and "]" in text:  # the tag of a list
         text = text.partition("]")[2].strip()
     prefix, colon, _ = normal(text[:MAX_LABEL]).partition(":")
     return COUNT.sub("", prefix).rstrip(" .^*") if colon else ""
@@ -188,7 +190,7 @@ def _languages_of_senders(lines: Iterable[str]) -> Iterator[str]:
 
 @dataclass
 class Block:
-    """A quotation: its introduction begins at `start`, itself at `first`, and it ends before `end`."""
+    """A quotation. Its introduction begins at line `start`, its text at `first`; it ends before `end`."""
 
     start: int
     first: int
@@ -201,14 +203,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Cut:
-    """What is quoted: `lines` says of each line whether it goes. `is_rest`: all from some line on goes."""
+    """The lines to remove: `lines` has a flag for each. `is_rest`: are all lines after some line removed?"""
 
     lines: list[bool]
     is_rest: bool
 
 
 def find(lines: Sequence[Line], languages: Iterable[str] | None = None) -> Cut:
-    """What of a reply is quoted, or signed by a mail program. Of a mail that is all quoted, nothing."""
+    """The quotations and mail programs' signatures in a reply. None of a mail that is all quotation."""
     return _Reply(lines, words(None if languages is None else tuple(languages))).cut()
 
 
@@ -220,9 +222,9 @@ class _Reply:
         self._normal: list[str | None] = [None] * len(lines)
         self._tries = MAX_TRIES
         self._blocks: list[Block] = []
-        self._end = len(lines)  # where the rest is quoted
-        self._rules: dict[str, int] = {}  # where each is drawn first
-        self._has_copies = False  # of other mail, which the author put in
+        self._end = len(lines)  # the line after which all is quoted
+        self._rules: dict[str, int] = {}  # the first line of each
+        self._has_copies = False  # of other mail that the author has inserted
 
     def cut(self) -> Cut:
         self._scan()
@@ -233,7 +235,7 @@ class _Reply:
             (block.first for block, stay in zip(self._blocks, stays, strict=True) if stay), default=-1
         )
         for block, stay in zip(self._blocks, stays, strict=True):
-            # An answer needs its question: between answers only introductions go.
+            # An answer needs its question: between answers, only introductions are removed.
             is_between = block.end <= last and block.first < last_question
             end = block.start if stay else block.first if is_between else block.end
             gone[block.start : end] = [True] * (end - block.start)
@@ -245,7 +247,7 @@ class _Reply:
     # --- from top to bottom ---
 
     def _scan(self) -> None:
-        """Find the quotations, up to mail that is forwarded or to where the rest is quoted."""
+        """Find the quotations, up to forwarded mail or the line after which all is quoted."""
         number, floor = 0, 0
         while number < len(self._lines) and len(self._blocks) < MAX_BLOCKS:
             line = self._lines[number]
@@ -290,14 +292,14 @@ class _Reply:
         return number
 
     def _text_above(self, number: int, floor: int) -> int:
-        """The nearest line above that is not blank, down to `floor`; one less if there is none."""
+        """The nearest line above that is not blank, not above `floor`; `floor` - 1 if there is none."""
         above = number - 1
         while above >= floor and self._blank[above]:
             above -= 1
         return above
 
     def _text(self, number: int) -> str:
-        """A line as it is compared, "" for one that is too long to say anything, without its `>`."""
+        """A line without its `>` for comparisons, "" if it is too long to introduce anything."""
         found = self._normal[number]
         if found is None:
             text = self._lines[number].text
@@ -314,10 +316,10 @@ class _Reply:
         is_dashed = text.startswith("--") or text.endswith("--")
         return (is_dashed or phrase.endswith(":")) and phrase.rstrip(" :") in self._words.forwarded
 
-    # --- what stands above a quotation ---
+    # --- introductions ---
 
     def _introduction(self, number: int, floor: int) -> int:
-        """Where the introduction of the quotation at `number` begins; `number` if it has none."""
+        """The first line of the introduction of the quotation at `number`; `number` if it has none."""
         above = self._text_above(number, floor)
         start = number
         while above >= floor and self._lines[above].introduces:
@@ -327,9 +329,9 @@ class _Reply:
         return number if start == number else self._with_separator(start, floor)
 
     def _attribution_start(self, last: int, floor: int, default: int) -> int:
-        """Where an attribution that ends with the line `last` begins; programs break it over a few lines.
+        """The first line of the attribution that ends with the line `last`, perhaps a few lines above.
 
-        The nearest line that will do, or one above that begins as attributions do.
+        It is the nearest line that makes an attribution, or one above that begins like one.
         """
         best, joined, is_full = default, "", False
         for number in range(last, max(last - MAX_INTRODUCTION_LINES, floor - 1), -1):
@@ -354,9 +356,9 @@ class _Reply:
         return best
 
     def _is_attribution(self, text: str) -> bool:
-        """Is this the line above a quotation?
+        """Is this an attribution ("On 3 June, Ann wrote:")?
 
-        It has a verb of writing and an address, or a verb, a date and a time; or it is a date and an address.
+        It has a verb and an address, or a verb, a date and a time; or it is a date and an address.
         """
         if len(text) > MAX_INTRODUCTION:
             return False
@@ -375,9 +377,9 @@ class _Reply:
         return any(each in text for each in self._words.wrote)
 
     def _names_a_writer(self, start: int, end: int) -> bool:
-        """Does a name stand beside the verb of writing, or an address before it?
+        """Is there a name beside the verb, or an address before it? True if there is no verb.
 
-        There is none in "The manager wrote:" and "I wrote to ann@example.org:". Without a verb all is well.
+        There is neither in "The manager wrote:" and "I wrote to ann@example.org:".
         """
         text = " ".join(line.text for line in self._lines[start:end]).translate(DROPPED)
         lower, address = text.lower(), text.find("@")
@@ -390,7 +392,7 @@ class _Reply:
         )
 
     def _opens(self, number: int) -> bool:
-        """Does this line begin as attributions do: with a known word, or with a number soon?"""
+        """Does this line begin like an attribution: with a known word, or with a number nearby?"""
         if self._opens_with_word(number):
             return True
         start = "".join(self._text(number).lstrip(DECORATION).split(" ", 4)[:4])
@@ -402,7 +404,7 @@ class _Reply:
         return first.rstrip(",.") in self._words.opens or text.startswith(self._words.opens_unspaced)
 
     def _begins_with_introduction(self, block: Block) -> bool:
-        """Does a quotation say in its first lines whose words it has? Apple Mail, Foxmail."""
+        """Does a quotation itself begin with its introduction, as in Apple Mail and Foxmail?"""
         joined = ""
         for number in range(block.first, min(block.first + MAX_INTRODUCTION_LINES, block.end)):
             joined = f"{joined} {self._text(number)}".strip()
@@ -411,9 +413,9 @@ class _Reply:
         return self._header_end(block.first) is not None
 
     def _with_rule(self, start: int, floor: int) -> int:
-        """`start`, or where what mail programs draw above it begins: a rule, `-----Original Message-----`.
+        """The line of the rule or the `-----Original Message-----` above `start`; `start` if there is none.
 
-        A rule that the author has drawn before is the author's.
+        A rule that the author has used before is the author's.
         """
         above = self._text_above(start, floor)
         if above >= floor and self._is_rule(above) and self._first_rule(self._text(above)) == above:
@@ -421,7 +423,7 @@ class _Reply:
         return self._with_separator(start, floor)
 
     def _with_separator(self, start: int, floor: int) -> int:
-        """`start`, or where the `-----Original Message-----` above it begins."""
+        """The line of the `-----Original Message-----` above `start`; `start` if there is none."""
         above = self._text_above(start, floor)
         return above if above >= floor and self._is_separator(above) else start
 
@@ -445,20 +447,20 @@ class _Reply:
     # --- quotations without `>` ---
 
     def _is_groupwise(self, number: int) -> bool:
-        """Is this how GroupWise introduces what follows? ">>> Ann <ann@example.org> 03.06.2025 10:00 >>>"."""
+        """Is this an introduction by GroupWise? ">>> Ann <ann@example.org> 03.06.2025 10:00 >>>"."""
         text = self._text(number)
         is_framed = self._lines[number].text.startswith(">>> ") and text.endswith(" >>>")
         return is_framed and _has_date_and_time(WITH_ADDRESS.sub("", text))
 
     def _begins_paragraph(self, number: int, floor: int) -> bool:
-        """Does no line of the author's stand directly above?"""
+        """Is there no text of the author directly above?"""
         above = number - 1
         line = self._lines[number]
         is_first = above < floor or self._blank[above] or line.begins_block or line.has_rule
         return is_first or self._is_rule(above) or self._is_signature(above)
 
     def _heading_end(self, number: int, floor: int) -> int | None:
-        """Where what introduces unmarked quoted mail ends, if it begins at this line."""
+        """The end of the introduction of unmarked quoted mail that begins at this line, if any."""
         if self._tries <= 0 or len(self._lines[number].text) > MAX_SHOWN:
             return None
         if self._is_separator(number):
@@ -477,7 +479,7 @@ class _Reply:
         return end
 
     def _separator_end(self, number: int) -> int | None:
-        """After the separator comes a header, or who wrote; without them the author speaks of it."""
+        """The end of a separator with the header or attribution after it; None if there is neither."""
         first = self._next_text(number + 1)
         if first == len(self._lines):
             return None
@@ -485,16 +487,16 @@ class _Reply:
         return end if end is not None else self._attribution_end(first, is_sure=True)
 
     def _begins_below(self, number: int, end: int) -> bool:
-        """Does the header that seems to begin here begin a few lines below, and this line is the author's?"""
+        """Does the header begin a few lines below, so that this line is the author's?"""
         if self._lines[number].has_rule or not self._meanings(number):
             return False
         return any(self._header_end(later) is not None for later in range(number + 1, end))
 
     def _is_copied(self, number: int, floor: int, end: int) -> bool:
-        """Has the author copied this header of a mail, or this attribution, from elsewhere?
+        """Has the author copied this header or attribution from elsewhere?
 
-        Authors introduce what they copy with a colon, and may go on with more of it; or they copy a mail's
-        source. Programs draw a line, or nothing.
+        Authors introduce what they copy with a colon, perhaps several times, or copy a mail's source. Mail
+        programs draw a line or nothing.
         """
         if self._lines[number].has_rule:
             return False
@@ -510,7 +512,7 @@ class _Reply:
         return is_copied
 
     def _meanings(self, number: int) -> tuple[tuple[str, str], ...]:
-        """What the label of this line may mean: languages and kinds."""
+        """The possible meanings of the label of this line: languages and kinds."""
         return self._labelled(number)[0]
 
     def _labelled(self, number: int) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -524,11 +526,11 @@ class _Reply:
         return (), ""
 
     def _header_end(self, number: int, is_sure: bool = False) -> int | None:
-        """Where the header of a quoted mail ends that begins here.
+        """The end of the header of a quoted mail that begins here.
 
-        It has a sender, a time and a subject in one language, and a name with its address, or all of
-        Outlook's labels in their order: "Date: 3 June 2025, 10:30" is also what people write. Below a
-        separator (`is_sure`) or Outlook's border a sender and one of the others will do.
+        It has a sender, a time and a subject in one language, and either a name with an address or all of
+        Outlook's labels in order, because people write "Date: 3 June 2025, 10:30" as well. Below a separator
+        (`is_sure`) or Outlook's border, a sender and one of the others suffice.
         """
         is_sure = is_sure or self._lines[number].has_border
         kinds: dict[str, list[str]] = {}
@@ -559,16 +561,16 @@ class _Reply:
         return end if is_header else None
 
     def _address(self, number: int) -> int:
-        """How a line names an address."""
+        """The address in a line."""
         text, is_linked = self._text(number), self._lines[number].has_address
         if "@" not in text or not ADDRESS.search(text):
             return NAME_AND_ADDRESS if is_linked else NO_ADDRESS
         return NAME_AND_ADDRESS if BRACKETED.search(text) else BARE_ADDRESS
 
     def _attribution_end(self, number: int, is_sure: bool = False) -> int | None:
-        """Where an attribution ends that begins here and has no marked quotation below it.
+        """The end of an attribution that begins here and has no marked quotation below it.
 
-        It needs all that programs write: a date or time, an address in brackets, and a verb.
+        It needs a date or time, an address in brackets, and a verb.
         """
         if not self._opens(number) and not is_sure:
             return None
@@ -592,10 +594,10 @@ class _Reply:
             return place + 1 if is_sure or is_framed or is_full else None
         return None
 
-    # --- what goes ---
+    # --- what is removed ---
 
     def _goes(self, which: int, last: int) -> bool:
-        """Is a quotation certain enough to go?"""
+        """Is a quotation certain enough to be removed?"""
         block = self._blocks[which]
         is_marked, is_below = self._lines[block.first].is_marked, block.end > last
         if block.is_introduced and (is_marked or is_below or self._names_an_address(block)):
@@ -619,20 +621,20 @@ class _Reply:
         return is_old_attribution
 
     def _stands_above_another(self, which: int) -> bool:
-        """Are these `>` lines the author's, as they stand above a quotation that is introduced?"""
+        """Are these `>` lines the author's, because an introduced quotation follows?"""
         is_typed = self._lines[self._blocks[which].first].text.startswith(">")
         has_rest = self._end < len(self._lines)
         return is_typed and (has_rest or any(later.is_introduced for later in self._blocks[which + 1 :]))
 
     def _names_an_address(self, block: Block) -> bool:
-        """Does the introduction say so much that a `blockquote` below is none of the author's own?"""
+        """Does the introduction name an address, so that the `blockquote` below is not the author's?"""
         return any(
             self._lines[number].introduces or ADDRESS.search(self._text(number))
             for number in range(block.start, block.first)
         )
 
     def _last_word(self) -> int:
-        """The author's last line, -1 if there is none: neither quoted nor a signature below quotations."""
+        """The author's last line, neither quoted nor a signature below quotations; -1 if there is none."""
         taken = [number >= self._end for number in range(len(self._lines))]
         for block in self._blocks:
             taken[block.start : block.end] = [True] * (block.end - block.start)
@@ -656,7 +658,7 @@ class _Reply:
     # --- signatures of mail programs ---
 
     def _sign_off(self, gone: list[bool]) -> None:
-        """Take away what the mail program wrote at the end, if anything is left above."""
+        """Remove the mail program's signature at the end, if any text remains."""
         left = self._left(gone)
         for _ in range(MAX_SIGNATURES):
             if len(left) == 1 or not self._is_signature(left[-1]):
@@ -666,7 +668,7 @@ class _Reply:
                 gone[left.pop()] = True
 
     def _is_signature(self, number: int) -> bool:
-        """Is this line only what a mail program or a phone signs with?"""
+        """Is this line the signature of a mail program or a phone?"""
         text = self._lines[number].text
         if len(text) > MAX_SHOWN or self._lines[number].is_quoted or text.rstrip().endswith("?"):
             return False
@@ -684,26 +686,26 @@ class _Reply:
 
 
 def _is_name(words_beside: list[str]) -> bool:
-    """Is the word beside a verb a name? It begins with a capital, in scripts that have them."""
+    """Is the word beside a verb a name? In scripts with capitals, it begins with one."""
     word = "".join(words_beside).strip(DECORATION + "\"'“”„«»,:;()")
     is_capital = bool(word) and not word[0].islower() and not word[0].isdigit()
     return word == "you" or (is_capital and word.casefold() not in NO_NAMES)
 
 
 def _has_date_and_time(text: str) -> bool:
-    """Both, and not the same digits for each: "3.06.25" is no time."""
+    """Are there a date and a time, from different digits? "3.06.25" is not a time."""
     is_long = LONG_YEAR.search(text) is not None
     rest = LONG_DATE.sub("", text) if is_long else SHORT_DATE.sub("", text, count=1)
     return (is_long or rest != text) and TIME.search(rest) is not None
 
 
 def _has_day(text: str) -> bool:
-    """Does a text tell more of a date than a time?"""
+    """Does a text have more of a date than a time?"""
     return re.search(r"\d", TIME.sub("", WITH_ADDRESS.sub("", text), count=1)) is not None
 
 
 def _ends_sentence(text: str) -> bool:
-    """Does a line end a sentence? Not with the number of a day ("Fr., 28."), nor behind an address."""
+    """Does a line end a sentence? The number of a day ("Fr., 28.") does not, nor does an address."""
     text = text.rstrip()
     if not text.endswith(SENTENCE_END) or text[-2:-1].isdigit():
         return False
@@ -711,7 +713,7 @@ def _ends_sentence(text: str) -> bool:
 
 
 def _is_header(kinds: list[str], time: str, address: int, is_sure: bool) -> bool:
-    """Are lines of these kinds, in their order, the header of a mail that was sent at this time?"""
+    """Are lines of these kinds, in this order, the header of a mail that was sent at this time?"""
     order = ["sent" if kind == "date" else kind for kind in kinds if kind != "cc"]
     found, has_time = set(order), TIME.search(time) is not None
     if "sender" not in found:
@@ -719,7 +721,7 @@ def _is_header(kinds: list[str], time: str, address: int, is_sure: bool) -> bool
     if is_sure:
         return address != NO_ADDRESS or len(found) > 1
     if order[:2] == ["sender", "subject"]:
-        return False  # Apple Mail's order, which it has in forwarded mail alone
+        return False  # Apple Mail's order, which it uses in forwarded mail only
     is_outlook = len(found) == 4 and order[:2] == ["sender", "sent"] and order[-1] == "subject"
     if address == NAME_AND_ADDRESS:
         return is_outlook or (found >= {"sent", "subject"} and has_time)

@@ -1,7 +1,7 @@
-"""A mail as lines, from its text or its HTML, with what mail programs mark in them. Pure.
+"""A mail as lines, from its text or HTML, with the markup of mail programs. Pure.
 
-Work grows in proportion to the input: each character is looked at a fixed number of times, however tags are
-nested, broken or left open.
+The time is proportional to the input: each character is read a fixed number of times, however tags are
+nested, broken or unclosed.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 MAX_STYLE = 500  # characters
-MAX_DEPTH = 9  # levels of quotation and lists that the text of HTML shows
+MAX_DEPTH = 9  # nested quotations and lists that the text of HTML shows
 
 
 @dataclass(slots=True)
 class Line:
-    """A line that a reader sees.
+    """A visible line.
 
-    `is_quoted`: within a quotation; `is_marked`: one that a mail program, or `>`, marks. `introduces`:
-    marked as the line above a quotation. `is_last`: from here on all is quoted. `has_rule`: a line is drawn
-    above; `has_border`: by a style, as Outlook does. `has_address`: it links to an address.
-    `begins_block`: of HTML, an element begins here that stands by itself, not only a line of one.
+    `is_quoted`: it is in a quotation; `is_marked`: which is marked by a mail program or `>`. `introduces`: it
+    is marked as the introduction of a quotation. `is_last`: all lines from here on are quoted. `has_rule`:
+    there is a rule above it; `has_border`: as a CSS border, as in Outlook. `has_address`: it links to an
+    address. `begins_block`: in HTML, a block element begins here, not only a line of one.
     """
 
     text: str
@@ -36,8 +36,8 @@ class Line:
     has_address: bool = False
     has_picture: bool = False
     begins_block: bool = False
-    prefix: str = ""  # what text shows before it, of HTML: a list's sign, a quotation's `>`
-    links: str = ""  # `text`, with the addresses of its links
+    prefix: str = ""  # what the text has before a line of HTML: the sign of a list, the `>` of a quotation
+    links: str = ""  # `text` with the URLs of its links
 
     @property
     def is_blank(self) -> bool:
@@ -49,12 +49,12 @@ class Line:
 INVISIBLE = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u200b\u00ad\u061c"
 SPACES = f" \t\r\u00a0{INVISIBLE}"
 QUOTED = re.compile(rf"[{INVISIBLE}]*>")
-# As mail programs write it; ">50 people" is a person's.
+# As mail programs write it; ">50 people" is the author's.
 QUOTED_WITH_BLANK = re.compile(rf"[{INVISIBLE}]*>[>\s]*(?:\s|$)")
 
 
 def text_lines(text: str) -> list[Line]:
-    """The lines of a text, quoted where they begin with `>`."""
+    """The lines of a text. Those that begin with `>` are quoted."""
     lines: list[Line] = []
     for line in text.split("\n"):
         is_quoted = ">" in line[:10] and QUOTED.match(line) is not None
@@ -66,14 +66,14 @@ def text_lines(text: str) -> list[Line]:
 
 
 def _closes(line: str, above: Line) -> bool:
-    """Does `>` end an address that the line above begins? "... <ann@example.org", "> wrote:"."""
+    """Does `>` close an address that begins in the line above? "... <ann@example.org", "> wrote:"."""
     if above.is_quoted or not line.rstrip(SPACES).endswith((":", "\N{FULLWIDTH COLON}")):
         return False
     return above.text.rfind("<") > above.text.rfind(">")
 
 
 def show(lines: Sequence[Line]) -> str:
-    """Lines as text, without white space around."""
+    """The lines as text, without leading and trailing white space."""
     return "\n".join(f"{line.prefix}{line.links or line.text}" for line in lines).strip()
 
 
@@ -118,13 +118,13 @@ SPACE = re.compile(r"[ \t\r\n\f]+")
 CONTAINERS = frozenset(
     {"gmail_quote", "protonmail_quote", "zmail_extra", "tutanota_quote", "name=messageReplySection"}
 )
-# Around nothing but a quotation: Yahoo, NetEase, GMX.
+# Around a quotation only: Yahoo, NetEase, GMX.
 WHOLE = frozenset(
     {"yahoo_quoted", "ntes-mailmaster-quote", "isReplyContent", "name=quote", "name=quoted-content"}
 )
-# The line above a quotation: Gmail, Thunderbird, Roundcube.
+# The introduction of a quotation: Gmail, Thunderbird, Roundcube.
 INTRODUCTIONS = frozenset({"gmail_attr", "moz-cite-prefix", "reply-intro"})
-# Outlook (desktop, web, phone), older Hotmail, Apple: the quoted mail is all that follows.
+# Outlook (desktop, web, phone), older Hotmail, Apple: all that follows is quoted.
 LAST = frozenset(
     {
         "appendonsend",
@@ -136,7 +136,7 @@ LAST = frozenset(
         "AppleOriginalContents",
     }
 )
-# As quotations are drawn where there is no `blockquote`.
+# Styles of quotations without `blockquote`.
 BORDER_LEFT = re.compile(r"border-left\s*:\s*(?!0|none|medium none)", re.IGNORECASE)
 BORDER_ABOVE = re.compile(
     r"border-top\s*:\s*(?!0|none|medium none)|border-style\s*:\s*solid none none", re.IGNORECASE
@@ -162,7 +162,7 @@ class Element:
 
 @dataclass(slots=True)
 class Page:
-    """The lines of a piece of HTML, and the way back from them to the HTML."""
+    """The lines of HTML, and the HTML that they are from."""
 
     lines: list[Line] = field(default_factory=list)
     is_whole: bool = True
@@ -173,9 +173,9 @@ class Page:
     _body: Element | None = None
 
     def without(self, cut: Sequence[bool]) -> str:
-        """The HTML without the lines that are cut, and without the elements that held nothing else.
+        """The HTML without the removed lines, and without the elements that had nothing else.
 
-        Every other character stays as it was; of a document, the content of its body is left.
+        All other characters stay as they are. Of a document, the content of the body is left.
         """
         count = len(self._tokens)
         gone, left = [0] * count, [0] * count
@@ -201,15 +201,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a piece of HTML is read."""
+    """How much of HTML is read."""
 
     length: int  # characters
     tags: int
-    text_length: int  # characters that are no tags
+    text_length: int  # characters outside of tags
 
 
 def read_html(html: str, limits: Limits) -> Page:
-    """The lines of a piece of HTML; of its beginning, where the limits end it."""
+    """The lines of HTML, up to the limits."""
     return _Reader(html, limits).page
 
 
@@ -223,7 +223,7 @@ class _Reader:
         self._quotes = self._marked = self._containers = self._introductions = self._pre = 0
         self._pieces: list[str] = []
         self._links: list[str] = []
-        self._pending: list[int] = []  # tokens of the line to come
+        self._pending: list[int] = []  # tokens of the next line
         self._next = Line("")
         self._sign = ""
         self._wants_gap = False
@@ -231,7 +231,7 @@ class _Reader:
         self.page.is_whole = len(html) <= limits.length
         self._read(html[: limits.length], limits)
         self._flush()
-        while self._open:  # also what the limits have cut off
+        while self._open:  # including those after the limits
             self._end(self._open[-1].name, is_missing=True)
 
     def _read(self, html: str, limits: Limits) -> None:
@@ -319,7 +319,7 @@ class _Reader:
         return element
 
     def _mark(self, element: Element, attributes: dict[str, str]) -> None:
-        """Note what mail programs mark with an element."""
+        """Handle an element by which mail programs mark something."""
         marks, style = _marks(attributes), attributes.get("style", "")[:MAX_STYLE]
         if marks & LAST:
             self._flush()
@@ -350,7 +350,7 @@ class _Reader:
         self._marked += element.is_marked
 
     def _item(self) -> str:
-        """The sign before an item, by the list that it is in."""
+        """The sign before an item, by its list."""
         depth = min(self._count.get("ul", 0) + self._count.get("ol", 0), MAX_DEPTH)
         indent = "  " * max(depth - 1, 0)
         for element in reversed(self._open[-3:]):
@@ -368,7 +368,7 @@ class _Reader:
             self._flush()
             self._wants_gap = self._wants_gap or name in SPACED
         if not self._count.get(name):
-            return  # was never opened
+            return  # was not opened
         place = len(self.page._tokens) - 1
         while True:
             element = self._open.pop()
@@ -398,14 +398,14 @@ class _Reader:
                 self._quote_without_blockquote(element)
 
     def _show_link(self, element: Element) -> None:
-        """Write the address of a link behind its text, unless that is it."""
+        """Add the URL of a link after its text, unless they are the same."""
         text = "".join(self._links[element.link_start :]).strip()
         scheme, _, rest = element.link.partition("://")
         if scheme.lower() in ("http", "https") and text and not rest.startswith(text.rpartition("://")[2]):
             self._links.append(f" <{element.link}>")
 
     def _quote_without_blockquote(self, container: Element) -> None:
-        """All of a container that has no quotation within is one."""
+        """Treat a container without a quotation in it as one."""
         lines = self.page.lines[container.first_line :]
         if not any(line.is_quoted for line in lines):
             for line in lines:
@@ -414,7 +414,7 @@ class _Reader:
     # --- lines ---
 
     def _flush(self, is_break: bool = False, token: int = -1) -> None:
-        """End the line. A break, perhaps the tag `token`, ends it even if there is nothing in it."""
+        """End the line. A break, perhaps by the tag `token`, ends even an empty one."""
         lines = self.page.lines
         raw = links = ""
         if self._pieces or self._links:
@@ -455,10 +455,10 @@ class _Reader:
 
 
 def _tokens(html: str) -> Iterator[tuple[str, str, bool]]:
-    """The pieces of HTML: token, name of a tag in lower case, whether it ends an element.
+    """The tokens of HTML: each with the name of the tag in lower case, and whether it is an end tag.
 
-    Together they are the HTML. Text has the name ""; comments, and elements whose content nobody reads, "!".
-    What is left open to the end is text.
+    Joined, they are the HTML. The name is "" for text, and "!" for comments and elements with invisible
+    content. An unclosed tag is text.
     """
     position = 0
     quotes = _Quotes(html)
@@ -484,14 +484,14 @@ def _tokens(html: str) -> Iterator[tuple[str, str, bool]]:
 
 
 class _Quotes:
-    """Where tags end, if their attributes have `>` in them."""
+    """Finds the end of tags whose attributes have a `>`."""
 
     def __init__(self, html: str) -> None:
         self._html = html
         self._are_closed = True
 
     def tag_end(self, found: re.Match[str]) -> int:
-        """Where a tag or comment ends, -1 if it does not."""
+        """The end of a tag or comment, -1 if it is not closed."""
         html, start = self._html, found.end()
         if found[0] == "<!--":
             end = html.find("-->", start)
@@ -509,7 +509,7 @@ class _Quotes:
             if quote[0] == ">":
                 return quote.end()
             position = html.find(quote[0], quote.end()) + 1
-        # One is never closed: browsers drop the rest of such a mail, a reader wants it.
+        # One is not closed: browsers drop the rest of such a mail, but the reader needs it.
         self._are_closed = False
         return end + 1
 
@@ -525,7 +525,7 @@ def _attributes(token: str) -> dict[str, str]:
 
 
 def _marks(attributes: dict[str, str]) -> set[str]:
-    """The classes, id and name of an element; webmail puts "x_" before those of the mail that it shows."""
+    """The classes, id and name of an element, without the "x_" that webmail adds to those of a mail."""
     if not attributes:
         return set()
     values = f"{attributes.get('class', '')} {attributes.get('id', '')}".split()
@@ -534,10 +534,10 @@ def _marks(attributes: dict[str, str]) -> set[str]:
 
 
 def _unescaped(text: str) -> str:
-    """Text with its character references read; with one that Python cannot read, as it is."""
+    """A text with its character references replaced; unchanged if Python cannot read one."""
     if "&" not in text:
         return text
     try:
         return entities.unescape(text)
-    except ValueError:  # a number of thousands of digits
+    except ValueError:  # thousands of digits
         return text

@@ -52,7 +52,7 @@ SERVER = {
 STAGES = ("shared", "acceptance", "results", "preparation", "operations")  # each after those before it
 PURE = {"mail", "rules", "wire", "errors"}
 
-# The library's modules by layer, the lowest first. A module may import its own layer and those below.
+# The library's modules by layer. A module may import its own layer and those before it.
 LIBRARY = {
     "errors": {"errors"},
     "pure": {
