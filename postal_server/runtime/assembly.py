@@ -26,7 +26,7 @@ from postal_server.smtpd.mail_handler import MailHandler
 from postal_server.smtpd.options import Options, nobody
 from postal_server.smtpd.server import Listener, SmtpServer
 from postal_server.smtpd.tls import Certificates
-from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.hosts import HostResolver
 from postal_server.transports.http.pool import HttpPool
 from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, policy_fetcher
@@ -187,7 +187,7 @@ def _transports(config: Config) -> MakeTransports:
             finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
         else:
             finder = MxHosts(names, given.port)
-        poster = HttpPool(allowed.permits, HostNames(names.host_addresses))
+        poster = HttpPool(allowed.permits, HostResolver(names.host_addresses))
         sts = MtaSts(names, policy_fetcher(poster), store=StoredPolicies()) if given.mta_sts else None
         connector = Connector(
             finder,

@@ -354,19 +354,19 @@ CASES: dict[str, Case] = {
                 "postal_server/transports/http/pool.py",
                 code="""
                 connection = await self._connect(url)
-                answer = await connection.exchange(head, body)
-                self._keep(site, connection)
-                return answer
+                response = await connection.exchange(head, body)
+                self._keep(origin, connection)
+                return response
                 """,
                 without="""
                 connection = await self._connect(url)
-                answer = await connection.exchange(head, body)
-                if location := answer.headers.get("location"):
+                response = await connection.exchange(head, body)
+                if location := response.headers.get("location"):
                     there = Url.parse(location)
                     head = head.replace(url.target.encode(), there.target.encode(), 1)
-                    return await self._exchange(site, there, head, body)
-                self._keep(site, connection)
-                return answer
+                    return await self._exchange(origin, there, head, body)
+                self._keep(origin, connection)
+                return response
                 """,
             ),
         ],
@@ -380,8 +380,8 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/transports/http/pool.py",
-                code="loop.create_connection(Connection, address, url.port, **tls)",
-                without="loop.create_connection(Connection, url.host, url.port, **tls)",
+                code="loop.create_connection(HttpConnection, address, url.port, **tls)",
+                without="loop.create_connection(HttpConnection, url.host, url.port, **tls)",
             ),
             Guard(
                 "postal_server/transports/http/pool.py",
@@ -703,14 +703,14 @@ CASES: dict[str, Case] = {
     "compression bombs": Case(
         guards=[
             Guard(
-                "postal_server/transports/http/answer.py",
-                code="zlib.decompressobj(47).decompress(bytes(self.body), KEPT_BYTES)",
+                "postal_server/transports/http/response.py",
+                code="zlib.decompressobj(47).decompress(bytes(self.body), EXCERPT_BYTES)",
                 without="zlib.decompressobj(47).decompress(bytes(self.body))",
             ),
         ],
         tests=[
             f"{ATTACKS}/test_ssrf.py::test_compression_bomb_of_an_endpoint_is_not_unpacked",
-            f"{SERVER}/transports/http/test_answer.py::test_a_compression_bomb_yields_no_more_than_is_kept",
+            f"{SERVER}/transports/http/test_response.py::test_a_compression_bomb_yields_no_more_than_is_kept",
         ],
     ),
     "nesting bombs": Case(
@@ -1107,7 +1107,7 @@ CASES: dict[str, Case] = {
                 without="self._head_bytes = 0",
             ),
             Guard(
-                "postal_server/transports/http/answer.py",
+                "postal_server/transports/http/response.py",
                 code="if not self.is_done and self._overhead > MAX_HEAD_BYTES:",
                 without="if not self.is_done and not self._has_head and self._overhead > MAX_HEAD_BYTES:",
             ),
@@ -1115,7 +1115,7 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/web/test_server.py::test_what_stands_around_chunks_has_an_end",
             f"{SERVER}/web/test_server.py::test_what_stands_around_small_chunks_has_an_end",
-            f"{SERVER}/transports/http/test_answer.py::test_what_has_no_end_is_given_up",
+            f"{SERVER}/transports/http/test_response.py::test_what_has_no_end_is_given_up",
         ],
     ),
     "idle SMTP connections that take all places": Case(
@@ -1224,13 +1224,13 @@ CASES: dict[str, Case] = {
     "answers that are cut": Case(
         guards=[
             Guard(
-                "postal_server/transports/http/answer.py",
+                "postal_server/transports/http/response.py",
                 code="if not self.is_done and (not self._has_head or has_length):",
                 without="if not self.is_done and not self._has_head:",
             ),
         ],
         tests=[
-            f"{SERVER}/transports/http/test_answer.py::test_an_answer_that_is_cut_is_none",
+            f"{SERVER}/transports/http/test_response.py::test_an_answer_that_is_cut_is_none",
         ],
     ),
     "header names that mean something to a language (Haraka, CVE-2026-34752)": Case(

@@ -1,1 +1,1 @@
-"""HTTP out: `request` and `answer` know the bytes, `connection` exchanges them, `pool` keeps connections."""
+"""The HTTP client: `request` and `response` know the bytes, `connection` exchanges them, `pool` reuses it."""

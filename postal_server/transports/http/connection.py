@@ -1,4 +1,4 @@
-"""One HTTP connection: a request, its answer, then the next."""
+"""One HTTP connection, for one request after another."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from postal_server.errors import HostileInput
 from postal_server.net.dialling import describe
 
-from .answer import AnswerReader
+from .response import ResponseReader
 
 
-class Connection(asyncio.Protocol):
-    """One connection, one exchange at a time."""
+class HttpConnection(asyncio.Protocol):
+    """A connection, for one exchange at a time. `is_usable`: it is open, and another request may follow."""
 
     def __init__(self) -> None:
         self.is_usable = True
         self.idle_since = 0.0
         self._transport: Any = None
-        self._reader: AnswerReader | None = None
+        self._reader: ResponseReader | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._reader is None:
-            self.abort()  # an answer that nobody asked for
+            self.abort()  # a response to no request
             return
         try:
             self._reader.feed(data)
@@ -49,9 +49,12 @@ class Connection(asyncio.Protocol):
         else:
             self._finish(None)
 
-    async def exchange(self, head: bytes, body: bytes) -> AnswerReader:
-        """Send a request and read its answer. Raises `OSError` or `HostileInput`."""
-        reader = self._reader = AnswerReader()
+    async def exchange(self, head: bytes, body: bytes) -> ResponseReader:
+        """Send a request and read the response.
+
+        Raises `NoResponse`, `OSError` where the connection breaks, or `HostileInput` for what is no response.
+        """
+        reader = self._reader = ResponseReader()
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             self._transport.writelines((head, body))
@@ -59,7 +62,7 @@ class Connection(asyncio.Protocol):
         except BaseException as error:
             self.abort()
             if isinstance(error, (OSError, HostileInput)) and not reader.has_begun:
-                raise NothingCame(describe(error)) from error
+                raise NoResponse(describe(error)) from error
             raise
         finally:
             self._reader = self._waiter = None
@@ -68,6 +71,7 @@ class Connection(asyncio.Protocol):
         return reader
 
     def abort(self) -> None:
+        """Close at once."""
         self.is_usable = False
         self._transport.abort()
 
@@ -80,5 +84,5 @@ class Connection(asyncio.Protocol):
             self._waiter.set_exception(error)
 
 
-class NothingCame(OSError):
-    """The connection ended before the first byte of an answer."""
+class NoResponse(OSError):
+    """The connection ended before the first byte of a response."""

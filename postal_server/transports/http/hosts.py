@@ -1,7 +1,7 @@
-"""Addresses of the hosts that are posted to: the hosts file first, then DNS, as other programs have them.
+"""Looks up the hosts of requests: in the hosts file first, then in DNS, as other programs do.
 
-Not `getaddrinfo`: it blocks a thread of the few that all share, so that one name whose servers are dead would
-hold up every post.
+`getaddrinfo` would not do: it blocks one of a few shared threads, so that a name whose servers do not answer
+would hold up all requests.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ LOOPBACK = ("::1", "127.0.0.1")
 Permits = Callable[[str, str], bool]
 
 
-class HostNames:
-    """Callable: the addresses of a host. Raises `OSError` where it has none.
+class HostResolver:
+    """Called with a host, returns its addresses; raises `OSError` if it has none.
 
-    `addresses` asks DNS, and remembers.
+    `addresses` looks them up in DNS, with a cache.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class HostNames:
         if listed := self._listed.get(name):
             return listed
         if name == "localhost" or name.endswith(".localhost"):
-            return list(LOOPBACK)  # RFC 6761 section 6.3: never asked of DNS
+            return list(LOOPBACK)  # RFC 6761 section 6.3: not to be looked up in DNS
         answer = await self._addresses(host)
         if not answer.values:
             raise OSError(answer.lookup.value)
         return list(answer.values)
 
     def _read(self) -> None:
-        """Read the hosts file, if it has changed."""
+        """Read the hosts file if it has changed."""
         try:
             status = self._path.stat()
             stamp = status.st_mtime_ns, status.st_size
@@ -70,7 +70,7 @@ def _parse(text: str) -> dict[str, list[str]]:
 
 
 def _as_address(name: str) -> str:
-    """The address that a host is already, in one of the ways to write it (`127.1`); empty for a name."""
+    """The address, if the host is one in any notation (`127.1`); empty for a name."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -84,7 +84,7 @@ def _as_address(name: str) -> str:
 
 
 def is_allowed_host(host: str, permits: Permits) -> bool:
-    """Would a post to this host be tried? Looks it up; a name without address is not refused."""
+    """May requests be sent to this host? Looks it up, blocking; a name without an address is allowed."""
     try:
         found: Sequence[Any] = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""HTTP posts: kept connections, a limit on all that comes back, and only to addresses that are allowed."""
+"""HTTP requests over reused connections, with limits on all that comes back, to permitted addresses only."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from postal_server.errors import HostileInput
 from postal_server.net.dialling import NoneConnected, describe, in_turn, race
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 
-from .answer import AnswerReader, retry_after
-from .connection import Connection, NothingCame
+from .connection import HttpConnection, NoResponse
 from .hosts import Permits
-from .request import compose, compose_get
+from .request import compose_get, compose_post
+from .response import ResponseReader, retry_after
 from .url import Url
 
 MAX_ADDRESSES = 4  # of one host
-LOOK_EVERY = 1.0  # seconds between looks at idle connections
+IDLE_CHECK_INTERVAL = 1.0  # seconds
 
-Lookup = Callable[[str], Awaitable[list[str]]]
+Resolve = Callable[[str], Awaitable[list[str]]]
 
 
 @dataclass
-class _Site:
-    """One scheme, host and port."""
+class _Origin:
+    """The connections to one scheme, host and port (RFC 6454)."""
 
     slots: asyncio.Semaphore
-    idle: list[Connection] = field(default_factory=list)
+    idle: list[HttpConnection] = field(default_factory=list)
     users: int = 0
 
 
 class HttpPool:
     """Implements `HttpPoster`.
 
-    `permits(host, address)` says whether an address may be connected to; `lookup` gives the addresses of a
+    `permits(host, address)` says whether an address may be connected to; `resolve` gives the addresses of a
     host, and raises `OSError` where it has none. The connection is made to the very address that was asked
     about, so that a name cannot change its mind.
     """
@@ -46,51 +46,52 @@ class HttpPool:
     def __init__(
         self,
         permits: Permits,
-        lookup: Lookup,
+        resolve: Resolve,
         *,
-        per_site: int = 20,
+        per_origin: int = 20,
         idle: timedelta = timedelta(seconds=30),
-        verifying: ssl.SSLContext | None = None,
+        tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self._permits = permits
-        self._lookup = lookup
-        self._per_site = per_site
+        self._resolve = resolve
+        self._per_origin = per_origin
         self._max_idle = idle.total_seconds()
-        self._verifying = verifying or ssl.create_default_context()
-        self._sites: dict[tuple[bool, str, int], _Site] = {}
+        self._tls_context = tls_context or ssl.create_default_context()
+        self._origins: dict[tuple[bool, str, int], _Origin] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_closing = False
 
     async def post(self, post: HttpDelivery) -> HttpResult:
-        """Never raises for what a server does, nor for a URL that is none."""
+        """Send a POST request. Raises neither for what a server does nor for what is no URL."""
         try:
             url = Url.parse(post.url)
-            head = compose(url, post)
+            head = compose_post(url, post)
         except ValueError as error:
             return HttpResult(NO_CONNECTION, str(error).encode())
         key = (url.is_secure, url.host, url.port)
-        site = self._sites.get(key)
-        if site is None:
-            site = self._sites[key] = _Site(asyncio.Semaphore(self._per_site))
-        site.users += 1
+        origin = self._origins.get(key)
+        if origin is None:
+            origin = self._origins[key] = _Origin(asyncio.Semaphore(self._per_origin))
+        origin.users += 1
         try:
-            async with site.slots:
+            async with origin.slots:
                 if self._is_closing:
                     return HttpResult(NO_CONNECTION, b"shutting down")
-                return await self._timed(site, url, head, post)
+                return await self._timed(origin, url, head, post)
         finally:
-            site.users -= 1
-            if not site.users and not site.idle:
-                self._sites.pop(key, None)
+            origin.users -= 1
+            if not origin.users and not origin.idle:
+                self._origins.pop(key, None)
 
-    async def get(self, url: str, timeout: float) -> AnswerReader:
-        """What is at this URL. Redirects are not followed, and what is longer than `MAX_BODY_BYTES` is cut.
+    async def get(self, url: str, timeout: float) -> ResponseReader:
+        """The response to a GET request. Redirects are not followed; the body is cut at `MAX_BODY_BYTES`.
 
-        Raises `OSError` (`ssl.SSLError` is one), `HostileInput`, or ValueError for a URL that is none.
+        `timeout` is in seconds. Raises `OSError` (`ssl.SSLError` is one), `HostileInput`, or ValueError for
+        what is no http or https URL.
         """
         parsed = Url.parse(url)
 
-        async def exchange() -> AnswerReader:
+        async def exchange() -> ResponseReader:
             connection = await self._connect(parsed)
             try:
                 return await connection.exchange(compose_get(parsed), b"")
@@ -103,28 +104,28 @@ class HttpPool:
             raise OSError(f"timed out after {timeout:g} s") from error
 
     async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
-        """Begin no other post, wait `grace` for those under way, close idle connections.
+        """Begin no other request, wait `grace` for those under way, and close idle connections.
 
-        What has not ended by then ends with its callers.
+        Requests that have not ended by then end with their callers.
         """
         self._is_closing = True
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + grace.total_seconds()
-        while any(site.users for site in self._sites.values()) and loop.time() < ends_at:
+        while any(origin.users for origin in self._origins.values()) and loop.time() < ends_at:
             await asyncio.sleep(0.02)
         if self._timer is not None:
             self._timer.cancel()
-        for site in self._sites.values():
-            for connection in site.idle:
+        for origin in self._origins.values():
+            for connection in origin.idle:
                 connection.abort()
-            site.idle.clear()
+            origin.idle.clear()
         await asyncio.sleep(0)
 
-    async def _timed(self, site: _Site, url: Url, head: bytes, post: HttpDelivery) -> HttpResult:
+    async def _timed(self, origin: _Origin, url: Url, head: bytes, post: HttpDelivery) -> HttpResult:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answer = await asyncio.wait_for(self._exchange(site, url, head, post.body), post.timeout)
+            response = await asyncio.wait_for(self._exchange(origin, url, head, post.body), post.timeout)
         except ssl.SSLCertVerificationError:
             status, text = NO_TLS, "Invalid SSL certificate"
         except ssl.SSLError as error:
@@ -135,35 +136,35 @@ class HttpPool:
             status, text = NO_CONNECTION, describe(error)
         else:
             return HttpResult(
-                answer.status,
-                answer.kept,
-                retry_after(answer.headers.get("retry-after", "")),
+                response.status,
+                response.excerpt,
+                retry_after(response.headers.get("retry-after", "")),
                 loop.time() - began,
             )
         return HttpResult(status, text.encode(), seconds=loop.time() - began)
 
-    async def _exchange(self, site: _Site, url: Url, head: bytes, body: bytes) -> AnswerReader:
-        connection = self._take(site)
+    async def _exchange(self, origin: _Origin, url: Url, head: bytes, body: bytes) -> ResponseReader:
+        connection = self._take_idle(origin)
         if connection is not None:
             try:
-                answer = await connection.exchange(head, body)
-            except NothingCame:
-                pass  # closed by the server while it was idle: this post gets a new one
+                response = await connection.exchange(head, body)
+            except NoResponse:
+                pass  # closed by the server while it was idle: a new one is needed
             else:
-                self._keep(site, connection)
-                return answer
+                self._keep(origin, connection)
+                return response
         connection = await self._connect(url)
-        answer = await connection.exchange(head, body)
-        self._keep(site, connection)
-        return answer
+        response = await connection.exchange(head, body)
+        self._keep(origin, connection)
+        return response
 
-    async def _connect(self, url: Url) -> Connection:
+    async def _connect(self, url: Url) -> HttpConnection:
         try:
-            addresses = await self._lookup(url.host)
+            addresses = await self._resolve(url.host)
         except OSError as error:
             raise OSError(f"{url.host} cannot be looked up") from error
         if not all(self._permits(url.host, address) for address in addresses):
-            # One is enough: whoever names both a public and a private address wants to be let in.
+            # One is enough: a name with a public and a private address is an attempt to get in.
             raise OSError(f"{url.host} is at an address that may not be posted to")
         try:
             connection, _ = await race(
@@ -171,45 +172,45 @@ class HttpPool:
             )
         except NoneConnected as failed:
             errors = list(failed.errors.values())
-            # What is wrong with a certificate tells more than that another address is silent.
+            # A problem with the certificate says more than another address that does not answer.
             raise next((e for e in errors if isinstance(e, ssl.SSLError)), errors[-1]) from failed
         return connection
 
-    async def _dial(self, url: Url, address: str) -> Connection:
-        tls: dict[str, Any] = {"ssl": self._verifying, "server_hostname": url.host} if url.is_secure else {}
+    async def _dial(self, url: Url, address: str) -> HttpConnection:
+        tls: dict[str, Any] = {"ssl": self._tls_context, "server_hostname": url.host} if url.is_secure else {}
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(Connection, address, url.port, **tls)
-        except asyncio.TimeoutError as error:  # of the operating system, not ours
+            _, connection = await loop.create_connection(HttpConnection, address, url.port, **tls)
+        except asyncio.TimeoutError as error:  # the time-out of the operating system
             raise OSError("connecting timed out") from error
         return connection
 
-    def _take(self, site: _Site) -> Connection | None:
-        while site.idle:
-            connection = site.idle.pop()
+    def _take_idle(self, origin: _Origin) -> HttpConnection | None:
+        while origin.idle:
+            connection = origin.idle.pop()
             if connection.is_usable:
                 return connection
         return None
 
-    def _keep(self, site: _Site, connection: Connection) -> None:
+    def _keep(self, origin: _Origin, connection: HttpConnection) -> None:
         if not connection.is_usable:
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
-        site.idle.append(connection)
+        origin.idle.append(connection)
         if self._timer is None:
-            self._timer = loop.call_later(LOOK_EVERY, self._look)
+            self._timer = loop.call_later(IDLE_CHECK_INTERVAL, self._close_idle)
 
-    def _look(self) -> None:
-        """Let go of connections that were idle for too long, or closed by the server."""
+    def _close_idle(self) -> None:
+        """Close connections that have been idle for too long or that the server has closed."""
         self._timer = None
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._max_idle
-        for key, site in list(self._sites.items()):
-            for connection in [c for c in site.idle if c.idle_since < oldest or not c.is_usable]:
-                site.idle.remove(connection)
+        for key, origin in list(self._origins.items()):
+            for connection in [c for c in origin.idle if c.idle_since < oldest or not c.is_usable]:
+                origin.idle.remove(connection)
                 connection.abort()
-            if not site.users and not site.idle:
-                del self._sites[key]
-        if any(site.idle for site in self._sites.values()):
-            self._timer = loop.call_later(LOOK_EVERY, self._look)
+            if not origin.users and not origin.idle:
+                del self._origins[key]
+        if any(origin.idle for origin in self._origins.values()):
+            self._timer = loop.call_later(IDLE_CHECK_INTERVAL, self._close_idle)

@@ -1,6 +1,6 @@
 """The head of a request, without I/O.
 
-The headers of a POST and their order are Postal's (contract 3.2), but that `Connection` says `keep-alive`.
+The headers of a POST and their order are Postal's (contract 3.2), except that `Connection` is `keep-alive`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from postal_server.engine.ports import HttpDelivery
 from .url import Url
 
 
-def compose(url: Url, post: HttpDelivery) -> bytes:
-    """The request up to its body. Raises ValueError for a header that would break out of its line."""
+def compose_post(url: Url, post: HttpDelivery) -> bytes:
+    """The head of a POST request. Raises ValueError for a header field that would break out of its line."""
     fields = [
         *post.headers,
-        *([("Authorization", f"Basic {url.authorization}")] if url.authorization else []),
+        *([("Authorization", f"Basic {url.credentials}")] if url.credentials else []),
         ("Connection", "keep-alive"),
         ("Host", url.host_header),
         ("Content-Length", str(len(post.body))),
@@ -26,6 +26,6 @@ def compose(url: Url, post: HttpDelivery) -> bytes:
 
 
 def compose_get(url: Url) -> bytes:
-    """A request for what is there, over a connection that ends with the answer."""
+    """The head of a GET request, over a connection that ends with the response."""
     lines = [f"GET {url.target} HTTP/1.1", f"Host: {url.host_header}", "Connection: close", "", ""]
     return "\r\n".join(lines).encode()

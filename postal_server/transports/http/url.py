@@ -1,4 +1,4 @@
-"""The URL of a request, taken apart."""
+"""The URL of a request, split into its parts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ SAFE_IN_TARGET = "/?:@!$&'()*+,;=%~-._"
 
 @dataclass(frozen=True)
 class Url:
-    """A URL taken apart. `target` is what stands in the request line."""
+    """The parts of a URL. `target` is the request target (RFC 9112 section 3.2.1).
+
+    `credentials` are those of Basic authentication (RFC 7617), empty where the URL has no user.
+    """
 
     is_secure: bool
     host: str
     port: int
     target: str
-    authorization: str
+    credentials: str
 
     @classmethod
     def parse(cls, text: str) -> Url:
-        """Raises ValueError."""
+        """The parts of a URL. Raises ValueError for what is no http or https URL."""
         parts = urlsplit(text.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("Not an http or https URL")
@@ -37,5 +40,6 @@ class Url:
 
     @property
     def host_header(self) -> str:
+        """The value of the Host field."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"

@@ -16,8 +16,8 @@ from postal_server.engine.ports import KeptPolicy, Lookup, PolicyStore, Resolver
 from postal_server.errors import HostileInput
 from postal_server.mail import mta_sts, tlsa
 from postal_server.net.dialling import describe
-from postal_server.transports.http.answer import MAX_BODY_BYTES
 from postal_server.transports.http.pool import HttpPool
+from postal_server.transports.http.response import MAX_BODY_BYTES
 
 logger = logging.getLogger(__name__)
 

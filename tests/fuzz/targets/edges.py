@@ -37,7 +37,7 @@ from postal_server.smtpd.options import Options
 from postal_server.smtpd.protocol import SmtpProtocol
 from postal_server.smtpd.shared import Shared
 from postal_server.transports.dns import DnsResolver
-from postal_server.transports.http.answer import KEPT_BYTES, MAX_HEAD_BYTES, AnswerReader, retry_after
+from postal_server.transports.http.response import EXCERPT_BYTES, MAX_HEAD_BYTES, ResponseReader, retry_after
 from postal_server.transports.http.url import Url
 from postal_server.transports.smtp.protocol import Extensions, ReplyReader
 from postal_server.web.gateway import RawResponse
@@ -486,7 +486,7 @@ def http_answers(data: bytes) -> None:
     """An endpoint's answer: the same whatever it is cut into, and little of it is kept."""
 
     def read(chunks: Any) -> Any:
-        reader = AnswerReader()
+        reader = ResponseReader()
         try:
             for chunk in chunks:
                 if not reader.is_done:
@@ -494,16 +494,16 @@ def http_answers(data: bytes) -> None:
             reader.end()
         except HostileInput:
             return "hostile"
-        assert len(reader.kept) <= KEPT_BYTES
+        assert len(reader.excerpt) <= EXCERPT_BYTES
         retry_after(reader.headers.get("retry-after", ""))
-        return reader.status, reader.headers, reader.kept
+        return reader.status, reader.headers, reader.excerpt
 
     whole, cut = read([data]), read(pieces(data))
     # Whether too much came before the body is looked at behind each piece.
     assert whole == cut or (cut == "hostile" and len(data) > MAX_HEAD_BYTES)
     with contextlib.suppress(ValueError):
         url = Url.parse(data.decode("utf-8", "replace"))
-        assert not CONTROL.search(url.target + url.host + url.authorization)
+        assert not CONTROL.search(url.target + url.host + url.credentials)
         assert " " not in url.target
 
 

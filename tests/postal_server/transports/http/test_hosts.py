@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.hosts import HostResolver
 from tests.fakes import FakeResolver
 from tests.loops import run
 
@@ -39,17 +39,17 @@ def path(tmp_path):
     ],
 )
 def test_the_hosts_file_comes_before_dns(path, host, addresses):
-    assert run(HostNames(FakeResolver(ZONE).addresses, path)(host)) == addresses
+    assert run(HostResolver(FakeResolver(ZONE).addresses, path)(host)) == addresses
 
 
 @pytest.mark.parametrize("host", ["empty.example", "nowhere.example", "other.example"])
 def test_a_host_without_address_is_an_error(path, host):
     with pytest.raises(OSError, match=r"no such record|does not exist"):
-        run(HostNames(FakeResolver(ZONE).addresses, path)(host))
+        run(HostResolver(FakeResolver(ZONE).addresses, path)(host))
 
 
 def test_a_changed_or_missing_file_is_noticed(path):
-    names = HostNames(FakeResolver(ZONE).addresses, path)
+    names = HostResolver(FakeResolver(ZONE).addresses, path)
     assert run(names("web")) == ["10.0.0.7", "fd00::7"]
     path.write_text("10.0.0.8 web\n")
     os.utime(path, (1, 1))

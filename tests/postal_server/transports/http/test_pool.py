@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from postal_server.rules.request_destination import AllowedDestinations
-from postal_server.transports.http.hosts import HostNames
+from postal_server.transports.http.hosts import HostResolver
 from postal_server.transports.http.pool import HttpPool
 from tests.certificates import server_context, trusting
 from tests.fakes import FakeResolver, post
@@ -69,7 +69,7 @@ def exchange(server, work=None, loop="asyncio", permits=LOOPBACK, **kwargs):
     async def both():
         async with server:
             given = {k: v for k, v in kwargs.items() if k != "timeout"}
-            pool = HttpPool(permits, **{"lookup": HostNames(FakeResolver().addresses), **given})
+            pool = HttpPool(permits, **{"resolve": HostResolver(FakeResolver().addresses), **given})
             result = await (work or one)(server, pool)
             await pool.close()
             return result
@@ -162,7 +162,7 @@ class TestPost:
             assert {r.status for r in results} == {200}
             assert server.connections <= 3
 
-        exchange(Server(), work, per_site=3)
+        exchange(Server(), work, per_origin=3)
 
     @pytest.mark.parametrize("loop", LOOPS)
     def test_a_name_whose_servers_are_dead_holds_up_no_other_post(self, loop):
@@ -178,7 +178,7 @@ class TestPost:
                 task.cancel()
             return result
 
-        assert exchange(Server(), work, loop, lookup=HostNames(hang)).status == 200
+        assert exchange(Server(), work, loop, resolve=HostResolver(hang)).status == 200
 
     @pytest.mark.parametrize("loop", LOOPS)
     @pytest.mark.parametrize("first", ["2001:db8::1", "127.0.0.2"], ids=["IPv6", "IPv4"])
@@ -190,14 +190,16 @@ class TestPost:
                 await asyncio.sleep(60)
             return await dial(self, url, address)
 
-        async def lookup(host):
+        async def resolve(host):
             return [first, "127.0.0.1"]
 
         async def work(server, pool):
             return await pool.post(post(f"http://hooks.example:{server.port}/", timeout=1.0))
 
         monkeypatch.setattr(HttpPool, "_dial", slow_dial)
-        assert exchange(Server(), work, loop, permits=lambda host, address: True, lookup=lookup).status == 200
+        assert (
+            exchange(Server(), work, loop, permits=lambda host, address: True, resolve=resolve).status == 200
+        )
 
     def test_a_name_with_many_addresses_is_tried_at_a_few_of_them(self, monkeypatch):
         dialled = []
@@ -206,11 +208,11 @@ class TestPost:
             dialled.append(address)
             raise OSError("down")
 
-        async def lookup(host):
+        async def resolve(host):
             return [f"127.0.0.{number}" for number in range(1, 51)]
 
         monkeypatch.setattr(HttpPool, "_dial", dial)
-        assert exchange(Server(), lookup=lookup).body == b"down"
+        assert exchange(Server(), resolve=resolve).body == b"down"
         assert len(dialled) == 4
 
     def test_a_large_body_arrives_whole(self):
@@ -239,7 +241,7 @@ class TestClose:
             assert [(await done).status for done in posts] == [200, -2]
             assert len(server.requests) == 1
 
-        exchange(Server(HANG), work, loop, per_site=1)
+        exchange(Server(HANG), work, loop, per_origin=1)
 
     def test_one_that_does_not_end_is_not_waited_for(self):
         async def work(server, pool):
@@ -270,12 +272,12 @@ class TestTls:
         async def work(server, pool):
             return await pool.post(post(server.url.replace("127.0.0.1", "mx.dest.example")))
 
-        async def lookup(host):
+        async def resolve(host):
             return ["127.0.0.1"]
 
         tls = server_context(certificate)
-        good = exchange(Server(tls=tls), work, loop, verifying=trusting(certificate[0]), lookup=lookup)
-        bad = exchange(Server(tls=tls), work, loop, lookup=lookup)
+        good = exchange(Server(tls=tls), work, loop, tls_context=trusting(certificate[0]), resolve=resolve)
+        bad = exchange(Server(tls=tls), work, loop, resolve=resolve)
         assert good.status == 200
         assert (bad.status, bad.body) == (-3, b"Invalid SSL certificate")
 
@@ -325,32 +327,32 @@ class TestServerSideRequestForgery:
     def test_a_name_with_a_private_address_is_refused(self, addresses):
         """One among public ones is enough, as in Postal 3.3.7."""
 
-        async def lookup(host):
+        async def resolve(host):
             return addresses
 
         result = exchange(
             Server(),
             lambda _, pool: pool.post(post("http://evil.example/")),
             permits=AllowedDestinations().permits,
-            lookup=lookup,
+            resolve=resolve,
         )
         assert result.body == b"evil.example is at an address that may not be posted to"
 
     def test_a_host_that_is_listed_may_have_addresses_of_both_kinds(self):
-        async def lookup(host):
+        async def resolve(host):
             return ["127.0.0.1", "10.0.0.1"]
 
         async def work(server, pool):
             return await pool.post(post(f"http://hooks.internal:{server.port}/"))
 
         permits = AllowedDestinations.parse(["hooks.internal"]).permits
-        assert exchange(Server(), work, permits=permits, lookup=lookup).status == 200
+        assert exchange(Server(), work, permits=permits, resolve=resolve).status == 200
 
     def test_dns_rebinding_a_name_is_looked_up_once_and_connected_to_where_it_was_checked(self):
         answers = [["127.0.0.1"], ["127.0.0.9"]]
         asked, checked = [], []
 
-        async def lookup(host):
+        async def resolve(host):
             asked.append(host)
             return answers[len(asked) - 1]
 
@@ -361,5 +363,5 @@ class TestServerSideRequestForgery:
         async def work(server, pool):
             return await pool.post(post(f"http://rebind.example:{server.port}/"))
 
-        assert exchange(Server(), work, permits=permits, lookup=lookup).status == 200
+        assert exchange(Server(), work, permits=permits, resolve=resolve).status == 200
         assert (asked, checked) == (["rebind.example"], ["127.0.0.1"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.transports.http.request import compose
+from postal_server.transports.http.request import compose_post
 from postal_server.transports.http.url import Url
 from tests.fakes import post
 
@@ -16,7 +16,7 @@ def test_headers_are_those_of_postal_in_their_order():
         ("X-Postal-Signature", "abc="),
     ]
     request = post("https://hooks.example/in?x=1", b"{}", headers=headers)
-    assert compose(Url.parse(request.url), request).decode() == (
+    assert compose_post(Url.parse(request.url), request).decode() == (
         "POST /in?x=1 HTTP/1.1\r\n"
         "Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\n"
         "Accept: */*\r\nUser-Agent: Postal/1.0\r\n"
@@ -28,4 +28,4 @@ def test_headers_are_those_of_postal_in_their_order():
 @pytest.mark.parametrize("field", [("X-A", "b\r\nEvil: 1"), ("X-A\nEvil", "b")])
 def test_a_header_cannot_break_out_of_its_line(field):
     with pytest.raises(ValueError, match="line end"):
-        compose(Url.parse("http://a.example/"), post("http://a.example/", headers=[field]))
+        compose_post(Url.parse("http://a.example/"), post("http://a.example/", headers=[field]))

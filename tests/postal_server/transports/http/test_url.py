@@ -20,4 +20,4 @@ from postal_server.transports.http.url import Url
 )
 def test_a_url_is_taken_apart(text, host_header, target, authorization):
     url = Url.parse(text)
-    assert (url.host_header, url.target, url.authorization) == (host_header, target, authorization)
+    assert (url.host_header, url.target, url.credentials) == (host_header, target, authorization)

@@ -395,7 +395,7 @@ class TestFetch:
             server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(web))
             port = server.sockets[0].getsockname()[1]
             verifying = trusting(web[0]) if knows else ssl.create_default_context()
-            pool = HttpPool(permits, lookup, verifying=verifying)
+            pool = HttpPool(permits, lookup, tls_context=verifying)
             try:
                 return await policy_fetcher(pool)(
                     f"https://mta-sts.dest.example:{port}/.well-known/mta-sts.txt"

@@ -1,4 +1,4 @@
-"""Reads one HTTP answer from what a server sends, without I/O."""
+"""Reads one HTTP response from what a server sends, without I/O."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import httptools
 
 from postal_server.errors import HostileInput
 
-MAX_HEAD_BYTES = 16_384  # of a header, and of all that stands between two pieces of a body
-MAX_BODY_BYTES = 65_536  # read of an answer; a longer one costs its connection
-KEPT_BYTES = 1024  # of an answer, decoded
-MAX_INTERIM = 10  # 1xx answers before the final one
+MAX_HEAD_BYTES = 16_384  # of a header, and of everything between two pieces of a body
+MAX_BODY_BYTES = 65_536  # read of a response; the connection of a longer one is not reused
+EXCERPT_BYTES = 1024  # of a body, decoded
+MAX_INTERIM = 10  # 1xx responses before the final one
 
 
-class AnswerReader:
-    """One answer. `is_done` when it is complete, or long enough; `may_reuse` if another can follow it.
+class ResponseReader:
+    """One response. `is_done`: it is complete, or long enough. `may_reuse`: another request may follow.
 
-    The parser is httptools', as for requests; limits on what it reads are ours.
+    The names of `headers` are lower-case. httptools parses, as for requests; the limits are ours.
     """
 
     def __init__(self) -> None:
@@ -33,10 +33,10 @@ class AnswerReader:
         self._interim = 0
 
     def feed(self, data: bytes) -> None:
-        """Raises `HostileInput` for what is no answer."""
+        """Read what the server has sent. Raises `HostileInput` for what is no response."""
         self.has_begun = True
         if self.is_done:
-            self.may_reuse = False  # more than one answer to one request
+            self.may_reuse = False  # more than one response to one request
             return
         self._overhead += len(data)
         try:
@@ -52,9 +52,9 @@ class AnswerReader:
             raise HostileInput("interim answers without end")
 
     def end(self) -> None:
-        """The server closed the connection: the end of an answer without length.
+        """The server closed the connection, which ends a response without a length.
 
-        Raises `HostileInput` where one with a length is cut.
+        Raises `HostileInput` if a response with a length is incomplete.
         """
         has_length = {"content-length", "transfer-encoding"} & self.headers.keys()
         if not self.is_done and (not self._has_head or has_length):
@@ -62,18 +62,18 @@ class AnswerReader:
         self.is_done = True
 
     @property
-    def kept(self) -> bytes:
-        """The start of the body, its content encoding undone as far as it can be."""
+    def excerpt(self) -> bytes:
+        """The start of the body, decoded from its content encoding as far as possible."""
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding not in ("gzip", "x-gzip", "deflate"):
-            return bytes(self.body[:KEPT_BYTES])
+            return bytes(self.body[:EXCERPT_BYTES])
         try:
-            # No more comes out than is kept, however much it would become.
-            return zlib.decompressobj(47).decompress(bytes(self.body), KEPT_BYTES)
+            # No more is decoded than is kept, however large it would become.
+            return zlib.decompressobj(47).decompress(bytes(self.body), EXCERPT_BYTES)
         except zlib.error:
-            return bytes(self.body[:KEPT_BYTES])
+            return bytes(self.body[:EXCERPT_BYTES])
 
-    # What the parser calls. Nothing may be raised here: it would be reported as an error of its own.
+    # Called by the parser. Nothing may be raised here: the parser would report it as an error of its own.
 
     def on_message_begin(self) -> None:
         if self.is_done:
@@ -112,7 +112,7 @@ class AnswerReader:
 
 
 def retry_after(value: str, now: datetime | None = None) -> int | None:
-    """Seconds named by a Retry-After header, as a number or a date; null for anything else."""
+    """The seconds that a Retry-After field asks to wait, as a number or a date; None for anything else."""
     if value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     try:

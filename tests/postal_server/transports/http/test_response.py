@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
-from postal_server.transports.http.answer import KEPT_BYTES, MAX_BODY_BYTES, AnswerReader, retry_after
+from postal_server.transports.http.response import EXCERPT_BYTES, MAX_BODY_BYTES, ResponseReader, retry_after
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def read(*pieces: bytes, ends: bool = False) -> AnswerReader:
-    reader = AnswerReader()
+def read(*pieces: bytes, ends: bool = False) -> ResponseReader:
+    reader = ResponseReader()
     for piece in pieces:
         reader.feed(piece)
     if ends:
@@ -27,12 +27,12 @@ def read(*pieces: bytes, ends: bool = False) -> AnswerReader:
 def test_chunks_are_joined():
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     reader = read(head + b"3;x=1\r\nabc\r\n2", b"\r\nde\r\n0\r\nTrailer: x\r\n\r\n")
-    assert (reader.is_done, reader.may_reuse, reader.kept) == (True, True, b"abcde")
+    assert (reader.is_done, reader.may_reuse, reader.excerpt) == (True, True, b"abcde")
 
 
 def test_an_answer_without_length_ends_with_the_connection():
     reader = read(b"HTTP/1.1 200 OK\r\n\r\nabc", ends=True)
-    assert (reader.is_done, reader.may_reuse, reader.kept) == (True, False, b"abc")
+    assert (reader.is_done, reader.may_reuse, reader.excerpt) == (True, False, b"abc")
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -57,7 +57,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next():
 
 def test_only_the_start_of_a_long_answer_is_read_and_kept():
     reader = read(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", b"x" * (MAX_BODY_BYTES + 1))
-    assert (reader.is_done, reader.may_reuse, len(reader.kept)) == (True, False, KEPT_BYTES)
+    assert (reader.is_done, reader.may_reuse, len(reader.excerpt)) == (True, False, EXCERPT_BYTES)
     assert len(reader.body) == MAX_BODY_BYTES
 
 
@@ -68,13 +68,13 @@ def test_only_the_start_of_a_long_answer_is_read_and_kept():
 def test_content_encodings_are_undone(encoding, encode):
     body = encode(b"hello")
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
-    assert read(head.encode() + body).kept == b"hello"
+    assert read(head.encode() + body).excerpt == b"hello"
 
 
 def test_a_compression_bomb_yields_no_more_than_is_kept():
     body = gzip.compress(b"\0" * 10_000_000)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
-    assert len(read(head + body).kept) == KEPT_BYTES
+    assert len(read(head + body).excerpt) == EXCERPT_BYTES
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -128,7 +128,7 @@ def test_any_bytes_are_an_answer_or_one_exception(pieces):
 @given(st.binary(max_size=200), st.integers(1, 20))
 def test_how_it_is_cut_does_not_matter(body, size):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    assert read(*(answer[i : i + size] for i in range(0, len(answer), size))).kept == body
+    assert read(*(answer[i : i + size] for i in range(0, len(answer), size))).excerpt == body
 
 
 @pytest.mark.parametrize(
