@@ -1,0 +1,37 @@
+"""State diagrams are those of the code, and the developers' pages name files that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.diagrams import FOLDER, dot, transitions
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("a-messages-way.md", "engine.md", "glossary.md")
+NAMED = re.compile(r"`(\w[\w/]*(?:\.py|/))`")
+
+
+@pytest.mark.parametrize("name", transitions())
+def test_diagram_is_drawn_from_the_table(name: str) -> None:
+    assert (FOLDER / f"{name}.dot").read_text("utf-8") == dot(transitions()[name]), (
+        "run python -m tests.diagrams"
+    )
+    picture = (FOLDER / f"{name}.svg").read_text("utf-8")
+    for words in {word for found in transitions()[name] for word in found}:
+        assert f">{words}<" in picture
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_names_files_that_exist(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    named = set(NAMED.findall(text))
+    assert named
+    for name in named:
+        places = [ROOT / name, ROOT / "postal_server" / name, ROOT / "anymail_postal" / name]
+        is_there = any(place.exists() for place in places)
+        # A bare name follows a path in its sentence.
+        is_there = is_there or ("/" not in name and any((ROOT / "postal_server").rglob(name)))
+        assert is_there, f"{page} names {name}"
