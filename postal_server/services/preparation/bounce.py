@@ -1,4 +1,4 @@
-"""Tie a report that came back to the message that it is about. Source: contract 7.1."""
+"""Recognise bounces, and match them with the messages that bounced. Source: contract 7.1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from postal_server.services.shared.work import Decision
 
 from .job import Job
 
-MESSAGE_ID_DAYS = 14  # so long after a mail a report without our tokens may come: mailers give up before
+MESSAGE_ID_DAYS = (
+    14  # how long after a mail a report without our tokens is matched; mail servers give up sooner
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class _Clues:
 def recognise_bounces(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
 ) -> dict[int, Decision]:
-    """The decisions about reports on messages of ours, by the report's id: they are done, their messages have
-    bounced. One query where there are reports, more as `match` says.
+    """The decisions, by the report's id, that reports are processed and their messages have bounced.
+
+    Takes the queries of `match`, none without reports.
     """
     reports = {job.message.id: job for job in jobs if job.message.is_bounce}
     matches = match(list(reports.values()), directory, config, now)
@@ -63,10 +66,10 @@ def match(
     As in Postal, whatever comes back to a return path counts as a bounce, reports of a delay too; but only
     hard ones, whose recipients cannot be reached at all, suppress.
 
-    By the message token in the return path and the tokens that the report quotes. Mail whose return path had
-    none is found by the Message-ID in the returned header together with the recipient; never by the recipient
-    alone. Everybody who got a group's mail knows its Message-ID and may forge a report about the others: so
-    it is no evidence about mail that has tokens, and suppresses nobody. Two queries for a batch, one or two
+    They are matched by the message token in the return path and the tokens that the report quotes. Mail whose
+    return path had none is matched by the Message-ID in the returned header and the recipient, never by the
+    recipient alone. Every recipient of a mail knows its Message-ID and could forge a report about the others:
+    so it is no evidence about mail that has tokens, and never suppresses. Two queries for a batch, one or two
     more for what is looked up by Message-ID, and one for each report with tokens that were not made here.
     """
     clues = {job.message.id: _clues(job, directory, config) for job in reports}

@@ -1,4 +1,4 @@
-"""Mail that came in and tells of mail of ours. Each kind of report has a recogniser."""
+"""Recognise reports among incoming mail: mail about messages that were sent, such as bounces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from postal_server.services.shared.work import Decision
 from . import bounce
 from .job import Job
 
-# Decides about those of the messages that are reports of its kind, by message id; in a few queries for all.
+# Returns decisions, by message id, about those messages that are reports of its kind. Takes a fixed number of
+# queries, and none where there is no such report.
 Recogniser = Callable[[Sequence[Job], Directory, Config, datetime], Mapping[int, Decision]]
 
 RECOGNISERS: Sequence[Recogniser] = (bounce.recognise_bounces,)
@@ -21,9 +22,9 @@ RECOGNISERS: Sequence[Recogniser] = (bounce.recognise_bounces,)
 def recognise(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
 ) -> dict[int, Decision]:
-    """What is decided about the reports among these incoming messages, by message id.
+    """The decisions about the reports among these incoming messages, by message id.
 
-    The first recogniser that knows a message counts. Without reports there is no query.
+    The first recogniser that knows a message decides.
     """
     decisions: dict[int, Decision] = {}
     for recogniser in RECOGNISERS:

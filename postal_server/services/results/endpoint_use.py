@@ -20,7 +20,7 @@ MODELS: Mapping[EndpointType, Any] = {
 
 
 def apply(batch: Batch) -> None:
-    """To the minute, as all workers write to these rows."""
+    """At most once a minute, as all workers update these rows."""
     used: dict[str, set[int]] = defaultdict(set)
     for entry in batch.entries:
         if entry.message.endpoint_id is not None and entry.status is DeliveryStatus.SENT:

@@ -120,7 +120,7 @@ def send(
     ]
     lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
     stored = store(ip_pool.bind(submissions, directory, config), now, lifetime) if submissions else []
-    # Behind the ids that `store` takes: other transactions take these rows in that order, too.
+    # After `store` took ids: other transactions lock these rows in that order, too.
     notice_limit.count([_place(message) for message in about], now)
     ids = {message.id: rows[0].id for message, rows in zip(about, stored, strict=True)}
     return Sent(ids, withheld=len(wanted) - len(about))

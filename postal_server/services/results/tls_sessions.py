@@ -31,7 +31,7 @@ def apply(batch: Batch) -> None:
     sessions = (s for result in batch.results if isinstance(result, Result) for s in result.tls_sessions)
     # Reports say of failures only where they occurred.
     plain = (s if s.failure else replace(s, host="", address="", source="", reason="") for s in sessions)
-    # What differs in other than the key must not meet itself in one statement.
+    # One statement must not insert a key twice, even if its other columns differ.
     counted: Counter[tuple[str, ...]] = Counter()
     latest: dict[tuple[str, ...], TlsSession] = {}
     for session in plain:

@@ -58,14 +58,14 @@ class MessageEvent:
 
 
 def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
-    """Does any webhook of the server listen to this event? Asked before a payload is built."""
+    """Does any webhook of the server subscribe to this event? Check this before building a payload."""
     return bool(directory.webhooks_for(server_id, name))
 
 
 def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
-    """Store a request for each event and each webhook that wants it, in two queries; answers how many.
+    """Store a request for each event and each webhook that wants it, in two queries; returns how many.
 
-    Bodies are built here, once: every try posts the same bytes.
+    Bodies are built here, once: every attempt posts the same bytes.
     """
     requests = []
     for event in events:
@@ -89,9 +89,9 @@ def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
 
 
 def _wait_behind_others(requests: Sequence[WebhookRequest]) -> None:
-    """Have requests wait as long as one of the same webhook and message before them does.
+    """Defer requests as long as an earlier one of the same webhook and message.
 
-    They could not go before it, and each claim would have to pass over them.
+    They must not overtake it, and claims would skip them each time.
     """
     about = {request.message_id for request in requests if request.message_id is not None}
     if about:
@@ -160,8 +160,8 @@ def record(
     """Log what receivers answered, and say which requests are done and when the others are due.
 
     Two queries for a batch, and one more where a receiver is to be marked as used or gone. The caller holds
-    the transaction and removes finished requests. What is given up untried is logged as well, with the status
-    0: it can be sent again.
+    the transaction and removes finished requests. Requests that failed without an attempt are logged too,
+    with the status 0, so that they can be sent again.
     """
     recorded = Recorded()
     rows = WebhookRequest.objects.in_bulk([result.claimed.id for result in results])
@@ -193,7 +193,7 @@ def record(
         attempts.append(_attempt(row, result, directory, now, will_retry=due is not None))
     insert(attempts)
     if used:
-        # To the minute: all workers write to this row, and each would wait for the others' commits.
+        # At most once a minute: all workers update this row, and would wait for each other's commits.
         unmarked = Webhook.objects.filter(pk__in=used).exclude(last_used_at__gt=now - MARK_INTERVAL)
         unmarked.update(last_used_at=now)
     if gone:
@@ -215,9 +215,9 @@ def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> 
 def resend(
     attempts: QuerySet[WebhookAttempt], now: datetime, in_turn: Transaction = transaction.atomic
 ) -> Iterator[int]:
-    """Post again what these tries posted; yields how many requests each step has made or brought forward.
+    """Send the requests of these attempts again; yields how many each step has queued or brought forward.
 
-    The same bytes and uuid, with all tries before them. Those of deleted webhooks are passed over.
+    They have the same bytes and uuid, and all attempts anew. Those of deleted webhooks are skipped.
     """
     last = 0
     final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -259,7 +259,7 @@ def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) ->
 
 
 def prune_attempts(now: datetime) -> None:
-    """Forget tries older than ten days, a hundred rows at a time. Runs each hour."""
+    """Delete attempts older than ten days, a hundred rows at a time. Runs each hour."""
     old = WebhookAttempt.objects.filter(created_at__lt=now - LOG_KEPT).order_by("created_at")
     while ids := list(old.values_list("pk", flat=True)[:100]):
         WebhookAttempt.objects.filter(pk__in=ids).delete()

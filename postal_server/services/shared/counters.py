@@ -1,4 +1,4 @@
-"""Counters in the database, by name. Those whose time is over are deleted by their owners."""
+"""Counters in the database, by name. Each subject deletes those that it no longer needs."""
 
 from __future__ import annotations
 
