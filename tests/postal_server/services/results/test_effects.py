@@ -114,3 +114,9 @@ def test_an_event_that_nobody_asked_for_is_not_built(world, config, complaint, d
     # messages, the original, the suppression, deliveries, the status; no tokens for payloads
     with django_assert_max_num_queries(5):
         results.record(decisions, directory, config, LATER)
+
+
+def test_every_effect_that_decisions_may_carry_is_applied():
+    applied = {apply.__module__ for apply in EFFECTS}
+    defined = {kind.__module__ for kind in Effect.__subclasses__()}
+    assert {name for name in defined if name.startswith("postal_server.")} <= applied
