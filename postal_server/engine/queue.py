@@ -28,6 +28,7 @@ from postal_server.models.queue_state import (
     due_by,
     expired_by,
 )
+from postal_server.rules.lane import WEBHOOK_PREFIX
 from postal_server.services.shared.work import Claimed
 
 from .lanes import Lanes, Place
@@ -66,7 +67,7 @@ class Kind:
 
 MESSAGES = Kind("messages", QueuedMessage, "destination", "q.size_bytes", has_source=True, priorities=(0, 1))
 WEBHOOKS = Kind(
-    "webhooks", WebhookRequest, "webhook_id", "LENGTH(q.body)", prefix="webhook:", keeps_order=True
+    "webhooks", WebhookRequest, "webhook_id", "LENGTH(q.body)", prefix=WEBHOOK_PREFIX, keeps_order=True
 )
 
 

@@ -13,6 +13,7 @@ from operator import itemgetter
 from django.db import transaction
 
 from postal_server.models import Message, Site
+from postal_server.rules.lane import is_over_http
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import Pace
 from postal_server.rules.status import DeliveryStatus
@@ -21,7 +22,7 @@ from postal_server.services.shared.work import Claimed, Decision, Result
 from . import clock, delivery_log, metrics
 from .database import DATABASE_AWAY
 from .lease import Lease
-from .queue import MESSAGES, WEBHOOKS
+from .queue import MESSAGES
 from .row_decisions import Delayed, Done, Item, Returned, SuspectCleared, SuspectMarked, Timed
 from .shaping import Key
 from .work_stream import WorkStream
@@ -204,8 +205,8 @@ def _was_reached(outcome: Outcome) -> bool:
 
 def _asked_wait(result: Result) -> timedelta | None:
     """How long a receiver of posts asks to be left alone. A mail host that names a wait means one mail."""
-    is_post = result.claimed.lane.startswith(("http:", WEBHOOKS.prefix))
-    return result.outcome.retry_after if is_post and result.outcome.code in (429, 503) else None
+    is_named = result.outcome.code in (429, 503) and is_over_http(result.claimed.lane)
+    return result.outcome.retry_after if is_named else None
 
 
 def _store(paces: Mapping[Key, Pace | None]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
+from postal_server.rules.lane import is_domain
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import (
     PATIENCE,
@@ -364,8 +365,3 @@ def operators_by_mx(resolver: Resolver) -> FindOperator:
         return operator_of(answer.values[0]) if answer.values else domain
 
     return find_operator
-
-
-def is_domain(lane: str) -> bool:
-    """Is it a recipient domain, not an endpoint or what cannot leave?"""
-    return ":" not in lane and lane != "local"

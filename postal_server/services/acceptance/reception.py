@@ -29,7 +29,8 @@ from postal_server.mail.header import (
     header_values,
 )
 from postal_server.rules import route as rules
-from postal_server.rules.status import EndpointType, RouteMode, Scope
+from postal_server.rules.lane import LOCAL, lane_of_endpoint
+from postal_server.rules.status import RouteMode, Scope
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import CredentialEntry, RouteEntry, ServerEntry
 from postal_server.services.shared.token import is_return_path_domain, message_id_of
@@ -38,13 +39,6 @@ from postal_server.services.shared.work import Accepted, NewMessage
 OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
 MAX_HOPS = 4  # Received headers that name this host
 MAX_DECODED_SUBJECT = 16_384  # characters; a longer one is kept as it came, so that it holds nobody up
-
-LANES = {
-    EndpointType.HTTP.value: "http",
-    EndpointType.SMTP.value: "smtp",
-    EndpointType.ADDRESS.value: "address",
-}
-NO_ENDPOINT = "local"  # the lane of what is decided here
 
 
 @dataclass(frozen=True)
@@ -195,7 +189,7 @@ def _messages(recipient: AcceptedRecipient) -> Iterable[NewMessage]:
         server_id=recipient.server.id,
         scope=Scope.INCOMING,
         rcpt_to=recipient.rcpt_to,
-        destination=NO_ENDPOINT,
+        destination=LOCAL,
         domain_id=recipient.domain_id,
         route_id=route.id if route else None,
         is_bounce=recipient.kind == BOUNCE,
@@ -203,6 +197,6 @@ def _messages(recipient: AcceptedRecipient) -> Iterable[NewMessage]:
     if route is None or not route.endpoints:
         return [new]
     return [
-        replace(new, destination=f"{LANES[type]}:{number}", endpoint_type=type, endpoint_id=number)
+        replace(new, destination=lane_of_endpoint(type, number), endpoint_type=type, endpoint_id=number)
         for type, number in route.endpoints
     ]

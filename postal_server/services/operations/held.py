@@ -14,8 +14,8 @@ from postal_server.mail.address import as_stored, domain_key
 from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
+from postal_server.rules.lane import LOCAL, Lane, lane_of_endpoint
 from postal_server.rules.status import DeliveryStatus, Scope
-from postal_server.services.acceptance.reception import LANES, NO_ENDPOINT
 from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
@@ -76,10 +76,10 @@ def _queue_row(row: Message, source_id: int, now: datetime, lifetime: timedelta)
     )
 
 
-def _lane(row: Message) -> str:
+def _lane(row: Message) -> Lane:
     if row.scope == Scope.OUTGOING.value:
         return envelope_recipient(row.rcpt_to or "")[1]
-    return f"{LANES[row.endpoint_type]}:{row.endpoint_id}" if row.endpoint_type in LANES else NO_ENDPOINT
+    return lane_of_endpoint(row.endpoint_type, row.endpoint_id) if row.endpoint_type else LOCAL
 
 
 def release(

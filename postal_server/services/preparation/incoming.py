@@ -51,7 +51,7 @@ NO_ROUTE = "Message does not have a route and/or endpoint available for delivery
 FAILED_BY_ROUTE = "Message is spam and the route specifies it should be failed."
 BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
 SEE_NOTICE = " See message <msg:{id}>"
-NO_ENDPOINT = "Invalid endpoint for route."
+INVALID_ENDPOINT = "Invalid endpoint for route."
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _hand_over(job: Job, context: Context, scan: Inspection, changes: Changes | 
     key = (message.endpoint_type, message.endpoint_id or 0)
     entry = context.directory.endpoints.get(key)
     if entry is None:
-        return Decision(job.claimed, DeliveryStatus.FAILED, NO_ENDPOINT, changes=changes)
+        return Decision(job.claimed, DeliveryStatus.FAILED, INVALID_ENDPOINT, changes=changes)
     if isinstance(entry, HTTPEndpointEntry):
         return Prepared(job.claimed, _post(job, entry, scan, changes, context), changes)
     return Prepared(job.claimed, _forward(job, entry, changes, context), changes)

@@ -35,7 +35,7 @@ from .checks import attempts_used_up, check_suspension, check_text, first_decisi
 from .guard import guarded
 from .job import Job
 
-NO_DOMAIN = "Message's domain no longer exist"
+DOMAIN_GONE = "Message's domain no longer exist"
 NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
 TAG = "X-Postal-Tag"
@@ -121,7 +121,7 @@ def _check_attempts(job: Job, context: Context) -> Decision | None:
 
 def _check_domain(job: Job, context: Context) -> Decision | None:
     gone = job.message.domain_id is not None and context.domain(job) is None
-    return Decision(job.claimed, DeliveryStatus.FAILED, NO_DOMAIN) if gone else None
+    return Decision(job.claimed, DeliveryStatus.FAILED, DOMAIN_GONE) if gone else None
 
 
 def _check_recipient(job: Job, context: Context) -> Decision | None:

@@ -1,0 +1,53 @@
+"""Lanes of the queue: what waits for one destination waits together. Each is a text, as it is stored.
+
+A lane is a recipient domain (`example.com`, `[ipv6:2001:db8::1]`), an endpoint (`http:3`, `smtp:3`,
+`address:3`), a webhook (`webhook:3`), or `local`, for what no one else is needed for.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NewType
+
+from .status import EndpointType
+
+Lane = NewType("Lane", str)
+
+
+class LaneKind(Enum):
+    DOMAIN = "domain"
+    HTTP = "http"
+    SMTP = "smtp"
+    ADDRESS = "address"
+    WEBHOOK = "webhook"
+    LOCAL = "local"
+
+
+LOCAL = Lane(LaneKind.LOCAL.value)
+WEBHOOK_PREFIX = f"{LaneKind.WEBHOOK.value}:"
+OF_ENDPOINTS = {
+    EndpointType.HTTP.value: LaneKind.HTTP,
+    EndpointType.SMTP.value: LaneKind.SMTP,
+    EndpointType.ADDRESS.value: LaneKind.ADDRESS,
+}
+HTTP_PREFIXES = (f"{LaneKind.HTTP.value}:", WEBHOOK_PREFIX)
+
+
+def lane_of_domain(domain: str) -> Lane:
+    """The lane of mail to a domain, as DNS knows it."""
+    return Lane(domain)
+
+
+def lane_of_endpoint(endpoint_type: str, number: int | None) -> Lane:
+    """The lane of an endpoint. Raises `KeyError` for what is no `EndpointType`."""
+    return Lane(f"{OF_ENDPOINTS[endpoint_type].value}:{number}")
+
+
+def is_domain(lane: str) -> bool:
+    """Is it a recipient domain, not an endpoint or what cannot leave?"""
+    return ":" not in lane and lane != LOCAL
+
+
+def is_over_http(lane: str) -> bool:
+    """Is it delivered to by HTTP requests?"""
+    return lane.startswith(HTTP_PREFIXES)
