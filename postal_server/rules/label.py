@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
+from .lane import is_domain
 from .outcome import Outcome
 from .shaping import operator_of
 from .status import DeliveryStatus
@@ -53,9 +54,8 @@ TRANSPORT = {TIMED_OUT: "timeout", NO_CONNECTION: "connection", NO_TLS: "tls"}
 
 def destination(lane: str, host: str) -> str:
     """Where it went: a well-known operator of mail hosts, `other`, or the kind of another lane."""
-    kind, colon, _ = lane.partition(":")
-    if colon or "." not in lane:
-        return kind
+    if not is_domain(lane):
+        return lane.partition(":")[0]
     return OPERATORS.get(operator_of(host), OTHER)
 
 

@@ -30,6 +30,7 @@ OF_ENDPOINTS = {
     EndpointType.SMTP.value: LaneKind.SMTP,
     EndpointType.ADDRESS.value: LaneKind.ADDRESS,
 }
+NUMBERED = {kind.value: kind for kind in (*OF_ENDPOINTS.values(), LaneKind.WEBHOOK)}
 HTTP_PREFIXES = (f"{LaneKind.HTTP.value}:", WEBHOOK_PREFIX)
 
 
@@ -43,9 +44,17 @@ def lane_of_endpoint(endpoint_type: str, number: int | None) -> Lane:
     return Lane(f"{OF_ENDPOINTS[endpoint_type].value}:{number}")
 
 
+def kind_of(lane: str) -> LaneKind:
+    """The kind of a lane, by its text. An address literal is a domain, though it may have colons."""
+    if lane == LOCAL:
+        return LaneKind.LOCAL
+    prefix, colon, _ = lane.partition(":")
+    return NUMBERED.get(prefix, LaneKind.DOMAIN) if colon else LaneKind.DOMAIN
+
+
 def is_domain(lane: str) -> bool:
     """Is it a recipient domain, not an endpoint or what cannot leave?"""
-    return ":" not in lane and lane != LOCAL
+    return kind_of(lane) is LaneKind.DOMAIN
 
 
 def is_over_http(lane: str) -> bool:

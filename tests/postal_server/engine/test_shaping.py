@@ -194,6 +194,15 @@ class TestBackOff:
         assert going == [9]
         assert all(due > 60 for _, due in waiting)
 
+    @pytest.mark.parametrize(
+        ("literal", "host"), [("[192.0.2.1]", "192.0.2.1"), ("[ipv6:2001:db8::1]", "2001:db8::1")]
+    )
+    def test_an_address_literal_is_slowed_down_like_a_domain(self, literal, host):
+        paces = shaping()
+        assert len(paces.learn([result(TOO_FAST, lane=literal, host=host)], NOW)) == 1
+        assert paces.room(0, literal, 40, 0, NOW) == 0
+        assert admit(paces, rows(2, literal))[0] == []
+
     def test_one_message_probes(self):
         paces = shaping()
         paces.learn([result(TOO_FAST)], NOW)

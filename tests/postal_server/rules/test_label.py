@@ -19,6 +19,8 @@ PEER = outcome.Peer("mx.dest.example", "192.0.2.1", 25)
         ("small.example", "mx.small.example", "other"),
         ("evil.example", "google.com.evil.example", "other"),
         ("dead.example", "", "other"),
+        ("[ipv6:2001:db8::1]", "2001:db8::1", "other"),
+        ("museum", "mx.museum", "other"),
         ("webhook:17", "", "webhook"),
         ("http:4", "", "http"),
         ("local", "", "local"),

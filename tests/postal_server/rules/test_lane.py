@@ -26,7 +26,7 @@ def test_an_endpoint_has_a_type():
         lane_of_endpoint("", 3)
 
 
-@pytest.mark.parametrize("lane", ["dest.example", "[192.0.2.1]", "localhost"])
+@pytest.mark.parametrize("lane", ["dest.example", "[192.0.2.1]", "[ipv6:2001:db8::1]", "localhost"])
 def test_domains(lane):
     assert is_domain(lane_of_domain(lane))
 
