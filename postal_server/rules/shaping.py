@@ -105,9 +105,12 @@ def operator_of(host: str) -> str:
     """The registered domain of a mail host, which stands for its operator.
 
     Many recipient domains have their mail there, and share the operator's patience. A name that nobody could
-    register, such as `localhost` or `co.uk`, stands for itself. Source: publicsuffix.org.
+    register, such as `localhost` or `co.uk`, stands for itself, and so does an address. Source:
+    publicsuffix.org.
     """
     name = host.lower().rstrip(".")
+    if name.rpartition(".")[2].isdigit():  # an IPv4 address: no top-level domain is a number
+        return name
     return _public_suffixes().privatesuffix(name) or name
 
 

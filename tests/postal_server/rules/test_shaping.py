@@ -97,6 +97,8 @@ def test_no_such_answer_counts_against_the_recipient(code, output):
         ("mx.xn--e1afmkfd.xn--p1ai", "xn--e1afmkfd.xn--p1ai"),
         ("mx.internal.example", "internal.example"),  # a top-level domain that nobody knows
         ("inbound-smtp.us-east-1.amazonaws.com", "amazonaws.com"),  # the list's private part does not count
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
     ],
 )
 def test_hosts_roll_up_by_who_runs_them(host, operator):
