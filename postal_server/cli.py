@@ -127,22 +127,24 @@ def _prepare_files(path: str | None) -> None:
     from . import conf, files  # noqa: PLC0415 - the extra may be missing
     from .errors import ConfigurationError  # noqa: PLC0415
 
-    told = Path(path or os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
-    os.environ[conf.PATH_VARIABLE] = str(told)
+    config_path = Path(path or os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
+    os.environ[conf.PATH_VARIABLE] = str(config_path)
     try:
-        made = [told] if files.write_configuration(told) else []
-        config = conf.load(told)
+        made = [config_path] if files.write_configuration(config_path) else []
+        config = conf.load(config_path)
         made += files.write_secrets(config)
         shut = files.keep_others_out(config)
     except OSError as error:
-        raise ConfigurationError(f"{error.filename or told}: cannot be made ({error.strerror}).") from error
+        raise ConfigurationError(
+            f"{error.filename or config_path}: cannot be made ({error.strerror})."
+        ) from error
     for file in made:
         print(f"made {file}")
     for file in shut:
         print(f"only for its owner from now on: {file}")
 
 
-def _django(name: str, told: str, words: list[str]) -> int:
+def _django(name: str, shown_name: str, words: list[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
     import django  # noqa: PLC0415 - settings first
     from django.core.management import load_command_class  # noqa: PLC0415
@@ -153,7 +155,7 @@ def _django(name: str, told: str, words: list[str]) -> int:
     command = load_command_class(app, name.replace("-", "_"))
     # Wrong options end with the usage and status 2, not with an exception.
     command._called_from_command_line = True  # type: ignore[attr-defined]
-    parser = command.create_parser("postal-server", told)
+    parser = command.create_parser("postal-server", shown_name)
     options = vars(parser.parse_args(words))
     try:
         command.execute(*options.pop("args", ()), **options)

@@ -390,8 +390,8 @@ class Config:
     @property
     def plaintext_auth(self) -> bool:
         """Is AUTH offered without TLS?"""
-        told = self.smtp_server.plaintext_auth
-        return not self.smtp_server.tls_enabled if told is None else told
+        is_allowed = self.smtp_server.plaintext_auth
+        return not self.smtp_server.tls_enabled if is_allowed is None else is_allowed
 
     @property
     def catches_all_mail(self) -> bool:
@@ -423,10 +423,10 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     if kind is bool:
         words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
         words |= {"off": False, "": False}
-        found = words.get(str(value).strip().lower())
-        if found is None:
+        truth = words.get(str(value).strip().lower())
+        if truth is None:
             raise ConfigurationError(f"{name}: {value!r} is neither true nor false.")
-        return found
+        return truth
     try:
         converted = kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -439,15 +439,15 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     return converted
 
 
-def _group(name: str, kind: type, given: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+def _group(name: str, kind: type, settings: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     hints = typing.get_type_hints(kind)
     values = {}
     for item in dataclasses.fields(kind):
         variable, hint, least = f"{name}_{item.name}".upper(), hints[item.name], item.metadata.get("least", 0)
         if variable in environ:
             values[item.name] = _convert(variable, environ[variable], hint, least)
-        elif item.name in given and given[item.name] is not None:
-            values[item.name] = _convert(f"{name}.{item.name}", given[item.name], hint, least)
+        elif item.name in settings and settings[item.name] is not None:
+            values[item.name] = _convert(f"{name}.{item.name}", settings[item.name], hint, least)
     return kind(**values)
 
 
@@ -456,31 +456,31 @@ def parse(
 ) -> Config:
     """The configuration in a version 2 document. Raises `ConfigurationError`."""
     warnings = []
-    for name, given in document.items():
+    for name, group in document.items():
         if name == "version":
             continue
         if name in NOT_HONOURED:
             warnings.append(f"{name}: {NOT_HONOURED[name]}")
         elif name not in GROUPS:
             warnings.append(f"{name}: unknown group, ignored.")
-        elif not isinstance(given, Mapping) and given is not None:
-            raise ConfigurationError(f"{name}: a group of keys is expected, not {given!r}.")
+        elif not isinstance(group, Mapping) and group is not None:
+            raise ConfigurationError(f"{name}: a group of keys is expected, not {group!r}.")
         else:
-            warnings += [f"{name}.{k}: {why}" for k, why in _ignored(GROUPS[name], given or {})]
+            warnings += [f"{name}.{k}: {why}" for k, why in _ignored(GROUPS[name], group or {})]
     groups = {name: _group(name, kind, document.get(name) or {}, environ) for name, kind in GROUPS.items()}
     if path is not None and not OUR_GROUPS & set(document):
-        groups, told = _as_postal_does(groups)
-        warnings += told
+        groups, notes = _as_postal_does(groups)
+        warnings += notes
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     _check(config)
     return config
 
 
-def _ignored(kind: type, given: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Keys of a group that say nothing to us: unknown ones, and Postal's that change nothing here."""
     fields = {item.name: item for item in dataclasses.fields(kind)}
     ignored = []
-    for name, value in given.items():
+    for name, value in settings.items():
         if name not in fields:
             ignored.append((name, "unknown key, ignored."))
         elif fields[name].metadata["about"].startswith(WITHOUT_EFFECT) and value != fields[name].default:
@@ -538,24 +538,24 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     Raises `ConfigurationError` where a named file is missing or something in it is wrong.
     """
     environ = os.environ if environ is None else environ
-    told = path or (Path(environ[PATH_VARIABLE]) if environ.get(PATH_VARIABLE) else None)
-    found = (told or DEFAULT_PATH).absolute()
+    named = path or (Path(environ[PATH_VARIABLE]) if environ.get(PATH_VARIABLE) else None)
+    file = (named or DEFAULT_PATH).absolute()
     try:
-        document = yaml.safe_load(found.read_text("utf-8")) or {}
+        document = yaml.safe_load(file.read_text("utf-8")) or {}
     except (FileNotFoundError, NotADirectoryError):
-        if told:
-            raise ConfigurationError(f"{told}: there is no such configuration file.") from None
-        return parse({}, environ, found.parent)
+        if named:
+            raise ConfigurationError(f"{named}: there is no such configuration file.") from None
+        return parse({}, environ, file.parent)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"{found}: cannot be read: {why}") from error
+        raise ConfigurationError(f"{file}: cannot be read: {why}") from error
     if not isinstance(document, Mapping):
-        raise ConfigurationError(f"{found}: groups of keys are expected.")
+        raise ConfigurationError(f"{file}: groups of keys are expected.")
     if document and document.get("version", 1) == 1:
-        document, gone = translate(document)
-        parsed = parse(document, environ, found.parent, found)
-        return dataclasses.replace(parsed, warnings=(*gone, *parsed.warnings))
-    return parse(document, environ, found.parent, found)
+        document, ignored = translate(document)
+        parsed = parse(document, environ, file.parent, file)
+        return dataclasses.replace(parsed, warnings=(*ignored, *parsed.warnings))
+    return parse(document, environ, file.parent, file)
 
 
 @functools.lru_cache(maxsize=1)

@@ -169,8 +169,13 @@ class RunningServer:
     def add(self, domain: str | None = None, **options: Any) -> MailServer:
         """A new mail server with API and SMTP keys and a verified domain."""
         name = f"test-{uuid.uuid4().hex[:12]}"
-        given = {"name": name, "domain": domain or f"{name}.test", "dkim_key": self._dkim_key(), **options}
-        made = self.control("POST", "servers", given)
+        options_sent = {
+            "name": name,
+            "domain": domain or f"{name}.test",
+            "dkim_key": self._dkim_key(),
+            **options,
+        }
+        made = self.control("POST", "servers", options_sent)
         return MailServer(self, made, self.control("GET", "ping")["webhook_key"])
 
     def _dkim_key(self) -> str:
@@ -338,9 +343,9 @@ class Outbox:
 
         Raises `AssertionError` that shows what did arrive, and what the server made of each message.
         """
-        found = self._read(to=to, subject=subject, timeout=timeout)
-        if found:
-            return found[0]
+        mails = self._read(to=to, subject=subject, timeout=timeout)
+        if mails:
+            return mails[0]
         wanted = " ".join(f"{k}={v!r}" for k, v in (("to", to), ("subject", subject)) if v is not None)
         raise AssertionError(f"No mail with {wanted or 'anything'} within {timeout:g} s.\n{self.describe()}")
 
@@ -521,8 +526,8 @@ class MailServer:
         reported undeliverable afterwards); a 2xx reply takes it after `delay` seconds. `times` limits how
         often.
         """
-        given = {"recipient": recipient, "reply": reply, "stage": stage, "times": times, "delay": delay}
-        self.control("POST", "simulations", given)
+        values = {"recipient": recipient, "reply": reply, "stage": stage, "times": times, "delay": delay}
+        self.control("POST", "simulations", values)
 
     def advance(self, seconds: float) -> int:
         """Bring waiting retries forward by `seconds` and say how many wait."""

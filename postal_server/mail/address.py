@@ -104,8 +104,8 @@ def _envelope_domain(domain: str) -> str:
 
 def unquoted(local: str) -> str:
     """What a local part means: `"a\"b"` is `a"b`, and `"john"` is `john` (RFC 5322 section 3.4.1)."""
-    found = _QUOTED_LOCAL.match(local)
-    return _ESCAPED.sub(r"\1", found[1]) if found else local
+    quoted = _QUOTED_LOCAL.match(local)
+    return _ESCAPED.sub(r"\1", quoted[1]) if quoted else local
 
 
 def quote(text: str) -> str:

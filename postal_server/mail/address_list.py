@@ -225,8 +225,8 @@ def recipients_in(text: str) -> list[Recipient]:
 
     Raises ValueError where it is no such list, or names somebody whom no server could take mail for.
     """
-    if found := _ORDINARY.match(text):
-        address = found[1] or found[2]
+    if ordinary := _ORDINARY.match(text):
+        address = ordinary[1] or ordinary[2]
         return [Recipient(address, envelope_address(address))]
     mailboxes = join_split_names(parse_mailboxes(text))
     return [Recipient(mailbox.address, envelope_address(mailbox.address)) for mailbox in mailboxes]
@@ -239,8 +239,8 @@ def originators(value: str) -> list[str]:
     those that an encoded name or a comment spells out. Raises ValueError for what programs read in different
     ways: an `@` in a bare name, groups' names, routes, control characters, what is no list of addresses.
     """
-    if found := _ORDINARY.match(value):
-        return [found[1] or found[2]]
+    if ordinary := _ORDINARY.match(value):
+        return [ordinary[1] or ordinary[2]]
     if len(value) > MAX_ORIGINATORS or _CONTROL.search(value) or _ROUTED.search(value):
         raise ValueError("Not the addresses of an author")
     mailboxes = join_split_names(parse_mailboxes(value))

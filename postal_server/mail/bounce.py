@@ -84,13 +84,13 @@ def recognise(raw: bytes) -> Bounce | None:
 
 def find_tokens(root: mime.Part) -> tuple[str, ...]:
     """Every message token in a message: in its raw text, as Postal looks, and in its decoded parts."""
-    found = dict.fromkeys(_tokens(root.raw))
+    tokens = dict.fromkeys(_tokens(root.raw))
     left = MAX_DECODED
     for part in root.walk():
         if part.is_encoded and not part.children and left > 0:
-            found |= dict.fromkeys(_tokens(part.content_of(left)))
+            tokens |= dict.fromkeys(_tokens(part.content_of(left)))
             left -= part.end - part.body_start
-    return tuple(found)[:MAX_TOKENS]
+    return tuple(tokens)[:MAX_TOKENS]
 
 
 def _tokens(text: bytes) -> Iterator[str]:
@@ -136,9 +136,9 @@ def failure_kind(status: str | None, diagnostic: str | None) -> BounceKind:
     """HARD or SOFT for a failure, by its status, else by what the server said."""
     text = diagnostic or ""
     if status is None or status.endswith(".0.0"):
-        found = _STATUS.search(text)
+        enhanced = _STATUS.search(text)
         code = _CODE.search(text)
-        status = found[1] if found else f"{code[1][0]}.0.0" if code else status
+        status = enhanced[1] if enhanced else f"{code[1][0]}.0.0" if code else status
     if status is None or not status.startswith("5") or _NOT_THE_ADDRESS.match(status):
         return BounceKind.SOFT
     return BounceKind.SOFT if status == "5.0.0" and _FULL.search(text) else BounceKind.HARD

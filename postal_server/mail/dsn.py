@@ -170,8 +170,8 @@ class DeliveryReport:
 
 def parse_report(root: mime.Part) -> DeliveryReport | None:
     """The report in a parsed message, or None if it has none. Never raises."""
-    found = {part.mime_type: part for part in reversed(list(root.walk_own())) if not part.is_multipart}
-    status = next((part for name, part in found.items() if name in STATUS_TYPES), None)
+    parts = {part.mime_type: part for part in reversed(list(root.walk_own())) if not part.is_multipart}
+    status = next((part for name, part in parts.items() if name in STATUS_TYPES), None)
     if status is None:
         return None
     reporting_mta, recipients = None, []
@@ -185,7 +185,7 @@ def parse_report(root: mime.Part) -> DeliveryReport | None:
         reporting_mta = reporting_mta or _typed(fields.get("reporting-mta"))
         if "final-recipient" in fields or "original-recipient" in fields or "action" in fields:
             recipients.append(_recipient(fields))
-    returned = next((part for name, part in found.items() if name in RETURNED_TYPES), None)
+    returned = next((part for name, part in parts.items() if name in RETURNED_TYPES), None)
     header = split_header(returned.content_of(mime.MAX_HEADER))[0] if returned else b""
     return DeliveryReport(reporting_mta, tuple(recipients), message_id(header), header)
 

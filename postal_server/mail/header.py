@@ -165,8 +165,8 @@ def _field_pattern(name: str) -> re.Pattern[bytes]:
 def remove_header(raw: bytes, name: str) -> bytes:
     """`raw` without any field called `name`; every other byte stays."""
     end = find_body(raw, 0, len(raw))[0]
-    header, found = _field_pattern(name).subn(b"", raw[:end])
-    return header + raw[end:] if found else raw
+    header, count = _field_pattern(name).subn(b"", raw[:end])
+    return header + raw[end:] if count else raw
 
 
 def set_field(header_block: bytes, name: str, value: str) -> bytes:

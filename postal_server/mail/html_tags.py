@@ -102,30 +102,30 @@ class _Reader:
     def tags(self, names: frozenset[bytes]) -> Iterator[Tag]:
         """The tags with these names, and others that matter."""
         of_html, of_others = _pattern(names), _pattern(names | _ENDS_FOREIGN)
-        while found := (of_others if self.is_foreign else of_html).search(self.text, self.position):
-            self.position = found.end()
+        while mark := (of_others if self.is_foreign else of_html).search(self.text, self.position):
+            self.position = mark.end()
             self.steps_left -= 1
             if self.steps_left < 0:
                 return
-            if found.lastindex is None:
+            if mark.lastindex is None:
                 continue
-            if found.lastindex == 3:
-                self._pass_over(found.start(), found[3])
+            if mark.lastindex == 3:
+                self._pass_over(mark.start(), mark[3])
                 continue
             attributes = self._attributes()
             if attributes is None:
                 return  # the document ends inside the tag, which makes it none
-            if found.lastindex == 1:
-                self._enter(found[1])
-                yield Tag(found[1], found.start(), self.position, attributes)
+            if mark.lastindex == 1:
+                self._enter(mark[1])
+                yield Tag(mark[1], mark.start(), self.position, attributes)
 
     def _attributes(self) -> dict[bytes, tuple[int, int]] | None:
         """Those of the tag whose name ends here; None if the tag has no end. Goes on behind it."""
         attributes: dict[bytes, tuple[int, int]] = {}
-        while self.steps_left > 0 and (found := _ATTRIBUTE.match(self.text, self.position)):
+        while self.steps_left > 0 and (pair := _ATTRIBUTE.match(self.text, self.position)):
             self.steps_left -= 1
-            attributes.setdefault(found[1], found.span(2) if found[2] else (found.end(), found.end()))
-            self.position = found.end()
+            attributes.setdefault(pair[1], pair.span(2) if pair[2] else (pair.end(), pair.end()))
+            self.position = pair.end()
         end = _TAG_END.match(self.text, self.position)
         if end is None:
             return None
@@ -158,25 +158,25 @@ class _Reader:
             self.position = end.end() if end else len(self.text)
             return
         ending = b"]]>" if opening == b"![cdata[" and self.is_foreign else b">"
-        found = self.text.find(ending, start)
-        self.position = found + len(ending) if found >= 0 else len(self.text)
+        at = self.text.find(ending, start)
+        self.position = at + len(ending) if at >= 0 else len(self.text)
 
     def _pass_over_script(self) -> None:
         """In `<!--`, a script that a script writes has an end tag of its own (13.2.5.15 to 13.2.5.31)."""
         is_commented = is_nested = False
-        while found := _SCRIPT_MARK.search(self.text, self.position):
-            self.position = found.end()
-            if found[0] == b"<!--":
+        while mark := _SCRIPT_MARK.search(self.text, self.position):
+            self.position = mark.end()
+            if mark[0] == b"<!--":
                 is_commented = True
                 self.position -= 2  # the dashes may be those of `-->` as well
-            elif found[0] == b"-->":
+            elif mark[0] == b"-->":
                 is_commented = is_nested = False
-            elif not found[1]:
+            elif not mark[1]:
                 is_nested = is_commented
             elif is_nested:
                 is_nested = False
             else:
-                self.position = found.start()
+                self.position = mark.start()
                 return
         self.position = len(self.text)
 
@@ -197,15 +197,15 @@ def unquote(value: str) -> str:
     return _REFERENCE.sub(_character, value) if "&" in value else value
 
 
-def _character(found: re.Match[str]) -> str:
+def _character(reference: re.Match[str]) -> str:
     """What a character reference in an attribute stands for (13.2.5.72 to 13.2.5.80)."""
-    hexadecimal, decimal, name, ending = found.groups()
+    hexadecimal, decimal, name, ending = reference.groups()
     if hexadecimal or decimal:
         return _numbered(hexadecimal or decimal, 16 if hexadecimal else 10)
     if ending == ";":
-        return html5.get(f"{name};", found[0])
+        return html5.get(f"{name};", reference[0])
     # Some names of old need no semicolon; in an attribute they do before `=`, a letter or a digit.
-    return found[0] if ending == "=" else html5.get(name, found[0])
+    return reference[0] if ending == "=" else html5.get(name, reference[0])
 
 
 def _numbered(digits: str, base: int) -> str:

@@ -135,23 +135,23 @@ def links_in_text(content: bytes, label: str, *, is_broken: bool) -> list[Link]:
 def _links_in(text: bytes, codec: str) -> Iterator[Link]:
     position = 0
     for _ in range(MAX_LINKS):
-        found = _LINK_START.search(text, position)
-        if found is None:
+        match = _LINK_START.search(text, position)
+        if match is None:
             return
-        start = found.start()
+        start = match.start()
         closing, rest = _ENCLOSED.get(text[start - 1 : start] if start else b"", (None, _FREE))
-        position = _end_of(rest, text, found.end())
+        position = _end_of(rest, text, match.end())
         link = _without_punctuation(text[start:position])
         is_closed = closing in (b")", b"]") and text.startswith(closing, position)
-        if len(link) <= found.start(1) - start or not (is_closed or _ends_at(text, position, codec)):
+        if len(link) <= match.start(1) - start or not (is_closed or _ends_at(text, position, codec)):
             continue
-        host = found[1].rstrip(b".").decode("ascii").lower()
+        host = match[1].rstrip(b".").decode("ascii").lower()
         yield Link(start, start + len(link), Target(link.decode("ascii"), (host,)))
 
 
 def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
-    found = pattern.match(text, start)
-    return found.end() if found else start
+    match = pattern.match(text, start)
+    return match.end() if match else start
 
 
 def _ends_at(text: bytes, end: int, codec: str) -> bool:

@@ -221,20 +221,20 @@ def _as_html(part: Part) -> str:
 
 def _attachments(files: Sequence[Part]) -> tuple[Attachment, ...]:
     """The files; those without a name get one that no other has."""
-    taken = {name for part in files if (name := part.filename)}
+    names = {name for part in files if (name := part.filename)}
     numbers: Counter[str] = Counter()
-    found = []
+    attachments = []
     for part in files:
         data = _content(part)
         name = part.filename
         if not name:
             made_up = name = made_up_name(part.mime_type, data)
-            while name in taken:
+            while name in names:
                 numbers[made_up] += 1
                 name = numbered(made_up, numbers[made_up] + 1)
-            taken.add(name)
-        found.append(_attachment(part, name, data))
-    return tuple(found)
+            names.add(name)
+        attachments.append(_attachment(part, name, data))
+    return tuple(attachments)
 
 
 def _attachment(part: Part, name: str, data: bytes) -> Attachment:
@@ -249,18 +249,18 @@ def _attachment(part: Part, name: str, data: bytes) -> Attachment:
 
 def headers_view(raw: bytes) -> dict[str, list[str | None]]:
     """Lower-cased name -> decoded values, None for an empty one; standard fields first."""
-    found: dict[str, list[bytes]] = {}
+    values_by_name: dict[str, list[bytes]] = {}
     for name, value in header_fields(raw):
         key = name.lower().replace("\0", "")
         if " " in key:
             continue  # a mailbox file's `From ` line
         if key in _SINGLE:
-            found[key] = [value]
+            values_by_name[key] = [value]
         else:
-            found.setdefault(key, []).append(value)
+            values_by_name.setdefault(key, []).append(value)
     return {
         key: [_view(key, decode_undeclared(value)) for value in values]
-        for key, values in sorted(found.items(), key=lambda item: _RANKS.get(item[0], len(_RANKS)))
+        for key, values in sorted(values_by_name.items(), key=lambda item: _RANKS.get(item[0], len(_RANKS)))
     }
 
 

@@ -70,16 +70,16 @@ def parse_header_value(text: str) -> HeaderValue:
     value, semicolon, rest = text[:MAX_VALUE].partition(";")
     if not semicolon:
         return HeaderValue(value.strip())
-    found: list[tuple[str, str]] = []
+    parameters: list[tuple[str, str]] = []
     for match in _PARAMETER.finditer(semicolon + rest):
         name, quoted, plain = match.groups("")
         if name:
             # A lone quotation mark in front opens what nobody closed.
             text = _ESCAPED.sub(r"\1", quoted) if quoted else plain.strip().removeprefix('"')
-            found.append((name.lower(), text))
-        if len(found) == MAX_PARAMETERS:
+            parameters.append((name.lower(), text))
+        if len(parameters) == MAX_PARAMETERS:
             break
-    return HeaderValue(value.strip(), tuple(found))
+    return HeaderValue(value.strip(), tuple(parameters))
 
 
 def parse_content_type(text: str) -> HeaderValue | None:
@@ -107,7 +107,7 @@ def _decode_parameters(raw: Sequence[tuple[str, str]]) -> dict[str, str]:
             plain.setdefault(name, text)
         else:
             sections.setdefault(match[1], []).append((int(match[2] or 0), bool(match[3]), text))
-    return {**plain, **{name: _join_sections(found) for name, found in sections.items()}}
+    return {**plain, **{name: _join_sections(parts) for name, parts in sections.items()}}
 
 
 def _join_sections(sections: list[tuple[int, bool, str]]) -> str:

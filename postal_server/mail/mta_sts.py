@@ -49,8 +49,8 @@ def record_id(records: Sequence[str]) -> str | None:
     if len(ours) != 1:
         return None
     pairs = (part.partition("=") for part in ours[0].split(";"))
-    found = next((value.strip() for name, _, value in pairs if name.strip() == "id"), "")
-    return found if _ID.fullmatch(found) else None
+    record_id = next((value.strip() for name, _, value in pairs if name.strip() == "id"), "")
+    return record_id if _ID.fullmatch(record_id) else None
 
 
 def parse_policy(text: bytes) -> Policy:

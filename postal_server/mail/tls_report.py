@@ -97,8 +97,8 @@ def addresses(records: Sequence[str]) -> list[str]:
         return []
     pairs = (part.strip().partition("=") for part in ours[0].split(";"))
     listed = next((value for name, _, value in pairs if name.strip() == "rua"), "")
-    found = (_address(uri.strip()) for uri in listed.split(",")[:MAX_ADDRESSES])
-    return [address for address in found if address]
+    addresses = (_address(uri.strip()) for uri in listed.split(",")[:MAX_ADDRESSES])
+    return [address for address in addresses if address]
 
 
 def _address(uri: str) -> str:
@@ -118,7 +118,7 @@ def _policy(result: PolicyResult, domain: str) -> dict[str, object]:
         policy["policy-string"] = list(result.text)
     if result.hosts:
         policy["mx-host"] = list(result.hosts)
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "policy": policy,
         "summary": {
             "total-successful-session-count": result.successes,
@@ -126,8 +126,8 @@ def _policy(result: PolicyResult, domain: str) -> dict[str, object]:
         },
     }
     if result.failures:
-        told["failure-details"] = [_details(failures) for failures in result.failures[:MAX_DETAILS]]
-    return told
+        values["failure-details"] = [_details(failures) for failures in result.failures[:MAX_DETAILS]]
+    return values
 
 
 def _details(failures: Failures) -> dict[str, object]:
@@ -137,8 +137,8 @@ def _details(failures: Failures) -> dict[str, object]:
         "receiving-ip": failures.address,
         "failure-reason-code": failures.reason,
     }
-    told = {name: value for name, value in named.items() if value}
-    return {"result-type": failures.kind, **told, "failed-session-count": failures.count}
+    known = {name: value for name, value in named.items() if value}
+    return {"result-type": failures.kind, **known, "failed-session-count": failures.count}
 
 
 def compose(report: Report, recipients: Sequence[str], *, message_id: str, date: str, name: str) -> bytes:

@@ -77,15 +77,15 @@ class Tlsa:
 
 def usable(records: Sequence[str]) -> tuple[Tlsa, ...]:
     """Those of the records that can be used, in their order; garbage is passed over."""
-    found = []
+    usable_records = []
     for text in records[:MAX_RECORDS]:
         try:
             record = Tlsa.parse(text)
         except HostileInput:
             continue
         if record.is_usable:
-            found.append(record)
-    return tuple(found)
+            usable_records.append(record)
+    return tuple(usable_records)
 
 
 def problem(chain: Sequence[bytes], records: Sequence[Tlsa], names: Sequence[str], now: datetime) -> str:

@@ -104,7 +104,7 @@ def may_be_marked(raw: bytes) -> bool:
 def _body_parts(part: Part) -> list[Part]:
     """The text parts that a reader sees as the message: no attachments, nothing inside signed mail."""
     if part.mime_type in _CONTAINERS:
-        return [found for child in part.children for found in _body_parts(child)]
+        return [body for child in part.children for body in _body_parts(child)]
     if part.mime_type not in (_TEXT, _HTML) or part.children:
         return []
     if part.filename or part.disposition.value.lower() == "attachment":
@@ -130,8 +130,8 @@ def _read(
 
 def _is_broken(part: Part) -> bool:
     """May links go on behind a soft line end? Without DelSp the blank there is part of the text."""
-    given = part.content_type.parameters if part.content_type else {}
-    return given.get("format", "").lower() == "flowed" and given.get("delsp", "").lower() == "yes"
+    parameters = part.content_type.parameters if part.content_type else {}
+    return parameters.get("format", "").lower() == "flowed" and parameters.get("delsp", "").lower() == "yes"
 
 
 def _pixel(url: str) -> bytes:

@@ -127,20 +127,20 @@ def read_parameters(content_type: str, body: bytes, query: str) -> Parameters:
     if named and not _MEDIA_TYPE.match(named):
         raise InvalidMediaType("not a media type")
     if content_type.startswith("application/json"):
-        given = parse_json(body) if body.strip() else {}
-        return {**(given if isinstance(given, dict) else {}), **_query(query)}
+        parameters = parse_json(body) if body.strip() else {}
+        return {**(parameters if isinstance(parameters, dict) else {}), **_query(query)}
     params = dict(_query(query)).get("params")
     if _is_blank(params):
         params = _form(content_type, body).get("params")
     if _is_blank(params):
         return {}
     try:
-        found = parse_json(str(params).encode("utf-8", "surrogatepass"))
+        parameters = parse_json(str(params).encode("utf-8", "surrogatepass"))
     except HostileInput as error:
         raise ParameterError("`params` parameter is not valid JSON") from error
-    if not isinstance(found, dict):
+    if not isinstance(parameters, dict):
         raise ParameterError("`params` parameter must be a JSON object")
-    return found
+    return parameters
 
 
 def parse_json(body: bytes) -> Any:
@@ -187,14 +187,14 @@ def _unicode(text: str) -> str:
 
 def _query(query: str) -> dict[str, Any]:
     """Query parameters: the last one of a name, or a list for names that end in `[]`."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for name, value in _pairs(query):
         if name.endswith("[]"):
-            items = found.setdefault(name[:-2], [])
-            found[name[:-2]] = [*items, value] if isinstance(items, list) else [value]
+            items = parameters.setdefault(name[:-2], [])
+            parameters[name[:-2]] = [*items, value] if isinstance(items, list) else [value]
         else:
-            found[name] = value
-    return found
+            parameters[name] = value
+    return parameters
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -301,10 +301,10 @@ def recipients(message: SendMessage) -> list[Recipient]:
     """
     everybody: list[Recipient] = []
     for name, entries, refusal in _kinds(message):
-        found = [recipient for entry in entries for recipient in _recipients(name, entry)]
-        if len(found) > MAX_RECIPIENTS:
+        recipients = [recipient for entry in entries for recipient in _recipients(name, entry)]
+        if len(recipients) > MAX_RECIPIENTS:
             raise refusal
-        everybody += found
+        everybody += recipients
     if not everybody:
         raise NoRecipients
     return everybody
@@ -314,8 +314,10 @@ def raw_recipients(request: SendRaw) -> list[Recipient]:
     """Everybody whom `rcpt_to` names, under the entry as it is written where that names one."""
     everybody: list[Recipient] = []
     for entry in dict.fromkeys(request.rcpt_to):
-        found = _recipients("rcpt_to", entry)
-        everybody += found if len(found) > 1 else [Recipient(entry, each.address) for each in found]
+        recipients = _recipients("rcpt_to", entry)
+        everybody += (
+            recipients if len(recipients) > 1 else [Recipient(entry, each.address) for each in recipients]
+        )
     return everybody
 
 
@@ -330,14 +332,14 @@ def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refu
 def _recipients(name: str, entry: str) -> list[Recipient]:
     """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
     try:
-        found = recipients_in(entry)
+        recipients = recipients_in(entry)
     except ValueError as error:
         if "@" not in entry:
             return [Recipient(bare_address(entry), bare_address(entry))]
         raise _invalid(name, entry) from error
-    if not found and "@" in entry:  # a comment, say: somebody may be meant
+    if not recipients and "@" in entry:  # a comment, say: somebody may be meant
         raise _invalid(name, entry)
-    return found
+    return recipients
 
 
 def _invalid(name: str, entry: str) -> InvalidRecipient:
@@ -372,18 +374,18 @@ def read_send_raw(parameters: Parameters) -> SendRaw:
 
 def read_lookup(parameters: Parameters) -> Lookup:
     """The parameters of `messages/*`. Digits in a string are taken for the number they name (Q1)."""
-    given = parameters.get("id")
-    if _is_blank(given):
+    number = parameters.get("id")
+    if _is_blank(number):
         raise _missing("id")
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) <= len(str(MAX_ID)):
-        given = int(given)
-    if not isinstance(given, int) or isinstance(given, bool):
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) <= len(str(MAX_ID)):
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool):
         raise ParameterError("`id` parameter must be an integer")
     wanted = parameters.get("_expansions")
     if wanted is True:
-        return Lookup(given, EXPANSIONS)
+        return Lookup(number, EXPANSIONS)
     names = wanted if isinstance(wanted, list) else ()
-    return Lookup(given, tuple(name for name in EXPANSIONS if name in names))
+    return Lookup(number, tuple(name for name in EXPANSIONS if name in names))
 
 
 def decode_base64(text: str, name: str) -> bytes:

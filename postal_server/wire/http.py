@@ -77,9 +77,9 @@ class Request:
     @property
     def content_length(self) -> int | None:
         """The length of the body, 0 if there is none, None if it is sent in chunks."""
-        told = str(self.environ.get("CONTENT_LENGTH") or "")
-        if told.isascii() and told.isdigit():
-            return int(told)
+        length = str(self.environ.get("CONTENT_LENGTH") or "")
+        if length.isascii() and length.isdigit():
+            return int(length)
         return None if "chunked" in self.header("Transfer-Encoding").lower() else 0
 
     def read(self, limit: int) -> bytes:
@@ -192,15 +192,15 @@ def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Netwo
     if forwarded_for is None or not is_in(peer, trusted):
         return peer
     hops = forwarded_for.rsplit(",", MAX_HOPS)
-    found = ""
+    client = ""
     for hop in reversed(hops):
         try:
-            found = str(_address(hop.strip(" \t")))
+            client = str(_address(hop.strip(" \t")))
         except ValueError:
             return ""
-        if not is_in(found, trusted):
+        if not is_in(client, trusted):
             break
-    return found
+    return client
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -106,6 +106,6 @@ def clamd_request(raw: bytes) -> tuple[bytes, bytes]:
 
 def clamd_threat(answer: bytes) -> tuple[bool, str]:
     """Is there a threat, and its name or what else was said."""
-    if found := _FOUND.match(answer.strip(b"\r\n")):
-        return True, found[1].decode("utf-8", "replace")
+    if threat := _FOUND.match(answer.strip(b"\r\n")):
+        return True, threat[1].decode("utf-8", "replace")
     return False, NO_THREATS if answer.rstrip(b"\0\r\n") == b"stream: OK" else NOT_SCANNED

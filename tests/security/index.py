@@ -283,8 +283,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/mail/html_tags.py",
-                code="while self.steps_left > 0 and (found := _ATTRIBUTE.match(self.text, self.position)):",
-                without="while found := _ATTRIBUTE.match(self.text, self.position):",
+                code="while self.steps_left > 0 and (pair := _ATTRIBUTE.match(self.text, self.position)):",
+                without="while pair := _ATTRIBUTE.match(self.text, self.position):",
             ),
             Guard(
                 "postal_server/mail/links.py",
@@ -757,7 +757,7 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/wire/api.py",
                 code="""
-                if not isinstance(given, int) or isinstance(given, bool):
+                if not isinstance(number, int) or isinstance(number, bool):
                     raise ParameterError("`id` parameter must be an integer")
                 """,
             ),
@@ -1179,12 +1179,12 @@ CASES: dict[str, Case] = {
                 code="""
                 except ValueError:
                     return ""
-                if not is_in(found, trusted):
+                if not is_in(client, trusted):
                 """,
                 without="""
                 except ValueError:
                     return peer
-                if not is_in(found, trusted):
+                if not is_in(client, trusted):
                 """,
             ),
         ],
@@ -1237,8 +1237,8 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/mail/message_view.py",
-                code="found.setdefault(key, []).append(value)",
-                without="getattr(found, key, found.setdefault(key, [])).append(value)",
+                code="values_by_name.setdefault(key, []).append(value)",
+                without="getattr(values_by_name, key, values_by_name.setdefault(key, [])).append(value)",
             ),
         ],
         tests=[

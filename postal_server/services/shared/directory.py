@@ -93,8 +93,8 @@ class Directory:
     def route_by_token(self, local: str) -> tuple[RouteEntry, str | None] | None:
         """The route whose token is the name in a local part of the route domain, and the tag behind it."""
         name, tag = split_tag(local)
-        found = self._routes_by_token.get(name)
-        return (found, tag) if found else None
+        route = self._routes_by_token.get(name)
+        return (route, tag) if route else None
 
     def return_path_route(self, server_id: int) -> RouteEntry | None:
         """The server's route for reports that match no message."""
@@ -143,19 +143,19 @@ class Directory:
 
     @cached_property
     def _server_by_path(self) -> dict[str, ServerEntry]:
-        found = {}
+        servers = {}
         for server in self.servers.values():
-            found[f"{server.organization_permalink}_{server.permalink}"] = server
-            found[f"{server.organization_permalink}/{server.permalink}"] = server
-        return found
+            servers[f"{server.organization_permalink}_{server.permalink}"] = server
+            servers[f"{server.organization_permalink}/{server.permalink}"] = server
+        return servers
 
     @cached_property
     def _smtp_credentials(self) -> dict[int, list[CredentialEntry]]:
-        found = defaultdict(list)
+        by_server = defaultdict(list)
         for entry in self.credentials.values():
             if entry.type is CredentialType.SMTP:
-                found[entry.server_id].append(entry)
-        return dict(found)
+                by_server[entry.server_id].append(entry)
+        return dict(by_server)
 
     @cached_property
     def _networks(self) -> list[CredentialEntry]:
@@ -206,14 +206,14 @@ class Directory:
 
     @cached_property
     def _pools(self) -> dict[int, list[SourceEntry]]:
-        found = defaultdict(list)
+        by_pool = defaultdict(list)
         for source in self.sources.values():
-            found[source.pool_id].append(source)
-        return dict(found)
+            by_pool[source.pool_id].append(source)
+        return dict(by_pool)
 
     @cached_property
     def _webhooks_of(self) -> dict[int, list[WebhookEntry]]:
-        found = defaultdict(list)
+        by_server = defaultdict(list)
         for webhook in self.webhooks.values():
-            found[webhook.server_id].append(webhook)
-        return dict(found)
+            by_server[webhook.server_id].append(webhook)
+        return dict(by_server)

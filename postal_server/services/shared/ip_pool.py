@@ -104,20 +104,20 @@ def pool_of(
 
 def _senders(values: Iterable[str]) -> list[str]:
     """The addresses of From fields; none of fields that nobody can read."""
-    found: list[str] = []
+    addresses: list[str] = []
     for value in values:
         with suppress(ValueError):
-            found += originators(value)
-    return found
+            addresses += originators(value)
+    return addresses
 
 
 def _names(addresses: Iterable[str]) -> set[str]:
     """What a condition may call these addresses: themselves without their tags, and their domains."""
-    found = set()
+    keys = set()
     for address in addresses:
         local, domain = split_address(suppression_key(address))
-        found |= {f"{split_tag(local)[0]}@{domain}", domain}
-    return found
+        keys |= {f"{split_tag(local)[0]}@{domain}", domain}
+    return keys
 
 
 # Warming up
@@ -185,10 +185,10 @@ def _bound() -> list[int]:
     """The sources that ready messages are bound to: one step along the index for each."""
     ready = QueuedMessage.objects.filter(QueueState.READY.rows).order_by("source_id")
     ids = ready.values_list("source_id", flat=True)
-    found: list[int] = []
-    while number := ids.filter(source_id__gt=found[-1] if found else ANY).first():
-        found.append(number)
-    return found
+    ids_in_use: list[int] = []
+    while number := ids.filter(source_id__gt=ids_in_use[-1] if ids_in_use else ANY).first():
+        ids_in_use.append(number)
+    return ids_in_use
 
 
 def _move(source_id: int, to: Callable[[], int], which: Q, in_turn: Transaction) -> None:

@@ -20,10 +20,10 @@ TIMEOUT_SECONDS = 30
 FAILURES = (OSError, smtplib.SMTPException)
 
 
-def compose(recipients: Iterable[str], subject: str, text: str, given: Smtp) -> EmailMessage:
+def compose(recipients: Iterable[str], subject: str, text: str, smtp: Smtp) -> EmailMessage:
     """A mail in plain text. `subject` is one line."""
     mail = EmailMessage()
-    mail["From"] = formataddr((given.from_name, given.from_address))
+    mail["From"] = formataddr((smtp.from_name, smtp.from_address))
     mail["To"] = ", ".join(recipients)
     mail["Subject"] = subject
     mail["Auto-Submitted"] = "auto-generated"
@@ -31,17 +31,17 @@ def compose(recipients: Iterable[str], subject: str, text: str, given: Smtp) -> 
     return mail
 
 
-def send(mails: Sequence[EmailMessage], given: Smtp) -> None:
+def send(mails: Sequence[EmailMessage], smtp: Smtp) -> None:
     """Hand the mails over. Raises one of `FAILURES`."""
     context = ssl.create_default_context()
-    if given.openssl_verify_mode == "none":
+    if smtp.openssl_verify_mode == "none":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with smtplib.SMTP(given.host, given.port, timeout=TIMEOUT_SECONDS) as client:
+    with smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT_SECONDS) as client:
         client.ehlo()
-        if given.enable_starttls or (given.enable_starttls_auto and client.has_extn("starttls")):
+        if smtp.enable_starttls or (smtp.enable_starttls_auto and client.has_extn("starttls")):
             client.starttls(context=context)
-        if given.username:
-            client.login(given.username, given.password)
+        if smtp.username:
+            client.login(smtp.username, smtp.password)
         for mail in mails:
             client.send_message(mail)
 

@@ -39,12 +39,12 @@ class Limits:
 
     @classmethod
     def of(cls, config: Config) -> Limits:
-        given = config.login
+        login = config.login
         return cls(
-            of_account_and_client=given.max_failures,
-            of_client=given.max_failures_per_client,
-            of_account=given.max_failures_per_account,
-            window=timedelta(minutes=given.window_minutes),
+            of_account_and_client=login.max_failures,
+            of_client=login.max_failures_per_client,
+            of_account=login.max_failures_per_account,
+            window=timedelta(minutes=login.window_minutes),
         )
 
 
