@@ -41,6 +41,7 @@ MISSING_EXTRA = "postal-server needs its extra: pip install 'anymail-postal[serv
 
 
 def usage() -> str:
+    """The text of `postal-server help`."""
     lines = [f"  {name:<20} {about}" for name, about in COMMANDS.items()]
     return "\n".join(
         [

@@ -44,6 +44,8 @@ def secret(about: str, default: Any = "") -> Any:
 
 @dataclass(frozen=True)
 class Postal:
+    """The installation: its hosts, limits and defaults."""
+
     web_hostname: str = key("postal.example.com", "Host name of the web interface and the API.")
     web_protocol: str = key("https", "`https` or `http`, as users reach the web host.")
     smtp_hostname: str = key("postal.example.com", "Host name in SMTP banners and Received headers.")
@@ -73,6 +75,8 @@ class Postal:
 
 @dataclass(frozen=True)
 class WebServer:
+    """The web process."""
+
     default_port: int = key(5000, "Port of the web process; `PORT` wins.")
     default_bind_address: str = key("127.0.0.1", "Address of the web process; `BIND_ADDRESS` wins.")
     max_threads: int = key(
@@ -88,6 +92,8 @@ class WebServer:
 
 @dataclass(frozen=True)
 class Worker:
+    """The worker process."""
+
     threads: int = key(2, "Threads that prepare and sign.", least=1)
     max_connections: int = key(600, "Outgoing connections of one worker process.", least=1)
     connections_per_destination: int = key(20, "Outgoing connections to one destination.", least=1)
@@ -111,6 +117,8 @@ class Database:
 
 @dataclass(frozen=True)
 class SmtpServer:
+    """The SMTP process: TLS, limits, and what it logs."""
+
     default_port: int = key(25, "Port for mail in and for submission; `PORT` wins.")
     default_bind_address: str = key("::", "Address to listen on; `BIND_ADDRESS` wins.")
     default_health_server_port: int = key(9091, "Port of the SMTP process's health server; 0 for none.")
@@ -148,6 +156,8 @@ class SmtpServer:
 
 @dataclass(frozen=True)
 class Dns:
+    """Names that domains refer to in DNS, and the resolvers."""
+
     mx_records: tuple[str, ...] = key(
         ("mx1.postal.example.com", "mx2.postal.example.com"), "Hosts that domains name in MX records."
     )
@@ -182,6 +192,8 @@ class Smtp:
 
 @dataclass(frozen=True)
 class SmtpClient:
+    """Deliveries over SMTP."""
+
     open_timeout: int = key(30, "Seconds to connect.", least=1)
     read_timeout: int = key(30, "Seconds to wait for an answer, except to the message itself.", least=1)
     port: int = key(25, "Port of the hosts that MX records name.", least=1)
@@ -195,6 +207,8 @@ class SmtpClient:
 
 @dataclass(frozen=True)
 class Scanner:
+    """What the three scanners have in common."""
+
     enabled: bool = key(False, "Use it.")
     host: str = key("127.0.0.1", "Host.")
     port: int = key(0, "Port.")
@@ -205,21 +219,29 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Rspamd(Scanner):
+    """The spam scanner rspamd."""
+
     port: int = key(11334, "Port.")
 
 
 @dataclass(frozen=True)
 class Spamd(Scanner):
+    """The spam scanner SpamAssassin."""
+
     port: int = key(783, "Port.")
 
 
 @dataclass(frozen=True)
 class Clamav(Scanner):
+    """The virus scanner ClamAV."""
+
     port: int = key(2000, "Port.")
 
 
 @dataclass(frozen=True)
 class Logging:
+    """What is logged, and how."""
+
     enabled: bool = key(True, "Write logs to standard error.")
     level: str = key("INFO", "Lowest level that is written.")
     format: str = key("text", "`text` or `json`.")
@@ -230,12 +252,16 @@ class Logging:
 
 @dataclass(frozen=True)
 class Rails:
+    """The secret key; the name is Postal's."""
+
     environment: str = key("production", "Understood, without effect.")
     secret_key: str = secret("Secret of sessions and stored keys; by default the file `secret.key`.")
 
 
 @dataclass(frozen=True)
 class Storage:
+    """The database."""
+
     url: str = secret(
         "`sqlite:///path` or `postgresql://user@host/name`.", "sqlite:///$config-file-root/postal.sqlite3"
     )
@@ -263,6 +289,8 @@ class Logins:
 
 @dataclass(frozen=True)
 class DeliveryPolicy:
+    """Where mail may go, and for how long it is tried."""
+
     mode: str = key(
         "catch", "`catch` keeps all mail here, `mx` sends to the internet, `relays` to postal.smtp_relays."
     )
@@ -284,6 +312,8 @@ class DeliveryPolicy:
 
 @dataclass(frozen=True)
 class Shaping:
+    """Fixed limits for destinations."""
+
     rules: tuple[str, ...] = key(
         (),
         "Limits for destinations, `gmail.com connections=5 rate=100/min` each: a recipient domain or that of "
@@ -293,6 +323,8 @@ class Shaping:
 
 @dataclass(frozen=True)
 class Tracking:
+    """Tracked links."""
+
     link_days: int = key(
         365,
         "Days that a tracked link works; then it answers 410, and is forgotten with its mail. 0: for ever.",
@@ -301,6 +333,8 @@ class Tracking:
 
 @dataclass(frozen=True)
 class TlsReports:
+    """Reports on TLS sessions (RFC 8460)."""
+
     enabled: bool = key(
         False, "Send TLS reports (RFC 8460) to domains that ask for them, from smtp.from_address."
     )
@@ -308,6 +342,8 @@ class TlsReports:
 
 @dataclass(frozen=True)
 class Control:
+    """The control interface of the test fixture."""
+
     token: str = secret("Switches the control interface of tests on, and guards it.")
 
 
@@ -400,10 +436,12 @@ class Config:
 
     @property
     def max_message_bytes(self) -> int:
+        """The largest message over SMTP, in bytes."""
         return self.smtp_server.max_message_size * 1024 * 1024
 
     @property
     def max_header_bytes(self) -> int:
+        """The largest header of a message, in bytes."""
         return self.smtp_server.max_header_size * 1024
 
 

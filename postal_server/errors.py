@@ -50,65 +50,91 @@ class Refusal(PostalServerError):
 
 
 class AccessDenied(Refusal):
+    """A request without an API key."""
+
     code = "AccessDenied"
     message = "Must be authenticated as a server."
 
 
 class InvalidServerAPIKey(Refusal):
+    """A request whose API key is of no server."""
+
     code = "InvalidServerAPIKey"
     message = "The API token provided in X-Server-API-Key was not valid."
 
 
 class ServerSuspended(Refusal):
+    """The mail server, or its organisation, is suspended."""
+
     code = "ServerSuspended"
 
 
 class NoRecipients(Refusal):
+    """A submission without a recipient."""
+
     code = "NoRecipients"
     message = "There are no recipients defined to receive this message"
 
 
 class TooManyToAddresses(Refusal):
+    """A submission with over 50 addresses in `to`."""
+
     code = "TooManyToAddresses"
     message = "The maximum number of To addresses has been reached (maximum 50)"
 
 
 class TooManyCCAddresses(Refusal):
+    """A submission with over 50 addresses in `cc`."""
+
     code = "TooManyCCAddresses"
     message = "The maximum number of CC addresses has been reached (maximum 50)"
 
 
 class TooManyBCCAddresses(Refusal):
+    """A submission with over 50 addresses in `bcc`."""
+
     code = "TooManyBCCAddresses"
     message = "The maximum number of BCC addresses has been reached (maximum 50)"
 
 
 class NoContent(Refusal):
+    """A submission with neither a plain body nor an HTML one."""
+
     code = "NoContent"
     message = "There is no content defined for this e-mail"
 
 
 class FromAddressMissing(Refusal):
+    """A submission without `from`."""
+
     code = "FromAddressMissing"
     message = "The From address is missing and is required"
 
 
 class UnauthenticatedFromAddress(Refusal):
+    """An author that the server has no verified domain for (contract 1.13)."""
+
     code = "UnauthenticatedFromAddress"
     message = "The From address is not authorised to send mail from this server"
 
 
 class AttachmentMissingName(Refusal):
+    """An attachment without `name`."""
+
     code = "AttachmentMissingName"
     message = "An attachment is missing a name"
 
 
 class AttachmentMissingData(Refusal):
+    """An attachment without `data`."""
+
     code = "AttachmentMissingData"
     message = "An attachment is missing data"
 
 
 class MessageNotFound(Refusal):
+    """No message of the server has this id."""
+
     code = "MessageNotFound"
     message = "No message found matching provided ID"
 
@@ -133,26 +159,36 @@ class InvalidServerToken(Refusal):
 
 
 class InvalidRouteToken(Refusal):
+    """An address in the route domain that no route has."""
+
     code = "InvalidRouteToken"
     message = "Invalid route token"
 
 
 class RouteRejects(Refusal):
+    """A route that refuses its mail."""
+
     code = "RouteRejects"
     message = "Route does not accept incoming messages"
 
 
 class AuthenticationRequired(Refusal):
+    """A recipient that nobody here receives for, from a client that is not authenticated."""
+
     code = "AuthenticationRequired"
     message = "Authentication required"
 
 
 class LoopDetected(Refusal):
+    """A mail that has been here too often."""
+
     code = "LoopDetected"
     message = "Loop detected"
 
 
 class MessageTooLarge(Refusal):
+    """A message over the limit of its way in."""
+
     code = "MessageTooLarge"
     message = "Message too large"
 

@@ -102,6 +102,7 @@ class RunningServer:
 
     @property
     def pid(self) -> int:
+        """The id of its process. Raises `ServerError` while it is not running."""
         if self._process is None:
             raise ServerError("The server is not running.")
         return self._process.pid
@@ -306,6 +307,7 @@ class Mail:
 
     @property
     def message(self) -> EmailMessage:
+        """The mail as the standard library's `EmailMessage`."""
         message = email.message_from_bytes(self.raw, policy=email.policy.default)
         if not isinstance(message, EmailMessage):
             raise TypeError("the default policy makes an EmailMessage")
@@ -313,10 +315,12 @@ class Mail:
 
     @property
     def text(self) -> str:
+        """The plain text, or an empty string."""
         return self._body("plain")
 
     @property
     def html(self) -> str:
+        """The HTML, or an empty string."""
         return self._body("html")
 
     @property
@@ -354,6 +358,7 @@ class Outbox:
         return self._read(to=None, subject=None, timeout=0.0)
 
     def clear(self) -> None:
+        """Forget the mail that was caught so far."""
         self._server.control("DELETE", "mail")
 
     def describe(self) -> str:
@@ -542,4 +547,5 @@ class MailServer:
     def control(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = 30.0
     ) -> dict[str, Any]:
+        """Call the control interface for this mail server."""
         return self.running.control(method, f"servers/{self.id}/{path}", body, timeout)

@@ -60,6 +60,7 @@ class MessageDatabase:
     ids: dict[int, int] = field(default_factory=dict)
 
     def import_suppressions(self, rows: list[Row]) -> None:
+        """Suppressions, by their addresses."""
         for row in rows:
             _, is_new = Suppression.objects.update_or_create(
                 server_id=self.server_id,
@@ -104,6 +105,7 @@ class MessageDatabase:
         return {row["token"]: next(fresh) if row["id"] in in_use else int(row["id"]) for row in new}
 
     def import_links(self, rows: list[Row]) -> None:
+        """Tracked links. Call it after all messages, which links refer to."""
         tokens = [row["token"] for row in rows]
         known = set(Link.objects.filter(imported_token__in=tokens).values_list("imported_token", flat=True))
         new = [row for row in rows if row["token"] not in known]

@@ -41,9 +41,11 @@ class Records:
         self._imported: dict[str, dict[int, Any]] = {}
 
     def add_problem(self, text: str) -> None:
+        """Report something that could not be imported, in a sentence."""
         self.report.problems.append(text)
 
     def count(self, kind: str, *, made: int = 0, updated: int = 0) -> None:
+        """Count rows that were made, and rows that were here already."""
         self.report.made[kind] += made
         self.report.updated[kind] += updated
 

@@ -59,6 +59,7 @@ class HeaderValue:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
+        """The parameters by their lower-case names."""
         return _decode_parameters(self.raw)
 
     def __str__(self) -> str:
@@ -160,10 +161,12 @@ class Part:
 
     @property
     def is_multipart(self) -> bool:
+        """Does it have parts of its own?"""
         return self.mime_type.startswith("multipart/")
 
     @cached_property
     def disposition(self) -> HeaderValue:
+        """Its Content-Disposition; empty where it has none."""
         text = self.fields.get("content-disposition", "")
         if bare := _BARE_FILENAME.match(text):
             text = f"{bare[1]};{text[bare.end() :]}"
@@ -196,6 +199,7 @@ class Part:
 
     @property
     def charset(self) -> str | None:
+        """The charset that its Content-Type names, or None."""
         return self.content_type.parameters.get("charset") if self.content_type else None
 
     @property

@@ -20,6 +20,8 @@ _PATTERN = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
 class Mode(str, enum.Enum):
+    """What a policy asks of senders (RFC 8461 section 3.2)."""
+
     ENFORCE = "enforce"
     TESTING = "testing"
     NONE = "none"
@@ -40,6 +42,7 @@ class Policy:
 
 
 def policy_url(domain: str) -> str:
+    """Where the policy of a domain is fetched."""
     return f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
 
 

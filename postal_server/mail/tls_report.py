@@ -61,6 +61,7 @@ class Report:
 
     @property
     def submitter(self) -> str:
+        """The domain that the report comes from."""
         return split_address(self.contact)[1]
 
     @property

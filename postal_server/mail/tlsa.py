@@ -65,6 +65,7 @@ class Tlsa:
         return f"{self.usage} {self.selector} {self.matching} {self.data.hex()}"
 
     def matches(self, certificate: x509.Certificate) -> bool:
+        """Does the record stand for this certificate?"""
         if self.selector == PUBLIC_KEY:
             key = certificate.public_key()
             content = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -38,6 +38,7 @@ class Change:
 
     @property
     def targets(self) -> list[str]:
+        """The URLs that the links lead to, without the marks of links that are not tracked."""
         return [_without_marks(link.target.url.encode()).decode() for link in self.links]
 
     def write(self, addresses: Sequence[str]) -> list[Edit]:

@@ -92,4 +92,5 @@ class TrackDomain(models.Model):
 
     @property
     def full_name(self) -> str:
+        """The name of the host."""
         return f"{self.name}.{self.domain.name}"

@@ -78,5 +78,6 @@ class IPPoolRule(models.Model):
         return f"{self.ip_pool} for {self.server or self.organization}"
 
     def clean(self) -> None:
+        """Raise `ValidationError` for a rule without a condition."""
         if not (self.from_text.strip() or self.to_text.strip()):
             raise ValidationError("A rule needs a condition.")

@@ -99,6 +99,7 @@ class Server(models.Model):
         return f"{self.organization.permalink}/{self.permalink}"
 
     def clean(self) -> None:
+        """Raise `ValidationError` for a pool that the organisation may not use."""
         pool = self.ip_pool
         if pool and not self.organization.ip_pools.filter(pk=pool.pk).exists():
             raise ValidationError({"ip_pool": "The organisation may not use this pool."})

@@ -51,6 +51,7 @@ class Response:
 
     @property
     def status_line(self) -> str:
+        """The status with its reason phrase, as WSGI takes it."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
     def all_headers(self, request_id: str, seconds: float) -> list[Header]:

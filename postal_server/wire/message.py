@@ -43,6 +43,7 @@ def epoch(at: datetime | None) -> float | None:
 
 
 def status(message: MessageRow) -> dict[str, Any]:
+    """The expansion `status`."""
     return {
         "status": message.status,
         "last_delivery_attempt": epoch(message.last_attempt_at),
@@ -52,6 +53,7 @@ def status(message: MessageRow) -> dict[str, Any]:
 
 
 def details(message: MessageRow) -> dict[str, Any]:
+    """The expansion `details`."""
     return {
         "rcpt_to": message.rcpt_to,
         "mail_from": message.mail_from,
@@ -68,6 +70,7 @@ def details(message: MessageRow) -> dict[str, Any]:
 
 
 def inspection(message: MessageRow) -> dict[str, Any]:
+    """The expansion `inspection`."""
     return {
         "inspected": message.is_inspected,
         "spam": message.is_spam,
@@ -78,6 +81,7 @@ def inspection(message: MessageRow) -> dict[str, Any]:
 
 
 def attachments(files: Iterable[File]) -> list[dict[str, Any]]:
+    """The expansion `attachments`, with the data in base64."""
     return [
         {
             "filename": file.filename,
@@ -101,6 +105,7 @@ def activity(
 
 
 def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
+    """What `messages/deliveries` answers, in the order of `rows`."""
     return [
         {
             "id": row.id,

@@ -77,12 +77,14 @@ class DomainState(Protocol):
 
 
 def spam_status(message: MessageRow) -> str:
+    """The word for what the spam scanner said."""
     if not message.is_inspected:
         return "NotChecked"
     return "Spam" if message.is_spam else "NotSpam"
 
 
 def message_hash(message: MessageRow, token: str) -> dict[str, Any]:
+    """A message as events show it."""
     return {
         "id": message.id,
         "token": token,
@@ -113,6 +115,7 @@ def delivery_payload(message: MessageRow, token: str, delivery: DeliveryRow) -> 
 def bounce_payload(
     original: MessageRow, original_token: str, report: MessageRow, report_token: str
 ) -> dict[str, Any]:
+    """Of `MessageBounced`."""
     return {
         "original_message": message_hash(original, original_token),
         "bounce": message_hash(report, report_token),
@@ -120,6 +123,7 @@ def bounce_payload(
 
 
 def server_hash(server: ServerNames) -> dict[str, Any]:
+    """A server as events show it."""
     return {
         "uuid": server.uuid,
         "name": server.name,
@@ -129,10 +133,12 @@ def server_hash(server: ServerNames) -> dict[str, Any]:
 
 
 def limit_payload(server: ServerNames, volume: int, limit: int) -> dict[str, Any]:
+    """Of `SendLimitApproaching` and `SendLimitExceeded`: attempts in the last hour, and the limit."""
     return {"server": server_hash(server), "volume": volume, "limit": limit}
 
 
 def dns_payload(server: ServerNames, domain: DomainState) -> dict[str, Any]:
+    """Of `DomainDNSError`."""
     checks = ("spf", "dkim", "mx", "return_path")
     states = {
         f"{check}_{kind}": getattr(domain, f"{check}_{kind}") or None

@@ -39,6 +39,7 @@ def digest(key: str) -> str:
 
 
 def encrypt(key: str) -> str:
+    """The SMTP key as it is stored: encrypted with the secret key of the installation."""
     return _fernet().encrypt(key.encode()).decode("ascii")
 
 

@@ -48,6 +48,7 @@ class Directory:
 
     @cached_property
     def server_by_token(self) -> dict[str, ServerEntry]:
+        """The servers by the local parts of their return paths."""
         return {server.token: server for server in self.servers.values()}
 
     def server_by_path(self, path: str) -> ServerEntry | None:

@@ -39,6 +39,7 @@ class Limits:
 
     @classmethod
     def of(cls, config: Config) -> Limits:
+        """The limits of the group `login`."""
         login = config.login
         return cls(
             of_account_and_client=login.max_failures,
