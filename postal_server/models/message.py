@@ -49,6 +49,8 @@ class Message(models.Model):
     as accepted. Rows refer to configuration by plain number, so that deleting a domain or a route does not
     touch a million messages. The token is computed from the id (`services/shared/token.py`), except for
     imported messages (`ImportedToken`).
+
+    `is_bounce` is Postal's `bounce`: see `is_report` and `is_notice` for what it means.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -98,6 +100,16 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.id}"
+
+    @property
+    def is_report(self) -> bool:
+        """Did it come in at a return path, where only reports on our mail should come?"""
+        return self.is_bounce and self.scope == Scope.INCOMING.value
+
+    @property
+    def is_notice(self) -> bool:
+        """Does it go out with the null reverse-path: a failure notice of ours, or an application's bounce?"""
+        return self.is_bounce and self.scope == Scope.OUTGOING.value
 
 
 class Delivery(models.Model):

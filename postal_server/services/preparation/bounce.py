@@ -45,7 +45,7 @@ def recognise_bounces(
 
     Takes the queries of `match`, none without reports.
     """
-    reports = {job.message.id: job for job in jobs if job.message.is_bounce}
+    reports = {job.message.id: job for job in jobs if job.message.is_report}
     matches = match(list(reports.values()), directory, config, now)
     return {
         number: Decision(

@@ -95,7 +95,7 @@ def _check_report(job: Job, context: Context) -> Decision | None:
 
 def _check_unlinked(job: Job, context: Context) -> Decision | None:
     """A report that nobody recognised is for the route of return paths, if there is one."""
-    if not job.message.is_bounce or context.route(job) is not None:
+    if not job.message.is_report or context.route(job) is not None:
         return None
     return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
 
@@ -271,7 +271,7 @@ def _forward(
         else target.for_endpoint(entry, domain, context.config)
     )
     reverse_path = None
-    if not message.is_bounce:
+    if not message.is_report:
         owner = context.directory.domains.get(message.domain_id or 0)
         reverse_path = return_path(job.server, owner, message.id, context.config)
     data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])

@@ -203,7 +203,7 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | De
 def _delivery(job: Job, prefix: bytes, body: bytes, context: Context) -> SmtpDelivery:
     message = job.message
     reverse_path = None
-    if not message.is_bounce:
+    if not message.is_notice:
         reverse_path = token.return_path(job.server, context.domain(job), message.id, context.config)
     address = message.rcpt_to or ""
     return SmtpDelivery(
