@@ -10,12 +10,18 @@ import pytest
 HERE = Path(__file__).parent
 # They start daemons, kill processes, or measure a server: one at a time, on a quiet machine.
 SERIAL = {"faults", "interop", "security", "story", "end_to_end", "test_benchmarks.py", "test_readme.py"}
+# They try many inputs each, or let much time pass, and seldom find what the others do not.
+SLOW = {"fuzz", "anymail_postal/test_time.py", "postal_server/admin/test_filters.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(HERE).parts[0] in SERIAL:
+        path = item.path.relative_to(HERE)
+        if path.parts[0] in SERIAL:
             item.add_marker(pytest.mark.serial)
+        is_property = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+        if is_property or path.as_posix() in SLOW or path.parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -12,6 +12,7 @@ from django.db import connections
 
 from tests import postgresql
 
+pytestmark = [pytest.mark.serial, pytest.mark.slow, pytest.mark.postgresql]
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -22,8 +23,9 @@ def test_the_engine_behaves_the_same_on_postgresql():
         if os.environ.get("CI") == "true":
             pytest.fail("PostgreSQL is not installed")
         pytest.skip("PostgreSQL is not installed")
+    words = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not postgresql", str(Path(__file__).parent)]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(Path(__file__).parent)],
+        [sys.executable, "-m", "pytest", *words],
         cwd=ROOT,
         env={**os.environ, "TEST_DATABASE": "postgresql"},
         capture_output=True,

@@ -567,6 +567,7 @@ def test_a_body_of_more_than_is_wanted_is_answered_when_that_is_known(running, a
         assert running.echo.begun.wait(10)
 
 
+@pytest.mark.slow
 def test_bodies_that_are_gathered_have_a_bound_in_all(running, address):
     running.server._shared.room = Room(3_000_000, 1_000_000)
     begun = post(b"/echo/gathered", b"Content-Length: 400001")
