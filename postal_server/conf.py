@@ -176,7 +176,7 @@ class Dns:
 
 @dataclass(frozen=True)
 class Smtp:
-    """The host that takes the installation's own notices."""
+    """The host that takes the installation's own mail."""
 
     host: str = key("127.0.0.1", "Host.")
     port: int = key(25, "Port.")
@@ -386,7 +386,7 @@ NOT_HONOURED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration. `warnings` names what was given and cannot be honoured."""
+    """The whole configuration. `warnings` names settings without effect."""
 
     root: Path
     path: Path | None = None

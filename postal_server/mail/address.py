@@ -61,8 +61,8 @@ def split_tag(local: str) -> tuple[str, str | None]:
 def envelope_address(text: str) -> str:
     """The address of a path (RFC 5321 section 4.1.2), in the spelling that is stored and sent.
 
-    Gone are a source route (section 3.3), needless quotes and the domain's final dot; a domain that is not
-    ASCII is punycoded. Case stays. Raises ValueError for what no server could take.
+    A source route (section 3.3), needless quotes and the domain's final dot are removed; a domain that is
+    not ASCII is punycoded. Case stays. Raises ValueError for an address that SMTP cannot carry.
     """
     if len(text) <= MAX_ADDRESS and _ORDINARY.match(text):
         return text
@@ -77,7 +77,7 @@ def envelope_address(text: str) -> str:
 
 
 def as_stored(address: str) -> str:
-    """The spelling of an address that is looked for; what is none stays as it is."""
+    """The spelling of an address that is looked for; other text stays as it is."""
     try:
         return envelope_address(address)
     except ValueError:

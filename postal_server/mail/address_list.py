@@ -221,9 +221,9 @@ class Recipient:
 
 
 def recipients_in(text: str) -> list[Recipient]:
-    """Everybody whom a text like `Jane <j@x.example>, k@y.example` names: a list of addresses, or one.
+    """The recipients in a text like `Jane <j@x.example>, k@y.example`: a list of addresses, or one.
 
-    Raises ValueError where it is no such list, or names somebody whom no server could take mail for.
+    Raises ValueError where it is no such list, or an address cannot be one of SMTP.
     """
     if ordinary := _ORDINARY.match(text):
         address = ordinary[1] or ordinary[2]

@@ -40,7 +40,7 @@ _MAILER = re.compile(r"(?i)\b(?:mailer-daemon|postmaster|mail-daemon|microsoftex
 
 
 class BounceKind(Enum):
-    """HARD: the address is no good. SOFT: it failed for now. DELAYED: still trying. DELIVERED: no failure."""
+    """HARD: a permanent failure. SOFT: a transient one. DELAYED: still trying. DELIVERED: no failure."""
 
     HARD = "hard"
     SOFT = "soft"
@@ -50,7 +50,7 @@ class BounceKind(Enum):
 
 @dataclass(frozen=True)
 class Bounce:
-    """What a bounce tells. `tokens` are those of our own messages that it quotes, in order.
+    """What a bounce reports. `tokens` are those of our own messages that it quotes, in order.
 
     `recipient` is the address that failed; `status` an enhanced code (RFC 3463); `diagnostic` what the
     remote server said; `original_message_id` is without brackets.
@@ -122,7 +122,7 @@ def _from_report(report: DeliveryReport, tokens: tuple[str, ...]) -> Bounce:
 
 
 def _kind_of(recipient: RecipientStatus) -> BounceKind:
-    """RFC 3464 section 2.3.3. An action that is missing or unknown is read off the status."""
+    """RFC 3464 section 2.3.3. A missing or unknown action follows from the status."""
     if recipient.action == "delayed":
         return BounceKind.DELAYED
     if recipient.action in ("delivered", "relayed", "expanded"):
@@ -189,7 +189,7 @@ _WROTE = re.compile(_ADDRESS)
 
 
 def _mailer_daemon(header: bytes, text: str) -> Bounce | None:
-    """Anything else from a mailer whose subject speaks of failure; the first address in it is taken."""
+    """Anything else whose subject speaks of failure; the first address in it is the recipient."""
     about = (subject(header) or "")[:MAX_FIELD]
     is_mailer = any(_MAILER.search(value[:MAX_FIELD]) for value in header_values(header, "From"))
     if not (is_mailer and _FAILED_SUBJECT.search(about)):

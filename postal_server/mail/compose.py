@@ -70,7 +70,7 @@ MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 
 @dataclass(frozen=True)
 class OutgoingAttachment:
-    """An attachment as the API got it; `content_type` None means `application/octet-stream`."""
+    """An attachment from the API; `content_type` None means `application/octet-stream`."""
 
     name: str
     content_type: str | None
@@ -293,7 +293,7 @@ def encode_phrase(name: str) -> str:
 
 
 def encode_address(address: str) -> str:
-    """An address for a header: needless quotes and a final dot gone, its domain in the form DNS knows.
+    """An address for a header, without needless quotes and a final dot, its domain as in DNS.
 
     Unlike Postal (contract, Q44), which puts encoded words inside addresses. A local part that is not
     ASCII stays UTF-8: the message then needs SMTPUTF8 (RFC 6532).

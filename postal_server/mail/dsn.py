@@ -60,7 +60,7 @@ def compose_failure(
 ) -> bytes:
     """The notice to `sender` that a mail could not be delivered to `recipient`, the route's address.
 
-    Of the mail it returns the `header` alone: whoever is written to may never have sent it. To be sent with
+    Of the mail it returns the `header` alone: `sender` may have been forged. To be sent with
     a null return path. `token` is `<message token>@<server token>`, `message_id` is without brackets. Unlike
     Postal's (contract, 7.2) it is a report that programs understand; From, subject and the lines about the
     message are Postal's.

@@ -102,7 +102,7 @@ def read_page(content: bytes, label: str) -> Page:
 
 
 def _base(tags: list[Tag], content: bytes, codec: str) -> str | None:
-    """What relative links hang on: the first `<base>` with an `href` says it, wherever it stands."""
+    """The base of relative links: the first `<base>` with an `href`, wherever it is."""
     for tag in tags:
         if tag.name == _BASE and (place := tag.attributes.get(b"href")):
             value = _value(content, place, codec)
@@ -119,7 +119,7 @@ def _value(content: bytes, place: tuple[int, int], codec: str) -> str | None:
 
 
 def links_in_text(content: bytes, label: str, *, is_broken: bool) -> list[Link]:
-    """Links by their looks, without the sentence around them. `is_broken`: format=flowed with DelSp=yes."""
+    """Links in plain text, without the punctuation around them. `is_broken`: format=flowed with DelSp=yes."""
     content = content[:MAX_TEXT_BYTES]
     codec = _codec(content, label)
     text = _searchable(content, codec)

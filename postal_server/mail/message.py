@@ -47,7 +47,7 @@ _NOT_PRINTABLE = re.compile(r"[^!-'*-~]")  # parentheses would close the comment
 def received_line(
     source: str, *, ip: str, rdns: str | None, by: str, via: str, at: datetime, private: bool = False
 ) -> bytes:
-    """The Received field of a message that this server takes in, one unfolded line with its CRLF.
+    """The Received field of a message that this server receives, one unfolded line with its CRLF.
 
     `source` is `api`, `web-ui` or the name an SMTP client greeted with; `via` is `HTTP` or `SMTP`; `rdns`
     the name of `ip` in DNS, if it has one. `private` leaves the client out. As Postal has it, an SMTP

@@ -1,4 +1,4 @@
-"""The new part of a reply, told from what it quotes, by Postal's rules (contract 4.8)."""
+"""The new part of a reply, without what it quotes, by Postal's rules (contract 4.8)."""
 
 from __future__ import annotations
 

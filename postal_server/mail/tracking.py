@@ -29,7 +29,7 @@ Edit = tuple[int, int, bytes]  # start, end, what comes in its place
 
 @dataclass(frozen=True)
 class Change:
-    """What changes in one part: its links get other addresses, the pixel comes in, and marks go."""
+    """What changes in one part: links get new addresses, the pixel is added, and marks are removed."""
 
     part: Part
     content: bytes

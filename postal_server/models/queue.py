@@ -65,7 +65,7 @@ class QueuedMessage(QueueRow):
 
 
 class QueueSuspension(models.Model):
-    """A part of the queue that waits until it is resumed: all that is given here is true of its messages.
+    """A part of the queue that waits until it is resumed: its messages match every field that is set.
 
     Not to be confused with the suspension of a server, whose mail is not accepted and is held.
     """

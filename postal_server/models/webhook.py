@@ -1,4 +1,4 @@
-"""Webhooks: who is told, what waits to be told, and what was tried."""
+"""Webhooks, the requests that are waiting to be sent, and the attempts that were made."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file as given: `name` and `data` may be missing."""
+    """An attachment as it was sent: `name` and `data` may be missing."""
 
     name: str | None
     content_type: str
@@ -295,7 +295,7 @@ def check_before_authorisation(message: SendMessage) -> None:
 
 
 def recipients(message: SendMessage) -> list[Recipient]:
-    """Everybody whom `to`, `cc` and `bcc` name, in order; an entry may be a list of addresses.
+    """The recipients in `to`, `cc` and `bcc`, in order; an entry may be a list of addresses.
 
     Raises the refusals of more than 50, of none at all, and of an entry that cannot be read.
     """
@@ -330,7 +330,7 @@ def _kinds(message: SendMessage) -> Sequence[tuple[str, Sequence[str], type[Refu
 
 
 def _recipients(name: str, entry: str) -> list[Recipient]:
-    """Whom an entry names. Without an `@` it is nobody: taken as in Postal, it fails once it is tried."""
+    """Whom an entry names. Without an `@` it is accepted as in Postal, and its delivery fails."""
     try:
         recipients = recipients_in(entry)
     except ValueError as error:
@@ -373,7 +373,7 @@ def read_send_raw(parameters: Parameters) -> SendRaw:
 
 
 def read_lookup(parameters: Parameters) -> Lookup:
-    """The parameters of `messages/*`. Digits in a string are taken for the number they name (Q1)."""
+    """The parameters of `messages/*`. A string of digits is read as a number (Q1)."""
     number = parameters.get("id")
     if _is_blank(number):
         raise _missing("id")

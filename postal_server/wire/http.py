@@ -84,9 +84,9 @@ class Request:
         return None if "chunked" in self.header("Transfer-Encoding").lower() else 0
 
     def read(self, limit: int) -> bytes:
-        """The body. Raises `BodyTooLarge` if it has more than `limit` bytes, before reading where told.
+        """The body. Raises `BodyTooLarge` if it is longer than `limit` bytes, at once if its length says so.
 
-        Raises `HostileInput` if it does not come.
+        Raises `HostileInput` if it cannot be read.
         """
         length = self.content_length
         if length is not None and length > limit:
@@ -188,7 +188,7 @@ def is_in(address: str, networks: Sequence[Network]) -> bool:
 def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
     """The address of the client: the last one in X-Forwarded-For that no trusted proxy has, or the peer.
 
-    Empty where a trusted proxy named somebody who cannot be told, or too many: that is not the proxy itself.
+    Empty where a trusted proxy named an unreadable client, or too many: it is not the proxy itself.
     """
     if forwarded_for is None or not is_in(peer, trusted):
         return peer
@@ -205,6 +205,6 @@ def client_address(peer: str, forwarded_for: str | None, trusted: Sequence[Netwo
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address, an IPv4 one as such where it comes in IPv6's clothes. Raises ValueError."""
+    """An address; an IPv4-mapped IPv6 one as IPv4. Raises ValueError."""
     address = ipaddress.ip_address(text)
     return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

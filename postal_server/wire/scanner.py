@@ -1,4 +1,4 @@
-"""What is said to the scanners, and what their answers mean. Source: contract 6.3.
+"""Requests to the scanners, and the meaning of their answers. Source: contract 6.3.
 
 Protocols: rspamd's `/checkv2` (JSON over HTTP), SpamAssassin's SPAMC/1.2, ClamAV's zINSTREAM.
 """
@@ -22,7 +22,7 @@ NOT_SCANNED = "Could not scan message"
 TIMED_OUT = "Timed out scanning for threats"
 BROKEN = "Error when scanning for threats"
 
-# Rules of SpamAssassin that judge the way a mail came: outgoing mail has not gone any way yet.
+# Rules of SpamAssassin that judge the way a mail came: outgoing mail has not been relayed yet.
 NOT_FOR_OUTGOING = re.compile(
     r"(?:NO_RECEIVED|NO_RELAYS|ALL_TRUSTED|FREEMAIL_FORGED_REPLYTO|CK_HELO_GENERIC"
     r"|(?:SPF|HELO|DKIM|RDNS|RCVD_IN)_\w*)\Z"
@@ -34,7 +34,7 @@ _FOUND = re.compile(rb"stream: (.{1,200}) FOUND\0?\Z")
 
 @dataclass(frozen=True)
 class About:
-    """What scanners are told of a mail beside its text."""
+    """What scanners are sent with the text of a mail."""
 
     token: str
     mail_from: str
@@ -61,7 +61,7 @@ def rspamd_headers(about: About, password: str, flags: str) -> dict[str, str]:
 
 
 def _header_text(text: str) -> str:
-    """Text that can stand in a header: what could begin another one is gone."""
+    """Text for a header, without what could begin another field."""
     return re.sub(r"[^ -~]", "?", text)
 
 
@@ -105,7 +105,7 @@ def clamd_request(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def clamd_threat(answer: bytes) -> tuple[bool, str]:
-    """Is there a threat, and its name or what else was said."""
+    """Whether there is a threat, and its name or the rest of the answer."""
     if threat := _FOUND.match(answer.strip(b"\r\n")):
         return True, threat[1].decode("utf-8", "replace")
     return False, NO_THREATS if answer.rstrip(b"\0\r\n") == b"stream: OK" else NOT_SCANNED

@@ -43,10 +43,10 @@ MAX_DECODED_SUBJECT = 16_384  # characters; a longer one is kept as it came, so 
 
 @dataclass(frozen=True)
 class AcceptedRecipient:
-    """A recipient that was taken. `kind` is OUTGOING, INCOMING or BOUNCE.
+    """A recipient that was accepted. `kind` is OUTGOING, INCOMING or BOUNCE.
 
-    `rcpt_to` is what is stored. Outgoing mail has a `credential`; incoming mail a `route`, or none for
-    reports and for role addresses without one.
+    `rcpt_to` is what is stored. Outgoing mail has a `credential`; incoming mail has a `route`, except
+    reports and role addresses without one.
     """
 
     kind: str
@@ -110,7 +110,7 @@ def accept_message(
 
 
 def check_loop(raw: bytes, smtp_hostname: str) -> None:
-    """Raise `LoopDetected` if a mail, our new Received line included, came through here too often."""
+    """Raise `LoopDetected` if a message has passed through this host too often, our new Received included."""
     host = smtp_hostname.lower()
     if raw[: find_body(raw, 0, len(raw))[0]].lower().count(host.encode()) <= MAX_HOPS:
         return  # named less often than that in the whole header, whose fields need not be read then
@@ -120,7 +120,7 @@ def check_loop(raw: bytes, smtp_hostname: str) -> None:
 
 
 def _subject(values: Sequence[bytes]) -> str | None:
-    """The last of these Subjects, decoded, or None. One that nobody would read to its end stays as it is."""
+    """The last of these Subjects, decoded, or None. One of over `MAX_DECODED_SUBJECT` stays as it is."""
     if not values:
         return None
     text = decode_undeclared(values[-1])
@@ -146,7 +146,7 @@ def _route_domain_recipient(local: str, directory: Directory) -> AcceptedRecipie
 
 
 def _local_recipient(local: str, domain: str, address: str, directory: Directory) -> AcceptedRecipient | None:
-    """A route's mail, or that of a role which every domain must have (RFC 5321 section 4.5.1)."""
+    """The recipient of a route, or of a role that every domain must have (RFC 5321 section 4.5.1)."""
     route = directory.route_for(address)
     if route is not None:
         return _route_recipient(route, address, directory)

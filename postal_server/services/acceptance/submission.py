@@ -74,7 +74,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class HeaderFacts:
-    """What a message's header says of it, and is kept beside it."""
+    """What is stored of a message's header."""
 
     subject: str | None
     message_id: str | None
@@ -307,7 +307,7 @@ def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _author(text: str) -> str:
-    """The first address of a From field, or what Postal takes for it."""
+    """The first address of a From field, by Postal's rules where it cannot be parsed."""
     try:
         return recipients_in(text)[0].address
     except (ValueError, IndexError):

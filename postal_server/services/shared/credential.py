@@ -45,7 +45,7 @@ def encrypt(key: str) -> str:
 
 @functools.lru_cache(maxsize=65536)  # the directory asks for every key again whenever it changes
 def decrypt(encrypted: str) -> str:
-    """The key in clear. Raises `ConfigurationError` if it was made with another secret than this one."""
+    """The key in clear. Raises `ConfigurationError` if it was encrypted with another secret key."""
     try:
         return _fernet().decrypt(encrypted).decode()
     except InvalidToken as error:

@@ -77,7 +77,7 @@ def _choose(server_id: int, raw: bytes, recipient: str | None, directory: Direct
 
 
 def draw(sources: Sequence[SourceEntry]) -> int:
-    """One of them by chance, weighted by priority; 0 of none."""
+    """The id of one of the sources, drawn at random by their priorities; 0 if there are none."""
     if not sources:
         return ANY
     weights = [source.priority for source in sources]
@@ -103,7 +103,7 @@ def pool_of(
 
 
 def _senders(values: Iterable[str]) -> list[str]:
-    """The addresses of From fields; none of fields that nobody can read."""
+    """The addresses in From fields; fields that cannot be parsed have none."""
     addresses: list[str] = []
     for value in values:
         with suppress(ValueError):
@@ -112,7 +112,7 @@ def _senders(values: Iterable[str]) -> list[str]:
 
 
 def _names(addresses: Iterable[str]) -> set[str]:
-    """What a condition may call these addresses: themselves without their tags, and their domains."""
+    """The names by which a condition may mean these addresses: without tags, and by their domains."""
     keys = set()
     for address in addresses:
         local, domain = split_address(suppression_key(address))
@@ -124,7 +124,7 @@ def _names(addresses: Iterable[str]) -> set[str]:
 
 
 def left_today(sources: Iterable[SourceEntry], now: datetime) -> dict[int, int]:
-    """How many messages each of those that are being warmed up may still send today; one query at most."""
+    """How many messages each source that is being warmed up may still send today. One query at most."""
     today = now.date()
     caps = {source.id: cap for source in sources if (cap := _cap(source, today)) is not None}
     if not caps:
@@ -162,7 +162,7 @@ def _counter(source_id: int, day: date) -> str:
 
 
 def keep(config: Config, now: datetime, in_turn: Transaction) -> None:
-    """Free mail that is bound to an address that is gone, and let others of its pool help one that has sent
+    """Free mail that is bound to a deleted address, and let others of its pool help one that has sent
     what it may today. Mail that was tried keeps its address.
     """
     directory = load() if config.postal.use_ip_pools else None

@@ -32,7 +32,7 @@ def compose(recipients: Iterable[str], subject: str, text: str, smtp: Smtp) -> E
 
 
 def send(mails: Sequence[EmailMessage], smtp: Smtp) -> None:
-    """Hand the mails over. Raises one of `FAILURES`."""
+    """Send the mails. Raises one of `FAILURES`."""
     context = ssl.create_default_context()
     if smtp.openssl_verify_mode == "none":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -47,7 +47,7 @@ def send(mails: Sequence[EmailMessage], smtp: Smtp) -> None:
 
 
 def host(config: Config) -> Smtp:
-    """The group `smtp`, or the catch in its place: nothing leaves by accident."""
+    """The group `smtp`, or the catch in its place where all mail is caught."""
     if not config.catches_all_mail:
         return config.smtp
     catch = config.delivery
@@ -57,6 +57,6 @@ def host(config: Config) -> Smtp:
 
 
 def administrators() -> list[str]:
-    """The addresses of those who may do everything."""
+    """The addresses of administrators."""
     users = get_user_model()._default_manager.filter(is_superuser=True, is_active=True)
     return sorted({address for address in users.values_list("email", flat=True) if address})

@@ -30,7 +30,7 @@ Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # makes what
 
 
 def insert(rows: Sequence[Model]) -> None:
-    """Insert rows of one model. Their ids are not read back; a key that the database makes is left to it.
+    """Insert rows of one model. Their ids are not read back; a key that the database generates is left out.
 
     Defaults are those that the rows got when they were made; nothing else is computed, and no signal sent.
     """
@@ -43,7 +43,7 @@ def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None
     """As `insert`, of values by the names of their attributes, the same in each row and in the same order.
 
     Fields that are not named have their defaults, which must be the same for all rows.
-    To make an object of a model with many fields costs as much as to insert it.
+    Creating an object of a model with many fields costs as much as inserting it.
     """
     if not rows:
         return
@@ -60,7 +60,7 @@ def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None
 
 
 def _copy(model: type[Model], fields: tuple[Column, ...], rows: Iterable[Sequence[Any]]) -> None:
-    """As an INSERT, in half the time: its thousands of parameters are what costs there."""
+    """The same with COPY, in half the time: an INSERT spends it on its thousands of parameters."""
     columns = ", ".join(f'"{field.column}"' for field in fields)
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN (FORMAT BINARY)'
     with (
@@ -89,7 +89,7 @@ def _inserted(model: type[Model]) -> tuple[Column, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _columns(model: type[Model], names: tuple[str, ...]) -> tuple[tuple[Column, ...], tuple[Any, ...]]:
-    """The fields that are called so, and behind them all others, with their defaults."""
+    """The fields with these names, followed by all others with their defaults."""
     by_name = {field.attname: field for field in _inserted(model)}
     others = [field for name, field in by_name.items() if name not in names]
     made = [field.name for field in others if field.has_default() and callable(field.default)]

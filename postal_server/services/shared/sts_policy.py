@@ -1,4 +1,4 @@
-"""Keep the MTA-STS policies that workers have fetched."""
+"""Store the MTA-STS policies that workers have fetched."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MOST = 10_000  # as many as a worker remembers
 
 
 def load(now: datetime) -> list[KeptPolicy]:
-    """Those that are not over, the latest first."""
+    """The policies that have not expired, the latest first."""
     rows = StsPolicy.objects.filter(expires_at__gt=now).order_by("-fetched_at")[:MOST]
     return [KeptPolicy(row.domain, row.record_id, row.text, row.fetched_at, row.expires_at) for row in rows]
 
 
 def save(policy: KeptPolicy, now: datetime) -> None:
-    """Keep it in place of the domain's former one, and forget what is over."""
+    """Store the policy in place of the domain's former one, and delete those that have expired."""
     StsPolicy.objects.update_or_create(
         domain=policy.domain,
         defaults={

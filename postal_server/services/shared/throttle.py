@@ -1,8 +1,8 @@
-"""Who failed to log in of late, and must wait: one count for the SMTP keys and for people's passwords.
+"""Limits on failed logins, for SMTP keys and for people's passwords.
 
-Every edge that checks a secret has a `Throttle` of its own: it asks `wait` before the check and tells what
-came of it. Kept in memory, which an event loop can ask; each process counts for itself, so that several
-of them allow as many times the limits.
+Every edge that checks a secret has a `Throttle` of its own: it calls `wait` before the check, and then
+`failed` or `succeeded`. Kept in memory, where an event loop can ask; each process counts for itself, so that
+several of them allow as many times the limits.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Limits:
 class Throttle:
     """Counts failures. `now` is seconds of a monotonic clock, `client` an address.
 
-    `account` is the name that was given, whether there is such an account or not: that cannot be told from
-    the answer. It is empty where a secret alone decides.
+    `account` is the name from the request, whether there is such an account or not, so that the answer does
+    not reveal which. It is empty where a secret alone decides.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -84,7 +84,7 @@ class Throttle:
                 _remember(self._failures, place, failures)
 
     def succeeded(self, account: str, client: str) -> None:
-        """The secret was right: what this client did to this account before was a slip of its fingers."""
+        """The secret was right: forget this client's failures with this account."""
         place = _place(account, client)
         if not place[0]:
             return

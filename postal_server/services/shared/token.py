@@ -1,7 +1,7 @@
 """Tokens of messages and links, computed from their ids, and the return paths made of them.
 
 A token is the id and check bits through a keyed permutation: 16 characters of `[a-z2-7]`. Nothing random is
-stored or indexed, junk is told from a token without the database, and lost case does no harm.
+stored or indexed, junk is recognised without the database, and letters may change their case.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .directory import Directory
 from .entries import DomainEntry, ServerEntry
 
 ID_BITS = 48
-CHECK_BITS = 32  # one guess in four thousand million is taken for a token
+CHECK_BITS = 32  # one guess in four thousand million passes for a token
 HALF_BITS = (ID_BITS + CHECK_BITS) // 2
 HALF_MASK = (1 << HALF_BITS) - 1
 ROUNDS = 4  # Luby and Rackoff: four make a permutation that looks random from both sides
@@ -69,7 +69,7 @@ def _decode(token: str, purpose: str) -> int | None:
     return None if block & ((1 << CHECK_BITS) - 1) else block >> CHECK_BITS
 
 
-@functools.lru_cache(maxsize=8192)  # asked for when stored, signed, sent and told
+@functools.lru_cache(maxsize=8192)  # needed when stored, signed, sent and in events
 def message_token(message_id: int) -> str:
     """The token of a message, 16 lower-case characters. For imported messages see `tokens_of`."""
     return _encode(message_id, "message")
