@@ -1,5 +1,15 @@
 """Django's admin: what an administrator sets up, looks at, and does with mail that waits."""
 
-from . import configuration, ip_pool, message, queue, webhook
+from . import caught_mail, configuration, ip_pool, link, message, queue, simulation, suppression, webhook
 
-__all__ = ["configuration", "ip_pool", "message", "queue", "webhook"]
+__all__ = [
+    "caught_mail",
+    "configuration",
+    "ip_pool",
+    "link",
+    "message",
+    "queue",
+    "simulation",
+    "suppression",
+    "webhook",
+]

@@ -176,11 +176,11 @@ CASES: dict[str, Case] = {
     "XSS through a shown mail": Case(
         guards=[
             Guard(
-                "postal_server/admin/message.py",
+                "postal_server/admin/mail_view.py",
                 code='"Content-Security-Policy": HTML_POLICY,',
             ),
             Guard(
-                "postal_server/admin/message.py",
+                "postal_server/admin/mail_view.py",
                 code="clean(found.html_body),",
                 without="found.html_body,",
             ),
@@ -200,7 +200,7 @@ CASES: dict[str, Case] = {
                 without='tags=nh3.ALLOWED_TAGS | _MORE_TAGS | {"link"},',
             ),
             Guard(
-                "postal_server/admin/message.py",
+                "postal_server/admin/mail_view.py",
                 code='"X-DNS-Prefetch-Control": "off",',
             ),
         ],

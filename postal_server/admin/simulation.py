@@ -1,0 +1,15 @@
+"""Answers that the catch gives to certain recipients."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from postal_server import models
+
+from .base import OfServer, ServerFilter
+
+
+@admin.register(models.Simulation)
+class SimulationAdmin(OfServer):
+    list_display = ["recipient", "server", "stage", "reply", "times", "delay_seconds"]
+    list_filter = [ServerFilter]

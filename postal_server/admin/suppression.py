@@ -1,0 +1,62 @@
+"""Who is not written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from postal_server import conf, models
+from postal_server.mail.address import suppression_key
+from postal_server.services.operations import suppression_list
+from postal_server.services.results import suppression
+
+from .base import BoundedPaginator, ModelForm, OfServer, ServerFilter
+
+
+class SuppressionForm(ModelForm):
+    """The server by its name, the address in the spelling that is compared."""
+
+    on = forms.ModelChoiceField(models.Server.objects.filter(deleted_at=None), label="Server")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["on"] = self.instance.server_id
+
+    def clean_address(self) -> str:
+        try:
+            return suppression_key(suppression_list.address_in(self.cleaned_data["address"]))
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.") from error
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        if server := given.get("on"):
+            self.instance.server_id = server.pk
+        others = models.Suppression.objects.exclude(pk=self.instance.pk)
+        if server and others.filter(server_id=server.pk, address=given.get("address")).exists():
+            self.add_error("address", "This address is on the server's list already.")
+        return given
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.created_at = self.instance.created_at or timezone.now()
+        return super().save(commit)
+
+
+@admin.register(models.Suppression)
+class SuppressionAdmin(OfServer):
+    form = SuppressionForm
+    list_display = ["address", "server", "reason", "created_at", "keep_until"]
+    list_filter = [ServerFilter]
+    fields = ["on", "address", "reason", "keep_until"]
+    search_fields = ["=address"]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        until = suppression.default_keep_until(conf.config(), timezone.now())
+        return {"reason": suppression_list.BY_PERSON, "keep_until": until}
