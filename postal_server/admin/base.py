@@ -48,7 +48,7 @@ class BoundedPaginator(Pages):
         return len(rows.values_list("pk")[:MAX_COUNTED])
 
 
-class OfServer(ModelAdmin):
+class ServerScopedAdmin(ModelAdmin):
     """Rows that name their mail server by its number only."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -107,7 +107,7 @@ def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:
     return done, True
 
 
-class Record(ModelAdmin):
+class ReadOnlyAdmin(ModelAdmin):
     """Rows that report what happened: nobody adds or changes them."""
 
     paginator = BoundedPaginator

@@ -11,12 +11,12 @@ from django.http import Http404, HttpRequest
 from postal_server import models
 from postal_server.mail.message_view import MessageParts, parts
 
-from .base import OfServer, Record, ServerFilter
-from .mail_view import ShowsMail
+from .base import ReadOnlyAdmin, ServerFilter, ServerScopedAdmin
+from .mail_view import MailViewAdmin
 
 
 @admin.register(models.CaughtMail)
-class CaughtMailAdmin(OfServer, Record, ShowsMail):
+class CaughtMailAdmin(ServerScopedAdmin, ReadOnlyAdmin, MailViewAdmin):
     list_display = ["id", "created_at", "mail_from", "rcpt_to", "subject", "server"]
     list_display_links = ["id", "subject"]
     list_filter = [ServerFilter]

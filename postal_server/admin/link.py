@@ -6,11 +6,11 @@ from django.contrib import admin
 
 from postal_server import models
 
-from .base import OfServer, Record
+from .base import ReadOnlyAdmin, ServerScopedAdmin
 
 
 @admin.register(models.Link)
-class LinkAdmin(OfServer, Record):
+class LinkAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     list_display = ["id", "url", "message_id", "server", "created_at"]
     search_fields = ["=message_id"]
     ordering = ["-id"]

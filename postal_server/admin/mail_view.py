@@ -24,7 +24,7 @@ from .base import ModelAdmin, download
 HTML_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'"
 
 
-class ShowsMail(ModelAdmin):
+class MailViewAdmin(ModelAdmin):
     """Shows a stored mail in place of Django's form, and hands out its text and its files."""
 
     mail_template = ""

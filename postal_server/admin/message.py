@@ -25,8 +25,8 @@ from postal_server.services.operations import stored_message as stored
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import message_ids_of
 
-from .base import BoundedPaginator, OfServer, ServerFilter, link_messages, one_of, within
-from .mail_view import ShowsMail
+from .base import BoundedPaginator, ServerFilter, ServerScopedAdmin, link_messages, one_of, within
+from .mail_view import MailViewAdmin
 
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server held` or `queue`."
 
@@ -45,7 +45,7 @@ class HeldFilter(admin.SimpleListFilter):
 
 
 @admin.register(models.Message)
-class MessageAdmin(OfServer, ShowsMail):
+class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
     """Messages and what was done with them. Their texts are never changed here."""
 
     paginator = BoundedPaginator

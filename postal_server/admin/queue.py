@@ -24,7 +24,7 @@ from postal_server.rules.selection import Selection, destination_name
 from postal_server.services.operations import queue
 from postal_server.services.shared.loader import load
 
-from .base import ModelAdmin, ModelForm, OfServer, Record, ServerFilter, within
+from .base import ModelAdmin, ModelForm, ReadOnlyAdmin, ServerFilter, ServerScopedAdmin, within
 
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server queue`."
 BY_WORKER = " A worker does the rest."
@@ -68,7 +68,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(models.QueuedMessage)
-class QueuedMessageAdmin(OfServer, Record):
+class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     """Messages that wait, one by one; and a page of what waits for each destination."""
 
     list_display = ["message", "server", "destination", "state", "attempts", "bulk", "created_at"]
@@ -197,7 +197,7 @@ class QueueSuspensionAdmin(ModelAdmin):
 
 
 @admin.register(models.Worker)
-class WorkerAdmin(Record):
+class WorkerAdmin(ReadOnlyAdmin):
     """Once the row of a dead worker is gone, nobody frees what it held."""
 
     list_display = ["id", "host", "pid", "beat", "started_at"]
@@ -207,7 +207,7 @@ class WorkerAdmin(Record):
 
 
 @admin.register(models.Site)
-class SiteAdmin(Record):
+class SiteAdmin(ReadOnlyAdmin):
     """Deleting a row forgets what is known of a destination: its pause, its rate."""
 
     list_display = ["destination", "source", "paused_until", "reason", "rate", "concurrency"]
@@ -215,7 +215,7 @@ class SiteAdmin(Record):
 
 
 @admin.register(models.ScheduledTask)
-class ScheduledTaskAdmin(Record):
+class ScheduledTaskAdmin(ReadOnlyAdmin):
     """A task without its row is not run again before a worker starts."""
 
     list_display = ["name", "due_at", "last_run_at", "claimed_by"]

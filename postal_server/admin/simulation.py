@@ -6,10 +6,10 @@ from django.contrib import admin
 
 from postal_server import models
 
-from .base import OfServer, ServerFilter
+from .base import ServerFilter, ServerScopedAdmin
 
 
 @admin.register(models.Simulation)
-class SimulationAdmin(OfServer):
+class SimulationAdmin(ServerScopedAdmin):
     list_display = ["recipient", "server", "stage", "reply", "times", "delay_seconds"]
     list_filter = [ServerFilter]

@@ -14,7 +14,7 @@ from postal_server.mail.address import suppression_key
 from postal_server.services.operations import suppression_list
 from postal_server.services.results import suppression
 
-from .base import BoundedPaginator, ModelForm, OfServer, ServerFilter
+from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin
 
 
 class SuppressionForm(ModelForm):
@@ -48,7 +48,7 @@ class SuppressionForm(ModelForm):
 
 
 @admin.register(models.Suppression)
-class SuppressionAdmin(OfServer):
+class SuppressionAdmin(ServerScopedAdmin):
     form = SuppressionForm
     list_display = ["address", "server", "reason", "created_at", "keep_until"]
     list_filter = [ServerFilter]

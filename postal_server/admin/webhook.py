@@ -23,9 +23,9 @@ from .base import (
     MAX_COUNTED,
     ModelAdmin,
     ModelForm,
-    OfServer,
-    Record,
+    ReadOnlyAdmin,
     ServerFilter,
+    ServerScopedAdmin,
     one_of,
     preformatted,
     within,
@@ -82,7 +82,7 @@ class WebhookAdmin(ModelAdmin):
 
 
 @admin.register(models.WebhookRequest)
-class WebhookRequestAdmin(OfServer, Record):
+class WebhookRequestAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     list_display = ["uuid", "event", "server", "webhook_id", "attempts", "due_at", "created_at"]
     list_filter = [one_of("event", SUBSCRIBABLE), ServerFilter]
     fields = ["uuid", "event", "webhook_id", "message_id", "attempts", "due_at", "expires_at", "text"]
@@ -107,7 +107,7 @@ class GivenUpFilter(admin.SimpleListFilter):
 
 
 @admin.register(models.WebhookAttempt)
-class WebhookAttemptAdmin(OfServer, Record):
+class WebhookAttemptAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     list_display = [
         "created_at",
         "event",
