@@ -1,4 +1,4 @@
-"""DNS look-ups, remembered as long as their records say; failures for a moment, to spare a dead server."""
+"""DNS look-ups, cached for the TTL of their records; failures only for a moment, to spare the servers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from postal_server.engine.ports import Answer, Lookup
 logger = logging.getLogger(__name__)
 
 DNS_PORT = 53
-MIN_TTL = 1.0  # seconds; a TTL of 0 would ask again for every mail of a batch
+MIN_TTL = 1.0  # seconds; a TTL of 0 would repeat the look-up for every mail of a batch
 MAX_TTL = 86_400.0
 NEGATIVE_TTL = 300.0  # where the answer has no SOA
-# That nothing is there is believed no longer than this (RFC 2308 section 5): it fails mail for good, and a
-# domain that is registered or mended today would be undeliverable until tomorrow.
+# Shorter than RFC 2308 section 5 allows: a negative answer fails mail for good, and a domain that is
+# registered or repaired today would be undeliverable until tomorrow.
 MAX_NEGATIVE_TTL = 3600.0
 FAILURE_TTL = 5.0
 MAX_REMEMBERED = 20_000
 
 
 class DnsResolver:
-    """Implements `Resolver` with dnspython.
+    """Implements `engine.ports.Resolver` with dnspython.
 
     `servers` are `(address, port)`; without any, those of the file `resolv_conf`. `timeout` is for one
     question, all servers and tries included. `clock` is monotonic, in seconds.
@@ -67,7 +67,7 @@ class DnsResolver:
         self._asking: dict[tuple[str, str], asyncio.Future[Answer]] = {}
 
     def _read(self, resolv_conf: Path) -> None:
-        """Without a usable file every look-up fails, which is no matter where all mail is caught."""
+        """Read the resolvers. Without a usable file all look-ups fail; catch mode makes none."""
         try:
             self._resolver.read_resolv_conf(str(resolv_conf))
         except dns.resolver.NoResolverConfiguration:
@@ -81,13 +81,13 @@ class DnsResolver:
             return answer
         asking = self._asking.get(key)
         if asking is None:
-            # Asked once, however many mails wait for it, and to its end if one of them gives up.
+            # One query for all mails that wait for it, and it goes on if one of them is cancelled.
             asking = self._asking[key] = asyncio.ensure_future(self._ask(*key))
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(asking)
 
     async def mail_hosts(self, domain: str) -> Answer:
-        """By preference, equals shuffled (RFC 5321 section 5.1); the domain itself where it has no MX."""
+        """Hosts by preference, equals shuffled (RFC 5321 section 5.1); the domain itself without an MX."""
         answer = await self.records(domain, "MX")
         if answer.lookup is Lookup.NO_DATA:
             return Answer(Lookup.FOUND, (domain,), answer.is_secure)
@@ -101,7 +101,7 @@ class DnsResolver:
         return Answer(Lookup.FOUND, tuple(dict.fromkeys(hosts)), answer.is_secure)
 
     async def addresses(self, host: str) -> Answer:
-        """All IPv6, then all IPv4 addresses; what is one already is its own answer."""
+        """All IPv6, then all IPv4 addresses of a host; an IP address is its own answer."""
         try:
             return Answer(Lookup.FOUND, (str(ipaddress.ip_address(host)),))
         except ValueError:
@@ -114,7 +114,7 @@ class DnsResolver:
         return Answer(Lookup.FOUND, values, is_secure, parts[0].canonical_name)
 
     async def host_addresses(self, host: str) -> Answer:
-        """As `addresses`, of a name that may be short: the search list of the file completes it."""
+        """Like `addresses`, for a name that may be short: the search list of `resolv_conf` completes it."""
         names = [host]
         if not host.endswith("."):
             longer = [f"{host}.{suffix.to_text(omit_final_dot=True)}" for suffix in self._resolver.search]
@@ -127,7 +127,7 @@ class DnsResolver:
         return answer
 
     async def name_of(self, address: str) -> str | None:
-        """Its first PTR name, null if there is none, no answer, or the address is this machine's own."""
+        """The first PTR name of an address; None without one or an answer, and for loopback addresses."""
         try:
             if ipaddress.ip_address(address).is_loopback:
                 return None
@@ -145,7 +145,7 @@ class DnsResolver:
         return answer
 
     async def _answer(self, name: str, kind: str) -> tuple[Answer, float]:
-        """The answer, and for how many seconds it is good."""
+        """The answer, and its TTL in seconds."""
         try:
             found = await self._resolver.resolve(f"{name}.", kind, search=False)
         except dns.resolver.NXDOMAIN as error:
@@ -169,7 +169,7 @@ class DnsResolver:
 
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
-    """Keeps every alias of a name. There must be one; of several dnspython would show the last."""
+    """Keeps every CNAME of a name. There must be only one; of several, dnspython would return the last."""
 
     async def async_query(
         self, request: dns.message.QueryMessage, *args: Any, **options: Any
@@ -179,7 +179,7 @@ class _Nameserver(dns.nameserver.Do53Nameserver):
 
 
 def _records(found: dns.resolver.Answer) -> Iterator[dns.rdata.Rdata]:
-    """The records of an answer; of aliases all that the name has."""
+    """The records of an answer; for CNAME, all that the name has."""
     if found.rdtype != dns.rdatatype.CNAME:
         yield from found
         return
@@ -200,7 +200,10 @@ def _text(record: dns.rdata.Rdata) -> str:
 
 
 def _negative_ttl(response: dns.message.Message) -> float:
-    """RFC 2308 section 5: the lesser of the SOA's TTL and its minimum; aliases on the way may end sooner."""
+    """The TTL of a negative answer in seconds: the least of the SOA's TTL, its minimum, and aliases' TTLs.
+
+    Source: RFC 2308 section 5.
+    """
     soa = [rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA]
     ttl = min((min(rrset.ttl, rrset[0].minimum) for rrset in soa), default=NEGATIVE_TTL)
     return float(min([ttl, MAX_NEGATIVE_TTL, *(alias.ttl for alias in response.answer)]))
