@@ -89,7 +89,7 @@ class Claimer:
         if limit := min(TICK_CLAIMS, stream.lanes.space):
             claimed = self._claim(worker_id, limit, now)
             # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
-            claims.suspended = stream.suspended(claimed)
+            claims.suspended = stream.handlers.suspended(claimed)
             stream.queue.suspend(worker_id, claims.suspended)
             self._sort(claims, [row for row in claimed if row.id not in claims.suspended])
         return claims, is_more

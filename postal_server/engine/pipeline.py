@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,6 +23,7 @@ from postal_server.services.shared.work import Claimed, Decision, Prepared, Resu
 from . import metrics, outcome
 from .database import DATABASE_AWAY
 from .ports import HttpPoster, SmtpSender, Stage
+from .queue import MESSAGES
 from .recorder import ResultRecorder
 from .row_decisions import (
     Delayed,
@@ -34,8 +34,7 @@ from .row_decisions import (
     expired_decision,
     poison_decision,
 )
-from .shaping import Shaping
-from .work_stream import Claims
+from .work_stream import Claims, Handlers
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +43,9 @@ GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
 END_OF_THREADS = 0.5  # seconds that threads have to finish what they prepare when the worker stops
 AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
 
-Prepare = Callable[[Sequence[Claimed], datetime], Sequence[Prepared | Decision]]
-
 
 class Abandoned(Exception):
     """This worker may not send what it holds: its lease was lost, or it is stopping."""
-
-
-@dataclass
-class Line:
-    """One kind of row on its way through the pipeline."""
-
-    name: str
-    prepare: Prepare
-    recorder: ResultRecorder
-    shaping: Shaping | None = None
 
 
 class Pipeline:
@@ -86,10 +73,10 @@ class Pipeline:
 
     # For the journal's thread
 
-    def hand_over(self, line: Line, claims: Claims) -> None:
+    def hand_over(self, recorder: ResultRecorder, claims: Claims) -> None:
         """Process what was just claimed."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._begin, line, claims)
+        self._loop.call_soon_threadsafe(self._begin, recorder, claims)
 
     def abandon(self) -> None:
         """The lease was lost: break off everything. Nobody could record what is past its final dot."""
@@ -123,24 +110,24 @@ class Pipeline:
         await asyncio.gather(*ended)
         self._threads.shutdown(wait=False)
 
-    def _begin(self, line: Line, claims: Claims) -> None:
+    def _begin(self, recorder: ResultRecorder, claims: Claims) -> None:
         if self._is_stopping:
             return  # the worker signs off in a moment, and frees what it holds
         now = datetime.now(timezone.utc)
-        if line.name == "messages":
+        if recorder.stream.kind is MESSAGES:
             for claimed in claims.fresh:
                 metrics.LATENCY_OF_QUEUE.observe((now - claimed.created_at).total_seconds())
-        decisions = [poison_decision(row, line.name) for row in claims.poison] + [
-            expired_decision(row, line.name) for row in claims.expired
+        decisions = [poison_decision(row, recorder.stream.kind) for row in claims.poison] + [
+            expired_decision(row, recorder.stream.kind) for row in claims.expired
         ]
         if decisions:
-            line.recorder.add(decisions)
+            recorder.add(decisions)
         fresh = claims.fresh
         together = min(PREPARED_TOGETHER, -(-len(fresh) // self._thread_count))  # all threads get some
         for start in range(0, len(fresh), together or 1):
-            self._spawn(self._process(line, fresh[start : start + together]))
+            self._spawn(self._process(recorder, fresh[start : start + together]))
         if claims.suspects:
-            self._spawn(self._process_suspects(line, claims.suspects))
+            self._spawn(self._process_suspects(recorder, claims.suspects))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -151,23 +138,23 @@ class Pipeline:
         for task in list(self._tasks):
             task.cancel()
 
-    async def _process_suspects(self, line: Line, suspects: Sequence[Claimed]) -> None:
+    async def _process_suspects(self, recorder: ResultRecorder, suspects: Sequence[Claimed]) -> None:
         """Workers died with these. Each is marked, and then prepared, alone: none that only waits for its
         turn, or was sent, can be taken for the culprit.
         """
         for number, suspect in enumerate(suspects):
             try:
                 async with self._suspects:
-                    if not await self._mark(line, suspect):
+                    if not await self._mark(recorder, suspect):
                         continue
-                    prepared = await self._prepare(line, [suspect])
-                    line.recorder.add([SuspectCleared(suspect)])
+                    prepared = await self._prepare(recorder, [suspect])
+                    recorder.add([SuspectCleared(suspect)])
             except asyncio.CancelledError:
-                line.recorder.add([Returned(row) for row in suspects[number:]])
+                recorder.add([Returned(row) for row in suspects[number:]])
                 return
-            self._talk_about(line, prepared)
+            self._talk_about(recorder, prepared)
 
-    async def _mark(self, line: Line, suspect: Claimed) -> bool:
+    async def _mark(self, recorder: ResultRecorder, suspect: Claimed) -> bool:
         """Return once the database knows that this one is tried; false if it is not ours to try any more."""
         loop = asyncio.get_running_loop()
         may_be: asyncio.Future[bool] = loop.create_future()
@@ -176,64 +163,66 @@ class Pipeline:
             if not may_be.done():
                 may_be.set_result(answer)
 
-        line.recorder.add([SuspectMarked(suspect, lambda answer: loop.call_soon_threadsafe(tell, answer))])
+        recorder.add([SuspectMarked(suspect, lambda answer: loop.call_soon_threadsafe(tell, answer))])
         return await may_be
 
-    async def _process(self, line: Line, claimed: Sequence[Claimed]) -> None:
+    async def _process(self, recorder: ResultRecorder, claimed: Sequence[Claimed]) -> None:
         try:
-            claimed = await self._admitted(line, claimed)
-            prepared = await self._prepare(line, claimed) if claimed else []
+            claimed = await self._admitted(recorder, claimed)
+            prepared = await self._prepare(recorder, claimed) if claimed else []
         except asyncio.CancelledError:
-            line.recorder.add([Returned(row) for row in claimed])
+            recorder.add([Returned(row) for row in claimed])
             return
         except Exception as error:
-            line.recorder.add([_bug(line, row, error) for row in claimed])
+            recorder.add([_bug(recorder, row, error) for row in claimed])
             return
-        self._talk_about(line, prepared)
+        self._talk_about(recorder, prepared)
 
-    async def _admitted(self, line: Line, claimed: Sequence[Claimed]) -> Sequence[Claimed]:
+    async def _admitted(self, recorder: ResultRecorder, claimed: Sequence[Claimed]) -> Sequence[Claimed]:
         """What its destination lets us send now. The rest is put off before it is signed, and counted."""
-        if line.shaping is None:
+        if recorder.stream.shaping is None:
             return claimed
-        going, waiting = await line.shaping.admit(claimed, datetime.now(timezone.utc))
+        going, waiting = await recorder.stream.shaping.admit(claimed, datetime.now(timezone.utc))
         if waiting:
             metrics.DELAYED.inc(len(waiting))
-            line.recorder.add([Delayed(row, due_at) for row, due_at in waiting])
+            recorder.add([Delayed(row, due_at) for row, due_at in waiting])
         return going
 
-    def _talk_about(self, line: Line, prepared: Sequence[Prepared | Decision | Result | Returned]) -> None:
+    def _talk_about(
+        self, recorder: ResultRecorder, prepared: Sequence[Prepared | Decision | Result | Returned]
+    ) -> None:
         done = [item for item in prepared if not isinstance(item, Prepared)]
         if done:
-            line.recorder.add(done)
+            recorder.add(done)
         for item in prepared:
             if isinstance(item, Prepared):
-                self._spawn(self._talk(line, item))
+                self._spawn(self._talk(recorder, item))
 
     async def _prepare(
-        self, line: Line, claimed: Sequence[Claimed]
+        self, recorder: ResultRecorder, claimed: Sequence[Claimed]
     ) -> list[Prepared | Decision | Result | Returned]:
         """Prepare in a thread. A bug costs the message that has it an attempt, and no other."""
-        loop = asyncio.get_running_loop()
+        loop, handlers = asyncio.get_running_loop(), recorder.stream.handlers
         try:
-            prepared = await loop.run_in_executor(self._threads, _in_thread, line.prepare, claimed)
+            prepared = await loop.run_in_executor(self._threads, _in_thread, handlers, claimed)
         except DATABASE_AWAY as error:
             logger.warning("The database cannot serve (%s)", error)
             await asyncio.sleep(AFTER_DATABASE_FAILURE)
             return [Returned(row) for row in claimed]
         except Exception as error:
             if len(claimed) > 1:
-                return [item for row in claimed for item in await self._prepare(line, [row])]
-            return [_bug(line, claimed[0], error)]
+                return [item for row in claimed for item in await self._prepare(recorder, [row])]
+            return [_bug(recorder, claimed[0], error)]
         missing = {row.id: row for row in claimed}
         for item in prepared:
             missing.pop(item.claimed.id, None)
-        lost = [_bug(line, row, LookupError("it was not prepared")) for row in missing.values()]
+        lost = [_bug(recorder, row, LookupError("it was not prepared")) for row in missing.values()]
         return [*prepared, *lost]
 
-    async def _talk(self, line: Line, item: Prepared) -> None:
-        line.recorder.add([await self._talk_and_judge(line, item)])
+    async def _talk(self, recorder: ResultRecorder, item: Prepared) -> None:
+        recorder.add([await self._talk_and_judge(recorder, item)])
 
-    async def _talk_and_judge(self, line: Line, item: Prepared) -> Done | Returned:
+    async def _talk_and_judge(self, recorder: ResultRecorder, item: Prepared) -> Done | Returned:
         try:
             await self._gate()
             delivery = item.delivery
@@ -242,8 +231,8 @@ class Pipeline:
                 if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
                     return Returned(item.claimed)  # we broke it off
                 result = outcome.of_mail(delivery, sent)
-                if line.shaping:
-                    result = line.shaping.explain(result)
+                if recorder.stream.shaping:
+                    result = recorder.stream.shaping.explain(result)
                 return Result(item.claimed, result, item.changes, sent.tls_sessions)
             answer = await self._poster.post(delivery)
             if self._is_stopping and answer.status == NO_CONNECTION:
@@ -252,7 +241,7 @@ class Pipeline:
         except (asyncio.CancelledError, Abandoned):
             return Returned(item.claimed)
         except Exception as error:
-            return _bug(line, item.claimed, error)
+            return _bug(recorder, item.claimed, error)
         return Result(item.claimed, result, item.changes)
 
     async def _gate(self) -> None:
@@ -269,9 +258,9 @@ class Pipeline:
             await asyncio.sleep(GATE_INTERVAL)
 
 
-def _in_thread(prepare: Prepare, claimed: Sequence[Claimed]) -> Sequence[Prepared | Decision]:
+def _in_thread(handlers: Handlers, claimed: Sequence[Claimed]) -> Sequence[Prepared | Decision]:
     try:
-        return prepare(claimed, datetime.now(timezone.utc))
+        return handlers.prepare(claimed, datetime.now(timezone.utc))
     except DATABASE_AWAY:
         connection.close()  # this thread's: the next batch opens a new one
         raise
@@ -284,7 +273,7 @@ def _end_thread(barrier: threading.Barrier) -> None:
     connection.close()
 
 
-def _bug(line: Line, claimed: Claimed, error: Exception) -> Result:
-    logger.error("Processing %s %d failed", line.name, claimed.id, exc_info=error)
+def _bug(recorder: ResultRecorder, claimed: Claimed, error: Exception) -> Result:
+    logger.error("Processing %s %d failed", recorder.stream.name, claimed.id, exc_info=error)
     metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
     return Result(claimed, outcome.of_bug(error))

@@ -42,7 +42,7 @@ class ResultRecorder:
 
     def __init__(self, stream: WorkStream, lease: Lease, wake: Callable[[], None]) -> None:
         self.name = f"{stream.name} recorded"
-        self._stream = stream
+        self.stream = stream
         self._lease = lease
         self._wake = wake
         self._lock = threading.Lock()
@@ -76,21 +76,21 @@ class ResultRecorder:
 
     def write(self, items: Sequence[Timed], now: datetime) -> list[Item]:
         """Write those whose rows are still ours; the result names them."""
-        queue, worker_id = self._stream.queue, self._lease.worker_id
+        queue, worker_id = self.stream.queue, self._lease.worker_id
         self._take_back()
         # After a lost lease the same row may be ours again, by another claim that is still under way.
-        known = [item for _, item in items if self._stream.lanes.holds(item.claimed)]
+        known = [item for _, item in items if self.stream.lanes.holds(item.claimed)]
         self._released = [item.claimed for item in known if not isinstance(item, STILL_CLAIMED)]
-        self._stream.lanes.release(self._released)
-        if self._stream.shaping:
-            self._stream.shaping.ended(self._released)
+        self.stream.lanes.release(self._released)
+        if self.stream.shaping:
+            self.stream.shaping.ended(self._released)
         held = queue.still_held(worker_id, [item.claimed.id for item in known])
         ours = [item for item in known if item.claimed.id in held]
         if worker_id is None or not ours:
             return []
         done = [item for item in ours if isinstance(item, (Result, Decision))]
         if done:
-            recorded = self._stream.record(done, now)
+            recorded = self.stream.handlers.record(done, now)
             queue.finish(worker_id, recorded.finished)
             queue.defer(worker_id, recorded.deferred)
             metrics.NOTICES_WITHHELD.inc(recorded.withheld_notices)
@@ -104,14 +104,14 @@ class ResultRecorder:
 
     def _note(self, done: Sequence[Done], now: datetime) -> None:
         """Pause the lanes of destinations that cannot be reached, and take up those that can."""
-        lanes = self._stream.lanes
+        lanes = self.stream.lanes
         tried = [
             item
             for item in done
             if isinstance(item, Result) and item.outcome.status is not DeliveryStatus.ERROR
         ]
-        if self._stream.shaping:
-            _store(self._stream.shaping.learn(tried, now))
+        if self.stream.shaping:
+            _store(self.stream.shaping.learn(tried, now))
         changed = {}
         for item in tried:
             lane, outcome = item.claimed.lane, item.outcome
@@ -135,14 +135,14 @@ class ResultRecorder:
     def committed(self, items: Sequence[Timed], written: list[Item]) -> None:
         self._writing_since = None
         self._released = []
-        self._stream.lanes.settle()
-        if self._stream.shaping:
-            self._stream.shaping.settle()
+        self.stream.lanes.settle()
+        if self.stream.shaping:
+            self.stream.shaping.settle()
         marked = {id(item) for item in written if isinstance(item, SuspectMarked)}
         for item in written:
             if isinstance(item, (Result, Decision)):
-                metrics.count(self._stream.name, item)
-                delivery_log.write(self._stream.name, item)
+                metrics.count(self.stream.name, item)
+                delivery_log.write(self.stream.name, item)
         for _, item in items:
             if isinstance(item, SuspectMarked):
                 with contextlib.suppress(RuntimeError):  # the loop has ended that it was for
@@ -157,16 +157,16 @@ class ResultRecorder:
 
     def _take_back(self) -> None:
         """What a tick changed in memory before it failed: the same items are written again."""
-        self._stream.lanes.hold(self._released)
+        self.stream.lanes.hold(self._released)
         self._released = []
-        self._stream.lanes.unlearn()
-        if self._stream.shaping:
-            self._stream.shaping.unlearn()
+        self.stream.lanes.unlearn()
+        if self.stream.shaping:
+            self.stream.shaping.unlearn()
 
     def reject(self, item: Timed, error: Exception) -> None:
         """A bug: the row goes back to the queue without a record of this attempt, unless it was sent."""
         claimed = item[1].claimed
-        logger.error("The result of %s %d cannot be recorded", self._stream.name, claimed.id, exc_info=error)
+        logger.error("The result of %s %d cannot be recorded", self.stream.name, claimed.id, exc_info=error)
         metrics.WORKER_ERRORS.labels(type(error).__name__).inc()
         self._take_back()
         try:
@@ -176,12 +176,12 @@ class ResultRecorder:
             self.restore([item], in_doubt=False)
             return
         self._writing_since = None
-        self._stream.lanes.release([claimed])
+        self.stream.lanes.release([claimed])
         if isinstance(item[1], SuspectMarked):
             item[1].on_marked(False)
 
     def _end_unrecorded(self, worker_id: int, item: Item) -> None:
-        queue, claimed, now = self._stream.queue, item.claimed, datetime.now(timezone.utc)
+        queue, claimed, now = self.stream.queue, item.claimed, datetime.now(timezone.utc)
         if not (isinstance(item, Result) and item.outcome.status is DeliveryStatus.SENT):
             queue.defer(worker_id, [(claimed.id, now + AFTER_A_BUG)])
             return

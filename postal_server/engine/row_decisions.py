@@ -11,6 +11,7 @@ from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Claimed, Decision, Result
 
 from . import metrics
+from .queue import MESSAGES, Kind
 
 Done = Result | Decision
 
@@ -52,21 +53,21 @@ Item = Done | SuspectMarked | SuspectCleared | Returned | Delayed
 Timed = tuple[float, Item]  # when it was known, what
 
 
-def poison_decision(claimed: Claimed, kind: str) -> Decision:
+def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
     """What becomes of poison: held for a person to look at, or, with nobody to release it, failed."""
-    metrics.POISON.labels(kind).inc()
+    metrics.POISON.labels(kind.name).inc()
     return Decision(
         claimed,
-        DeliveryStatus.HELD if kind == "messages" else DeliveryStatus.FAILED,
+        DeliveryStatus.HELD if kind is MESSAGES else DeliveryStatus.FAILED,
         "Held because workers stopped while they processed this message."
-        if kind == "messages"
+        if kind is MESSAGES
         else "Workers stopped while they processed this request.",
     )
 
 
-def expired_decision(claimed: Claimed, kind: str) -> Decision:
+def expired_decision(claimed: Claimed, kind: Kind) -> Decision:
     """What becomes of a row whose lifetime is over. Whoever sent us the mail is told."""
-    is_message = kind == "messages"
+    is_message = kind is MESSAGES
     return Decision(
         claimed,
         DeliveryStatus.FAILED,

@@ -5,38 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
-from postal_server.services.shared.work import Claimed, Recorded
+from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded
 
 from .lanes import Lanes
-from .queue import Queue
+from .queue import Kind, Queue
 from .row_decisions import Done
 from .shaping import Shaping
 
-Record = Callable[[Sequence[Done], datetime], Recorded]
 Sources = Callable[[datetime], Mapping[int, int | None]]
-# Those of the claimed rows that an operator suspended, by their ids.
-Suspended = Callable[[Sequence[Claimed]], Collection[int]]
+
+
+class Handlers(Protocol):
+    """What the services do with one kind of work, in batches (`runtime.handlers`)."""
+
+    def prepare(self, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared | Decision]:
+        """What to deliver, or what was decided, for each claim; in a thread, outside of a transaction."""
+
+    def record(self, done: Sequence[Done], now: datetime) -> Recorded:
+        """Write what became of these rows, within the tick's transaction."""
+
+    def suspended(self, claimed: Sequence[Claimed]) -> Collection[int]:
+        """The ids of the rows that an operator suspended."""
 
 
 @dataclass
 class WorkStream:
-    """What a worker holds of one kind of row, and how its results are recorded.
+    """One kind of work of this worker: its queue, its handlers, and what is held of it.
 
-    `shaping` says how fast they are sent, null for rows that nobody slows down; `sources` are the ids of the
-    source addresses that this worker sends from, and how many messages each may still send today.
+    `shaping` says how fast it is sent; None where nobody slows it down. `sources` are the ids of the source
+    addresses that this worker sends from, and how many messages each may still send today; None: any number.
     """
 
     queue: Queue
     lanes: Lanes
-    record: Record
-    suspended: Suspended
+    handlers: Handlers
     shaping: Shaping | None = None
     sources: Sources = lambda now: {0: None}
 
     @property
+    def kind(self) -> Kind:
+        return self.queue.kind
+
+    @property
     def name(self) -> str:
-        return self.queue.kind.name
+        return self.kind.name
 
 
 @dataclass

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from postal_server.conf import Config
@@ -13,7 +12,6 @@ from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
 from postal_server.rules.shaping import parse_rules
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded
 
 from . import clock
 from .claimer import Claimer
@@ -22,16 +20,15 @@ from .housekeeping import Housekeeping
 from .journal import Acceptance, Journal
 from .lanes import Lanes, Limits
 from .lease import Lease
-from .pipeline import Line, Pipeline
+from .pipeline import Pipeline
 from .ports import HttpPoster, Resolver, SmtpSender
 from .queue import MESSAGES, WEBHOOKS, Kind, Queue
 from .recorder import ResultRecorder
-from .row_decisions import Done
 from .shaping import Shaping, operators_by_mx
 from .sources import LocalSources
 from .sync_dns import DomainQuestions
 from .sync_http import Posts
-from .work_stream import WorkStream
+from .work_stream import Handlers, WorkStream
 
 
 @dataclass(frozen=True)
@@ -48,18 +45,6 @@ class Transports:
 MakeTransports = Callable[[Callable[[], Awaitable[None]]], Transports]
 
 
-@dataclass(frozen=True)
-class Trade:
-    """The services that know what to do with one kind of row, on both sides of the talking.
-
-    `suspended` names those that wait until an operator resumes them; by default there are none.
-    """
-
-    prepare: Callable[[Sequence[Claimed], Directory, Config, datetime], Sequence[Prepared | Decision]]
-    record: Callable[[Sequence[Done], Directory, Config, datetime], Recorded]
-    suspended: Callable[[Sequence[Claimed], Directory], Collection[int]] = lambda claimed, directory: ()
-
-
 class Worker:
     """Claims, delivers and posts for one process; `start` before the journal, in the event loop.
 
@@ -74,11 +59,10 @@ class Worker:
         acceptance: Acceptance,
         make_transports: MakeTransports,
         *,
-        messages: Trade,
-        webhooks: Trade,
+        messages: Handlers,
+        webhooks: Handlers,
     ) -> None:
         self._config = config
-        self._directory = directory
         self.lease = Lease()
         talk = make_transports(self.before_dot)
         self.pipeline = Pipeline(talk.sender, talk.poster, self.may_send, config.worker.threads)
@@ -92,8 +76,8 @@ class Worker:
         self._streams: list[WorkStream] = []
         self._recorders: list[ResultRecorder] = []
         self._claimers: list[Claimer] = []
-        for kind, trade in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
-            self._add(kind, trade, journal)
+        for kind, handlers in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
+            self._add(kind, handlers, journal)
         # Whatever is accepted or recorded in a tick may be work for either kind, in the same tick.
         wants = [claimer.want for claimer in self._claimers]
         acceptance.on_collect += wants
@@ -103,20 +87,17 @@ class Worker:
         journal.parts = [heartbeat, *self._recorders, acceptance, *self._claimers]
         journal.at_end = self._sign_off
 
-    def _add(self, kind: Kind, trade: Trade, journal: Journal) -> None:
-        told = self._config.worker
-        limits = Limits(told.connections_per_destination, held=2 * told.max_connections)
-        stream = WorkStream(
-            Queue(kind), Lanes(limits), partial(self._record, trade), partial(self._suspended, trade)
-        )
+    def _add(self, kind: Kind, handlers: Handlers, journal: Journal) -> None:
+        given = self._config.worker
+        limits = Limits(given.connections_per_destination, held=2 * given.max_connections)
+        stream = WorkStream(Queue(kind), Lanes(limits), handlers)
         if kind is MESSAGES:
             stream.sources, stream.shaping = self._sources, self._shaping
             stream.lanes.shape = self._shaping.room if self._shaping else None
         recorder = ResultRecorder(stream, self.lease, journal.wake)
-        line = Line(kind.name, partial(self._prepare, trade), recorder, stream.shaping)
         self._streams.append(stream)
         self._recorders.append(recorder)
-        self._claimers.append(Claimer(stream, self.lease, partial(self.pipeline.hand_over, line)))
+        self._claimers.append(Claimer(stream, self.lease, partial(self.pipeline.hand_over, recorder)))
 
     def _make_shaping(self, resolver: Resolver) -> Shaping:
         """Raises `ConfigurationError` for a rule that is none."""
@@ -126,17 +107,6 @@ class Worker:
             raise ConfigurationError(f"shaping.rules: {error}.") from error
         connections = self._config.worker.connections_per_destination
         return Shaping(connections, operators_by_mx(resolver), rules, self._sources.address_of)
-
-    def _prepare(
-        self, trade: Trade, claimed: Sequence[Claimed], now: datetime
-    ) -> Sequence[Prepared | Decision]:
-        return trade.prepare(claimed, self._directory(), self._config, now)
-
-    def _record(self, trade: Trade, done: Sequence[Done], now: datetime) -> Recorded:
-        return trade.record(done, self._directory(), self._config, now)
-
-    def _suspended(self, trade: Trade, claimed: Sequence[Claimed]) -> Collection[int]:
-        return trade.suspended(claimed, self._directory())
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()

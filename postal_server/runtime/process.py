@@ -30,15 +30,13 @@ from postal_server.engine.database import sqlite_path
 from postal_server.engine.depth import Depth
 from postal_server.engine.disk import Disk
 from postal_server.engine.journal import Acceptance, Journal
-from postal_server.engine.worker import MakeTransports, Trade, Worker
+from postal_server.engine.worker import MakeTransports, Worker
 from postal_server.services.acceptance import storage
-from postal_server.services.operations import queue
-from postal_server.services.preparation import messages
-from postal_server.services.results import record, webhook
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Accepted, Stored
 
+from .handlers import MessageHandlers, WebhookHandlers
 from .health import HealthServer
 
 try:
@@ -53,8 +51,6 @@ logger = logging.getLogger(__name__)
 SWITCH_INTERVAL = 0.0005
 # Each connection is an open file; many systems let a process have 1,024 unless it asks for more.
 OPEN_FILES = 65_536
-MESSAGES = Trade(messages.prepare, record.record, queue.suspended)
-WEBHOOKS = Trade(webhook.prepare, webhook.record)
 
 Addresses = Sequence[tuple[str, int]]
 
@@ -204,8 +200,8 @@ class Process:
             core.journal,
             core.acceptance,
             self.plan.make_transports,
-            messages=MESSAGES,
-            webhooks=WEBHOOKS,
+            messages=MessageHandlers(self.config, core.directory),
+            webhooks=WebhookHandlers(self.config, core.directory),
         )
 
     async def _stop(self, core: Core, worker: Worker | None, edges: Sequence[Edge]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from django.db import connections
 from postal_server import conf
 from postal_server.engine import database as databases
 from postal_server.models import QueuedMessage, WebhookRequest, Worker
+from postal_server.services.shared.work import Recorded
 from tests.fakes import NOW
 
 LIFETIME = timedelta(days=5)
@@ -131,3 +133,12 @@ def ask(database) -> Callable[..., int]:
         ).pk
 
     return add
+
+
+@dataclass
+class FakeHandlers:
+    """The services as functions that tests give."""
+
+    prepare: Callable[..., Sequence[Any]] = lambda claimed, now: ()
+    record: Callable[..., Recorded] = lambda done, now: Recorded()
+    suspended: Callable[..., Collection[int]] = lambda claimed: ()

@@ -27,6 +27,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Accepted, Recorded, Result
 from tests.fakes import NOW
+from tests.postal_server.engine.conftest import FakeHandlers
 
 ACCEPTED = Accepted(b"x", (), mail_from=None, subject=None, message_id=None)
 TOMORROW = datetime.now(timezone.utc) + timedelta(days=1)
@@ -71,8 +72,8 @@ def record(done, now) -> Recorded:
 
 
 @pytest.fixture
-def share(database) -> WorkStream:
-    return WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), record, lambda claimed: ())
+def stream(database) -> WorkStream:
+    return WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeHandlers(record=record))
 
 
 @pytest.fixture
@@ -83,18 +84,18 @@ def lease(worker_id) -> Lease:
 
 
 @pytest.fixture
-def recorder(share, lease) -> ResultRecorder:
-    return ResultRecorder(share, lease, wake=lambda: None)
+def recorder(stream, lease) -> ResultRecorder:
+    return ResultRecorder(stream, lease, wake=lambda: None)
 
 
 @pytest.fixture
-def claim(share, lease, enqueue):
+def claim(stream, lease, enqueue):
     """Queue messages and claim them."""
 
     def claimed(count: int):
         batches = []
         enqueue(count, expires_at=TOMORROW)
-        journal([Claimer(share, lease, batches.append)])._next_tick()
+        journal([Claimer(stream, lease, batches.append)])._next_tick()
         return [row for batch in batches for row in batch.fresh]
 
     return claimed
@@ -116,7 +117,7 @@ AWAY = OperationalError("gone")
 
 
 @pytest.mark.parametrize("errors", [[ValueError("a bug")], [AWAY], [AWAY] * 3])
-def test_results_are_recorded_though_another_part_fails(claim, recorder, share, monkeypatch, errors):
+def test_results_are_recorded_though_another_part_fails(claim, recorder, stream, monkeypatch, errors):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     [row] = claim(1)
     recorder.add([sent(row)])
@@ -125,7 +126,7 @@ def test_results_are_recorded_though_another_part_fails(claim, recorder, share, 
         ticks._next_tick()
     ticks._next_tick()
     assert not QueuedMessage.objects.exists()
-    assert not share.lanes.held
+    assert not stream.lanes.held
     assert recorder.is_timely(float("inf"))
 
 
@@ -133,33 +134,33 @@ def broken_record(done, now) -> Recorded:
     raise ZeroDivisionError
 
 
-def test_a_result_that_was_refused_does_not_come_back_as_held(claim, share, lease, monkeypatch):
+def test_a_result_that_was_refused_does_not_come_back_as_held(claim, stream, lease, monkeypatch):
     one, two = claim(2)
-    share.record = broken_record
-    recorder = ResultRecorder(share, lease, wake=lambda: None)
+    stream.handlers.record = broken_record
+    recorder = ResultRecorder(stream, lease, wake=lambda: None)
     recorder.add([sent(one, DeliveryStatus.DEFERRED)])
     journal([recorder])._next_tick()
     recorder.restore([], in_doubt=False)
-    assert list(share.lanes.held) == [two.id]
+    assert list(stream.lanes.held) == [two.id]
 
 
-def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(claim, share, lease):
+def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(claim, stream, lease):
     one, two = claim(2)
     Message.objects.create(
         id=one.id, server_id=1, scope="outgoing", status="Pending", size_bytes=1, created_at=NOW
     )
-    share.record = broken_record
-    recorder = ResultRecorder(share, lease, wake=lambda: None)
+    stream.handlers.record = broken_record
+    recorder = ResultRecorder(stream, lease, wake=lambda: None)
     recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED)])
     journal([recorder])._next_tick()
     assert Message.objects.get().status == DeliveryStatus.SENT.value
     row = QueuedMessage.objects.get()
     assert (row.pk, row.claimed_by, row.attempts) == (two.id, None, 1)
-    assert not share.lanes.held
+    assert not stream.lanes.held
 
 
-def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(claim, share, lease, enqueue):
-    claimer = Claimer(share, lease, lambda claims: None)
+def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(claim, stream, lease, enqueue):
+    claimer = Claimer(stream, lease, lambda claims: None)
     assert claimer.collect()
     asleep = time.clock_gettime(time.CLOCK_BOOTTIME) + HELD_FOR
     with pytest.MonkeyPatch.context() as patch:
@@ -167,11 +168,11 @@ def test_nothing_is_claimed_while_the_machine_was_asleep_longer_than_the_lease(c
         assert not claimer.collect()
 
 
-def test_a_worker_that_was_buried_claims_nothing_in_the_tick_in_which_it_learns_so(share, lease, enqueue):
+def test_a_worker_that_was_buried_claims_nothing_in_the_tick_in_which_it_learns_so(stream, lease, enqueue):
     handed_over = []
     enqueue(3, expires_at=TOMORROW)
     Worker.objects.all().delete()
-    ticks = journal([Heartbeat(lease, share.lanes.release_all), Claimer(share, lease, handed_over.append)])
+    ticks = journal([Heartbeat(lease, stream.lanes.release_all), Claimer(stream, lease, handed_over.append)])
     ticks._next_tick()
     assert handed_over == []
     assert not QueuedMessage.objects.exclude(claimed_by=None).exists()
@@ -291,20 +292,20 @@ def raise_(error: Exception) -> None:
     raise error
 
 
-def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recorder, share, monkeypatch):
+def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recorder, stream, monkeypatch):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     rows = claim(FAILURES_UNTIL_PAUSE)
     recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
     ticks = journal([recorder, Failing(AWAY, AWAY)])
     ticks._next_tick()
-    assert share.lanes.pause("a.example") is None
+    assert stream.lanes.pause("a.example") is None
     ticks._next_tick()
     ticks._next_tick()
     [site] = Site.objects.all()
-    assert site.paused_until == share.lanes.pause("a.example").until
+    assert site.paused_until == stream.lanes.pause("a.example").until
 
 
-def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, share, monkeypatch):
+def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, stream, monkeypatch):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     rows = claim(FAILURES_UNTIL_PAUSE - 1)
     recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
@@ -315,10 +316,10 @@ def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, share,
 
 
 def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
-    claim, recorder, share, monkeypatch
+    claim, recorder, stream, monkeypatch
 ):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
-    share.shaping = Shaping(20, None)
+    stream.shaping = Shaping(20, None)
     [row] = claim(1)
     slower = Outcome(
         DeliveryStatus.DEFERRED, "x", "421-4.7.28 rate", seconds=1.0, code=421, host="mx.a.example"
@@ -326,10 +327,10 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
     recorder.add([Result(row, slower)])
     ticks = journal([recorder, Failing(AWAY)])
     ticks._next_tick()
-    assert not share.shaping._paces
+    assert not stream.shaping._paces
     ticks._next_tick()
     assert Site.objects.get().destination == "mx:a.example"
-    assert share.shaping._paces
+    assert stream.shaping._paces
 
 
 def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recorder, monkeypatch):
@@ -344,9 +345,9 @@ def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recorder, monk
     assert told == [False, "ours: True"]
 
 
-def test_all_that_has_expired_is_ended_soon(share, lease, enqueue):
+def test_all_that_has_expired_is_ended_soon(stream, lease, enqueue):
     handed_over = []
-    claimer = Claimer(share, lease, handed_over.append)
+    claimer = Claimer(stream, lease, handed_over.append)
     enqueue(3 * TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
     ticks = journal([claimer])
     for _ in range(4):
@@ -354,11 +355,11 @@ def test_all_that_has_expired_is_ended_soon(share, lease, enqueue):
     assert sum(len(claims.expired) for claims in handed_over) == 3 * TICK_EXPIRIES
 
 
-def test_no_more_that_has_expired_is_taken_at_once_than_may_be_held(share, lease, enqueue):
-    share.lanes.limits = Limits(connections=20, held=150)
+def test_no_more_that_has_expired_is_taken_at_once_than_may_be_held(stream, lease, enqueue):
+    stream.lanes.limits = Limits(connections=20, held=150)
     handed_over = []
     enqueue(3 * TICK_EXPIRIES, expires_at=NOW, due_at=TOMORROW)
-    ticks = journal([Claimer(share, lease, handed_over.append)])
+    ticks = journal([Claimer(stream, lease, handed_over.append)])
     for _ in range(4):
         ticks._next_tick()
     assert sum(len(claims.expired) for claims in handed_over) == 2 * TICK_EXPIRIES

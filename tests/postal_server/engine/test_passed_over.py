@@ -12,6 +12,7 @@ from postal_server.engine.lease import Lease
 from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
 from postal_server.engine.work_stream import WorkStream
 from postal_server.models import Site
+from tests.postal_server.engine.conftest import FakeHandlers
 
 from .test_tick import LATER, run
 
@@ -25,10 +26,8 @@ def claims() -> list:
 def claimer(worker_id, claims) -> Claimer:
     lease = Lease()
     lease.renewed(worker_id, time.monotonic())
-    share = WorkStream(
-        Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), lambda done, now: None, lambda rows: ()
-    )
-    return Claimer(share, lease, claims.append)
+    stream = WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeHandlers())
+    return Claimer(stream, lease, claims.append)
 
 
 def found(claims) -> list[str]:

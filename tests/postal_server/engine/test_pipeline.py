@@ -4,12 +4,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from django.db.utils import OperationalError
 
 from postal_server.engine import pipeline as pipelines
-from postal_server.engine.pipeline import Line, Pipeline
+from postal_server.engine.pipeline import Pipeline
 from postal_server.engine.ports import (
     HttpDelivery,
     HttpResult,
@@ -19,6 +20,7 @@ from postal_server.engine.ports import (
     Stage,
     Target,
 )
+from postal_server.engine.queue import MESSAGES, WEBHOOKS, Kind
 from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import Claims
@@ -27,12 +29,15 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Changes, Claimed, Decision, Prepared, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
+from tests.postal_server.engine.conftest import FakeHandlers
 
 
 class Inbox:
     """Stands in for `ResultRecorder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable, kind: Kind) -> None:
+        handlers = FakeHandlers(prepare=prepare)
+        self.stream = SimpleNamespace(name=kind.name, kind=kind, handlers=handlers, shaping=None)
         self.items: list[object] = []
         self.answer = True  # to those who ask
 
@@ -68,19 +73,18 @@ class Gate:
 
 
 @asynccontextmanager
-async def running(prepare: Callable, sender=None, poster=None, gate=None, name="messages"):
+async def running(prepare: Callable, sender=None, poster=None, gate=None, kind=MESSAGES):
     pipeline = Pipeline(sender or FakeSmtp(), poster or FakeHttp(), gate or Gate(), threads=2)
     pipeline.bind(asyncio.get_running_loop())
-    inbox = Inbox()
-    line = Line(name, prepare, inbox)
-    yield pipeline, line, inbox
+    inbox = Inbox(prepare, kind)
+    yield pipeline, inbox
     await pipeline.stop()
 
 
 def test_a_mail_is_prepared_sent_and_its_result_recorded():
     async def main() -> None:
-        async with running(prepare_mails) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_mails) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             [result] = await inbox.wait_for(1)
         assert isinstance(result, Result)
         assert result.claimed == claimed(1)
@@ -96,8 +100,8 @@ def test_a_post_goes_the_same_way():
 
     async def main() -> None:
         poster = FakeHttp({"http://x.example/": HttpResult(503, b"busy", 60, 0.1)})
-        async with running(prepare, poster=poster, name="webhooks") as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare, poster=poster, kind=WEBHOOKS) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             [result] = await inbox.wait_for(1)
         assert (result.outcome.status, result.outcome.code) == (DeliveryStatus.DEFERRED, 503)
         assert result.outcome.retry_after.total_seconds() == 60
@@ -110,8 +114,8 @@ def test_a_decision_is_recorded_without_talking():
 
     async def main() -> None:
         sender = FakeSmtp()
-        async with running(lambda rows, now: [decision], sender) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(lambda rows, now: [decision], sender) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             assert await inbox.wait_for(1) == [decision]
         assert sender.sent == []
 
@@ -125,8 +129,8 @@ def test_a_bug_in_preparing_costs_only_the_message_that_has_it():
         return prepare_mails(rows, now)
 
     async def main() -> None:
-        async with running(prepare) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(n) for n in range(1, 6)]))
+        async with running(prepare) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(n) for n in range(1, 6)]))
             results = await inbox.wait_for(5)
         by_id = {item.claimed.id: item.outcome for item in results}
         assert [n for n, outcome in by_id.items() if outcome.status is DeliveryStatus.ERROR] == [3]
@@ -141,8 +145,8 @@ def test_a_bug_in_a_transport_is_an_error_of_that_message():
             raise KeyError("x")
 
     async def main() -> None:
-        async with running(prepare_mails, Broken()) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_mails, Broken()) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             [result] = await inbox.wait_for(1)
         assert result.outcome.status is DeliveryStatus.ERROR
 
@@ -151,8 +155,8 @@ def test_a_bug_in_a_transport_is_an_error_of_that_message():
 
 def test_what_preparing_forgets_is_an_error_and_not_lost():
     async def main() -> None:
-        async with running(lambda rows, now: []) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(lambda rows, now: []) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             [result] = await inbox.wait_for(1)
         assert result.outcome.status is DeliveryStatus.ERROR
 
@@ -166,20 +170,20 @@ def test_without_the_database_rows_are_given_back_untried(monkeypatch):
         raise OperationalError("gone")
 
     async def main() -> None:
-        async with running(prepare) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1), claimed(2)]))
+        async with running(prepare) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1), claimed(2)]))
             assert await inbox.wait_for(2) == [Returned(claimed(1)), Returned(claimed(2))]
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("messages", DeliveryStatus.HELD), ("webhooks", DeliveryStatus.FAILED)]
+    ("kind", "status"), [(MESSAGES, DeliveryStatus.HELD), (WEBHOOKS, DeliveryStatus.FAILED)]
 )
-def test_poison_is_not_tried(name, status):
+def test_poison_is_not_tried(kind, status):
     async def main() -> None:
-        async with running(prepare_mails, name=name) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(poison=[claimed(1, claims=4)]))
+        async with running(prepare_mails, kind=kind) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(poison=[claimed(1, claims=4)]))
             [decision] = await inbox.wait_for(1)
         assert isinstance(decision, Decision)
         assert decision.status is status
@@ -188,17 +192,17 @@ def test_poison_is_not_tried(name, status):
 
 
 @pytest.mark.parametrize(
-    ("name", "details", "is_told"),
+    ("kind", "details", "is_told"),
     [
-        ("messages", "The maximum lifetime of this message has been reached.", True),
-        ("webhooks", "The maximum lifetime of this request has been reached.", False),
+        (MESSAGES, "The maximum lifetime of this message has been reached.", True),
+        (WEBHOOKS, "The maximum lifetime of this request has been reached.", False),
     ],
 )
-def test_expired_rows_fail_without_a_try(name, details, is_told):
+def test_expired_rows_fail_without_a_try(kind, details, is_told):
     async def main() -> None:
         sender = FakeSmtp()
-        async with running(prepare_mails, sender, name=name) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(expired=[claimed(1)]))
+        async with running(prepare_mails, sender, kind=kind) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(expired=[claimed(1)]))
             [decision] = await inbox.wait_for(1)
         assert (decision.status, decision.details) == (DeliveryStatus.FAILED, details)
         assert (decision.effects == (GIVEN_UP,)) is is_told
@@ -223,8 +227,8 @@ def test_suspects_are_marked_and_prepared_one_at_a_time_and_cleared_before_they_
         return prepare_mails(rows, now)
 
     async def main() -> None:
-        async with running(prepare) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(suspects=[claimed(n) for n in range(5)]))
+        async with running(prepare) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(suspects=[claimed(n) for n in range(5)]))
             items = await inbox.wait_for(15)
         assert set(together) == {1}
         for number in range(5):
@@ -236,9 +240,9 @@ def test_suspects_are_marked_and_prepared_one_at_a_time_and_cleared_before_they_
 
 def test_a_suspect_that_cannot_be_accused_is_left_alone_and_holds_up_no_other():
     async def main() -> None:
-        async with running(prepare_mails) as (pipeline, line, inbox):
+        async with running(prepare_mails) as (pipeline, inbox):
             inbox.answer = False
-            pipeline.hand_over(line, Claims(suspects=[claimed(1), claimed(2)]))
+            pipeline.hand_over(inbox, Claims(suspects=[claimed(1), claimed(2)]))
             items = await inbox.wait_for(2)
             marks = [(type(item), item.claimed.id) for item in items]
             assert marks == [(SuspectMarked, 1), (SuspectMarked, 2)]
@@ -250,8 +254,8 @@ def test_nothing_is_sent_while_the_gate_is_shut():
     async def main() -> None:
         gate, sender = Gate(), FakeSmtp()
         gate.is_open = False
-        async with running(prepare_mails, sender, gate=gate) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_mails, sender, gate=gate) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             await asyncio.sleep(0.15)
             assert sender.sent == []
             gate.is_open = True
@@ -271,7 +275,7 @@ def test_one_looks_at_a_shut_gate_for_all_that_wait():
             looks += 1
             return is_open
 
-        async with running(prepare_mails, gate=may_send) as (pipeline, _, _):
+        async with running(prepare_mails, gate=may_send) as (pipeline, _):
             dots = [asyncio.ensure_future(pipeline.before_dot()) for _ in range(100)]
             await asyncio.sleep(0.5)
             assert looks < 150
@@ -284,7 +288,7 @@ def test_one_looks_at_a_shut_gate_for_all_that_wait():
 def test_a_final_dot_waits_for_the_gate():
     async def main() -> None:
         gate = Gate()
-        async with running(prepare_mails, gate=gate) as (pipeline, _, _):
+        async with running(prepare_mails, gate=gate) as (pipeline, _):
             gate.is_open = False
             dot = asyncio.ensure_future(pipeline.before_dot())
             await asyncio.sleep(0.1)
@@ -321,8 +325,8 @@ class SlowSmtp(FakeSmtp):
 def test_stopping_gives_back_what_was_broken_off_and_records_the_rest(stage, kind):
     async def main() -> None:
         sender = SlowSmtp(stage)
-        async with running(prepare_mails, sender) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_mails, sender) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             while not sender.sent:
                 await asyncio.sleep(0.01)
         [item] = inbox.items
@@ -356,8 +360,8 @@ def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(stat
 
     async def main() -> None:
         poster = SlowHttp(HttpResult(status, b"x", seconds=0.1))
-        async with running(prepare_posts, poster=poster) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_posts, poster=poster) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             while not poster.posts:
                 await asyncio.sleep(0.01)
         [item] = inbox.items
@@ -369,8 +373,8 @@ def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(stat
 def test_a_lost_lease_breaks_off_what_is_under_way():
     async def main() -> None:
         sender = SlowSmtp(Stage.RCPT)
-        async with running(prepare_mails, sender) as (pipeline, line, inbox):
-            pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+        async with running(prepare_mails, sender) as (pipeline, inbox):
+            pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             while not sender.sent:
                 await asyncio.sleep(0.01)
             pipeline.abandon()
@@ -397,11 +401,11 @@ class TestShaping:
             return prepare_mails(rows, now)
 
         async def main() -> None:
-            async with running(prepare) as (pipeline, line, inbox):
-                line.shaping = shaping
-                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            async with running(prepare) as (pipeline, inbox):
+                inbox.stream.shaping = shaping
+                pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
                 await inbox.wait_for(1)
-                pipeline.hand_over(line, Claims(fresh=[claimed(2)]))
+                pipeline.hand_over(inbox, Claims(fresh=[claimed(2)]))
                 _, delayed = await inbox.wait_for(2)
             assert isinstance(delayed, Delayed)
             assert delayed.claimed.id == 2
@@ -413,9 +417,9 @@ class TestShaping:
         sender = FakeSmtp({"r1@dest.example": Reply(421, "[TSS04] Messages temporarily deferred", "4.7.0")})
 
         async def main() -> None:
-            async with running(prepare_mails, sender) as (pipeline, line, inbox):
-                line.shaping = shaping
-                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            async with running(prepare_mails, sender) as (pipeline, inbox):
+                inbox.stream.shaping = shaping
+                pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
                 [result] = await inbox.wait_for(1)
             assert result.outcome.details == (
                 "Temporary SMTP delivery error when sending to 192.0.2.1:25 (mx.dest.example). "
@@ -431,9 +435,9 @@ class TestShaping:
         shaping.admit = broken
 
         async def main() -> None:
-            async with running(prepare_mails) as (pipeline, line, inbox):
-                line.shaping = shaping
-                pipeline.hand_over(line, Claims(fresh=[claimed(1)]))
+            async with running(prepare_mails) as (pipeline, inbox):
+                inbox.stream.shaping = shaping
+                pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
                 [result] = await inbox.wait_for(1)
             assert result.outcome.status is DeliveryStatus.ERROR
 

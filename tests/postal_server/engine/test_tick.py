@@ -24,6 +24,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
 from tests.fakes import NOW, claimed, post
+from tests.postal_server.engine.conftest import FakeHandlers
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -54,9 +55,9 @@ def lease(database, worker_id) -> Lease:
 
 
 @pytest.fixture
-def share(database) -> WorkStream:
+def stream(database) -> WorkStream:
     lanes = Lanes(Limits(connections=20, held=1000))
-    return WorkStream(Queue(MESSAGES), lanes, Records(), suspended)
+    return WorkStream(Queue(MESSAGES), lanes, FakeHandlers(record=Records(), suspended=suspended))
 
 
 def suspended(claimed) -> set[int]:
@@ -64,8 +65,8 @@ def suspended(claimed) -> set[int]:
 
 
 @pytest.fixture
-def recorder(share, lease) -> ResultRecorder:
-    return ResultRecorder(share, lease, wake=lambda: None)
+def recorder(stream, lease) -> ResultRecorder:
+    return ResultRecorder(stream, lease, wake=lambda: None)
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def claimed_batches() -> list:
 
 
 @pytest.fixture
-def claimer(share, lease, claimed_batches) -> Claimer:
-    return Claimer(share, lease, claimed_batches.append)
+def claimer(stream, lease, claimed_batches) -> Claimer:
+    return Claimer(stream, lease, claimed_batches.append)
 
 
 def run(part, now=NOW):
@@ -92,19 +93,19 @@ def sent(claimed, status=DeliveryStatus.SENT, seconds=0.1) -> Result:
     return Result(claimed, Outcome(status, "details", seconds=seconds))
 
 
-def test_claims_are_handed_over_and_held(claimer, share, enqueue, claimed_batches):
+def test_claims_are_handed_over_and_held(claimer, stream, enqueue, claimed_batches):
     enqueue(3)
     run(claimer)
     [claims] = claimed_batches
     assert [row.id for row in claims.fresh] == [1, 2, 3]
-    assert set(share.lanes.held) == {1, 2, 3}
+    assert set(stream.lanes.held) == {1, 2, 3}
 
 
-def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claimer, share, enqueue, claimed_batches):
+def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claimer, stream, enqueue, claimed_batches):
     enqueue(30, destination="stop.example")
     run(claimer)
     assert not claimed_batches
-    assert not share.lanes.held
+    assert not stream.lanes.held
     aside = QueuedMessage.objects.filter(due_at=NEVER_DUE)
     assert set(aside.values_list("claims", "claimed_by", "attempts")) == {(0, None, 0)}
     assert aside.count() == 30
@@ -156,11 +157,11 @@ def test_a_pause_that_another_worker_wrote_is_honoured(claimer, enqueue, claimed
     assert claimed_batches == []
 
 
-def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claimer, share, enqueue, lease):
+def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claimer, stream, enqueue, lease):
     enqueue(1, claimed_by=lease.worker_id)
     claimer.restore(claimer.collect(), in_doubt=True)
     run(claimer)
-    assert set(share.lanes.held) == {1}  # given back, and claimed again in the same tick
+    assert set(stream.lanes.held) == {1}  # given back, and claimed again in the same tick
 
 
 def test_without_rows_or_news_nothing_is_asked(claimer, database):
@@ -172,44 +173,44 @@ def test_without_rows_or_news_nothing_is_asked(claimer, database):
     assert claimer.collect() != []
 
 
-def test_results_are_recorded_and_rows_finished(claimer, recorder, share, enqueue, claimed_batches):
+def test_results_are_recorded_and_rows_finished(claimer, recorder, stream, enqueue, claimed_batches):
     enqueue(3)
     run(claimer)
     one, two, three = claimed_batches[0].fresh
     decision = Decision(three, DeliveryStatus.HELD, "because")
     recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED), decision])
     run(recorder)
-    assert share.record.seen == [1, 2, 3]
+    assert stream.handlers.record.seen == [1, 2, 3]
     row = QueuedMessage.objects.get()
     assert (row.pk, row.due_at, row.attempts) == (2, LATER, 1)
-    assert list(share.lanes.held) == []
+    assert list(stream.lanes.held) == []
     assert recorder.is_timely(float("inf"))
 
 
-def test_a_result_whose_row_was_taken_from_us_is_dropped(claimer, recorder, share, enqueue, claimed_batches):
+def test_a_result_whose_row_was_taken_from_us_is_dropped(claimer, recorder, stream, enqueue, claimed_batches):
     enqueue(2)
     run(claimer)
     QueuedMessage.objects.filter(pk=1).update(claimed_by=12345)
     recorder.add([sent(row) for row in claimed_batches[0].fresh])
     run(recorder)
-    assert share.record.seen == [2]
+    assert stream.handlers.record.seen == [2]
     assert QueuedMessage.objects.get().claimed_by == 12345
 
 
 def test_a_late_result_of_a_lost_claim_does_not_end_the_new_one(
-    claimer, recorder, share, enqueue, claimed_batches, lease
+    claimer, recorder, stream, enqueue, claimed_batches, lease
 ):
     enqueue(1)
     run(claimer)
     [lost] = claimed_batches[0].fresh
-    share.lanes.release_all()
+    stream.lanes.release_all()
     QueuedMessage.objects.update(claimed_by=None)
     claimer.want()
     run(claimer)
     recorder.add([Returned(lost), sent(lost)])
     run(recorder)
     assert QueuedMessage.objects.get().claimed_by == lease.worker_id
-    assert share.record.seen == []
+    assert stream.handlers.record.seen == []
 
 
 def test_returned_rows_are_ready_again(claimer, recorder, enqueue, claimed_batches):
@@ -222,7 +223,7 @@ def test_returned_rows_are_ready_again(claimer, recorder, enqueue, claimed_batch
 
 
 def test_an_accused_suspect_is_poison_unless_it_is_cleared(
-    claimer, recorder, share, enqueue, claimed_batches, lease
+    claimer, recorder, stream, enqueue, claimed_batches, lease
 ):
     enqueue(2, claims=2)
     run(claimer)
@@ -232,16 +233,16 @@ def test_an_accused_suspect_is_poison_unless_it_is_cleared(
     recorder.add([SuspectCleared(first)])
     run(recorder)
     assert told == [True, True]
-    assert set(share.lanes.held) == {1, 2}
+    assert set(stream.lanes.held) == {1, 2}
     QueuedMessage.objects.update(claimed_by=None)  # as if the worker had died
-    share.lanes.release_all()
+    stream.lanes.release_all()
     claimer.want()
     run(claimer)
     assert [row.id for row in claimed_batches[1].fresh] == [1]
     assert [row.id for row in claimed_batches[1].poison] == [2]
 
 
-def test_a_suspect_that_cannot_be_accused_is_not_tried(claimer, recorder, share, enqueue, claimed_batches):
+def test_a_suspect_that_cannot_be_accused_is_not_tried(claimer, recorder, stream, enqueue, claimed_batches):
     enqueue(claims=2)
     run(claimer)
     told: list[bool] = []
@@ -249,20 +250,20 @@ def test_a_suspect_that_cannot_be_accused_is_not_tried(claimer, recorder, share,
     [item] = recorder.collect()
     recorder.reject(item, ValueError("a bug"))
     assert told == [False]
-    assert not share.lanes.held
+    assert not stream.lanes.held
 
 
-def test_cleared_suspects_stay_claimed(claimer, recorder, share, enqueue, claimed_batches, lease):
+def test_cleared_suspects_stay_claimed(claimer, recorder, stream, enqueue, claimed_batches, lease):
     enqueue(claims=2)
     run(claimer)
     recorder.add([SuspectCleared(claimed_batches[0].suspects[0])])
     run(recorder)
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.claims) == (lease.worker_id, 0)
-    assert set(share.lanes.held) == {1}
+    assert set(stream.lanes.held) == {1}
 
 
-def test_results_wait_while_the_database_is_away(claimer, recorder, share, enqueue, claimed_batches):
+def test_results_wait_while_the_database_is_away(claimer, recorder, stream, enqueue, claimed_batches):
     enqueue(1)
     run(claimer)
     recorder.add([sent(claimed_batches[0].fresh[0])])
@@ -273,7 +274,7 @@ def test_results_wait_while_the_database_is_away(claimer, recorder, share, enque
 
 
 def test_recording_twice_after_a_doubtful_commit_does_nothing_twice(
-    claimer, recorder, share, enqueue, claimed_batches
+    claimer, recorder, stream, enqueue, claimed_batches
 ):
     enqueue(1)
     run(claimer)
@@ -281,7 +282,7 @@ def test_recording_twice_after_a_doubtful_commit_does_nothing_twice(
     items = run(recorder)
     recorder.restore(items, in_doubt=True)
     run(recorder)
-    assert share.record.seen == [1]
+    assert stream.handlers.record.seen == [1]
 
 
 def test_results_that_wait_too_long_shut_the_gate(recorder, claimer, enqueue, claimed_batches):
@@ -299,7 +300,7 @@ def test_results_that_wait_too_long_shut_the_gate(recorder, claimer, enqueue, cl
 
 
 def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
-    claimer, recorder, share, enqueue, claimed_batches
+    claimer, recorder, stream, enqueue, claimed_batches
 ):
     enqueue(1)
     run(claimer)
@@ -309,7 +310,7 @@ def test_a_result_that_cannot_be_recorded_goes_back_to_the_queue(
     row = QueuedMessage.objects.get()
     assert (row.claimed_by, row.attempts) == (None, 1)
     assert row.due_at is not None
-    assert list(share.lanes.held) == []
+    assert list(stream.lanes.held) == []
 
 
 def test_an_unreachable_destination_is_paused_for_all_workers_and_its_mail_left_alone(
@@ -428,18 +429,18 @@ def test_a_worker_registers_beats_and_learns_that_it_was_buried(database):
 
 
 class TestPaces:
-    """How fast destinations are sent to, as all workers share it."""
+    """How fast destinations are sent to, as all workers stream it."""
 
     TOO_FAST = "421 4.7.0 [TSS04] Messages temporarily deferred"
 
     @pytest.fixture
-    def shaping(self, share) -> Shaping:
+    def shaping(self, stream) -> Shaping:
         async def find_operator(lane: str) -> str:
             return "yahoodns.net"
 
-        share.shaping = Shaping(20, find_operator, address_of=lambda number: "192.0.2.7" if number else "")
-        share.lanes.shape = share.shaping.room
-        return share.shaping
+        stream.shaping = Shaping(20, find_operator, address_of=lambda number: "192.0.2.7" if number else "")
+        stream.lanes.shape = stream.shaping.room
+        return stream.shaping
 
     def answer(self, claimed, output: str) -> Result:
         status = DeliveryStatus.SENT if output.startswith("250") else DeliveryStatus.DEFERRED
@@ -450,7 +451,7 @@ class TestPaces:
         )
 
     def test_a_pace_is_written_and_read_again(
-        self, claimer, recorder, share, shaping, enqueue, claimed_batches
+        self, claimer, recorder, stream, shaping, enqueue, claimed_batches
     ):
         enqueue()
         run(claimer)
@@ -494,12 +495,12 @@ class TestPaces:
         run(claimer)
         assert len(claimed_batches[0].fresh) == 1
 
-    def test_a_pace_is_no_pause_of_a_lane(self, claimer, share, shaping, enqueue):
+    def test_a_pace_is_no_pause_of_a_lane(self, claimer, stream, shaping, enqueue):
         Site.objects.create(destination="mx:a.example", concurrency=1, rate=1, paused_until=LATER)
         Site.objects.create(destination="a.example", paused_until=LATER)
         run(claimer)
-        assert share.lanes.pause("a.example").until == LATER
-        assert share.lanes.pause("mx:a.example") is None
+        assert stream.lanes.pause("a.example").until == LATER
+        assert stream.lanes.pause("mx:a.example") is None
 
     def test_a_message_put_off_waits_untried(self, claimer, recorder, enqueue, claimed_batches):
         enqueue()
@@ -515,8 +516,8 @@ def claimed_row(lane: str) -> Claimed:
 
 
 class TestSources:
-    def test_each_source_has_its_turn(self, claimer, share, enqueue, claimed_batches):
-        share.sources = lambda now: {0: None, 7: None}
+    def test_each_source_has_its_turn(self, claimer, stream, enqueue, claimed_batches):
+        stream.sources = lambda now: {0: None, 7: None}
         enqueue(2)
         enqueue(2, source_id=7, destination="b.example")
         enqueue(2, source_id=8, destination="c.example")
@@ -525,8 +526,8 @@ class TestSources:
             run(claimer)
         assert [[row.source_id for row in claims.fresh] for claims in claimed_batches] == [[0, 0], [7, 7]]
 
-    def test_one_that_sent_what_it_may_today_waits(self, claimer, share, enqueue, claimed_batches):
-        share.sources = lambda now: {0: None, 7: 3}
+    def test_one_that_sent_what_it_may_today_waits(self, claimer, stream, enqueue, claimed_batches):
+        stream.sources = lambda now: {0: None, 7: 3}
         enqueue(5, source_id=7)
         for _ in range(2):
             claimer.want()

@@ -38,7 +38,7 @@ from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.runtime import process
-from postal_server.runtime.process import MESSAGES, WEBHOOKS
+from postal_server.runtime.handlers import MessageHandlers, WebhookHandlers
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import queue
 from postal_server.services.shared.directory import Directory
@@ -86,14 +86,15 @@ async def working(config, directory, sender, poster, make_transports=None):
     talk = make_transports or (lambda: Transports(sender, poster, None))
     box = Acceptance(storage.store)
     journal = Journal(box)
+    current = directory if callable(directory) else lambda: directory
     worker = Worker(
         config,
-        directory if callable(directory) else lambda: directory,
+        current,
         journal,
         box,
         lambda before_dot: talk(),
-        messages=MESSAGES,
-        webhooks=WEBHOOKS,
+        messages=MessageHandlers(config, current),
+        webhooks=WebhookHandlers(config, current),
     )
     worker.start()
     journal.start()
@@ -405,6 +406,6 @@ class TestShaping:
                 Journal(box),
                 box,
                 lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver(), True),
-                messages=MESSAGES,
-                webhooks=WEBHOOKS,
+                messages=MessageHandlers(broken, load),
+                webhooks=WebhookHandlers(broken, load),
             )
