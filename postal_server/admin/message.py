@@ -15,7 +15,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from postal_server import conf, models
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.mail.address import as_stored
 from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
@@ -150,7 +150,9 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         ids = list(queryset.values_list("pk", flat=True))
         config, now, directory = conf.config(), timezone.now(), load()
         chunks = (ids[start : start + held.CHUNK] for start in range(0, len(ids), held.CHUNK))
-        done, is_finished = within(action(chunk, config, now, directory, in_turn) for chunk in chunks)
+        done, is_finished = within(
+            action(chunk, config, now, directory, write_transaction) for chunk in chunks
+        )
         messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 
     # One message

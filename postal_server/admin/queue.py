@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 
 from postal_server import conf, models
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.models.queue_state import QueueState
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services.operations import queue
@@ -142,18 +142,18 @@ class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
             messages.error(request, "Choose a server, a destination or a tag first.")
         elif action == "suspend":
             queue.suspend(selection, request.POST.get("reason", "")[:250])
-            _, is_finished = within(queue.put_aside(in_turn))
+            _, is_finished = within(queue.put_aside(write_transaction))
             waiting = queue.put_aside_already(selection).count()
             self._say(request, waiting, "messages wait until they are resumed", is_finished, BY_WORKER)
             queue.request_suspensions(timezone.now())
         elif action == "resume":
             queue.resume(selection)
-            self._tell(request, queue.make_ready(in_turn), "messages are ready", BY_WORKER)
+            self._tell(request, queue.make_ready(write_transaction), "messages are ready", BY_WORKER)
             queue.request_suspensions(timezone.now())
         elif action == "flush":
-            self._tell(request, queue.flush(selection, in_turn), "messages are tried now")
+            self._tell(request, queue.flush(selection, write_transaction), "messages are tried now")
         elif action == "purge" and request.POST.get("sure"):
-            steps = queue.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+            steps = queue.purge(selection, conf.config(), timezone.now(), load(), write_transaction)
             self._tell(request, steps, "messages were removed from the queue")
         else:
             messages.error(request, "Nothing was done: tick the box to remove mail.")

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from postal_server import models
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 from postal_server.services.results import webhook as webhooks
 from postal_server.wire.webhook import SUBSCRIBABLE
@@ -76,7 +76,7 @@ class WebhookAdmin(ModelAdmin):
         steps = (
             count
             for webhook in queryset
-            for count in webhooks.resend(webhooks.given_up(webhook_id=webhook.pk), now, in_turn)
+            for count in webhooks.resend(webhooks.given_up(webhook_id=webhook.pk), now, write_transaction)
         )
         tell(request, *within(steps))
 
@@ -163,7 +163,7 @@ class WebhookAttemptAdmin(ServerScopedAdmin, ReadOnlyAdmin):
         if not request.user.has_perm("postal_server.change_webhook"):
             raise PermissionDenied
         plain = models.WebhookAttempt.objects.filter(pk__in=queryset.values("pk"))
-        tell(request, *within(webhooks.resend(plain, timezone.now(), in_turn)))
+        tell(request, *within(webhooks.resend(plain, timezone.now(), write_transaction)))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

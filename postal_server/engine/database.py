@@ -116,7 +116,7 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
 def checked_connection() -> Iterator[None]:
     """This thread's connection for the time of the block, as Django's request handler treats it.
 
-    For edges that answer without that handler: a connection that broke, or is too old, is closed.
+    For servers that answer without that handler: a connection that broke, or is too old, is closed.
     """
     close_old_connections()
     try:
@@ -138,7 +138,7 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}-{suffix}")
 
 
-class Turnstile:
+class FairWriteLock:
     """Lets processes write to one SQLite file in turn, nearly in the order in which they asked.
 
     SQLite's own busy handler sleeps and tries again, so that a process that commits all the time starves the
@@ -168,8 +168,8 @@ class Turnstile:
         os.close(self._inner)
 
 
-class OpenGate:
-    """The turnstile of databases whose writers do not wait for each other."""
+class NoWriteLock:
+    """The write lock of databases whose writers do not wait for each other."""
 
     def turn(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -178,16 +178,16 @@ class OpenGate:
         pass
 
 
-def turnstile() -> Turnstile | OpenGate:
-    """The turnstile of this database; each thread that writes needs one of its own."""
+def write_lock() -> FairWriteLock | NoWriteLock:
+    """The write lock of this database; each thread that writes needs one of its own."""
     path = sqlite_path()
-    return OpenGate() if path is None else Turnstile(path)
+    return NoWriteLock() if path is None else FairWriteLock(path)
 
 
 @contextlib.contextmanager
-def in_turn() -> Iterator[None]:
+def write_transaction() -> Iterator[None]:
     """A transaction that waits for its turn: for those that write much beside the journals."""
-    gate = turnstile()
+    gate = write_lock()
     try:
         with gate.turn(), transaction.atomic():
             yield

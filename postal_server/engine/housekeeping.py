@@ -22,7 +22,7 @@ from postal_server.models import ScheduledTask
 from postal_server.services.shared.dns_questions import Ask
 
 from . import metrics
-from .database import DATABASE_AWAY, in_turn
+from .database import DATABASE_AWAY, write_transaction
 from .disk import Disk
 from .lease import Lease
 
@@ -60,7 +60,7 @@ class Task:
     """A function, named by its dotted path so that it is imported when it first runs, and its times.
 
     It is called with those of `config`, `now`, `ask` (DNS questions for their answers), `post` (a body to a
-    URL) and `in_turn` (makes a transaction) that it takes.
+    URL) and `write_transaction` (makes a transaction) that it takes.
     """
 
     path: str
@@ -101,7 +101,7 @@ class Housekeeping:
     ) -> None:
         self._lease = lease
         self._disk = disk
-        self._given = {"config": config, "ask": ask, "post": post, "in_turn": in_turn}
+        self._given = {"config": config, "ask": ask, "post": post, "write_transaction": write_transaction}
         self._tasks = tasks
         self._load = load
         self._stopped = threading.Event()

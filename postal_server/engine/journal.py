@@ -29,7 +29,7 @@ from postal_server.errors import Busy
 from postal_server.services.shared.work import Accepted, Stored
 
 from . import delivery_log, metrics
-from .database import DATABASE_AWAY, can_serve, is_disk_full, turnstile
+from .database import DATABASE_AWAY, can_serve, is_disk_full, write_lock
 from .disk import Disk
 
 logger = logging.getLogger(__name__)
@@ -333,17 +333,17 @@ class Journal:
     # The journal's thread
 
     def _run(self) -> None:
-        self._turnstile = turnstile()
+        self._write_lock = write_lock()
         try:
             while self._next_tick() or not self._is_stopping:
                 pass
             if self.at_end:
-                with self._turnstile.turn(), transaction.atomic():
+                with self._write_lock.turn(), transaction.atomic():
                     self.at_end()
         except DATABASE_AWAY as error:
             logger.warning("The worker could not sign off: %s", error)
         finally:
-            self._turnstile.close()
+            self._write_lock.close()
             connection.close()
 
     def _next_tick(self) -> bool:
@@ -392,7 +392,7 @@ class Journal:
         started = time.monotonic()
         is_written = False
         try:
-            with self._turnstile.turn(), transaction.atomic():
+            with self._write_lock.turn(), transaction.atomic():
                 now = datetime.now(timezone.utc)
                 written = [part.write(items, now) for part, items in batch]
                 is_written = True

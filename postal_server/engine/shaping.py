@@ -23,11 +23,11 @@ from postal_server.rules.shaping import (
     SLOWED_DOWN,
     Pace,
     Rule,
-    Sign,
+    ThrottleSignal,
     faster,
     operator_of,
-    sign,
     slower,
+    throttle_signal,
 )
 from postal_server.services.shared.work import Claimed, Result
 
@@ -180,7 +180,7 @@ class Shaping:
 
     def explain(self, outcome: Outcome) -> Outcome:
         """The outcome, which says so if the destination finds us too fast."""
-        if sign(outcome.code, outcome.output or "") is not Sign.TOO_FAST:
+        if throttle_signal(outcome.code, outcome.output or "") is not ThrottleSignal.TOO_FAST:
             return outcome
         return replace(outcome, details=f"{outcome.details.removesuffix('.')}. {SLOWED_DOWN}")
 
@@ -254,10 +254,10 @@ class Shaping:
     # Within
 
     def _after(self, key: Key, lane: str, pace: Pace | None, outcome: Outcome, now: datetime) -> Pace | None:
-        found = sign(outcome.code, outcome.output or "")
-        if found is Sign.BUSY:
+        found = throttle_signal(outcome.code, outcome.output or "")
+        if found is ThrottleSignal.BUSY:
             self._busy[key] += 1
-        if found is Sign.TOO_FAST or self._busy[key] >= PATIENCE:
+        if found is ThrottleSignal.TOO_FAST or self._busy[key] >= PATIENCE:
             self._busy.pop(key, None)
             metrics.THROTTLED.inc()
             return slower(
@@ -268,7 +268,7 @@ class Shaping:
                 asked=outcome.retry_after,
                 reason=(outcome.output or "")[:250],
             )
-        if found is Sign.NONE and outcome.code is not None:
+        if found is ThrottleSignal.NONE and outcome.code is not None:
             self._busy.pop(key, None)
             self._count(key, now)
             return faster(pace, now, limit=self._limit(lane)) if pace else None

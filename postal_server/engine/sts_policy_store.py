@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from postal_server.services.shared import sts_policy
 
-from .database import DATABASE_AWAY, checked_connection, in_turn
+from .database import DATABASE_AWAY, checked_connection, write_transaction
 from .ports import KeptPolicy
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def _load() -> list[KeptPolicy] | None:
 
 def _save(policy: KeptPolicy) -> None:
     try:
-        with checked_connection(), in_turn():
+        with checked_connection(), write_transaction():
             sts_policy.save(policy, datetime.now(timezone.utc))
     except (*DATABASE_AWAY, OSError) as error:
         logger.warning("The MTA-STS policy of %s is not kept (%s)", policy.domain, error)

@@ -65,7 +65,7 @@ def _drop(task: asyncio.Future[Connection]) -> None:
         task.result().abort()
 
 
-def in_turn(addresses: Sequence[str]) -> list[str]:
+def interleave_families(addresses: Sequence[str]) -> list[str]:
     """Families in turn, IPv6 first (RFC 8305 section 4)."""
     sixes = [a for a in addresses if ":" in a]
     fours = [a for a in addresses if ":" not in a]

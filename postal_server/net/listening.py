@@ -1,4 +1,4 @@
-"""What edges that listen have in common: bound sockets, and connections that may not take for ever."""
+"""What servers that listen have in common: bound sockets, and connections that may not take for ever."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Holder(Protocol):
         """Let go of what it holds, and refuse it for now. Somebody else needs the room."""
 
 
-class Room:
+class MemoryBudget:
     """Counts bytes by holder, for one event loop.
 
     Who is alone always has room. Where there is none left, the largest makes room for who asks for less than

@@ -60,7 +60,7 @@ _RULE = re.compile(r"connections=(\d{1,5})|rate=(\d{1,9})/(s|min|h|day)")
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
-class Sign(enum.Enum):
+class ThrottleSignal(enum.Enum):
     """What an answer says about our pace."""
 
     NONE = "none"
@@ -68,7 +68,7 @@ class Sign(enum.Enum):
     TOO_FAST = "too fast"
 
 
-def sign(code: int | None, output: str) -> Sign:
+def throttle_signal(code: int | None, output: str) -> ThrottleSignal:
     """What this answer says about our pace. `code` is null where a host did not take the session.
 
     421 and 4.7.x may mean anything from a restart to our reputation. Greylisting is meant for one sender and
@@ -78,17 +78,17 @@ def sign(code: int | None, output: str) -> Sign:
         found = re.match(r"([245]\d\d)[ -]", output, re.ASCII)
         code = int(found[1]) if found else None
     if code is None or code // 100 not in (4, 5):
-        return Sign.NONE
+        return ThrottleSignal.NONE
     if _REPUTATION.search(output):
-        return Sign.TOO_FAST
+        return ThrottleSignal.TOO_FAST
     enhanced = enhanced_code(output)
     subject, detail = enhanced[1:] if enhanced else ("", "")
     if code // 100 == 5 or _GREYLISTED.search(output) or subject in ABOUT_THE_MAILBOX:
-        return Sign.NONE
+        return ThrottleSignal.NONE
     if _TOO_FAST.search(output):
-        return Sign.TOO_FAST
+        return ThrottleSignal.TOO_FAST
     is_421 = code == 421 and (subject, detail) not in CONNECTION_ENDED
-    return Sign.BUSY if is_421 or subject == "7" else Sign.NONE
+    return ThrottleSignal.BUSY if is_421 or subject == "7" else ThrottleSignal.NONE
 
 
 @functools.cache

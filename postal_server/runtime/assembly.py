@@ -35,7 +35,7 @@ from postal_server.transports.smtp.session import Timeouts
 from postal_server.web.server import HttpServer
 
 from . import web
-from .process import Addresses, Core, MakeEdge, Plan, Process, Role
+from .process import AcceptanceCore, Addresses, MakeListener, Process, ProcessSpec, Role
 from .resolver import resolver
 
 PORT, BIND = "PORT", "BIND_ADDRESS"
@@ -44,34 +44,34 @@ HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
 
 def run(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> None:
     """Serve these roles until SIGTERM. Raises `ConfigurationError` or `OSError` where a part cannot start."""
-    Process(config, plan(config, roles, ready_file)).run()
+    Process(config, process_spec(config, roles, ready_file)).run()
 
 
-def plan(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> Plan:
+def process_spec(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> ProcessSpec:
     """The parts of a process. `PORT` and its like are Postal's, and for processes of one role."""
     alone = len(roles) == 1
-    edges: list[MakeEdge] = []
+    listeners: list[MakeListener] = []
     if Role.SMTP in roles:
-        edges.append(partial(SmtpEdge, honour_environment=alone))
+        listeners.append(partial(SmtpListener, honour_environment=alone))
         if config.catches_all_mail:
-            edges.append(CatchEdge)
+            listeners.append(CatchListener)
     if Role.WEB in roles:
-        edges.append(partial(WebEdge, honour_environment=alone))
-    return Plan(
+        listeners.append(partial(WebListener, honour_environment=alone))
+    return ProcessSpec(
         roles=frozenset(roles),
-        edges=edges,
+        listeners=listeners,
         make_transports=_transports(config) if Role.WORKER in roles else None,
         health=_health(config, roles),
         ready_file=ready_file,
     )
 
 
-class SmtpEdge:
+class SmtpListener:
     """Mail in and submission; on a port of its own with TLS from the first byte, where one is given."""
 
     name = "smtp"
 
-    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+    def __init__(self, core: AcceptanceCore, *, honour_environment: bool) -> None:
         config = core.config
         given = config.smtp_server
         place = Place("smtp_server.default_", given.default_bind_address, given.default_port)
@@ -114,12 +114,12 @@ class SmtpEdge:
         await self._server.stop()
 
 
-class CatchEdge:
+class CatchListener:
     """The catch, on loopback."""
 
     name = "catch"
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: AcceptanceCore) -> None:
         self._config = core.config
         if not ipaddress.ip_address(self._config.delivery.catch_host).is_loopback:
             raise ConfigurationError("delivery.catch_host: a loopback address is required.")
@@ -139,12 +139,12 @@ class CatchEdge:
         await self._handler.close()
 
 
-class WebEdge:
+class WebListener:
     """The web application; requests that wait for the database do so in threads."""
 
     name = "web"
 
-    def __init__(self, core: Core, *, honour_environment: bool) -> None:
+    def __init__(self, core: AcceptanceCore, *, honour_environment: bool) -> None:
         given = core.config.web_server
         self._place = Place("web_server.default_", given.default_bind_address, given.default_port)
         if honour_environment:

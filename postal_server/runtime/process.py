@@ -63,7 +63,7 @@ class Role(str, enum.Enum):
     WORKER = "worker"
 
 
-class Edge(Protocol):
+class Listener(Protocol):
     """Something that listens. Both methods run in the process's event loop."""
 
     name: str
@@ -75,7 +75,7 @@ class Edge(Protocol):
         """Turn away what comes, end what is under way within three seconds."""
 
 
-class Core:
+class AcceptanceCore:
     """What accepts mail and needs no event loop: the directory and the journal. Enough for a web process."""
 
     def __init__(self, config: Config) -> None:
@@ -110,20 +110,20 @@ class Core:
         directories.keeper.stop()
 
 
-MakeEdge = Callable[[Core], Edge]
+MakeListener = Callable[[AcceptanceCore], Listener]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProcessSpec:
     """What a process consists of.
 
-    `edges` start in this order and stop together. `health` is where the health server listens, null for
+    `listeners` start in this order and stop together. `health` is where the health server listens, null for
     none, and the key that names its port. `ready_file` is written once all listen: JSON with `pid` and
     `addresses` (name -> [host, port]s).
     """
 
     roles: frozenset[Role]
-    edges: Sequence[MakeEdge] = ()
+    listeners: Sequence[MakeListener] = ()
     make_transports: MakeTransports | None = None
     health: tuple[str, int, str] | None = None
     ready_file: Path | None = None
@@ -143,10 +143,10 @@ def ask_for_open_files() -> None:
 
 @dataclass
 class Process:
-    """Runs a plan until it is told to stop."""
+    """Runs what a specification names until it is told to stop."""
 
     config: Config
-    plan: Plan
+    spec: ProcessSpec
     started_at: float = field(default_factory=time.monotonic)
     _is_ready: bool = False
 
@@ -154,30 +154,30 @@ class Process:
         """Start, say that it is ready, and serve until SIGTERM or SIGINT. Raises what a start raises."""
         sys.setswitchinterval(SWITCH_INTERVAL)
         ask_for_open_files()
-        core = Core(self.config)
+        core = AcceptanceCore(self.config)
         directories.keeper.start()
         connections.close_all()  # the loop's thread does without a database from here on
         with event_loop() as loop:
             loop.run_until_complete(self._serve(core))
         directories.keeper.stop()
 
-    async def _serve(self, core: Core) -> None:
+    async def _serve(self, core: AcceptanceCore) -> None:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, stopped.set)
         worker = self._worker(core)
         health = self._health(core, worker)
-        edges = [make(core) for make in self.plan.edges]
-        started: list[Edge] = []
+        listeners = [make(core) for make in self.spec.listeners]
+        started: list[Listener] = []
         try:
             if worker:
                 worker.start()
             core.journal.start()
             addresses = {}
-            for edge in edges:
-                addresses[edge.name] = await edge.start()
-                started.append(edge)
+            for listener in listeners:
+                addresses[listener.name] = await listener.start()
+                started.append(listener)
             if health:
                 await health.start()
             self._is_ready = True
@@ -190,32 +190,32 @@ class Process:
             if health:
                 await health.stop()
 
-    def _worker(self, core: Core) -> Worker | None:
-        if Role.WORKER not in self.plan.roles:
+    def _worker(self, core: AcceptanceCore) -> Worker | None:
+        if Role.WORKER not in self.spec.roles:
             return None
-        assert self.plan.make_transports is not None, "a worker needs transports"
+        assert self.spec.make_transports is not None, "a worker needs transports"
         return Worker(
             self.config,
             core.directory,
             core.journal,
             core.acceptance,
-            self.plan.make_transports,
+            self.spec.make_transports,
             messages=MessageHandlers(self.config, core.directory),
             webhooks=WebhookHandlers(self.config, core.directory),
         )
 
-    async def _stop(self, core: Core, worker: Worker | None, edges: Sequence[Edge]) -> None:
+    async def _stop(self, core: AcceptanceCore, worker: Worker | None, listeners: Sequence[Listener]) -> None:
         """Listeners and worker at once: each has three seconds. Then the journal writes what is left."""
-        stopping = [edge.stop() for edge in edges] + ([worker.stop()] if worker else [])
+        stopping = [listener.stop() for listener in listeners] + ([worker.stop()] if worker else [])
         for result in await asyncio.gather(*stopping, return_exceptions=True):
             if isinstance(result, BaseException):
                 logger.error("A part did not stop cleanly", exc_info=result)
         await asyncio.get_running_loop().run_in_executor(None, partial(core.journal.stop, 1.5))
 
-    def _health(self, core: Core, worker: Worker | None) -> HealthServer | None:
-        if self.plan.health is None or not self.plan.health[1]:
+    def _health(self, core: AcceptanceCore, worker: Worker | None) -> HealthServer | None:
+        if self.spec.health is None or not self.spec.health[1]:
             return None
-        host, port, key = self.plan.health
+        host, port, key = self.spec.health
 
         def problem() -> str:
             if not self._is_ready:
@@ -223,11 +223,11 @@ class Process:
             if worker and not worker.may_send():
                 return "the worker may not send"
             # Who only works has a lease as long as journal and database do their part.
-            return core.problem() if self.plan.edges else ""
+            return core.problem() if self.spec.listeners else ""
 
         depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
         measure = depth.measure if worker else _nothing
-        return HealthServer(self.plan.name, host, port, problem, measure, key=key)
+        return HealthServer(self.spec.name, host, port, problem, measure, key=key)
 
     def _tell(self, addresses: dict[str, Addresses]) -> None:
         places = ", ".join(
@@ -237,14 +237,14 @@ class Process:
         )
         seconds = time.monotonic() - self.started_at
         print(
-            f"postal-server {self.plan.name} is ready after {seconds:.1f} s: {places or 'working'}",
+            f"postal-server {self.spec.name} is ready after {seconds:.1f} s: {places or 'working'}",
             flush=True,
         )
-        if self.plan.ready_file:
+        if self.spec.ready_file:
             told = {"pid": os.getpid(), "addresses": addresses}
-            draft = self.plan.ready_file.with_suffix(".draft")
+            draft = self.spec.ready_file.with_suffix(".draft")
             draft.write_text(json.dumps(told), "utf-8")
-            draft.replace(self.plan.ready_file)  # whoever waits for it never reads half
+            draft.replace(self.spec.ready_file)  # whoever waits for it never reads half
 
 
 def _nothing() -> None:

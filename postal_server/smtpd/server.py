@@ -11,7 +11,7 @@ from typing import Any
 
 from postal_server.errors import ConfigurationError
 from postal_server.net.listening import Sweep, bind
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.services.shared.throttle import Throttle
 
 from .clients import Clients
@@ -56,7 +56,7 @@ class SmtpServer:
             options.max_recipients_per_client,
         )
         throttle = Throttle(options.login_limits)
-        self.room = Room(options.max_unfinished_bytes, options.max_unfinished_bytes_before_auth)
+        self.room = MemoryBudget(options.max_unfinished_bytes, options.max_unfinished_bytes_before_auth)
         self._shared = Shared(handler, options, clients, throttle, self.room, certificates, names, count)
         self._connections: set[SmtpProtocol] = set()
         self._servers: list[asyncio.AbstractServer] = []

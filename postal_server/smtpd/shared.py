@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from postal_server.net.listening import Turns
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.services.shared.throttle import Throttle
 
 from .clients import Clients
@@ -25,7 +25,7 @@ class Shared:
     options: Options
     clients: Clients
     throttle: Throttle
-    room: Room  # memory for messages under way
+    room: MemoryBudget  # memory for messages under way
     certificates: Certificates | None = None
     names: Callable[[str], Awaitable[str | None]] | None = None
     count: Count = count_nothing

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from postal_server.net.listening import Sweep, bind
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 
 from .protocol import HttpProtocol
 from .shared import Application, Shared
@@ -43,7 +43,7 @@ class HttpServer:
         self._shared = Shared(
             application,
             *self._pools,
-            room=Room(*MAX_UNFINISHED_BYTES),
+            room=MemoryBudget(*MAX_UNFINISHED_BYTES),
             max_connections=max_connections,
             max_per_client=max_per_client,
             stands_for_many=stands_for_many,

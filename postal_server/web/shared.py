@@ -10,7 +10,7 @@ from typing import Protocol
 
 from postal_server.engine import metrics
 from postal_server.net.listening import Connection, Turns
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.rules.client import client_key
 
 from .gateway import BodyLimit, Environ
@@ -71,7 +71,7 @@ class Shared:
     threads: Executor
     readers: Executor
     logins: Executor
-    room: Room  # for bodies that are gathered
+    room: MemoryBudget  # for bodies that are gathered
     max_connections: int
     max_per_client: int
     stands_for_many: Callable[[str], bool]

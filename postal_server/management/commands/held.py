@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from postal_server import conf
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.services.operations import held
 from postal_server.services.shared.loader import load
@@ -78,9 +78,9 @@ class Command(ServerCommand):
         for start in range(0, len(ids), held.CHUNK):
             chunk = ids[start : start + held.CHUNK]
             if action == "release":
-                yield held.release(chunk, config, now, directory, in_turn)
+                yield held.release(chunk, config, now, directory, write_transaction)
             else:
-                yield held.cancel(chunk, config, now, directory, in_turn)
+                yield held.cancel(chunk, config, now, directory, write_transaction)
 
     def _list(self, found: Any) -> None:
         now = timezone.now()

@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from postal_server import conf
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.management import arguments
 from postal_server.management.base import ServerCommand, counted, moment, server_named, span
 from postal_server.models import QueueSuspension
@@ -100,7 +100,7 @@ class Command(ServerCommand):
             self.stdout.write(counted(would_wait, "message would wait.", "messages would wait."))
             return
         is_new = queue.suspend(selection, options["reason"][:250])
-        self._apply(queue.put_aside(in_turn), queue.ready(selection).count())
+        self._apply(queue.put_aside(write_transaction), queue.ready(selection).count())
         # What waits for its next attempt is put aside when that is due.
         waiting = queue.waiting(selection).count()
         self.stdout.write(
@@ -115,7 +115,7 @@ class Command(ServerCommand):
             return
         if not queue.resume(selection):
             raise CommandError("There is no such suspension; `queue list` shows all.")
-        done = self._apply(queue.make_ready(in_turn), expected)
+        done = self._apply(queue.make_ready(write_transaction), expected)
         self.stdout.write("Resumed; " + counted(done, "message is ready.", "messages are ready."))
 
     def _apply(self, steps: Iterator[int], expected: int) -> int:
@@ -133,7 +133,7 @@ class Command(ServerCommand):
                 )
             )
             return
-        done = self.watched(queue.flush(selection, in_turn), expected)
+        done = self.watched(queue.flush(selection, write_transaction), expected)
         self.stdout.write(counted(done, "message is tried now.", "messages are tried now."))
 
     def _purge(self, selection: Selection, options: dict[str, Any]) -> None:
@@ -143,7 +143,9 @@ class Command(ServerCommand):
             if not options["dry_run"]:
                 raise CommandError("Nothing was done: say --yes.")
             return
-        steps: Iterator[int] = queue.purge(selection, conf.config(), timezone.now(), load(), in_turn)
+        steps: Iterator[int] = queue.purge(
+            selection, conf.config(), timezone.now(), load(), write_transaction
+        )
         done = self.watched(steps, expected)
         self.stdout.write(counted(done, "message was removed.", "messages were removed."))
 

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from postal_server import conf
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.errors import HostileInput
 from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
 from postal_server.models import Server, Suppression
@@ -78,12 +78,12 @@ class Command(ServerCommand):
         now = timezone.now()
         until = None if options["days"] is None else now + timedelta(days=options["days"])
         wanted = {(server.pk, address): options["reason"][:250] for address in self._addresses(options)}
-        with in_turn():
+        with write_transaction():
             suppression.add(wanted, conf.config(), now, until)
         self.stdout.write(counted(len(wanted), *SUPPRESSED))
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
-        with in_turn():
+        with write_transaction():
             cleared = suppression.clear((server.pk, address) for address in self._addresses(options))
         self.stdout.write(
             counted(
@@ -114,6 +114,6 @@ class Command(ServerCommand):
     def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
         found = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
         for batch in batches(found, TOGETHER):
-            with in_turn():
+            with write_transaction():
                 suppression.store(batch)
             yield len(batch)

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.management.base import ServerCommand, counted, server_named, span
 from postal_server.models import Webhook, WebhookAttempt, WebhookRequest
 from postal_server.services.results import webhook as webhooks
@@ -61,7 +61,7 @@ class Command(ServerCommand):
                 counted(expected, "event would be posted again.", "events would be posted again.")
             )
             return None
-        done = self.watched(webhooks.resend(found, timezone.now(), in_turn), expected)
+        done = self.watched(webhooks.resend(found, timezone.now(), write_transaction), expected)
         self.stdout.write(counted(done, "event is posted again.", "events are posted again."))
         return None
 

@@ -34,7 +34,7 @@ def requeue(
     config: Config,
     now: datetime,
     directory: Directory | None = None,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> int:
     """Try messages again at once, as a person's wish: how many there are.
 
@@ -44,7 +44,7 @@ def requeue(
     directory = directory or load()
     done = 0
     for chunk in _chunks(message_ids):
-        with in_turn():
+        with write_transaction():
             waiting = QueuedMessage.objects.filter(pk__in=chunk)
             queued = set(waiting.values_list("pk", flat=True))
             done += waiting.filter(WAITING).update(due_at=None, is_manual=True, attempts=0)
@@ -87,11 +87,11 @@ def release(
     config: Config,
     now: datetime,
     directory: Directory | None = None,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> int:
     """Send held messages after all; how many were held."""
     held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
-    return requeue(list(held.values_list("pk", flat=True)), config, now, directory, in_turn)
+    return requeue(list(held.values_list("pk", flat=True)), config, now, directory, write_transaction)
 
 
 def held(
@@ -124,11 +124,13 @@ def keep_back(
     config: Config,
     now: datetime,
     directory: Directory | None = None,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> int:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
     decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
-    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
+    return _take_out(
+        message_ids, decide, config, now, directory or load(), write_transaction=write_transaction
+    )
 
 
 def remove(
@@ -136,11 +138,13 @@ def remove(
     config: Config,
     now: datetime,
     directory: Directory | None = None,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> int:
     """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
     decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
-    return _take_out(message_ids, decide, config, now, directory or load(), in_turn=in_turn)
+    return _take_out(
+        message_ids, decide, config, now, directory or load(), write_transaction=write_transaction
+    )
 
 
 def _take_out(
@@ -150,11 +154,11 @@ def _take_out(
     now: datetime,
     directory: Directory,
     *,
-    in_turn: Transaction,
+    write_transaction: Transaction,
 ) -> int:
     done = 0
     for chunk in _chunks(message_ids):
-        with in_turn():
+        with write_transaction():
             waiting = QueuedMessage.objects.filter(WAITING, pk__in=chunk).select_for_update()
             ids = list(waiting.values_list("pk", flat=True))
             rows = Message.objects.filter(pk__in=ids).defer("prefix")
@@ -170,13 +174,13 @@ def cancel(
     config: Config,
     now: datetime,
     directory: Directory | None = None,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> int:
     """End the hold of messages without sending them; how many were held. No event tells of it."""
     directory = directory or load()
     done = 0
     for chunk in _chunks(message_ids):
-        with in_turn():
+        with write_transaction():
             held = Message.objects.filter(
                 pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
             )
@@ -189,10 +193,10 @@ def cancel(
     return done
 
 
-def expire(config: Config, now: datetime, in_turn: Transaction = transaction.atomic) -> int:
+def expire(config: Config, now: datetime, write_transaction: Transaction = transaction.atomic) -> int:
     """Cancel holds that nobody ended in time; how many. Runs each hour."""
     due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
-    return cancel(list(due), config, now, in_turn=in_turn)
+    return cancel(list(due), config, now, write_transaction=write_transaction)
 
 
 def _claimed(row: Message) -> Claimed:

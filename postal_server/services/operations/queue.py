@@ -1,8 +1,8 @@
 """An operator's hands on the queue: look at it, suspend and resume parts of it, try now, remove.
 
 What takes long is a generator of how many messages each step has dealt with. Each step is a transaction of
-its own (`in_turn` makes one), so that nobody waits long for the database, and whoever iterates may stop at
-any step. Mail that comes in meanwhile is left out, and what a worker holds is left alone.
+its own (`write_transaction` makes one): nobody waits long for the database, and a caller may stop at any
+step. Mail that comes in meanwhile is left out, and what a worker holds is left alone.
 
 Suspended mail is accepted as ever and waits with the due time `NEVER_DUE`, out of the way of claims. Mail
 that becomes ready all the same (because a process had not heard of it, or at its next attempt) is put aside
@@ -181,35 +181,35 @@ def put_aside_already(selection: Selection) -> Rows:
     return rows(selection).filter(QueueState.SUSPENDED.rows)
 
 
-def make_ready(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+def make_ready(write_transaction: Transaction = transaction.atomic) -> Iterator[int]:
     """Make ready what is suspended no longer."""
     suspensions = _suspensions()
     for ids in _steps(QueuedMessage.objects.filter(QueueState.SUSPENDED.rows)):
         changed = 0
         if free := _outside(ids, suspensions):
-            with in_turn():
+            with write_transaction():
                 changed = _set_due(free, None, QueueState.SUSPENDED)
         yield changed
 
 
-def put_aside(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+def put_aside(write_transaction: Transaction = transaction.atomic) -> Iterator[int]:
     """Put aside what is ready but suspended."""
     for selection in _suspensions():
         for ids in _steps(ready(selection)):
-            with in_turn():
+            with write_transaction():
                 changed = _set_due(ids, NEVER_DUE, QueueState.READY)
             yield changed
 
 
-def apply_suspensions(in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+def apply_suspensions(write_transaction: Transaction = transaction.atomic) -> Iterator[int]:
     """Both."""
-    yield from make_ready(in_turn)
-    yield from put_aside(in_turn)
+    yield from make_ready(write_transaction)
+    yield from put_aside(write_transaction)
 
 
-def keep_suspensions(in_turn: Transaction) -> None:
+def keep_suspensions(write_transaction: Transaction) -> None:
     """Both, to the end: runs each hour, and after each change, for processes that heard of it late."""
-    for _ in apply_suspensions(in_turn):
+    for _ in apply_suspensions(write_transaction):
         pass
 
 
@@ -254,7 +254,7 @@ def _tags(ids: Sequence[int]) -> dict[int, str | None]:
 # Trying now, and removing
 
 
-def flush(selection: Selection, in_turn: Transaction = transaction.atomic) -> Iterator[int]:
+def flush(selection: Selection, write_transaction: Transaction = transaction.atomic) -> Iterator[int]:
     """Make what waits for its next attempt ready, and take up the destinations that are paused.
 
     Suspended mail stays suspended.
@@ -265,7 +265,7 @@ def flush(selection: Selection, in_turn: Transaction = transaction.atomic) -> It
         if site.destination in destinations:
             Site.objects.filter(pk=site.pk).update(paused_until=None)
     for ids in _steps(deferred(selection)):
-        with in_turn():
+        with write_transaction():
             changed = _set_due(ids, None, QueueState.DEFERRED)
         yield changed
 
@@ -275,11 +275,11 @@ def purge(
     config: Config,
     now: datetime,
     directory: Directory,
-    in_turn: Transaction = transaction.atomic,
+    write_transaction: Transaction = transaction.atomic,
 ) -> Iterator[int]:
     """Fail what waits, suspended mail included; webhooks are told."""
     for ids in _steps(waiting(selection)):
-        yield held.remove(ids, config, now, directory, in_turn)
+        yield held.remove(ids, config, now, directory, write_transaction)
 
 
 def _set_due(ids: Sequence[int], due_at: datetime | None, state: QueueState) -> int:

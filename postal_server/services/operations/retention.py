@@ -61,7 +61,7 @@ OF_A_SERVER: tuple[type[Model], ...] = (
 )
 
 
-def prune(now: datetime, in_turn: Transaction = transaction.atomic) -> None:
+def prune(now: datetime, write_transaction: Transaction = transaction.atomic) -> None:
     """Delete messages and texts that servers do not keep any longer. Runs each night.
 
     Nothing of a message that waits is taken, whatever its age or size: in the queue, whoever it waits for, or
@@ -70,9 +70,9 @@ def prune(now: datetime, in_turn: Transaction = transaction.atomic) -> None:
     for server in Server.objects.select_related("organization"):
         kept_since = now - timedelta(days=server.message_retention_days)
         texts_since = now - timedelta(days=server.raw_message_retention_days)
-        _forget_messages(server, kept_since, in_turn)
-        _purge_older(server, texts_since, in_turn)
-        _purge_above(server, server.raw_message_retention_size * MEGABYTE, in_turn)
+        _forget_messages(server, kept_since, write_transaction)
+        _purge_older(server, texts_since, write_transaction)
+        _purge_above(server, server.raw_message_retention_size * MEGABYTE, write_transaction)
         _delete(CaughtMail.objects.filter(server_id=server.pk, created_at__lt=texts_since))
     of_nobody = CaughtMail.objects.exclude(server_id__in=Server.objects.values("pk"))
     _delete(of_nobody.filter(created_at__lt=now - timedelta(days=Server().raw_message_retention_days)))
@@ -98,11 +98,11 @@ def _delete(rows: QuerySet[Any]) -> None:
         rows.model._default_manager.filter(pk__in=ids).delete()
 
 
-def _forget_messages(server: Server, kept_since: datetime, in_turn: Transaction) -> None:
+def _forget_messages(server: Server, kept_since: datetime, write_transaction: Transaction) -> None:
     old = Message.objects.filter(server_id=server.pk, created_at__lt=kept_since).order_by("pk")
     last = 0
     while ids := list(old.filter(pk__gt=last).values_list("pk", flat=True)[:STEP]):
-        with in_turn():
+        with write_transaction():
             rows = _with_wait(Message.objects.filter(pk__in=ids))
             _delete_messages([pk for pk, _, waits in rows if not waits])
         last = ids[-1]
@@ -126,15 +126,15 @@ def _with_wait(messages: QuerySet[Message]) -> list[tuple[int, int | None, bool]
     return [(pk, text, pk in queued or status == DeliveryStatus.HELD.value) for pk, text, status in rows]
 
 
-def _purge_older(server: Server, texts_since: datetime, in_turn: Transaction) -> None:
+def _purge_older(server: Server, texts_since: datetime, write_transaction: Transaction) -> None:
     old = Body.objects.filter(server_id=server.pk, created_at__lt=texts_since).order_by("pk")
     last = 0
     while ids := list(old.filter(pk__gt=last).values_list("pk", flat=True)[:TEXTS]):
-        _purge_texts(server, ids, in_turn)
+        _purge_texts(server, ids, write_transaction)
         last = ids[-1]
 
 
-def _purge_texts(server: Server, ids: Sequence[int], in_turn: Transaction) -> set[int]:
+def _purge_texts(server: Server, ids: Sequence[int], write_transaction: Transaction) -> set[int]:
     """Delete texts that no waiting message has; which. Their messages stay, and say that theirs is gone."""
     # Looked for before it is our turn, as it takes a while. Nothing begins to use a text that is there.
     users: defaultdict[int | None, list[int]] = defaultdict(list)
@@ -143,7 +143,7 @@ def _purge_texts(server: Server, ids: Sequence[int], in_turn: Transaction) -> se
         users[text].append(pk)
     gone: set[int] = set()
     for step in _steps(ids, users):
-        with in_turn():
+        with write_transaction():
             gone |= _purge(step, [pk for text in step for pk in users[text]])
     return gone
 
@@ -169,7 +169,7 @@ def _purge(ids: Sequence[int], users: Sequence[int]) -> set[int]:
     return gone
 
 
-def _purge_above(server: Server, limit_bytes: int, in_turn: Transaction) -> None:
+def _purge_above(server: Server, limit_bytes: int, write_transaction: Transaction) -> None:
     """Delete a server's oldest texts until the others have no more than `limit_bytes` together.
 
     What it has above that, because it waits, is logged and noted for the administration.
@@ -180,7 +180,7 @@ def _purge_above(server: Server, limit_bytes: int, in_turn: Transaction) -> None
     last = Q()
     while excess > 0 and (step := list(oldest_first.filter(last)[:TEXTS])):
         taken = _oldest(step, excess)
-        gone = _purge_texts(server, [pk for _, pk, _ in taken], in_turn)
+        gone = _purge_texts(server, [pk for _, pk, _ in taken], write_transaction)
         excess -= sum(size for _, pk, size in taken if pk in gone)
         created_at, pk, _ = taken[-1]
         last = Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)

@@ -34,10 +34,10 @@ KEPT_DAYS = 3  # that a report is tried for
 DOMAINS_A_STEP = 50
 
 
-def send(config: Config, now: datetime, ask: Ask, post: PostBody, in_turn: Transaction) -> int:
+def send(config: Config, now: datetime, ask: Ask, post: PostBody, write_transaction: Transaction) -> int:
     """Report the days before today; how many reports. What cannot be sent is tried for three days."""
     today = now.date()
-    with in_turn():
+    with write_transaction():
         TlsResult.objects.filter(day__lt=today - timedelta(days=KEPT_DAYS)).delete()
     if not config.tls_reports.enabled:
         return 0
@@ -47,7 +47,7 @@ def send(config: Config, now: datetime, ask: Ask, post: PostBody, in_turn: Trans
     if origin is None or server is None:
         logger.warning("tls_reports: no mail server has the domain of smtp.from_address; none are sent")
         return 0
-    sender = Sender(config, directory, server, origin, post, in_turn)
+    sender = Sender(config, directory, server, origin, post, write_transaction)
     done = 0
     waiting = TlsResult.objects.filter(day__lt=today).order_by("day", "domain")
     pairs = list(waiting.values_list("day", "domain").distinct())
@@ -75,7 +75,7 @@ class Sender:
     server: ServerEntry
     origin: DomainEntry
     post: PostBody
-    in_turn: Transaction
+    write_transaction: Transaction
 
     def report(self, day: date, domain: str, addresses: Sequence[str], now: datetime) -> bool:
         """Send the report of a day to a domain, and forget what it was made of. Was it sent?"""
@@ -93,7 +93,7 @@ class Sender:
         posted = [url for url in urls if self._posted(url, report)]
         if addresses and not recipients and not posted:
             return False
-        with self.in_turn():
+        with self.write_transaction():
             if recipients:
                 self._mail(report, recipients, now)
             rows.delete()

@@ -59,7 +59,7 @@ def _leads_on_since(config: Config, now: datetime) -> datetime | None:
     return now - timedelta(days=days) if days else None
 
 
-def forget_links(config: Config, now: datetime, in_turn: Transaction = transaction.atomic) -> None:
+def forget_links(config: Config, now: datetime, write_transaction: Transaction = transaction.atomic) -> None:
     """Delete links that have ended, once their messages are gone. Runs each night."""
     since = _leads_on_since(config, now)
     rows = Link.objects.order_by("pk").values_list("pk", "message_id", "created_at")
@@ -70,7 +70,7 @@ def forget_links(config: Config, now: datetime, in_turn: Transaction = transacti
         if not ended:
             return
         kept = set(Message.objects.filter(pk__in=ended.values()).values_list("pk", flat=True))
-        with in_turn():
+        with write_transaction():
             Link.objects.filter(pk__in=[pk for pk, about in ended.items() if about not in kept]).delete()
         last = step[-1][0]
 

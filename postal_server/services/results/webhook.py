@@ -213,7 +213,7 @@ def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> 
 
 
 def resend(
-    attempts: QuerySet[WebhookAttempt], now: datetime, in_turn: Transaction = transaction.atomic
+    attempts: QuerySet[WebhookAttempt], now: datetime, write_transaction: Transaction = transaction.atomic
 ) -> Iterator[int]:
     """Send the requests of these attempts again; yields how many each step has queued or brought forward.
 
@@ -222,7 +222,7 @@ def resend(
     last = 0
     final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
     while step := list(attempts.filter(pk__gt=last, pk__lte=final).order_by("pk")[:RESENT_TOGETHER]):
-        with in_turn():
+        with write_transaction():
             queued = _queue_again({attempt.uuid: attempt for attempt in step}, now)
             WebhookAttempt.objects.filter(
                 pk__in=[attempt.pk for attempt in step if attempt.uuid in queued]

@@ -161,7 +161,7 @@ def _counter(source_id: int, day: date) -> str:
 # Each minute
 
 
-def keep(config: Config, now: datetime, in_turn: Transaction) -> None:
+def keep(config: Config, now: datetime, write_transaction: Transaction) -> None:
     """Free mail that is bound to a deleted address, and let others of its pool help one that has sent
     what it may today. Mail that was tried keeps its address.
     """
@@ -171,12 +171,12 @@ def keep(config: Config, now: datetime, in_turn: Transaction) -> None:
     for number in _bound():
         source = known.get(number)
         if source is None or directory is None:
-            _move(number, lambda: ANY, Q(), in_turn)
+            _move(number, lambda: ANY, Q(), write_transaction)
         elif left.get(number) == 0:
             others = [other for other in directory.pool(source.pool_id) if left.get(other.id) != 0]
             if others:
-                _move(number, partial(draw, others), Q(attempts=0), in_turn)
-    with in_turn():
+                _move(number, partial(draw, others), Q(attempts=0), write_transaction)
+    with write_transaction():
         counters = Counter.objects.filter(name__startswith=WARM_UP)
         counters.exclude(name__endswith=_counter(0, now.date())[-9:]).delete()
 
@@ -191,8 +191,8 @@ def _bound() -> list[int]:
     return ids_in_use
 
 
-def _move(source_id: int, to: Callable[[], int], which: Q, in_turn: Transaction) -> None:
+def _move(source_id: int, to: Callable[[], int], which: Q, write_transaction: Transaction) -> None:
     rows = QueuedMessage.objects.filter(which, QueueState.READY.rows, source_id=source_id)
     while ids := list(rows.values_list("pk", flat=True)[:STEP]):
-        with in_turn():
+        with write_transaction():
             rows.filter(pk__in=ids).update(source_id=to())

@@ -11,7 +11,7 @@ from typing import Any
 
 from postal_server.engine.ports import HttpDelivery, HttpResult
 from postal_server.errors import HostileInput
-from postal_server.net.dialling import NoneConnected, describe, in_turn, race
+from postal_server.net.dialling import NoneConnected, describe, interleave_families, race
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 
 from .connection import HttpConnection, NoResponse
@@ -168,7 +168,9 @@ class HttpPool:
             raise OSError(f"{url.host} is at an address that may not be posted to")
         try:
             connection, _ = await race(
-                in_turn(addresses)[:MAX_ADDRESSES], lambda address: self._dial(url, address), OSError
+                interleave_families(addresses)[:MAX_ADDRESSES],
+                lambda address: self._dial(url, address),
+                OSError,
             )
         except NoneConnected as failed:
             errors = list(failed.errors.values())

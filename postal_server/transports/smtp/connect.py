@@ -13,7 +13,7 @@ from typing import Protocol
 from postal_server.engine.ports import Answer, Attempt, Lookup, Resolver, Source, Stage, Target, TlsSession
 from postal_server.mail import tlsa
 from postal_server.mail.address import domain_to_ascii, literal_address
-from postal_server.net.dialling import NoneConnected, describe, in_turn, race
+from postal_server.net.dialling import NoneConnected, describe, interleave_families, race
 
 from .policy import NO_STARTTLS, DomainPolicy, TlsPolicies, TlsRequirement
 from .session import Login, SmtpConnection, SmtpError, SmtpSession, Timeouts, TlsError, TlsOptions
@@ -403,4 +403,4 @@ def order_addresses(addresses: Sequence[str], source: Source | None) -> list[str
     """The addresses that can be reached from `source`, IPv6 and IPv4 in turn."""
     if source is not None:
         addresses = [address for address in addresses if source.for_peer(address)]
-    return in_turn(addresses)
+    return interleave_families(addresses)

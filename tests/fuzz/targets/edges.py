@@ -24,7 +24,7 @@ from postal_server.errors import HostileInput, Refusal
 from postal_server.importing import mariadb_dump
 from postal_server.mail import header
 from postal_server.mail.charset import storable
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.rules import domain as domain_rules
 from postal_server.rules import outcome
 from postal_server.rules.status import CredentialType, Scope, ServerMode
@@ -215,7 +215,7 @@ async def smtp_session(chunks: Any, proxy: bool) -> tuple[bytes, list[Any]]:
         HOSTNAME, plaintext_auth=True, max_message_bytes=2000, max_errors=10, max_commands=50,
         max_recipients=5, proxy_protocol=proxy,
     )  # fmt: skip
-    shared = Shared(handler, options, Clients(10, 10), Throttle(Limits()), Room(10_000, 5_000))
+    shared = Shared(handler, options, Clients(10, 10), Throttle(Limits()), MemoryBudget(10_000, 5_000))
     protocol = SmtpProtocol(shared, set())
     transport = Wire()
     protocol.connection_made(transport)  # type: ignore[arg-type]
@@ -316,7 +316,7 @@ class Recorder:
 
 async def http_session(chunks: Any) -> bytes:
     """Everything that the server writes to these bytes."""
-    shared = WebShared(Recorder(), AtOnce(), AtOnce(), AtOnce(), Room(100_000, 100_000), 10, 10, bool)
+    shared = WebShared(Recorder(), AtOnce(), AtOnce(), AtOnce(), MemoryBudget(100_000, 100_000), 10, 10, bool)
     protocol = HttpProtocol(shared)
     wire = HttpWire()
     protocol.connection_made(wire)  # type: ignore[arg-type]

@@ -401,12 +401,12 @@ def test_mail_is_changed_in_turn_and_the_directory_is_read_once(page, message, m
     turns, read = [], []
 
     @contextlib.contextmanager
-    def in_turn():
+    def write_transaction():
         turns.append(1)
         yield
 
     monkeypatch.setattr(services_hold, "CHUNK", 1)
-    monkeypatch.setattr(admin_message, "in_turn", in_turn)
+    monkeypatch.setattr(admin_message, "write_transaction", write_transaction)
     monkeypatch.setattr(services_hold, "load", lambda: read.append(1) or load())
     monkeypatch.setattr(admin_message, "load", services_hold.load)
     page.post(

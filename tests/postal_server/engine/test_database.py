@@ -97,10 +97,10 @@ def test_writers_in_several_processes_take_turns(tmp_path):
     script = textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        from postal_server.engine.database import Turnstile
+        from postal_server.engine.database import FairWriteLock
         path = Path({str(tmp_path)!r}) / "postal.sqlite3"
         number = path.with_name("number")
-        gate = Turnstile(path)
+        gate = FairWriteLock(path)
         for _ in range(200):
             with gate.turn():
                 number.write_text(str(int(number.read_text()) + 1))
@@ -114,7 +114,7 @@ def test_writers_in_several_processes_take_turns(tmp_path):
 
 
 def test_a_turn_ends_with_its_block_even_after_an_error(tmp_path):
-    gate = databases.Turnstile(tmp_path / "x")
+    gate = databases.FairWriteLock(tmp_path / "x")
     with pytest.raises(ZeroDivisionError), gate.turn():
         raise ZeroDivisionError
     with gate.turn():

@@ -105,7 +105,7 @@ def journal(parts) -> Journal:
     """A journal whose ticks a test runs itself."""
     journal = Journal(Acceptance(lambda batch, now: []))
     journal.parts = parts
-    journal._turnstile = journals.turnstile()
+    journal._write_lock = journals.write_lock()
     return journal
 
 

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from postal_server import conf
-from postal_server.engine.database import in_turn
+from postal_server.engine.database import write_transaction
 from postal_server.engine.journal import Acceptance, Journal
 from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
 from postal_server.engine.worker import Transports, Worker
@@ -305,7 +305,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
     def resume() -> None:
         queue.resume(part)
         known[0] = load()
-        queue.keep_suspensions(in_turn)
+        queue.keep_suspensions(write_transaction)
 
     run(main)
     assert Message.objects.filter(status="Sent").count() == 2
@@ -351,7 +351,9 @@ class TestSourceAddresses:
     def test_it_is_bound_when_it_is_stored(self, pooled, monkeypatch):
         directory = load()
         monkeypatch.setattr(process.directories, "current", lambda: directory)
-        process.Core(pooled)._store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
+        process.AcceptanceCore(pooled)._store(
+            [submission(directory, "bob@dest.example")], datetime.now(timezone.utc)
+        )
         assert QueuedMessage.objects.get().source_id == IPAddress.objects.get(ipv4="127.0.0.2").pk
 
     def test_it_leaves_from_there(self, pooled):

@@ -1,4 +1,4 @@
-"""What listening edges have in common."""
+"""What listening servers have in common."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 
 
 class Peer:
@@ -14,7 +14,7 @@ class Peer:
 
 
 def test_what_is_held_is_counted_once_and_released():
-    room, peer = Room(100, 50), Peer()
+    room, peer = MemoryBudget(100, 50), Peer()
     assert room.hold(peer, 20)
     assert room.hold(peer, 30)
     assert (room.held, room.held_by_strangers) == (30, 30)
@@ -25,7 +25,7 @@ def test_what_is_held_is_counted_once_and_released():
 
 
 def test_strangers_have_less_room():
-    room = Room(100, 50)
+    room = MemoryBudget(100, 50)
     assert room.hold(Peer(), 30)
     assert not room.hold(Peer(), 21)
     assert room.hold(Peer(is_known=True), 70)
@@ -34,7 +34,7 @@ def test_strangers_have_less_room():
 
 
 def test_who_has_no_room_holds_nothing():
-    room, peer = Room(100, 50), Peer()
+    room, peer = MemoryBudget(100, 50), Peer()
     assert room.hold(Peer(), 30)
     assert room.hold(peer, 20)
     assert not room.hold(peer, 25)
@@ -42,14 +42,14 @@ def test_who_has_no_room_holds_nothing():
 
 
 def test_who_is_alone_always_has_room():
-    room = Room(100, 50)
+    room = MemoryBudget(100, 50)
     assert room.hold(Peer(), 500)
     assert not room.hold(Peer(is_known=True), 300)
-    assert Room(100, 50).hold(Peer(is_known=True), 500)
+    assert MemoryBudget(100, 50).hold(Peer(is_known=True), 500)
 
 
 def test_the_largest_gives_way_to_one_of_less_than_half_its_size():
-    room, large, small = Room(1000, 100), Peer(), Peer()
+    room, large, small = MemoryBudget(1000, 100), Peer(), Peer()
     assert room.hold(small, 35)
     assert room.hold(large, 61)
     assert not room.hold(Peer(), 31)
@@ -59,7 +59,7 @@ def test_the_largest_gives_way_to_one_of_less_than_half_its_size():
 
 
 def test_nobody_known_gives_way_to_a_stranger():
-    room, known, stranger = Room(100, 100), Peer(is_known=True), Peer()
+    room, known, stranger = MemoryBudget(100, 100), Peer(is_known=True), Peer()
     assert room.hold(known, 60)
     assert room.hold(stranger, 40)
     assert not room.hold(Peer(), 20)
@@ -68,7 +68,7 @@ def test_nobody_known_gives_way_to_a_stranger():
 
 
 def test_a_message_that_is_being_stored_does_not_give_way():
-    room, storing = Room(100, 100), Peer(may_give_way=False)
+    room, storing = MemoryBudget(100, 100), Peer(may_give_way=False)
     assert room.hold(storing, 100)
     assert not room.hold(Peer(), 10)
     assert not storing.gave_way

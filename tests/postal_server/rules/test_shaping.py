@@ -10,12 +10,12 @@ from postal_server.rules.shaping import (
     LONGEST_PAUSE,
     Pace,
     Rule,
-    Sign,
+    ThrottleSignal,
     faster,
     operator_of,
     parse_rule,
-    sign,
     slower,
+    throttle_signal,
     warm_up_cap,
 )
 from postal_server.rules.suppression import blames_recipient
@@ -68,12 +68,12 @@ NOTHING = [
 
 @pytest.mark.parametrize(
     ("code", "output", "meaning"),
-    [(*case, Sign.TOO_FAST) for case in TOO_FAST]
-    + [(*case, Sign.BUSY) for case in BUSY]
-    + [(*case, Sign.NONE) for case in NOTHING],
+    [(*case, ThrottleSignal.TOO_FAST) for case in TOO_FAST]
+    + [(*case, ThrottleSignal.BUSY) for case in BUSY]
+    + [(*case, ThrottleSignal.NONE) for case in NOTHING],
 )
 def test_what_an_answer_says_about_our_pace(code, output, meaning):
-    assert sign(code, output) is meaning
+    assert throttle_signal(code, output) is meaning
 
 
 @pytest.mark.parametrize(("code", "output"), TOO_FAST + BUSY)

@@ -53,11 +53,11 @@ def start(make, core):
     """What an edge says that cannot start."""
 
     async def main():
-        edge = make(core)
+        listener = make(core)
         with pytest.raises(ConfigurationError) as error:
-            await edge.start()
+            await listener.start()
         if make is SMTPD:
-            await edge.stop()  # its other port
+            await listener.stop()  # its other port
         return str(error.value)
 
     return asyncio.run(main())
@@ -68,8 +68,8 @@ def core(tmp_path, **groups):
     return SimpleNamespace(config=config, directory=None, journal=None, problem=lambda: "")
 
 
-SMTPD = partial(assembly.SmtpEdge, honour_environment=True)
-WEB = partial(assembly.WebEdge, honour_environment=True)
+SMTPD = partial(assembly.SmtpListener, honour_environment=True)
+WEB = partial(assembly.WebListener, honour_environment=True)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ WEB = partial(assembly.WebEdge, honour_environment=True)
     [
         (SMTPD, "smtp_server", "default_port"),
         (WEB, "web_server", "default_port"),
-        (assembly.CatchEdge, "delivery", "catch_port"),
+        (assembly.CatchListener, "delivery", "catch_port"),
     ],
     ids=["smtp", "web", "catch"],
 )
-def test_a_port_in_use_is_told_with_its_key(tmp_path, taken, edge, group, name):
+def test_a_port_in_use_is_told_with_its_key(tmp_path, taken, listener, group, name):
     loopback = {} if group == "delivery" else {"default_bind_address": "127.0.0.1"}
-    said = start(edge, core(tmp_path, **{group: {name: taken, **loopback}}))
+    said = start(listener, core(tmp_path, **{group: {name: taken, **loopback}}))
     assert said == f"{group}.{name}: cannot listen on 127.0.0.1:{taken}: Address already in use."
 
 
@@ -115,4 +115,4 @@ def test_environment_variables_that_won_are_told_instead(tmp_path, taken, monkey
 )
 def test_the_health_servers_port_has_a_key(tmp_path, role, key):
     config = conf.parse({}, {}, tmp_path)
-    assert assembly.plan(config, [role]).health[2] == key
+    assert assembly.process_spec(config, [role]).health[2] == key

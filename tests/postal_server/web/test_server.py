@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.web import protocol, server
 from postal_server.web.body import MAX_BUFFERED_BYTES
 from postal_server.web.gateway import BodyLimit, RawResponse, call_wsgi
@@ -569,7 +569,7 @@ def test_a_body_of_more_than_is_wanted_is_answered_when_that_is_known(running, a
 
 @pytest.mark.slow
 def test_bodies_that_are_gathered_have_a_bound_in_all(running, address):
-    running.server._shared.room = Room(3_000_000, 1_000_000)
+    running.server._shared.room = MemoryBudget(3_000_000, 1_000_000)
     begun = post(b"/echo/gathered", b"Content-Length: 400001")
     with connections(address, 9, begun, b"x" * 400_000) as wires:
         wait_for(
@@ -588,7 +588,7 @@ def test_bodies_that_are_gathered_have_a_bound_in_all(running, address):
 
 
 def test_who_goes_makes_room_for_another_body(running, address):
-    running.server._shared.room = Room(1_000_000, 1_000_000)
+    running.server._shared.room = MemoryBudget(1_000_000, 1_000_000)
     begun = post(b"/echo/gathered", b"Content-Length: 900000")
     with connections(address, 1, begun, b"x" * 800_000):
         wait_for(lambda: running.server._shared.room.held == 800_000)

@@ -122,9 +122,9 @@ class TestExpire:
         turns = []
 
         @contextlib.contextmanager
-        def in_turn():
+        def write_transaction():
             turns.append(1)
             yield
 
-        assert held.expire(config, NOW + timedelta(days=8), in_turn) == 1
+        assert held.expire(config, NOW + timedelta(days=8), write_transaction) == 1
         assert len(turns) == 1

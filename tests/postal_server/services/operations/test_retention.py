@@ -175,11 +175,11 @@ def test_a_message_that_a_person_sends_again_meanwhile_keeps_its_text(world, con
     [number] = delivered(world)
 
     @contextmanager
-    def in_turn():
+    def write_transaction():
         hold.requeue([number], config, NOW)
         yield
 
-    retention.prune(NOW + timedelta(days=days), in_turn)
+    retention.prune(NOW + timedelta(days=days), write_transaction)
     assert Message.objects.get().body_id == number
     assert Body.objects.exists()
 
