@@ -73,7 +73,7 @@ WEB = partial(assembly.WebListener, honour_environment=True)
 
 
 @pytest.mark.parametrize(
-    ("edge", "group", "name"),
+    ("listener", "group", "name"),
     [
         (SMTPD, "smtp_server", "default_port"),
         (WEB, "web_server", "default_port"),
