@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 
 from postal_server.services.shared.work import Claimed
 
+from .undoable import Undoable
+
 # One unreachable host of a destination is no reason to stop; so many in a row are.
 FAILURES_UNTIL_PAUSE = 10
 FIRST_PAUSE = timedelta(seconds=30)
@@ -80,9 +82,8 @@ class Lanes:
         self._held_bytes = 0
         self._held_by_lane: Counter[str] = Counter()
         self._held_bulk = self._held_bulk_bytes = 0
-        self._failures: Counter[str] = Counter()
-        self._pauses: dict[str, Pause] = {}
-        self._before: dict[str, tuple[int, Pause | None]] = {}  # failures and pauses as they are recorded
+        self._failures: Undoable[str, int] = Undoable()  # in a row, by lane
+        self._pauses: Undoable[str, Pause] = Undoable()
 
     @property
     def held(self) -> Collection[int]:
@@ -188,14 +189,13 @@ class Lanes:
     def note(self, lane: str, *, was_reached: bool, now: datetime) -> bool:
         """Learn from an attempt. Has this changed the lane's pause?"""
         pause = self._pauses.get(lane)
-        self._before.setdefault(lane, (self._failures[lane], pause))
         if was_reached:
             self._failures.pop(lane, None)
             if pause is not None and pause.is_asked and now < pause.until:
                 return False
             return self._pauses.pop(lane, None) is not None
-        self._failures[lane] += 1
-        if pause is None and self._failures[lane] >= FAILURES_UNTIL_PAUSE:
+        self._failures[lane] = failures = self._failures.get(lane, 0) + 1
+        if pause is None and failures >= FAILURES_UNTIL_PAUSE:
             self._pauses[lane] = Pause(now + FIRST_PAUSE)
         elif pause is not None and now >= pause.until:  # the probe failed
             self._pauses[lane] = pause.longer(now)
@@ -205,7 +205,6 @@ class Lanes:
         """The destination asks for a wait; an hour at most. Has this changed the lane's pause?"""
         pause = Pause(now + min(wait, LONGEST_WAIT), is_asked=True)
         former = self._pauses.get(lane)
-        self._before.setdefault(lane, (self._failures[lane], former))
         self._failures.pop(lane, None)
         if former is not None and former.until >= pause.until:
             return False
@@ -214,24 +213,23 @@ class Lanes:
 
     def settle(self) -> None:
         """What was learned is durable."""
-        self._before.clear()
+        self._failures.settle()
+        self._pauses.settle()
 
-    def unlearn(self) -> None:
-        """What was learned since it was last durable is not recorded: learn it again."""
-        for lane, (failures, pause) in self._before.items():
-            self._failures[lane] = failures
-            if pause is None:
-                self._pauses.pop(lane, None)
-            else:
-                self._pauses[lane] = pause
-        self._before.clear()
+    def undo(self) -> None:
+        """What was learned since it was last durable is not recorded: it will be learned again."""
+        self._failures.undo()
+        self._pauses.undo()
 
     def pause(self, lane: str) -> Pause | None:
-        return self._pauses.get(lane)
+        pause: Pause | None = self._pauses.get(lane)
+        return pause
 
     def set_pauses(self, until: Mapping[str, datetime]) -> None:
         """Take over the pauses that all workers share."""
-        self._pauses = {
-            lane: pause if (pause := self._pauses.get(lane)) and pause.until == time else Pause(time)
-            for lane, time in until.items()
-        }
+        self._pauses.replace(
+            {
+                lane: pause if (pause := self._pauses.get(lane)) and pause.until == time else Pause(time)
+                for lane, time in until.items()
+            }
+        )

@@ -159,9 +159,9 @@ class ResultRecorder:
         """What a tick changed in memory before it failed: the same items are written again."""
         self.stream.lanes.hold(self._released)
         self._released = []
-        self.stream.lanes.unlearn()
+        self.stream.lanes.undo()
         if self.stream.shaping:
-            self.stream.shaping.unlearn()
+            self.stream.shaping.undo()
 
     def reject(self, item: Timed, error: Exception) -> None:
         """A bug: the row goes back to the queue without a record of this attempt, unless it was sent."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -33,6 +32,7 @@ from postal_server.services.shared.work import Claimed, Result
 
 from . import metrics
 from .ports import Lookup, Resolver
+from .undoable import Undoable
 
 OPERATOR = "mx:"  # in front of the name of who runs mail hosts
 MAX_REMEMBERED = 20_000
@@ -134,15 +134,14 @@ class Shaping:
     find_operator: FindOperator
     rules: Mapping[str, Rule] = field(default_factory=dict)
     address_of: Callable[[int], str] = lambda source_id: ""
-    _paces: dict[Key, Pace] = field(default_factory=dict)
+    _paces: Undoable[Key, Pace] = field(default_factory=Undoable)
     _operators: dict[str, str] = field(default_factory=dict)  # by lane
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by lane
     _gates: dict[Key, Gate] = field(default_factory=dict)
     _admitted: dict[int, list[Key]] = field(default_factory=dict)  # by message
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _busy: Counter[Key] = field(default_factory=Counter)  # answers in a row
+    _busy: Undoable[Key, int] = field(default_factory=Undoable)  # answers in a row
     _taken: dict[Key, Minutes] = field(default_factory=dict)
-    _before: dict[Key, tuple[int, Pace | None]] = field(default_factory=dict)  # as they are recorded
 
     # For the journal's thread: claims
 
@@ -213,7 +212,6 @@ class Shaping:
             self._remember(claimed.lane, operator)
             key = (self.address_of(claimed.source_id), f"{OPERATOR}{operator}")
             before = self._paces.get(key)
-            self._before.setdefault(key, (self._busy[key], before))
             after = self._after(key, claimed.lane, before, outcome, now)
             if after is None:
                 self._paces.pop(key, None)
@@ -227,27 +225,23 @@ class Shaping:
 
     def settle(self) -> None:
         """What was learned is durable."""
-        self._before.clear()
+        self._paces.settle()
+        self._busy.settle()
 
-    def unlearn(self) -> None:
-        """What was learned since it was last durable is not recorded: learn it again."""
-        for key, (busy, pace) in self._before.items():
-            self._busy[key] = busy
-            if pace is None:
-                self._paces.pop(key, None)
-            else:
-                self._paces[key] = pace
-        self._before.clear()
+    def undo(self) -> None:
+        """What was learned since it was last durable is not recorded: it will be learned again."""
+        self._paces.undo()
+        self._busy.undo()
 
     def load(self, rows: Iterable[Row]) -> None:
         """Take over the paces that all workers share."""
-        former, paces = self._paces, {}
+        former, paces = dict(self._paces), {}
         for row in rows:
             key = (row.source, row.destination)
             known = former.get(key)
             taken = known.taken if known and known.concurrency == row.concurrency else 0
             paces[key] = Pace(row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, taken)
-        self._paces = paces  # at once: the loop reads them
+        self._paces.replace(paces)  # at once: the loop reads them
         for key in {*former, *paces}:
             self._measure(key)
 
@@ -256,8 +250,8 @@ class Shaping:
     def _after(self, key: Key, lane: str, pace: Pace | None, outcome: Outcome, now: datetime) -> Pace | None:
         found = throttle_signal(outcome.code, outcome.output or "")
         if found is ThrottleSignal.BUSY:
-            self._busy[key] += 1
-        if found is ThrottleSignal.TOO_FAST or self._busy[key] >= PATIENCE:
+            self._busy[key] = self._busy.get(key, 0) + 1
+        if found is ThrottleSignal.TOO_FAST or self._busy.get(key, 0) >= PATIENCE:
             self._busy.pop(key, None)
             metrics.THROTTLED.inc()
             return slower(
