@@ -53,24 +53,32 @@ ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of
 
 
 class Part(Protocol):
-    """One share of a tick. All but the inboxes behind `collect` is called by the journal's thread."""
+    """One share of a tick: how the engine, acceptance included, writes to the database.
+
+    In each tick the journal's thread asks every part, in order, to `collect` what waits. If any has something
+    it opens one transaction, lets each `write` its items, commits, and calls `committed`. Where the database
+    could not serve, it calls `restore` instead, and the items come again in a later tick. Where an item
+    itself cannot be written, the batch is halved until that one is found, which goes to `reject`.
+
+    All methods run in the journal's thread. What other threads hand in waits behind a lock of the part.
+    """
 
     name: str
 
     def collect(self) -> Sequence[Any]:
-        """What is to be written in the next tick, in order; empty if there is nothing to do."""
+        """The items to write in the next tick, in order; empty if there is nothing to do."""
 
     def write(self, items: Sequence[Any], now: datetime) -> Any:
-        """Write `items` within the tick's transaction; the result goes to `committed`."""
+        """Write `items` within the tick's transaction, begun at `now`; the result goes to `committed`."""
 
     def committed(self, items: Sequence[Any], written: Any) -> None:
-        """The tick is durable."""
+        """The transaction is durable; `written` is the result of `write`. Nothing is written from here."""
 
     def restore(self, items: Sequence[Any], *, in_doubt: bool) -> None:
         """The database could not serve. `in_doubt`: it broke during the commit, which may have succeeded."""
 
     def reject(self, item: Any, error: Exception) -> None:
-        """This item alone cannot be written. Runs outside of a transaction."""
+        """This item alone cannot be written, because of `error`. Runs outside of a transaction."""
 
 
 @dataclass

@@ -193,7 +193,22 @@ class Queue:
     def _walk(self, column: str, fixed: Sequence[str], walks: Sequence[Walk]) -> list[list[Any]]:
         """For each walk the next distinct values of `column` among ready rows: one index step each.
 
-        `fixed` are the columns that each walk has a value for.
+        `fixed` are the columns that each walk has a value for. The lanes of one server's messages, one walk:
+
+            WITH RECURSIVE
+            seed(walk, last, steps, source_id, server_id, priority) AS (VALUES (0, '', 64, 0, 7, 0)),
+            head(walk, value, n) AS (
+              SELECT seed.walk,
+                     (SELECT q.destination FROM queue q
+                      WHERE q.due_at IS NULL AND q.claimed_by IS NULL AND q.source_id = seed.source_id
+                        AND q.server_id = seed.server_id AND q.priority = seed.priority
+                        AND q.destination > seed.last ORDER BY q.destination LIMIT 1), 1
+              FROM seed
+              UNION ALL
+              SELECT head.walk, (the same, but q.destination > head.value), head.n + 1
+              FROM head JOIN seed ON seed.walk = head.walk
+              WHERE head.value IS NOT NULL AND head.n < seed.steps)
+            SELECT walk, value FROM head WHERE value IS NOT NULL ORDER BY walk, n
         """
         text = "varchar" if column == "destination" else "bigint"
         seeds = ", ".join(
@@ -221,7 +236,16 @@ class Queue:
         return found
 
     def _select(self, picks: Sequence[Pick]) -> list[tuple[int, int]]:
-        """The (id, size) of what is ready, pick by pick, oldest first; locked where several may claim."""
+        """The (id, size) of what is ready, pick by pick, oldest first; locked where several may claim.
+
+        For each pick one part like this, joined by UNION ALL; the lock on PostgreSQL only:
+
+            SELECT id, size FROM (
+              SELECT q.id, q.size_bytes AS size FROM queue q
+              WHERE q.due_at IS NULL AND q.claimed_by IS NULL AND q.source_id = 0 AND q.server_id = 7
+                AND q.priority = 0 AND q.destination = 'example.com'
+              ORDER BY q.id LIMIT 8 FOR UPDATE OF q SKIP LOCKED) p0
+        """
         if not picks:
             return []
         guard = (

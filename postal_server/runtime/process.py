@@ -1,6 +1,6 @@
-"""A process: what it is made of, and in which order its parts start and stop.
+"""A running process: in which order its parts start and stop, its signals, and how it says that it is ready.
 
-Edges import the engine, not the other way round: commands hand in what listens, as factories.
+`assembly` says what a process consists of; listeners come as factories, made once the process has its core.
 """
 
 from __future__ import annotations
