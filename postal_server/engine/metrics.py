@@ -52,6 +52,9 @@ WEB_ANSWERS_CUT_OFF = Counter(
     "postal_web_answers_cut_off",
     "Connections closed for reading slowest where no memory was left for answers.",
 )
+WEB_STREAMS_REFUSED = Counter(
+    "postal_web_streams_refused", "Streaming responses refused because streams have half of the connections."
+)
 WORKER_ERRORS = Counter("postal_worker_errors", "Bugs caught in the worker.", ["error"])
 TASK_RUNTIME = Histogram("postal_worker_task_runtime", "Duration of scheduled tasks in seconds.", ["task"])
 TASKS_RUN = Counter("postal_worker_job_executions", "Scheduled tasks run.", ["thread", "job"])

@@ -17,6 +17,7 @@ class State(Enum):
     IDLE = "idle"  # a request
     RECEIVING = "receiving"  # the rest of a request, or as much of it as an answer takes
     ANSWERING = "answering"  # the application's response
+    STREAMING = "streaming"  # the next piece of a response's body, or the client to read the last one
     DISCARDING = "discarding"  # the rest of a body whose request has its response already
     CLOSING = "closing"  # the client, to close its side: ours is closed
     ABANDONED = "abandoned"  # the application: the client is gone, its request still takes a place
@@ -28,6 +29,7 @@ class Event(Enum):
 
     REQUEST_BEGUN = "request begun"  # its first bytes are there, and all before it is answered
     REQUEST_READY = "request ready"  # enough of it has come for an answer
+    STREAM_BEGUN = "stream begun"  # the head of a response is sent, its body comes in pieces
     RESPONSE_SENT = "response sent"  # of a request that has come completely
     EARLY_RESPONSE_SENT = "early response sent"  # while the body of the request still comes
     BODY_DISCARDED = "body discarded"  # its rest has come
@@ -46,6 +48,10 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.ANSWERING, Event.RESPONSE_SENT): State.IDLE,
     (State.ANSWERING, Event.EARLY_RESPONSE_SENT): State.DISCARDING,
     (State.ANSWERING, Event.LOST): State.ABANDONED,
+    (State.ANSWERING, Event.STREAM_BEGUN): State.STREAMING,
+    (State.STREAMING, Event.RESPONSE_SENT): State.IDLE,
+    (State.STREAMING, Event.EARLY_RESPONSE_SENT): State.DISCARDING,
+    (State.STREAMING, Event.LOST): State.ABANDONED,
     (State.DISCARDING, Event.BODY_DISCARDED): State.IDLE,
     (State.DISCARDING, Event.END_SENT): State.CLOSING,
     (State.DISCARDING, Event.LOST): State.CLOSED,
@@ -60,6 +66,7 @@ IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
     State.IDLE: frozenset(
         {
             Event.REQUEST_READY,
+            Event.STREAM_BEGUN,
             Event.RESPONSE_SENT,
             Event.EARLY_RESPONSE_SENT,
             Event.BODY_DISCARDED,
@@ -69,6 +76,7 @@ IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
     State.RECEIVING: frozenset(
         {
             Event.REQUEST_BEGUN,  # the next one has to wait
+            Event.STREAM_BEGUN,
             Event.RESPONSE_SENT,
             Event.EARLY_RESPONSE_SENT,
             Event.BODY_DISCARDED,
@@ -84,10 +92,21 @@ IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
             Event.APPLICATION_DONE,  # that is a response
         }
     ),
+    State.STREAMING: frozenset(
+        {
+            Event.REQUEST_BEGUN,
+            Event.REQUEST_READY,
+            Event.STREAM_BEGUN,
+            Event.BODY_DISCARDED,
+            Event.END_SENT,
+            Event.APPLICATION_DONE,
+        }
+    ),
     State.DISCARDING: frozenset(
         {
             Event.REQUEST_BEGUN,
             Event.REQUEST_READY,
+            Event.STREAM_BEGUN,
             Event.RESPONSE_SENT,  # one was
             Event.EARLY_RESPONSE_SENT,
             Event.APPLICATION_DONE,

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 from postal_server.errors import HostileInput
 
+from .streaming import Stream
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
@@ -18,11 +20,11 @@ Environ = dict[str, Any]
 
 @dataclass(frozen=True)
 class RawResponse:
-    """A complete answer. `headers` are in wire order."""
+    """A response as it is sent: the status line without its version, and all headers in wire order."""
 
     status: str
     headers: Sequence[tuple[str, str]] = ()
-    body: bytes = b""
+    body: bytes | Stream = b""
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from postal_server.wire.http import Request, Response, error_response
+from postal_server.wire.http import (
+    SECURITY,
+    Request,
+    Response,
+    error_response,
+    status_line,
+    trace_headers,
+)
 
 from .gateway import BodyLimit, RawResponse
+from .streaming import StreamingResponse
 
 log = logging.getLogger(__name__)
 
 NOT_REQUEST_ID = re.compile(r"[^\w-]", re.ASCII)
 
-AsyncView = Callable[[Request], Coroutine[Any, Any, Response]]
+AsyncView = Callable[[Request], Coroutine[Any, Any, Response | StreamingResponse]]
 View = Callable[[Request], Response]
 # What makes a response: a coroutine for the event loop, or a function for a thread.
 Work = Coroutine[Any, Any, RawResponse] | Callable[[], RawResponse]
@@ -91,12 +99,16 @@ class InLoopOrThread:
         return BodyLimit(size, is_known=True) if size else None
 
 
-async def _answer_in_loop(answering: Coroutine[Any, Any, Response], request: Request) -> RawResponse:
+async def _answer_in_loop(
+    answering: Coroutine[Any, Any, Response | StreamingResponse], request: Request
+) -> RawResponse:
     started = time.monotonic()
     try:
         response = await answering
     except Exception:
         response = _internal_error(request)
+    if isinstance(response, StreamingResponse):
+        return _complete_stream(response, request, started)
     return _complete(response, request, started)
 
 
@@ -118,6 +130,12 @@ def _internal_error(request: Request) -> Response:
 def _complete(response: Response, request: Request, started: float) -> RawResponse:
     headers = response.all_headers(_request_id(request), time.monotonic() - started)
     return RawResponse(response.status_line, headers, b"" if request.method == "HEAD" else response.body)
+
+
+def _complete_stream(response: StreamingResponse, request: Request, started: float) -> RawResponse:
+    seconds = time.monotonic() - started
+    trace = trace_headers(_request_id(request), seconds) if response.is_traced else ()
+    return RawResponse(status_line(response.status), (*response.headers, *trace, *SECURITY), response.body)
 
 
 def _request_id(request: Request) -> str:

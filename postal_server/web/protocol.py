@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import socket
+import struct
 from collections import deque
 from collections.abc import Coroutine
 from concurrent.futures import Executor
@@ -31,6 +33,7 @@ from .connection_state import ENDED, Event, State, next_state
 from .exchange import MAX_HEADER_BYTES, Exchange
 from .gateway import RawResponse, RequestHead, field_size, make_environ
 from .shared import LimitedConnection, RoutedRequest, Shared
+from .streaming import Framing, Stream, UntilClose, choose_framing, keep_alive
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,9 @@ class HttpProtocol(LimitedConnection):
         self._answering: Exchange | None = None
         self._state = State.IDLE
         self._is_input_open = True  # what comes is read as requests
+        self._has_left = False  # the client sends nothing more
+        self._stream: asyncio.Task[bytes] | None = None  # sends the body of the response under way
+        self._resumed: asyncio.Future[None] | None = None  # for which that waits
         self._head_bytes = 0  # that came since the request under way began, or since the last of its body
         self._is_full = False  # the client does not read its answers
         self._unsent = 0  # bytes of them when it was last looked at
@@ -95,10 +101,12 @@ class HttpProtocol(LimitedConnection):
         That is not before the request under way is answered, even if its client is gone: else any number of
         requests could wait for a thread.
         """
-        self._state = next_state(self._state, event)
+        before, self._state = self._state, next_state(self._state, event)
         self._is_closing = self._state in ENDED
         if self._state is State.CLOSED:
             self._shared.leave(self)
+        elif before is State.STREAMING and self._state is State.ABANDONED and self._stream is not None:
+            self._stream.cancel()  # once, as a second time would break off its `finally`
 
     def data_received(self, data: bytes) -> None:
         if self._is_closing or not self._is_input_open:
@@ -130,8 +138,14 @@ class HttpProtocol(LimitedConnection):
                 self._refuse_input(431)
 
     def eof_received(self) -> bool:
-        """The client sends nothing more; it may listen to what is still to be answered."""
+        """The client sends nothing more; it may listen to what is still to be answered.
+
+        Not to a stream: that the client is gone would not be noticed before the next piece.
+        """
+        self._has_left = True
         self._end_input()
+        if self._state is State.STREAMING:
+            self.abort()
         self._go_on()
         return not self._is_closing
 
@@ -144,7 +158,12 @@ class HttpProtocol(LimitedConnection):
     def resume_writing(self) -> None:
         self._is_full = False
         self._shared.unsent.remove(self)
-        self._wait(CLOSE_SECONDS if self._is_closing else SILENCE)  # nothing is begun while it is full
+        if self._state is State.STREAMING:
+            self.deadline = NEVER
+        else:  # nothing is begun while it is full
+            self._wait(CLOSE_SECONDS if self._is_closing else SILENCE)
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
         self._go_on()
 
     @property
@@ -166,7 +185,7 @@ class HttpProtocol(LimitedConnection):
     @property
     def is_answering(self) -> bool:
         """Does the application work on a request?"""
-        return self._state in (State.ANSWERING, State.ABANDONED)
+        return self._state in (State.ANSWERING, State.STREAMING, State.ABANDONED)
 
     def expire(self) -> None:
         """The client took too long."""
@@ -186,9 +205,11 @@ class HttpProtocol(LimitedConnection):
         return before - self._unsent >= SILENCE * MIN_DATA_RATE
 
     def shut_down(self) -> None:
-        """Close now, or once the request under way is answered."""
+        """Close now, or once the request under way is answered; a stream has no end to wait for."""
         if self.is_idle:
             self._close()
+        elif self._stream is not None:
+            self._stream.cancel()
 
     def abort(self) -> None:
         self._change(Event.LOST)
@@ -278,7 +299,7 @@ class HttpProtocol(LimitedConnection):
         self._parse()
         if self._is_closing:
             return
-        if self._state is not State.ANSWERING and not self._is_full:
+        if not self.is_answering and not self._is_full:
             exchange = self._waiting.popleft() if self._waiting else self._reading
             if exchange is None:
                 if not self._is_input_open:
@@ -394,16 +415,84 @@ class HttpProtocol(LimitedConnection):
                 answered = future.result()
         if self._state is State.ABANDONED:
             self._change(Event.APPLICATION_DONE)
-        else:
+        elif isinstance(answered.body, bytes) or not _has_body(answered, exchange.head):
             self._answer(exchange, answered)
+        elif self._shared.streams >= self._shared.max_streams:
+            metrics.WEB_STREAMS_REFUSED.inc()
+            self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self._begin_stream(exchange, answered, answered.body)
+
+    def _begin_stream(self, exchange: Exchange, answered: RawResponse, body: Stream) -> None:
+        """Send the head of a response, and begin to send its body."""
+        framing = choose_framing(answered.headers, exchange.head.version)
+        exchange.keeps &= not isinstance(framing, UntilClose)
+        self._send_head(exchange, answered)
+        self._change(Event.STREAM_BEGUN)
+        self.deadline = NEVER
+        self._shared.streams += 1
+        keep_alive(self._transport.get_extra_info("socket"))
+        self._stream = self._loop.create_task(self._send(body, framing))
+        self._stream.add_done_callback(partial(self._stream_done, exchange))
+        if self._has_left:
+            self.abort()
+
+    async def _send(self, body: Stream, framing: Framing) -> bytes:
+        """Send the pieces of a body as the client reads them; what is to follow the last one is returned."""
+        try:
+            async for piece in body:
+                if self._state is not State.STREAMING:
+                    break  # the generator would not be cancelled
+                if piece:
+                    self._transport.write(framing.encode(piece))
+                await self._resume()
+        finally:
+            await body.aclose()
+        return framing.end()
+
+    async def _resume(self) -> None:
+        """Wait until the client has read enough; let others have their turn in any case."""
+        await asyncio.sleep(0)
+        while self._is_full:
+            self._resumed = self._loop.create_future()
+            await self._resumed
+
+    def _stream_done(self, exchange: Exchange, stream: asyncio.Task[bytes]) -> None:
+        self._shared.streams -= 1
+        self._stream = None
+        is_whole = not stream.cancelled() and stream.exception() is None
+        if not is_whole and not stream.cancelled():
+            logger.error("A stream broke off", exc_info=stream.exception())
+        if is_whole and self._state is State.STREAMING:
+            self._transport.write(stream.result())
+            exchange.keeps &= self._may_keep(exchange)
+            self._end_response(exchange)
+            return
+        if self._state is State.STREAMING:
+            self._reset()
+        self._change(Event.APPLICATION_DONE)
+
+    def _reset(self) -> None:
+        """Cut the connection off so that what was sent does not pass for all, whatever its framing."""
+        linger = struct.pack("ii", 1, 0)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abort()
 
     def _answer(self, exchange: Exchange, answered: RawResponse) -> None:
+        self._send_head(exchange, answered)
+        self._end_response(exchange)
+
+    def _send_head(self, exchange: Exchange, answered: RawResponse) -> None:
+        """Send the head of a response, and its body if it does not come in pieces."""
         self._shared.room.release(self)
-        self._answering = None
         exchange.is_answered = True
         exchange.body.discard()
         exchange.keeps &= self._may_keep(exchange)
         self._write(answered, exchange.head, exchange.keeps)
+
+    def _end_response(self, exchange: Exchange) -> None:
+        """A response is sent: read the next request, or what is left of this one."""
+        self._answering = None
         if self._reading is exchange:
             self._change(Event.EARLY_RESPONSE_SENT)
             self._wait(UNREAD_SECONDS)
@@ -426,10 +515,15 @@ class HttpProtocol(LimitedConnection):
 
     def _write(self, answered: RawResponse, head: RequestHead, keeps: bool) -> None:
         lines = [f"HTTP/1.1 {answered.status}", *(f"{name}: {value}" for name, value in answered.headers)]
-        is_told = any(name.lower() == "content-length" for name, _ in answered.headers)
-        has_body = head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY)
-        body = answered.body if has_body else b""
-        if has_body and not is_told:
+        has_length = any(name.lower() == "content-length" for name, _ in answered.headers)
+        body = answered.body
+        if not isinstance(body, bytes):
+            if not (has_length or head.version != "1.1" or answered.status.startswith(WITHOUT_BODY)):
+                lines.append("transfer-encoding: chunked")
+            body = b""
+        elif not _has_body(answered, head):
+            body = b""
+        elif not has_length:
             lines.append(f"content-length: {len(body)}")
         if not keeps:
             lines.append("Connection: close")
@@ -447,6 +541,11 @@ class HttpProtocol(LimitedConnection):
         if self._transport.can_write_eof():
             with suppress(OSError):  # the client is gone, and we are about to be told
                 self._transport.write_eof()
+
+
+def _has_body(answered: RawResponse, head: RequestHead) -> bool:
+    """Does the response to this request have a body (RFC 9110 section 6.4.1)?"""
+    return head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY)
 
 
 def _address(name: Any) -> tuple[str, int]:

@@ -79,7 +79,13 @@ class Shared:
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
     turns: Turns = field(default_factory=Turns)
     unsent: UnsentResponses = field(default_factory=UnsentResponses)
+    streams: int = 0  # responses under way whose body comes in pieces
     is_stopping: bool = False
+
+    @property
+    def max_streams(self) -> int:
+        """As they give way to nobody, half of the connections are for other requests."""
+        return max(self.max_connections // 2, 1)
 
     def enter(self, connection: LimitedConnection, address: str) -> bool:
         """May this client have another one? Where there are no more, one that waits for its client goes."""

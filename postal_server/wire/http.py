@@ -52,11 +52,11 @@ class Response:
     @property
     def status_line(self) -> str:
         """The status with its reason phrase, as WSGI takes it."""
-        return f"{self.status} {HTTPStatus(self.status).phrase}"
+        return status_line(self.status)
 
     def all_headers(self, request_id: str, seconds: float) -> list[Header]:
         """Every header in wire order."""
-        trace = (("x-request-id", request_id), ("x-runtime", f"{seconds:.6f}")) if self.is_traced else ()
+        trace = trace_headers(request_id, seconds) if self.is_traced else ()
         return [*self.headers, *trace, *SECURITY, ("content-length", str(len(self.body)))]
 
 
@@ -115,6 +115,16 @@ def read_request(environ: Mapping[str, Any], trusted: Sequence[Network]) -> Requ
         ),
         environ=environ,
     )
+
+
+def status_line(status: int) -> str:
+    """The status line without the version of HTTP."""
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def trace_headers(request_id: str, seconds: float) -> tuple[Header, ...]:
+    """The headers of `is_traced` responses; `seconds` is the time spent."""
+    return ("x-request-id", request_id), ("x-runtime", f"{seconds:.6f}")
 
 
 def to_json(value: Any) -> bytes:

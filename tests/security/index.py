@@ -1155,6 +1155,28 @@ CASES: dict[str, Case] = {
             f"{SERVER}/web/test_unsent.py::test_who_reads_slowest_makes_room_for_another_answer",
         ],
     ),
+    "streams that take all connections, or are not read": Case(
+        guards=[
+            Guard(
+                "postal_server/web/protocol.py",
+                code="elif self._shared.streams >= self._shared.max_streams:",
+                without="elif False:",
+            ),
+            Guard(
+                "postal_server/web/protocol.py",
+                code="""
+                while self._is_full:
+                    self._resumed = self._loop.create_future()
+                    await self._resumed
+                """,
+            ),
+        ],
+        tests=[
+            f"{SERVER}/web/test_streaming.py::test_streams_leave_half_of_the_connections_to_other_requests",
+            f"{SERVER}/web/test_streaming.py::test_a_stream_waits_for_its_client",
+            f"{SERVER}/web/test_streaming.py::test_a_client_that_does_not_read_its_stream_is_cut_off",
+        ],
+    ),
     "HTTP spoken to the SMTP port": Case(
         guards=[
             Guard(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -101,8 +102,9 @@ class Routed:
 class Running:
     """A server in an event loop of its own thread."""
 
-    def __init__(self, loop_name: str) -> None:
+    def __init__(self, loop_name: str, application: Any = None) -> None:
         self.echo = Echo()
+        self.application = application or self.echo
         self.loop = LOOPS[loop_name]()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -110,7 +112,7 @@ class Running:
         self.address = self.run(self.server.start("127.0.0.1", 0))
 
     async def _make(self) -> HttpServer:
-        return HttpServer(self.echo, THREADS)
+        return HttpServer(self.application, THREADS)
 
     def run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
