@@ -1,4 +1,4 @@
-"""How much of request bodies is in memory at a time: many large ones must wait outside."""
+"""Limits the memory of request bodies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BodyMemoryBudget:
 
     @contextmanager
     def take(self, size_bytes: int) -> Iterator[None]:
-        """Room for the time of the block; a body that is alone always has it. Raises `Busy`."""
+        """Memory for the time of the block; a single body may be of any size. Raises `Busy`."""
         with self._lock:
             if self._used and self._used + size_bytes > self._max_bytes:
                 raise Busy("Too many large requests at a time.")

@@ -1,4 +1,4 @@
-"""What clients are called in DNS, without ever making a request wait for long."""
+"""The names of clients in DNS. A request waits for a look-up for a moment only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 MAX_NAMES = 10_000
-MAX_LOOKUPS = 100  # under way or waiting; more clients go by their addresses
+MAX_LOOKUPS = 100  # running or waiting; further clients are known by their addresses
 THREADS = 4
 KEPT_SECONDS = 3600.0
-FIRST_WAIT = 0.1  # seconds that the request which starts a look-up waits for it
+FIRST_WAIT = 0.1  # seconds that a request waits for the look-up it starts
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ClientNames:
 
     def _find(self, address: str) -> None:
         name = None
-        with suppress(Exception):  # whatever kept it from being found: the client goes by its address
+        with suppress(Exception):  # whatever the error, the client is known by its address
             name = self._lookup(address)
         with self._lock:
             self._known[address] = _Known(name, self._clock() + KEPT_SECONDS)

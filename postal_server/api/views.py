@@ -84,7 +84,7 @@ class API:
     )
 
     def answer(self, request: Request) -> Response:
-        """The answer to a request below `/api/`, for a thread of its own. Bugs are the caller's to log."""
+        """The response to a request below `/api/`. Blocks. A bug is raised, for the caller to log."""
         started = time.monotonic()
         action = find_action(request)
         if action is None:
@@ -99,7 +99,7 @@ class API:
         return json_response(wire.success(data, time.monotonic() - started))
 
     def _show(self, action: ReadAction, call: Call, started: float) -> Response:
-        """What the action shows; large messages one after the other, or memory for many would be needed."""
+        """What the action shows. Large messages are shown one at a time, to save memory."""
 
         def show(found: messages.StoredMessage) -> Response:
             with checked_connection():
@@ -121,7 +121,7 @@ class API:
         return _stored(submitted, self.journal.store(submitted.accepted)) if submitted else NOTHING_SENT
 
     def answer_async(self, request: Request) -> Coroutine[Any, Any, Response] | None:
-        """The same for an event loop, of a request whose body has come; null if it takes a thread."""
+        """The same in an event loop, for a small body; None if the request needs a thread."""
         action = find_action(request)
         return self._answer_async(action, request) if isinstance(action, SendAction) else None
 
@@ -150,7 +150,7 @@ class API:
 
     @contextmanager
     def _call(self, action: Action, request: Request) -> Iterator[Call]:
-        """The request's credential and parameters; there is room for its body meanwhile. Raises refusals."""
+        """The credential and parameters of a request; its body is counted meanwhile. Raises refusals."""
         directory = self.directory()
         credential = authenticate(request.header("X-Server-API-Key"), directory)
         length = request.content_length
@@ -161,13 +161,13 @@ class API:
 
 
 def find_action(request: Request) -> Action | None:
-    """What a request asks for, if there is such a thing."""
+    """The action of a request, or None."""
     found = PATH.match(request.path)
     return ACTIONS.get(found[1]) if found and request.method in METHODS else None
 
 
 def _parameters(request: Request) -> wire.Parameters:
-    """What is asked for. A large body is not held beside what was read from it."""
+    """The parameters of a request. Its body is released once they are read."""
     try:
         body = request.read(MAX_BODY_BYTES)
     except BodyTooLarge as error:
@@ -176,7 +176,7 @@ def _parameters(request: Request) -> wire.Parameters:
 
 
 def _failure(error: PostalServerError, request: Request, started: float) -> Response:
-    """The answer to a request that was refused. Raises what is no refusal."""
+    """The response to a request that was refused. Raises any other error."""
     seconds = time.monotonic() - started
     if isinstance(error, AccessDenied):
         return json_response(wire.failure(error, 0.0))
@@ -191,7 +191,7 @@ def _failure(error: PostalServerError, request: Request, started: float) -> Resp
 
 
 def _stored(submitted: Submitted, stored: Sequence[Stored]) -> dict[str, Any]:
-    """The ids and tokens of a submission that is durable."""
+    """The ids and tokens of stored messages."""
     shown_messages = {}
     for key, place in submitted.keys:
         shown_messages[key] = {"id": stored[place].id, "token": stored[place].token}
@@ -216,7 +216,7 @@ def authenticate(key: str, directory: Directory) -> CredentialEntry:
 
 @dataclass(frozen=True)
 class Call:
-    """Who asks for what, and what is known. `asked` is what the action's `read` made of the parameters."""
+    """A call of an action. `parameters` is what its `read` returned."""
 
     config: Config
     credential: CredentialEntry
@@ -227,7 +227,7 @@ class Call:
 
 @dataclass(frozen=True)
 class SendAction:
-    """An action that stores messages; `submit` takes the client's name, if that is wanted and known."""
+    """An action that stores messages. With `names_client`, `submit` gets the client's DNS name or None."""
 
     read: Callable[[wire.Parameters], Any]
     submit: Callable[[Call, str | None], Submitted | None]
@@ -236,7 +236,7 @@ class SendAction:
 
 @dataclass(frozen=True)
 class ReadAction:
-    """An action that shows a message; `show` makes the answer's data, from the database."""
+    """An action that shows a message: `show` returns the data, from the database."""
 
     read: Callable[[wire.Parameters], Any]
     show: Callable[[messages.StoredMessage, wire.Lookup], Any]

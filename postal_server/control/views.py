@@ -1,4 +1,4 @@
-"""The control interface: what a test asks of the server that runs for it.
+"""The control interface, with which tests control the server that runs for them.
 
 Off unless `control.token` is set, and then for loopback clients that bear the token. Requests and answers
 are JSON objects; a wrong request is a 400 with `error`, naming the field.
@@ -55,7 +55,7 @@ def control(*methods: str) -> Callable[[View], Callable[..., HttpResponse]]:
             except WrongRequest as error:
                 return JsonResponse({"error": str(error)}, status=400)
             if request.method == "POST":
-                directory.refresh()  # what was made is used at once
+                directory.refresh()  # use what was made at once
             return answer
 
         return wrapper
@@ -103,7 +103,7 @@ def _number(given: dict[str, Any], name: str, default: float) -> float:
 
 @control("GET")
 def ping(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
-    """Is the interface on? Tells the key that signs webhooks and posts."""
+    """Return the public key that signs webhooks and posts."""
     config = conf.config()
     key = dkim.SigningKey.load(config.file(config.postal.signing_key_path).read_bytes())
     return {"webhook_key": dkim.public_record(key)}
@@ -210,7 +210,7 @@ def simulations(request: HttpRequest, given: dict[str, Any], server_id: int) -> 
 
 @control("GET")
 def messages(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
-    """The server's last 100 messages, each with its last delivery: what a failed test wants to see."""
+    """The server's last 100 messages, each with its last delivery, to explain a failed test."""
     rows = list(Message.objects.filter(server_id=server_id).order_by("-id")[:100])
     details = dict(
         Delivery.objects.filter(message_id__in=[row.pk for row in rows])
@@ -234,7 +234,7 @@ def messages(request: HttpRequest, given: dict[str, Any], server_id: int) -> dic
 
 @control("GET")
 def quiet(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
-    """Wait until every mail, event and post is answered: `timeout` in seconds. Tells what is not."""
+    """Wait up to `timeout` seconds until every mail, event and post is answered. Returns what is not."""
     timeout = min(max(_number(dict(request.GET.items()), "timeout", 0), 0.0), MAX_WAIT_SECONDS)
     return {"under_way": progress.wait_until_quiet(server_id, timeout)}
 

@@ -161,7 +161,7 @@ class WebListener:
             given.max_threads,
             given.max_connections,
             given.max_connections_per_client,
-            application.stands_for_many,
+            application.is_proxy,
         )
 
     async def start(self) -> Addresses:

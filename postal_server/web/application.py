@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 LOGIN_PATH = "/admin/login/"
 MAX_HOST = 255  # characters of a host name in the log
-MAX_REFUSED = 100  # host names that are logged
+MAX_LOGGED_HOSTS = 100  # host names that are logged
 MAX_PAGE_BYTES = 4 * 1024 * 1024  # of a body for Django's pages
 CLIENT = "postal_server.client"  # in the environ of Django's pages: the address of `Request.client`
 
@@ -52,7 +52,7 @@ def allowed_hosts(config: Config) -> list[str]:
 
 
 def trusted_proxies(config: Config) -> tuple[Network, ...]:
-    """The networks whose X-Forwarded-For is believed; loopback always is. Raises `ConfigurationError`."""
+    """The networks whose X-Forwarded-For is trusted, loopback included. Raises `ConfigurationError`."""
     try:
         return (*LOOPBACK, *networks(config.postal.trusted_proxies))
     except ValueError as error:
@@ -71,7 +71,7 @@ class Django:
         return partial(self._answer, request)
 
     def body_limit(self, request: Request) -> BodyLimit | None:
-        """Of chunks Django reads nothing, nor anybody of a login that is longer than passwords are."""
+        """None for chunks, which Django does not read, and for a login, whose body is small."""
         return BodyLimit(MAX_PAGE_BYTES) if request.content_length and not is_login(request) else None
 
     def _answer(self, request: Request) -> RawResponse:
@@ -87,7 +87,7 @@ class Django:
 
 
 def is_login(request: Request) -> bool:
-    """Is a password checked, which takes as much time as guessing it is to take?"""
+    """Is a password checked? That takes long, to slow down guessing."""
     return request.method == "POST" and request.path == LOGIN_PATH
 
 
@@ -142,7 +142,7 @@ class Application:
         route = routes.find(request.path, request.method)
         if route is not None and route.is_for_any_host:
             return route.handler
-        if not self._is_for_us(request):
+        if not self._is_own_host(request):
             return InLoop(self._refuse_host)
         if route is not None:
             return route.handler
@@ -152,21 +152,21 @@ class Application:
             return InLoop(_refuse_body)
         return self._django
 
-    def stands_for_many(self, address: str) -> bool:
-        """Is this the address of a proxy, behind which all the world may be?"""
+    def is_proxy(self, address: str) -> bool:
+        """Is this the address of a proxy, which connects for any number of clients?"""
         return is_in(address, self.trusted)
 
-    def _is_for_us(self, request: Request) -> bool:
+    def _is_own_host(self, request: Request) -> bool:
         forwarded = request.header("X-Forwarded-Host").rpartition(",")[2]
         return host_name(request.header("Host")) in self.hosts and (
             not forwarded.strip() or host_name(forwarded) in self.hosts
         )
 
     async def _refuse_host(self, request: Request) -> Response:
-        """Postal's answer says nothing, so the log does: once for each name, as strangers ask for many."""
+        """Log the host, once for each name, as Postal's response gives no reason."""
         host = request.header("Host")
         asked = (request.header("X-Forwarded-Host") if host_name(host) in self.hosts else host)[:MAX_HOST]
-        if asked not in self._refused and len(self._refused) < MAX_REFUSED:
+        if asked not in self._refused and len(self._refused) < MAX_LOGGED_HOSTS:
             self._refused.add(asked)
             ours = self.config.postal.web_hostname
             log.info("Refused a request for the host %r: postal.web_hostname is %s", asked, ours)

@@ -1,4 +1,4 @@
-"""The body of a request: gathered by the event loop, read by a thread (`wsgi.input`)."""
+"""The body of a request: written by the event loop, read by a thread (`wsgi.input`)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-MAX_BUFFERED_BYTES = 64 * 1024  # of one request, before the client is held back
+MAX_BUFFERED_BYTES = 64 * 1024  # of one request, before reading from the client is paused
 
 
 class RequestBody(io.RawIOBase):
-    """What has come of a body, and has not been read. Reading waits for more.
+    """What was received of a body and is not read yet. A read blocks until there is more.
 
-    `on_room` is called, in the reading thread, once less waits than `MAX_BUFFERED_BYTES`.
+    `on_drained` is called in the reading thread when no more than `MAX_BUFFERED_BYTES` are left.
     """
 
-    def __init__(self, on_room: Callable[[], None]) -> None:
-        self._on_room = on_room
+    def __init__(self, on_drained: Callable[[], None]) -> None:
+        self._on_room = on_drained
         self._data = bytearray()
         self._changed = threading.Condition()
         self.is_complete = False
@@ -39,23 +39,23 @@ class RequestBody(io.RawIOBase):
             self._changed.notify()
 
     def truncate_input(self) -> None:
-        """The connection ended within the body: who reads it is told."""
+        """The connection ended within the body: reads fail once its data are used up."""
         with self._changed:
             self.is_truncated = not self.is_complete
             self._changed.notify()
 
     def discard(self) -> None:
-        """Nobody will read it: let go of what has come, and of what will."""
+        """Drop the data, those that are still to come too: nobody will read them."""
         self.is_discarded = True
         self._data.clear()
 
     @property
     def buffered_bytes(self) -> int:
-        """How many bytes have come and were not read."""
+        """How many bytes were received and not read."""
         return len(self._data)
 
     def take_all(self) -> bytes:
-        """A body that is complete, at once."""
+        """All the data of a complete body."""
         data = bytes(self._data)
         self._data.clear()
         return data
@@ -66,7 +66,7 @@ class RequestBody(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """As of any raw stream; 0 at the end. Raises `ConnectionError` for a body that breaks off."""
+        """As of any raw stream; 0 at the end. Raises `ConnectionError` for a truncated body."""
         with self._changed:
             self._changed.wait_for(lambda: self._data or self.is_complete or self.is_truncated)
             if self.is_truncated and not self._data:

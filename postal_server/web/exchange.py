@@ -1,4 +1,4 @@
-"""A request on its way in, and how far its response is."""
+"""A request that is being received or answered."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from .shared import RoutedRequest
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FIELDS = 200
-DEFAULT_BODY_LIMIT = BodyLimit(MAX_BUFFERED_BYTES)  # of a body; for more of it the application is asked
+DEFAULT_BODY_LIMIT = BodyLimit(MAX_BUFFERED_BYTES)  # of a body, unless its handler says more
 
 
 @dataclass(eq=False)
 class Exchange:
-    """A request, as far as it has come, and what is known of its answer."""
+    """A request, as far as it was received, and what is known of its response."""
 
     body: RequestBody
     head: RequestHead = field(default_factory=RequestHead)
     has_head: bool = False
-    received: int = 0  # bytes of the body
-    keeps: bool = False  # the connection, for another request
+    received_bytes: int = 0  # bytes of the body
+    keeps_alive: bool = False  # of the connection: whether another request may follow
     is_answered: bool = False
     body_limit: BodyLimit = DEFAULT_BODY_LIMIT
-    environ: Environ = field(default_factory=dict)  # as soon as it is routed
+    environ: Environ = field(default_factory=dict)  # since it is routed
     routed: RoutedRequest | None = None
-    is_asked: bool = False  # the application, whether that is more
-    refusal: HTTPStatus | None = None  # it is no request: answered with this
+    is_asked: bool = False  # for a higher limit
+    refusal: HTTPStatus | None = None  # it is not HTTP, or too slow: the response has this status
 
     @property
     def is_too_large(self) -> bool:
@@ -38,8 +38,8 @@ class Exchange:
     def exceeds_body_limit(self) -> bool:
         return max(self.head.content_length, self.body.buffered_bytes) > self.body_limit.max_bytes
 
-    def may_begin(self) -> bool:
-        """Is there enough of it for an answer?"""
+    def is_ready(self) -> bool:
+        """Was enough of it received to answer it?"""
         if self.refusal is not None:
             return True
         return self.body.is_complete or (self.has_head and (self.is_too_large or self.exceeds_body_limit))

@@ -1,4 +1,4 @@
-"""Between HTTP and WSGI (PEP 3333): a request's environ, and an application's answer to it."""
+"""Between HTTP and WSGI (PEP 3333): the environ of a request, and the response of an application."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RawResponse:
 
 @dataclass(frozen=True)
 class BodyLimit:
-    """How large a body may be that is gathered. `is_known`: who sends it has authenticated."""
+    """How large a body may be that is buffered. `is_known`: the client has authenticated."""
 
     max_bytes: int
     is_known: bool = False
@@ -37,29 +37,29 @@ class BodyLimit:
 
 @dataclass
 class RequestHead:
-    """A request's line and header fields, as they came."""
+    """The request line and header fields as they were received."""
 
     method: bytes = b""
     target: bytes = b""
     version: str = "1.1"
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     size: int = 0  # bytes of target and fields
-    content_length: int = 0  # 0 if it is not told
-    is_chunked: bool = False  # the body comes in chunks
-    expects_continue: bool = False  # the client waits for a word before it sends the body
+    content_length: int = 0  # 0 without that field
+    is_chunked: bool = False  # the transfer coding of the body
+    expects_continue: bool = False  # the client waits for 100 Continue
 
     def add_target(self, data: bytes) -> None:
         self.target += data
         self.size += len(data)
 
     def add_field(self, name: bytes, value: bytes) -> None:
-        """Raises `HostileInput` for a length that is no number to us."""
+        """Raises `HostileInput` for a length with too many digits for `int`."""
         self.fields.append((name, value))
         self.size += field_size(name, value)
         key = name.lower()
         if key == b"content-length":
             try:
-                self.content_length = int(value)  # the parser saw to it that there are only digits
+                self.content_length = int(value)  # the parser lets only digits pass
             except ValueError as error:
                 raise HostileInput("a number of too many digits") from error
         elif key == b"transfer-encoding":
@@ -68,9 +68,9 @@ class RequestHead:
             self.expects_continue = value.lower() == b"100-continue"
 
     def complete(self, method: bytes, version: str) -> None:
-        """All has come. Raises `HostileInput` for chunks that this version of HTTP does not have.
+        """End the head. Raises `HostileInput` for chunks before HTTP/1.1.
 
-        Proxies that speak it take them for something else (RFC 9112 section 6.1).
+        Old proxies do not know them, and see another request there (RFC 9112 section 6.1).
         """
         self.method, self.version = method, version
         if version != "1.1":
@@ -80,12 +80,12 @@ class RequestHead:
 
 
 def field_size(name: bytes, value: bytes) -> int:
-    """The bytes of a field's line."""
+    """The bytes of a field line."""
     return len(name) + len(value) + len(b": \r\n")
 
 
 def make_environ(head: RequestHead, peer: tuple[str, int], here: tuple[str, int]) -> Environ:
-    """The request as WSGI has it, without its body. Raises `HostileInput` for a target that is none."""
+    """The request as a WSGI environ, without its body. Raises `HostileInput` for a malformed target."""
     path, _, query = _origin_form(head.target).partition(b"?")
     environ: Environ = {
         "REQUEST_METHOD": head.method.decode("ascii"),
@@ -106,7 +106,7 @@ def make_environ(head: RequestHead, peer: tuple[str, int], here: tuple[str, int]
     }
     for name, value in head.fields:
         if b"_" in name:
-            continue  # WSGI would take it for the field with hyphens, which a proxy may have cleaned
+            continue  # in WSGI it would pass for the field with hyphens, which a proxy may have checked
         key = name.decode("ascii").upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = f"HTTP_{key}"
@@ -128,7 +128,7 @@ def _origin_form(target: bytes) -> bytes:
 
 
 def call_wsgi(application: WSGIApplication, environ: Environ) -> RawResponse:
-    """The application's whole answer; for a thread."""
+    """The complete response of an application. Blocks."""
     head: list[Any] = []
     written: list[bytes] = []
 

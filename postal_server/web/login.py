@@ -1,4 +1,4 @@
-"""The login of people: who failed too often of late has to wait, and every failure is logged."""
+"""The login form: after too many failures a client has to wait, and every failure is logged."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ TOO_MANY = "Too many failed logins. Try again later."
 
 @functools.lru_cache(maxsize=1)
 def throttle() -> Throttle:
-    """The count of this process."""
+    """The throttle of this process."""
     return Throttle(Limits.of(conf.config()))
 
 
 class LoginForm(AdminAuthenticationForm):
-    """`wait`: seconds for which nothing is checked, 0 if the password was."""
+    """`wait`: seconds until a password is checked again, 0 if this one was."""
 
     wait = 0.0
 
@@ -49,7 +49,7 @@ class LoginForm(AdminAuthenticationForm):
             self._count(account, client)
 
     def _count(self, account: str, client: str) -> None:
-        """Tell the throttle whether the password was right; of one that may not log in as well."""
+        """Count whether the password was right, even if the account may not log in."""
         if self.user_cache is not None:
             throttle().succeeded(account, client)
             metrics.LOGINS.labels("right").inc()
@@ -60,7 +60,7 @@ class LoginForm(AdminAuthenticationForm):
 
 
 def add_retry_after(response: HttpResponse) -> HttpResponse:
-    """The login page as it is answered: 429 for who has to wait (RFC 6585 section 4)."""
+    """Make the response of a login that has to wait a 429 (RFC 6585 section 4)."""
     context = response.context_data if isinstance(response, TemplateResponse) else None
     form = (context or {}).get("form")
     if isinstance(form, LoginForm) and form.wait:

@@ -1,4 +1,4 @@
-"""What Django's pages have in common with the wire's answers: Postal's security headers."""
+"""Adds Postal's security headers to Django's pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public pages of the wire: the key set that verifies our signatures, and `/ip`."""
+"""Public pages: the key set that verifies our signatures, and `/ip`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class Pages:
         return json_response(to_json(self.signing_key().jwks()))
 
     async def ip(self, request: Request) -> Response:
-        """The peer's address and the client's behind it: what an administrator sets proxies up with."""
+        """The addresses of the peer and of the client behind it, for setting up proxies."""
         text = f"ip: {request.environ.get('REMOTE_ADDR', '')} remote ip: {request.client}"
         return Response(200, (("content-type", "text/plain; charset=utf-8"),), text.encode())

@@ -1,4 +1,4 @@
-"""What orchestrators and Prometheus ask the web process, whatever name they call it by."""
+"""Health, readiness and metrics of the web process, whatever Host is asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from postal_server.wire.http import LOOPBACK, Request, Response, is_in
 
 HEALTH_PATH, READY_PATH, METRICS_PATH = "/health", "/ready", "/metrics"
 TEXT = "text/plain; charset=utf-8"
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")  # a proxy asks, whoever it says that it asks for
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")  # of a proxy, whatever address it names
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Probes:
         return _answer(200, TEXT, b"OK")
 
     async def ready(self, request: Request) -> Response:
-        """It does the work it is there for."""
+        """The process can accept messages."""
         problem = self.problem()
         return _answer(503 if problem else 200, TEXT, (problem or "OK").encode())
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus metrics, for this machine only: they tell how much is sent, and where."""
+        """Prometheus metrics, for this machine only: they show how much is sent, and where."""
         if not is_in(request.client, LOOPBACK) or any(name in request.environ for name in FORWARDED):
             return _answer(403, TEXT, b"Forbidden")
         return _answer(200, CONTENT_TYPE_LATEST, generate_latest())

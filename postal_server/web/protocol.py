@@ -1,8 +1,8 @@
-"""One HTTP/1.1 connection: requests are answered one after the other, and the connection is kept.
+"""One HTTP/1.1 connection: reads requests, has them answered one after the other, and is kept alive.
 
-What memory and the journal can answer is answered in the event loop; all else by the WSGI application in a
-thread. A body that the application wants is gathered first, so that no thread waits for a slow client; any
-other is read over. No client decides how much of it is held in memory.
+The handler of a request says whether it is answered in the event loop or in a thread. A body that the handler
+accepts is buffered first, so that no thread waits for a slow client; any other is discarded. How much is held
+in memory is bounded, whatever a client sends or does not read.
 """
 
 from __future__ import annotations
@@ -37,42 +37,42 @@ from .streaming import Framing, Stream, UntilClose, choose_framing, keep_alive
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 16  # that may stand around a chunk of any size, its end and an extension
-PIECE = 2048  # bytes that are parsed at a time: there may be a hundred requests in them, and no thousands
-SILENCE = 60.0  # seconds between requests, and for the head of one
-MIN_DATA_RATE = 1000  # bytes a second of a body; who is slower may be so for `SILENCE`
-# A client that is answered early goes on sending, and would not hear the answer if it were cut off. It is
-# listened to for as long as the largest body that is accepted may take.
-MAX_UNREAD_BYTES = 80 * 1024 * 1024
-UNREAD_SECONDS = 20.0
-CLOSE_SECONDS = 5.0  # for the client to take the last answer
-MAX_IGNORED_BYTES = 1024 * 1024  # that it sends meanwhile
-QUICK_BYTES = 16 * 1024  # of a body that is read in no time; who sends more at once waits for a turn
+CHUNK_OVERHEAD_BYTES = 16  # allowed around a chunk of any size: its size, line ends and a short extension
+PARSE_BYTES = 2048  # parsed at a time: there may be a hundred requests in them, but not thousands
+IDLE_SECONDS = 60.0  # seconds between requests, and for the head of one
+MIN_DATA_RATE = 1000  # bytes a second of a body; a slower client has `IDLE_SECONDS`
+# A client that gets an early response goes on sending, and would not read it if the connection were reset. So
+# the rest of its body is discarded, up to the size of the largest body that is accepted.
+MAX_DISCARDED_BYTES = 80 * 1024 * 1024
+DISCARD_SECONDS = 20.0
+LINGER_SECONDS = 5.0  # for the client to read the last response
+MAX_IGNORED_BYTES = 1024 * 1024  # that it may send meanwhile
+IMMEDIATE_BYTES = 16 * 1024  # of a body that is processed at once; a request with a larger one waits its turn
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-WITHOUT_BODY = ("1", "204", "304")  # how their statuses begin
+BODILESS_STATUSES = ("1", "204", "304")  # how their statuses begin
 
 
 class HttpProtocol(LimitedConnection):
-    """Reads requests, asks the application, answers."""
+    """The protocol of a connection; what may happen to it when is in `connection_state`."""
 
     def __init__(self, shared: Shared) -> None:
         super().__init__()
         self._shared = shared
         self._parser: Any = httptools.HttpRequestParser(self)
         self._peer = self._here = ("", 0)
-        self._unread = memoryview(b"")  # came, and is not parsed yet
-        self._reading: Exchange | None = None  # under way to us
-        self._waiting: deque[Exchange] = deque()  # complete, and not begun
+        self._unread = memoryview(b"")  # received, not parsed yet
+        self._reading: Exchange | None = None  # the request that is being received
+        self._waiting: deque[Exchange] = deque()  # requests that are complete and not begun
         self._answering: Exchange | None = None
         self._state = State.IDLE
-        self._is_input_open = True  # what comes is read as requests
-        self._has_left = False  # the client sends nothing more
-        self._stream: asyncio.Task[bytes] | None = None  # sends the body of the response under way
-        self._resumed: asyncio.Future[None] | None = None  # for which that waits
-        self._head_bytes = 0  # that came since the request under way began, or since the last of its body
-        self._is_full = False  # the client does not read its answers
-        self._unsent = 0  # bytes of them when it was last looked at
-        self._ignored = 0  # bytes that came too late
+        self._is_input_open = True  # more requests are read
+        self._has_left = False  # the client has closed its side
+        self._stream: asyncio.Task[bytes] | None = None  # sends the body of a streaming response
+        self._resumed: asyncio.Future[None] | None = None  # once the stream may go on
+        self._head_bytes = 0  # received since the request began, or since the last piece of its body
+        self._is_full = False  # the client does not read its responses
+        self._unsent = 0  # bytes that were unsent at the last look
+        self._ignored = 0  # bytes received after the end of the input
 
     # Connection
 
@@ -80,7 +80,7 @@ class HttpProtocol(LimitedConnection):
         self._transport = transport
         self._peer = _address(transport.get_extra_info("peername"))
         self._here = _address(transport.get_extra_info("sockname"))
-        self._wait(SILENCE)
+        self._wait(IDLE_SECONDS)
         if not self._shared.enter(self, self._peer[0]):
             self.abort()
 
@@ -96,9 +96,9 @@ class HttpProtocol(LimitedConnection):
         self._parser = None  # it refers to this object, too
 
     def _change(self, event: Event) -> None:
-        """Go to the next state; make room for another connection at the end.
+        """Enter the next state. A closed connection makes room for another.
 
-        That is not before the request under way is answered, even if its client is gone: else any number of
+        It is not closed before its request is answered, even if the client is gone: otherwise any number of
         requests could wait for a thread.
         """
         before, self._state = self._state, next_state(self._state, event)
@@ -115,17 +115,17 @@ class HttpProtocol(LimitedConnection):
                 self.abort()
             return
         self._unread = memoryview(bytes(self._unread) + data)
-        self._go_on()
+        self._advance()
 
     def _parse(self) -> None:
-        """Parse what has come, up to a request that must wait: unparsed it costs less memory."""
+        """Parse what was received, up to a request that must wait: unparsed it costs less memory."""
         while self._unread and not self._waiting and not self._is_full and not self._is_closing:
-            piece, self._unread = self._unread[:PIECE], self._unread[PIECE:]
+            piece, self._unread = self._unread[:PARSE_BYTES], self._unread[PARSE_BYTES:]
             self._head_bytes += len(piece)
             try:
                 self._parser.feed_data(piece)
             except httptools.HttpParserUpgrade:
-                self._end_input()  # what follows is of a protocol that we do not speak
+                self._end_input()  # what follows is in a protocol that we do not speak
             except httptools.HttpParserCallbackError as error:
                 is_hostile = isinstance(error.__context__, HostileInput)
                 if not is_hostile:
@@ -138,21 +138,21 @@ class HttpProtocol(LimitedConnection):
                 self._refuse_input(431)
 
     def eof_received(self) -> bool:
-        """The client sends nothing more; it may listen to what is still to be answered.
+        """The client has closed its side. It still gets the responses to what it has asked for.
 
-        Not to a stream: that the client is gone would not be noticed before the next piece.
+        A stream is cut off: whether the client still reads would not be known before the next piece.
         """
         self._has_left = True
         self._end_input()
         if self._state is State.STREAMING:
             self.abort()
-        self._go_on()
+        self._advance()
         return not self._is_closing
 
     def pause_writing(self) -> None:
         self._is_full = True
         self._unsent = self.unsent_bytes
-        self._wait(SILENCE)
+        self._wait(IDLE_SECONDS)
         self._shared.unsent.add(self, self._loop.time())
 
     def resume_writing(self) -> None:
@@ -161,19 +161,19 @@ class HttpProtocol(LimitedConnection):
         if self._state is State.STREAMING:
             self.deadline = NEVER
         else:  # nothing is begun while it is full
-            self._wait(CLOSE_SECONDS if self._is_closing else SILENCE)
+            self._wait(LINGER_SECONDS if self._is_closing else IDLE_SECONDS)
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
-        self._go_on()
+        self._advance()
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of its answer the client has not taken."""
+        """How much of its responses the client has not read."""
         size: int = self._transport.get_write_buffer_size()
         return size
 
     def give_up(self) -> None:
-        """Drop the answer: others that are read faster take the memory that there is for them."""
+        """Drop the response: others that are read faster need the memory."""
         metrics.WEB_ANSWERS_CUT_OFF.inc()
         self.abort()
 
@@ -188,9 +188,9 @@ class HttpProtocol(LimitedConnection):
         return self._state in (State.ANSWERING, State.STREAMING, State.ABANDONED)
 
     def expire(self) -> None:
-        """The client took too long."""
-        if self._is_full and self._takes_its_answer():
-            self._wait(SILENCE)
+        """The deadline has passed: the client is too slow, or has nothing more to ask."""
+        if self._is_full and self._is_reading():
+            self._wait(IDLE_SECONDS)
         elif self._is_full or self._state in (State.DISCARDING, State.CLOSING):
             self.abort()
         else:
@@ -198,11 +198,11 @@ class HttpProtocol(LimitedConnection):
                 self._end_input()
             else:
                 self._refuse_input(408)
-            self._go_on()
+            self._advance()
 
-    def _takes_its_answer(self) -> bool:
+    def _is_reading(self) -> bool:
         before, self._unsent = self._unsent, self.unsent_bytes
-        return before - self._unsent >= SILENCE * MIN_DATA_RATE
+        return before - self._unsent >= IDLE_SECONDS * MIN_DATA_RATE
 
     def shut_down(self) -> None:
         """Close now, or once the request under way is answered; a stream has no end to wait for."""
@@ -219,45 +219,45 @@ class HttpProtocol(LimitedConnection):
     # What the parser finds
 
     def on_message_begin(self) -> None:
-        self._reading = Exchange(RequestBody(self._ask_for_more))
+        self._reading = Exchange(RequestBody(self._resume_reading))
         self._head_bytes = 0
         if self._answering is None:
-            self._wait(SILENCE)
+            self._wait(IDLE_SECONDS)
 
     def on_url(self, url: bytes) -> None:
-        self._under_way.head.add_target(url)
+        self._current.head.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        exchange = self._under_way
-        if exchange.has_head:  # a trailer: it must not pass for what a proxy has checked
+        exchange = self._current
+        if exchange.has_head:  # a trailer: no proxy has checked it
             exchange.head.size += field_size(name, value)
         elif not exchange.is_too_large:
             exchange.head.add_field(name, value)
 
     def on_headers_complete(self) -> None:
-        exchange = self._under_way
+        exchange = self._current
         exchange.has_head = True
         self._head_bytes = 0
         exchange.head.complete(self._parser.get_method(), self._parser.get_http_version())
-        exchange.keeps = self._parser.should_keep_alive()
+        exchange.keeps_alive = self._parser.should_keep_alive()
         is_next = self._state in (State.IDLE, State.RECEIVING) and not self._waiting
         if exchange.head.expects_continue and is_next:
             self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
-        exchange = self._under_way
-        self._head_bytes = max(self._head_bytes - 2 * len(data) - CHUNK_BYTES, 0)
-        exchange.received += len(data)
+        exchange = self._current
+        self._head_bytes = max(self._head_bytes - 2 * len(data) - CHUNK_OVERHEAD_BYTES, 0)
+        exchange.received_bytes += len(data)
         if not exchange.is_answered:
             exchange.body.feed(data)
-            if self._answering in (None, exchange):  # what came quickly buys no more than `SILENCE`
+            if self._answering in (None, exchange):  # a fast start buys no more than `IDLE_SECONDS`
                 earned = self.deadline + len(data) / MIN_DATA_RATE
-                self.deadline = min(self._loop.time() + SILENCE, earned)
-        elif exchange.received > MAX_UNREAD_BYTES:
+                self.deadline = min(self._loop.time() + IDLE_SECONDS, earned)
+        elif exchange.received_bytes > MAX_DISCARDED_BYTES:
             self.abort()
 
     def on_message_complete(self) -> None:
-        exchange = self._under_way
+        exchange = self._current
         self._reading = None
         exchange.body.complete()
         if exchange is self._answering:
@@ -266,18 +266,18 @@ class HttpProtocol(LimitedConnection):
             self._waiting.append(exchange)
         elif self._state is State.DISCARDING:
             self._change(Event.BODY_DISCARDED)
-            if exchange.keeps:
-                self._wait(SILENCE)
+            if exchange.keeps_alive:
+                self._wait(IDLE_SECONDS)
             else:
                 self._close()
 
     @property
-    def _under_way(self) -> Exchange:
-        assert self._reading is not None, "the parser says when a message begins"
+    def _current(self) -> Exchange:
+        assert self._reading is not None, "the parser reports when a message begins"
         return self._reading
 
     def _end_input(self) -> None:
-        """Read no more requests: the connection is closed once those that have come are answered."""
+        """Read no more requests: the connection is closed once those received are answered."""
         self._is_input_open = False
         self._unread = memoryview(b"")
         if self._reading is not None:
@@ -285,17 +285,17 @@ class HttpProtocol(LimitedConnection):
             self._reading = None
 
     def _refuse_input(self, status: int) -> None:
-        """The same, and `status` is the last response; unless the request that comes has one, or will."""
+        """End the input with `status` as the last response, unless the current request gets its own."""
         reading = self._reading
         has_response = reading is not None and (reading is self._answering or reading.is_answered)
         if self._is_input_open and not has_response:
-            self._waiting.append(Exchange(RequestBody(self._ask_for_more), refusal=HTTPStatus(status)))
+            self._waiting.append(Exchange(RequestBody(self._resume_reading), refusal=HTTPStatus(status)))
         self._end_input()
 
     # What is done about it
 
-    def _go_on(self) -> None:
-        """Begin what can be begun, and hold the client back where enough waits."""
+    def _advance(self) -> None:
+        """Begin what can be begun, and stop reading from a client that has sent enough for now."""
         self._parse()
         if self._is_closing:
             return
@@ -306,29 +306,29 @@ class HttpProtocol(LimitedConnection):
                     self._close()
             elif self._state is not State.DISCARDING:
                 self._receive(exchange)
-        self._pause(self._is_full or bool(self._waiting or self._unread) or self._holds_enough())
+        self._pause(self._is_full or bool(self._waiting or self._unread) or self._has_enough_body())
 
     def _receive(self, exchange: Exchange) -> None:
-        """It is the turn of this request: begin its answer if enough of it has come."""
+        """This request is the next: begin to answer it if enough of it was received."""
         if self._state is State.IDLE:
             self._change(Event.REQUEST_BEGUN)
-        self._gather(exchange)
-        if self._state is State.RECEIVING and exchange.may_begin():
-            self._begin(exchange)
+        self._buffer_body(exchange)
+        if self._state is State.RECEIVING and exchange.is_ready():
+            self._begin_answer(exchange)
 
-    def _holds_enough(self) -> bool:
+    def _has_enough_body(self) -> bool:
         reading = self._reading
         return reading is not None and reading.body.buffered_bytes > max(
             reading.body_limit.max_bytes, MAX_BUFFERED_BYTES
         )
 
-    def _gather(self, exchange: Exchange) -> None:
-        """Ask how much of a large body is wanted before it is answered, and count what has come of it."""
+    def _buffer_body(self, exchange: Exchange) -> None:
+        """Ask how much of a large body the handler accepts, and count what was received of it."""
         if exchange.body.is_complete or not exchange.has_head or exchange.is_too_large:
             return
         if exchange.exceeds_body_limit and not exchange.is_asked:
             exchange.is_asked = True
-            with suppress(HostileInput):  # which is refused as it begins
+            with suppress(HostileInput):  # which `_begin_answer` refuses
                 exchange.body_limit = self._route(exchange).body_limit() or exchange.body_limit
         size = exchange.body.buffered_bytes
         if size > FREE_BYTES and not exchange.exceeds_body_limit and not self._shared.room.hold(self, size):
@@ -340,21 +340,21 @@ class HttpProtocol(LimitedConnection):
 
     @property
     def may_give_way(self) -> bool:
-        """Not a request that has come completely."""
+        """Only a request that is still being received may be refused for want of memory."""
         return self._state is State.RECEIVING and self._reading is not None and not self._waiting
 
     def give_way(self) -> None:
-        """Refuse the request under way to us: others take the memory that there is for bodies."""
+        """Refuse the current request: others need the memory for bodies."""
         metrics.WEB_BODIES_WITHOUT_ROOM.inc()
         self._change(Event.REQUEST_READY)
-        self._refuse(self._under_way, HTTPStatus.SERVICE_UNAVAILABLE)
+        self._refuse(self._current, HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def _ask_for_more(self) -> None:
-        """A thread has read what waited."""
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._go_on)
+    def _resume_reading(self) -> None:
+        """Go on with a body whose reader, in a thread, has caught up."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._advance)
 
-    def _begin(self, exchange: Exchange) -> None:
+    def _begin_answer(self, exchange: Exchange) -> None:
         self._change(Event.REQUEST_READY)
         self._answering = exchange
         if exchange.refusal is not None:
@@ -377,12 +377,12 @@ class HttpProtocol(LimitedConnection):
             return
         else:
             exchange.environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
-        has_small_body = is_complete and exchange.received <= MAX_BUFFERED_BYTES
+        has_small_body = is_complete and exchange.received_bytes <= MAX_BUFFERED_BYTES
         work = routed.begin(has_small_body=has_small_body)
         if not asyncio.iscoroutine(work):
             future = self._loop.run_in_executor(self._threads(routed, has_small_body), work)
-            future.add_done_callback(partial(self._done, exchange))
-        elif exchange.received > QUICK_BYTES:
+            future.add_done_callback(partial(self._work_done, exchange))
+        elif exchange.received_bytes > IMMEDIATE_BYTES:
             self._shared.turns.add(partial(self._start_task, exchange, work))
         else:
             self._start_task(exchange, work)
@@ -400,34 +400,34 @@ class HttpProtocol(LimitedConnection):
         return self._shared.threads if has_small_body else self._shared.readers
 
     def _start_task(self, exchange: Exchange, work: Coroutine[Any, Any, RawResponse]) -> None:
-        self._loop.create_task(work).add_done_callback(partial(self._done, exchange))
+        self._loop.create_task(work).add_done_callback(partial(self._work_done, exchange))
 
     def _refuse(self, exchange: Exchange, status: HTTPStatus) -> None:
-        exchange.keeps = False
-        self._answer(exchange, _error(status))
+        exchange.keeps_alive = False
+        self._send_response(exchange, _error(status))
 
-    def _done(self, exchange: Exchange, future: asyncio.Future[RawResponse]) -> None:
-        answered = _error(HTTPStatus.INTERNAL_SERVER_ERROR)
+    def _work_done(self, exchange: Exchange, future: asyncio.Future[RawResponse]) -> None:
+        response = _error(HTTPStatus.INTERNAL_SERVER_ERROR)
         if not future.cancelled():
             if error := future.exception():
                 logger.error("A request could not be answered", exc_info=error)
             else:
-                answered = future.result()
+                response = future.result()
         if self._state is State.ABANDONED:
             self._change(Event.APPLICATION_DONE)
-        elif isinstance(answered.body, bytes) or not _has_body(answered, exchange.head):
-            self._answer(exchange, answered)
+        elif isinstance(response.body, bytes) or not _has_body(response, exchange.head):
+            self._send_response(exchange, response)
         elif self._shared.streams >= self._shared.max_streams:
             metrics.WEB_STREAMS_REFUSED.inc()
             self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            self._begin_stream(exchange, answered, answered.body)
+            self._begin_stream(exchange, response, response.body)
 
-    def _begin_stream(self, exchange: Exchange, answered: RawResponse, body: Stream) -> None:
+    def _begin_stream(self, exchange: Exchange, response: RawResponse, body: Stream) -> None:
         """Send the head of a response, and begin to send its body."""
-        framing = choose_framing(answered.headers, exchange.head.version)
-        exchange.keeps &= not isinstance(framing, UntilClose)
-        self._send_head(exchange, answered)
+        framing = choose_framing(response.headers, exchange.head.version)
+        exchange.keeps_alive &= not isinstance(framing, UntilClose)
+        self._send_head(exchange, response)
         self._change(Event.STREAM_BEGUN)
         self.deadline = NEVER
         self._shared.streams += 1
@@ -438,20 +438,20 @@ class HttpProtocol(LimitedConnection):
             self.abort()
 
     async def _send(self, body: Stream, framing: Framing) -> bytes:
-        """Send the pieces of a body as the client reads them; what is to follow the last one is returned."""
+        """Send the pieces of a body as the client reads them; returns what ends the body."""
         try:
             async for piece in body:
                 if self._state is not State.STREAMING:
-                    break  # the generator would not be cancelled
+                    break  # the generator has ignored its cancellation
                 if piece:
                     self._transport.write(framing.encode(piece))
-                await self._resume()
+                await self._writable()
         finally:
             await body.aclose()
         return framing.end()
 
-    async def _resume(self) -> None:
-        """Wait until the client has read enough; let others have their turn in any case."""
+    async def _writable(self) -> None:
+        """Wait until the client has read enough. Other connections have their turn in any case."""
         await asyncio.sleep(0)
         while self._is_full:
             self._resumed = self._loop.create_future()
@@ -465,7 +465,7 @@ class HttpProtocol(LimitedConnection):
             logger.error("A stream broke off", exc_info=stream.exception())
         if is_whole and self._state is State.STREAMING:
             self._transport.write(stream.result())
-            exchange.keeps &= self._may_keep(exchange)
+            exchange.keeps_alive &= self._may_keep(exchange)
             self._end_response(exchange)
             return
         if self._state is State.STREAMING:
@@ -473,79 +473,79 @@ class HttpProtocol(LimitedConnection):
         self._change(Event.APPLICATION_DONE)
 
     def _reset(self) -> None:
-        """Cut the connection off so that what was sent does not pass for all, whatever its framing."""
+        """Reset the connection, so that a client does not take a part of a body for the whole."""
         linger = struct.pack("ii", 1, 0)
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.abort()
 
-    def _answer(self, exchange: Exchange, answered: RawResponse) -> None:
-        self._send_head(exchange, answered)
+    def _send_response(self, exchange: Exchange, response: RawResponse) -> None:
+        self._send_head(exchange, response)
         self._end_response(exchange)
 
-    def _send_head(self, exchange: Exchange, answered: RawResponse) -> None:
+    def _send_head(self, exchange: Exchange, response: RawResponse) -> None:
         """Send the head of a response, and its body if it does not come in pieces."""
         self._shared.room.release(self)
         exchange.is_answered = True
         exchange.body.discard()
-        exchange.keeps &= self._may_keep(exchange)
-        self._write(answered, exchange.head, exchange.keeps)
+        exchange.keeps_alive &= self._may_keep(exchange)
+        self._write(response, exchange.head, exchange.keeps_alive)
 
     def _end_response(self, exchange: Exchange) -> None:
         """A response is sent: read the next request, or what is left of this one."""
         self._answering = None
         if self._reading is exchange:
             self._change(Event.EARLY_RESPONSE_SENT)
-            self._wait(UNREAD_SECONDS)
-            self._go_on()
+            self._wait(DISCARD_SECONDS)
+            self._advance()
             return
         self._change(Event.RESPONSE_SENT)
-        if exchange.keeps:
-            self._wait(SILENCE)
+        if exchange.keeps_alive:
+            self._wait(IDLE_SECONDS)
         else:
             self._close()
-        self._go_on()
+        self._advance()
 
     def _may_keep(self, exchange: Exchange) -> bool:
-        """Will another request come over this connection, as far as we see?"""
+        """May another request come over this connection?"""
         is_last = not self._is_input_open and not self._waiting
-        left = exchange.head.content_length - exchange.received
+        left = exchange.head.content_length - exchange.received_bytes
         return not (
-            self._shared.is_stopping or is_last or exchange.body.is_truncated or left > MAX_UNREAD_BYTES
+            self._shared.is_stopping or is_last or exchange.body.is_truncated or left > MAX_DISCARDED_BYTES
         )
 
-    def _write(self, answered: RawResponse, head: RequestHead, keeps: bool) -> None:
-        lines = [f"HTTP/1.1 {answered.status}", *(f"{name}: {value}" for name, value in answered.headers)]
-        has_length = any(name.lower() == "content-length" for name, _ in answered.headers)
-        body = answered.body
+    def _write(self, response: RawResponse, head: RequestHead, keeps_alive: bool) -> None:
+        lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
+        has_length = any(name.lower() == "content-length" for name, _ in response.headers)
+        body = response.body
         if not isinstance(body, bytes):
-            if not (has_length or head.version != "1.1" or answered.status.startswith(WITHOUT_BODY)):
+            if not (has_length or head.version != "1.1" or response.status.startswith(BODILESS_STATUSES)):
                 lines.append("transfer-encoding: chunked")
             body = b""
-        elif not _has_body(answered, head):
+        elif not _has_body(response, head):
             body = b""
         elif not has_length:
             lines.append(f"content-length: {len(body)}")
-        if not keeps:
+        if not keeps_alive:
             lines.append("Connection: close")
         elif head.version == "1.0":
             lines.append("Connection: keep-alive")
         self._transport.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body)
 
     def _close(self) -> None:
-        """Say that nothing more will come, and wait a little for the client to have heard all."""
+        """Close our side, and give the client some time to read the last response."""
         self._change(Event.END_SENT)
-        self._wait(SILENCE if self._is_full else CLOSE_SECONDS)
+        self._wait(IDLE_SECONDS if self._is_full else LINGER_SECONDS)
         self._waiting.clear()
         if self._is_paused:
-            self._transport.resume_reading()  # or its end would not be noticed
+            self._transport.resume_reading()  # or that the client closes its side would not be noticed
         if self._transport.can_write_eof():
-            with suppress(OSError):  # the client is gone, and we are about to be told
+            with suppress(OSError):  # the client is gone: `connection_lost` follows
                 self._transport.write_eof()
 
 
-def _has_body(answered: RawResponse, head: RequestHead) -> bool:
+def _has_body(response: RawResponse, head: RequestHead) -> bool:
     """Does the response to this request have a body (RFC 9110 section 6.4.1)?"""
-    return head.method != b"HEAD" and not answered.status.startswith(WITHOUT_BODY)
+    return head.method != b"HEAD" and not response.status.startswith(BODILESS_STATUSES)
 
 
 def _address(name: Any) -> tuple[str, int]:

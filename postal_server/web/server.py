@@ -1,4 +1,4 @@
-"""The HTTP listener: start, watch over slow clients, stop."""
+"""The HTTP server: start, cut off slow clients, stop."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .protocol import HttpProtocol
 from .shared import Application, Shared
 
 BACKLOG = 1024
-# Memory of the bodies that have not come completely: in all, and of clients that have not authenticated.
+# Memory of incomplete bodies: of all clients, and of those that have not authenticated.
 MAX_UNFINISHED_BYTES = 256 * 1024 * 1024, 32 * 1024 * 1024
 LOGIN_THREADS = 2
-LOOK_EVERY = 1.0  # seconds between looks for connections past their deadline
+SWEEP_SECONDS = 1.0  # between two looks for connections past their deadline
 STOP_SECONDS = 3.0
 
 
 class HttpServer:
-    """Serves `application`. `threads`: how many requests may wait for the database at a time.
+    """Serves `application`. `threads` is how many requests may wait for the database at a time.
 
-    As many with a large body may, and two that check a password. `stands_for_many` tells the addresses that
-    may have more than `max_per_client` connections.
+    There are as many threads for requests with a large body, and two that check passwords. Addresses for
+    which `is_proxy` is true may have more than `max_per_client` connections.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class HttpServer:
         threads: int,
         max_connections: int = 1000,
         max_per_client: int = 100,
-        stands_for_many: Callable[[str], bool] = lambda address: False,
+        is_proxy: Callable[[str], bool] = lambda address: False,
     ) -> None:
         self._pools = (
             ThreadPoolExecutor(threads, "web"),
@@ -46,7 +46,7 @@ class HttpServer:
             room=MemoryBudget(*MAX_UNFINISHED_BYTES),
             max_connections=max_connections,
             max_per_client=max_per_client,
-            stands_for_many=stands_for_many,
+            is_proxy=is_proxy,
         )
         self._server: asyncio.AbstractServer | None = None
         self._sweep = Sweep(self._shared.connections)
@@ -58,12 +58,12 @@ class HttpServer:
         self._server = await loop.create_server(
             lambda: HttpProtocol(self._shared), sock=sock, backlog=BACKLOG
         )
-        self._sweep.start(LOOK_EVERY)
+        self._sweep.start(SWEEP_SECONDS)
         address: tuple[str, int] = sock.getsockname()[:2]
         return address
 
     async def stop(self) -> None:
-        """Take no more requests, give those under way three seconds."""
+        """Accept no more requests, end streams, and give the current requests three seconds."""
         if self._server is not None:
             self._server.close()
         self._sweep.stop()

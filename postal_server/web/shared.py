@@ -60,11 +60,11 @@ class LimitedConnection(Connection):
 
 @dataclass
 class Shared:
-    """What all connections of a server share. `is_stopping`: the request under way is the last one.
+    """What all connections of a server share. `is_stopping`: the current request of each is its last one.
 
-    `threads` answer requests, `readers` those with a large body: who sends much is in the way only of others
-    who do. `logins` check passwords: guessing them takes the processors from nobody else. `stands_for_many`
-    tells proxies, which may have any number of the connections.
+    `threads` answer requests, `readers` those with a large body: clients that send much delay only each
+    other. `logins` check passwords: guessing them leaves the other threads free. `is_proxy` tells whether an
+    address is a proxy's, which may have any number of connections.
     """
 
     application: Application
@@ -74,7 +74,7 @@ class Shared:
     room: MemoryBudget  # for bodies that are gathered
     max_connections: int
     max_per_client: int
-    stands_for_many: Callable[[str], bool]
+    is_proxy: Callable[[str], bool]
     connections: dict[LimitedConnection, str] = field(default_factory=dict)  # by client, oldest first
     clients: Counter[str] = field(default_factory=Counter)  # connections of each
     turns: Turns = field(default_factory=Turns)
@@ -88,9 +88,9 @@ class Shared:
         return max(self.max_connections // 2, 1)
 
     def enter(self, connection: LimitedConnection, address: str) -> bool:
-        """May this client have another one? Where there are no more, one that waits for its client goes."""
+        """May this client have another connection? If none are left, one that waits for its client goes."""
         client = client_key(address)
-        if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):
+        if self.clients[client] >= self.max_per_client and not self.is_proxy(address):
             metrics.WEB_CONNECTIONS_REFUSED.labels("client").inc()
             return False
         if len(self.connections) >= self.max_connections and not self._make_room():
@@ -101,7 +101,7 @@ class Shared:
         return True
 
     def leave(self, connection: LimitedConnection) -> None:
-        """It is gone, or will be."""
+        """Forget a connection that is closed."""
         client = self.connections.pop(connection, None)
         if client is None:
             return
@@ -110,7 +110,7 @@ class Shared:
             del self.clients[client]
 
     def _make_room(self) -> bool:
-        """Close a connection: one between requests, or the one whose request has made least progress."""
+        """Cut off a connection: one between requests, or the one whose request has made least progress."""
         found = next((each for each in self.connections if each.is_idle), None)
         if found is None:
             unfinished = [each for each in self.connections if not each.is_answering]

@@ -1,4 +1,4 @@
-"""The start page, and error pages that say no more than the status."""
+"""The start page, and error pages with only the status."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from postal_server.wire.http import error_response
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """What runs here, and where to go."""
+    """The start page."""
     return render(request, "postal_server/start.html", {"config": conf.config()})
 
 
 def error(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    """400, 403 or 404, by the kind of exception."""
+    """An error page: 400, 403 or 404 by the kind of exception."""
     if isinstance(exception, PermissionDenied):
         return _answer(request, HTTPStatus.FORBIDDEN)
     if isinstance(exception, SuspiciousOperation):

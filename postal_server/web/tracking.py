@@ -1,7 +1,7 @@
-"""The public answers of tracking: a pixel, and redirects. Source: contract 8.4.
+"""Tracking of opens and clicks: a pixel, and redirects. Source: contract 8.4.
 
 Answers any request that the front proxy marks with `X-Postal-Track-Host: 1`, whatever its host and method.
-What is recorded must not keep a person from where they want to go: a failure to record is logged.
+A failure to record an open or a click is logged, and the response is the same.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Tracking:
 
 
 def redirect(url: str) -> Response:
-    """The answer that sends a browser on; what a header cannot hold is percent-encoded."""
+    """A redirect to `url`; what a header cannot hold is percent-encoded."""
     location = NOT_IN_HEADER.sub(_percent, url)
     return Response(307, (("location", location),), f"Redirected to: {url}".encode(), is_traced=False)
 

@@ -1,28 +1,28 @@
-"""How much of answers is in memory until clients have read it. Who reads slowest gives way."""
+"""Limits the memory of responses that clients have not read yet. The slowest reader gives way."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of all answers together
-GRACE_SECONDS = 2.0  # seconds for a client to begin to read, while there is one that had them
+MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of all responses together
+GRACE_SECONDS = 2.0  # for a client to begin to read, as long as another has had that time
 
 
 class Reader(Protocol):
-    """Who is to read an answer."""
+    """A client that is to read a response."""
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of it still waits."""
+        """How much of it is not sent yet."""
 
     def give_up(self) -> None:
-        """Drop the answer, and with it the connection."""
+        """Drop the response, and with it the connection."""
 
 
 class UnsentResponses:
-    """The answers that clients are slow to read, for one event loop. Times are seconds of its clock.
+    """The responses that clients are slow to read, for one event loop. Times are seconds of its clock.
 
-    One answer alone always has room.
+    A single response may be of any size.
     """
 
     def __init__(self, max_bytes: int = MAX_UNSENT_BYTES) -> None:
@@ -30,7 +30,7 @@ class UnsentResponses:
         self._waiting: dict[Reader, tuple[float, int]] = {}  # since when, and how many bytes there were
 
     def add(self, reader: Reader, now: float) -> None:
-        """`reader` did not take its answer at once; those that read slowest make room for it."""
+        """`reader` did not read its response at once; the slowest readers make room for it."""
         self._waiting[reader] = now, reader.unsent_bytes
         while len(self._waiting) > 1 and self.held_bytes > self._max_bytes:
             others = [each for each in self._waiting if each is not reader]
@@ -39,16 +39,16 @@ class UnsentResponses:
             slowest.give_up()
 
     def remove(self, reader: Reader) -> None:
-        """It has read enough, or is gone."""
+        """`reader` has read enough, or is gone."""
         self._waiting.pop(reader, None)
 
     @property
     def held_bytes(self) -> int:
-        """How much waits now."""
+        """How many bytes are unsent now."""
         return sum(each.unsent_bytes for each in self._waiting)
 
     def _speed(self, reader: Reader, now: float) -> tuple[bool, float]:
-        """For an order: who has just begun comes behind all others, then who read most bytes a second."""
+        """Sorts readers, the slowest first: bytes per second, after all those that have just begun."""
         since, size_bytes = self._waiting[reader]
         seconds = now - since
         return seconds < GRACE_SECONDS, (size_bytes - reader.unsent_bytes) / max(seconds, 0.001)

@@ -126,7 +126,7 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/web/protocol.py",
                 code="""
-                if exchange.has_head:  # a trailer: it must not pass for what a proxy has checked
+                if exchange.has_head:  # a trailer: no proxy has checked it
                     exchange.head.size += field_size(name, value)
                 elif not exchange.is_too_large:
                 """,
@@ -670,7 +670,7 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/protocol.py",
-                code="or bool(self._waiting or self._unread) or self._holds_enough())",
+                code="or bool(self._waiting or self._unread) or self._has_enough_body())",
                 without="or bool(self._waiting or self._unread))",
             ),
             Guard(
@@ -683,7 +683,7 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/web/protocol.py",
                 code="""
-                elif exchange.received > MAX_UNREAD_BYTES:
+                elif exchange.received_bytes > MAX_DISCARDED_BYTES:
                     self.abort()
                 """,
             ),
@@ -1058,7 +1058,7 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/protocol.py",
-                code="self.deadline = min(self._loop.time() + SILENCE, earned)",
+                code="self.deadline = min(self._loop.time() + IDLE_SECONDS, earned)",
                 without="self.deadline = earned",
             ),
         ],
@@ -1078,7 +1078,7 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/web/shared.py",
-                code="if self.clients[client] >= self.max_per_client and not self.stands_for_many(address):",
+                code="if self.clients[client] >= self.max_per_client and not self.is_proxy(address):",
                 without="if False:",
             ),
             Guard(
@@ -1103,7 +1103,7 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/web/protocol.py",
-                code="self._head_bytes = max(self._head_bytes - 2 * len(data) - CHUNK_BYTES, 0)",
+                code="self._head_bytes = max(self._head_bytes - 2 * len(data) - CHUNK_OVERHEAD_BYTES, 0)",
                 without="self._head_bytes = 0",
             ),
             Guard(
@@ -1322,7 +1322,7 @@ CASES: dict[str, Case] = {
             Guard(
                 "postal_server/web/application.py",
                 code="""
-                if not self._is_for_us(request):
+                if not self._is_own_host(request):
                     return InLoop(self._refuse_host)
                 """,
             ),

@@ -62,4 +62,4 @@ def test_a_page_reads_no_body_of_more_than_a_form_has(app) -> None:
     [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("192.0.2.1", False), ("", False)],
 )
 def test_proxies_stand_for_many(app, address, is_proxy) -> None:
-    assert app.stands_for_many(address) is is_proxy
+    assert app.is_proxy(address) is is_proxy

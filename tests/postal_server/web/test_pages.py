@@ -10,7 +10,7 @@ import pytest
 
 from postal_server import conf
 from postal_server.errors import ConfigurationError
-from postal_server.web.application import MAX_REFUSED, allowed_hosts, trusted_proxies
+from postal_server.web.application import MAX_LOGGED_HOSTS, allowed_hosts, trusted_proxies
 
 from ..installation import call, recorded
 
@@ -70,6 +70,6 @@ def test_a_refused_host_is_logged_once_with_the_key_that_names_ours(app, caplog)
 
 def test_strangers_cannot_fill_the_log_with_host_names(app, caplog) -> None:
     caplog.set_level("INFO")
-    for number in range(MAX_REFUSED + 10):
+    for number in range(MAX_LOGGED_HOSTS + 10):
         call(app, "/", method="GET", headers={"Host": f"{number}.example"})
-    assert len(caplog.records) == MAX_REFUSED
+    assert len(caplog.records) == MAX_LOGGED_HOSTS

@@ -416,7 +416,7 @@ def test_a_body_that_will_not_end_is_not_waited_for(address):
 
 
 def test_a_body_in_chunks_that_nobody_reads_ends(address, monkeypatch):
-    monkeypatch.setattr(protocol, "MAX_UNREAD_BYTES", BIG)
+    monkeypatch.setattr(protocol, "MAX_DISCARDED_BYTES", BIG)
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     with socket.create_connection(address, timeout=10) as wire, contextlib.suppress(ConnectionError):
         wire.sendall(post(b"/", CHUNKED))
@@ -488,8 +488,8 @@ def test_requests_that_wait_for_others_are_held_back(running, address):
 @pytest.fixture(params=LOOPS)
 def hasty(request, monkeypatch):
     """A server whose patience is short."""
-    monkeypatch.setattr(server, "LOOK_EVERY", 0.05)
-    for name in ("SILENCE", "UNREAD_SECONDS", "CLOSE_SECONDS"):
+    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.05)
+    for name in ("IDLE_SECONDS", "DISCARD_SECONDS", "LINGER_SECONDS"):
         monkeypatch.setattr(protocol, name, 0.3)
     made = Running(request.param)
     yield made
@@ -639,7 +639,7 @@ def test_answers_that_are_not_read_have_a_bound_in_all(running, address):
 
 
 def test_a_client_has_as_much_time_for_its_last_answer_as_for_others(hasty, monkeypatch):
-    monkeypatch.setattr(protocol, "SILENCE", 60.0)
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 60.0)
     size = 4 * BIG
     with socket.create_connection(hasty.address, timeout=10) as wire:
         wire.sendall(post(b"/echo", b"Content-Length: %d" % size, b"Connection: close") + b"x" * size)
@@ -701,11 +701,11 @@ def test_unfinished_requests_give_way_where_there_is_no_room_for_others(running,
 
 def came(running) -> list[int]:
     """How many bytes have come of each body that is under way, the least first."""
-    return sorted(c._reading.received for c in list(running.connections) if c._reading is not None)
+    return sorted(c._reading.received_bytes for c in list(running.connections) if c._reading is not None)
 
 
 def test_who_made_least_progress_gives_way_first(running, address):
-    """Whose last bytes came longest ago goes: what one sends buys time, up to `SILENCE` from then on."""
+    """Whose last bytes came longest ago goes: what one sends buys time, up to `IDLE_SECONDS` from then on."""
     running.server._shared.max_connections = 3
     begun = post(b"/echo", b"Content-Length: 20001") + b"x"
     with connections(address, 3, begun) as wires:
@@ -730,7 +730,7 @@ def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, addres
             wire.close()
         wait_for(lambda: len(running.connections) == 3)
         assert statuses(talk(address, get(b"/lean"))) == [200]
-        running.server._shared.stands_for_many = lambda client: client == "127.0.0.1"
+        running.server._shared.is_proxy = lambda client: client == "127.0.0.1"
         with connections(address, 20, get(b"/lean")) as others:
             assert [other.recv(1000)[-4:] for other in others] == [b"lean"] * 20
     wait_for(lambda: not running.connections)
@@ -764,7 +764,7 @@ def test_a_client_that_is_gone_does_not_keep_the_server_from_looking_after_other
             reset(gone)  # the loop does not know it yet
             for connection in running.connections:
                 connection.deadline = 0.0
-            running.server._sweep.start(server.LOOK_EVERY)
+            running.server._sweep.start(server.SWEEP_SECONDS)
 
         running.run(look())
         assert other.recv(1000) == b""

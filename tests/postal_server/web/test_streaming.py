@@ -152,8 +152,8 @@ def streams(request, recorded_config) -> Iterator[Streams]:
 @pytest.fixture(params=LOOPS)
 def hasty(request, recorded_config, monkeypatch) -> Iterator[Streams]:
     """A server whose patience is short."""
-    monkeypatch.setattr(server, "LOOK_EVERY", 0.05)
-    for name in ("SILENCE", "UNREAD_SECONDS", "CLOSE_SECONDS"):
+    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.05)
+    for name in ("IDLE_SECONDS", "DISCARD_SECONDS", "LINGER_SECONDS"):
         monkeypatch.setattr(protocol, name, 0.3)
     made = Streams(request.param, recorded_config)
     yield made
