@@ -179,8 +179,8 @@ class HttpProtocol(LimitedConnection):
 
     @property
     def is_idle(self) -> bool:
-        """Does it only wait for another request?"""
-        return self._state is State.IDLE and not self._is_full
+        """Does it only wait for its client: for another request, or to close its side?"""
+        return self._state in (State.IDLE, State.CLOSING) and not self._is_full
 
     @property
     def is_answering(self) -> bool:
@@ -206,7 +206,7 @@ class HttpProtocol(LimitedConnection):
 
     def shut_down(self) -> None:
         """Close now, or once the request under way is answered; a stream has no end to wait for."""
-        if self.is_idle:
+        if self._state is State.IDLE and not self._is_full:
             self._close()
         elif self._stream is not None:
             self._stream.cancel()

@@ -41,7 +41,7 @@ class LimitedConnection(Connection):
 
     @property
     def is_idle(self) -> bool:
-        """Does it only wait for another request?"""
+        """Does it only wait for its client: for another request, or to close its side?"""
         raise NotImplementedError
 
     @property

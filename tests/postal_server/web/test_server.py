@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import select
 import socket
 import struct
 import threading
@@ -689,8 +690,9 @@ def test_unfinished_requests_give_way_where_there_is_no_room_for_others(running,
 
     def are_all_read() -> bool:
         found = list(running.connections)
-        is_last_there = wires[-1].getsockname() in [connection._peer for connection in found]
-        return is_last_there and not any(c.is_answering or c.is_idle is bool(unfinished) for c in found)
+        is_last_known = wires[-1].getsockname() in [connection._peer for connection in found]
+        is_last_known |= bool(select.select([wires[-1]], [], [], 0)[0])  # it was answered, or turned away
+        return is_last_known and not any(c.is_answering or c.is_idle is bool(unfinished) for c in found)
 
     with connections(address, 40, unfinished) as wires:
         wait_for(are_all_read)
@@ -772,6 +774,16 @@ def test_a_client_that_is_gone_does_not_keep_the_server_from_looking_after_other
 
 
 # Stopping
+
+
+def test_a_client_that_keeps_its_connection_does_not_delay_the_end(running, address):
+    with socket.create_connection(address, timeout=10) as kept:
+        kept.sendall(get(b"/lean"))
+        assert kept.recv(1000).endswith(b"lean")
+        started = time.monotonic()
+        running.run(running.server.stop())
+        assert time.monotonic() - started < server.STOP_SECONDS / 2
+        assert kept.recv(1000) == b""
 
 
 def test_a_request_under_way_is_answered_before_the_end(running, address):
