@@ -1,6 +1,6 @@
-"""Measure us, and the peers that are installed beside us: see `docs/benchmarks.md`.
+"""Measure this project and, for comparison, the peers that are installed: see `docs/benchmarks.md`.
 
-`python -m benchmarks compare REVISION` tells what has become dearer or cheaper since.
+`python -m benchmarks compare REVISION` compares the cost of a message with that of an older revision.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .rows import DEFAULT, ROWS, Scale
 
 
 def main() -> int:
-    # What was started is stopped on the way out.
+    # Exit normally on SIGTERM, so that all processes are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if sys.argv[1:2] == ["compare"]:
         return compare.main(sys.argv[2:])

@@ -67,7 +67,7 @@ class BareServer(asyncio.Protocol):
 
 
 def serve(port: Connection) -> None:
-    """Serve on a free loopback port, told through `port`, until the process is stopped."""
+    """Serve on a free loopback port, which is put into `port`, until the process is stopped."""
 
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(BareServer, "127.0.0.1", 0)

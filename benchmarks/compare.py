@@ -1,10 +1,10 @@
-"""What a change costs: processor time a message of this checkout, beside that of another revision.
+"""Compare the processor time per message of this checkout with that of another revision.
 
     python -m benchmarks compare REVISION [STAGE ...]
 
-Both run at once, and take the same load in turns, the first one of each pair changing. What counts is the
-ratio within a pair: rates and even processor time drift with what else the machine does. Printed are the
-medians, and of the ratios the quartiles too. Ends with 1 where a median ratio is above the bound.
+Both run at the same time and get the same load in turn, with alternating order. Only the ratio within a pair
+is compared: rates and even processor time depend on what else the machine does. Prints the medians, and the
+quartiles of the ratios. Exits with status 1 if a median ratio is above the bound.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Scale:
 
 @dataclass
 class Comparison:
-    """Pairs of costs of one thing."""
+    """Pairs of costs, of the other revision and of this checkout."""
 
     before: list[float] = field(default_factory=list)
     after: list[float] = field(default_factory=list)
@@ -105,7 +105,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def tree_of(revision: str) -> Iterator[Path]:
-    """The files of a revision, in a folder that goes with the block."""
+    """The files of a revision, in a folder that is deleted at the end of the block."""
     with temporary_folder() as folder:
         archive = folder / "tree.tar"
         for command in (
@@ -140,12 +140,16 @@ Stage = Callable[[Path, Sink, Scale], contextlib.AbstractContextManager[Measure]
 def acceptance(tree: Path, sink: Sink, scale: Scale) -> Iterator[Measure]:
     """Mail in over SMTP and over the API, nothing delivered."""
     with installation(tree=tree) as ours, ours.start("smtp", "web") as started:
-        told = Load(0, scale.messages)
+        traffic = Load(0, scale.messages)
 
         def measure() -> Costs:
             return {
-                "SMTP accept": cost(started, "smtp", told, lambda: load.smtp(over_smtp(ours, started, told))),
-                "API accept": cost(started, "web", told, lambda: load.api(over_api(ours, started, told))),
+                "SMTP accept": cost(
+                    started, "smtp", traffic, lambda: load.smtp(over_smtp(ours, started, traffic))
+                ),
+                "API accept": cost(
+                    started, "web", traffic, lambda: load.api(over_api(ours, started, traffic))
+                ),
             }
 
         measure()  # the first messages of a process cost more
@@ -154,21 +158,21 @@ def acceptance(tree: Path, sink: Sink, scale: Scale) -> Iterator[Measure]:
 
 @contextlib.contextmanager
 def delivery(tree: Path, sink: Sink, scale: Scale, *, webhook: bool = False) -> Iterator[Measure]:
-    """In over SMTP, out signed with RSA-2048; `webhook` adds a signed post for every message."""
+    """In over SMTP, out signed with RSA-2048; `webhook` adds a signed webhook request for every message."""
     name = "delivery with a webhook" if webhook else "delivery"
     with (
         installation(sink, tree=tree, webhook=webhook) as ours,
         ours.start("smtp", "worker") as started,
     ):
-        told = Load(0, scale.messages)
+        traffic = Load(0, scale.messages)
 
         def in_and_out() -> None:
             sink.reset()
-            load.smtp(over_smtp(ours, started, told))
-            sink.wait(told.messages, told.messages * webhook)
+            load.smtp(over_smtp(ours, started, traffic))
+            sink.wait(traffic.messages, traffic.messages * webhook)
 
         def measure() -> Costs:
-            return {name: cost(started, "worker", told, in_and_out)}
+            return {name: cost(started, "worker", traffic, in_and_out)}
 
         measure()
         yield measure
@@ -186,14 +190,14 @@ def library(tree: Path, sink: Sink, scale: Scale) -> Iterator[Measure]:
     command = [sys.executable, str(Path(__file__).with_name("library_cost.py"))]
 
     def measure() -> Costs:
-        told = subprocess.run(
+        output = subprocess.run(
             command,
             check=True,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(tree)},
         ).stdout
-        costs: Costs = json.loads(told)
+        costs: Costs = json.loads(output)
         return costs
 
     yield measure
@@ -207,27 +211,27 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def cost(started: dict[str, Running], role: str, told: Load, work: Callable[[], object]) -> float:
+def cost(started: dict[str, Running], role: str, traffic: Load, work: Callable[[], object]) -> float:
     """Microseconds of processor time a message that the process of `role` uses for `work`."""
     pids = processes_of(started)[f"our {role}"]
     settle(pids)
     before = processor_seconds(pids)
     work()
     settle(pids)
-    return (processor_seconds(pids) - before) / told.messages * 1e6
+    return (processor_seconds(pids) - before) / traffic.messages * 1e6
 
 
 def settle(pids: tuple[int, ...], patience: float = 10.0) -> None:
-    """Wait until these processes rest: what a message causes goes on after its acknowledgement."""
+    """Wait until these processes are idle: a message causes work after its acknowledgement."""
     ends_at, last = time.monotonic() + patience, -1.0
     while (now := processor_seconds(pids)) - last > 0.011 and time.monotonic() < ends_at:
         last = now
         time.sleep(0.25)
 
 
-def over_smtp(ours: Installation, started: dict[str, Running], told: Load) -> Load:
-    return replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+def over_smtp(ours: Installation, started: dict[str, Running], traffic: Load) -> Load:
+    return replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
 
 
-def over_api(ours: Installation, started: dict[str, Running], told: Load) -> Load:
-    return replace(told, port=started["web"].ports["web"], key=ours.api_key, connections=32)
+def over_api(ours: Installation, started: dict[str, Running], traffic: Load) -> Load:
+    return replace(traffic, port=started["web"].ports["web"], key=ours.api_key, connections=32)

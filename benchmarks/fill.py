@@ -1,8 +1,8 @@
-"""Fill an installation's database with messages, and time claims: run in a process of its own.
+"""Fill an installation's database with messages, and time claims. Runs in a separate process.
 
     python -m benchmarks.fill POSTAL.YML NUMBER {queued,sent} [--claims]
 
-Makes NUMBER messages of 1 KB, each with a text of its own, by one statement for each table. `queued` ones
+Creates NUMBER messages of 1 KB, each with its own text, with one statement for each table. `queued` ones
 wait for 50 destinations, `sent` ones were delivered. `--claims` prints the milliseconds of claims as JSON.
 """
 
@@ -85,7 +85,7 @@ def repeat(model: Any, pk: int, count: int, changes: Mapping[str, str]) -> None:
 
 
 def settle() -> None:
-    """Leave the database as one that has grown slowly would be: on disk, its log empty, statistics made."""
+    """Leave the database as if it had grown slowly: on disk, with an empty log and current statistics."""
     from django.db import connection
 
     with connection.cursor() as cursor:

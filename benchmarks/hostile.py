@@ -1,13 +1,14 @@
-"""What does hostile input cost, at most? `python -m benchmarks hostile` runs this in a process of its own.
+"""Measure the cost of hostile input. `python -m benchmarks hostile` runs this in a separate process.
 
     python -m benchmarks.hostile [--quick] [--all] [WAY ...]
 
-Each input is made to be dear to some parser, and takes the ways that it really takes: into the SMTP server or
-the API, past the limits that stand in front, to what the worker does with it, to the administration, and into
-`anymail_postal`, which may get what any Postal posts. Printed is the processor time of this process for an
-input of a size and for twice as much, the least of some runs. Of each way and kind the dearest input is shown
-(`--all`: every one). What must not be dear is a header, an address list, a subject or a structure; everything
-else, of which a reader wants every byte, must only grow with its size.
+Each input is designed to be expensive for a parser, and goes where such input can go: into the SMTP
+server or the API, without the limits in front, to the worker, to the administration, and into
+`anymail_postal`, which processes the requests of any Postal. Prints the processor time of this process
+for an input of one size and of twice that, the minimum of some runs. For each way and kind, the most
+expensive input is shown (`--all`: every one). A header, an address list, a subject or a structure must be
+cheap; for everything else, of which a reader needs every byte, the cost must only be proportional to the
+size.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ PLAIN = b"Subject: x\r\n\r\n"  # what follows is text
 RECEIVED = b"Received: from c.example (c.example [192.0.2.1]) by mx.example.test with SMTP; now\r\n"
 
 
-# The ways. Each takes bytes and goes as far as they get.
+# The ways: each processes bytes as far as they would get.
 
 
 def is_taken(raw: bytes) -> bool:
@@ -105,7 +106,7 @@ def is_taken(raw: bytes) -> bool:
 
 
 def smtp(raw: bytes) -> None:
-    """From a stranger, as it arrives: in the event loop."""
+    """From an unauthenticated client, on arrival: in the event loop."""
     if is_taken(raw):
         text = RECEIVED + raw
         reception.check_loop(text, CONFIG.postal.smtp_hostname)
@@ -114,7 +115,7 @@ def smtp(raw: bytes) -> None:
 
 
 def smtp_with_key(raw: bytes) -> None:
-    """From a client with a key, as it arrives: in the event loop."""
+    """From an authenticated client, on arrival: in the event loop."""
     if is_taken(raw):
         submission.submit_smtp(
             RECEIVED + raw,
@@ -129,7 +130,7 @@ def smtp_with_key(raw: bytes) -> None:
 
 
 def outgoing(raw: bytes) -> None:
-    """What the worker does with a message before it goes out."""
+    """What the worker does with a message before it is sent."""
     if is_taken(raw):
         text = to_7bit(repair_lines(encode_header(raw)))
         dkim.sign(text, domain="example.test", selector="s", key=KEY, now=1)
@@ -137,7 +138,7 @@ def outgoing(raw: bytes) -> None:
 
 
 def tracked(raw: bytes) -> None:
-    """Links and pixel of a message that goes out."""
+    """Links and pixel of an outgoing message."""
     if is_taken(raw):
         found = tracking.draft(
             raw, pixel_url="https://track.example/x", excluded=frozenset(), track_clicks=True
@@ -153,7 +154,7 @@ def recognised(raw: bytes) -> None:
 
 
 def posted(encoding: str, raw: bytes) -> None:
-    """Mail for an HTTP endpoint in format Hash, quotations cut."""
+    """Mail for an HTTP endpoint in format Hash, with quotations removed."""
     if is_taken(raw):
         payload = endpoint.hash_payload(
             ROW, "token", parts(raw), spam="NotSpam", strip_replies=True, is_form=encoding == endpoint.AS_FORM
@@ -168,7 +169,7 @@ def shown(raw: bytes) -> None:
 
 
 def returned(raw: bytes) -> None:
-    """The notice that a mail could not be delivered."""
+    """A failure notice."""
     if is_taken(raw):
         made = dsn.compose_failure(
             split_header(raw)[0],
@@ -218,7 +219,7 @@ def in_django(raw: bytes) -> None:
 
 
 def reply(raw: bytes) -> None:
-    """A posted mail from which the library takes the new part."""
+    """A posted mail from which the library extracts the new part."""
     message = inbound.read(raw_fields("a@b.example", "c@d.example", raw)).message
     replies.is_answer(message)
     reply_text.extract_reply(message.text, message.html)
@@ -241,7 +242,7 @@ def inbound_post(content_type: str, posted: bytes) -> None:
 Make = Callable[[int], bytes]
 filled, repeated, nested = hostile_mail.filled, hostile_mail.repeated, hostile_mail.nested
 
-# One name of each kind that somebody reads in his own way.
+# One header name of each kind that is parsed in its own way.
 OTHER_HEADERS = (
     "Content-Type",
     "Content-Disposition",
@@ -318,7 +319,7 @@ HEADERS: dict[str, Make] = {
 
 
 def many_fields(name: str, pattern: str) -> Make:
-    """As many fields of a name as are taken."""
+    """As many fields of a name as are accepted."""
     start, raw = name.encode() + b": ", pattern.encode("latin-1")
     return lambda size: (start + filled(raw, size // 999 - len(start) - 2) + b"\r\n") * 999 + b"\r\nHello\r\n"
 
@@ -855,7 +856,7 @@ class Cost:
 
 
 def milliseconds(go: Callable[[bytes], object], given: bytes, runs: int) -> float:
-    """The least of some runs, which other work disturbs least; one will do for what costs next to nothing."""
+    """The minimum of some runs, to exclude other work; a single run for what costs next to nothing."""
     least = float("inf")
     for _ in range(runs):
         began = time.process_time()
@@ -880,14 +881,14 @@ def measured(way: Way, runs: int) -> list[Cost]:
 
 def row(cost: Cost, inputs: int) -> list[str]:
     size = 2 * cost.way.size
-    told = f"{size // MB} MB" if size >= MB else f"{size // KB} KB"
+    size_text = f"{size // MB} MB" if size >= MB else f"{size // KB} KB"
     growth = f"{cost.growth:.2f}" if cost.whole >= NOISE else ""
     name = cost.name[:60].replace("|", "\\|")
     return [
         cost.way.name,
         cost.way.kind,
         str(inputs),
-        told,
+        size_text,
         name,
         number(cost.half),
         number(cost.whole),

@@ -1,10 +1,10 @@
-"""What does hostile mail cost `anymail_postal`, at most?
+"""Measure the cost of hostile mail to `anymail_postal`.
 
     python -m benchmarks.hostile_mail [--kilobytes 64]
 
-Each mail is made to be dear to some parser: a header, an address list or a structure of nothing but what has
-to be looked at twice. It is read as the inbound view and a receiver read it. Printed is the CPU time of this
-process in milliseconds, the least of three runs, the dearest mail first.
+Each mail is designed to be expensive for a parser: its header, address list or structure consists only of
+expensive syntax. It is read as by the inbound view and a receiver. Prints the CPU time of this process in
+milliseconds, the minimum of three runs, the most expensive mail first.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ PATTERNS = (
 
 
 def filled(pattern: bytes, size: int) -> bytes:
-    """`pattern` again and again, `size` bytes."""
+    """`pattern` repeated, `size` bytes."""
     return (pattern * (size // len(pattern) + 1))[:size]
 
 
 def in_header(name: str, pattern: str) -> Callable[[int], bytes]:
-    """Mail with a header of nothing but a pattern."""
+    """Mail with a header that consists of a pattern."""
     raw = pattern.encode("latin-1")
     return lambda size: name.encode() + b": " + filled(raw, size) + b"\r\n\r\nHello\r\n"
 
 
 def nested(count: int, boundary: Callable[[int], bytes]) -> bytes:
-    """Multiparts within each other that never end."""
+    """Nested multiparts without an end."""
     parts = [
         (b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n" % (2 * (boundary(n),)))
         for n in range(count)
@@ -49,7 +49,7 @@ def nested(count: int, boundary: Callable[[int], bytes]) -> bytes:
 
 
 def in_parts(part: bytes) -> Callable[[int], bytes]:
-    """A multipart of the same part again and again."""
+    """A multipart that repeats the same part."""
     return lambda size: (
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + filled(b"--b\r\n" + part + b"\r\n", size)
     )
@@ -108,7 +108,7 @@ def read(raw: bytes) -> InboundMessage:
 
 
 def cost(raw: bytes, runs: int = 3) -> float:
-    """Seconds of CPU time for reading a mail: the least of some runs, which other work disturbs least."""
+    """Seconds of CPU time for reading a mail: the minimum of some runs, to exclude other work."""
     found = []
     for _ in range(runs):
         begin = time.process_time()

@@ -1,4 +1,4 @@
-"""An installation of `postal-server` in a temporary folder, its processes started and stopped one by one."""
+"""An installation of `postal-server` in a temporary folder, with processes that start and stop separately."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Installation:
 
     @contextlib.contextmanager
     def start(self, *roles: str) -> Iterator[dict[str, Running]]:
-        """One process for each role (`smtp`, `web`, `worker`, `run`, with a number where there are more)."""
+        """One process for each role (`smtp`, `web`, `worker`, `run`, with a number if there are several)."""
         with contextlib.ExitStack() as stack:
             yield {role: stack.enter_context(self._start(role)) for role in roles}
 
@@ -75,7 +75,7 @@ def installation(
     connections: int = 600,
     tree: Path = ROOT,
 ) -> Iterator[Installation]:
-    """An installation of `tree`'s code that delivers to `sink`; `connections` is what one worker may have."""
+    """An installation of `tree`'s code that delivers to `sink`; `connections` is the limit of one worker."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
         url = "sqlite:///$config-file-root/postal.sqlite3"
@@ -114,20 +114,20 @@ def installation(
         if webhook:
             assert sink is not None
             words += ["--webhook", sink.url]
-        told = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-m", "postal_server", "--config", folder / "postal.yml", *words],
             env={**os.environ, "PYTHONPATH": str(tree)},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-        keys = [re.search(rf"{kind} key +(\w+)", told) for kind in ("API", "SMTP")]
+        keys = [re.search(rf"{kind} key +(\w+)", output) for kind in ("API", "SMTP")]
         api_key, smtp_key = [found[1] for found in keys if found]
         yield Installation(folder, url.replace("$config-file-root", str(folder)), api_key, smtp_key, tree)
 
 
 def zone(sink: Sink) -> dict[str, dict[str, list[str]]]:
-    """Where the destinations of the load are: spread over the mail hosts of the sink."""
+    """Where the destinations of the load are: distributed over the mail hosts of the sink."""
     hosts = {f"mx{n}.example": {"A": [address]} for n, address in enumerate(sink.addresses)}
     names = list(hosts)
     return {

@@ -2,7 +2,7 @@
 
     PYTHONPATH=TREE python benchmarks/library_cost.py
 
-Run by its path, so that `anymail_postal` is the one of TREE and the benchmark is the one of this checkout.
+Run it by its path, so that `anymail_postal` comes from TREE and the benchmark from this checkout.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECONDS = 1.0  # of processor time for each view
 
 @contextmanager
 def bare_server() -> Iterator[str]:
-    """The URL of a server that answers as Postal does, in a process of its own."""
+    """The URL of a server in a separate process that responds as Postal does."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     server = multiprocessing.Process(target=sending.serve, args=(sender,), daemon=True)
     server.start()

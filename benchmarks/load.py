@@ -1,4 +1,4 @@
-"""The generators: the same message again and again, over SMTP or the API, on kept connections."""
+"""The generators: the same message repeatedly, over SMTP or the API, on persistent connections."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def mail(size: int) -> bytes:
 
 
 def recipient(number: int, destinations: int) -> str:
-    """Who gets message `number`."""
+    """The recipient of message `number`."""
     return f"r{number}@d{number % destinations}.example"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send, and where to. `key` is an SMTP or API key, empty for servers that ask for none."""
+    """What to send, and where to. `key` is an SMTP or API key, empty for servers that require none."""
 
     port: int
     messages: int
@@ -91,7 +91,7 @@ class SmtpClient(asyncio.Protocol):
             await self.exchange(b"AUTH PLAIN " + b64encode(f"\0load\0{key}".encode()) + b"\r\n")
 
     async def send(self, rcpt_to: str, body: bytes) -> None:
-        """One transaction, pipelined as a mail server would where the other side offers it."""
+        """One transaction, pipelined if the server offers it, as a mail server would."""
         commands = [f"MAIL FROM:<{SENDER}>\r\n", f"RCPT TO:<{rcpt_to}>\r\n", "DATA\r\n"]
         if self.pipelines:
             await self.exchange("".join(commands).encode(), 3)
@@ -102,7 +102,7 @@ class SmtpClient(asyncio.Protocol):
 
 
 class HttpClient(asyncio.Protocol):
-    """One kept connection; `post` waits for the answer."""
+    """One persistent connection; `post` waits for the response."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport

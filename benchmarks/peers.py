@@ -1,8 +1,9 @@
-"""Other mail servers, each in a folder of its own on loopback: what ours is compared with.
+"""Other mail servers to compare with, each in a separate folder on loopback.
 
-A peer is started only where it is installed: Postfix and OpenDKIM by Debian, Haraka by npm (`HARAKA` below).
-All of them take mail from loopback without a password. With `deliver` they pass it on to the sink, else it is
-held (Postfix) or let go (Haraka, aiosmtpd, which keep nothing on disk) after it was acknowledged.
+A peer is started only if it is installed: Postfix and OpenDKIM from Debian, Haraka by npm (`HARAKA`
+below). All of them accept mail from loopback without a password. With `deliver` they relay it to the
+sink; otherwise it is held (Postfix) or discarded (Haraka and aiosmtpd, which store nothing on disk) after
+the acknowledgement.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 """
-# What its documentation on performance advises for a machine that only relays.
+# Recommended by its documentation on performance for a machine that only relays.
 POSTFIX_TUNED = """\
 in_flow_delay = 0
 smtpd_peername_lookup = no
@@ -142,7 +143,7 @@ def installed() -> dict[str, Start]:
 
 @contextlib.contextmanager
 def postfix(*, deliver: bool, more: str = "") -> Iterator[Peer]:
-    """Postfix with Debian's settings, but for what loopback needs and `more`."""
+    """Postfix with Debian's settings, except for loopback and `more`."""
     with temporary_folder() as folder:
         folder.chmod(0o755)  # Postfix's processes are not root
         port = free_port()
@@ -192,7 +193,7 @@ def postfix_opendkim(*, deliver: bool) -> Iterator[Peer]:
 
 @contextlib.contextmanager
 def haraka(*, deliver: bool) -> Iterator[Peer]:
-    """Haraka in two processes; what it passes on is signed with RSA-2048."""
+    """Haraka in two processes; mail that it relays is signed with RSA-2048."""
     with temporary_folder() as folder:
         port = free_port()
         shutil.copytree(HARAKA.parent.parent / "config", folder / "config")
@@ -222,7 +223,7 @@ def haraka(*, deliver: bool) -> Iterator[Peer]:
 
 @contextlib.contextmanager
 def aiosmtpd(*, deliver: bool) -> Iterator[Peer]:
-    """aiosmtpd in an event loop of its own. It passes nothing on."""
+    """aiosmtpd in a separate event loop. It relays nothing."""
     assert not deliver
     with temporary_folder() as folder:
         port = free_port()

@@ -1,4 +1,4 @@
-"""Line charts as SVG, written by hand: what the documentation shows of rates."""
+"""Draw line charts of rates as SVG, for the documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Chart:
-    """Rates over something that grows by factors: a logarithmic axis across, a linear one upward."""
+    """A chart of rates, with a logarithmic horizontal and a linear vertical axis."""
 
     title: str
     x_label: str

@@ -1,4 +1,4 @@
-"""Folders, ports and processes of a benchmark. What was started here is stopped here."""
+"""Folders, ports and processes of a benchmark, which are removed and stopped at its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port below those that the kernel gives to clients, so that nobody takes it before it is used."""
+    """A port below those that the kernel assigns to clients, so that it stays free until it is used."""
     for port in range(20_000 + os.getpid() % 5000, 32_000):
         if port in _given:
             continue
@@ -42,7 +42,7 @@ _given: set[int] = set()
 
 
 def wait_for_port(port: int) -> int:
-    """`port`, once somebody listens there."""
+    """`port`, once a process listens on it."""
     ends_at = time.monotonic() + START_TIME
     while True:
         try:
@@ -58,7 +58,7 @@ def wait_for_port(port: int) -> int:
 def running(
     command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process and its children, whose output goes to a file in `folder`; ended with the block."""
+    """A process and its children, with output to a file in `folder`; stopped at the end of the block."""
     log = folder / f"{Path(command[0]).name}-{len(list(folder.glob('*.log')))}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

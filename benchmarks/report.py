@@ -1,4 +1,4 @@
-"""What is printed: conditions, measurements with medians and ratios, and whether a target is met."""
+"""Format the report: conditions, measurements with medians and ratios, and whether targets are met."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import django
 
 @dataclass(frozen=True)
 class Target:
-    """What a row must reach: `value` (already a rate or a ratio) at least, or at most."""
+    """The target of a row: at least, or at most, `value` (a rate or a ratio)."""
 
     what: str
     measured: float

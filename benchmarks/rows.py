@@ -1,7 +1,7 @@
-"""The rows of the targets table, and the curves. Each starts what it needs, measures, and stops it again.
+"""The rows of the targets table, and the curves. Each starts the processes that it needs, and stops them.
 
-Subjects of a row run alternately, with the same load and the same sink, so that a busy machine disturbs all
-of them; compare within one row only.
+The subjects of a row run alternately, with the same load and the same sink, so that other load on the machine
+affects all of them; compare within one row only.
 """
 
 from __future__ import annotations
@@ -66,10 +66,11 @@ def peers_running(names: tuple[str, ...], *, deliver: bool) -> Iterator[dict[str
 
 
 def smtp_accept(scale: Scale) -> Row:
-    """Mail in over SMTP, acknowledged once it is on disk; nothing is delivered meanwhile."""
-    told = Load(0, scale.count(5_000))
+    """Mail in over SMTP, acknowledged once it is on disk; nothing is delivered at the same time."""
+    traffic = Load(0, scale.count(5_000))
     row = Row(
-        "SMTP accept", conditions(told.messages, told.size, told.connections, scale.storage) + ", 1 process"
+        "SMTP accept",
+        conditions(traffic.messages, traffic.size, traffic.connections, scale.storage) + ", 1 process",
     )
     names = ("Postfix", "Postfix, tuned", "Haraka", "aiosmtpd")
     with (
@@ -77,13 +78,13 @@ def smtp_accept(scale: Scale) -> Row:
         ours.start("smtp") as started,
         peers_running(names, deliver=False) as others,
     ):
-        own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+        own = replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
         loads = {"postal_server": own} | {
-            name: replace(told, port=peer.port) for name, peer in others.items()
+            name: replace(traffic, port=peer.port) for name, peer in others.items()
         }
         for each in loads.values():
             load.smtp(replace(each, messages=scale.count(WARM_UP)))
-        with processor_time(row, processes_of(started, others), told.messages * scale.runs):
+        with processor_time(row, processes_of(started, others), traffic.messages * scale.runs):
             for _ in range(scale.runs):
                 for name, each in loads.items():
                     row.add(name, _rate(load.smtp, each))
@@ -97,37 +98,38 @@ def smtp_accept(scale: Scale) -> Row:
 
 def api_accept(scale: Scale) -> Row:
     """`send/message` with JSON, acknowledged once it is on disk."""
-    told = Load(0, scale.count(5_000), connections=32)
+    traffic = Load(0, scale.count(5_000), connections=32)
     row = Row(
-        "API accept", conditions(told.messages, told.size, told.connections, scale.storage) + ", 1 process"
+        "API accept",
+        conditions(traffic.messages, traffic.size, traffic.connections, scale.storage) + ", 1 process",
     )
     with (
         installation(database=scale.database) as ours,
         ours.start("web") as started,
-        processor_time(row, processes_of(started), told.messages * scale.runs),
+        processor_time(row, processes_of(started), traffic.messages * scale.runs),
     ):
         for _ in range(scale.runs):
             port = started["web"].ports["web"]
-            row.add("postal_server", _rate(load.api, replace(told, port=port, key=ours.api_key)))
+            row.add("postal_server", _rate(load.api, replace(traffic, port=port, key=ours.api_key)))
     row.targets.append(Target("messages/s", row.median("postal_server"), 1000))
     return row
 
 
-def _rate(send: Callable[[Load], float], told: Load) -> float:
+def _rate(send: Callable[[Load], float], traffic: Load) -> float:
     os.sync()  # what the one before has written is not this one's to wait for
-    return told.messages / send(told)
+    return traffic.messages / send(traffic)
 
 
 @contextlib.contextmanager
 def processor_time(row: Row, subjects: dict[str, tuple[int, ...]], messages: int) -> Iterator[None]:
-    """Note what each subject's processes use a message: that tells more than rates where others run too."""
+    """Record the processor time per message of each subject, which depends less than rates on other load."""
     before = {name: processor_seconds(pids) for name, pids in subjects.items()}
     yield
     used = {
         name: (processor_seconds(pids) - before[name]) / messages * 1e6 for name, pids in subjects.items()
     }
-    told = ", ".join(f"{name} {microseconds:,.0f} us" for name, microseconds in used.items())
-    row.notes.append(f"processor time a message: {told}")
+    costs = ", ".join(f"{name} {microseconds:,.0f} us" for name, microseconds in used.items())
+    row.notes.append(f"processor time a message: {costs}")
 
 
 def processes_of(
@@ -148,7 +150,7 @@ def processor_seconds(pids: Iterable[int]) -> float:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children, and theirs."""
+    """A process and all its descendants."""
     found, todo = [], [pid]
     while todo:
         pid = todo.pop()
@@ -164,10 +166,10 @@ def family(pid: int) -> list[int]:
 
 def deliver(scale: Scale) -> Row:
     """In over SMTP, out to the sink, signed with RSA-2048, everything recorded."""
-    told = Load(0, scale.count(3_000))
+    traffic = Load(0, scale.count(3_000))
     row = Row(
         "In and out, RSA-2048 signed",
-        conditions(told.messages, told.size, told.connections, scale.storage)
+        conditions(traffic.messages, traffic.size, traffic.connections, scale.storage)
         + ", 1 smtp and 1 worker process",
     )
     with (
@@ -176,12 +178,12 @@ def deliver(scale: Scale) -> Row:
         ours.start("smtp", "worker") as started,
         peers_running(SIGNING_PEERS, deliver=True) as others,
     ):
-        own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
-        with processor_time(row, processes_of(started, others), told.messages * scale.runs):
+        own = replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+        with processor_time(row, processes_of(started, others), traffic.messages * scale.runs):
             for _ in range(scale.runs):
                 row.add("postal_server", in_and_out(own, sink))
                 for name, peer in others.items():
-                    row.add(name, in_and_out(replace(told, port=peer.port), sink))
+                    row.add(name, in_and_out(replace(traffic, port=peer.port), sink))
     row.targets.append(Target("messages/s", row.median("postal_server"), 800))
     row.targets += [
         Target(f"times {name}", row.ratio("postal_server", name), 2.5)
@@ -193,10 +195,10 @@ def deliver(scale: Scale) -> Row:
 
 def deliver_webhook(scale: Scale) -> Row:
     """The same, with a signed webhook for every message."""
-    told = Load(0, scale.count(3_000))
+    traffic = Load(0, scale.count(3_000))
     row = Row(
         "In and out, signed, with a signed webhook for every message",
-        conditions(told.messages, told.size, told.connections, scale.storage)
+        conditions(traffic.messages, traffic.size, traffic.connections, scale.storage)
         + ", 1 smtp and 1 worker process",
     )
     with (
@@ -204,39 +206,39 @@ def deliver_webhook(scale: Scale) -> Row:
         installation(sink, database=scale.database, webhook=True) as ours,
         ours.start("smtp", "worker") as started,
     ):
-        own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
-        with processor_time(row, processes_of(started), told.messages * scale.runs):
+        own = replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+        with processor_time(row, processes_of(started), traffic.messages * scale.runs):
             for _ in range(scale.runs):
                 row.add("postal_server", in_and_out(own, sink, webhooks=1))
     row.targets.append(Target("messages/s", row.median("postal_server"), 500))
     return row
 
 
-def in_and_out(told: Load, sink: Sink, *, webhooks: int = 0) -> float:
+def in_and_out(traffic: Load, sink: Sink, *, webhooks: int = 0) -> float:
     """Messages a second from the first command to the last arrival; all must have come signed."""
     sink.reset()
     os.sync()  # as in `_rate`
     started = time.monotonic()
-    load.smtp(told)
-    ended = sink.wait(told.messages, told.messages * webhooks)
-    assert sink.counts.signed == sink.counts.mails == told.messages, "mail came unsigned, or twice"
-    return told.messages / (ended - started)
+    load.smtp(traffic)
+    ended = sink.wait(traffic.messages, traffic.messages * webhooks)
+    assert sink.counts.signed == sink.counts.mails == traffic.messages, "mail came unsigned, or twice"
+    return traffic.messages / (ended - started)
 
 
 # Slow receivers
 
 
 def slow_receivers(scale: Scale) -> Row:
-    """Receivers that answer the final dot after a second: 200 destinations, 800 connections.
+    """Receivers that reply to the final dot after a second: 200 destinations, 800 connections.
 
     500 deliveries a second keep 500 connections waiting, and more are just opened or closed: with 600 there
     would be room for it at best moments only.
     """
     connections = 800
-    told = Load(0, scale.count(12_000), size=1024, destinations=200)
+    traffic = Load(0, scale.count(12_000), size=1024, destinations=200)
     row = Row(
         "Receivers that take 1 s a message",
-        conditions(told.messages, told.size, connections, scale.storage)
+        conditions(traffic.messages, traffic.size, connections, scale.storage)
         + ", 200 destinations, 1 worker process; the connections are a maximum",
     )
     with (
@@ -244,7 +246,7 @@ def slow_receivers(scale: Scale) -> Row:
         installation(sink, database=scale.database, connections=connections) as ours,
     ):
         for _ in range(scale.runs):
-            row.add("postal_server", drain(ours, sink, told, "worker"))
+            row.add("postal_server", drain(ours, sink, traffic, "worker"))
             row.notes.append(f"connections open at a time: {sink.counts.most_connections}")
     row.targets.append(Target("deliveries/s", row.median("postal_server"), 500))
     return row
@@ -253,10 +255,11 @@ def slow_receivers(scale: Scale) -> Row:
 def workers(scale: Scale) -> tuple[Row, Chart]:
     """How slow receivers and workers of 100 connections scale, on PostgreSQL."""
     # No fewer: the first workers deliver while the others start.
-    told = Load(0, 2_000, size=1024, destinations=200)
+    traffic = Load(0, 2_000, size=1024, destinations=200)
     row = Row(
         "Workers, with receivers that take 1 s",
-        conditions(told.messages, told.size, 100, POSTGRESQL) + " for each worker process, 200 destinations",
+        conditions(traffic.messages, traffic.size, 100, POSTGRESQL)
+        + " for each worker process, 200 destinations",
         "deliveries/s",
     )
     with (
@@ -266,7 +269,7 @@ def workers(scale: Scale) -> tuple[Row, Chart]:
         for _ in range(scale.runs):
             for count in (1, 2, 4):
                 names = [f"worker{n}" for n in range(count)]
-                row.add(f"{count} worker{'s' * (count > 1)}", drain(ours, sink, told, *names))
+                row.add(f"{count} worker{'s' * (count > 1)}", drain(ours, sink, traffic, *names))
     row.targets.append(Target("2 workers, times 1", row.ratio("2 workers", "1 worker"), 1.8))
     points = [(int(name.split()[0]), row.median(name)) for name in row.runs]
     chart = Chart(
@@ -275,14 +278,14 @@ def workers(scale: Scale) -> tuple[Row, Chart]:
     return row, chart
 
 
-def drain(ours: Installation, sink: Sink, told: Load, *roles: str) -> float:
+def drain(ours: Installation, sink: Sink, traffic: Load, *roles: str) -> float:
     """Messages a second from a queue that was filled beforehand, once the workers are ready."""
     with ours.start("smtp") as started:
-        load.smtp(replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key))
+        load.smtp(replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key))
     sink.reset()
     with ours.start(*roles):
         before, began = sink.counts.mails, time.monotonic()
-        return (told.messages - before) / (sink.wait(told.messages) - began)
+        return (traffic.messages - before) / (sink.wait(traffic.messages) - began)
 
 
 # Depth and history
@@ -323,7 +326,7 @@ def depth(scale: Scale) -> tuple[Row, Chart]:
 
 
 def _three(values: list[float]) -> list[float]:
-    """Lower quartile, median and upper quartile: what is shown of many values."""
+    """Lower quartile, median and upper quartile."""
     return statistics.quantiles(values, n=4)
 
 
@@ -337,8 +340,10 @@ def _rate_of_first(sink: Sink, messages: int) -> float:
 
 def history(scale: Scale) -> tuple[Row, Chart]:
     """Acceptance and delivery with up to 1,000,000 stored messages."""
-    told = Load(0, scale.count(5_000), size=1024)
-    row = Row("Cost of history", conditions(told.messages, told.size, told.connections, scale.storage))
+    traffic = Load(0, scale.count(5_000), size=1024)
+    row = Row(
+        "Cost of history", conditions(traffic.messages, traffic.size, traffic.connections, scale.storage)
+    )
     stored = (1, 10_000) if scale.quick else (1, 100_000, 1_000_000)
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(Sink())
@@ -351,10 +356,10 @@ def history(scale: Scale) -> tuple[Row, Chart]:
             for number, ours in places.items():
                 sink.reset()
                 with ours.start("smtp") as started:
-                    own = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+                    own = replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
                     row.add(f"accept, {number:,} stored", _rate(load.smtp, own))
                 with ours.start("worker"):
-                    row.add(f"deliver, {number:,} stored", _rate_of_first(sink, told.messages))
+                    row.add(f"deliver, {number:,} stored", _rate_of_first(sink, traffic.messages))
     empty, full = stored[0], stored[-1]
     for what in ("accept", "deliver"):
         ratio = row.ratio(f"{what}, {full:,} stored", f"{what}, {empty:,} stored")
@@ -364,11 +369,11 @@ def history(scale: Scale) -> tuple[Row, Chart]:
 
 
 def fill(ours: Installation, number: int, state: str) -> list[float]:
-    """Add messages; the milliseconds of claims where they are queued."""
+    """Add messages; the result is the milliseconds of claims, if they are queued."""
     command = [sys.executable, "-m", "benchmarks.fill", str(ours.folder / "postal.yml"), str(number), state]
     command += ["--claims"] if state == "queued" else []
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return [float(milliseconds) for milliseconds in json.loads(told)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [float(milliseconds) for milliseconds in json.loads(output)]
 
 
 # PostgreSQL
@@ -406,7 +411,7 @@ def postgresql(scale: Scale) -> Row:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a PostgreSQL has used and written so far."""
+    """The processor time that PostgreSQL has used, and the bytes of its write-ahead log."""
 
     seconds: float
     log_bytes: int
@@ -415,13 +420,13 @@ class Costs:
     @classmethod
     def of(cls, ours: Installation) -> Costs:
         with psycopg.connect(ours.url) as connection:
-            told = connection.execute(
+            found = connection.execute(
                 "SELECT pg_current_wal_lsn() - '0/0', pg_database_size(current_database())"
             ).fetchone()
-        assert told is not None
+        assert found is not None
         [folder] = parse_qs(urlsplit(ours.url).query)["host"]
         pid = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
-        return cls(processor_seconds([pid]), int(told[0]), int(told[1]))
+        return cls(processor_seconds([pid]), int(found[0]), int(found[1]))
 
     def since(self, before: Costs, messages: int) -> str:
         return (
@@ -432,21 +437,21 @@ class Costs:
         )
 
 
-def _accept(ours: Installation, role: str, told: Load) -> float:
-    """Accept without a worker, then throw away what was queued: the next stage shall not deliver it."""
+def _accept(ours: Installation, role: str, traffic: Load) -> float:
+    """Accept without a worker, then delete the queue, so that the next stage does not deliver it."""
     with ours.start(role) as started:
         port = started[role].ports[role]
         if role == "web":
-            rate = _rate(load.api, replace(told, port=port, key=ours.api_key, connections=32))
+            rate = _rate(load.api, replace(traffic, port=port, key=ours.api_key, connections=32))
         else:
-            rate = _rate(load.smtp, replace(told, port=port, key=ours.smtp_key))
+            rate = _rate(load.smtp, replace(traffic, port=port, key=ours.smtp_key))
     forget_queue(ours)
     return rate
 
 
-def _in_and_out(ours: Installation, sink: Sink, told: Load) -> float:
+def _in_and_out(ours: Installation, sink: Sink, traffic: Load) -> float:
     with ours.start("smtp", "worker") as started:
-        return in_and_out(replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key), sink)
+        return in_and_out(replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key), sink)
 
 
 def forget_queue(ours: Installation) -> None:
@@ -468,11 +473,11 @@ def latency(scale: Scale) -> Row:
                 installation(sink, database=scale.database, webhook=True) as ours,
                 ours.start(*roles) as started,
             ):
-                told = Load(started[roles[0]].ports["smtp"], 1, ours.smtp_key, connections=1)
+                traffic = Load(started[roles[0]].ports["smtp"], 1, ours.smtp_key, connections=1)
                 found = []
                 for _ in range(samples):
                     sink.reset()
-                    load.smtp(told)
+                    load.smtp(traffic)
                     sink.wait(1, 1)
                     found.append((sink.counts.post_at - sink.counts.mail_at) * 1000)
                 row.runs[name] = _three(found)
@@ -484,10 +489,10 @@ def latency(scale: Scale) -> Row:
 
 def memory(scale: Scale) -> Row:
     """The one-process mode: ready time, and memory after 10,000 messages."""
-    told = Load(0, scale.count(10_000))
+    traffic = Load(0, scale.count(10_000))
     row = Row(
         "One-process mode",
-        conditions(told.messages, told.size, told.connections, scale.storage),
+        conditions(traffic.messages, traffic.size, traffic.connections, scale.storage),
         "s until ready",
     )
     with Sink() as sink, installation(sink, database=scale.database) as ours:
@@ -496,18 +501,18 @@ def memory(scale: Scale) -> Row:
                 row.add("run", started["run"].seconds)
         with ours.start("run") as started:
             at_start = pss(started["run"])
-            in_and_out(replace(told, port=started["run"].ports["smtp"], key=ours.smtp_key), sink)
+            in_and_out(replace(traffic, port=started["run"].ports["smtp"], key=ours.smtp_key), sink)
             after = pss(started["run"])
     row.targets.append(Target("s until ready", row.median("run"), 1, at_most=True))
     row.targets.append(
-        Target(f"MB (PSS) after {told.messages:,} messages in and out", after, 150, at_most=True)
+        Target(f"MB (PSS) after {traffic.messages:,} messages in and out", after, 150, at_most=True)
     )
     row.notes.append(f"MB (PSS) at the start: {at_start:.0f}")
     return row
 
 
 def pss(running: Running) -> float:
-    """The memory of a process and its children in MB, what they share counted once."""
+    """The memory of a process and its children in MB, with shared memory counted once."""
     kilobytes = 0
     for pid in family(running.process.pid):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -526,13 +531,13 @@ def size(scale: Scale) -> tuple[Row, Chart]:
         installation(sink, database=scale.database) as ours,
         ours.start("smtp", "worker") as started,
     ):
-        told = Load(started["smtp"].ports["smtp"], 0, ours.smtp_key)
+        traffic = Load(started["smtp"].ports["smtp"], 0, ours.smtp_key)
         for _ in range(scale.runs):
             for kilobytes, count in ((1, 2_000), (10, 2_000), (100, 1_000), (1_000, 200), (10_000, 20)):
                 messages = max(count // 10, 20) if scale.quick else count
-                # What waits to be stored is bounded at 64 MB: more at a time are told to come again.
+                # At most 64 MB may wait to be stored: above that, mail is deferred.
                 at_a_time = 4 if kilobytes == 10_000 else 20
-                one = replace(told, messages=messages, size=kilobytes * 1024, connections=at_a_time)
+                one = replace(traffic, messages=messages, size=kilobytes * 1024, connections=at_a_time)
                 row.add(f"{kilobytes} KB", in_and_out(one, sink))
     points = [(int(name.split()[0]), row.median(name)) for name in row.runs]
     return row, Chart("In and out by message size, signed", "KB a message", "messages/s", {"": points})
@@ -545,10 +550,10 @@ def connections(scale: Scale) -> tuple[Row, Chart]:
     with installation(database=scale.database) as ours, ours.start("smtp", "web") as started:
         for _ in range(scale.runs):
             for count in counts:
-                told = Load(0, scale.count(3_000), connections=count)
-                smtp = replace(told, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
+                traffic = Load(0, scale.count(3_000), connections=count)
+                smtp = replace(traffic, port=started["smtp"].ports["smtp"], key=ours.smtp_key)
                 row.add(f"SMTP, {count}", _rate(load.smtp, smtp))
-                api = replace(told, port=started["web"].ports["web"], key=ours.api_key)
+                api = replace(traffic, port=started["web"].ports["web"], key=ours.api_key)
                 row.add(f"API, {count}", _rate(load.api, api))
     series = {kind: [(n, row.median(f"{kind}, {n}")) for n in counts] for kind in ("SMTP", "API")}
     return row, Chart("Acceptance by connections", "connections", "messages/s", series)
@@ -558,20 +563,20 @@ def connections(scale: Scale) -> tuple[Row, Chart]:
 
 
 def library(scale: Scale) -> str:
-    """The library beside django-anymail; each in a process of its own, as they configure Django."""
+    """The library compared with django-anymail, in separate processes, as they configure Django."""
     less = {"anymail_receiving": ["--rounds", "1", "--seconds", "0.2"], "anymail_sending": ["--rounds", "1"]}
     parts = []
     for name, words in less.items():
         command = [sys.executable, "-m", f"benchmarks.{name}", *(words if scale.quick else [])]
-        told = subprocess.run(
+        output = subprocess.run(
             command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
         ).stdout
-        parts.append(told)
+        parts.append(output)
     return "## The library beside django-anymail\n\n" + "\n".join(parts)
 
 
 def hostile(scale: Scale) -> str:
-    """What hostile input costs, in a process of its own: it needs both packages' settings."""
+    """The cost of hostile input, in a separate process: it needs the settings of both packages."""
     command = [sys.executable, "-m", "benchmarks.hostile", *(["--quick"] if scale.quick else [])]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -593,5 +598,5 @@ ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
     "connections": connections,
     "workers": workers,
 }
-# What `make bench` measures unless told otherwise: a peer beside each stage, in a few minutes.
+# What `make bench` measures by default: each stage and a peer, in a few minutes.
 DEFAULT = ("smtp-accept", "api-accept", "deliver")

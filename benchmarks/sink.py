@@ -1,7 +1,7 @@
-"""Where mail and webhooks of a benchmark end: a process that counts, and keeps nothing.
+"""The sink for mail and webhooks of a benchmark: a process that counts them, and stores nothing.
 
-One process listens on many loopback addresses, each a mail host of its own. Counts are in shared memory, so
-that reading them costs neither side anything.
+One process listens on many loopback addresses, each as a mail host. Counts are in shared memory, so reading
+them costs nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = 4096  # bytes of a mail in which a signature is looked for
 
 
 class Counts(ctypes.Structure):
-    """What the sink has seen. Times are `time.monotonic()` of the last mail and the last post."""
+    """What the sink has received. Times are `time.monotonic()` of the last mail and the last request."""
 
     _fields_ = [
         ("mails", ctypes.c_longlong),
@@ -38,7 +38,7 @@ class Counts(ctypes.Structure):
 
 
 class MailHost(asyncio.Protocol):
-    """Takes every mail, `delay` seconds after its final dot."""
+    """Accepts every mail, `delay` seconds after its final dot."""
 
     def __init__(self, counts: Any, delay: float) -> None:
         self.counts = counts
@@ -103,7 +103,7 @@ class MailHost(asyncio.Protocol):
 
 
 class Receiver(asyncio.Protocol):
-    """Answers every HTTP request with 200, once its body is complete."""
+    """Responds 200 to every HTTP request, once its body is complete."""
 
     def __init__(self, counts: Any) -> None:
         self.counts = counts
@@ -140,7 +140,7 @@ def _serve(counts: Any, addresses: Sequence[str], delay: float, ready: Any) -> N
 
 
 class Sink:
-    """A running sink: `addresses` are its mail hosts, `url` is where it takes posts."""
+    """A running sink: `addresses` are its mail hosts, `url` is the target for webhooks."""
 
     def __init__(self, hosts: int = 20, delay: float = 0.0) -> None:
         self.addresses = [f"127.0.1.{number}" for number in range(1, hosts + 1)]
@@ -169,7 +169,7 @@ class Sink:
         self.counts.mails = self.counts.signed = self.counts.posts = self.counts.most_connections = 0
 
     def wait(self, mails: int, posts: int = 0, patience: float = 60.0) -> float:
-        """When the last of so many had come (monotonic clock). Fails if nothing comes for `patience`."""
+        """When the last of so many arrived (monotonic clock). Fails if nothing arrives for `patience`."""
         seen, since = -1, time.monotonic()
         while self.counts.mails < mails or self.counts.posts < posts:
             total = self.counts.mails + self.counts.posts

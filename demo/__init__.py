@@ -1,1 +1,1 @@
-"""The main job, end to end, on real mail: `make demo`."""
+"""The demo: send, track and receive real mail, from end to end. Run by `make demo`."""

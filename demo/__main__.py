@@ -1,8 +1,8 @@
-"""Run the main job end to end and show the evidence of each step.
+"""Send, track and receive mail from end to end, and show the result of each step.
 
-A mail server (`postal-server run`) and the example project start as processes of their own, on free loopback
-ports and in a temporary folder. What follows goes over real HTTP and real SMTP. The first step that fails
-ends the command with its reason and status 1.
+Starts a mail server (`postal-server run`) and the example project in separate processes, on free loopback
+ports and in a temporary folder. All steps use real HTTP and SMTP. If a step fails, the command prints the
+reason and exits with status 1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _wait(console: Console, running: RunningServer, app: App) -> None:
     console.print(
-        "\nEverything goes on running. "
+        "\nEverything is still running. "
         f"Log in as ann@example.org or bob@example.org, password {app.password}.\n"
         f"  the app          {app.url}\n"
         f"  the mail server  {running.url} (SMTP on port {running.smtp_port})\n"

@@ -1,4 +1,4 @@
-"""The example project as a process, and a person's browser for it."""
+"""Run the example project in a process, and use it as a person with a browser would."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 START_SECONDS = 30.0
 REQUEST_SECONDS = 15.0
 WAIT_SECONDS = 30.0
-NUDGE_SECONDS = 6.0  # above the five seconds that a webhook waits for its answer
+NUDGE_SECONDS = 6.0  # above the five seconds that a webhook waits for its response
 
 
 class App:
-    """`manage.py runserver` with a database of its own in `folder`."""
+    """`manage.py runserver` with a database in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class App:
         return self._folder / "app.log"
 
     def start(self, postal: MailServer) -> None:
-        """Migrate, start and wait until it answers; `postal` is the mail server that it sends through."""
+        """Migrate, start, and wait until it is ready; it sends through the mail server `postal`."""
         self._environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "example_project.settings",
@@ -66,7 +66,7 @@ class App:
             self._process = None
 
     def manage(self, *words: str) -> str:
-        """Run `manage.py` and return what it printed. Raises `RuntimeError` with its words if it fails."""
+        """Run `manage.py` and return its output. Raises `RuntimeError` with its error output if it fails."""
         done = subprocess.run(  # noqa: S603 - our own command
             self._command(*words), env=self._environment, capture_output=True, text=True, check=False
         )
@@ -92,7 +92,7 @@ class App:
 
 
 class Person:
-    """Somebody who is logged in, with a browser's session."""
+    """A logged-in user with a browser session."""
 
     def __init__(self, url: str, email: str, password: str) -> None:
         self._url = url
@@ -103,18 +103,18 @@ class Person:
         self._post(conversation, {"text": text})
 
     def read(self, page: str) -> str:
-        """The text of a page, without tags, blanks joined."""
-        answer = self._browser.get(self._url + page, timeout=REQUEST_SECONDS)
-        answer.raise_for_status()
-        body = re.sub(r"(?s)<style>.*?</style>", " ", answer.text)
+        """The text of a page, without tags and with single spaces."""
+        response = self._browser.get(self._url + page, timeout=REQUEST_SECONDS)
+        response.raise_for_status()
+        body = re.sub(r"(?s)<style>.*?</style>", " ", response.text)
         return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", body)))
 
     def wait_until(
         self, page: str, holds: Callable[[str], bool], wish: str, nudge: Callable[[], object]
     ) -> str:
-        """The text of the page once `holds(text)`; raises `AssertionError` that says the `wish`.
+        """The text of the page once `holds(text)` is true; `wish` describes that in the `AssertionError`.
 
-        `nudge` is called now and then: a webhook that was answered too late comes again only in minutes.
+        `nudge` is called regularly: a webhook whose response was late is retried only after minutes.
         """
         started = nudged = time.monotonic()
         text = self.read(page)
@@ -132,10 +132,10 @@ class Person:
     def _post(self, page: str, fields: dict[str, str]) -> None:
         self._browser.get(self._url + page, timeout=REQUEST_SECONDS).raise_for_status()
         token = self._browser.cookies["csrftoken"]
-        answer = self._browser.post(
+        response = self._browser.post(
             self._url + page,
             {**fields, "csrfmiddlewaretoken": token},
             headers={"Referer": self._url},
             timeout=REQUEST_SECONDS,
         )
-        answer.raise_for_status()
+        response.raise_for_status()

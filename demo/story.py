@@ -1,4 +1,4 @@
-"""The steps of the demo, in order. Each does one thing for real and shows what proves it."""
+"""The steps of the demo, in order. Each does one thing, and shows the evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWER = "Thursday is fine, I will bring the maps."
 
 
 class StepFailed(AssertionError):
-    """A step did not do what it should; the text says what was seen instead."""
+    """A step did not have the expected result; the text describes the actual one."""
 
 
 def check(holds: bool, otherwise: str) -> None:
@@ -32,7 +32,7 @@ def check(holds: bool, otherwise: str) -> None:
 
 
 class Story:
-    """Tells the main job. State that later steps need is kept on the instance."""
+    """Runs the steps. State that later steps need is kept on the instance."""
 
     def __init__(self, console: Console, running: RunningServer, app: App) -> None:
         self._console = console
@@ -73,7 +73,7 @@ class Story:
             self._running.start()
             show("files", str(self._running.folder))
             show("listens", f"{self._running.url}, SMTP on port {self._running.smtp_port}")
-            show("ready", f"after {time.monotonic() - before:.1f} s, keys and database made")
+            show("ready", f"after {time.monotonic() - before:.1f} s, with keys and database created")
             self.postal = self._running.add("discussion.test")
 
     def start_app(self) -> None:
@@ -95,7 +95,7 @@ class Story:
             self.ann = self._app.log_in("ann@example.org")
             self.ann.write(self.conversation, QUESTION)
             message = self._message_to("bob@example.org")
-            show("accepted", f"id {message['id']}, token {message['token']}, durable before the answer")
+            show("accepted", f"id {message['id']}, token {message['token']}, durable before the response")
 
     def deliver(self) -> None:
         """Deliver it."""
@@ -108,7 +108,7 @@ class Story:
             show("subject", f"{mail.subject}; tag {mail.message['X-Postal-Tag']}; {', '.join(kinds)}")
             show("reply to", str(mail.reply_to))
             signature = mail.message["DKIM-Signature"]
-            check(signature is not None, "The mail bears no DKIM signature.")
+            check(signature is not None, "The mail has no DKIM signature.")
             check(dkim.DKIM(mail.raw).verify(dnsfunc=self._txt), "dkimpy does not verify the signature.")
             show("DKIM", f"dkimpy verifies {self.postal.dkim_name} ({len(mail.raw):,} bytes)")
 
@@ -123,7 +123,7 @@ class Story:
 
     def reply(self) -> None:
         """Reply by mail."""
-        with self._step("Bob answers the mail; his words appear in the conversation") as show:
+        with self._step("Bob replies to the mail; his text appears in the conversation") as show:
             quoted = "".join(f"> {line}\n" for line in self.mail.text.splitlines())
             text = f"{ANSWER}\n\nOn Tue, 3 Jan 2023 at 04:05, Discussion wrote:\n{quoted}"
             address = str(self.mail.reply_to)
@@ -135,9 +135,9 @@ class Story:
                 headers={"In-Reply-To": self.mail.message["Message-ID"]},
             )
             show("SMTP in", f"{len(text.splitlines())} lines for {address}")
-            page = self._wait_until(self.conversation, lambda page: ANSWER in page, "Bob's answer")
+            page = self._wait_until(self.conversation, lambda page: ANSWER in page, "Bob's reply")
             check("wrote:" not in page.split(ANSWER)[1], "The quoted text was not removed.")
-            check("Bob by e-mail," in page, "The answer is not Bob's.")
+            check("Bob by e-mail," in page, "The reply is not Bob's.")
             show("page", f"Bob, by e-mail: {ANSWER}")
 
     def refuse_recipient(self) -> None:
@@ -148,7 +148,7 @@ class Story:
             conversation = self._app.manage("start_conversation", "Gone", "ann@example.org", carol)
             self.ann.write(conversation, "Are you there?")
             page = self._wait_until(conversation, lambda page: f"{carol} bounced" in page, "a bounce")
-            check("550 5.1.1" in page, "The page does not show the answer of the receiving side.")
+            check("550 5.1.1" in page, "The page does not show the reply of the receiving server.")
             show("page", "carol@example.org: bounced, 550 5.1.1 No such user here")
 
     def forge_webhook(self) -> None:
@@ -156,14 +156,14 @@ class Story:
         with self._step("A forged webhook is refused") as show:
             body = json.dumps({"event": "MessageBounced", "payload": {}, "timestamp": 0, "uuid": "x"})
             signature = base64.b64encode(bytes(256)).decode()
-            answer = requests.post(
+            response = requests.post(
                 f"{self._app.url}/anymail/postal/tracking/",
                 body,
                 headers={"Content-Type": "application/json", "X-Postal-Signature-256": signature},
                 timeout=10,
             )
-            check(answer.status_code == 400, f"It was answered with {answer.status_code}.")
-            show("answer", "400, and no receiver heard of it")
+            check(response.status_code == 400, f"The response was {response.status_code}.")
+            show("response", "400, and no receiver was called")
 
     def forge_reply(self) -> None:
         """Forge a reply address."""
@@ -172,14 +172,14 @@ class Story:
             forged = f"{local[:-1]}{'a' if local[-1] != 'a' else 'b'}@{domain}"
             self.postal.deliver(forged, from_="mallory@example.org", subject="Hi", text="It is me, Bob.")
             page = self._wait_until("/", lambda page: "mallory@example.org" in page, "the refusal")
-            check("It is me, Bob." not in self.ann.read(self.conversation), "The forged reply was taken.")
+            check("It is me, Bob." not in self.ann.read(self.conversation), "The forged reply was accepted.")
             show("page", page.split("not taken")[-1].strip().rsplit(" 0 ", 1)[0])
 
     def _wait_until(self, page: str, holds: Callable[[str], bool], wish: str) -> str:
         return self.ann.wait_until(page, holds, wish, nudge=lambda: self.postal.advance(300))
 
     def _message_to(self, recipient: str) -> dict[str, object]:
-        """The server's message to `recipient`, with its token as the API tells it."""
+        """The server's message to `recipient`, with its token, as the API returns it."""
         row = next((row for row in self.postal.messages() if row["rcpt_to"] == recipient), None)
         if row is None:
             raise StepFailed(f"The server accepted no message.\n{self.postal.outbox.describe()}")
@@ -189,12 +189,12 @@ class Story:
             headers={"X-Server-API-Key": self.postal.api_key},
             timeout=10,
         ).json()
-        check(answer["status"] == "success", f"The API answered {answer}.")
+        check(answer["status"] == "success", f"The API responded {answer}.")
         data: dict[str, object] = answer["data"]
         return data
 
     def _txt(self, name: bytes, timeout: int = 5) -> bytes | None:
-        """What a resolver would answer for the domain's DKIM record."""
+        """The response of a resolver for the domain's DKIM record."""
         return self.postal.dkim_record.encode() if name.decode() == f"{self.postal.dkim_name}." else None
 
     @contextmanager
@@ -204,7 +204,7 @@ class Story:
         yield _Show(self._console)
 
     def _progress(self) -> Progress:
-        """A bar on a terminal; nothing where lines go to a file."""
+        """A progress bar on a terminal, and none if the output goes to a file."""
         return Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
