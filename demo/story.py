@@ -173,7 +173,7 @@ class Story:
             self.postal.deliver(forged, from_="mallory@example.org", subject="Hi", text="It is me, Bob.")
             page = self._wait_until("/", lambda page: "mallory@example.org" in page, "the refusal")
             check("It is me, Bob." not in self.ann.read(self.conversation), "The forged reply was accepted.")
-            show("page", page.split("not taken")[-1].strip().rsplit(" 0 ", 1)[0])
+            show("page", page.split("Rejected replies")[-1].strip().rsplit(" 0 ", 1)[0])
 
     def _wait_until(self, page: str, holds: Callable[[str], bool], wish: str) -> str:
         return self.ann.wait_until(page, holds, wish, nudge=lambda: self.postal.advance(300))
