@@ -1,8 +1,8 @@
-"""Directives that write reference pages from the tables that the code itself uses.
+"""Sphinx directives that generate reference pages from the tables in the code.
 
 `{postal-settings}` lists the settings of `anymail_postal.conf`, `{postal-configuration}` the keys of
-`postal_server.conf`, `{postal-commands}` what `postal-server` can do. A setting, key or command that is added
-there is in the documentation at the next build.
+`postal_server.conf`, `{postal-commands}` the commands of `postal-server`. New settings, keys and commands
+appear in the documentation with the next build.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ TOPICS = {
     "Receiving": "POSTAL_WEBHOOK_KEY",
     "Replies": "POSTAL_STRIP_REPLIES",
 }
-# What a group of keys is about, where its keys do not say so.
+# Descriptions of the groups of keys.
 GROUPS = {
     "postal": "The installation.",
     "web_server": "The web process: API, tracking, administration.",
     "worker": "Worker processes: deliveries, webhooks, scheduled tasks.",
     "main_db": "Postal's own main database, which only `postal-server import --live` reads.",
     "message_db": "Postal's own message databases, which only `postal-server import --live` reads.",
-    "smtp_server": "The SMTP process: mail in, and submission.",
-    "dns": "The names that domains publish, and how DNS is asked.",
-    "smtp": "The host that takes the installation's own notices (try `postal-server test-app-smtp`).",
+    "smtp_server": "The SMTP process: incoming mail and submission.",
+    "dns": "Names in DNS records, and the resolver.",
+    "smtp": "The host for the installation's own notices (test it with `postal-server test-app-smtp`).",
     "smtp_client": "Delivery to other hosts.",
     "rspamd": "Spam scanner.",
     "spamd": "Spam scanner (SpamAssassin).",
     "clamav": "Virus scanner.",
     "logging": "Logs, which go to standard error.",
-    "rails": "Named after the framework that Postal is written in.",
-    "storage": "The database. A group of ours: Postal has none of this name.",
-    "login": "Who logs in, and who has to wait. A group of ours.",
-    "delivery": "Where mail goes. A group of ours.",
-    "shaping": "How fast destinations are sent to. A group of ours.",
-    "tracking": "Opens and clicks. A group of ours.",
-    "tls_reports": "Reports to domains on how TLS with their hosts went. A group of ours.",
-    "control": "The interface of the test fixture. A group of ours.",
+    "rails": "Named after the framework of Postal.",
+    "storage": "The database. Not in Postal.",
+    "login": "Limits for logins. Not in Postal.",
+    "delivery": "Where mail is delivered. Not in Postal.",
+    "shaping": "Rate limits for destinations. Not in Postal.",
+    "tracking": "Open and click tracking. Not in Postal.",
+    "tls_reports": "TLS reports to other domains (RFC 8460). Not in Postal.",
+    "control": "The interface of the test fixture. Not in Postal.",
 }
 
 
@@ -67,9 +67,9 @@ def _setting(setting: library.Setting[Any]) -> str:
     facts = f"{setting.values} · default {_default(setting)} · check {setting.check}"
     lines = [f"````{{confval}} {setting.name}", "", f"*{facts}*", "", setting.says]
     if setting.bare:
-        lines.append(f"May also stand in the settings as plain `{setting.name}`.")
+        lines.append(f"Also possible as the top-level setting `{setting.name}`.")
     if setting.scope == "global":
-        lines.append("Not one server's: it stands in `ANYMAIL` only.")
+        lines.append("Cannot be set for a single server, only in `ANYMAIL`.")
     return "\n".join([*lines, "````", ""])
 
 
