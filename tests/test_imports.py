@@ -35,7 +35,8 @@ SERVER = {
     "web": {"rules", "wire", "errors", "conf", "net", "engine", "services"},
     "control": {"mail", "rules", "models", "conf", "engine", "services.operations"},
     "runtime": {"errors", "conf", "net", "engine", "services", "transports", "smtpd", "api", "web"},
-    "admin": STORAGE | {"wire", "services", "engine.database", "engine.sync_dns", "runtime.resolver"},
+    "admin": STORAGE
+    | {"wire", "services", "engine.database", "engine.directory", "engine.sync_dns", "runtime.resolver"},
     "management": STORAGE
     | {"files", "services", "importing", "runtime", "engine.database", "transports.http", "web.application"},
     "settings": {"conf", "engine.database", "web.application"},

@@ -16,10 +16,14 @@ from django.db.models import Model, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from postal_server import models
+from postal_server import conf, models
+from postal_server.engine import directory
+from postal_server.engine.database import write_transaction
+from postal_server.services.operations.context import Context
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -93,6 +97,11 @@ def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
             return queryset.filter(**{field: self.value()}) if self.value() in known else queryset
 
     return Filter
+
+
+def operation_context() -> Context:
+    """What an operation is given. The directory is this process's, read again only if it has changed."""
+    return Context(conf.config(), timezone.now(), directory.refresh(), write_transaction)
 
 
 def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:

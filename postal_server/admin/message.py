@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,18 +14,25 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from postal_server import conf, models
-from postal_server.engine.database import write_transaction
+from postal_server import models
 from postal_server.mail.address import as_stored
 from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.operations import held
 from postal_server.services.operations import stored_message as stored
-from postal_server.services.shared.loader import load
+from postal_server.services.operations.context import Context
 from postal_server.services.shared.token import message_ids_of
 
-from .base import BoundedPaginator, ServerFilter, ServerScopedAdmin, link_messages, one_of, within
+from .base import (
+    BoundedPaginator,
+    ServerFilter,
+    ServerScopedAdmin,
+    link_messages,
+    one_of,
+    operation_context,
+    within,
+)
 from .mail_view import MailViewAdmin
 
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server held` or `queue`."
@@ -144,15 +151,11 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         self,
         request: HttpRequest,
         queryset: QuerySet[models.Message],
-        action: Callable[..., int],
+        action: Callable[[Sequence[int], Context], Iterator[int]],
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        config, now, directory = conf.config(), timezone.now(), load()
-        chunks = (ids[start : start + held.CHUNK] for start in range(0, len(ids), held.CHUNK))
-        done, is_finished = within(
-            action(chunk, config, now, directory, write_transaction) for chunk in chunks
-        )
+        done, is_finished = within(action(ids, operation_context()))
         messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 
     # One message

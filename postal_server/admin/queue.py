@@ -17,14 +17,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 
-from postal_server import conf, models
+from postal_server import models
 from postal_server.engine.database import write_transaction
 from postal_server.models.queue_state import QueueState
 from postal_server.rules.selection import Selection, destination_name
 from postal_server.services.operations import queue
-from postal_server.services.shared.loader import load
 
-from .base import ModelAdmin, ModelForm, ReadOnlyAdmin, ServerFilter, ServerScopedAdmin, within
+from .base import (
+    ModelAdmin,
+    ModelForm,
+    ReadOnlyAdmin,
+    ServerFilter,
+    ServerScopedAdmin,
+    operation_context,
+    within,
+)
 
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server queue`."
 BY_WORKER = " A worker does the rest."
@@ -153,7 +160,7 @@ class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
         elif action == "flush":
             self._tell(request, queue.flush(selection, write_transaction), "messages are tried now")
         elif action == "purge" and request.POST.get("sure"):
-            steps = queue.purge(selection, conf.config(), timezone.now(), load(), write_transaction)
+            steps = queue.purge(selection, operation_context())
             self._tell(request, steps, "messages were removed from the queue")
         else:
             messages.error(request, "Nothing was done: tick the box to remove mail.")

@@ -11,9 +11,13 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from postal_server import conf
+from postal_server.engine.database import write_transaction
 from postal_server.models import Server
+from postal_server.services.operations.context import Context
+from postal_server.services.shared.loader import load
 
 PROGRESS_INTERVAL = 2.0  # seconds between lines about long work
 COLUMN_WIDTH = 60
@@ -100,6 +104,11 @@ def server_named(text: str) -> Server:
         known = ", ".join(str(server) for server in alive.select_related("organization")[:20])
         raise CommandError(f"There is no mail server {text}. There are: {known or 'none'}.")
     return found
+
+
+def operation_context() -> Context:
+    """What an operation is given. Reads the directory."""
+    return Context(conf.config(), timezone.now(), load(), write_transaction)
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

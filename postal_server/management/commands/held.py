@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from postal_server import conf
-from postal_server.engine.database import write_transaction
-from postal_server.management.base import ServerCommand, counted, moment, server_named, span
+from postal_server.management.base import (
+    ServerCommand,
+    counted,
+    moment,
+    operation_context,
+    server_named,
+    span,
+)
 from postal_server.services.operations import held
-from postal_server.services.shared.loader import load
+
+OPERATIONS = {"release": (held.release, "released"), "cancel": (held.cancel, "cancelled")}
 
 
 class Command(ServerCommand):
@@ -67,20 +72,11 @@ class Command(ServerCommand):
                 counted(expected, "message would never be sent.", "messages would never be sent.")
             )
             raise CommandError("Nothing was done: say --yes.")
-        steps = self._steps(options["action"], list(found.values_list("pk", flat=True)))
-        done = self.watched(steps, expected)
-        verb = "released" if options["action"] == "release" else "cancelled"
+        operation, verb = OPERATIONS[options["action"]]
+        ids = list(found.values_list("pk", flat=True))
+        done = self.watched(operation(ids, operation_context()), expected)
         self.stdout.write(counted(done, f"message {verb}.", f"messages {verb}."))
         return None
-
-    def _steps(self, action: str, ids: list[int]) -> Iterator[int]:
-        config, now, directory = conf.config(), timezone.now(), load()
-        for start in range(0, len(ids), held.CHUNK):
-            chunk = ids[start : start + held.CHUNK]
-            if action == "release":
-                yield held.release(chunk, config, now, directory, write_transaction)
-            else:
-                yield held.cancel(chunk, config, now, directory, write_transaction)
 
     def _list(self, found: Any) -> None:
         now = timezone.now()

@@ -10,14 +10,19 @@ from django.core.management.base import CommandError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from postal_server import conf
 from postal_server.engine.database import write_transaction
 from postal_server.management import arguments
-from postal_server.management.base import ServerCommand, counted, moment, server_named, span
+from postal_server.management.base import (
+    ServerCommand,
+    counted,
+    moment,
+    operation_context,
+    server_named,
+    span,
+)
 from postal_server.models import QueueSuspension
 from postal_server.rules.selection import Selection
 from postal_server.services.operations import queue
-from postal_server.services.shared.loader import load
 
 ACTIONS = {
     "list": "what waits, by destination, the oldest first",
@@ -143,10 +148,7 @@ class Command(ServerCommand):
             if not options["dry_run"]:
                 raise CommandError("Nothing was done: say --yes.")
             return
-        steps: Iterator[int] = queue.purge(
-            selection, conf.config(), timezone.now(), load(), write_transaction
-        )
-        done = self.watched(steps, expected)
+        done = self.watched(queue.purge(selection, operation_context()), expected)
         self.stdout.write(counted(done, "message was removed.", "messages were removed."))
 
 

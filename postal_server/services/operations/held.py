@@ -1,12 +1,15 @@
-"""What a person does with messages: hold, release, send again, remove. Source: contract 7.4."""
+"""What a person does with messages: hold, release, send again, remove. Source: contract 7.4.
+
+Each operation is a generator of how many messages each step has dealt with. A step is a transaction of its
+own, so that nobody waits long for the database, and the caller may stop after any step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from postal_server.conf import Config
@@ -18,49 +21,46 @@ from postal_server.rules.lane import LOCAL, Lane, lane_of_endpoint
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
-from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed, Decision
+
+from .context import Context
 
 CHUNK = 100  # messages a transaction
 
 REMOVED = "Removed from the queue by an administrator."
 
 
-def requeue(
-    message_ids: Sequence[int],
-    config: Config,
-    now: datetime,
-    directory: Directory | None = None,
-    write_transaction: Transaction = transaction.atomic,
-) -> int:
+def requeue(message_ids: Sequence[int], context: Context) -> Iterator[int]:
     """Try messages again at once, as a person's wish: how many there are.
 
     Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
     What waits for its next attempt is brought forward; what is being tried is left alone.
     """
-    directory = directory or load()
-    done = 0
     for chunk in _chunks(message_ids):
-        with write_transaction():
-            waiting = QueuedMessage.objects.filter(pk__in=chunk)
-            queued = set(waiting.values_list("pk", flat=True))
-            done += waiting.filter(WAITING).update(due_at=None, is_manual=True, attempts=0)
-            # Locked, so that retention does not take the texts meanwhile.
-            rows = Message.objects.filter(pk__in=set(chunk) - queued, body_id__isnull=False)
-            rows = rows.select_for_update().order_by("pk").defer("prefix")
-            lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
-            sources = (
-                ip_pool.choose_again(list(rows), directory, config) if config.postal.use_ip_pools else {}
-            )
-            new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), now, lifetime) for row in rows]
-            QueuedMessage.objects.bulk_create(new)
-            # A released message does not expire while it is on its way.
-            Message.objects.filter(pk__in=chunk).update(hold_expires_at=None)
-            done += len(new)
-    return done
+        yield _requeue(chunk, context)
+
+
+def _requeue(message_ids: Sequence[int], context: Context) -> int:
+    config = context.config
+    with context.write_transaction():
+        waiting = QueuedMessage.objects.filter(pk__in=message_ids)
+        queued = set(waiting.values_list("pk", flat=True))
+        brought_forward = waiting.filter(WAITING).update(due_at=None, is_manual=True, attempts=0)
+        # Locked, so that retention does not take the texts meanwhile.
+        rows = Message.objects.filter(pk__in=set(message_ids) - queued, body_id__isnull=False)
+        rows = rows.select_for_update().order_by("pk").defer("prefix")
+        lifetime = timedelta(hours=config.delivery.max_lifetime_hours)
+        sources = (
+            ip_pool.choose_again(list(rows), context.directory, config) if config.postal.use_ip_pools else {}
+        )
+        new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), context.now, lifetime) for row in rows]
+        QueuedMessage.objects.bulk_create(new)
+        # A released message does not expire while it is on its way.
+        Message.objects.filter(pk__in=message_ids).update(hold_expires_at=None)
+    return brought_forward + len(new)
 
 
 def _queue_row(row: Message, source_id: int, now: datetime, lifetime: timedelta) -> QueuedMessage:
@@ -82,16 +82,11 @@ def _lane(row: Message) -> Lane:
     return lane_of_endpoint(row.endpoint_type, row.endpoint_id) if row.endpoint_type else LOCAL
 
 
-def release(
-    message_ids: Sequence[int],
-    config: Config,
-    now: datetime,
-    directory: Directory | None = None,
-    write_transaction: Transaction = transaction.atomic,
-) -> int:
+def release(message_ids: Sequence[int], context: Context) -> Iterator[int]:
     """Send held messages after all; how many were held."""
-    held = Message.objects.filter(pk__in=message_ids, status=DeliveryStatus.HELD.value)
-    return requeue(list(held.values_list("pk", flat=True)), config, now, directory, write_transaction)
+    for chunk in _chunks(message_ids):
+        held = Message.objects.filter(pk__in=chunk, status=DeliveryStatus.HELD.value)
+        yield _requeue(list(held.values_list("pk", flat=True)), context)
 
 
 def held(
@@ -119,68 +114,36 @@ def reasons(message_ids: Sequence[int]) -> dict[int, str]:
     return dict(why.order_by("pk").values_list("message_id", "details"))
 
 
-def keep_back(
-    message_ids: Sequence[int],
-    config: Config,
-    now: datetime,
-    directory: Directory | None = None,
-    write_transaction: Transaction = transaction.atomic,
-) -> int:
+def keep_back(message_ids: Sequence[int], context: Context) -> Iterator[int]:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
     decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
-    return _take_out(
-        message_ids, decide, config, now, directory or load(), write_transaction=write_transaction
-    )
+    return _take_out(message_ids, decide, context)
 
 
-def remove(
-    message_ids: Sequence[int],
-    config: Config,
-    now: datetime,
-    directory: Directory | None = None,
-    write_transaction: Transaction = transaction.atomic,
-) -> int:
+def remove(message_ids: Sequence[int], context: Context) -> Iterator[int]:
     """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
     decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
-    return _take_out(
-        message_ids, decide, config, now, directory or load(), write_transaction=write_transaction
-    )
+    return _take_out(message_ids, decide, context)
 
 
 def _take_out(
-    message_ids: Sequence[int],
-    decide: Callable[[Claimed], Decision],
-    config: Config,
-    now: datetime,
-    directory: Directory,
-    *,
-    write_transaction: Transaction,
-) -> int:
-    done = 0
+    message_ids: Sequence[int], decide: Callable[[Claimed], Decision], context: Context
+) -> Iterator[int]:
     for chunk in _chunks(message_ids):
-        with write_transaction():
+        with context.write_transaction():
             waiting = QueuedMessage.objects.filter(WAITING, pk__in=chunk).select_for_update()
             ids = list(waiting.values_list("pk", flat=True))
             rows = Message.objects.filter(pk__in=ids).defer("prefix")
             decisions = [decide(_claimed(row)) for row in rows]
             QueuedMessage.objects.filter(pk__in=ids).delete()
-            record.record(decisions, directory, config, now)
-            done += len(decisions)
-    return done
+            record.record(decisions, context.directory, context.config, context.now)
+        yield len(decisions)
 
 
-def cancel(
-    message_ids: Sequence[int],
-    config: Config,
-    now: datetime,
-    directory: Directory | None = None,
-    write_transaction: Transaction = transaction.atomic,
-) -> int:
+def cancel(message_ids: Sequence[int], context: Context) -> Iterator[int]:
     """End the hold of messages without sending them; how many were held. No event tells of it."""
-    directory = directory or load()
-    done = 0
     for chunk in _chunks(message_ids):
-        with write_transaction():
+        with context.write_transaction():
             held = Message.objects.filter(
                 pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
             )
@@ -188,15 +151,14 @@ def cancel(
                 Decision(_claimed(row), DeliveryStatus.HOLD_CANCELLED, hold.CANCELLED)
                 for row in held.select_for_update().defer("prefix")
             ]
-            record.record(decisions, directory, config, now)
-            done += len(decisions)
-    return done
+            record.record(decisions, context.directory, context.config, context.now)
+        yield len(decisions)
 
 
-def expire(config: Config, now: datetime, write_transaction: Transaction = transaction.atomic) -> int:
+def expire(config: Config, now: datetime, write_transaction: Transaction) -> int:
     """Cancel holds that nobody ended in time; how many. Runs each hour."""
     due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
-    return cancel(list(due), config, now, write_transaction=write_transaction)
+    return sum(cancel(list(due), Context(config, now, load(), write_transaction)))
 
 
 def _claimed(row: Message) -> Claimed:

@@ -1,8 +1,8 @@
 """An operator's hands on the queue: look at it, suspend and resume parts of it, try now, remove.
 
 What takes long is a generator of how many messages each step has dealt with. Each step is a transaction of
-its own (`write_transaction` makes one): nobody waits long for the database, and a caller may stop at any
-step. Mail that comes in meanwhile is left out, and what a worker holds is left alone.
+its own, so that nobody waits long for the database, and the caller may stop after any step. Mail that comes
+in meanwhile is left out, and what a worker holds is left alone.
 
 Suspended mail is accepted as ever and waits with the due time `NEVER_DUE`, out of the way of claims. Mail
 that becomes ready all the same (because a process had not heard of it, or at its next attempt) is put aside
@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
-from postal_server.conf import Config
 from postal_server.models import (
     Delivery,
     Message,
@@ -35,6 +34,7 @@ from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed
 
 from . import held
+from .context import Context
 
 STEP = 500  # messages a transaction
 TASK = "queue_suspensions"  # the scheduled task that calls `keep_suspensions`
@@ -270,16 +270,10 @@ def flush(selection: Selection, write_transaction: Transaction = transaction.ato
         yield changed
 
 
-def purge(
-    selection: Selection,
-    config: Config,
-    now: datetime,
-    directory: Directory,
-    write_transaction: Transaction = transaction.atomic,
-) -> Iterator[int]:
+def purge(selection: Selection, context: Context) -> Iterator[int]:
     """Fail what waits, suspended mail included; webhooks are told."""
     for ids in _steps(waiting(selection)):
-        yield held.remove(ids, config, now, directory, write_transaction)
+        yield from held.remove(ids, context)
 
 
 def _set_due(ids: Sequence[int], due_at: datetime | None, state: QueueState) -> int:

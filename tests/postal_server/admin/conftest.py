@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from postal_server import conf, models
+from postal_server.engine import directory
 from postal_server.mail import dkim
 
 NOW = datetime.now(timezone.utc)
@@ -50,6 +51,8 @@ def page(client, db, monkeypatch, recorded_config, recorded_key) -> Client:
     """The browser of an administrator, who has no password: hashing one takes longer than a test."""
     monkeypatch.setattr(conf, "config", lambda: recorded_config)
     monkeypatch.setattr(dkim, "generate_rsa", lambda bits=2048: recorded_key)
+    # The directory that the tests before this one have read is of other rows.
+    monkeypatch.setattr(directory, "refresh", directory.DirectoryKeeper().refresh)
     client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
     return client
 

@@ -13,10 +13,10 @@ from django.urls import reverse
 
 from postal_server import models
 from postal_server.admin import base, configuration
-from postal_server.admin import message as admin_message
+from postal_server.engine import directory
+from postal_server.engine.directory import DirectoryKeeper
 from postal_server.rules.domain import DnsStatus
-from postal_server.services.operations import held as services_hold
-from postal_server.services.operations import provisioning
+from postal_server.services.operations import held, provisioning
 from postal_server.services.operations.domain_checks import records_to_publish
 from postal_server.services.shared import credential
 from postal_server.services.shared.dns_questions import Question
@@ -405,16 +405,16 @@ def test_mail_is_changed_in_turn_and_the_directory_is_read_once(page, message, m
         turns.append(1)
         yield
 
-    monkeypatch.setattr(services_hold, "CHUNK", 1)
-    monkeypatch.setattr(admin_message, "write_transaction", write_transaction)
-    monkeypatch.setattr(services_hold, "load", lambda: read.append(1) or load())
-    monkeypatch.setattr(admin_message, "load", services_hold.load)
-    page.post(
-        reverse("admin:postal_server_message_changelist"),
-        {"action": "cancel", "_selected_action": [7, 8, 9], "sure": "yes"},
-    )
+    monkeypatch.setattr(held, "CHUNK", 1)
+    monkeypatch.setattr(base, "write_transaction", write_transaction)
+    monkeypatch.setattr(held, "load", lambda: read.append(1) or load())
+    monkeypatch.setattr(directory, "refresh", DirectoryKeeper(held.load).refresh)
+    chosen = {"action": "cancel", "_selected_action": [7, 8, 9], "sure": "yes"}
+    page.post(reverse("admin:postal_server_message_changelist"), chosen)
     assert models.Message.objects.filter(status="HoldCancelled").count() == 3
     assert (len(turns), len(read)) == (3, 1)
+    page.post(reverse("admin:postal_server_message_changelist"), chosen)
+    assert len(read) == 1  # nothing has changed since
 
 
 def test_unknown_action_is_not_found(page, message) -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from postal_server.management.commands import held
+from postal_server.management import base
 from postal_server.models import Message, QueuedMessage
-from postal_server.services.operations import held as hold
+from postal_server.services.operations import held
 from postal_server.services.shared.loader import load
 
 
@@ -74,9 +74,9 @@ def test_a_hold_is_cancelled_only_when_sure(run, three, words):
 
 def test_the_directory_is_read_once(run, three, monkeypatch):
     read = []
-    monkeypatch.setattr(hold, "CHUNK", 1)
-    monkeypatch.setattr(hold, "load", lambda: read.append(1) or load())
-    monkeypatch.setattr(held, "load", hold.load)
+    monkeypatch.setattr(held, "CHUNK", 1)
+    monkeypatch.setattr(held, "load", lambda: read.append(1) or load())
+    monkeypatch.setattr(base, "load", held.load)
     run("held", "cancel", "--all", "--yes")
     assert len(read) == 1
 

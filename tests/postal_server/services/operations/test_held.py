@@ -2,6 +2,7 @@ import contextlib
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from postal_server.models import Delivery, Message, QueuedMessage, WebhookRequest
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -24,9 +25,9 @@ def make_held(world, config):
 
 
 class TestRelease:
-    def test_held_mail_is_queued_again_as_a_persons_wish(self, make_held, config):
+    def test_held_mail_is_queued_again_as_a_persons_wish(self, world, make_held, config):
         [number] = make_held("a@dest.example")
-        assert held.release([number], config, NOW) == 1
+        assert sum(held.release([number], world.context(config))) == 1
         row = QueuedMessage.objects.get()
         assert (row.id, row.destination, row.is_manual, row.due_at) == (number, "dest.example", True, None)
         assert row.expires_at > NOW
@@ -40,16 +41,16 @@ class TestRelease:
             ({}, "local"),
         ],
     )
-    def test_incoming_mail_goes_back_to_its_lane(self, make_held, config, values, lane):
+    def test_incoming_mail_goes_back_to_its_lane(self, world, make_held, config, values, lane):
         make_held("in@example.test", scope=Scope.INCOMING, **values)
-        held.release([Message.objects.get().pk], config, NOW)
+        sum(held.release([Message.objects.get().pk], world.context(config)))
         assert QueuedMessage.objects.get().destination == lane
 
     def test_what_is_not_held_is_not_released(self, world, config):
         [claim] = store(world)
         record.record([sent(claim)], world.directory(), config, NOW)
         QueuedMessage.objects.all().delete()
-        assert held.release([claim.id], config, NOW) == 0
+        assert sum(held.release([claim.id], world.context(config))) == 0
         assert not QueuedMessage.objects.exists()
 
 
@@ -57,20 +58,20 @@ class TestRequeue:
     def test_what_waits_is_brought_forward_with_new_attempts(self, world, config):
         [claim] = store(world)
         QueuedMessage.objects.update(due_at=NOW + timedelta(hours=1), attempts=18)
-        assert held.requeue([claim.id], config, NOW) == 1
+        assert sum(held.requeue([claim.id], world.context(config))) == 1
         row = QueuedMessage.objects.get()
         assert (row.due_at, row.attempts, row.is_manual) == (None, 0, True)
 
     def test_what_is_being_tried_is_left_alone(self, world, config):
         [claim] = store(world)
         QueuedMessage.objects.update(claimed_by=7)
-        assert held.requeue([claim.id], config, NOW) == 0
+        assert sum(held.requeue([claim.id], world.context(config))) == 0
         assert not QueuedMessage.objects.get().is_manual
 
-    def test_a_purged_text_cannot_be_sent_again(self, make_held, config):
+    def test_a_purged_text_cannot_be_sent_again(self, world, make_held, config):
         ids = make_held("a@dest.example")
         Message.objects.update(body_id=None)
-        assert held.requeue(ids, config, NOW) == 0
+        assert sum(held.requeue(ids, world.context(config))) == 0
 
 
 @pytest.mark.parametrize(
@@ -79,14 +80,14 @@ class TestRequeue:
 class TestTakeOut:
     def test_what_waits_leaves_the_queue(self, world, config, take_out, status):
         [claim] = store(world)
-        assert take_out([claim.id], config, NOW) == 1
+        assert sum(take_out([claim.id], world.context(config))) == 1
         assert not QueuedMessage.objects.exists()
         assert Message.objects.get().status == status
 
     def test_what_is_being_tried_is_left_alone(self, world, config, take_out, status):
         [claim] = store(world)
         QueuedMessage.objects.update(claimed_by=7)
-        assert take_out([claim.id], config, NOW) == 0
+        assert sum(take_out([claim.id], world.context(config))) == 0
         assert QueuedMessage.objects.exists()
         assert Message.objects.get().status == "Pending"
 
@@ -95,26 +96,26 @@ class TestCancel:
     def test_the_message_is_never_sent_and_nobody_is_told(self, world, make_held, config):
         [number] = make_held("a@dest.example")
         world.add_webhook()
-        assert held.cancel([number], config, NOW) == 1
+        assert sum(held.cancel([number], world.context(config))) == 1
         row = Message.objects.get()
         assert (row.status, row.hold_expires_at) == ("HoldCancelled", None)
         assert Delivery.objects.get(status="HoldCancelled").details == (
             "The hold on this message has been removed without action."
         )
         assert not WebhookRequest.objects.exists()
-        assert held.cancel([number], config, NOW) == 0
+        assert sum(held.cancel([number], world.context(config))) == 0
 
-    def test_released_mail_is_not_cancelled(self, make_held, config):
+    def test_released_mail_is_not_cancelled(self, world, make_held, config):
         [number] = make_held("a@dest.example")
-        held.release([number], config, NOW)
-        assert held.cancel([number], config, NOW) == 0
+        sum(held.release([number], world.context(config)))
+        assert sum(held.cancel([number], world.context(config))) == 0
 
 
 class TestExpire:
     @pytest.mark.parametrize(("days", "ended"), [(6.9, 0), (7, 150)])
     def test_holds_end_after_a_week(self, make_held, config, days, ended):
         make_held(*[f"a{n}@dest.example" for n in range(150)])
-        assert held.expire(config, NOW + timedelta(days=days)) == ended
+        assert held.expire(config, NOW + timedelta(days=days), transaction.atomic) == ended
         assert Message.objects.filter(status="HoldCancelled").count() == ended
 
     def test_in_turn(self, make_held, config):

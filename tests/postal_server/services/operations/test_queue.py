@@ -222,7 +222,7 @@ class TestPurge:
     @pytest.fixture
     def purge(self, world, config):
         def call(selection: Selection) -> int:
-            return run(queue.purge(selection, config, NOW, world.directory()))
+            return run(queue.purge(selection, world.context(config)))
 
         return call
 
@@ -251,7 +251,7 @@ class TestPurge:
     def test_mail_that_comes_meanwhile_is_left_out(self, add, world, config, monkeypatch):
         monkeypatch.setattr(queue, "STEP", 2)
         add(4)
-        steps = queue.purge(A, config, NOW, world.directory())
+        steps = queue.purge(A, world.context(config))
         next(steps)
         [new] = add()
         assert run(steps) == 2
@@ -260,7 +260,7 @@ class TestPurge:
     def test_whoever_runs_it_may_stop_between_steps(self, add, world, config, monkeypatch):
         monkeypatch.setattr(queue, "STEP", 2)
         add(5)
-        steps = queue.purge(A, config, NOW, world.directory())
+        steps = queue.purge(A, world.context(config))
         assert next(steps) == 2
         steps.close()
         assert QueuedMessage.objects.count() == 3
@@ -270,8 +270,7 @@ class TestPurge:
         counts = []
         for size in (2, 40):
             add(size)
-            directory = world.directory()
-            steps = queue.purge(A, config, NOW, directory)
+            steps = queue.purge(A, world.context(config))
             with CaptureQueriesContext(connection) as queries:
                 next(steps)
             counts.append(len(queries))

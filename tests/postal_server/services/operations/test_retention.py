@@ -18,8 +18,7 @@ from postal_server.models import (
     WebhookRequest,
 )
 from postal_server.models.queue_state import NEVER_DUE
-from postal_server.services.operations import held as hold
-from postal_server.services.operations import retention
+from postal_server.services.operations import held, retention
 from postal_server.services.results import record, webhook
 from tests.postal_server.services.conftest import NOW, sent, store
 
@@ -96,7 +95,7 @@ def in_queue(**values):
     return wait
 
 
-def held(number):
+def hold(number):
     QueuedMessage.objects.filter(pk=number).delete()
     until = datetime(2030, 1, 1, tzinfo=timezone.utc)
     Message.objects.filter(pk=number).update(status="Held", hold_expires_at=until)
@@ -108,7 +107,7 @@ WAYS_TO_WAIT = {
     "suspended": in_queue(due_at=NEVER_DUE),
     "being tried": in_queue(claimed_by=7),
     "bound to the address of another machine": in_queue(source_id=9),
-    "held": held,
+    "held": hold,
 }
 
 
@@ -176,7 +175,7 @@ def test_a_message_that_a_person_sends_again_meanwhile_keeps_its_text(world, con
 
     @contextmanager
     def write_transaction():
-        hold.requeue([number], config, NOW)
+        sum(held.requeue([number], world.context(config)))
         yield
 
     retention.prune(NOW + timedelta(days=days), write_transaction)

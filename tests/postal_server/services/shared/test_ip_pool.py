@@ -146,7 +146,7 @@ class TestChoice:
         rule(pools["bulk"], server=world.server, senders="example.test")
         [claimed] = store(world)
         QueuedMessage.objects.all().delete()
-        held.requeue([claimed.id], config, NOW)
+        sum(held.requeue([claimed.id], world.context(config)))
         assert QueuedMessage.objects.get().source_id == IPAddress.objects.get(ip_pool=pools["bulk"]).pk
 
 
