@@ -20,8 +20,7 @@ from postal_server.engine.sync_dns import DomainQuestions
 from postal_server.mail import dkim
 from postal_server.rules.status import CredentialType, RouteMode
 from postal_server.runtime.resolver import resolver
-from postal_server.services.operations import domain_checks as domains
-from postal_server.services.operations import provisioning, retention
+from postal_server.services.operations import domain_checks, provisioning, retention
 from postal_server.services.shared import credential as credentials
 from postal_server.services.shared.dns_questions import Answers, Question
 
@@ -232,7 +231,7 @@ class DomainAdmin(ModelAdmin):
             ["Purpose", "Name", "Type", "Value"],
             [
                 [r.purpose + ("" if r.is_required else " (optional)"), r.name, r.kind, r.value]
-                for r in domains.records_to_publish(domain, conf.config())
+                for r in domain_checks.records_to_publish(domain, conf.config())
             ],
         )
 
@@ -244,7 +243,7 @@ class DomainAdmin(ModelAdmin):
                 getattr(domain, f"{check}_status") or "not checked",
                 getattr(domain, f"{check}_error"),
             ]
-            for check in domains.CHECKS
+            for check in domain_checks.CHECKS
         ]
         rows += [[what, "Invalid", error] for what, error in domain.dns_problems.items()]
         return table(["Record", "Status", "What is wrong"], rows)
@@ -259,15 +258,15 @@ class DomainAdmin(ModelAdmin):
     @admin.action(description="Look up DNS records now", permissions=["change"])
     def check_dns(self, request: HttpRequest, queryset: QuerySet[models.Domain]) -> None:
         chosen = list(queryset)
-        domains.check(chosen, conf.config(), timezone.now(), ask)
-        fine = sum(domains.is_fine(domain) for domain in chosen)
+        domain_checks.check(chosen, conf.config(), timezone.now(), ask)
+        fine = sum(domain_checks.is_fine(domain) for domain in chosen)
         messages.info(request, f"{fine} of {len(chosen)} domains are in order.")
 
     @admin.action(description="Verify ownership by DNS", permissions=["change"])
     def verify(self, request: HttpRequest, queryset: QuerySet[models.Domain]) -> None:
         chosen = list(queryset.filter(verified_at=None))
         answers = ask([Question(domain.name, "TXT") for domain in chosen])
-        done = sum(domains.verify(domain, answers, conf.config(), timezone.now()) for domain in chosen)
+        done = sum(domain_checks.verify(domain, answers, conf.config(), timezone.now()) for domain in chosen)
         messages.info(request, f"{done} of {len(chosen)} unverified domains are verified now.")
 
 

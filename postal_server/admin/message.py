@@ -19,8 +19,7 @@ from postal_server.mail.address import as_stored
 from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.operations import held
-from postal_server.services.operations import stored_message as stored
+from postal_server.services.operations import held, stored_message
 from postal_server.services.operations.context import Context
 from postal_server.services.shared.token import message_ids_of
 
@@ -175,17 +174,17 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         return {
             "message": found.row,
             "token": found.token,
-            "deliveries": [(item, link_messages(item.details)) for item in stored.deliveries(pk)],
-            "activity": stored.show(found, ["activity_entries"])["activity_entries"],
+            "deliveries": [(item, link_messages(item.details)) for item in stored_message.deliveries(pk)],
+            "activity": stored_message.show(found, ["activity_entries"])["activity_entries"],
             "queued": models.QueuedMessage.objects.filter(pk=pk).first(),
             "buttons": self._buttons(found.row) if self.has_change_permission(request) else [],
         }
 
-    def _stored(self, pk: int) -> stored.StoredMessage:
+    def _stored(self, pk: int) -> stored_message.StoredMessage:
         row = models.Message.objects.filter(pk=pk).first()
         if row is None:
             raise Http404
-        return stored.StoredMessage(row)
+        return stored_message.StoredMessage(row)
 
     def _buttons(self, row: models.Message) -> list[tuple[str, str]]:
         if row.status == DeliveryStatus.HELD.value and row.hold_expires_at:

@@ -83,7 +83,7 @@ def hold(message: models.Message) -> None:
     models.Message.objects.update(status="Held", hold_expires_at=NOW + timedelta(days=7))
 
 
-def queue(message: models.Message, **values) -> None:
+def enqueue(message: models.Message, **values) -> None:
     models.QueuedMessage.objects.create(
         id=message.pk,
         server_id=message.server_id,

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from postal_server import models
 
-from .conftest import NOW, hold, queue
+from .conftest import NOW, enqueue, hold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("postal_server.urls")]
 LIST = "/admin/postal_server/message/"
@@ -54,7 +54,7 @@ def seen(page) -> str:
 
 
 def test_a_queued_message_is_removed(page, message) -> None:
-    queue(message)
+    enqueue(message)
     assert "Remove from the queue" in seen(page)
     page.post(reverse("admin:postal_server_message_do", args=[7]), {"action": "remove", "sure": "yes"})
     message.refresh_from_db()

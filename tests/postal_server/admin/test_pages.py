@@ -23,7 +23,7 @@ from postal_server.services.shared.dns_questions import Question
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import message_token
 
-from .conftest import MAIL, NOW, hold, queue
+from .conftest import MAIL, NOW, enqueue, hold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("postal_server.urls")]
 
@@ -331,7 +331,7 @@ def test_hold_is_cancelled(page, message) -> None:
 
 
 def test_waiting_message_is_held(page, message) -> None:
-    queue(message)
+    enqueue(message)
     do(page, "hold_messages")
     message.refresh_from_db()
     assert (message.status, models.QueuedMessage.objects.count()) == ("Held", 0)
@@ -339,7 +339,7 @@ def test_waiting_message_is_held(page, message) -> None:
 
 
 def test_message_that_is_being_tried_is_not_held(page, message) -> None:
-    queue(message, claimed_by=1)
+    enqueue(message, claimed_by=1)
     do(page, "hold_messages")
     assert models.QueuedMessage.objects.count() == 1
 
@@ -360,11 +360,11 @@ def test_several_messages_at_once(page, message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "put", "status"), [("cancel", hold, "HoldCancelled"), ("remove", queue, "HardFail")]
+    ("action", "put", "status"), [("cancel", hold, "HoldCancelled"), ("remove", enqueue, "HardFail")]
 )
 def test_several_at_once_only_when_sure(page, message, action, put, status) -> None:
     put(message)
-    before = message.status if put is queue else "Held"
+    before = message.status if put is enqueue else "Held"
     listing = reverse("admin:postal_server_message_changelist")
     chosen = {"action": action, "_selected_action": [7], "index": 0, "select_across": 0}
     asked = page.post(listing, chosen)

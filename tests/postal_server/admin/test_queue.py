@@ -10,9 +10,9 @@ from django.urls import reverse
 from postal_server import models
 from postal_server.admin import base
 from postal_server.models.queue_state import NEVER_DUE
-from postal_server.services.operations import queue as queue_control
+from postal_server.services.operations import queue
 
-from .conftest import NOW, queue
+from .conftest import NOW, enqueue
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("postal_server.urls")]
 OVERVIEW = "/admin/postal_server/queuedmessage/overview/"
@@ -28,7 +28,7 @@ def act(page, action: str, **values):
 
 
 def test_destinations_are_listed_with_what_they_wait_for(page, message) -> None:
-    queue(message, due_at=NOW + timedelta(minutes=31), attempts=2)
+    enqueue(message, due_at=NOW + timedelta(minutes=31), attempts=2)
     models.Delivery.objects.create(
         message_id=7, status="SoftFail", details="x", output="451 <b>later</b>", created_at=NOW
     )
@@ -48,13 +48,13 @@ def test_destinations_are_listed_with_what_they_wait_for(page, message) -> None:
     ],
 )
 def test_a_part_is_shown(page, message, query, is_shown) -> None:
-    queue(message)
+    enqueue(message)
     assert bool(page.get(f"{OVERVIEW}?{query}").context["rows"]) is is_shown
 
 
 def test_suspend_and_resume(page, message) -> None:
-    queue(message)
-    models.ScheduledTask.objects.create(name=queue_control.TASK, due_at=NOW + timedelta(hours=1))
+    enqueue(message)
+    models.ScheduledTask.objects.create(name=queue.TASK, due_at=NOW + timedelta(hours=1))
     assert "1 messages wait until they are resumed." in text(act(page, "suspend", reason="their wish"))
     assert models.QueuedMessage.objects.get().due_at == NEVER_DUE
     assert "destination dest.example" in text(page.get(OVERVIEW))
@@ -65,13 +65,13 @@ def test_suspend_and_resume(page, message) -> None:
 
 
 def test_flush(page, message) -> None:
-    queue(message, due_at=NOW + timedelta(hours=1))
+    enqueue(message, due_at=NOW + timedelta(hours=1))
     assert "1 messages are tried now." in text(act(page, "flush", destination=""))
     assert models.QueuedMessage.objects.get().due_at is None
 
 
 def test_removing_needs_a_tick(page, message) -> None:
-    queue(message)
+    enqueue(message)
     assert "Nothing was done" in text(act(page, "purge"))
     assert models.QueuedMessage.objects.exists()
     assert "1 messages were removed from the queue." in text(act(page, "purge", sure="on"))
@@ -80,13 +80,13 @@ def test_removing_needs_a_tick(page, message) -> None:
 
 @pytest.mark.parametrize("action", ["suspend", "resume", "purge", "nonsense", ""])
 def test_everything_at_once_is_refused(page, message, action) -> None:
-    queue(message)
+    enqueue(message)
     assert "Choose a server" in text(act(page, action, destination="", sure="on"))
     assert models.QueuedMessage.objects.get().due_at is None
 
 
 def test_looking_is_not_acting(client, message) -> None:
-    queue(message)
+    enqueue(message)
     user = User.objects.create(username="sue", is_staff=True)
     client.force_login(user)
     assert client.get(OVERVIEW).status_code == 403
@@ -106,7 +106,7 @@ def test_looking_is_not_acting(client, message) -> None:
     ids=["ready", "tried", "suspended", "deferred"],
 )
 def test_each_message_says_what_it_waits_for(page, message, row, state, where) -> None:
-    queue(message, **row)
+    enqueue(message, **row)
     found = {
         name: page.get(reverse("admin:postal_server_queuedmessage_changelist") + f"?state={name}")
         for name in ("ready", "being+tried", "suspended", "waiting")
@@ -116,7 +116,7 @@ def test_each_message_says_what_it_waits_for(page, message, row, state, where) -
 
 
 def test_suspensions_are_added_and_deleted_alone(page, server) -> None:
-    models.ScheduledTask.objects.create(name=queue_control.TASK, due_at=NOW + timedelta(hours=1))
+    models.ScheduledTask.objects.create(name=queue.TASK, due_at=NOW + timedelta(hours=1))
     add = reverse("admin:postal_server_queuesuspension_add")
     empty = page.post(add, {"server": "", "destination": "", "tag": "", "reason": ""})
     assert "Name a server, a destination or a tag." in text(empty)
@@ -137,12 +137,12 @@ def test_long_work_stops_in_time_and_says_so() -> None:
 @pytest.mark.parametrize("action", ["suspend", "resume"])
 def test_a_report_tells_of_what_was_asked_for(page, message, action) -> None:
     """Not of other mail that is put aside, or made ready, meanwhile."""
-    queue(message, due_at=NEVER_DUE if action == "resume" else None)
+    enqueue(message, due_at=NEVER_DUE if action == "resume" else None)
     other = models.Message.objects.get(pk=7)
     other.pk = 8
     other.save(force_insert=True)
     # Ready though it is suspended, or suspended though it is not any more.
-    queue(other, destination="other.example", due_at=None if action == "resume" else NEVER_DUE)
+    enqueue(other, destination="other.example", due_at=None if action == "resume" else NEVER_DUE)
     if action == "resume":
         models.QueueSuspension.objects.create(destination="dest.example")
         models.QueueSuspension.objects.create(destination="other.example")
@@ -151,7 +151,7 @@ def test_a_report_tells_of_what_was_asked_for(page, message, action) -> None:
 
 
 def test_suspending_twice_tells_what_waits(page, message) -> None:
-    queue(message)
+    enqueue(message)
     act(page, "suspend")
     assert "1 messages wait until they are resumed." in text(act(page, "suspend"))
 

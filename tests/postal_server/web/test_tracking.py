@@ -13,7 +13,7 @@ import pytest
 from django.db import DatabaseError
 
 from postal_server.models import Click, ImportedToken, Link, Load, Message, WebhookRequest
-from postal_server.services.operations import tracking as service
+from postal_server.services.operations import tracking
 from postal_server.services.shared.token import link_token, message_token
 from postal_server.web.tracking import PIXEL
 
@@ -116,7 +116,7 @@ def test_token_in_another_case_still_works(app, message, link) -> None:
 def test_any_user_agent_is_taken(app, message, link, agent) -> None:
     assert track(app, f"/{SERVER}/{link_token(link.id)}", agent=agent).status == 307
     kept = Click.objects.get().user_agent
-    assert kept == (None if agent is None else agent[: service.USER_AGENT_LENGTH])
+    assert kept == (None if agent is None else agent[: tracking.USER_AGENT_LENGTH])
 
 
 def test_imported_tokens_work(app, message) -> None:
@@ -161,7 +161,7 @@ def test_failure_to_record_keeps_nobody_from_the_link(app, message, link, monkey
     def fail(*arguments: Any) -> None:
         raise DatabaseError("locked")
 
-    monkeypatch.setattr(service, "record_click", fail)
+    monkeypatch.setattr(tracking, "record_click", fail)
     assert track(app, f"/{SERVER}/{link_token(link.id)}").status == 307
     assert "could not be recorded" in caplog.text
 
