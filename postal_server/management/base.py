@@ -86,7 +86,7 @@ def span(time_between: timedelta) -> str:
 
 
 def moment(at: datetime | None, now: datetime) -> str:
-    """When something will be, seen from now; empty for null."""
+    """When something will be, seen from now; empty for None."""
     return "" if at is None else ("now" if at <= now else f"in {span(at - now)}")
 
 

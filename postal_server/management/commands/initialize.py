@@ -53,8 +53,8 @@ class Command(ServerCommand):
         parser.add_argument("--no-server", action="store_true", help="make no first mail server")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        told = [options["domain"], options["webhook"], options["inbound"]]
-        if options["no_server"] and any(told):
+        wanted = [options["domain"], options["webhook"], options["inbound"]]
+        if options["no_server"] and any(wanted):
             raise CommandError("--no-server makes nothing that has a domain, webhook or route.", returncode=2)
         bring_database_up_to_date(verbosity=0)
         self.stdout.write("The database is up to date.")
@@ -62,7 +62,7 @@ class Command(ServerCommand):
             return
         if not Organization.objects.exists():
             self._first_server(options["domain"] or "localhost", options["webhook"], options["inbound"])
-        elif differences := list(_differences(*told)):
+        elif differences := list(_differences(*wanted)):
             raise CommandError(
                 "The first mail server is there already, and is not changed from here:\n"
                 + "".join(f"  {difference}\n" for difference in differences)

@@ -49,7 +49,7 @@ class Command(ServerCommand):
             raise CommandError(f"There is no webhook {options['webhook']}; `webhooks list` shows all.")
         found = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
         known = set(found.values_list("uuid", flat=True))
-        if missing := [str(told) for told in options["uuids"] if told not in known]:
+        if missing := [str(event) for event in options["uuids"] if event not in known]:
             raise CommandError(f"No event is known as {', '.join(missing)}.")
         if options["failed"]:
             found = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])

@@ -36,7 +36,7 @@ def keep(raw: bytes, *, mail_from: str | None, rcpt_to: str, tls: bool, now: dat
 
 
 def server_of(raw: bytes, mail_from: str | None) -> int:
-    """The id of the mail server that sent this mail, 0 if it cannot be told.
+    """The id of the mail server that sent this mail, 0 if that is unknown.
 
     The return path names the server; notices have none, but bear the token of their message.
     """

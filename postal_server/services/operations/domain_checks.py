@@ -122,7 +122,7 @@ def _checks(domain: Domain, answers: Answers, config: Config) -> dict[str, Check
 
 
 def _once(domain: Domain, answers: Answers, config: Config) -> dict[str, Check]:
-    """How the records stand that may be missing, but not be there twice; only those that DNS told of."""
+    """How the records stand that may be missing, but not be there twice; only those that DNS answered for."""
     prefix = config.dns.domain_verify_prefix
     checks: list[tuple[str, Question, Callable[[Sequence[str]], Check]]] = [
         (

@@ -76,7 +76,7 @@ def waiting(selection: Selection) -> Rows:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits for one destination. `next_try` is null where some of it is ready, or all is suspended."""
+    """What waits for one destination. `next_try` is None where some of it is ready, or all is suspended."""
 
     destination: str
     messages: int

@@ -64,8 +64,8 @@ OF_A_SERVER: tuple[type[Model], ...] = (
 def prune(now: datetime, write_transaction: Transaction = transaction.atomic) -> None:
     """Delete messages and texts that servers do not keep any longer. Runs each night.
 
-    Nothing of a message that waits is taken, whatever its age or size: in the queue, whoever it waits for, or
-    held.
+    Nothing of a message that waits is deleted, whatever its age or size. Messages wait in the queue, in any
+    state, or are held.
     """
     for server in Server.objects.select_related("organization"):
         kept_since = now - timedelta(days=server.message_retention_days)
