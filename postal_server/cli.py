@@ -1,6 +1,6 @@
 """`postal-server`: one command line for everything an administrator does.
 
-Parses only what comes before the command; each command is a Django management command with its own `--help`.
+Parses only the options before the command; each command is a Django management command with its own `--help`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def usage() -> str:
             "",
             "A mail server that speaks Postal's wire.",
             "",
-            "commands (`postal-server COMMAND --help` tells the options of each):",
+            "commands (`postal-server COMMAND --help` lists the options of each):",
             *lines,
             "",
             "The configuration is read from --config, $POSTAL_CONFIG_FILE_PATH or ./postal.yml.",
@@ -87,10 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _unknown(word: str) -> str:
-    """What to say to a command that is none, and to an option that stands before the command."""
+    """The error message for an unknown command, or an unknown option before the command."""
     kind, known = "a command", [*COMMANDS, *ALIASES]
     if word.startswith("-"):
-        kind, known = "an option that may stand before the command", ["--config", "--version", "--help"]
+        kind, known = "an option that may come before the command", ["--config", "--version", "--help"]
     for near in difflib.get_close_matches(word, known, 1):
         return f"{word!r} is not {kind}. Did you mean {near}? `postal-server --help` lists all commands."
     return f"{word!r} is not {kind}.\n\n{usage()}"
@@ -99,7 +99,7 @@ def _unknown(word: str) -> str:
 def _run(name: str, words: list[str], path: str | None) -> int:
     from .errors import ConfigurationError  # noqa: PLC0415 - the extra may be missing
 
-    os.umask(0o077)  # mail, keys and passwords are for nobody else on this machine
+    os.umask(0o077)  # mail, keys and passwords are private to this user
     if path is not None:
         os.environ["POSTAL_CONFIG_FILE_PATH"] = path
     try:
@@ -113,17 +113,17 @@ def _run(name: str, words: list[str], path: str | None) -> int:
 
 
 def _need_no_installation() -> None:
-    """Whoever reads a command's help may not have an installation yet, or a broken one."""
+    """Make `--help` work without an installation, or with a broken one."""
     from . import conf  # noqa: PLC0415 - the extra may be missing
 
     os.environ[conf.PATH_VARIABLE] = os.devnull
-    os.environ["RAILS_SECRET_KEY"] = "none, only the help is wanted"  # noqa: S105
+    os.environ["RAILS_SECRET_KEY"] = "none: only the help is shown"  # noqa: S105
 
 
 def _prepare_files(path: str | None) -> None:
     """Django's settings need the files of the installation, so they come first.
 
-    Raises `ConfigurationError` where they cannot be written.
+    Raises `ConfigurationError` if they cannot be written.
     """
     from . import conf, files  # noqa: PLC0415 - the extra may be missing
     from .errors import ConfigurationError  # noqa: PLC0415
@@ -154,7 +154,7 @@ def _django(name: str, shown_name: str, words: list[str]) -> int:
     django.setup()
     app = "django.core" if name == "shell" else "postal_server"
     command = load_command_class(app, name.replace("-", "_"))
-    # Wrong options end with the usage and status 2, not with an exception.
+    # Wrong options print the usage and exit with status 2 instead of raising an exception.
     command._called_from_command_line = True  # type: ignore[attr-defined]
     parser = command.create_parser("postal-server", shown_name)
     options = vars(parser.parse_args(words))

@@ -38,7 +38,7 @@ def key(default: Any, about: str, *, least: int = 0) -> Any:
 
 
 def secret(about: str, default: Any = "") -> Any:
-    """A key whose value is a password, or may hold one: it is not printed with the others."""
+    """A key whose value is a password or may contain one: it is left out of the `repr`."""
     return field(default=default, metadata={"about": about, "least": 0}, repr=False)
 
 
@@ -170,7 +170,7 @@ class Dns:
     domain_verify_prefix: str = key("postal-verification", "First word of ownership records.")
     custom_return_path_prefix: str = key("psrp", "Host of a domain's own return path.")
     timeout: int = key(5, "Seconds to wait for a resolver.", least=1)
-    resolv_conf_path: str = key("/etc/resolv.conf", "Where the resolvers are named.")
+    resolv_conf_path: str = key("/etc/resolv.conf", "File that names the resolvers.")
     resolvers: tuple[str, ...] = key((), "Resolvers as `address` or `address:port`, instead of that file.")
 
 
@@ -195,7 +195,7 @@ class SmtpClient:
     """Deliveries over SMTP."""
 
     open_timeout: int = key(30, "Seconds to connect.", least=1)
-    read_timeout: int = key(30, "Seconds to wait for an answer, except to the message itself.", least=1)
+    read_timeout: int = key(30, "Seconds to wait for a reply, except the one to the message itself.", least=1)
     port: int = key(25, "Port of the hosts that MX records name.", least=1)
     mta_sts: bool = key(True, "Honour the TLS policies of domains that have one (MTA-STS, RFC 8461).")
     dane: bool = key(
@@ -307,7 +307,7 @@ class DeliveryPolicy:
     max_notices_per_recipient: int = key(
         10, "Notices of undeliverable mail that one address is sent in an hour; 0 for none.", least=0
     )
-    max_lifetime_hours: int = key(120, "A message older than this fails whatever its attempts.", least=1)
+    max_lifetime_hours: int = key(120, "A message older than this fails, however few its attempts.", least=1)
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ class Shaping:
     rules: tuple[str, ...] = key(
         (),
         "Limits for destinations, `gmail.com connections=5 rate=100/min` each: a recipient domain or that of "
-        "who runs its mail hosts; rates are by `s`, `min`, `h` or `day`.",
+        "its mail hosts' operator; rates are by `s`, `min`, `h` or `day`.",
     )
 
 
@@ -327,7 +327,7 @@ class Tracking:
 
     link_days: int = key(
         365,
-        "Days that a tracked link works; then it answers 410, and is forgotten with its mail. 0: for ever.",
+        "Days that a tracked link works; then the response is 410 until its mail is deleted. 0: for ever.",
     )
 
 
@@ -515,7 +515,7 @@ def parse(
 
 
 def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Keys of a group that say nothing to us: unknown ones, and Postal's that change nothing here."""
+    """Keys of a group that have no effect: unknown ones, and those of Postal that change nothing here."""
     fields = {item.name: item for item in dataclasses.fields(kind)}
     ignored = []
     for name, value in settings.items():
@@ -527,7 +527,7 @@ def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A file that knows none of our groups is Postal's own: keep what its users rely on, and say so."""
+    """A file with none of our groups is Postal's own: keep what its users rely on, and warn about it."""
     warnings = []
     if groups["delivery"].mode == "catch":
         warnings.append("delivery.mode: not set, so all mail is kept here; `mx` sends it out.")
@@ -539,7 +539,7 @@ def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _check(config: Config) -> None:
-    """What one key alone does not tell. Raises `ConfigurationError`."""
+    """Check values against a choice or against other keys. Raises `ConfigurationError`."""
     for name, value, choices in (
         ("delivery.mode", config.delivery.mode, DELIVERY_MODES),
         ("logging.level", config.logging.level.upper(), LOG_LEVELS),
@@ -605,7 +605,7 @@ def config() -> Config:
 def secret_key(config: Config) -> str:
     """The installation's secret: `rails.secret_key`, else the file `secret.key` beside the configuration.
 
-    Raises `ConfigurationError` where there is neither; `postal-server initialize` makes the file.
+    Raises `ConfigurationError` if there is neither; `postal-server initialize` makes the file.
     """
     if config.rails.secret_key:
         return config.rails.secret_key

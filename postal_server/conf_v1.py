@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# (old group, old key) -> (new group, new key). What keeps group and name is not listed.
+# (old group, old key) -> (new group, new key). Keys that keep both are not listed.
 RENAMED: Mapping[tuple[str, str], tuple[str, str]] = {
     ("web", "host"): ("postal", "web_hostname"),
     ("web", "protocol"): ("postal", "web_protocol"),
@@ -47,18 +47,18 @@ GONE: Mapping[str, str] = {
 
 
 def translate(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The same settings in the layout of version 2, and what could not be taken over, by name."""
+    """The same settings in the layout of version 2, and a warning for each that could not be kept."""
     result: dict[str, Any] = {}
     warnings: list[str] = []
-    for group, given in document.items():
+    for group, settings in document.items():
         if group in GONE:
             warnings.append(f"{group}: {GONE[group]}")
         elif group == "smtp_relays":
-            result.setdefault("postal", {})["smtp_relays"] = [_relay(item) for item in given or ()]
-        elif not isinstance(given, Mapping):
-            result[group] = given
+            result.setdefault("postal", {})["smtp_relays"] = [_relay(item) for item in settings or ()]
+        elif not isinstance(settings, Mapping):
+            result[group] = settings
         else:
-            for key, value in given.items():
+            for key, value in settings.items():
                 _move(group, key, value, result, warnings)
     return result, warnings
 
@@ -73,9 +73,9 @@ def _move(group: str, key: str, value: Any, result: dict[str, Any], warnings: li
         result.setdefault(group, {})[key] = value
 
 
-def _relay(given: Any) -> str:
+def _relay(relay: Any) -> str:
     """`{hostname, port, ssl_mode}` as the URL of version 2."""
-    if not isinstance(given, Mapping):
-        return str(given)
-    mode = f"?ssl_mode={given['ssl_mode']}" if given.get("ssl_mode") else ""
-    return f"smtp://{given.get('hostname', '')}:{given.get('port', 25)}{mode}"
+    if not isinstance(relay, Mapping):
+        return str(relay)
+    mode = f"?ssl_mode={relay['ssl_mode']}" if relay.get("ssl_mode") else ""
+    return f"smtp://{relay.get('hostname', '')}:{relay.get('port', 25)}{mode}"

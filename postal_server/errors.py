@@ -1,7 +1,7 @@
-"""Refusals: what we will not do, and the word Postal has for it.
+"""Exceptions, most of them refusals: requests that we reject, each with Postal's code.
 
 A refusal carries Postal's `code` and a sentence for the peer; `api/` and `smtpd/replies.py` each turn it
-into an answer in one place. What is only for the log travels as the exception's cause.
+into a response or a reply in one place. Details for the log alone are in the exception's cause.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ConfigurationError(PostalServerError):
 
 
 class HostileInput(PostalServerError, ValueError):
-    """Bytes from outside that no parser of ours accepts."""
+    """Input from outside that our parsers do not accept."""
 
 
 class InvalidMediaType(HostileInput):
@@ -38,7 +38,7 @@ class Busy(PostalServerError):
 
 
 class Refusal(PostalServerError):
-    """We will not do what was asked. `code` is Postal's, `extra` what its answer has beside the message."""
+    """A request that we reject. `code` is Postal's, `extra` the further members of its response."""
 
     code: ClassVar[str] = ""
     message: ClassVar[str | None] = None
@@ -57,7 +57,7 @@ class AccessDenied(Refusal):
 
 
 class InvalidServerAPIKey(Refusal):
-    """A request whose API key is of no server."""
+    """A request whose API key belongs to no server."""
 
     code = "InvalidServerAPIKey"
     message = "The API token provided in X-Server-API-Key was not valid."
@@ -112,7 +112,7 @@ class FromAddressMissing(Refusal):
 
 
 class UnauthenticatedFromAddress(Refusal):
-    """An author that the server has no verified domain for (contract 1.13)."""
+    """An author at a domain that the server has not verified (contract 1.13)."""
 
     code = "UnauthenticatedFromAddress"
     message = "The From address is not authorised to send mail from this server"
@@ -146,13 +146,13 @@ class ParameterError(Refusal):
 
 
 class InvalidRecipient(Refusal):
-    """A recipient that cannot stand in an SMTP command. Postal's API takes it and fails later."""
+    """A recipient that cannot be used in an SMTP command. Postal's API accepts it and fails later."""
 
     code = "InvalidRecipient"
 
 
 class InvalidServerToken(Refusal):
-    """A return path of no server of ours. SMTP only, as are those below."""
+    """A return path that belongs to no server. SMTP only, as are those below."""
 
     code = "InvalidServerToken"
     message = "Invalid server token"
@@ -173,21 +173,21 @@ class RouteRejects(Refusal):
 
 
 class AuthenticationRequired(Refusal):
-    """A recipient that nobody here receives for, from a client that is not authenticated."""
+    """A recipient at a domain that is not ours, from a client that is not authenticated."""
 
     code = "AuthenticationRequired"
     message = "Authentication required"
 
 
 class LoopDetected(Refusal):
-    """A mail that has been here too often."""
+    """A message that has passed this server too often."""
 
     code = "LoopDetected"
     message = "Loop detected"
 
 
 class MessageTooLarge(Refusal):
-    """A message over the limit of its way in."""
+    """A message over the size limit of the API or of SMTP."""
 
     code = "MessageTooLarge"
     message = "Message too large"
@@ -201,7 +201,7 @@ class HeaderTooLarge(Refusal):
 
 
 class MalformedHeader(Refusal):
-    """A header that readers take for different fields, so that nobody can say who the author is."""
+    """A header that readers split into different fields, so that its author is ambiguous."""
 
     code = "MalformedHeader"
     message = "The message's header has a carriage return that is no line end (RFC 5322 section 2.2)"

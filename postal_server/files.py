@@ -1,6 +1,6 @@
-"""The files of an installation: makes those that are missing, and keeps them from other users of the machine.
+"""The files of an installation: creates the missing ones, and closes them to other users of the machine.
 
-Never overwrites one.
+Never overwrites a file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIGNING_KEY_BITS = 2048
 CERTIFICATE_DAYS = 3650
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
-# Development defaults: everything on loopback, nothing leaves the machine.
+# Development defaults: everything is on loopback, nothing leaves the machine.
 TEMPLATE = """\
 # Configuration of postal-server. Keys are Postal's own, with ours beside them; all of them are described
 # in the documentation. Environment variables win: POSTAL_WEB_HOSTNAME, WEB_SERVER_DEFAULT_PORT, ...
@@ -65,7 +65,7 @@ storage:
 
 
 def write_configuration(path: Path) -> bool:
-    """Write a development configuration to `path`. False where there is one already."""
+    """Write a development configuration to `path`. False if there is one already."""
     if path.exists():
         return False
     write_private(path, TEMPLATE.encode())
@@ -73,7 +73,7 @@ def write_configuration(path: Path) -> bool:
 
 
 def write_secrets(config: Config) -> list[Path]:
-    """Make the keys that are missing, and the folder of the database; return the paths of the keys."""
+    """Make the missing keys, and the folder of the database; return the paths of the new keys."""
     made = []
     if config.sqlite_file:
         _make_folder(config.sqlite_file.parent)
@@ -92,7 +92,7 @@ def write_secrets(config: Config) -> list[Path]:
 
 
 def _write_certificate(config: Config) -> list[Path]:
-    """A self-signed certificate for the SMTP host, where neither it nor its key is there."""
+    """Make a self-signed certificate for the SMTP host, unless it or its key exists."""
     certificate = config.file(config.smtp_server.tls_certificate_path)
     private = config.file(config.smtp_server.tls_private_key_path)
     if certificate.exists() or private.exists():
@@ -127,7 +127,7 @@ def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """A new file for its owner alone, in a folder that is made where it is missing."""
+    """Create a file that only its owner can open, and its folder if that is missing."""
     _make_folder(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
@@ -138,7 +138,7 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
 
 
-# Keeping others out of what exists
+# Closing existing files to others
 
 
 def open_to_others(config: Config) -> list[str]:
@@ -152,9 +152,9 @@ def open_to_others(config: Config) -> list[str]:
 
 
 def keep_others_out(config: Config) -> list[Path]:
-    """Take the rights of others away; returns the paths whose modes were changed.
+    """Take the permissions of others away; returns the paths whose modes were changed.
 
-    What belongs to somebody else stays as it is, and is named by `open_to_others`.
+    Files of other owners stay as they are, and are reported by `open_to_others`.
     """
     changed = []
     for path in _private(config):
@@ -169,8 +169,8 @@ def keep_others_out(config: Config) -> list[Path]:
 def _private(config: Config) -> list[Path]:
     """The files of the installation that exist, and those of its folders that hold nothing else.
 
-    A folder that holds more, a home or a project say, has its mode from whoever made it; so has one that
-    everybody shares, as /tmp.
+    A folder that holds more, such as a home or a project, keeps the mode that its owner chose; so does one
+    that everybody shares, such as /tmp.
     """
     private_key = config.file(config.smtp_server.tls_private_key_path)
     certificate = config.file(config.smtp_server.tls_certificate_path)
@@ -184,14 +184,14 @@ def _private(config: Config) -> list[Path]:
     ours = {*named, certificate}
     return [
         *(folder for folder in sorted(folders) if _holds_only(folder, ours)),
-        *(path for path in dict.fromkeys(named) if os.path.isfile(path)),  # false where we may not look
+        *(path for path in dict.fromkeys(named) if os.path.isfile(path)),  # False where we have no access
     ]
 
 
 def _beside(database: Path) -> list[Path]:
-    """What SQLite and `engine.database` keep beside the database's file: `-wal`, locks, ballast.
+    """The files of SQLite and `engine.database` beside the database's own: `-wal`, locks, ballast.
 
-    Whoever may open a lock can hold it, and so stop the server.
+    A user who can open a lock can hold it, and so stop the server.
     """
     return sorted(database.parent.glob(f"{glob.escape(database.name)}-*"))
 
@@ -201,12 +201,12 @@ def _holds_only(folder: Path, files: set[Path]) -> bool:
         if folder.stat().st_mode & stat.S_ISVTX:
             return False
         return all(path in files for path in folder.iterdir())
-    except OSError:  # it is not there, or somebody else's
+    except OSError:  # it does not exist, or has another owner
         return False
 
 
 def _rights_of_others(path: Path) -> int:
-    """The mode bits for people who are neither the owner nor of a group that the file was given to."""
+    """The mode bits for users who are neither the owner nor in a group that the file was shared with."""
     status = path.stat()
     has_usual_group = (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
     others = stat.S_IRWXO | (stat.S_IRWXG if has_usual_group else 0)

@@ -1,4 +1,4 @@
-"""Log lines: as text, or as JSON, one object a line, for those who collect them."""
+"""Log lines: as text, or as JSON, one object a line, for log collectors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-# What PostgreSQL says after the first line of an error: it may hold a whole row, keys and texts included.
-# It ends with the text, or where a traceback goes on with the next error.
+# What PostgreSQL adds after the first line of an error: it may contain a whole row, keys and texts included.
+# It extends to the end of the text, or to where a traceback continues with the next error.
 MORE = re.compile(
     r"\n(?:DETAIL|CONTEXT|QUERY|HINT|LINE \d+): .*?(?=\n\n(?:The above exception was|During handling of)|\Z)",
     re.DOTALL,
@@ -17,7 +17,7 @@ MORE = re.compile(
 
 
 class TextFormatter(logging.Formatter):
-    """Leaves the values of rows out of errors of the database."""
+    """Leaves the values of rows out of database errors."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return MORE.sub("", super().formatMessage(record))
@@ -29,7 +29,7 @@ class TextFormatter(logging.Formatter):
 class JSONFormatter(TextFormatter):
     """`time` (ISO 8601, UTC), `level`, `logger`, `message`, and `exception` where there is one.
 
-    What a line has to say in particular (`extra={"fields": {...}}`: `message_id`, `lane`...) stands beside.
+    Fields of the record itself (`extra={"fields": {...}}`: `message_id`, `lane`...) are added beside them.
     """
 
     def format(self, record: logging.LogRecord) -> str:

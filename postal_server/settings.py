@@ -75,7 +75,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
-# The front proxy ends TLS, so that only the browser's side of a cookie can be told from the configuration.
+# The front proxy terminates TLS, so only the configuration shows whether browsers use https.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _secure else 0
 SESSION_COOKIE_AGE = _config.login.session_hours * 3600
@@ -110,9 +110,9 @@ LOGGING: dict[str, Any] = {
     },
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "mail.log": {"level": "CRITICAL"},  # of the catch's library; the catch tells errors itself
+        "mail.log": {"level": "CRITICAL"},  # of the catch's library; the catch logs errors itself
     },
 }
-SILENCED_SYSTEM_CHECKS = ["security.W008"]  # to https the front proxy redirects
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # the front proxy redirects to https
 if not _secure:
-    SILENCED_SYSTEM_CHECKS.append("security.W004")  # there is none to insist on
+    SILENCED_SYSTEM_CHECKS.append("security.W004")  # there is no https to insist on

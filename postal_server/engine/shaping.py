@@ -239,8 +239,8 @@ class Shaping:
         for row in rows:
             key = (row.source, row.destination)
             known = former.get(key)
-            taken = known.taken if known and known.concurrency == row.concurrency else 0
-            paces[key] = Pace(row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, taken)
+            accepted = known.accepted if known and known.concurrency == row.concurrency else 0
+            paces[key] = Pace(row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, accepted)
         self._paces.replace(paces)  # at once: the loop reads them
         for key in {*former, *paces}:
             self._measure(key)
@@ -346,7 +346,7 @@ class Shaping:
 
 def _shown(pace: Pace | None) -> Pace | None:
     """What others must know of a pace."""
-    return replace(pace, taken=0) if pace else None
+    return replace(pace, accepted=0) if pace else None
 
 
 def operators_by_mx(resolver: Resolver) -> FindOperator:

@@ -1,4 +1,4 @@
-"""What is remembered."""
+"""The database's models."""
 
 from .domain import Domain, TrackDomain
 from .ip_pool import IPAddress, IPPoolRule

@@ -18,8 +18,8 @@ class Domain(models.Model):
     """A domain of one server, or of all servers of an organisation (exactly one of the two owns it).
 
     `dkim_suffix` is the end of the selector (`postal-<suffix>`). The DNS states are `OK`, `Missing`,
-    `Invalid` or empty for never checked; `dns_problems` is what is wrong with further records, by their
-    names. `signs_unchecked`: its key is used although DNS was never looked up. Source: contract 9.
+    `Invalid`, or empty for never checked; `dns_problems` has the problems of further records, by name.
+    `signs_unchecked`: its key is used although DNS was never looked up. Source: contract 9.
     """
 
     server = models.ForeignKey(Server, models.CASCADE, null=True, blank=True, related_name="domains")

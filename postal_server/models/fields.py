@@ -1,4 +1,4 @@
-"""What several models share: choices from enums, and Postal's random identifiers (contract, appendix B)."""
+"""Helpers of several models: choices from enums, and Postal's random identifiers (contract, appendix B)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def choices(members: type[enum.Enum]) -> list[tuple[str, str]]:
 
 
 class _OfPeers:
-    """A column for text that somebody else wrote: what no database takes of it is left out or replaced."""
+    """A column for text from outside: characters that a database does not accept are dropped or replaced."""
 
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)  # type: ignore[misc]
         return storable(value) if isinstance(value, str) else value
 
     def deconstruct(self) -> Any:
-        """As Django's own: migrations need not know."""
+        """As Django's own field, so that migrations need not know this class."""
         name, path, args, kwargs = super().deconstruct()  # type: ignore[misc]
         return name, f"django.db.models.{path.rpartition('.Peer')[2]}", args, kwargs
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 else:
 
     class PeerTextField(_OfPeers, models.TextField):
-        """Text of any length, of a peer."""
+        """Text of any length from a peer."""
 
     class PeerCharField(_OfPeers, models.CharField):
-        """Text of a bounded length, of a peer."""
+        """Text of bounded length from a peer."""
 
 
 def _token(length: int, inner: str, ends: str) -> str:

@@ -1,4 +1,4 @@
-"""The catch's mailboxes: mail that was kept here instead of going to the internet."""
+"""The catch's mailboxes: mail that is kept here instead of being sent to the internet."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CaughtMail(models.Model):
 
 
 class Simulation(models.Model):
-    """How the catch answers for a recipient: the reply to RCPT or to the final dot, a delay, or a bounce."""
+    """How the catch responds for a recipient: the reply to RCPT or to the final dot, a delay, or a bounce."""
 
     server_id = models.BigIntegerField()
     recipient = models.CharField(max_length=320)  # an address, or `*@domain`

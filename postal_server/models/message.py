@@ -1,4 +1,4 @@
-"""Messages and what became of them. A message is one envelope recipient of one submission."""
+"""Messages and their deliveries. A message is one envelope recipient of one submission."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def message_id_key(message_id: str | None, at: datetime) -> tuple[int | None, in
 class Body(models.Model):
     """The bytes of one submission, shared by its recipients and never updated.
 
-    `id` is that of the first message that uses it. Kept apart from `Message`, because a status update of a
-    row that carries the text would write the text again.
+    `id` is that of the first message that uses it. Kept apart from `Message`, because updating the status of
+    a row that carries the text would write the text again.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -55,9 +55,9 @@ class Message(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     server_id = models.BigIntegerField()
-    body_id = models.BigIntegerField(null=True)  # None once the text was purged
+    body_id = models.BigIntegerField(null=True)  # None once the text has been purged
     scope = models.CharField(max_length=8, choices=choices(Scope))
-    rcpt_to = PeerTextField(null=True)  # Postal tells NULL from empty
+    rcpt_to = PeerTextField(null=True)  # Postal distinguishes NULL from an empty string
     mail_from = PeerTextField(null=True)  # None is the null reverse-path
     subject = PeerTextField(null=True)  # cut to 200 characters
     message_id = PeerTextField(null=True)  # without brackets
@@ -80,7 +80,7 @@ class Message(models.Model):
     spam_score = models.FloatField(default=0.0)
     is_threat = models.BooleanField(default=False)
     threat_details = PeerTextField(null=True)
-    is_rewritten = models.BooleanField(default=False)  # links and pixel done
+    is_rewritten = models.BooleanField(default=False)  # links are rewritten and the pixel is added
     hold_expires_at = models.DateTimeField(null=True)
     last_attempt_at = models.DateTimeField(null=True)
     loaded_at = models.DateTimeField(null=True)
@@ -103,12 +103,12 @@ class Message(models.Model):
 
     @property
     def is_report(self) -> bool:
-        """Did it come in at a return path, where only reports on our mail should come?"""
+        """Did it arrive at a return path, where only reports on our mail should arrive?"""
         return self.is_bounce and self.scope == Scope.INCOMING.value
 
     @property
     def is_notice(self) -> bool:
-        """Does it go out with the null reverse-path: a failure notice of ours, or an application's bounce?"""
+        """Is it sent with the null reverse-path: a failure notice of ours, or an application's bounce?"""
         return self.is_bounce and self.scope == Scope.OUTGOING.value
 
 

@@ -1,4 +1,4 @@
-"""The queue: one row for each message that waits. Source: the engine's design."""
+"""The queue: one row for each waiting message. Source: `docs/engine.md`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .server import Server
 
 
 class QueueRow(models.Model):
-    """What messages and webhook requests have in common while they wait.
+    """The columns that queued messages and webhook requests have in common.
 
-    `due_at` and `claimed_by` make its state, together with `claims`, which counts claims since the last
-    recorded attempt (`queue_state`). `attempts` counts those that were tried. A row older than `expires_at`
-    fails, whatever its attempts.
+    `due_at` and `claimed_by` determine its state, together with `claims`, the number of claims since the
+    last recorded attempt (`queue_state`). `attempts` counts the attempts made. A row older than `expires_at`
+    fails, however few its attempts.
     """
 
     due_at = models.DateTimeField(null=True)
@@ -33,7 +33,7 @@ class QueueRow(models.Model):
 
 
 class QueuedMessage(QueueRow):
-    """A message that waits for its (next) attempt; `id` is the message's.
+    """A message that waits for its first or next attempt; `id` is the message's.
 
     `destination` is the lane within the server: a recipient domain for outgoing mail, `http:<endpoint id>`,
     `smtp:<endpoint id>`, `address:<endpoint id>` or `local` for incoming.
@@ -107,7 +107,7 @@ class Worker(models.Model):
     host = models.CharField(max_length=255)
     pid = models.IntegerField()
     beat = models.BigIntegerField(default=0)
-    # How long it saw the others' beats stand still: {id: [beat, seconds]}, for observers that start later.
+    # How long the others' beats have stood still: {id: [beat, seconds]}, for observers that start later.
     seen = models.JSONField(default=dict)
     started_at = models.DateTimeField()
 
@@ -116,10 +116,10 @@ class Worker(models.Model):
 
 
 class Site(models.Model):
-    """What is known of a destination: it cannot be reached, or wants us to go slower.
+    """A destination that cannot be reached, or that asked us to slow down.
 
-    A destination that cannot be reached is a lane's, without the mail server: one pause holds for all
-    customers. One that answered "too fast" is `mx:` and the operator of its mail hosts; it has a
+    One that cannot be reached is named by its lane, without the mail server: one pause holds for all
+    customers. One that replied "too fast" is `mx:` and the operator of its mail hosts; it has a
     `concurrency` and a `rate` from then on until it is in order again, for the `source` address alone.
     """
 
@@ -129,7 +129,7 @@ class Site(models.Model):
     reason = models.CharField(max_length=250, blank=True)
     rate = models.FloatField(null=True)  # messages a minute
     concurrency = models.IntegerField(null=True)
-    pauses = models.SmallIntegerField(default=0)  # since it last was in order
+    pauses = models.SmallIntegerField(default=0)  # since it was last in order
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -142,7 +142,7 @@ class Site(models.Model):
 
 
 class ScheduledTask(models.Model):
-    """A task that any worker may do when it is due; claimed like a message.
+    """A task that any worker may run when it is due; claimed like a message.
 
     `name` is one of `engine.housekeeping`'s.
     """

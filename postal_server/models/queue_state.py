@@ -1,10 +1,10 @@
-"""The states of a queue's rows: what each is by its columns, and what leads from one to another.
+"""The states of the queue's rows, how columns express them, and the transitions between them.
 
-Beside the tables, because a state is what columns say: in memory (`state_of`), and in a query
+Kept beside the models, because columns make a state: in memory (`state_of`), and in a query
 (`QueueState.rows`). Nothing else compares `due_at`, `claimed_by` or `claims`.
 
-A row that is claimed has no due time. Of those that are claimed, some are suspects or poison. Expired is no
-state: a row that waits and has expired is claimed and fails, whatever its state was.
+A claimed row has no due time. Some of the claimed rows are suspects or poison. Being expired is no state: a
+waiting row that has expired is claimed and fails, whatever its state was.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from enum import Enum
 
 from django.db.models import Q
 
-# The due time of rows that an operator suspended: no clock gets there, so that no claim meets them.
+# The due time of rows that an operator suspended: no clock gets there, so they are never claimed.
 NEVER_DUE = datetime(9999, 1, 1, tzinfo=timezone.utc)
-# So often may a row be claimed without a recorded attempt, as happens when workers die: then it is a suspect.
+# Claims without a recorded attempt, as happens when workers die, after which a row is a suspect.
 SUSPECT_CLAIMS = 3
 
 
 class QueueState(Enum):
-    """What becomes of a row next."""
+    """The state of a row, which decides what happens to it next."""
 
     READY = "ready"  # a worker may claim it
     DEFERRED = "deferred"  # waits for the time of its next attempt
     SUSPENDED = "suspended"  # waits until a person resumes it
     CLAIMED = "claimed"  # a worker has it
-    SUSPECT = "suspect"  # claimed, to be prepared with no other beside it: workers died that had it
-    POISON = "poison"  # claimed, not to be tried any more: workers died that had nothing else
+    SUSPECT = "suspect"  # claimed, to be prepared alone: workers died that had it
+    POISON = "poison"  # claimed, never to be tried again: workers died that had only this row
 
     @property
     def rows(self) -> Q:
-        """The condition of a query. `CLAIMED` includes suspects and poison."""
+        """The condition for a query. `CLAIMED` includes suspects and poison."""
         return ROWS[self]
 
     @property
@@ -52,7 +52,7 @@ ROWS = {
 }
 WAITING = Q(claimed_by__isnull=True)  # ready, deferred or suspended
 NOT_READY_BEFORE = Q(due_at__isnull=False)  # deferred or suspended
-# `READY` for statements that are written by hand; `{row}` is the table's alias.
+# `READY` for hand-written SQL; `{row}` is the table's alias.
 READY_SQL = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
 
 
@@ -67,7 +67,7 @@ def expired_by(now: datetime) -> Q:
 
 
 def state_of(due_at: datetime | None, claimed_by: int | None, claims: int = 0) -> QueueState:
-    """The state of a row with these columns; `claims` matters to those that are claimed only."""
+    """The state of a row with these columns; `claims` matters only if it is claimed."""
     if claimed_by is not None:
         return state_of_claim(claims)
     if due_at is None:
@@ -84,9 +84,9 @@ def state_of_claim(claims: int) -> QueueState:
 
 @dataclass(frozen=True)
 class Transition:
-    """What leads from a state to another; None: the row is not there before, or afterwards.
+    """A change from one state to another; None: the row does not exist before or afterwards.
 
-    `event` is the name of the function that makes it.
+    `event` is the name of the function that makes the change.
     """
 
     event: str

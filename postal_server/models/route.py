@@ -21,7 +21,7 @@ HOST_NAME = RegexValidator(r"^[a-z0-9.-]+\Z", "Lower-case letters, digits, hyphe
 
 
 class HTTPEndpoint(models.Model):
-    """An address on the web that mail is posted to (contract 4.4). `timeout` is in seconds."""
+    """A URL that mail is sent to in a POST request (contract 4.4). `timeout` is in seconds."""
 
     ENCODINGS: ClassVar = [("BodyAsJSON", "JSON"), ("FormData", "Form")]
     FORMATS: ClassVar = [("Hash", "Fields"), ("RawMessage", "Raw message")]
@@ -87,7 +87,7 @@ class EndpointChoice(models.Model):
 
 
 class Route(EndpointChoice):
-    """A local part and a domain, and what becomes of mail for it. Source: contract 4.1."""
+    """A local part and a domain, and how mail for it is handled. Source: contract 4.1."""
 
     server = models.ForeignKey(Server, models.CASCADE, related_name="routes")
     domain = models.ForeignKey(Domain, models.CASCADE, null=True, blank=True, related_name="routes")

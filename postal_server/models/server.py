@@ -1,4 +1,4 @@
-"""Who may send: organisations, their mail servers, and the credentials of those."""
+"""Who may send: organisations, their mail servers, and the credentials of the servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERMALINK = RegexValidator(r"^[a-z0-9-]+\Z", "Lower-case letters, digits and hyp
 
 
 class IPPool(models.Model):
-    """Source addresses that share their mail."""
+    """Source addresses that mail is shared out among."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255)
@@ -78,7 +78,7 @@ class Server(models.Model):
     message_retention_days = models.PositiveIntegerField(default=60)
     raw_message_retention_days = models.PositiveIntegerField(default=30)
     raw_message_retention_size = models.PositiveIntegerField(default=2048, help_text="In MB.")
-    # How far the texts were above that when it was last looked at: those of mail that waits are kept.
+    # By how much the texts exceeded that at the last check: those of waiting mail are kept.
     raw_message_excess_bytes = models.BigIntegerField(default=0, editable=False)
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=255, blank=True)

@@ -1,4 +1,4 @@
-"""Recipients that a server will not try."""
+"""Recipients that a server does not send to."""
 
 from __future__ import annotations
 

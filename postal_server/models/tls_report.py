@@ -1,4 +1,4 @@
-"""What TLS reports are made of (RFC 8460)."""
+"""The sessions that TLS reports are made from (RFC 8460)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .fields import PeerCharField, PeerTextField
 
 
 class TlsResult(models.Model):
-    """SMTP sessions of one day (UTC) that ended alike; removed once they were reported.
+    """SMTP sessions of one day (UTC) with the same result; removed once reported.
 
-    `failure` is a result type of RFC 8460, empty for sessions as the policy wants them; `policy` and `hosts`
-    are lines. Where and why is known of failures only.
+    `failure` is a result type of RFC 8460, empty for sessions that met the policy; `policy` and `hosts` are
+    lines. The place and the reason are recorded for failures only.
     """
 
     day = models.DateField()

@@ -1,4 +1,4 @@
-"""Webhooks, the requests that are waiting to be sent, and the attempts that were made."""
+"""Webhooks, the requests waiting to be sent, and the attempts made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Webhook(models.Model):
 
 
 class WebhookRequest(QueueRow):
-    """An event that waits to be posted. `body` holds the exact bytes, so that every try is signed alike."""
+    """An event that waits to be sent. `body` holds the exact bytes, so that every attempt is signed alike."""
 
     id = models.BigAutoField(primary_key=True)
     webhook_id = models.BigIntegerField()
@@ -66,7 +66,7 @@ class WebhookRequest(QueueRow):
 
 
 class WebhookAttempt(models.Model):
-    """One try to post an event. `status_code` is negative where there was no answer (contract 3.5)."""
+    """One attempt to send an event. `status_code` is negative if there was no response (contract 3.5)."""
 
     server_id = models.BigIntegerField()
     webhook_id = models.BigIntegerField()
@@ -75,7 +75,7 @@ class WebhookAttempt(models.Model):
     url = models.CharField(max_length=2000)
     attempt = models.SmallIntegerField()
     status_code = models.IntegerField()
-    answer = PeerTextField(blank=True)  # its first kilobyte
+    answer = PeerTextField(blank=True)  # the first kilobyte of the response
     payload = models.TextField()
     will_retry = models.BooleanField()
     seconds = models.FloatField(null=True)

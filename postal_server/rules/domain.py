@@ -1,6 +1,6 @@
 """The DNS records of a domain compared with those it must publish. Texts and statuses: contract 9.3.
 
-`found` is what DNS has: TXT records as whole strings, host names without their final dot in any case.
+`records` are those in DNS: TXT records as whole strings, host names without their final dot, in any case.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class DnsStatus(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """How a record stands. `error` is empty where it is in order."""
+    """The state of a record. `error` is empty where it is in order."""
 
     status: DnsStatus
     error: str = ""
@@ -33,9 +33,9 @@ _SPF = re.compile(r"v=spf1(?: |\Z)", re.IGNORECASE)  # RFC 7208 section 4.5
 
 @dataclass(frozen=True)
 class Policy:
-    """A record that a domain has once or not at all. Receivers take two of them for none.
+    """A record that a domain has once or not at all. Receivers treat two of them as none.
 
-    `prefix` is where it stands, in front of the domain; `mark` is how it begins.
+    `prefix` is the label or labels in front of the domain; `mark` matches the start of the record.
     """
 
     what: str
@@ -50,27 +50,27 @@ POLICIES = (
 )
 
 
-def check_spf(found: Sequence[str], include: str) -> Check:
-    """Does the domain's one SPF record include ours? Two are an error to receivers, whatever they say."""
-    records = [text.split() for text in found if _SPF.match(text)]
-    if not records:
+def check_spf(records: Sequence[str], include: str) -> Check:
+    """Does the domain's one SPF record include ours? To receivers two are an error, whatever they contain."""
+    policies = [text.split() for text in records if _SPF.match(text)]
+    if not policies:
         return Check(DnsStatus.MISSING, "No SPF record exists for this domain")
-    if len(records) > 1:
-        return Check(DnsStatus.INVALID, _too_many(len(records), "SPF records for this domain"))
-    wanted = f"include:{include}".lower()
-    if any(term.lower().lstrip("+?~-") == wanted for term in records[0]):
+    if len(policies) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(policies), "SPF records for this domain"))
+    mechanism = f"include:{include}".lower()
+    if any(term.lower().lstrip("+?~-") == mechanism for term in policies[0]):
         return GOOD
     return Check(DnsStatus.INVALID, f"An SPF record exists but it doesn't include {include}")
 
 
-def check_dkim(name: str, found: Sequence[str], expected: str) -> Check:
+def check_dkim(name: str, records: Sequence[str], expected: str) -> Check:
     """Is the one TXT record at `name` our public key? Blanks and the final semicolon do not matter."""
-    if not found:
+    if not records:
         return Check(DnsStatus.MISSING, f"No TXT records were returned for {name}")
-    if len(found) > 1:
-        many = f"There are {len(found)} records for at {name}. There should only be one."
+    if len(records) > 1:
+        many = f"There are {len(records)} records for at {name}. There should only be one."
         return Check(DnsStatus.INVALID, many)
-    if _tags(found[0]) == _tags(expected):
+    if _tags(records[0]) == _tags(expected):
         return GOOD
     return Check(
         DnsStatus.INVALID,
@@ -79,31 +79,31 @@ def check_dkim(name: str, found: Sequence[str], expected: str) -> Check:
     )
 
 
-def check_mx(domain: str, found: Sequence[str], expected: Sequence[str]) -> Check:
-    """Do all of our hosts take the domain's mail? None of them means that it does not receive here."""
-    if not found:
+def check_mx(domain: str, records: Sequence[str], expected: Sequence[str]) -> Check:
+    """Are all of our hosts among the domain's MX records? If none is, it does not receive mail here."""
+    if not records:
         return Check(DnsStatus.MISSING, f"There are no MX records for {domain}")
-    hosts = {host.lower() for host in found}
+    hosts = {host.lower() for host in records}
     missing = [host for host in expected if host.lower() not in hosts]
     if not missing:
         return GOOD
     if len(missing) == len(expected):
         return Check(DnsStatus.MISSING, "You have MX records but none of them point to us.")
-    records = "record" if len(missing) == 1 else "records"
-    return Check(DnsStatus.INVALID, f"MX {records} for {_listed(missing)} are missing and are required.")
+    noun = "record" if len(missing) == 1 else "records"
+    return Check(DnsStatus.INVALID, f"MX {noun} for {_listed(missing)} are missing and are required.")
 
 
-def check_return_path(name: str, found: Sequence[str], expected: str) -> Check:
-    return _check_cname(name, found, expected, f"There is no return path record at {name}")
+def check_return_path(name: str, records: Sequence[str], expected: str) -> Check:
+    return _check_cname(name, records, expected, f"There is no return path record at {name}")
 
 
-def check_track_domain(name: str, found: Sequence[str], expected: str) -> Check:
-    return _check_cname(name, found, expected, f"There is no record at {name}")
+def check_track_domain(name: str, records: Sequence[str], expected: str) -> Check:
+    return _check_cname(name, records, expected, f"There is no record at {name}")
 
 
-def check_policy(policy: Policy, domain: str, found: Sequence[str]) -> Check:
-    """Is the policy published no more than once? What it says is the domain's own business."""
-    count = sum(policy.mark.match(text) is not None for text in found)
+def check_policy(policy: Policy, domain: str, records: Sequence[str]) -> Check:
+    """Is the policy published exactly once? Its content is the domain's own business."""
+    count = sum(policy.mark.match(text) is not None for text in records)
     if count > 1:
         return Check(
             DnsStatus.INVALID, _too_many(count, f"{policy.what} records at {policy.prefix}.{domain}")
@@ -111,36 +111,36 @@ def check_policy(policy: Policy, domain: str, found: Sequence[str]) -> Check:
     return GOOD if count else Check(DnsStatus.MISSING)
 
 
-def check_ownership(domain: str, found: Sequence[str], prefix: str) -> Check:
-    """Is the domain claimed no more than once? `prefix` is the first word of ownership records."""
-    count = sum(text.split(" ", 1)[0] == prefix for text in found)
+def check_ownership(domain: str, records: Sequence[str], prefix: str) -> Check:
+    """Is there exactly one ownership record? `prefix` is the first word of such records."""
+    count = sum(text.split(" ", 1)[0] == prefix for text in records)
     if count > 1:
         return Check(DnsStatus.INVALID, _too_many(count, f"{prefix} records at {domain}"))
     return GOOD if count else Check(DnsStatus.MISSING)
 
 
-def check_second_key(name: str, found: Sequence[str]) -> Check:
-    """Is the domain's Ed25519 key published no more than once?"""
-    if len(found) > 1:
-        return Check(DnsStatus.INVALID, _too_many(len(found), f"records at {name}"))
-    return GOOD if found else Check(DnsStatus.MISSING)
+def check_second_key(name: str, records: Sequence[str]) -> Check:
+    """Is the domain's Ed25519 key published exactly once?"""
+    if len(records) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(records), f"records at {name}"))
+    return GOOD if records else Check(DnsStatus.MISSING)
 
 
-def is_verified(found: Sequence[str], expected: str) -> bool:
+def is_verified(records: Sequence[str], expected: str) -> bool:
     """Does the apex have the ownership record, as one whole TXT string?"""
-    return expected in found
+    return expected in records
 
 
-def _check_cname(name: str, found: Sequence[str], expected: str, missing: str) -> Check:
-    if not found:
+def _check_cname(name: str, records: Sequence[str], expected: str, missing: str) -> Check:
+    if not records:
         return Check(DnsStatus.MISSING, missing)
-    if len(found) > 1:
-        return Check(DnsStatus.INVALID, _too_many(len(found), f"records at {name}"))
-    if found[0].lower() == expected.lower():
+    if len(records) > 1:
+        return Check(DnsStatus.INVALID, _too_many(len(records), f"records at {name}"))
+    if records[0].lower() == expected.lower():
         return GOOD
     return Check(
         DnsStatus.INVALID,
-        f"There is a CNAME record at {name} but it points to {found[0]} which is incorrect. "
+        f"There is a CNAME record at {name} but it points to {records[0]} which is incorrect. "
         f"It should point to {expected}.",
     )
 

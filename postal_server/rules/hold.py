@@ -15,11 +15,11 @@ RELEASED_WITHOUT_ENDPOINT = "Message has been processed."
 BY_PERSON = "Message has been held by an administrator."  # not Postal's: it has no such button
 CANCELLED = "The hold on this message has been removed without action."
 
-APPROACHING = 0.9  # of the send limit: from here on the owners are warned
+APPROACHING = 0.9  # of the send limit: from here on its owners are warned
 
 
 def by_mode(mode: ServerMode, is_manual: bool) -> str | None:
-    """Development servers hold what no person released."""
+    """Development servers hold everything that no person has released."""
     return DEVELOPMENT if mode is ServerMode.DEVELOPMENT and not is_manual else None
 
 
@@ -28,7 +28,7 @@ def by_credential(is_holding: bool, is_manual: bool) -> str | None:
 
 
 def by_suppression(recipient: str, reason: str | None, is_manual: bool) -> str | None:
-    """`reason` is why the recipient is suppressed, null if it is not."""
+    """`reason` is why the recipient is suppressed, None if it is not."""
     if reason is None or is_manual:
         return None
     return f"Recipient ({recipient}) is on the suppression list (reason: {reason})"

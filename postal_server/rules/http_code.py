@@ -1,6 +1,6 @@
-"""The codes of an HTTP request that got no answer, as Postal numbers them (contract 3.5).
+"""The codes of an HTTP request that got no response, as Postal numbers them (contract 3.5).
 
-They stand where an answer's status code would: in `HttpResult.status`, `Outcome.code` and `Delivery.code`.
+They take the place of a status code: in `HttpResult.status`, `Outcome.code` and `Delivery.code`.
 """
 
 TIMED_OUT = -1

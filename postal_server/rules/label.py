@@ -1,4 +1,4 @@
-"""The few words by which results are counted: metrics must not have a label for every domain there is."""
+"""The few labels under which results are counted: metrics must not have one for every domain there is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .shaping import operator_of
 from .status import DeliveryStatus
 from .suppression import enhanced_code
 
-# Who runs the mail hosts of most addresses, by the domains of those hosts.
+# The operators of the mail hosts of most addresses, by the domains of those hosts.
 OPERATORS = {
     "amazonaws.com": "amazon",
     "barracudanetworks.com": "barracuda",
@@ -53,14 +53,14 @@ TRANSPORT = {TIMED_OUT: "timeout", NO_CONNECTION: "connection", NO_TLS: "tls"}
 
 
 def destination(lane: str, host: str) -> str:
-    """Where it went: a well-known operator of mail hosts, `other`, or the kind of another lane."""
+    """Where a message went: a well-known operator of mail hosts, `other`, or the kind of another lane."""
     if not is_domain(lane):
         return lane.partition(":")[0]
     return OPERATORS.get(operator_of(host), OTHER)
 
 
 def reason(outcome: Outcome) -> str:
-    """Why: `ok`, the subject of an enhanced code, the class of a plain one, or what went wrong in between."""
+    """The reason: `ok`, the subject of an enhanced code, the class of a plain one, or a transport error."""
     code = outcome.code
     if outcome.status is DeliveryStatus.SENT:
         return "ok"
@@ -70,5 +70,5 @@ def reason(outcome: Outcome) -> str:
         return "connection" if outcome.seconds is None else "interrupted"
     if code in TRANSPORT:
         return TRANSPORT[code]
-    enhanced = enhanced_code(outcome.output or "") if outcome.host else None  # posts have none
+    enhanced = enhanced_code(outcome.output or "") if outcome.host else None  # HTTP responses have none
     return SUBJECTS.get(enhanced[1] if enhanced else "", f"{code // 100}xx")

@@ -1,7 +1,7 @@
-"""Lanes of the queue: what waits for one destination waits together. Each is a text, as it is stored.
+"""Lanes of the queue: all that waits for one destination. Each is a string, as it is stored.
 
 A lane is a recipient domain (`example.com`, `[ipv6:2001:db8::1]`), an endpoint (`http:3`, `smtp:3`,
-`address:3`), a webhook (`webhook:3`), or `local`, for what no one else is needed for.
+`address:3`), a webhook (`webhook:3`), or `local`, for what needs no other host.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ HTTP_PREFIXES = (f"{LaneKind.HTTP.value}:", WEBHOOK_PREFIX)
 
 
 def lane_of_domain(domain: str) -> Lane:
-    """The lane of mail to a domain, as DNS knows it."""
+    """The lane of mail to a domain, which is in the form used in DNS."""
     return Lane(domain)
 
 
 def lane_of_endpoint(endpoint_type: str, number: int | None) -> Lane:
-    """The lane of an endpoint. Raises `KeyError` for what is no `EndpointType`."""
+    """The lane of an endpoint. Raises `KeyError` for anything but an `EndpointType`."""
     return Lane(f"{OF_ENDPOINTS[endpoint_type].value}:{number}")
 
 
 def kind_of(lane: str) -> LaneKind:
-    """The kind of a lane, by its text. An address literal is a domain, though it may have colons."""
+    """The kind of a lane. An address literal is a domain, though it may have colons."""
     if lane == LOCAL:
         return LaneKind.LOCAL
     prefix, colon, _ = lane.partition(":")
@@ -53,10 +53,10 @@ def kind_of(lane: str) -> LaneKind:
 
 
 def is_domain(lane: str) -> bool:
-    """Is it a recipient domain, not an endpoint or what cannot leave?"""
+    """Is it a recipient domain, rather than an endpoint, a webhook or `local`?"""
     return kind_of(lane) is LaneKind.DOMAIN
 
 
 def is_over_http(lane: str) -> bool:
-    """Is it delivered to by HTTP requests?"""
+    """Is it delivered to by HTTP?"""
     return lane.startswith(HTTP_PREFIXES)

@@ -1,4 +1,4 @@
-"""Which incoming mail its sender is not told about, although it could not be delivered."""
+"""Which incoming mail gets no failure notice, although it could not be delivered."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SUPPRESSING = {"all", "ndr"}  # [MS-OXCMAIL] section 2.2.3.2.14
 
 
 def is_automatic(head: Mapping[str, Sequence[str]]) -> bool:
-    """Did a program write it, which nobody waits behind for an answer?
+    """Was it sent by a program, so that no person expects a reply?
 
-    `head` has the values of its fields by lower-case name. Sources: RFC 3834 section 5 (Auto-Submitted), RFC
+    `head` maps lower-case field names to their values. Sources: RFC 3834 section 5 (Auto-Submitted), RFC
     2076 section 3.9 (Precedence), and Exchange's word for "no reports, please".
     """
     submitted = (value.partition(";")[0].strip().lower() for value in head.get("auto-submitted", ()))

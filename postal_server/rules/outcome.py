@@ -1,7 +1,7 @@
-"""What became of an attempt, and what a remote's answer means.
+"""The outcome of an attempt, and what a remote's reply or response means.
 
-What we do not understand is deferred. Source: contract 6.8 and 4.9, RFC 5321 section 4.2.1, and
-`deviations` where Postal takes a permanent answer as a temporary one.
+Anything that we do not understand is a deferral. Source: contract 6.8 and 4.9, RFC 5321 section 4.2.1, and
+`deviations` where Postal takes a permanent reply for a transient one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of talking: SENT, DEFERRED or FAILED, with one sentence for people.
+    """The result of an attempt: SENT, DEFERRED or FAILED, with one sentence for people.
 
-    `output` is the remote's answer as it came, `host` the name of the mail host. `sent_with_ssl` is null
-    where no sending was attempted;
-    `seconds` is null without a connection. `retry_after` is the least wait that the remote asked for.
+    `output` is the remote's reply or response as received, `host` the name of the mail host. `sent_with_ssl`
+    is None where nothing was sent, `seconds` is None without a connection. `retry_after` is the shortest wait
+    that the remote asked for.
     """
 
     status: DeliveryStatus
@@ -58,18 +58,18 @@ class Peer:
 
 
 def named_wait(text: str) -> timedelta | None:
-    """The wait that an SMTP answer names (`try again in 30 seconds`), with ten seconds of margin."""
-    found = NAMED_WAIT.search(text)
-    if not found:
+    """The wait that an SMTP reply names (`try again in 30 seconds`), with a margin of ten seconds."""
+    match = NAMED_WAIT.search(text)
+    if not match:
         return None
-    return timedelta(**{f"{found[2].lower()}s": int(found[1])}) + WAIT_MARGIN
+    return timedelta(**{f"{match[2].lower()}s": int(match[1])}) + WAIT_MARGIN
 
 
 def classify(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
-    """What an SMTP answer to MAIL, RCPT, DATA or the final dot means for one recipient.
+    """What an SMTP reply to MAIL, RCPT, DATA or the final dot means for one recipient.
 
-    A 2xx must be the answer to the final dot: no other takes the mail over. `seconds` is the time of the
-    transaction. Every 5xx is permanent (RFC 5321), what is no reply a deferral.
+    A 2xx must be the reply to the final dot, as no other accepts the message. `seconds` is the duration of
+    the transaction. Every 5xx is a permanent failure (RFC 5321), a malformed reply is a deferral.
     """
     output = str(reply)
     status, details, wait = (
@@ -124,8 +124,8 @@ def unreachable(
 ) -> Outcome:
     """No host took a connection. `tried` are the hosts, `errors` what went wrong with each.
 
-    Permanent only where the domain does not exist or says that it takes no mail (RFC 7505). `policy` is the
-    domain's TLS policy where hosts fell short of it, `tls` how.
+    Permanent only where the domain does not exist or declares that it accepts no mail (RFC 7505). `policy` is
+    the domain's TLS policy if hosts did not meet it, and `tls` says how.
     """
     hosts = f"Tried {sentence(tried)}." if tried else "No hosts to try."
     if policy:
@@ -151,10 +151,10 @@ def sentence(words: Sequence[str]) -> str:
 def classify_post(
     code: int, output: str, *, url: str, seconds: float | None, retry_after: timedelta | None = None
 ) -> Outcome:
-    """What an HTTP answer to a post means. `code` is its status, or one of the codes in `http_code`.
+    """What the response to a POST request means. `code` is its status, or one of the codes in `http_code`.
 
-    `output` is the start of the answer's body, or what went wrong. Source: contract 4.9: only a 5xx or no
-    answer at all is worth another try, and a 429 sends no failure notice.
+    `output` is the start of the response's body, or what went wrong. Source: contract 4.9: only a 5xx or no
+    response at all is worth another try, and a 429 causes no failure notice.
     """
     if 200 <= code <= 299:
         status = DeliveryStatus.SENT

@@ -1,4 +1,4 @@
-"""Which addresses strangers may have this server connect to: with a post, or with mail.
+"""Which addresses customers may have this server connect to, by HTTP or with mail.
 
 A customer chooses the URL or the recipient, and this server sits inside somebody's network: only addresses of
 the public internet are connected to, unless the configuration lists more
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# IANA's special-purpose registries, without what is globally reachable. Listed here rather than taken from
-# `is_global`, whose answers differ between the Pythons that we run on.
+# IANA's special-purpose registries, without the globally reachable entries. Listed here because the result of
+# `is_global` differs between the Python versions that we support.
 NOT_PUBLIC_V4 = tuple(
     map(
         ipaddress.IPv4Network,
@@ -34,7 +34,7 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are 
 
 
 def effective_address(address: Address) -> Address:
-    """The IPv4 address that a connection ends at, where an IPv6 address stands for one."""
+    """The IPv4 address that a connection ends at, where an IPv6 address embeds one."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped

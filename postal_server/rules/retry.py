@@ -1,6 +1,6 @@
 """When to try again: messages and webhooks.
 
-`jitter` is a number from 0 to 1 that the caller draws; it spreads what failed together.
+`jitter` is a number from 0 to 1 that the caller draws; it spreads the retries of what failed together.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def next_attempt(
 def next_webhook_attempt(
     failures: int, now: datetime, *, jitter: float, retry_after: timedelta | None = None
 ) -> datetime | None:
-    """When to post a webhook again after `failures` failed tries (1 or more); null when it is given up.
+    """When to send a webhook again after `failures` failed tries (1 or more); None when it is given up.
 
     Postal's five waits (contract 3.5), then growing ones over three days. `Retry-After` is a minimum.
     """

@@ -1,4 +1,4 @@
-"""A recipient and the routes: the one that takes it. Source: contract 4.1."""
+"""Which route takes mail for a recipient. Source: contract 4.1."""
 
 from __future__ import annotations
 

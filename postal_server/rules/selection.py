@@ -1,4 +1,4 @@
-"""Which part of the queue is meant: the mail of a server, for a destination, with a tag."""
+"""A part of the queue: the mail of a server, for a destination, with a tag."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from postal_server.mail.address import domain_to_ascii
 
 @dataclass(frozen=True)
 class Selection:
-    """What all that is given is true of; null and empty are true of everything.
+    """The messages that match every field that is set; None or an empty string matches all.
 
     `destination` is a lane's name: a recipient domain, `http:<id>`, `smtp:<id>`, `address:<id>` or `local`.
     """
@@ -34,7 +34,7 @@ def takes_any(selections: Sequence[Selection], server_id: int, destination: str,
 
 
 def destination_name(text: str) -> str:
-    """A destination as people write it (`Müller.example`, `http:3`), as its lane is called."""
+    """The name of the lane for a destination as people write it (`Müller.example`, `http:3`)."""
     name = text.strip().lower()
     try:
         return domain_to_ascii(name)

@@ -1,8 +1,8 @@
-"""How fast a destination is sent to: fixed limits, warm-up plans, and what its answers teach.
+"""How fast a destination is sent to: fixed limits, warm-up plans, and the pace learnt from its replies.
 
 A destination that says "too fast" is left alone for a while, tried with one message, and then sent to at half
 the pace, which grows again step by step: additive increase, multiplicative decrease, as TCP does it. None of
-it touches a recipient: `rules.suppression` does not count such answers.
+it affects a recipient: `rules.suppression` does not count such replies.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REPUTATION: Sequence[tuple[str, str]] = (
     (r"\b[RB]L0000\d\d\b", "Comcast"),
 )
 _REPUTATION = re.compile("|".join(pattern for pattern, _ in REPUTATION), re.ASCII | re.IGNORECASE)
-# The same in general words; believed of a temporary answer only.
+# The same in general words; believed in a transient reply only.
 _TOO_FAST = re.compile(
     r"too many (?:connections|messages|mails|e-?mails|concurrent)|rate.?limit|throttl|too (?:fast|quickly)|"
     r"(?:poor|low|bad) reputation|temporarily (?:blocked|limited)",
@@ -47,10 +47,10 @@ _TOO_FAST = re.compile(
 )
 _GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
 ABOUT_THE_MAILBOX = ("1", "2")  # RFC 3463 subjects
-# A 421 with one of these says that the connection was idle, or broke: no reason to go slower.
+# A 421 with one of these means that the connection was idle, or broke: no reason to go slower.
 CONNECTION_ENDED = (("4", "1"), ("4", "2"))
 
-PATIENCE = 3  # answers in a row that might mean "too fast", before they are taken so
+PATIENCE = 3  # replies in a row that might mean "too fast", before they count as that
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 LEAST_RATE = 2.0  # messages a minute
@@ -61,7 +61,7 @@ _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 
 
 class ThrottleSignal(enum.Enum):
-    """What an answer says about our pace."""
+    """What a reply says about our pace."""
 
     NONE = "none"
     BUSY = "busy"  # it might mean us: several in a row do
@@ -69,14 +69,14 @@ class ThrottleSignal(enum.Enum):
 
 
 def throttle_signal(code: int | None, output: str) -> ThrottleSignal:
-    """What this answer says about our pace. `code` is null where a host did not take the session.
+    """What this reply says about our pace. `code` is None where a host refused the session.
 
     421 and 4.7.x may mean anything from a restart to our reputation. Greylisting is meant for one sender and
     recipient, 4.1.x and 4.2.x for one mailbox.
     """
     if code is None:
-        found = re.match(r"([245]\d\d)[ -]", output, re.ASCII)
-        code = int(found[1]) if found else None
+        match = re.match(r"([245]\d\d)[ -]", output, re.ASCII)
+        code = int(match[1]) if match else None
     if code is None or code // 100 not in (4, 5):
         return ThrottleSignal.NONE
     if _REPUTATION.search(output):
@@ -93,7 +93,7 @@ def throttle_signal(code: int | None, output: str) -> ThrottleSignal:
 
 @functools.cache
 def _public_suffixes() -> PublicSuffixList:
-    """The suffixes below which registries sell names: read at the first look-up, some 3 MB.
+    """The suffixes below which registries sell names: loaded at the first look-up, some 3 MB.
 
     Without the list's private part: names below a hosting company's domain are still its own mail hosts.
     """
@@ -102,10 +102,10 @@ def _public_suffixes() -> PublicSuffixList:
 
 @functools.lru_cache(maxsize=10_000)
 def operator_of(host: str) -> str:
-    """The registered domain of a mail host, which stands for its operator.
+    """The registered domain of a mail host, which identifies its operator.
 
-    Many recipient domains have their mail there, and share the operator's patience. A name that nobody could
-    register, such as `localhost` or `co.uk`, stands for itself, and so does an address. Source:
+    Many recipient domains have their mail there and share the operator's limits. A name that cannot be
+    registered, such as `localhost` or `co.uk`, is its own operator, and so is an address. Source:
     publicsuffix.org.
     """
     name = host.lower().rstrip(".")
@@ -119,9 +119,9 @@ def operator_of(host: str) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """A limit that the administrator set. `name` is a recipient domain, or that of who runs its mail hosts.
+    """A limit that the administrator set. `name` is a recipient domain, or that of its mail hosts' operator.
 
-    `rate` is in messages a minute; null means no limit.
+    `rate` is in messages a minute; None means no limit.
     """
 
     name: str
@@ -130,36 +130,37 @@ class Rule:
 
 
 def parse_rule(text: str) -> Rule:
-    """From `gmail.com connections=5 rate=100/min`. Raises ValueError."""
+    """The rule in a text like `gmail.com connections=5 rate=100/min`. Raises ValueError."""
     name, *limits = text.lower().split()
     if not _NAME.fullmatch(name) or not limits:
         raise ValueError("a domain and limits are expected, as in `gmail.com connections=5 rate=100/min`")
     connections, rate = None, None
     for limit in limits:
-        found = _RULE.fullmatch(limit)
-        if not found or not int(found[1] or found[2]):
+        match = _RULE.fullmatch(limit)
+        if not match or not int(match[1] or match[2]):
             raise ValueError(f"{limit!r} is neither connections=N nor rate=N/s, N/min, N/h or N/day")
-        if found[1]:
-            connections = int(found[1])
+        if match[1]:
+            connections = int(match[1])
         else:
-            rate = int(found[2]) * 60 / SECONDS_OF[found[3]]
+            rate = int(match[2]) * 60 / SECONDS_OF[match[3]]
     return Rule(name, connections, rate)
 
 
 def parse_rules(texts: Iterable[str]) -> dict[str, Rule]:
-    """Rules by their names; of two for one name the last counts. Raises ValueError."""
+    """Rules by name; of two with the same name the last counts. Raises ValueError."""
     return {rule.name: rule for rule in map(parse_rule, texts) if rule.name}
 
 
-# What answers teach
+# The pace learnt from replies
 
 
 @dataclass(frozen=True)
 class Pace:
     """How a destination that asked us to slow down is sent to.
 
-    Nothing until `paused_until`; then one message to probe; once that is taken, `concurrency` at a time and
-    `rate` a minute. `pauses` are those since it last was in order, `taken` what it took since the last step.
+    Nothing until `paused_until`; then one message as a probe; once that is accepted, `concurrency` at a time
+    and `rate` a minute. `pauses` counts those since it was last in order, `accepted` the messages accepted
+    since the last step.
     """
 
     concurrency: int
@@ -167,7 +168,7 @@ class Pace:
     paused_until: datetime | None = None
     pauses: int = 1
     reason: str = ""
-    taken: int = 0
+    accepted: int = 0
 
     def is_paused(self, now: datetime) -> bool:
         return self.paused_until is not None and now < self.paused_until
@@ -187,10 +188,11 @@ def slower(
     asked: timedelta | None = None,
     reason: str = "",
 ) -> Pace:
-    """The pace after an answer that says "too fast".
+    """The pace after a reply that says "too fast".
 
-    `limit` are the connections of a destination in order, `measured` what it took in the last minute; `asked`
-    is the wait that it named. Answers to what was under way when a pause began do not make it longer.
+    `limit` is the number of connections to a destination in order, `measured` the messages it accepted in the
+    last minute; `asked` is the wait that it named. Replies to messages that were under way when a pause began
+    do not make it longer.
     """
     if pace is not None and pace.is_paused(now):
         return pace
@@ -208,20 +210,21 @@ def slower(
 
 
 def faster(pace: Pace, now: datetime, *, limit: int) -> Pace | None:
-    """The pace after a message that was taken; null once the destination is in order again.
+    """The pace after a message was accepted; None once the destination is in order again.
 
     One more at a time for each round of `concurrency` messages, and the rate in proportion.
     """
     if pace.is_paused(now):
         return pace  # sent before the pause began
     if pace.is_probing:
-        return replace(pace, paused_until=None, taken=0)
-    if pace.taken + 1 < pace.concurrency:
-        return replace(pace, taken=pace.taken + 1)
+        return replace(pace, paused_until=None, accepted=0)
+    if pace.accepted + 1 < pace.concurrency:
+        return replace(pace, accepted=pace.accepted + 1)
     concurrency = pace.concurrency + 1
     if concurrency >= limit:
         return None
-    return replace(pace, concurrency=concurrency, rate=pace.rate * concurrency / pace.concurrency, taken=0)
+    rate = pace.rate * concurrency / pace.concurrency
+    return replace(pace, concurrency=concurrency, rate=rate, accepted=0)
 
 
 # New source addresses
@@ -230,7 +233,7 @@ def faster(pace: Pace, now: datetime, *, limit: int) -> Pace | None:
 def warm_up_cap(started_on: date, today: date, first_day: int, days: int) -> int | None:
     """How many messages a new source address may send today: `first_day`, then twice as many each day.
 
-    Null once the plan of `days` days is over; none before it has begun.
+    None once the plan of `days` days is over; 0 before it has begun.
     """
     day = (today - started_on).days
     if day >= days:

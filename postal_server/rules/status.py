@@ -1,4 +1,4 @@
-"""What can become of a message, and in which order."""
+"""Postal's words for messages, servers, credentials, routes and deliveries."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import enum
 
 
 class Scope(str, enum.Enum):
-    """Which way a message goes."""
+    """The direction of a message."""
 
     OUTGOING = "outgoing"
     INCOMING = "incoming"
 
 
 class ServerMode(str, enum.Enum):
-    """`Development` holds everything that passes the server."""
+    """A server in `Development` holds all its mail."""
 
     LIVE = "Live"
     DEVELOPMENT = "Development"

@@ -1,7 +1,7 @@
 """Which outcomes say that a recipient is not worth trying again.
 
 A remote that refuses us (reputation, rate, policy) or is broken says nothing about the person, so such
-answers never suppress. Source: contract 7.3, RFC 3463 sections 3.2 to 3.8.
+replies never suppress. Source: contract 7.3, RFC 3463 sections 3.2 to 3.8.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ IMPERSONAL = re.compile(
     r"unsolicited|spamhaus|barracuda|TSS\d\d|S3150|RP-00\d|authenticat|SPF|DKIM|DMARC|relay",
     re.ASCII | re.IGNORECASE,
 )
-# Errors of hosts are joined by commas. An answer among them was to our greeting, not to a recipient.
+# Errors of hosts are joined by commas. A reply among them was to our greeting, not to a recipient.
 BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]", re.ASCII)
-# TLS that falls short of the domain's own policy, or a host out of step: the way is broken, not the address.
+# TLS that does not meet the domain's own policy, or a host out of step: the path is broken, not the address.
 BROKEN = re.compile(r"(?:\A|, )(?:DANE: |MTA-STS: |unexpected answer )")
 
 
 def enhanced_code(text: str) -> tuple[str, str, str] | None:
-    """The first RFC 3463 code in an answer, as its three parts."""
-    found = ENHANCED.search(text)
-    return (found[1], found[2], found[3]) if found else None
+    """The first RFC 3463 code in a reply, as its three parts."""
+    match = ENHANCED.search(text)
+    return (match[1], match[2], match[3]) if match else None
 
 
 def blames_recipient(code: int | None, output: str) -> bool:
-    """Is this SMTP answer about the recipient, rather than about us, the mail or the receiver's state?
+    """Is this SMTP reply about the recipient, rather than about us, the mail or the receiver's state?
 
-    No answer at all (nobody could be reached) is about the address's domain, so it counts. `code` is null
-    where no host took the session: what they said instead is in the text.
+    No reply at all (no host could be reached) is about the address's domain, so it counts. `code` is None
+    where every host refused the session: their replies are in the text.
     """
     if code is None:
         codes = BEFORE_MAIL.findall(output)

@@ -49,7 +49,7 @@ def test_version_needs_no_installation(capsys, monkeypatch):
         (["--config"], "--config needs the path"),
         (
             ["--confug", "x"],
-            "'--confug' is not an option that may stand before the command. Did you mean --config?",
+            "'--confug' is not an option that may come before the command. Did you mean --config?",
         ),
         (["--verbose"], "'--verbose' is not an option"),
         (["initialise"], "'initialise' is not a command. Did you mean initialize?"),

@@ -1,7 +1,7 @@
 """Write many rows in one statement, where the ORM's batches cost too much.
 
-Measured on SQLite: `bulk_create` of 50 messages 4 times what `insert` needs, `bulk_update` 4 times what
-`update_each` needs. SQLite and PostgreSQL both know these statements.
+Measured on SQLite: `bulk_create` of 50 messages takes 4 times as long as `insert`, `bulk_update` 4 times as
+long as `update_each`. SQLite and PostgreSQL both support these statements.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from postal_server.models.fields import PeerCharField, PeerTextField
 ROWS_A_STATEMENT = 500
 PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 
-# Values of these go to the database as they are.
+# Values of these fields are passed to the database unchanged.
 PLAIN = (models.IntegerField, models.BooleanField, models.FloatField, models.CharField, models.TextField)
-# But these are made fit for it.
+# But text from peers is cleaned first.
 OF_PEERS = (PeerTextField, PeerCharField)
 Column: TypeAlias = "Field[Any, Any]"
-Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # makes what one step is written in
+Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # opens the transaction of one step
 
 
 def insert(rows: Sequence[Model]) -> None:
     """Insert rows of one model. Their ids are not read back; a key that the database generates is left out.
 
-    Defaults are those that the rows got when they were made; nothing else is computed, and no signal sent.
+    Defaults are those set when the objects were created; nothing else is computed, and no signal is sent.
     """
     if rows:
         names = [field.attname for field in _inserted(type(rows[0]))]
@@ -40,10 +40,10 @@ def insert(rows: Sequence[Model]) -> None:
 
 
 def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """As `insert`, of values by the names of their attributes, the same in each row and in the same order.
+    """As `insert`, for values by attribute name; every row has the same names in the same order.
 
-    Fields that are not named have their defaults, which must be the same for all rows.
-    Creating an object of a model with many fields costs as much as inserting it.
+    Other fields get their defaults, which must be the same for all rows. Use it where objects are not needed:
+    creating one of a model with many fields costs as much as inserting it.
     """
     if not rows:
         return
@@ -60,7 +60,7 @@ def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None
 
 
 def _copy(model: type[Model], fields: tuple[Column, ...], rows: Iterable[Sequence[Any]]) -> None:
-    """The same with COPY, in half the time: an INSERT spends it on its thousands of parameters."""
+    """The same with COPY, in half the time: an INSERT spends the rest on its thousands of parameters."""
     columns = ", ".join(f'"{field.column}"' for field in fields)
     statement = f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN (FORMAT BINARY)'
     with (
@@ -89,7 +89,7 @@ def _inserted(model: type[Model]) -> tuple[Column, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _columns(model: type[Model], names: tuple[str, ...]) -> tuple[tuple[Column, ...], tuple[Any, ...]]:
-    """The fields with these names, followed by all others with their defaults."""
+    """The fields with these names followed by all others, and the defaults of those others."""
     by_name = {field.attname: field for field in _inserted(model)}
     others = [field for name, field in by_name.items() if name not in names]
     made = [field.name for field in others if field.has_default() and callable(field.default)]
@@ -129,15 +129,15 @@ def update_each(
 
 
 def _mark(field: Column) -> str:
-    """PostgreSQL takes parameters of VALUES for text unless they are cast; SQLite has no such types."""
+    """A placeholder. PostgreSQL takes parameters of VALUES for text unless they are cast; SQLite does not."""
     if connection.vendor != "postgresql":
         return "%s"
     return f"CAST(%s AS {field.rel_db_type(connection) if field.primary_key else field.db_type(connection)})"
 
 
 def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """All values of all rows, as the database takes them."""
-    database = connections[connection.alias]  # once: the proxy costs a look-up each time
+    """All values of all rows, converted for the database."""
+    database = connections[connection.alias]  # only once: the proxy does a look-up each time
     converters = [_converter(field, database) for field in fields]
     return [
         [
@@ -154,5 +154,5 @@ def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
     if isinstance(field, PLAIN):
         return None
     convert = functools.partial(field.get_db_prep_save, connection=database)
-    # The rows of a batch have most of their times in common.
+    # The rows of a batch share most of their times.
     return functools.cache(convert) if isinstance(field, models.DateTimeField) else convert

@@ -169,8 +169,8 @@ class TestPace:
         assert (after.is_probing, after.concurrency, after.pauses) == (False, 10, 1)
 
     def test_a_round_begins_anew_after_the_probe(self):
-        pace = replace(self.slow(), taken=7)
-        assert faster(pace, NOW + MINUTE, limit=20).taken == 0
+        pace = replace(self.slow(), accepted=7)
+        assert faster(pace, NOW + MINUTE, limit=20).accepted == 0
 
     def test_it_recovers_one_at_a_time_for_each_round(self):
         pace, taken, seen = faster(self.slow(), NOW + MINUTE, limit=20), 0, []
