@@ -1,1 +1,1 @@
-"""A mail server that speaks Postal's wire."""
+"""A mail server that is compatible with Postal."""

@@ -58,16 +58,16 @@ class Postal:
         20.0, "Score from which incoming mail of a new server is refused."
     )
     use_local_ns_for_domain_verification: bool = key(
-        False, "Understood, without effect: the resolver is asked."
+        False, "Understood, without effect: the resolver is always used."
     )
-    use_resent_sender_header: bool = key(True, "Put a Resent-Sender header on what is sent.")
+    use_resent_sender_header: bool = key(True, "Add a Resent-Sender header to outgoing mail.")
     signing_key_path: str = key("$config-file-root/signing.key", "PEM file of the installation's key.")
     smtp_relays: tuple[str, ...] = secret(
         "Ordered relays, `smtp://user:password@host:port?ssl_mode=Auto`; all mail goes there.", ()
     )
-    trusted_proxies: tuple[str, ...] = key((), "Networks whose X-Forwarded-For is believed.")
-    queued_message_lock_stale_days: int = key(1, "Understood, without effect: workers are leased instead.")
-    batch_queued_messages: bool = key(True, "Understood, without effect: connections are kept.")
+    trusted_proxies: tuple[str, ...] = key((), "Networks of proxies whose X-Forwarded-For is trusted.")
+    queued_message_lock_stale_days: int = key(1, "Understood, without effect: workers have leases instead.")
+    batch_queued_messages: bool = key(True, "Understood, without effect: connections are reused.")
     allowed_request_destinations: tuple[str, ...] = key(
         (), "Private networks or hosts that webhooks and endpoints may reach."
     )
@@ -85,7 +85,7 @@ class WebServer:
     max_connections: int = key(1000, "Connections at a time.", least=1)
     max_connections_per_client: int = key(
         100,
-        "Connections at a time from one address (IPv6: one /64) that is no trusted proxy.",
+        "Connections at a time from one address (IPv6: a /64), except trusted proxies.",
         least=1,
     )
 
@@ -128,7 +128,7 @@ class SmtpServer:
     tls_private_key_path: str = key("$config-file-root/smtp.key", "PEM file with its private key.")
     tls_ciphers: str = key("", "OpenSSL cipher list.")
     ssl_version: str = key("SSLv23", "Understood, without effect: TLS 1.2 and newer.")
-    implicit_tls_port: int = key(0, "Port that speaks TLS from the first byte (465); 0 for none.")
+    implicit_tls_port: int = key(0, "Port for implicit TLS (465); 0 for none.")
     plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
     log_connections: bool = key(False, "Log every connection.")
@@ -138,7 +138,7 @@ class SmtpServer:
         1000, "Fields in the header of a message, over the API as well; never more than 9000.", least=1
     )
     max_memory: int = key(
-        256, "MiB of memory for messages that are still being received; beyond it they are put off.", least=1
+        256, "MiB of memory for messages that are still being received; above it, they are deferred.", least=1
     )
     max_memory_before_auth: int = key(128, "The same for clients that have not logged in.", least=1)
     max_connections: int = key(1000, "Connections at a time.", least=1)
@@ -200,8 +200,8 @@ class SmtpClient:
     mta_sts: bool = key(True, "Honour the TLS policies of domains that have one (MTA-STS, RFC 8461).")
     dane: bool = key(
         True,
-        "Honour TLSA records (DANE, RFC 7672) that the resolver has validated; it is believed, so the way to "
-        "it must be trusted.",
+        "Honour TLSA records (DANE, RFC 7672) that the resolver has validated; the path to the resolver "
+        "must be trusted.",
     )
 
 
@@ -298,16 +298,18 @@ class DeliveryPolicy:
     catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
     allowed_destinations: tuple[str, ...] = key(
         (),
-        "Private networks or hosts that MX records and address literals may lead to; relays and SMTP "
-        "endpoints may be anywhere.",
+        "Private networks or hosts to which MX records and address literals may lead; relays and SMTP "
+        "endpoints may have any address.",
     )
     max_notices_per_server: int = key(
-        1000, "Notices of undeliverable mail that one mail server sends in an hour; 0 for none.", least=0
+        1000, "Failure notices that one mail server sends in an hour; 0 for none.", least=0
     )
     max_notices_per_recipient: int = key(
-        10, "Notices of undeliverable mail that one address is sent in an hour; 0 for none.", least=0
+        10, "Failure notices to one address in an hour; 0 for none.", least=0
     )
-    max_lifetime_hours: int = key(120, "A message older than this fails, however few its attempts.", least=1)
+    max_lifetime_hours: int = key(
+        120, "Hours after which a message fails, however few its attempts.", least=1
+    )
 
 
 @dataclass(frozen=True)
@@ -344,7 +346,7 @@ class TlsReports:
 class Control:
     """The control interface of the test fixture."""
 
-    token: str = secret("Switches the control interface of tests on, and guards it.")
+    token: str = secret("Token that enables the control interface for tests, and is required there.")
 
 
 GROUPS: Mapping[str, type] = {
