@@ -1,8 +1,8 @@
 """A running mail server for tests: start it, give each test a mail server of its own, look at its mail.
 
 `RunningServer` starts `postal-server run` as a process of its own on free loopback ports; `MailServer` is one
-mail server of it, seen through the control interface. The fixtures of `pytest_plugin.py` are a line over
-these; other test runners use them directly.
+mail server of it, seen through the control interface. The fixtures of `pytest_plugin.py` are a thin layer
+over these; other test runners use them directly.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from postal_server.mail import dkim
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
-AUTHENTICATION_REQUIRED = 530  # what Postal says to an address that is none of its own
+AUTHENTICATION_REQUIRED = 530  # Postal's reply to an address that is not one of its own
 NO_MESSAGE = "  none: does the project use `postal.settings`?"
 DKIM_KEY_FILE = "test-dkim.key"
 CONFIGURATION = """\
@@ -71,11 +71,11 @@ delivery: {{mode: catch, catch_port: {catch}, catch_host: {host}, allowed_destin
 
 
 class ServerError(RuntimeError):
-    """The server did not start, or refused what a test asked of it."""
+    """The server did not start, or rejected a request of a test."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on now."""
+    """Ports of the loopback interface that are free now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for item in sockets:
@@ -87,7 +87,7 @@ class RunningServer:
     """`postal-server run` in a folder of its own.
 
     `folder` keeps its database between `stop` and `start`; without one a temporary folder is used, and
-    removed at the end. Raises `ServerError` with the server's own words if it does not come up.
+    removed at the end. Raises `ServerError` with the server's log if it does not start.
     """
 
     def __init__(self, folder: Path | None = None, *, use_cache: bool = True) -> None:
@@ -108,7 +108,7 @@ class RunningServer:
         return self._process.pid
 
     def start(self) -> RunningServer:
-        """Start the process and return once it answers."""
+        """Start the process and return once it responds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
         if not (self.folder / "postal.sqlite3").exists():
@@ -134,7 +134,7 @@ class RunningServer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """SIGKILL: what a power failure would do. `start` again goes on with the same database."""
+        """SIGKILL, like a power failure. A later `start` continues with the same database."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -147,13 +147,13 @@ class RunningServer:
         self.stop()
 
     def log(self) -> str:
-        """What the server wrote so far, its last 10,000 characters."""
+        """The last 10,000 characters of the server's log."""
         return self.log_path.read_text("utf-8", "replace")[-10_000:] if self.log_path.exists() else ""
 
     def control(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = 30.0
     ) -> dict[str, Any]:
-        """One request to the control interface. Raises `ServerError` with its words."""
+        """Make one request to the control interface. Raises `ServerError` with its message."""
         request = urllib.request.Request(  # noqa: S310 - an address of our own
             f"{self.url}/_control/{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -161,8 +161,8 @@ class RunningServer:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-                result: dict[str, Any] = json.load(answer)
+            with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+                result: dict[str, Any] = json.load(response)
                 return result
         except urllib.error.HTTPError as error:
             raise ServerError(f"{method} {path}: {error.code} {error.read(2000)!r}") from error
@@ -180,7 +180,7 @@ class RunningServer:
         return MailServer(self, made, self.control("GET", "ping")["webhook_key"])
 
     def _dkim_key(self) -> str:
-        """One key for all domains of tests: making one takes longer than most tests."""
+        """One key for all domains of tests: generating one takes longer than most tests."""
         return (self.folder / DKIM_KEY_FILE).read_text("ascii")
 
     def _command(self, *words: str) -> list[str]:
@@ -192,7 +192,7 @@ class RunningServer:
 
     def _write_configuration(self) -> None:
         configuration = self.folder / "postal.yml"
-        configuration.unlink(missing_ok=True)  # of an earlier start, with other ports
+        configuration.unlink(missing_ok=True)  # left by an earlier start, with other ports
         text = CONFIGURATION.format(
             host=LOOPBACK, web=self.web_port, smtp=self.smtp_port, catch=self.catch_port
         )
@@ -219,7 +219,7 @@ class RunningServer:
             self._fill_cache(cached)
 
     def _fill_cache(self, cached: Path) -> None:
-        """Copy to a folder of our own first: several test runs may come here at once."""
+        """Copy to a folder of our own first, as several test runs may do this at once."""
         making = Path(tempfile.mkdtemp(prefix="postal-", dir=_made(cached.parent)))
         for file in self.folder.iterdir():
             if file.name not in ("postal.yml", "server.log"):
@@ -250,7 +250,7 @@ def _made(folder: Path) -> Path:
 
 
 def _cache_folder() -> Path:
-    """Named after what shapes an initialised installation, so that a new version makes a new one."""
+    """The path depends on all that shapes an initialised installation, so a new version makes a new one."""
     package = Path(__file__).parent
     shape = hashlib.sha256(CONFIGURATION.encode())
     for file in sorted([*package.glob("migrations/*.py"), package / "files.py"]):
@@ -284,7 +284,7 @@ def _named(attribute: str) -> str:
 
 
 def _with_secret(url: str) -> str:
-    """The URL with the user and password that the project's webhooks want, unless it has some."""
+    """The URL with the user and password that the project's webhooks require, unless it has its own."""
     parts = urllib.parse.urlsplit(url)
     wanted = _anymail("POSTAL_WEBHOOK_SECRET") or _anymail("WEBHOOK_SECRET") or ()
     first = wanted if isinstance(wanted, str) else next(iter(wanted), "")
@@ -330,7 +330,7 @@ class Mail:
         return header.addresses[0].addr_spec if header is not None and header.addresses else None
 
     def _body(self, kind: str) -> str:
-        """Decoded, with line ends as Python has them."""
+        """The decoded text, with line ends as in Python."""
         part = self.message.get_body((kind,))
         return part.get_content().replace("\r\n", "\n") if part is not None else ""
 
@@ -345,7 +345,7 @@ class Outbox:
     def wait_for(self, to: str | None = None, subject: str | None = None, timeout: float = 10.0) -> Mail:
         """The first mail to `to` whose subject contains `subject`, waiting up to `timeout` seconds.
 
-        Raises `AssertionError` that shows what did arrive, and what the server made of each message.
+        Raises `AssertionError` that shows what arrived instead, and the state of each message.
         """
         mails = self._read(to=to, subject=subject, timeout=timeout)
         if mails:
@@ -358,11 +358,11 @@ class Outbox:
         return self._read(to=None, subject=None, timeout=0.0)
 
     def clear(self) -> None:
-        """Forget the mail that was caught so far."""
+        """Delete the mail caught so far."""
         self._server.control("DELETE", "mail")
 
     def describe(self) -> str:
-        """What arrived, and what the server made of each message."""
+        """The mail that arrived, and the state of each message."""
         arrived = [f"  {mail.rcpt_to}: {mail.subject}" for mail in self.all()]
         messages = [
             f"  {row['scope']} {row['rcpt_to']}: {row['status']} {row['details'] or ''}".rstrip()
@@ -414,10 +414,10 @@ class MailServer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the Django project under test needs, by setting name (MAILERS from Django 6.1 on).
+        """The settings that the Django project under test needs, by name (MAILERS from Django 6.1 on).
 
-        The project's other settings in ANYMAIL stay. Its further servers lead here too, so that nothing goes
-        to the real ones.
+        The project's other settings in ANYMAIL stay. Its further servers are replaced too, so that nothing
+        reaches the real ones.
         """
         here: dict[str, Any] = {
             "api_url": self.url,
@@ -441,14 +441,14 @@ class MailServer:
         }
 
     def post_events_to(self, url: str) -> None:
-        """Post all events to `url`, say `live_server.url + "/anymail/postal/tracking/"`.
+        """Send all events to `url`, such as `live_server.url + "/anymail/postal/tracking/"`.
 
         With the project's WEBHOOK_SECRET, unless the URL has a user and password of its own.
         """
         self.control("POST", "webhooks", {"url": _with_secret(url)})
 
     def post_mail_to(self, url: str, name: str | None = None, format: str = "RawMessage") -> str:
-        """Post mail for `name` at the domain to `url`, and return that address.
+        """Send mail for `name` at the domain to `url`, and return that address.
 
         `name` is the project's POSTAL_REPLY_LOCAL_PART by default, else "reply"; the secret is as with
         `post_events_to`.
@@ -470,15 +470,15 @@ class MailServer:
         wait: bool = False,
         timeout: float = 10.0,
     ) -> None:
-        """Send a mail in over SMTP: a whole `mail`, or one made of `subject`, `text` and `headers`.
+        """Send a mail to the server over SMTP: `mail` itself, or one made of `subject`, `text` and `headers`.
 
         `from_` is the envelope sender (empty for the null one) and the From header of a made mail. Raises
         `AssertionError` if no route takes mail for one of the addresses, and smtplib's exceptions if the
         server refuses it for another reason.
 
-        With `wait` it returns once the application has answered the post of the mail, and the webhooks that
-        it led to. Raises `AssertionError` with the answer if the application did not take one of them, or
-        said nothing for `timeout` seconds.
+        With `wait` it returns once the application has responded to the request with the mail, and to the
+        webhooks that it caused. Raises `AssertionError` with the response if the application rejected one of
+        them, or sent none for `timeout` seconds.
         """
         before = self.control("GET", "answers") if wait else {}
         recipients = [to] if isinstance(to, str) else list(to)
@@ -507,7 +507,7 @@ class MailServer:
                 raise AssertionError("\n".join(["The application did not take it:", *refused]))
 
     def wait_until_quiet(self, timeout: float = 10.0) -> None:
-        """Return once every mail is on its way and every webhook and post is answered, whatever the answer.
+        """Return once every mail has left and every HTTP request has its response, whatever that is.
 
         Raises `AssertionError` that names what is still under way after `timeout` seconds.
         """
@@ -525,17 +525,17 @@ class MailServer:
         times: int | None = None,
         delay: float = 0.0,
     ) -> None:
-        """Have the receiving side answer for `recipient` (or `*@domain`).
+        """Set how the receiving side responds for `recipient` (or `*@domain`).
 
-        `stage` is `rcpt` or `data` (refused or, with a 4xx reply, delayed there) or `bounce` (taken, and
-        reported undeliverable afterwards); a 2xx reply takes it after `delay` seconds. `times` limits how
-        often.
+        `stage` is `rcpt` or `data` (refused or, with a 4xx reply, delayed there) or `bounce` (accepted,
+        and reported undeliverable afterwards); a 2xx reply accepts it after `delay` seconds. `times` limits
+        how often.
         """
         values = {"recipient": recipient, "reply": reply, "stage": stage, "times": times, "delay": delay}
         self.control("POST", "simulations", values)
 
     def advance(self, seconds: float) -> int:
-        """Bring waiting retries forward by `seconds` and say how many wait."""
+        """Bring waiting retries forward by `seconds`, and return how many there are."""
         waiting: int = self.control("POST", "clock", {"seconds": seconds})["waiting"]
         return waiting
 

@@ -120,7 +120,7 @@ def _quoted_if_needed(text: str) -> str:
 def suppression_key(address: str) -> str:
     """The one spelling of an address for comparison: case folded, normalised, its domain as in DNS.
 
-    Dots and tags stay: they are other people. What is no address is its own key, in lower case.
+    Dots and tags stay: they name other mailboxes. Text that is no address is its own key, in lower case.
     """
     return _suppression_key(address) if len(address) <= MAX_KEPT else address.lower()
 
@@ -139,7 +139,7 @@ def _suppression_key(address: str) -> str:
 
 
 def domain_to_ascii(domain: str) -> str:
-    """The domain as DNS knows it: lower case, IDNA 2008 with the mapping of UTS 46.
+    """The domain in the form used in DNS: lower case, IDNA 2008 with the mapping of UTS 46.
 
     Raises ValueError for what cannot be a host name, an address literal (`[192.0.2.1]`) included.
     """

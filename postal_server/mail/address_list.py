@@ -193,7 +193,7 @@ def _bare(tokens: list[tuple[str, str]]) -> str:
 
 
 def join_split_names(mailboxes: Sequence[Mailbox]) -> list[Mailbox]:
-    """The mailboxes, with `Doe, Jane <j@x>`, which nobody quoted, as the one that was meant.
+    """The mailboxes, with an unquoted `Doe, Jane <j@x>` as the one that was meant.
 
     Words without `@` are nobody's address: they belong to the name of the mailbox that follows.
     """

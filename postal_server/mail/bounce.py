@@ -66,7 +66,7 @@ class Bounce:
 
 
 def recognise(raw: bytes) -> Bounce | None:
-    """The bounce in a raw message, or None where nothing says that it is one. Never raises.
+    """The bounce in a raw message, or None if nothing shows that it is one. Never raises.
 
     Unlike Postal (contract, Q22) reports are understood: a delay is no failure, and decoded parts are
     searched for tokens too. A token without any explanation is a soft bounce.

@@ -1,9 +1,9 @@
 """Bytes of mail as text, by the charset labels that mail programs use.
 
-Labels are those of the WHATWG Encoding standard, which knows the supersets that Windows sends under the names
-of others (`iso-8859-1` is windows-1252, `gb2312` gb18030); beside them what only mail has.
-Text made here fits into every database: it has neither NUL, which PostgreSQL does not take, nor halves of
-characters, which nothing can write as UTF-8.
+Labels are those of the WHATWG Encoding standard, which covers the supersets that Windows sends under the
+names of others (`iso-8859-1` is windows-1252, `gb2312` gb18030), and those that only mail has.
+Text made here fits into every database: it contains neither NUL, which PostgreSQL rejects, nor lone
+surrogates, which cannot be encoded as UTF-8.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from functools import lru_cache
 import webencodings
 
 MAX_LABEL = 100  # characters; the longest in use has 45
-MAX_SHIFTS = 50_000  # stretches of Japanese in one text that are translated one by one
+MAX_SHIFTS = 50_000  # runs of Japanese in one text that are translated one by one
 
-# What the standard does not know, or means otherwise, by label without punctuation.
+# Labels that the standard lacks or uses differently, without punctuation.
 _OF_MAIL = {
     "hzgb2312": "hz",
     "iso2022kr": "iso2022_kr",
@@ -56,7 +56,7 @@ _OF_MAIL = {
     "utf8mb4": "utf_8",
     "utf8sig": "utf_8",
 }
-# Under these names more is sent than they have.
+# Names under which a superset of the charset is sent.
 _SUPERSETS = {
     "big5": "big5hkscs",
     "euc_kr": "cp949",
@@ -68,7 +68,7 @@ _SUPERSETS = {
     "shift_jis": "cp932",
     "tis-620": "cp874",
 }
-# `ascii` over 8-bit text says nothing. The standard's other two are no charset of mail.
+# `ascii` means nothing for 8-bit text. The standard's other two are no charsets of mail.
 _UNUSABLE = frozenset(["ascii", "replacement", "x-user-defined"])
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
 _FIRST_WORD = re.compile(r"[^a-z0-9]*(?:charset\s*=[^a-z0-9]*)?([a-z0-9][a-z0-9._:+-]*)")
@@ -76,7 +76,7 @@ _CODE_PAGE = re.compile(r"(?:win|windows|ms|ibm|dos|cp|mscp)0*(\d+)\Z")
 
 
 def decode(data: bytes, label: str | None) -> str:
-    """`data` as text. Never raises: what cannot be decoded is U+FFFD, a label that says nothing is none."""
+    """`data` as text. Never raises: what cannot be decoded becomes U+FFFD; a meaningless label is ignored."""
     codec = codec_of(label) if label else None
     if codec is None:
         return decode_undeclared(data)
@@ -92,7 +92,7 @@ def decode(data: bytes, label: str | None) -> str:
 
 
 def decode_undeclared(data: bytes) -> str:
-    """8-bit text of which nobody says how it is encoded: UTF-8 where it can be that, else windows-1252."""
+    """8-bit text whose charset is not declared: UTF-8 if it is valid UTF-8, else windows-1252."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -100,7 +100,7 @@ def decode_undeclared(data: bytes) -> str:
     return text.replace("\0", "") if "\0" in text else text
 
 
-# To the standard the five bytes that Python's codec does not know are controls: so no byte is lost.
+# In the standard the five bytes that Python's codec lacks are controls, so no byte is lost.
 _WINDOWS_1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 
 
@@ -112,7 +112,7 @@ def _decode_windows_1252(data: bytes) -> str:
 
 
 def storable(text: str) -> str:
-    """`text` as every database takes it; for text that was not decoded here."""
+    """`text` made fit for every database; for text that was not decoded here."""
     if "\0" in text:
         text = text.replace("\0", "")
     try:
@@ -123,10 +123,10 @@ def storable(text: str) -> str:
 
 
 def codec_of(label: str) -> str | None:
-    """The Python codec for a label, or None where it names no charset of text that we have.
+    """The Python codec for a label, or None if it names no text charset that we have.
 
-    Labels come with quotes, comments and worse: `"utf-8"`, `utf-8 (Unicode)`, `_iso-2022-jp$ESC`. No name
-    that is unknown gets to Python, which would look for a module of that name.
+    Labels come with quotes, comments and worse: `"utf-8"`, `utf-8 (Unicode)`, `_iso-2022-jp$ESC`. No unknown
+    name is passed to Python, which would look for a module of that name.
     """
     return _codec_of(label[:MAX_LABEL].lower())
 
@@ -165,7 +165,7 @@ def _codecs_of_python() -> dict[str, str]:
     }
 
 
-# Japanese of Windows has characters (circled numbers, some names) for which Python's codecs have no place.
+# Japanese text of Windows has characters (circled numbers, some names) that Python's codecs lack.
 
 _SHIFTED = re.compile(rb"\x1b(?:\$[@B]((?:[!-~]{2})*)|\(I([!-_]*)|\([BJH])")
 _PAIRS = re.compile(rb"((?:[\xa1-\xfe]{2})+)|\x8e([\xa1-\xdf])")
@@ -194,7 +194,7 @@ def _decode_japanese(data: bytes, codec: str) -> str:
 
 
 def _to_shift_jis(match: re.Match[bytes]) -> bytes:
-    """What stands in a stretch of EUC-JP or ISO-2022-JP, in Shift JIS."""
+    """The characters in a run of EUC-JP or ISO-2022-JP, in Shift JIS."""
     if match[2]:
         return match[2].translate(_TO_8BIT)
     pairs = (match[1] or b"").translate(_TO_7BIT)

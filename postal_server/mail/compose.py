@@ -303,7 +303,7 @@ def encode_address(address: str) -> str:
         local = local[1:-1]
     domain = without_final_dot(domain)
     if at and not domain.isascii():
-        with suppress(ValueError):  # stays as it is; nobody can deliver to it either way
+        with suppress(ValueError):  # stays as it is; it is undeliverable either way
             domain = domain_to_ascii(domain)
     return f"{local}{at}{domain}"
 

@@ -24,12 +24,12 @@ SIGNED_HEADERS = frozenset(
     b" references list-id list-help list-owner list-unsubscribe list-unsubscribe-post list-subscribe"
     b" list-post".split()
 )
-# A second From put on top must break the signature (RFC 6376 section 8.15), so From is listed once more.
+# A second From added on top must break the signature (RFC 6376 section 8.15), so From is listed once more.
 OVERSIGNED = b"from"
 MAX_SIGNED_FIELDS = 200
 SIGNATURE_LINE = 72  # characters of b= on each line, as Postal folds it
 PIECE_BYTES = 1024 * 1024  # of a body that are hashed at a time
-HEADER_LIST_LINE = 900  # h= is one line, as in Postal, unless that came near the 998 of RFC 5322
+HEADER_LIST_LINE = 900  # h= is one line, as in Postal, unless that would come near the 998 of RFC 5322
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SigningKey:
         except (TypeError, UnsupportedAlgorithm) as error:
             raise ValueError("Not an unencrypted private key in PEM format") from error
         if not isinstance(key, (rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey)):
-            raise ValueError("DKIM knows RSA and Ed25519 keys only")
+            raise ValueError("DKIM supports RSA and Ed25519 keys only")
         return cls(key)
 
     @property

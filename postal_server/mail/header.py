@@ -10,7 +10,7 @@ from .charset import decode, decode_undeclared
 
 MAX_WORDS = 2000  # encoded words of one value
 MAX_FIELDS = 10_000  # what follows them is not looked at
-# Whatever is configured: so all that is accepted, and what is added here, is looked at.
+# Above what can be configured, so that all accepted fields, and those added here, are read.
 MAX_ACCEPTED_FIELDS = 9_000
 
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]*)?\?([BbQq])\?([^?]*)\?=")
@@ -45,7 +45,7 @@ def unfold(header_block: bytes) -> bytes:
 
 
 def is_header_too_large(raw: bytes | bytearray, max_bytes: int, max_fields: int) -> bool:
-    """Has a message, or as much as has come of it, a header of more bytes or fields than these?
+    """Has a message, or as much of it as has arrived, a header of more bytes or fields than these?
 
     No more of it is looked at. A bare CR begins a field as well, as it will when line ends are repaired.
     """
@@ -91,7 +91,7 @@ def _values(raw: bytes, name: str) -> list[bytes]:
 
 
 def first(raw: bytes, name: str) -> str | None:
-    """The topmost value of `name`, or None. What a server prepends itself is found here."""
+    """The topmost value of `name`, or None: the one that the server itself has prepended, if any."""
     return next(iter(header_values(raw, name)), None)
 
 
@@ -121,7 +121,7 @@ def decode_header(value: bytes | str) -> str:
     """A header value with its RFC 2047 encoded words decoded. Never raises.
 
     Blanks between two encoded words go; words of one charset are joined before decoding, because some
-    senders split characters. What is no encoded word stays as it is, and so do those behind the first 2000.
+    senders split characters. Other text stays as it is, and so do encoded words after the first 2000.
     """
     text = decode_undeclared(value) if isinstance(value, bytes) else value.replace("\0", "")
     if "=?" not in text:
@@ -170,7 +170,7 @@ def remove_header(raw: bytes, name: str) -> bytes:
 
 
 def set_field(header_block: bytes, name: str, value: str) -> bytes:
-    """The block with `name` said once: in the place of its first field, or at the end."""
+    """The block with a single field `name`, in the place of its first one or at the end."""
     line = f"{name}: {value}\r\n".encode()
     pattern = _field_pattern(name)
     match = pattern.search(header_block)

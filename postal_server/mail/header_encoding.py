@@ -1,7 +1,8 @@
-"""8-bit text in headers as everybody reads it: encoded words, and parameters of RFC 2231.
+"""8-bit text in headers in a form that every reader decodes: encoded words, and parameters of RFC 2231.
 
-Hosts without SMTPUTF8 may refuse a header that is not ASCII, or spoil it and the signature over it. Text that
-is not UTF-8 is read as windows-1252. What no encoding can express stays: a local part that is not ASCII.
+Hosts without SMTPUTF8 may refuse a header that is not ASCII, or damage it and invalidate its signature.
+Text that is not UTF-8 is read as windows-1252. What no encoding can express stays: a local part that is not
+ASCII.
 """
 
 from __future__ import annotations
@@ -166,13 +167,13 @@ def _flush(run: list[str], words: list[str]) -> bool:
 
 
 def _without_quotes(piece: str) -> str:
-    """`piece`, if it is a quoted string as the text in it: in quotes nobody decodes words."""
+    """`piece`, or the text in it if it is a quoted string: encoded words in quotes are not decoded."""
     quoted = _QUOTED.fullmatch(piece)
     return _ESCAPED.sub(r"\1", quoted[1]) if quoted else piece
 
 
 def _address_words(text: str) -> list[str]:
-    """An address list: names, comments and groups encoded, domains in the form DNS knows."""
+    """An address list: names, comments and groups encoded, domains in the form used in DNS."""
     if empty := _EMPTY_GROUP.match(text):
         return [*_phrase(empty[1].strip()), ":;"]
     try:

@@ -1,6 +1,6 @@
-"""A mail's HTML made fit to be shown to an administrator: nothing runs, and nothing is fetched.
+"""A mail's HTML made safe to show to an administrator: nothing runs, and nothing is fetched.
 
-The page that shows it is sandboxed as well. This takes away what no policy stops: `<link rel=preconnect>`.
+The page that shows it is sandboxed as well. This removes what no policy stops: `<link rel=preconnect>`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-# What a reader would see of a mail has less. Beyond, cleaning could take seconds: it is shown as text.
+# Ordinary mail has less. Beyond these limits cleaning could take seconds, so the HTML is shown as text.
 MAX_TAGS = 30_000
 MAX_REFERENCES = 20_000  # `&amp;`
-MAX_OPEN = 1000  # elements within each other
+MAX_OPEN = 1000  # nested elements
 MAX_TAG = 10_000  # characters of a tag that may have any number of attributes
 MAX_ATTRIBUTES = 2000
 MAX_STYLES = 50  # blocks
-MAX_CSS = 300_000  # characters of them together
+MAX_CSS = 300_000  # characters of all of them together
 
 _MORE_TAGS = frozenset(["address", "big", "font", "main", "section", "tfoot"])
 _ATTRIBUTES = frozenset(
@@ -61,7 +61,7 @@ _ATTRIBUTES = frozenset(
         "width",
     ]
 )
-# Elements that hold no other, or that the next of their kind closes.
+# Elements that contain no others, or that are closed by the next of their kind.
 _SHALLOW = "area|base|br|col|dd|dt|embed|hr|img|input|li|link|meta|p|param|source|td|th|tr|track|wbr"
 _DEEP = re.compile(rf"<(/?)(?!(?:{_SHALLOW})\b)[a-z]", re.IGNORECASE)
 _LONG_TAG = re.compile(rf"<[a-zA-Z/][^<>]{{{MAX_TAG},}}")
@@ -71,7 +71,7 @@ _BLANKS = re.compile(r"[\s/]")
 _PICTURE = re.compile(r"\s*data:image/(?:bmp|gif|jpe?g|png|webp);", re.IGNORECASE)
 _DATA = re.compile(r"[\s\x00-\x20]*data:", re.IGNORECASE)
 
-# CSS that names another resource, or runs. Judged without escapes and comments, in which it could hide.
+# CSS that names another resource, or runs. Escapes and comments, which could hide it, are removed first.
 _CSS_PIECE = re.compile(r"[^;{}]+")
 _CSS_FETCHES = re.compile(r"url|image-set|image\s*\(|src\s*\(|@import|@charset|expression|binding|behavior")
 _CSS_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
@@ -79,10 +79,10 @@ _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|\r?\n|(.))", re.IGNORECASE | 
 
 
 def clean(html: str) -> str:
-    """`html` without what runs, asks or fetches: scripts, forms, frames, links to other resources.
+    """`html` without what runs, submits or fetches: scripts, forms, frames, links to other resources.
 
-    Tables, fonts and styles stay, pictures that stand in the HTML itself, and links that a person may click.
-    What is too large or too deep to be cleaned in time comes as text.
+    Tables, fonts and styles stay, and so do pictures embedded in the HTML and links that a person may click.
+    HTML that is too large or too deep to be cleaned in time is returned as preformatted text.
     """
     if _is_too_much(html):
         return f'<pre style="white-space: pre-wrap">{escape(html)}</pre>'

@@ -1,12 +1,12 @@
-"""Tags and attributes of an HTML document, as offsets into its bytes, and what attribute values say.
+"""Tags and attributes of an HTML document, as offsets into its bytes, and the values of attributes.
 
-Reads as a browser does (WHATWG HTML, section 13.2.5, "Tokenization"), as far as tags go: what looks like a
-tag in a comment, in the text of `<style>` or in an attribute's value is none. Nothing is copied and nothing
-written anew, so that a change of one value leaves every other byte. Documents are bytes in which ASCII means
-itself; each is read once, from its start to its end.
+Tags are read as browsers do (WHATWG HTML, section 13.2.5, "Tokenization"): text that looks like a tag in a
+comment, in `<style>` or in an attribute's value is none. Nothing is copied and nothing rewritten, so that
+changing one value keeps every other byte. Documents are bytes in an encoding that keeps ASCII as it is; each
+is read once, from start to end.
 
-Not looked at is what only building the tree tells. Of SVG and MathML it is known where they begin and end,
-because `<style>` and CDATA are read differently there.
+No tree is built. Only the start and end of SVG and MathML are tracked, because `<style>` and CDATA are read
+differently there.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from html.entities import html5
 # programs run no scripts.
 _TEXT_ELEMENTS = frozenset(b"iframe noembed noframes script style textarea title xmp".split())
 _FOREIGN = frozenset([b"math", b"svg"])
-_INERT = b"template"  # what is in it is not part of the page
+_INERT = b"template"  # its content is not part of the page
 _REST_IS_TEXT = b"plaintext"
 _ALWAYS_SEEN = frozenset([*_TEXT_ELEMENTS, *_FOREIGN, _INERT, b"/" + _INERT, _REST_IS_TEXT])
-# Tags that end SVG and MathML, whatever is open there (13.2.6.5).
+# Tags that end SVG and MathML, whichever elements are open there (13.2.6.5).
 _ENDS_FOREIGN = frozenset(
     b"/svg /math /p /br b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 "
     b"head hr i img li listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt "
     b"u ul var".split()
 )
 
-MAX_STEPS = 20_000  # tags, and attributes that are looked at; a large newsletter has a third of that
+MAX_STEPS = 20_000  # tags, and attributes of the tags looked for; a large newsletter has a third of that
 
 # All of these are matched against lower-cased bytes.
 _BLANK = rb"[\t\n\f\r ]"
-# The rest of a tag as it is mostly written. It takes less than the standard allows, and nothing differently.
+# The rest of a tag in its usual form: stricter than the standard, but never read differently from it.
 _ORDINARY_REST = (
     rb"(?:" + _BLANK + rb"+[a-z][a-z0-9_:.-]*"
     rb"(?:=(?:\"[^\"]*\"|'[^']*'|[^\t\n\f\r \"'=<>`]+))?)*" + _BLANK + rb"*/?>"
 )
-# 1: name of a tag that is looked at; 2: of another whose attributes are unusual; 3: what opens no tag.
+# 1: name of a tag that is looked for; 2: of another whose attributes are unusual; 3: markup that is no tag.
 _MARKUP = (
     rb"<(?:(%s)(?=[\t\n\f\r />])"
     rb"|/?[a-z](?:[^>=]*>|[^\t\n\f\r />]*" + _ORDINARY_REST + rb")"
@@ -63,8 +63,8 @@ _SCRIPT_MARK = re.compile(rb"<!--|-->|<(/?)script(?=[\t\n\f\r />])")
 class Tag:
     """A start tag, or an end tag whose name begins with `/`; the name is in lower case.
 
-    It stands at `document[start:end]`, and the value of each of its attributes, with its quotes, at the range
-    in `attributes`. Of two attributes with one name the first counts.
+    It is at `document[start:end]`, and the value of each of its attributes, with its quotes, at the range in
+    `attributes`. Of two attributes with one name the first counts.
     """
 
     name: bytes
@@ -76,7 +76,7 @@ class Tag:
 def find_tags(document: bytes, names: frozenset[bytes]) -> Iterator[Tag]:
     """The tags with these names (lower case; `/name` is an end tag), in order. Never raises.
 
-    What stands behind the first `MAX_STEPS` tags is not read.
+    Anything after the first `MAX_STEPS` tags is not read.
     """
     reader = _Reader(document.lower())
     for tag in reader.tags(names | _ALWAYS_SEEN):
@@ -114,13 +114,13 @@ class _Reader:
                 continue
             attributes = self._attributes()
             if attributes is None:
-                return  # the document ends inside the tag, which makes it none
+                return  # the document ends inside the tag, so it is not one
             if mark.lastindex == 1:
                 self._enter(mark[1])
                 yield Tag(mark[1], mark.start(), self.position, attributes)
 
     def _attributes(self) -> dict[bytes, tuple[int, int]] | None:
-        """Those of the tag whose name ends here; None if the tag has no end. Goes on behind it."""
+        """The attributes of the tag whose name ends here; None if the tag has no end. Moves past the tag."""
         attributes: dict[bytes, tuple[int, int]] = {}
         while self.steps_left > 0 and (pair := _ATTRIBUTE.match(self.text, self.position)):
             self.steps_left -= 1
@@ -133,7 +133,7 @@ class _Reader:
         return attributes
 
     def _enter(self, name: bytes) -> None:
-        """Note what the tag that ends here opens or closes, and pass over the text of a text element."""
+        """Note what the tag that ends here opens or closes, and skip the text of a text element."""
         if self.is_foreign:
             self.is_foreign = name not in _ENDS_FOREIGN
         elif name in _FOREIGN:
@@ -151,7 +151,7 @@ class _Reader:
             self.position = end.start() if end else len(self.text)
 
     def _pass_over(self, start: int, opening: bytes) -> None:
-        """A comment, CDATA, or what browsers take for a comment, from its `<` at `start`."""
+        """Skip a comment, CDATA, or markup that browsers treat as a comment, whose `<` is at `start`."""
         if opening == b"!--":
             abrupt = _ABRUPT_COMMENT.match(self.text, start)
             end = abrupt or _COMMENT_END.search(self.text, start + 4)
@@ -190,7 +190,7 @@ _MAX_CHARACTER = 0x10FFFF
 
 
 def unquote(value: str) -> str:
-    """What an attribute's value says, as it stands in the document: without quotes and references."""
+    """The text of an attribute's value: without its quotes, with character references replaced."""
     if value[:1] in ("'", '"'):
         value = value[1:-1]
     value = value.replace("\0", _REPLACEMENT)  # 13.2.5.36 to 13.2.5.38
@@ -198,13 +198,13 @@ def unquote(value: str) -> str:
 
 
 def _character(reference: re.Match[str]) -> str:
-    """What a character reference in an attribute stands for (13.2.5.72 to 13.2.5.80)."""
+    """The text for a character reference in an attribute (13.2.5.72 to 13.2.5.80)."""
     hexadecimal, decimal, name, ending = reference.groups()
     if hexadecimal or decimal:
         return _numbered(hexadecimal or decimal, 16 if hexadecimal else 10)
     if ending == ";":
         return html5.get(f"{name};", reference[0])
-    # Some names of old need no semicolon; in an attribute they do before `=`, a letter or a digit.
+    # Some legacy names need no semicolon; in an attribute they do before `=`, a letter or a digit.
     return reference[0] if ending == "=" else html5.get(name, reference[0])
 
 
@@ -213,6 +213,6 @@ def _numbered(digits: str, base: int) -> str:
     number = int(digits, base) if 0 < len(digits) <= _LONGEST_NUMBER else 0
     if not 0 < number <= _MAX_CHARACTER or 0xD800 <= number <= 0xDFFF:
         return _REPLACEMENT
-    if 0x80 <= number <= 0x9F:  # as in Windows-1252, where that has a character
+    if 0x80 <= number <= 0x9F:  # as in windows-1252, where that has a character
         return bytes([number]).decode("cp1252", "ignore") or chr(number)
     return chr(number)

@@ -1,4 +1,4 @@
-"""The links of a mail's text that a person can follow, and where in it they stand."""
+"""The links in a mail's text that a person can follow, and their positions in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .flowed import join_lines
 from .html_tags import Tag, find_tags, unquote
 from .url import Target, base_url, resolve
 
-_SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # of ISO-2022-JP: bytes that look like ASCII and are not
+_SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # in ISO-2022-JP: bytes that look like ASCII but are not
 _JAPANESE = frozenset(["iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_ext"])
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
@@ -22,7 +22,7 @@ _BASE = b"base"
 _BODY_END = b"/body"
 _BODY_END_AS_POSTAL_HAS_IT = b"</body>"
 _LOOKED_AT = _CLICKABLE | {_BASE, _BODY_END}
-# Of one part; what stands behind is left alone, so that no mail keeps a worker for long.
+# In one part; further links are left alone, so that no mail occupies a worker for long.
 MAX_LINKS = 2000
 MAX_TEXT_BYTES = 1024 * 1024  # of plain text
 
@@ -31,17 +31,17 @@ _LINK_START = re.compile(rb"https?://([A-Za-z0-9.-]+(?::\d{1,5})?)")
 _REST = rb"(?:[/?#](?:%s)*)?"
 _CHARACTERS = rb"A-Za-z0-9._~:/?#@!$&*+,;=%\-"
 _FREE = re.compile(_REST % (rb"[%s'()\[\]]" % _CHARACTERS))
-# Behind an opening sign a link ends before the one that closes it: that sign, and what may follow the host.
+# After an opening bracket a link ends before the closing one: that bracket, and what may follow the host.
 _ENCLOSED = {
     b"(": (b")", re.compile(_REST % (rb"[%s'\[\]]|\([%s'\[\]]*\)" % (_CHARACTERS, _CHARACTERS)))),
     b"[": (b"]", re.compile(_REST % (rb"[%s'()]|\[[%s'()]*\]" % (_CHARACTERS, _CHARACTERS)))),
     b"'": (b"'", re.compile(_REST % (rb"[%s()\[\]]" % _CHARACTERS))),
 }
-# What follows a link that was not understood to its end: `https://user@a.example/`, `https://a_b.example/`.
+# Text after a link that could not be parsed to its end: `https://user@a.example/`, `https://a_b.example/`.
 _GOES_ON = re.compile(rb"[\w@%&=+~$*|^`{}\\\0\x80-\xff([-]|[:/?#][^\s]|'\w")
 _TRAILING = b".,;:!?'*"
 _LONGEST_CHARACTER = 4  # bytes
-# Signs beyond ASCII that end a link as quotation marks, brackets and blanks do (by their Unicode category).
+# Characters beyond ASCII that end a link like quotation marks, brackets and blanks, by Unicode category.
 _ENDING = frozenset(["Pe", "Pf", "Pi", "Ps", "Zs", "Zl", "Zp"])
 _ENDING_SIGNS = "…‥。、，．；：！？"
 _APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
@@ -58,7 +58,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Page:
-    """The links of an HTML document, and where `</body>` stands in it, in lower case (contract 8.3)."""
+    """The links of an HTML document, and the positions of a lower-case `</body>` in it (contract 8.3)."""
 
     links: list[Link]
     body_ends: list[int]
@@ -67,8 +67,8 @@ class Page:
 def can_be_read(label: str) -> bool:
     """Can links be found in text in this charset without decoding it: do ASCII bytes mean themselves?
 
-    In some Asian charsets the second byte of a character may be an ASCII letter, but none of the signs that
-    HTML is made of.
+    In some Asian charsets the second byte of a character may be an ASCII letter, but none of the
+    characters of HTML's syntax.
     """
     codec = codec_of(label[:MAX_LABEL])
     return codec is None or codec in _JAPANESE or _is_like_ascii(codec)
@@ -111,7 +111,7 @@ def _base(tags: list[Tag], content: bytes, codec: str) -> str | None:
 
 
 def _value(content: bytes, place: tuple[int, int], codec: str) -> str | None:
-    """What an attribute says; None for bytes that are no text in the document's charset."""
+    """The text of an attribute; None for bytes that are no text in the document's charset."""
     try:
         return unquote(content[slice(*place)].decode(codec))
     except UnicodeError:
@@ -155,7 +155,7 @@ def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
 
 
 def _ends_at(text: bytes, end: int, codec: str) -> bool:
-    """Does the link that was understood up to here not go on? Signs around a text may be beyond ASCII."""
+    """Does the link that was parsed up to here end here? Punctuation around a text may be beyond ASCII."""
     if not _GOES_ON.match(text, end):
         return True
     following = text[end : end + 2 * _LONGEST_CHARACTER].decode(codec, "ignore")
@@ -182,7 +182,7 @@ def _without_punctuation(link: bytes) -> bytes:
 
 
 def _codec(content: bytes, label: str) -> str:
-    """How Python calls the charset of a text; if nothing is said of it, UTF-8 where it can be that."""
+    """Python's name for the charset of a text; if none is declared, UTF-8 for valid UTF-8."""
     if codec := codec_of(label[:MAX_LABEL]):
         return codec
     try:
@@ -193,7 +193,7 @@ def _codec(content: bytes, label: str) -> str:
 
 
 def _searchable(content: bytes, codec: str) -> bytes:
-    """`content` with every byte that is not what it looks like in ASCII as one that is no ASCII."""
+    """`content` with every byte that only looks like ASCII replaced by one that is not ASCII."""
     if codec not in _JAPANESE:
         return content
     return _SHIFTED_RUN.sub(lambda run: b"\x80" * len(run[0]), content)

@@ -28,7 +28,7 @@ from .header import decode_header, header_fields
 from .mime import Part, parse, parse_content_type, parse_header_value
 from .transfer import is_base64, to_lf
 
-# Keys of `headers` come in this order; all others follow as they stand in the message.
+# Keys of `headers` come in this order; all others follow in the order of the message.
 _ORDER = [
     *(name.lower() for name in FIELD_ORDER),
     "content-location",
@@ -40,7 +40,7 @@ _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 # Of these the last one counts and hides those above, as in Postal's mail library.
 _SINGLE = frozenset(_ORDER) - REPEATABLE_FIELDS
 
-META_BYTES = 2000  # of HTML that are searched for its own label
+META_BYTES = 2000  # of HTML that are searched for its charset label
 
 _META_CHARSET = re.compile(rb"""(?i)<meta\s[^>]{0,200}?charset\s*=\s*["']?([a-z0-9._:-]{1,40})""")
 _GARBLED = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")  # not TAB, line ends, form feed, escape
@@ -68,10 +68,10 @@ class Attachment:
 
 @dataclass(frozen=True)
 class MessageParts:
-    """What the API shows of a message. A body is None where there is no such part.
+    """The content of a message as the API shows it. A body is None where there is no such part.
 
-    `is_undeclared`: plain text had no Content-Type. Postal passes its bytes on unconverted, so that its reply
-    rules do not find umlauts.
+    `is_undeclared`: plain text had no Content-Type. Postal passes its bytes on unconverted, so its reply
+    rules do not match umlauts.
     """
 
     plain_body: str | None
@@ -82,10 +82,10 @@ class MessageParts:
 
 
 def parts(raw: bytes) -> MessageParts:
-    """What is in a stored message, as a mail program would show it. Never raises.
+    """The content of a stored message, as a mail program would show it. Never raises.
 
-    Texts one behind the other are one body, and so is HTML; plain text that goes on between or behind HTML
-    stands in the HTML as well. All else is a file. See `mime` for how much structure is looked at.
+    Successive texts are one body, and so is successive HTML; plain text between or after HTML is part of the
+    HTML body as well. Everything else is a file. See `mime` for the limits of parsing.
     """
     root = parse(raw, for_reading=True)
     body = _Body()
@@ -103,13 +103,13 @@ def parts(raw: bytes) -> MessageParts:
     )
 
 
-# Other spellings of the body in a multipart/alternative, which mail programs do not list as files.
+# Other forms of the body in a multipart/alternative, which mail programs do not list as files.
 _OTHER_SPELLINGS = frozenset(["text/enriched", "text/richtext", "text/watch-html", "text/x-amp-html"])
 _BODY_TYPES = ("text/plain", "text/html")
 
 
 class _Body:
-    """The parts of a message by what they are to a reader, each list in their order.
+    """The parts of a message by their role for a reader, each list in order.
 
     `plain` and `rich` are its body as text and as HTML: `rich` has the plain texts too that no HTML is an
     alternative to. `named` are those of `files` that are texts and not marked as files.
@@ -122,7 +122,7 @@ class _Body:
         self.named: list[Part] = []
 
     def read(self, part: Part, *, is_alone: bool) -> None:
-        """Sort `part` and what is in it. `is_alone`: no other part stands beside it, but alternatives."""
+        """Sort `part` and the parts in it. `is_alone`: it has no siblings other than alternatives."""
         if part.children and part.is_attachment and not is_alone:
             self.files += [leaf for leaf in part.walk_own() if not (leaf.is_multipart and leaf.children)]
         elif part.mime_type == "multipart/alternative" and part.children:
@@ -139,7 +139,7 @@ class _Body:
             for child in part.children:
                 self.read(child, is_alone=False)
         elif part.is_multipart and not part.is_attachment:
-            self.show(part)  # its boundary is not there: the text as it stands
+            self.show(part)  # its boundary is missing: the text as it is
         elif part.is_attachment or part.mime_type not in _BODY_TYPES:
             self.files.append(part)
         elif part.filename and not is_alone:
@@ -177,7 +177,7 @@ def _is_html(part: Part) -> bool:
 
 
 def _root(related: Part) -> Part:
-    """The part that the others are there for: the one that `start` names, or the first text (RFC 2387)."""
+    """The root of a multipart/related: the part that `start` names, or the first text (RFC 2387)."""
     start = related.content_type.parameters.get("start", "").strip() if related.content_type else ""
     parts = related.children
     named = (part for part in parts if start and part.fields.get("content-id", "").strip() == start)
@@ -186,7 +186,7 @@ def _root(related: Part) -> Part:
 
 
 def _is_referred_to(part: Part) -> bool:
-    """Is it there for the HTML to show it (RFC 2387)?"""
+    """Is it embedded in the HTML (RFC 2387)?"""
     return not part.children and ("content-id" in part.fields or "content-location" in part.fields)
 
 
@@ -199,7 +199,7 @@ def _content(part: Part) -> bytes:
 
 
 def body_text(part: Part) -> str:
-    """Content as text, by its charset (see `charset`); what is no base64 is shown as it stands."""
+    """Content as text, by its charset (see `charset`); what is falsely labelled base64 is shown as it is."""
     text = _decode(part, _content(part))
     if part.encoding == "base64" and _GARBLED.search(text) and not is_base64(part.body):
         return _decode(part, part.body)

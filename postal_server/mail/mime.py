@@ -1,6 +1,6 @@
 """The MIME structure of a raw message, as offsets into its bytes (RFC 2045, 2046, 2231).
 
-Nothing is copied and nothing re-serialised, so that a change of one part leaves every other byte.
+Nothing is copied and nothing re-serialised, so that changing one part keeps every other byte.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .charset import decode_undeclared
 from .header import decode_header, header_fields
 from .transfer import decode, encoding_name, is_base64, split_base64
 
-# How much is looked at, far above ordinary mail. What lies beyond stays unread in the part that it is in.
+# Limits of parsing, far above ordinary mail. What lies beyond them stays unparsed in the part that it is in.
 MAX_DEPTH = 30  # levels of multipart
 MAX_PARTS = 1000  # parts of one message
-MAX_DELIMITERS = 10_000  # lines that begin as a boundary line does
+MAX_DELIMITERS = 10_000  # lines that begin like a boundary line
 MAX_SEARCHES = 4  # times the length of the message, searched for boundaries
-MIN_SEARCHED = 4_000_000  # bytes that are searched however short the message is
+MIN_SEARCHED = 4_000_000  # bytes that may be searched, however short the message is
 MAX_HEADER = 256_000  # bytes of the message's own header
 MAX_PART_HEADERS = 128_000  # bytes of the headers of all its parts together
 MAX_PART_FIELDS = 100
@@ -40,7 +40,7 @@ _DISPOSITION = re.compile(r"[A-Za-z][A-Za-z-]*")
 _BARE_FILENAME = re.compile(r"\s*([A-Za-z-]*)\s*\b(?=filename[*0-9]*\s*=)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
-# How a line of a header begins: a name and a colon, or what a mailbox file puts on top of each mail.
+# The start of a header line: a name and a colon, or the `From ` line above each mail of a mailbox file.
 _FIELD_START = rb"[!-9;-~]+[ \t]*:|>?From \S[^\n]*\d:\d\d"
 _FIELD = re.compile(_FIELD_START)
 _HEADER_END = re.compile(rb"\n(?:\r?\n|(?![ \t]|\Z|" + _FIELD_START + rb"))")
@@ -49,7 +49,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+\Z")
 
 @dataclass(frozen=True)
 class HeaderValue:
-    """A structured value: what stands before the first `;`, and its parameters in order.
+    """A structured value: the text before the first `;`, and its parameters in order.
 
     `raw` has the parameters as written, unquoted; `parameters` has those of RFC 2231 decoded and joined.
     """
@@ -75,7 +75,7 @@ def parse_header_value(text: str) -> HeaderValue:
     for match in _PARAMETER.finditer(semicolon + rest):
         name, quoted, plain = match.groups("")
         if name:
-            # A lone quotation mark in front opens what nobody closed.
+            # A lone quotation mark in front opens a string that is never closed.
             text = _ESCAPED.sub(r"\1", quoted) if quoted else plain.strip().removeprefix('"')
             parameters.append((name.lower(), text))
         if len(parameters) == MAX_PARAMETERS:
@@ -84,7 +84,7 @@ def parse_header_value(text: str) -> HeaderValue:
 
 
 def parse_content_type(text: str) -> HeaderValue | None:
-    """A Content-Type with its type in lower case, or None for what is none (`not a type`)."""
+    """A Content-Type with its type in lower case, or None for text that is none (`not a type`)."""
     match = _TYPE.match(text)
     if match is None:
         return None
@@ -174,7 +174,7 @@ class Part:
 
     @property
     def is_attachment(self) -> bool:
-        """Is it marked as a file? So is what has a disposition that nobody knows (RFC 2183 section 2.8)."""
+        """Is it marked as a file? An unknown disposition marks it too (RFC 2183 section 2.8)."""
         word = _DISPOSITION.search(self.disposition.value)
         return word is not None and word[0].lower() != "inline"
 
@@ -194,7 +194,7 @@ class Part:
 
     @property
     def is_encoded(self) -> bool:
-        """Does its body stand in an encoding that changes bytes?"""
+        """Is its body in an encoding that changes bytes?"""
         return self.encoding in ("base64", "quoted-printable")
 
     @property
@@ -204,19 +204,19 @@ class Part:
 
     @property
     def body(self) -> bytes:
-        """The body as it stands."""
+        """The body as it is in the message."""
         return self.raw[self.body_start : self.end]
 
     @property
     def content(self) -> bytes:
-        """The body without its transfer encoding; plain text behind the base64 of a text belongs to it."""
+        """The decoded body; plain text after the base64 of a text part belongs to it."""
         body = self.body
         if self.encoding == "base64" and self.mime_type.startswith("text/") and not is_base64(body):
             return decode(body, self.encoding) + split_base64(body)[1]
         return decode(body, self.encoding)
 
     def content_of(self, limit: int) -> bytes:
-        """As `content`, of the first `limit` bytes of the body."""
+        """As `content`, but only of the first `limit` bytes of the body."""
         return decode(self.raw[self.body_start : min(self.end, self.body_start + limit)], self.encoding)
 
     def walk(self) -> Iterator[Part]:
@@ -226,17 +226,17 @@ class Part:
             yield from child.walk()
 
     def walk_own(self) -> Iterator[Part]:
-        """As `walk`, but nothing that is inside of an attached message."""
+        """As `walk`, but without the parts inside attached messages."""
         yield self
         for child in self.children if self.is_multipart else ():
             yield from child.walk_own()
 
 
 def parse(raw: bytes, *, into_messages: bool = False, for_reading: bool = False) -> Part:
-    """The parts of a message. Never raises; structure beyond the limits above is not looked into.
+    """The parts of a message. Never raises; structure beyond the limits above is not parsed.
 
     `into_messages`: attached messages (message/rfc822 without base64) have parts as well.
-    `for_reading`: mistakes are forgiven, as mail programs do; not for edits. A header ends at the first line
+    `for_reading`: errors are tolerated, as in mail programs; not for edits. A header ends at the first line
     that is no field, and a multipart in base64, which RFC 2045 section 6.4 forbids, has parts all the same:
     their offsets are those in its decoded text.
     """
@@ -244,7 +244,7 @@ def parse(raw: bytes, *, into_messages: bool = False, for_reading: bool = False)
 
 
 class _Reader:
-    """Reads one message of so many bytes, and counts how much of it may still be looked at."""
+    """Reads one message of `size` bytes, and counts down the limits of parsing."""
 
     def __init__(self, size: int, into_messages: bool, for_reading: bool) -> None:
         self.into_messages = into_messages
@@ -255,7 +255,7 @@ class _Reader:
         self.headers_left = MAX_PART_HEADERS
 
     def read(self, part: Part, depth: int) -> Part:
-        """`part` with its body and its children found."""
+        """`part`, after setting where its body begins and adding its children."""
         part.body_start = self.find_body(part, self.headers_left if depth else MAX_HEADER)
         self.parts_left -= 1
         self.headers_left -= part.body_start - part.start if depth else 0
@@ -267,7 +267,7 @@ class _Reader:
         return part
 
     def find_body(self, part: Part, limit: int) -> int:
-        """Where the body begins. A header that goes on beyond `limit` bytes is cut there, or has no body."""
+        """Where the body begins. A header longer than `limit` bytes is cut there, or has no body."""
         raw, start, end = part.raw, part.start, min(part.end, part.start + limit)
         if raw.startswith((b"\n", b"\r\n"), start, part.end):
             return raw.index(b"\n", start) + 1
@@ -277,7 +277,7 @@ class _Reader:
         return match.end() if match else end if self.for_reading else part.end
 
     def add_children(self, part: Part, body: tuple[bytes, int, int], depth: int) -> None:
-        """Read what is in the body of `part`: these bytes, from here to there."""
+        """Add the parts in the body of `part`. `body` is the bytes, and where in them it starts and ends."""
         default_type = "message/rfc822" if part.mime_type == "multipart/digest" else "text/plain"
         for start, end in self.inside(part, *body):
             part.children.append(self.read(Part(body[0], start, start, end, default_type), depth))

@@ -57,7 +57,7 @@ def record_id(records: Sequence[str]) -> str | None:
 
 
 def parse_policy(text: bytes) -> Policy:
-    """A policy file. Raises `HostileInput` for what is none (section 3.2)."""
+    """The policy in a file. Raises `HostileInput` for anything else (section 3.2)."""
     if len(text) > MAX_POLICY_BYTES:
         raise HostileInput("the policy is too large")
     patterns: list[str] = []

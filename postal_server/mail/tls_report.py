@@ -1,4 +1,4 @@
-"""TLS reports (RFC 8460): where a domain wants them, what stands in them, and the mail that brings one."""
+"""TLS reports (RFC 8460): where a domain wants them sent, their content, and the mail that carries one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """What came of one policy; `type` is `tlsa`, `sts` or `no-policy-found`."""
+    """The results under one policy; `type` is `tlsa`, `sts` or `no-policy-found`."""
 
     type: str
     text: Sequence[str]
@@ -143,9 +143,9 @@ def _details(failures: Failures) -> dict[str, object]:
 
 
 def compose(report: Report, recipients: Sequence[str], *, message_id: str, date: str, name: str) -> bytes:
-    """The mail that brings a report (section 5.3). `name` is the sender's, `date` an RFC 5322 date.
+    """The mail that carries a report (section 5.3). `name` is the sender's, `date` an RFC 5322 date.
 
-    It says that it would rather come in clear than not at all (RFC 8689): it may be about broken TLS.
+    It asks to be sent without TLS rather than not at all (RFC 8689), as it may be about broken TLS.
     """
     mail = MIMEMultipart("report", report_type="tlsrpt", policy=SMTP)
     mail["From"] = formataddr((name, report.contact))

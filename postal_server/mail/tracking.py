@@ -1,6 +1,6 @@
-"""Click and open tracking: links rewritten and a pixel added, part by part (contract section 8).
+"""Click and open tracking: links are rewritten and a pixel is added, part by part (contract section 8).
 
-Only body parts that change are encoded anew; every other byte, headers and attachments included, stays
+Only body parts that change are re-encoded; every other byte, headers and attachments included, is kept
 (contract, Q16: Postal re-serialises the message).
 """
 
@@ -20,16 +20,16 @@ _CONTAINERS = frozenset(["multipart/mixed", "multipart/alternative", "multipart/
 _TEXT, _HTML = "text/plain", "text/html"
 _MARK = b"+notrack://"
 _MARKED = re.compile(rb"(?i)(https?)\+notrack://")
-# The mark, or one that quoted-printable has broken.
+# The mark, also where quoted-printable has split it.
 _MARK_ANYWHERE = re.compile(rb"(?:=\r?\n)?".join(re.escape(bytes([byte])) for byte in _MARK))
-_FIRST_HEADERS = 4096  # bytes that hold the header, and that of the first part
+_FIRST_HEADERS = 4096  # bytes that usually hold the header, and that of the first part
 
-Edit = tuple[int, int, bytes]  # start, end, what comes in its place
+Edit = tuple[int, int, bytes]  # start, end, replacement
 
 
 @dataclass(frozen=True)
 class Change:
-    """What changes in one part: links get new addresses, the pixel is added, and marks are removed."""
+    """The changes to one part: links get new URLs, the pixel is added, and marks are removed."""
 
     part: Part
     content: bytes
@@ -54,18 +54,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Draft:
-    """What tracking changes in a message. It can be written once its links have addresses that lead there."""
+    """The changes that tracking makes to a message, to be written once its links have tracking URLs."""
 
     raw: bytes
     changes: Sequence[Change]
 
     @property
     def targets(self) -> list[str]:
-        """Where the links lead; one for each occurrence, in order."""
+        """The targets of the links; one for each occurrence, in order."""
         return [target for change in self.changes for target in change.targets]
 
     def write(self, addresses: Sequence[str]) -> bytes:
-        """The message, with an address for each target in place of the link."""
+        """The message with the URL for each target in place of the link."""
         edits: list[Edit] = []
         position = 0
         for change in self.changes:
@@ -76,7 +76,7 @@ class Draft:
 
 
 def draft(raw: bytes, *, pixel_url: str | None, excluded: frozenset[str], track_clicks: bool) -> Draft | None:
-    """What tracking changes in `raw`, or None for nothing. Never raises.
+    """The changes that tracking makes to `raw`, or None if there are none. Never raises.
 
     `excluded` holds host names, with their port where links have one; `pixel_url` None adds no pixel. A
     message with `X-AMP: skip` is not tracked. `http+notrack://` and `https+notrack://` always lose their mark
@@ -95,9 +95,9 @@ def draft(raw: bytes, *, pixel_url: str | None, excluded: frozenset[str], track_
 
 
 def may_be_marked(raw: bytes) -> bool:
-    """Might there be a mark against tracking in the text? Quick, as it is asked of every message.
+    """Might there be a mark against tracking in the text? Fast, because every message is checked.
 
-    In base64 a mark is not to be seen. A mail of which one text is in base64 has its first one so.
+    Base64 hides a mark. If any text of a mail is in base64, its first one is.
     """
     return bool(_MARK_ANYWHERE.search(raw)) or b"base64" in raw[:_FIRST_HEADERS]
 
@@ -130,7 +130,7 @@ def _read(
 
 
 def _is_broken(part: Part) -> bool:
-    """May links go on behind a soft line end? Without DelSp the blank there is part of the text."""
+    """May links continue after a soft line break? Without DelSp the blank there is part of the text."""
     parameters = part.content_type.parameters if part.content_type else {}
     return parameters.get("format", "").lower() == "flowed" and parameters.get("delsp", "").lower() == "yes"
 
@@ -147,7 +147,7 @@ def _without_marks(content: bytes) -> bytes:
 
 
 def _replace(part: Part, content: bytes) -> list[Edit]:
-    """The edits that give `part` its new content, in its own transfer encoding where that will do."""
+    """The edits that give `part` its new content, in its own transfer encoding if that suffices."""
     encoding = part.encoding
     if encoding not in ("quoted-printable", "base64"):
         is_8bit = encoding in ("8bit", "binary") and not has_long_line(content)

@@ -135,9 +135,9 @@ def encoding_name(value: str) -> str:
 
 
 def decode(data: bytes, encoding: str) -> bytes:
-    """`data` without its transfer encoding. Never raises: what is no code is passed over.
+    """`data` without its transfer encoding. Never raises: what cannot be decoded is skipped.
 
-    An encoding that nobody knows counts as none.
+    An unknown encoding counts as none.
     """
     encoding = encoding_name(encoding)
     if encoding == "base64":
@@ -150,7 +150,7 @@ def decode(data: bytes, encoding: str) -> bytes:
 def decode_base64(data: bytes) -> bytes:
     """Base64, decoded leniently: other characters are skipped, an incomplete end is dropped.
 
-    Text behind the code is left out. What is padded in the middle was encoded in pieces.
+    Text after the base64 is left out. Padding in the middle means that it was encoded in pieces.
     """
     kept = data.translate(None, _NOT_BASE64)
     lines = data.count(b"\n")
@@ -160,7 +160,7 @@ def decode_base64(data: bytes) -> bytes:
         return _decode_piece(kept)
     kept = split_base64(data)[0].translate(None, _NOT_PADDED_BASE64)
     pieces = _PADDING.split(kept.rstrip(b"="), maxsplit=MAX_PIECES)
-    if any(len(piece) % 4 < 2 for piece in pieces[:-1]):  # no padding, but a `=` that somebody put there
+    if any(len(piece) % 4 < 2 for piece in pieces[:-1]):  # no padding, but a stray `=`
         pieces = [b"".join(pieces)]
     return b"".join(_decode_piece(piece.replace(b"=", b"")) for piece in pieces)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Links as nearly all are. A browser reads them the same wherever they stand, so they need no parser. Not
-# among them: relative ones, and hosts that are not ASCII or may be numbers.
+# The usual form of links. Browsers read them the same in any document, so they need no parser. It excludes
+# relative links, and hosts that are not ASCII or may be numbers.
 _PLAIN = re.compile(
     r"https?://((?![^/?#]*[Xx][Nn]--)(?:[A-Za-z0-9-]+\.)*[A-Za-z][A-Za-z0-9-]*(?::[0-9]{1,4})?)(?:[/?#][!-~]*)?"
 )
@@ -50,7 +50,7 @@ def resolve(link: str, base: str | None = None, charset: str = "utf-8") -> Targe
 
 
 def base_url(link: str) -> str | None:
-    """What relative links hang on where a document's `<base>` says `link`; None for what cannot be that."""
+    """The base of relative links in a document whose `<base>` has `link`; None if it cannot be a base."""
     from ada_url import URL  # noqa: PLC0415 - as above
 
     try:
@@ -66,7 +66,7 @@ def _encode_query(link: str, charset: str) -> str:
         return link
     address, hash_sign, fragment = link.partition("#")
     path, question_mark, query = address.partition("?")
-    query = _NOT_ASCII.sub(lambda found: _percent(found[0], charset), query)
+    query = _NOT_ASCII.sub(lambda match: _percent(match[0], charset), query)
     return path + question_mark + query + hash_sign + fragment
 
 

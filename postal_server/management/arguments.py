@@ -1,4 +1,4 @@
-"""Types of the commands' arguments: what they say to a value that is none."""
+"""Types of the commands' arguments, each with its error message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from postal_server.rules.selection import destination_name
 
 
 def domain(text: str) -> str:
-    """A domain as DNS knows it."""
+    """A domain, in the form used in DNS."""
     try:
         name = domain_to_ascii(text)
     except ValueError:
@@ -31,7 +31,7 @@ def address(text: str) -> str:
 
 
 def destination(text: str) -> str:
-    """What a lane of the queue may be called: a recipient domain, or `http:3` for an endpoint, say."""
+    """The name of a lane of the queue: a recipient domain, or an endpoint such as `http:3`."""
     name = destination_name(text)
     if not name or not set(name).isdisjoint(" \t@/"):
         raise ArgumentTypeError(f"{text!r} is not a destination such as example.com")
@@ -39,7 +39,7 @@ def destination(text: str) -> str:
 
 
 def url(text: str) -> str:
-    """A URL that webhooks and endpoints may have."""
+    """A URL that is allowed for webhooks and endpoints."""
     try:
         WEBHOOK_URL(text)
         parts = urlsplit(text)

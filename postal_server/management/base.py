@@ -1,4 +1,4 @@
-"""What the commands share: their own options only, and one answer to a database that is not ready."""
+"""What the commands share: a short help, progress, tables, and one error for a database that is not ready."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from postal_server.models import Server
 from postal_server.services.operations.context import Context
 from postal_server.services.shared.loader import load
 
-PROGRESS_INTERVAL = 2.0  # seconds between lines about long work
+PROGRESS_INTERVAL = 2.0  # seconds between lines about the progress of long work
 COLUMN_WIDTH = 60
 
 
 class ServerCommand(BaseCommand):
-    """A command of `postal-server`. Django's general options are understood, but left out of the help."""
+    """A command of `postal-server`. Django's general options are accepted, but left out of the help."""
 
     suppressed_base_arguments = {
         "--version",
@@ -45,17 +45,17 @@ class ServerCommand(BaseCommand):
         return super().execute(*args, **options)
 
     def watched(self, steps: Iterable[int], expected: int) -> int:
-        """Run all steps of long work and tell how far it is; how much they did in all."""
-        done, told_at = 0, time.monotonic()
+        """Run all steps of long work and report progress. Returns the number of items done."""
+        done, reported_at = 0, time.monotonic()
         for count in steps:
             done += count
-            if time.monotonic() - told_at >= PROGRESS_INTERVAL:
-                told_at = time.monotonic()
+            if time.monotonic() - reported_at >= PROGRESS_INTERVAL:
+                reported_at = time.monotonic()
                 self.stderr.write(f"{done:,} of {expected:,}")
         return done
 
     def print_table(self, titles: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
-        """Print columns, as wide as they need and no wider than 60 characters."""
+        """Print columns as wide as their content, but no wider than 60 characters."""
         cells = [titles, *([_cell(value) for value in line] for line in lines)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for line in cells:
@@ -86,24 +86,24 @@ def span(time_between: timedelta) -> str:
 
 
 def moment(at: datetime | None, now: datetime) -> str:
-    """When something will be, seen from now; empty for None."""
+    """How soon a time comes, as seen from `now`; empty for None."""
     return "" if at is None else ("now" if at <= now else f"in {span(at - now)}")
 
 
 def server_named(text: str) -> Server:
-    """The mail server meant by `organisation/server`, its token or its number; else `CommandError`."""
+    """The mail server with this `organisation/server`, token or number. Raises `CommandError` without one."""
     owner, slash, name = text.partition("/")
     alive = Server.objects.filter(deleted_at=None)
     if slash:
-        found = alive.filter(organization__permalink=owner, permalink=name).first()
+        server = alive.filter(organization__permalink=owner, permalink=name).first()
     elif text.isascii() and text.isdigit():
-        found = alive.filter(pk=int(text[:18])).first()
+        server = alive.filter(pk=int(text[:18])).first()
     else:
-        found = alive.filter(token=text).first()
-    if found is None:
-        known = ", ".join(str(server) for server in alive.select_related("organization")[:20])
+        server = alive.filter(token=text).first()
+    if server is None:
+        known = ", ".join(str(each) for each in alive.select_related("organization")[:20])
         raise CommandError(f"There is no mail server {text}. There are: {known or 'none'}.")
-    return found
+    return server
 
 
 def operation_context() -> Context:
@@ -124,7 +124,7 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def bring_database_up_to_date(verbosity: int) -> None:
-    """Apply the migrations that are missing. Raises `CommandError` where the database cannot be used."""
+    """Apply the missing migrations. Raises `CommandError` if the database cannot be used."""
     try:
         call_command("migrate", verbosity=verbosity, interactive=False)
     except DatabaseError as error:
@@ -132,7 +132,7 @@ def bring_database_up_to_date(verbosity: int) -> None:
 
 
 def require_current_database() -> None:
-    """Raise `CommandError` where the database cannot be reached or lacks a migration."""
+    """Raise `CommandError` if the database cannot be reached or lacks a migration."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

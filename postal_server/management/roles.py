@@ -1,4 +1,4 @@
-"""The commands that serve: `run`, `web`, `smtp` and `worker`."""
+"""The commands that run a server process: `run`, `web`, `smtp` and `worker`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RoleCommand(ServerCommand):
     """Serves `roles` until SIGTERM or SIGINT."""
 
     roles: ClassVar[tuple[Role, ...]]
-    needs_database = False  # checked below, after what --initialize makes
+    needs_database = False  # checked below, once --initialize has made it
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--ready-file", type=Path, help="write process id and addresses here once ready")
@@ -40,7 +40,7 @@ class RoleCommand(ServerCommand):
             logger.warning("%s", warning)
         try:
             if {Role.WEB, Role.WORKER} & set(self.roles):
-                request_key(config)  # better now than at the first webhook
+                request_key(config)  # fail at the start rather than at the first webhook
             if Role.WORKER in self.roles:
                 check_relays(config)
             assembly.run(config, self.roles, options["ready_file"])

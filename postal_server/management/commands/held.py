@@ -29,7 +29,7 @@ class Command(ServerCommand):
         for name, about in (
             ("list", "held messages, the oldest first, and why they are held"),
             ("release", "send them after all"),
-            ("cancel", "never send them; no event tells of it"),
+            ("cancel", "never send them; no event is sent"),
         ):
             action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these messages")
@@ -41,29 +41,29 @@ class Command(ServerCommand):
                 action.add_argument("--limit", type=int, default=50, help="messages shown, 50 by default")
             else:
                 action.add_argument("--all", action="store_true", help="all that are held")
-                action.add_argument("--dry-run", action="store_true", help="only say how many there are")
+                action.add_argument("--dry-run", action="store_true", help="only show how many there are")
             if name == "cancel":
                 action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = server_named(options["server"]) if options["server"] else None
-        found = held.held(
+        messages = held.held(
             server_id=server.pk if server else None,
             recipient=options["recipient"] or "",
             tag=options["tag"] or "",
             because=options["because"] or "",
         )
         if options["ids"]:
-            found = found.filter(pk__in=options["ids"])
-            if missing := sorted(set(options["ids"]) - set(found.values_list("pk", flat=True))):
+            messages = messages.filter(pk__in=options["ids"])
+            if missing := sorted(set(options["ids"]) - set(messages.values_list("pk", flat=True))):
                 numbers = ", ".join(map(str, missing))
                 raise CommandError(f"Not held, or not in that part: {numbers}. `held list` shows what is.")
         if options["action"] == "list":
-            return self._list(found[: options["limit"]])
+            return self._list(messages[: options["limit"]])
         narrowed = [options[name] for name in ("ids", "server", "recipient", "tag", "because", "all")]
         if not any(narrowed):
-            raise CommandError("Say which messages: their numbers, an option, or --all.")
-        expected = found.count()
+            raise CommandError("Name the messages by their numbers, an option, or --all.")
+        expected = messages.count()
         if options["dry_run"]:
             self.stdout.write(counted(expected, "message is held.", "messages are held."))
             return None
@@ -71,16 +71,16 @@ class Command(ServerCommand):
             self.stdout.write(
                 counted(expected, "message would never be sent.", "messages would never be sent.")
             )
-            raise CommandError("Nothing was done: say --yes.")
+            raise CommandError("Nothing was done: give --yes to confirm.")
         operation, verb = OPERATIONS[options["action"]]
-        ids = list(found.values_list("pk", flat=True))
+        ids = list(messages.values_list("pk", flat=True))
         done = self.watched(operation(ids, operation_context()), expected)
         self.stdout.write(counted(done, f"message {verb}.", f"messages {verb}."))
         return None
 
-    def _list(self, found: Any) -> None:
+    def _list(self, messages: Any) -> None:
         now = timezone.now()
-        rows = list(found)
+        rows = list(messages)
         reasons = held.reasons([row.pk for row in rows])
         self.print_table(
             ("id", "age", "ends", "from", "to", "reason"),

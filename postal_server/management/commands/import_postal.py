@@ -28,7 +28,7 @@ SERVER_ID = re.compile(r"-server-(\d+)")
 class Command(ServerCommand):
     help = (
         "Take over a Postal installation from database dumps, or from its live database (main_db and "
-        "message_db of the configuration). Shows what it did and could not take over; can be repeated."
+        "message_db of the configuration). Reports what was imported and what could not be; can be repeated."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,7 +41,7 @@ class Command(ServerCommand):
             help="dumps of message databases: names with `-server-ID`, or ID=FILE",
         )
         parser.add_argument("--live", action="store_true", help="read the live database instead of dumps")
-        parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would be imported")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["dump"]) == options["live"]:
@@ -58,7 +58,7 @@ class Command(ServerCommand):
                 dry_run=options["dry_run"],
             )
             if not (report.made or report.updated):
-                raise CommandError("There is nothing in it that a main database of Postal has.")
+                raise CommandError("No data of a main database of Postal was found.")
             if not config.postal.smtp_relays:
                 report.problems += asyncio.run(
                     mail_host_problems(report.mail_domains, resolver(config), mail_hosts)
@@ -90,5 +90,5 @@ def _dumps(options: dict[str, Any]) -> tuple[Dump, dict[int, Dump]]:
         elif in_name:
             of_servers[int(in_name[1])] = Dump(Path(word))
         else:
-            raise CommandError(f"--messages {word}: say which server it is of, as ID=FILE.")
+            raise CommandError(f"--messages {word}: name the server that it belongs to, as ID=FILE.")
     return Dump(options["dump"]), of_servers

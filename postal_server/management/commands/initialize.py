@@ -35,7 +35,7 @@ ANYMAIL = {{
 
 class Command(ServerCommand):
     help = (
-        "Make what is missing: configuration, signing key, secret, certificate, database, and, in an empty "
+        "Make what is missing of configuration, signing key, secret, certificate, database, and, in an empty "
         "database, a first mail server, whose keys are shown only now. Can be run again."
     )
     needs_database = False
@@ -46,9 +46,9 @@ class Command(ServerCommand):
             type=arguments.domain,
             help="sending and receiving domain of the first mail server (localhost by default)",
         )
-        parser.add_argument("--webhook", type=arguments.url, metavar="URL", help="where it posts its events")
+        parser.add_argument("--webhook", type=arguments.url, metavar="URL", help="where it sends its events")
         parser.add_argument(
-            "--inbound", type=arguments.url, metavar="URL", help="where it posts mail for reply@DOMAIN"
+            "--inbound", type=arguments.url, metavar="URL", help="where it sends mail for reply@DOMAIN"
         )
         parser.add_argument("--no-server", action="store_true", help="make no first mail server")
 
@@ -64,7 +64,7 @@ class Command(ServerCommand):
             self._first_server(options["domain"] or "localhost", options["webhook"], options["inbound"])
         elif differences := list(_differences(*wanted)):
             raise CommandError(
-                "The first mail server is there already, and is not changed from here:\n"
+                "The first mail server exists already, and this command does not change it:\n"
                 + "".join(f"  {difference}\n" for difference in differences)
                 + f"Add it at {_base_url(conf.config())}/admin/ (`postal-server make-user` makes a login)."
             )
@@ -91,8 +91,8 @@ class Command(ServerCommand):
             f"  SMTP key  {new.smtp_key} (user name {new.server}, port {config.smtp_server.default_port})\n"
             "The keys are not shown again; more can be made in the admin."
         )
-        given = _anymail(config, new.api_key, domain_name, webhook, inbound)
-        options = "\n".join(f"    {_python(name)}: {_python(value)}," for name, value in given.items())
+        settings = _anymail(config, new.api_key, domain_name, webhook, inbound)
+        options = "\n".join(f"    {_python(name)}: {_python(value)}," for name, value in settings.items())
         self.stdout.write(SETTINGS.format(domain=domain_name, options=options))
         command = "postal-server" if config.path == conf.DEFAULT_PATH.absolute() else _with_path(config)
         self.stdout.write(
@@ -106,7 +106,7 @@ def _with_path(config: Config) -> str:
 
 
 def _base_url(config: Config) -> str:
-    """Where clients find the API. With https that is at a front proxy, on the port that https has."""
+    """The URL of the API for clients. With https it is that of a front proxy, on the default port."""
     protocol, host = config.postal.web_protocol, config.postal.web_hostname
     return f"https://{host}" if protocol == "https" else f"http://{host}:{config.web_server.default_port}"
 
@@ -114,19 +114,19 @@ def _base_url(config: Config) -> str:
 def _anymail(
     config: Config, api_key: str, domain: str, webhook: str | None, inbound: str | None
 ) -> dict[str, str | bool | list[str]]:
-    """The `ANYMAIL` of a project that uses the first mail server."""
+    """The `ANYMAIL` setting of a project that uses the first mail server."""
     base = _base_url(config)
-    given: dict[str, str | bool | list[str]] = {"POSTAL_API_URL": base, "POSTAL_API_KEY": api_key}
+    settings: dict[str, str | bool | list[str]] = {"POSTAL_API_URL": base, "POSTAL_API_KEY": api_key}
     if base.startswith("https://") or config.postal.web_hostname in LOOPBACK_HOSTS:
-        given["POSTAL_WEBHOOK_JWKS_URL"] = True
+        settings["POSTAL_WEBHOOK_JWKS_URL"] = True
     else:  # keys are not fetched over http
-        given["POSTAL_WEBHOOK_KEY"] = dkim.public_record(installation_key(config))
+        settings["POSTAL_WEBHOOK_KEY"] = dkim.public_record(installation_key(config))
     secrets = list(dict.fromkeys(filter(None, map(_secret, (webhook, inbound)))))
     if secrets:
-        given["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
+        settings["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
     if inbound:
-        given["POSTAL_REPLY_DOMAIN"] = domain
-    return given
+        settings["POSTAL_REPLY_DOMAIN"] = domain
+    return settings
 
 
 def _secret(url: str | None) -> str:
@@ -141,10 +141,10 @@ def _python(value: str | bool | list[str]) -> str:
 
 
 def _differences(domain: str | None, webhook: str | None, inbound: str | None) -> Iterator[str]:
-    """What of the options is not so. URLs hold passwords, so they are not repeated."""
+    """The options that the database does not match. URLs contain passwords, so they are not repeated."""
     if domain and not Domain.objects.filter(name=domain).exists():
         yield f"--domain: there is no domain {domain}"
     if webhook and not Webhook.objects.filter(url=webhook).exists():
         yield "--webhook: no webhook has this URL"
     if inbound and not HTTPEndpoint.objects.filter(url=inbound).exists():
-        yield "--inbound: no route posts mail to this URL"
+        yield "--inbound: no route sends mail to this URL"

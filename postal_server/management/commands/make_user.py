@@ -17,7 +17,7 @@ from postal_server.management.base import ServerCommand
 
 
 class Command(ServerCommand):
-    help = "Make an administrator for the web interface. Asks for what is not given."
+    help = "Make an administrator for the web interface. Asks for what is not given on the command line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", help="the address to log in with")
@@ -35,7 +35,7 @@ class Command(ServerCommand):
             password = self._password(options["password_stdin"])
             validate_password(password)
         except EOFError as error:
-            raise CommandError("There is nobody to ask: give --email and --password-stdin.") from error
+            raise CommandError("There is no terminal: give --email and --password-stdin.") from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         users.objects.create_superuser(username=email, email=email, password=password)
@@ -51,6 +51,6 @@ class Command(ServerCommand):
         if from_input:
             return sys.stdin.readline().rstrip("\r\n")
         password = getpass.getpass("Password: ")
-        if getpass.getpass("The same again: ") != password:
-            raise CommandError("The two are not the same.")
+        if getpass.getpass("Password (again): ") != password:
+            raise CommandError("The two passwords are not the same.")
         return password

@@ -29,14 +29,14 @@ ACTIONS = {
     "suspend": "let mail wait until it is resumed; new mail is accepted and waits too",
     "resume": "end a suspension",
     "flush": "try deferred mail, and destinations that are paused, now",
-    "purge": "fail what waits, for good; webhooks are told",
+    "purge": "fail waiting mail for good, and send the webhooks",
 }
 
 
 class Command(ServerCommand):
     help = (
-        "Look at the queue and act on parts of it. Mail that a worker is just trying is left alone; the "
-        "options narrow the part down together."
+        "Look at the queue and act on parts of it. Mail that a worker is trying is left alone; options "
+        "that narrow the part down can be combined."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -54,9 +54,9 @@ class Command(ServerCommand):
             if name == "list":
                 action.add_argument("--limit", type=int, default=50, help="destinations shown, 50 by default")
                 continue
-            action.add_argument("--dry-run", action="store_true", help="only say how much would be affected")
+            action.add_argument("--dry-run", action="store_true", help="only show how much would be affected")
             if name == "suspend":
-                action.add_argument("--reason", default="", help="a note for those who look at the list")
+                action.add_argument("--reason", default="", help="a note to show in the list")
             if name == "purge":
                 action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
 
@@ -106,7 +106,7 @@ class Command(ServerCommand):
             return
         is_new = queue.suspend(selection, options["reason"][:250])
         self._apply(queue.put_aside(write_transaction), queue.ready(selection).count())
-        # What waits for its next attempt is put aside when that is due.
+        # A message that waits for its next attempt is put aside when that is due.
         waiting = queue.waiting(selection).count()
         self.stdout.write(
             f"{'Suspended' if is_new else 'It is suspended already'}; "
@@ -125,7 +125,7 @@ class Command(ServerCommand):
 
     def _apply(self, steps: Iterator[int], expected: int) -> int:
         done = self.watched(steps, expected)
-        # Processes whose configuration is half a second old may have added some meanwhile.
+        # Processes whose configuration is half a second old may have added some in the meantime.
         queue.request_suspensions(timezone.now())
         return done
 
@@ -146,7 +146,7 @@ class Command(ServerCommand):
         if options["dry_run"] or not options["yes"]:
             self.stdout.write(counted(expected, "message would fail.", "messages would fail."))
             if not options["dry_run"]:
-                raise CommandError("Nothing was done: say --yes.")
+                raise CommandError("Nothing was done: give --yes to confirm.")
             return
         done = self.watched(queue.purge(selection, operation_context()), expected)
         self.stdout.write(counted(done, "message was removed.", "messages were removed."))

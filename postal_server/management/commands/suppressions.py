@@ -25,7 +25,7 @@ SUPPRESSED = "address is suppressed.", "addresses are suppressed."
 
 
 class Command(ServerCommand):
-    help = "The recipients that a mail server does not write to: list, add, remove, export and import them."
+    help = "The recipients that a mail server does not send to: list, add, remove, export and import them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -40,12 +40,12 @@ class Command(ServerCommand):
             return made
 
         listing = action("list", "who is on the list, and why", needs_server=False)
-        listing.add_argument("--search", metavar="TEXT", default="", help="addresses with this in them")
+        listing.add_argument("--search", metavar="TEXT", default="", help="addresses that contain this")
         listing.add_argument("--limit", type=int, default=50, help="addresses shown, 50 by default")
         adding = action("add", "put addresses on the list", needs_server=True)
         adding.add_argument("addresses", nargs="+", metavar="ADDRESS")
-        adding.add_argument("--reason", default=suppression_list.BY_PERSON, help="what senders are told")
-        adding.add_argument("--days", type=int, help="for so long; as the configuration says by default")
+        adding.add_argument("--reason", default=suppression_list.BY_PERSON, help="reason to show to senders")
+        adding.add_argument("--days", type=int, help="for how many days; by default as configured")
         removing = action("remove", "take addresses off the list", needs_server=True)
         removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
         action("export", "write the list to standard output, as CSV", needs_server=False)
@@ -106,14 +106,14 @@ class Command(ServerCommand):
             with contextlib.nullcontext(sys.stdin) if name == "-" else open(name, encoding="utf-8") as file:
                 done = self.watched(self._import_steps(server, file), 0)
         except (HostileInput, UnicodeDecodeError) as error:
-            raise CommandError(f"{name}: {error}. What stands above it was imported.") from error
+            raise CommandError(f"{name}: {error}. The lines above it were imported.") from error
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}.") from error
         self.stdout.write(counted(done, *SUPPRESSED))
 
     def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
-        found = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
-        for batch in batches(found, TOGETHER):
+        entries = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
+        for batch in batches(entries, TOGETHER):
             with write_transaction():
                 suppression.store(batch)
             yield len(batch)

@@ -21,22 +21,22 @@ class Command(ServerCommand):
     needs_database = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("address", type=arguments.address, help="who gets the mail")
+        parser.add_argument("address", type=arguments.address, help="recipient of the mail")
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = conf.config()
-        given = operator_mail.host(config)
-        name = f"{given.host}:{given.port}"
+        host = operator_mail.host(config)
+        name = f"{host.host}:{host.port}"
         if config.catches_all_mail:
             name += " (the catch, as delivery.mode is catch)"
         mail = operator_mail.compose(
             [options["address"]],
             "A test of the notices of postal-server",
             "If you read this, notices arrive.\n",
-            given,
+            host,
         )
         try:
-            operator_mail.send([mail], given)
+            operator_mail.send([mail], host)
         except operator_mail.FAILURES as error:
             hint = " Is postal-server running?" if config.catches_all_mail else " See the keys `smtp`."
             raise CommandError(f"{name} did not take it: {error}.{hint}") from error

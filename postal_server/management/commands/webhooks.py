@@ -22,17 +22,17 @@ class Command(ServerCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        listing = actions.add_parser("list", help="webhooks, what waits, and what was given up")
+        listing = actions.add_parser("list", help="webhooks, with events waiting and events given up")
         resending = actions.add_parser(
             "resend",
-            help="post events again, with the same bytes and uuid",
-            description="Post events again, with the same bytes and uuid: some, or all that were given up.",
+            help="send events again, with the same bytes and uuid",
+            description="Send events again, with the same bytes and uuid: some, or all that were given up.",
         )
         resending.add_argument("uuids", nargs="*", type=uuid.UUID, metavar="UUID", help="these events")
         resending.add_argument("--failed", action="store_true", help="all that were given up (10 days)")
         resending.add_argument("--webhook", type=int, metavar="ID", help="of this webhook")
         resending.add_argument("--hours", type=float, help="given up within so many hours")
-        resending.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        resending.add_argument("--dry-run", action="store_true", help="only show how many there are")
         for action in (listing, resending):
             action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
 
@@ -47,21 +47,21 @@ class Command(ServerCommand):
             raise CommandError("--server and --webhook go with --failed: each narrows what was given up.")
         if options["webhook"] and not Webhook.objects.filter(pk=options["webhook"]).exists():
             raise CommandError(f"There is no webhook {options['webhook']}; `webhooks list` shows all.")
-        found = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
-        known = set(found.values_list("uuid", flat=True))
+        attempts = WebhookAttempt.objects.filter(uuid__in=options["uuids"])
+        known = set(attempts.values_list("uuid", flat=True))
         if missing := [str(event) for event in options["uuids"] if event not in known]:
             raise CommandError(f"No event is known as {', '.join(missing)}.")
         if options["failed"]:
-            found = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])
+            attempts = webhooks.given_up(server_id=server_id, webhook_id=options["webhook"])
         if options["hours"] is not None:
-            found = found.filter(created_at__gte=timezone.now() - timedelta(hours=options["hours"]))
-        expected = found.values("uuid").distinct().count()
+            attempts = attempts.filter(created_at__gte=timezone.now() - timedelta(hours=options["hours"]))
+        expected = attempts.values("uuid").distinct().count()
         if options["dry_run"]:
             self.stdout.write(
                 counted(expected, "event would be posted again.", "events would be posted again.")
             )
             return None
-        done = self.watched(webhooks.resend(found, timezone.now(), write_transaction), expected)
+        done = self.watched(webhooks.resend(attempts, timezone.now(), write_transaction), expected)
         self.stdout.write(counted(done, "event is posted again.", "events are posted again."))
         return None
 

@@ -67,7 +67,7 @@ def test_all_must_be_said(run, three):
 
 @pytest.mark.parametrize("words", [["--all"], ["--recipient", "@dest.example"]])
 def test_a_hold_is_cancelled_only_when_sure(run, three, words):
-    with pytest.raises(CommandError, match="say --yes"):
+    with pytest.raises(CommandError, match="give --yes"):
         run("held", "cancel", *words)
     assert set(Message.objects.values_list("status", flat=True)) == {"Held"}
 

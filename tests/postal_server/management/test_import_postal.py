@@ -57,7 +57,7 @@ def test_plain_dumps_are_read_too(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.sql", b"", "nothing in it"),
+        ("empty.sql", b"", "No data of a main database"),
         ("cut.sql", b"CREATE TABLE `servers` (\n", "ends within a statement"),
         ("cut.sql.gz", gzip.compress(b"x" * 1000, mtime=0)[:20], "Compressed file ended"),
         ("damaged.sql.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 50, "Error -3"),
@@ -78,7 +78,7 @@ def test_what_is_no_dump_is_said_in_a_line(name, content, said, tmp_path):
         ([str(MAIN), "--live"], "Give a dump"),
         ([str(MAIN), "--messages", "list.sql"], "as ID=FILE"),
         (["missing.sql"], "missing.sql"),
-        ([str(SUPPRESSIONS)], "nothing in it"),
+        ([str(SUPPRESSIONS)], "No data of a main database"),
     ],
 )
 def test_wrong_use_is_named(words, said):

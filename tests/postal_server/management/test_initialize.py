@@ -182,7 +182,7 @@ def test_options_that_come_too_late_are_told_instead_of_ignored(configured):
     said = str(error.value)
     assert "--domain: there is no domain other.test" in said
     assert "--webhook: no webhook has this URL" in said
-    assert "--inbound: no route posts mail to this URL" in said
+    assert "--inbound: no route sends mail to this URL" in said
     assert "http://localhost:5000/admin/" in said
     assert "p%40ss" not in said
 

@@ -66,7 +66,7 @@ def test_flush_of_a_part_and_of_everything(run, add):
 
 def test_purge_needs_a_yes(run, add):
     pk = add()
-    with pytest.raises(CommandError, match="say --yes"):
+    with pytest.raises(CommandError, match="give --yes"):
         run("queue", "purge", "--destination", "dest.example")
     assert QueuedMessage.objects.exists()
     assert run("queue", "purge", "--destination", "dest.example", "--yes") == "1 message was removed.\n"
