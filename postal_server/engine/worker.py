@@ -14,10 +14,11 @@ from postal_server.rules.shaping import parse_rules
 from postal_server.services.shared.directory import Directory
 
 from . import clock
+from .acceptance import Acceptance
 from .claimer import Claimer
 from .heartbeat import Heartbeat
 from .housekeeping import Housekeeping
-from .journal import Acceptance, Journal
+from .journal import Journal
 from .lanes import Lanes, Limits
 from .lease import Lease
 from .pipeline import Pipeline

@@ -26,10 +26,11 @@ from django.db import connections
 
 from postal_server.conf import Config
 from postal_server.engine import directory as directories
+from postal_server.engine.acceptance import Acceptance
 from postal_server.engine.database import sqlite_path
 from postal_server.engine.depth import Depth
 from postal_server.engine.disk import Disk
-from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.journal import Journal
 from postal_server.engine.worker import MakeTransports, Worker
 from postal_server.services.acceptance import storage
 from postal_server.services.shared import ip_pool

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from django.db import connections
 
 from postal_server import conf
 from postal_server.engine import database as databases
-from postal_server.models import QueuedMessage, WebhookRequest, Worker
-from postal_server.services.shared.work import Recorded
+from postal_server.models import Counter, QueuedMessage, WebhookRequest, Worker
+from postal_server.rules.status import Scope
+from postal_server.services.shared.work import Accepted, NewMessage, Recorded, Stored
 from tests.fakes import NOW
 
 LIFETIME = timedelta(days=5)
@@ -142,3 +144,37 @@ class FakeHandlers:
     prepare: Callable[..., Sequence[Any]] = lambda claimed, now: ()
     record: Callable[..., Recorded] = lambda done, now: Recorded()
     suspended: Callable[..., Collection[int]] = lambda claimed: ()
+
+
+def submission(*recipients: str, raw: bytes = b"Subject: x\r\n\r\nHello\r\n") -> Accepted:
+    messages = tuple(
+        NewMessage(server_id=1, scope=Scope.OUTGOING, rcpt_to=rcpt, destination=rcpt.partition("@")[2])
+        for rcpt in recipients or ("ann@dest.example",)
+    )
+    return Accepted(raw, messages, mail_from=None, subject="x", message_id="1@x")
+
+
+class FakeStore:
+    """Stores into `stored`; `failures` are raised first, one a call; `refused` texts can never be stored."""
+
+    def __init__(self, failures=(), refused=()) -> None:
+        self.batches: list[list[bytes]] = []
+        self.failures = list(failures)
+        self.refused = set(refused)
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def __call__(self, batch, now: datetime) -> list[list[Stored]]:
+        self.may_go_on.wait(10)
+        if self.failures:
+            raise self.failures.pop(0)
+        texts = [accepted.raw for accepted in batch]
+        if self.refused & set(texts):
+            raise ValueError("a row that no database takes")
+        Counter.objects.filter(name="message_id").update(value=1)  # a real write: the transaction counts
+        self.batches.append(texts)
+        return [[Stored(1, "token", m.rcpt_to) for m in accepted.messages] for accepted in batch]
+
+    @property
+    def stored(self) -> list[bytes]:
+        return [text for batch in self.batches for text in batch]

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import pytest
 
 from postal_server.engine import delivery_log
-from postal_server.engine.journal import Acceptance, Entry
+from postal_server.engine.acceptance import Acceptance, Entry
 from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus, Scope

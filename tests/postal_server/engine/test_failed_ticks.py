@@ -11,9 +11,10 @@ from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
 from postal_server.engine import metrics
+from postal_server.engine.acceptance import Acceptance, Entry
 from postal_server.engine.claimer import TICK_EXPIRIES, Claimer
 from postal_server.engine.heartbeat import Heartbeat
-from postal_server.engine.journal import MAX_WAIT, Acceptance, Entry, Journal
+from postal_server.engine.journal import Journal
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
 from postal_server.engine.lease import HELD_FOR, Lease
 from postal_server.engine.queue import MESSAGES, Queue
@@ -21,7 +22,6 @@ from postal_server.engine.recorder import ResultRecorder
 from postal_server.engine.row_decisions import SuspectMarked
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import WorkStream
-from postal_server.errors import Busy
 from postal_server.models import Message, QueuedMessage, Site, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
@@ -253,28 +253,6 @@ def test_mail_for_a_loop_that_has_ended_is_stored_once(database):
     journal([acceptance])._next_tick()
     assert len(batches) == 1
     assert promise.result(0) == []
-
-
-class Impatient(Future):
-    """The promise to a thread that gives up as soon as it is not kept."""
-
-    def done(self) -> bool:
-        was_done = super().done()
-        self.cancel()
-        return was_done
-
-
-def test_who_gives_up_just_as_he_is_refused_costs_nobody_an_answer(database):
-    acceptance = Acceptance(lambda batch, now: [[]] * len(batch))
-    cancelled, one, two = Future(), Impatient(), Future()
-    for promise in (cancelled, one, two):
-        acceptance.add(Entry([ACCEPTED], promise))
-    for entry in acceptance._waiting:
-        entry.at -= MAX_WAIT + 1
-    cancelled.cancel()
-    acceptance.restore([], in_doubt=False)
-    assert isinstance(two.exception(0), Busy)
-    assert acceptance.waiting == acceptance._bytes == 0
 
 
 def test_a_commit_in_doubt_is_a_problem_until_the_database_answers(database, monkeypatch):

@@ -3,54 +3,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import Future
-from datetime import datetime
 
 import pytest
 from django.db.utils import OperationalError
 from prometheus_client import REGISTRY
 
+from postal_server.engine import acceptance as acceptances
 from postal_server.engine import journal as journals
-from postal_server.engine.journal import MAX_PENDING_BYTES, MAX_WAIT, Acceptance, Entry, Journal
+from postal_server.engine.acceptance import MAX_PENDING_BYTES, Acceptance
+from postal_server.engine.journal import Journal
 from postal_server.errors import Busy
-from postal_server.models import Counter, Message, QueuedMessage
-from postal_server.rules.status import Scope
+from postal_server.models import Message, QueuedMessage
 from postal_server.services.acceptance import storage
-from postal_server.services.shared.work import Accepted, NewMessage, Stored
-
-
-def submission(*recipients: str, raw: bytes = b"Subject: x\r\n\r\nHello\r\n") -> Accepted:
-    messages = tuple(
-        NewMessage(server_id=1, scope=Scope.OUTGOING, rcpt_to=rcpt, destination=rcpt.partition("@")[2])
-        for rcpt in recipients or ("ann@dest.example",)
-    )
-    return Accepted(raw, messages, mail_from=None, subject="x", message_id="1@x")
-
-
-class FakeStore:
-    """Stores into `stored`; `failures` are raised first, one a call; `refused` texts can never be stored."""
-
-    def __init__(self, failures=(), refused=()) -> None:
-        self.batches: list[list[bytes]] = []
-        self.failures = list(failures)
-        self.refused = set(refused)
-        self.may_go_on = threading.Event()
-        self.may_go_on.set()
-
-    def __call__(self, batch, now: datetime) -> list[list[Stored]]:
-        self.may_go_on.wait(10)
-        if self.failures:
-            raise self.failures.pop(0)
-        texts = [accepted.raw for accepted in batch]
-        if self.refused & set(texts):
-            raise ValueError("a row that no database takes")
-        Counter.objects.filter(name="message_id").update(value=1)  # a real write: the transaction counts
-        self.batches.append(texts)
-        return [[Stored(1, "token", m.rcpt_to) for m in accepted.messages] for accepted in batch]
-
-    @property
-    def stored(self) -> list[bytes]:
-        return [text for batch in self.batches for text in batch]
+from tests.postal_server.engine.conftest import FakeStore, submission
 
 
 @pytest.fixture
@@ -133,7 +98,7 @@ def test_a_batch_that_fails_while_the_database_answers_is_written_one_by_one(run
 
 
 def test_nobody_waits_longer_than_five_seconds_for_the_database(running, monkeypatch):
-    monkeypatch.setattr(journals, "MAX_WAIT", 0.3)
+    monkeypatch.setattr(acceptances, "MAX_WAIT", 0.3)
     monkeypatch.setattr(journals, "can_serve", lambda: False)
     store = FakeStore(failures=[OperationalError("gone")] * 1000)
     started = time.monotonic()
@@ -229,38 +194,6 @@ def test_of_one_mail_all_submissions_are_stored_or_none(running):
     store.may_go_on.set()
     journal.store(submission(raw=b"last"))
     assert store.stored == [b"first", b"last"]
-
-
-def test_a_full_inbox_is_busy_but_one_large_message_always_fits(database):
-    box = Acceptance(FakeStore())
-    box.check_room(MAX_PENDING_BYTES * 2)
-    large = submission(raw=b"x" * (MAX_PENDING_BYTES - 10))
-    box.add(Entry([large], Future()))
-    box.check_room(10)
-    with pytest.raises(Busy):
-        box.check_room(11)
-
-
-def test_a_queue_that_will_take_too_long_is_busy(database):
-    box = Acceptance(FakeStore())
-    box._seconds_per_cost = 1.0
-    box.check_room()
-    box._cost = int(MAX_WAIT) + 1
-    with pytest.raises(Busy) as refusal:
-        box.check_room()
-    assert refusal.value.retry_after > 0
-
-
-def test_a_commit_that_takes_too_long_is_busy_though_nothing_waits_behind_it(database):
-    box = Acceptance(FakeStore())
-    box.add(Entry([submission()], Future()))
-    taken = box.collect()
-    box.check_room()
-    taken[0].at -= MAX_WAIT + 1
-    with pytest.raises(Busy):
-        box.check_room()
-    box.restore(taken, in_doubt=False)
-    box.check_room()
 
 
 def test_room_is_given_back_after_the_commit(running):

@@ -15,8 +15,9 @@ import pytest
 from django.db import connection
 
 from postal_server import conf
+from postal_server.engine.acceptance import Acceptance
 from postal_server.engine.database import write_transaction
-from postal_server.engine.journal import Acceptance, Journal
+from postal_server.engine.journal import Journal
 from postal_server.engine.ports import HttpResult, Reply, SmtpResult, Stage
 from postal_server.engine.worker import Transports, Worker
 from postal_server.errors import ConfigurationError

@@ -1,0 +1,207 @@
+"""The part of the journal that stores submissions: what waits to be stored, and how much may wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from postal_server.errors import Busy
+from postal_server.services.shared.work import Accepted, Stored
+
+from . import delivery_log, metrics
+from .disk import Disk
+
+logger = logging.getLogger(__name__)
+
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+MAX_WAIT = 5.0  # seconds, predicted or measured, until an answer
+TICK_MESSAGES = 500
+TICK_BYTES = 16 * 1024 * 1024
+ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of text
+
+
+@dataclass
+class Entry:
+    """Submissions that wait for their commit: all are stored, or none."""
+
+    submissions: Sequence[Accepted]
+    promise: Future[list[Stored]] | asyncio.Future[list[Stored]]
+    loop: asyncio.AbstractEventLoop | None = None  # null for a promise to a thread
+    at: float = field(default_factory=time.monotonic)
+    is_started: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return sum([len(accepted.raw) for accepted in self.submissions])
+
+    @property
+    def count(self) -> int:
+        """How many messages these are."""
+        return sum([len(accepted.messages) for accepted in self.submissions])
+
+    @property
+    def cost(self) -> int:
+        return self.size_bytes + ROW_COST * self.count
+
+    def start(self) -> bool:
+        """Does anybody still wait? After this a promise to a thread cannot be cancelled any more."""
+        if isinstance(self.promise, asyncio.Future):
+            return not self.promise.cancelled()
+        if not self.is_started:
+            self.is_started = self.promise.set_running_or_notify_cancel()
+        return self.is_started
+
+
+Store = Callable[[Sequence[Accepted], datetime], list[list[Stored]]]
+
+
+class Acceptance:
+    """Takes submissions from any thread and stores them in batches; refuses what would wait too long."""
+
+    name = "acceptance"
+
+    def __init__(self, store: Store, disk: Disk | None = None) -> None:
+        self._store = store
+        self.disk = disk
+        self._lock = threading.Lock()
+        self._waiting: deque[Entry] = deque()
+        self._written_first: Entry | None = None  # the oldest of what is being written
+        self._bytes = 0  # of all that waits or is being written
+        self._cost = 0
+        self._seconds_per_cost = 0.0  # moving average over ticks
+        self._is_open = True
+        self.on_collect: list[Callable[[], None]] = []  # whose claims this tick makes work for
+
+    def check_room(self, size_bytes: int = 0) -> None:
+        """Raise `Busy` if a submission of this size cannot be taken now. For any thread."""
+        if not self._is_open:
+            raise Busy("The server is stopping.")
+        if self.disk and not self.disk.has_room():
+            raise Busy("The disk is nearly full.", retry_after=60)
+        if self._bytes and self._bytes + size_bytes > MAX_PENDING_BYTES:
+            raise Busy("Too much mail is waiting to be stored.")
+        if self.predicted_wait() > MAX_WAIT:
+            raise Busy("The database cannot keep up.")
+
+    def predicted_wait(self) -> float:
+        """How long an answer takes from now on, in seconds."""
+        with self._lock:
+            oldest = self._written_first or (self._waiting[0] if self._waiting else None)
+        age = time.monotonic() - oldest.at if oldest is not None else 0.0
+        return age + self._cost * self._seconds_per_cost
+
+    def add(self, entry: Entry) -> None:
+        size_bytes = entry.size_bytes
+        self.check_room(size_bytes)
+        with self._lock:
+            self._waiting.append(entry)
+            self._bytes += size_bytes
+            self._cost += entry.cost
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions wait for the next tick."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Accept nothing more; what waits is still stored."""
+        self._is_open = False
+
+    def collect(self) -> Sequence[Entry]:
+        taken: list[Entry] = []
+        messages = size = 0
+        while messages < TICK_MESSAGES and size < TICK_BYTES:
+            with self._lock:
+                if not self._waiting:
+                    break
+                entry = self._waiting.popleft()
+            if not entry.start():
+                self._gone([entry])
+                continue
+            taken.append(entry)
+            messages += entry.count
+            size += entry.size_bytes
+        if taken:
+            self._written_first = taken[0]
+            for want in self.on_collect:
+                want()
+        return taken
+
+    def write(self, items: Sequence[Entry], now: datetime) -> tuple[list[list[Stored]], float]:
+        started = time.monotonic()
+        stored = iter(self._store([accepted for entry in items for accepted in entry.submissions], now))
+        return [[each for _ in entry.submissions for each in next(stored)] for entry in items], started
+
+    def committed(self, items: Sequence[Entry], written: tuple[list[list[Stored]], float]) -> None:
+        stored, started = written
+        self._gone(items)
+        _resolve([(entry, answer) for entry, answer in zip(items, stored, strict=True)])
+        self._learn(items, time.monotonic() - started)
+        metrics.ACCEPTED.inc(sum(len(each) for each in stored))
+        for entry, answer in zip(items, stored, strict=True):
+            delivery_log.write_accepted(entry.submissions, answer)
+
+    def _learn(self, items: Sequence[Entry], seconds: float) -> None:
+        measured = seconds / sum(entry.cost for entry in items)
+        self._seconds_per_cost += (measured - self._seconds_per_cost) * 0.2
+
+    def restore(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
+        """Wait for the database, but nobody waits longer than `MAX_WAIT`.
+
+        After a commit in doubt the peers are told to come again: at worst a mail is stored that was not
+        acknowledged, as when the connection breaks before the answer.
+        """
+        limit = time.monotonic() - MAX_WAIT
+        kept = [] if in_doubt else [entry for entry in items if entry.at > limit]
+        lost = [entry for entry in items if in_doubt or entry.at <= limit]
+        with self._lock:
+            self._waiting.extendleft(reversed(kept))
+            overdue = [entry for entry in self._waiting if entry.at <= limit]
+            self._waiting = deque(entry for entry in self._waiting if entry.at > limit)
+        self._gone([*lost, *overdue])
+        # Once started, a thread cannot give up just while it is told.
+        told = [entry for entry in (*lost, *overdue) if entry.start()]
+        _resolve([(entry, Busy("The database cannot serve.")) for entry in told])
+
+    def reject(self, item: Entry, error: Exception) -> None:
+        logger.error("A submission cannot be stored", exc_info=error)
+        self._gone([item])
+        _resolve([(item, Busy("The message cannot be stored."))])
+
+    def _gone(self, entries: Sequence[Entry]) -> None:
+        with self._lock:
+            self._written_first = None
+            self._bytes -= sum(entry.size_bytes for entry in entries)
+            self._cost -= sum(entry.cost for entry in entries)
+
+
+def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
+    """Keep the promises: one call into each event loop, however many wait there."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, list[Stored] | Busy]]] = defaultdict(list)
+    for entry, answer in answers:
+        by_loop[entry.loop].append((entry.promise, answer))
+    for loop, promises in by_loop.items():
+        if loop is None:
+            _keep(promises)
+        elif not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # now it is
+                loop.call_soon_threadsafe(_keep, promises)
+
+
+def _keep(promises: Sequence[tuple[Any, list[Stored] | Busy]]) -> None:
+    for promise, answer in promises:
+        if promise.done():
+            continue  # whoever waited in a loop has gone
+        if isinstance(answer, Busy):
+            promise.set_exception(answer)
+        else:
+            promise.set_result(answer)
