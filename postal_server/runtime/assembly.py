@@ -35,7 +35,8 @@ from postal_server.transports.smtp.session import Timeouts
 from postal_server.web.server import HttpServer
 
 from . import web
-from .process import AcceptanceCore, Addresses, MakeListener, Process, ProcessSpec, Role
+from .acceptance import AcceptanceCore
+from .process import Addresses, MakeListener, Process, ProcessSpec, Role
 from .resolver import resolver
 
 PORT, BIND = "PORT", "BIND_ADDRESS"

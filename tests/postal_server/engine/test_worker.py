@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 
 from postal_server import conf
+from postal_server.engine import directory as directories
 from postal_server.engine.acceptance import Acceptance
 from postal_server.engine.database import write_transaction
 from postal_server.engine.journal import Journal
@@ -38,7 +39,7 @@ from postal_server.models import Worker as WorkerRow
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
-from postal_server.runtime import process
+from postal_server.runtime.acceptance import AcceptanceCore
 from postal_server.runtime.handlers import MessageHandlers, WebhookHandlers
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import queue
@@ -351,10 +352,8 @@ class TestSourceAddresses:
 
     def test_it_is_bound_when_it_is_stored(self, pooled, monkeypatch):
         directory = load()
-        monkeypatch.setattr(process.directories, "current", lambda: directory)
-        process.AcceptanceCore(pooled)._store(
-            [submission(directory, "bob@dest.example")], datetime.now(timezone.utc)
-        )
+        monkeypatch.setattr(directories, "current", lambda: directory)
+        AcceptanceCore(pooled)._store([submission(directory, "bob@dest.example")], datetime.now(timezone.utc))
         assert QueuedMessage.objects.get().source_id == IPAddress.objects.get(ipv4="127.0.0.2").pk
 
     def test_it_leaves_from_there(self, pooled):
