@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,16 +15,32 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 
 from postal_server import conf
 from postal_server.engine import database as databases
+from postal_server.engine.claimer import Claimer
+from postal_server.engine.lanes import Lanes, Limits
+from postal_server.engine.lease import Lease
+from postal_server.engine.queue import MESSAGES, Queue
+from postal_server.engine.recorder import ResultRecorder
+from postal_server.engine.shaping import Shaping
+from postal_server.engine.work_stream import WorkStream
 from postal_server.models import Counter, QueuedMessage, WebhookRequest, Worker
-from postal_server.rules.status import Scope
-from postal_server.services.shared.work import Accepted, NewMessage, Recorded, Stored
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.services.shared.work import (
+    Accepted,
+    NewMessage,
+    Recorded,
+    Result,
+    Stored,
+)
 from tests.fakes import NOW
 
 LIFETIME = timedelta(days=5)
+LATER = NOW + timedelta(minutes=5)
+TOO_FAST = "421 4.7.0 [TSS04] Messages temporarily deferred"
 
 
 def use(prepared: dict[str, Any]) -> Any:
@@ -178,3 +195,86 @@ class FakeStore:
     @property
     def stored(self) -> list[bytes]:
         return [text for batch in self.batches for text in batch]
+
+
+class Records:
+    """A service's `record`: finishes what was sent or decided, defers the rest until `LATER`."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, done, now) -> Recorded:
+        recorded = Recorded()
+        for item in done:
+            self.seen.append(item.claimed.id)
+            status = item.outcome.status if isinstance(item, Result) else item.status
+            if status.is_final:
+                recorded.finished.append(item.claimed.id)
+            else:
+                recorded.deferred.append((item.claimed.id, LATER))
+        return recorded
+
+
+@pytest.fixture
+def lease(database, worker_id) -> Lease:
+    lease = Lease()
+    lease.renewed(worker_id, time.monotonic())
+    return lease
+
+
+@pytest.fixture
+def stream(database) -> WorkStream:
+    lanes = Lanes(Limits(connections=20, held=1000))
+    return WorkStream(Queue(MESSAGES), lanes, FakeHandlers(record=Records(), suspended=suspended))
+
+
+def suspended(claimed) -> set[int]:
+    return {row.id for row in claimed if row.lane == "stop.example"}
+
+
+@pytest.fixture
+def recorder(stream, lease) -> ResultRecorder:
+    return ResultRecorder(stream, lease, wake=lambda: None)
+
+
+@pytest.fixture
+def claimed_batches() -> list:
+    return []
+
+
+@pytest.fixture
+def claimer(stream, lease, claimed_batches) -> Claimer:
+    return Claimer(stream, lease, claimed_batches.append)
+
+
+def run(part, now=NOW):
+    """One tick of one part, as the journal runs it."""
+    items = part.collect()
+    if items:
+        with transaction.atomic():
+            written = part.write(items, now)
+        part.committed(items, written)
+    return items
+
+
+def sent(claimed, status=DeliveryStatus.SENT, seconds=0.1) -> Result:
+    return Result(claimed, Outcome(status, "details", seconds=seconds))
+
+
+@pytest.fixture
+def shaping(stream) -> Shaping:
+    async def find_operator(lane: str) -> str:
+        return "yahoodns.net"
+
+    stream.shaping = Shaping(20, find_operator, address_of=lambda number: "192.0.2.7" if number else "")
+    stream.lanes.shape = stream.shaping.room
+    return stream.shaping
+
+
+def answer(claimed, output: str) -> Result:
+    status = DeliveryStatus.SENT if output.startswith("250") else DeliveryStatus.DEFERRED
+    code = int(output[:3])
+    return Result(
+        claimed,
+        Outcome(status, "x", output=output, code=code, seconds=0.1, host="mta5.am0.yahoodns.net"),
+    )

@@ -12,9 +12,7 @@ from postal_server.engine.lease import Lease
 from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
 from postal_server.engine.work_stream import WorkStream
 from postal_server.models import Site
-from tests.postal_server.engine.conftest import FakeHandlers
-
-from .test_tick import LATER, run
+from tests.postal_server.engine.conftest import LATER, FakeHandlers, run
 
 
 @pytest.fixture

@@ -4,173 +4,20 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
-from prometheus_client import REGISTRY
 
 from postal_server.engine import outcome
-from postal_server.engine.claimer import Claimer, _row
-from postal_server.engine.heartbeat import Heartbeat
-from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE, Lanes, Limits
-from postal_server.engine.lease import Lease
+from postal_server.engine.claimer import _row
+from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE
 from postal_server.engine.ports import HttpResult
-from postal_server.engine.queue import MESSAGES, Queue
-from postal_server.engine.recorder import RECORD_WITHIN, ResultRecorder
+from postal_server.engine.recorder import RECORD_WITHIN
 from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
-from postal_server.engine.work_stream import WorkStream
-from postal_server.models import QueuedMessage, Site, Worker
-from postal_server.models.queue_state import NEVER_DUE
+from postal_server.models import QueuedMessage, Site
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.shared.work import Claimed, Decision, Recorded, Result
-from tests.fakes import NOW, claimed, post
-from tests.postal_server.engine.conftest import FakeHandlers
-
-LATER = NOW + timedelta(minutes=5)
-
-
-class Records:
-    """A service's `record`: finishes what was sent or decided, defers the rest until `LATER`."""
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-    def __call__(self, done, now) -> Recorded:
-        recorded = Recorded()
-        for item in done:
-            self.seen.append(item.claimed.id)
-            status = item.outcome.status if isinstance(item, Result) else item.status
-            if status.is_final:
-                recorded.finished.append(item.claimed.id)
-            else:
-                recorded.deferred.append((item.claimed.id, LATER))
-        return recorded
-
-
-@pytest.fixture
-def lease(database, worker_id) -> Lease:
-    lease = Lease()
-    lease.renewed(worker_id, time.monotonic())
-    return lease
-
-
-@pytest.fixture
-def stream(database) -> WorkStream:
-    lanes = Lanes(Limits(connections=20, held=1000))
-    return WorkStream(Queue(MESSAGES), lanes, FakeHandlers(record=Records(), suspended=suspended))
-
-
-def suspended(claimed) -> set[int]:
-    return {row.id for row in claimed if row.lane == "stop.example"}
-
-
-@pytest.fixture
-def recorder(stream, lease) -> ResultRecorder:
-    return ResultRecorder(stream, lease, wake=lambda: None)
-
-
-@pytest.fixture
-def claimed_batches() -> list:
-    return []
-
-
-@pytest.fixture
-def claimer(stream, lease, claimed_batches) -> Claimer:
-    return Claimer(stream, lease, claimed_batches.append)
-
-
-def run(part, now=NOW):
-    """One tick of one part, as the journal runs it."""
-    items = part.collect()
-    if items:
-        with transaction.atomic():
-            written = part.write(items, now)
-        part.committed(items, written)
-    return items
-
-
-def sent(claimed, status=DeliveryStatus.SENT, seconds=0.1) -> Result:
-    return Result(claimed, Outcome(status, "details", seconds=seconds))
-
-
-def test_claims_are_handed_over_and_held(claimer, stream, enqueue, claimed_batches):
-    enqueue(3)
-    run(claimer)
-    [claims] = claimed_batches
-    assert [row.id for row in claims.fresh] == [1, 2, 3]
-    assert set(stream.lanes.held) == {1, 2, 3}
-
-
-def test_suspended_rows_are_put_aside_and_the_claim_is_not_counted(claimer, stream, enqueue, claimed_batches):
-    enqueue(30, destination="stop.example")
-    run(claimer)
-    assert not claimed_batches
-    assert not stream.lanes.held
-    aside = QueuedMessage.objects.filter(due_at=NEVER_DUE)
-    assert set(aside.values_list("claims", "claimed_by", "attempts")) == {(0, None, 0)}
-    assert aside.count() == 30
-    assert run(claimer)  # there may be more behind them
-
-
-@pytest.mark.parametrize(
-    ("lost_claims", "where"), [(0, "fresh"), (1, "fresh"), (2, "suspects"), (3, "suspects"), (4, "poison")]
-)
-def test_rows_that_workers_died_with_are_suspects_and_poison_once_they_were_tried_alone(
-    claimer, enqueue, claimed_batches, lost_claims, where
-):
-    enqueue(claims=lost_claims)
-    run(claimer)
-    [claims] = claimed_batches
-    assert [row.id for row in getattr(claims, where)] == [1]
-
-
-def test_nothing_is_claimed_without_the_lease(claimer, lease, enqueue):
-    enqueue()
-    lease.renewed(lease.worker_id, time.monotonic() - 41)
-    assert run(claimer) == []
-
-
-def test_a_stopped_worker_claims_nothing(claimer, enqueue):
-    enqueue()
-    claimer.is_stopped = True
-    assert run(claimer) == []
-
-
-def test_due_rows_come_back(claimer, enqueue, claimed_batches):
-    enqueue(due_at=NOW)
-    run(claimer)
-    assert [row.id for row in claimed_batches[0].fresh] == [1]
-
-
-def test_expired_rows_are_found_even_in_a_paused_lane(claimer, enqueue, claimed_batches):
-    Site.objects.create(destination="a.example", paused_until=LATER)
-    enqueue(expires_at=NOW)
-    run(claimer)
-    [claims] = claimed_batches
-    assert [row.id for row in claims.expired] == [1]
-
-
-def test_a_pause_that_another_worker_wrote_is_honoured(claimer, enqueue, claimed_batches):
-    Site.objects.create(destination="a.example", paused_until=LATER)
-    enqueue(5)
-    run(claimer)
-    assert claimed_batches == []
-
-
-def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claimer, stream, enqueue, lease):
-    enqueue(1, claimed_by=lease.worker_id)
-    claimer.restore(claimer.collect(), in_doubt=True)
-    run(claimer)
-    assert set(stream.lanes.held) == {1}  # given back, and claimed again in the same tick
-
-
-def test_without_rows_or_news_nothing_is_asked(claimer, database):
-    run(claimer)
-    run(claimer)
-    if database == "sqlite":  # which tells when others have written
-        assert claimer.collect() == []
-    claimer.want()
-    assert claimer.collect() != []
+from postal_server.services.shared.work import Decision, Result
+from tests.fakes import NOW, post
+from tests.postal_server.engine.conftest import LATER, TOO_FAST, answer, run, sent
 
 
 def test_results_are_recorded_and_rows_finished(claimer, recorder, stream, enqueue, claimed_batches):
@@ -348,13 +195,6 @@ def test_a_probe_that_gets_through_lifts_the_pause(claimer, recorder, enqueue, c
     assert Site.objects.get().paused_until is None
 
 
-def test_only_pauses_that_last_are_counted(claimer):
-    Site.objects.create(destination="a.example", paused_until=NOW - timedelta(seconds=1))
-    Site.objects.create(destination="b.example", paused_until=LATER)
-    run(claimer)
-    assert REGISTRY.get_sample_value("postal_paused_destinations") == 1
-
-
 def posted(claimed, result: HttpResult) -> Result:
     return Result(claimed, outcome.of_post(post("https://hooks.example/"), result))
 
@@ -412,95 +252,33 @@ def test_only_silence_pauses_a_destination(claimer, recorder, enqueue, claimed_b
     assert not Site.objects.exists()
 
 
-def test_a_worker_registers_beats_and_learns_that_it_was_buried(database):
-    lease, losses = Lease(), []
-    heartbeat = Heartbeat(lease, on_loss=lambda: losses.append(1))
-    run(heartbeat)
-    first = lease.worker_id
-    assert lease.is_held(time.monotonic())
-    assert heartbeat.collect() == []  # not due yet
-    Worker.objects.all().delete()
-    lease.renewed(first, time.monotonic() - 15)
-    run(heartbeat)
-    assert losses == [1]
-    assert lease.worker_id not in (None, first)
-    with transaction.atomic():
-        lease.end()
-
-
 class TestPaces:
     """How fast destinations are sent to, as all workers stream it."""
-
-    TOO_FAST = "421 4.7.0 [TSS04] Messages temporarily deferred"
-
-    @pytest.fixture
-    def shaping(self, stream) -> Shaping:
-        async def find_operator(lane: str) -> str:
-            return "yahoodns.net"
-
-        stream.shaping = Shaping(20, find_operator, address_of=lambda number: "192.0.2.7" if number else "")
-        stream.lanes.shape = stream.shaping.room
-        return stream.shaping
-
-    def answer(self, claimed, output: str) -> Result:
-        status = DeliveryStatus.SENT if output.startswith("250") else DeliveryStatus.DEFERRED
-        code = int(output[:3])
-        return Result(
-            claimed,
-            Outcome(status, "x", output=output, code=code, seconds=0.1, host="mta5.am0.yahoodns.net"),
-        )
 
     def test_a_pace_is_written_and_read_again(
         self, claimer, recorder, stream, shaping, enqueue, claimed_batches
     ):
         enqueue()
         run(claimer)
-        recorder.add([self.answer(claimed_batches[0].fresh[0], self.TOO_FAST)])
+        recorder.add([answer(claimed_batches[0].fresh[0], TOO_FAST)])
         run(recorder)
         site = Site.objects.get()
         assert (site.source, site.destination) == ("", "mx:yahoodns.net")
-        assert (site.concurrency, site.pauses, site.reason) == (10, 1, self.TOO_FAST)
+        assert (site.concurrency, site.pauses, site.reason) == (10, 1, TOO_FAST)
         assert site.paused_until == NOW + timedelta(minutes=1)
 
         another = Shaping(20, None)
         another.load([_row(site)])
         assert another._paces == shaping._paces
 
-    def test_claims_leave_a_paused_destination_alone_and_then_probe_it(
-        self, claimer, recorder, shaping, enqueue, claimed_batches
-    ):
-        enqueue(3)
-        run(claimer)
-        first, *others = claimed_batches[0].fresh
-        recorder.add([self.answer(first, self.TOO_FAST), *map(Returned, others)])
-        run(recorder)
-        for now, count in ((NOW, 0), (NOW + timedelta(minutes=1), 1)):
-            claimed_batches.clear()
-            claimer.want()
-            run(claimer, now)
-            assert sum(len(claims.fresh) for claims in claimed_batches) == count
-
     def test_a_site_in_order_again_is_forgotten(self, claimer, recorder, shaping, enqueue, claimed_batches):
         Site.objects.create(destination="mx:yahoodns.net", concurrency=19, rate=10, pauses=1)
         enqueue(30)
         run(claimer)
         fresh = claimed_batches[0].fresh
-        recorder.add([self.answer(claimed, "250 OK") for claimed in fresh])
+        recorder.add([answer(claimed, "250 OK") for claimed in fresh])
         run(recorder)
         assert not Site.objects.exists()
-
-    def test_a_site_that_an_operator_deleted_is_forgotten(self, claimer, shaping, enqueue, claimed_batches):
-        shaping.learn([self.answer(claimed_row("yahoo.com"), self.TOO_FAST)], NOW)
-        enqueue(destination="yahoo.com")
-        run(claimer)
-        assert len(claimed_batches[0].fresh) == 1
-
-    def test_a_pace_is_no_pause_of_a_lane(self, claimer, stream, shaping, enqueue):
-        Site.objects.create(destination="mx:a.example", concurrency=1, rate=1, paused_until=LATER)
-        Site.objects.create(destination="a.example", paused_until=LATER)
-        run(claimer)
-        assert stream.lanes.pause("a.example").until == LATER
-        assert stream.lanes.pause("mx:a.example") is None
 
     def test_a_message_put_off_waits_untried(self, claimer, recorder, enqueue, claimed_batches):
         enqueue()
@@ -509,27 +287,3 @@ class TestPaces:
         run(recorder)
         row = QueuedMessage.objects.get()
         assert (row.due_at, row.claimed_by, row.claims, row.attempts) == (LATER, None, 0, 0)
-
-
-def claimed_row(lane: str) -> Claimed:
-    return claimed(99, lane=lane)
-
-
-class TestSources:
-    def test_each_source_has_its_turn(self, claimer, stream, enqueue, claimed_batches):
-        stream.sources = lambda now: {0: None, 7: None}
-        enqueue(2)
-        enqueue(2, source_id=7, destination="b.example")
-        enqueue(2, source_id=8, destination="c.example")
-        for _ in range(3):
-            claimer.want()
-            run(claimer)
-        assert [[row.source_id for row in claims.fresh] for claims in claimed_batches] == [[0, 0], [7, 7]]
-
-    def test_one_that_sent_what_it_may_today_waits(self, claimer, stream, enqueue, claimed_batches):
-        stream.sources = lambda now: {0: None, 7: 3}
-        enqueue(5, source_id=7)
-        for _ in range(2):
-            claimer.want()
-            run(claimer)
-        assert [len(claims.fresh) for claims in claimed_batches] == [3]
