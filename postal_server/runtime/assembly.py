@@ -24,7 +24,7 @@ from postal_server.services.shared.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.mail_handler import MailHandler
 from postal_server.smtpd.options import Options, nobody
-from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.server import ListenAddress, SmtpServer
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.http.hosts import HostResolver
 from postal_server.transports.http.pool import HttpPool
@@ -78,10 +78,10 @@ class SmtpListener:
         place = Place("smtp_server.default_", given.default_bind_address, given.default_port)
         if honour_environment:
             place = place.overridden(BIND, PORT)
-        self._listeners = [Listener(place.host, place.port)]
+        self._addresses = [ListenAddress(place.host, place.port)]
         self._host_key, self._port_keys = place.host_key, {place.port: place.port_key}
         if given.implicit_tls_port:
-            self._listeners.append(Listener(place.host, given.implicit_tls_port, implicit_tls=True))
+            self._addresses.append(ListenAddress(place.host, given.implicit_tls_port, implicit_tls=True))
             self._port_keys[given.implicit_tls_port] = "smtp_server.implicit_tls_port"
         self._server = SmtpServer(
             MailHandler(config, core.directory, core.journal),
@@ -109,7 +109,7 @@ class SmtpListener:
 
     async def start(self) -> Addresses:
         with naming(self._host_key, self._port_keys):
-            return await self._server.start(self._listeners)
+            return await self._server.start(self._addresses)
 
     async def stop(self) -> None:
         await self._server.stop()

@@ -1,4 +1,4 @@
-"""The SMTP server as a whole: starts its listeners, times out slow peers, stops."""
+"""The SMTP server as a whole: listens, times out slow peers, stops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECK_INTERVAL = 1.0  # seconds between checks of all deadlines
 
 
 @dataclass(frozen=True)
-class Listener:
+class ListenAddress:
     """An address to listen on, in the terms of `net.listening.bind`."""
 
     host: str
@@ -37,7 +37,7 @@ class Listener:
 
 
 class SmtpServer:
-    """Serves `handler` on all listeners, in one event loop.
+    """Serves `handler` on all its addresses, in one event loop.
 
     `names` looks up the PTR name of a client's address, for Received headers.
     """
@@ -67,20 +67,20 @@ class SmtpServer:
         """How many connections are open."""
         return len(self._connections)
 
-    async def start(self, listeners: Sequence[Listener]) -> list[tuple[str, int]]:
-        """Listen; returns host and port of each listener. Raises `ConfigurationError` or `CannotListen`."""
+    async def start(self, addresses: Sequence[ListenAddress]) -> list[tuple[str, int]]:
+        """Listen; returns host and port of each address. Raises `ConfigurationError` or `CannotListen`."""
         loop = asyncio.get_running_loop()
-        addresses = []
-        for listener in listeners:
-            self._check(listener)
-            tls = self._implicit_tls() if listener.implicit_tls else {}
+        listening = []
+        for address in addresses:
+            self._check(address)
+            tls = self._implicit_tls() if address.implicit_tls else {}
             server = await loop.create_server(
-                self._protocol, sock=bind(listener.host, listener.port), backlog=BACKLOG, **tls
+                self._protocol, sock=bind(address.host, address.port), backlog=BACKLOG, **tls
             )
             self._servers.append(server)
-            addresses.append(server.sockets[0].getsockname()[:2])
+            listening.append(server.sockets[0].getsockname()[:2])
         self._sweep.start(CHECK_INTERVAL)
-        return addresses
+        return listening
 
     async def stop(self, grace: timedelta = timedelta(seconds=3)) -> None:
         """Accept no more connections, send 421 to idle ones, and wait `grace` for messages to be answered."""
@@ -98,10 +98,10 @@ class SmtpServer:
             connection.abort()
         await asyncio.sleep(0)
 
-    def _check(self, listener: Listener) -> None:
-        if listener.implicit_tls and self._shared.certificates is None:
+    def _check(self, address: ListenAddress) -> None:
+        if address.implicit_tls and self._shared.certificates is None:
             raise ConfigurationError("smtp_server.implicit_tls_port needs smtp_server.tls_enabled.")
-        if listener.implicit_tls and self._shared.options.proxy_protocol:
+        if address.implicit_tls and self._shared.options.proxy_protocol:
             # The PROXY line and the first bytes of TLS may come together.
             raise ConfigurationError(
                 "smtp_server.implicit_tls_port cannot be used with proxy_protocol: let the proxy end TLS."

@@ -26,7 +26,7 @@ import dns.rdatatype
 import dns.rrset
 
 from postal_server.smtpd.options import Options
-from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.server import ListenAddress, SmtpServer
 from tests.faults.lines import Lines
 from tests.postal_server.transports.smtp.scripted import Scripted, ScriptedHost
 
@@ -123,7 +123,7 @@ async def serve(folder: Path, address: str, scripts: dict[str, dict[str, str]]) 
     mail, posts, dots = (Lines(folder / name) for name in ("mail", "posts", "dots"))
     options = Options("mx.example", max_connections_per_client=10_000, max_connections=10_000)
     smtp = SmtpServer(Taker(mail, folder / "pause"), options)
-    [(_, smtp_port)] = await smtp.start([Listener(address, 0)])
+    [(_, smtp_port)] = await smtp.start([ListenAddress(address, 0)])
 
     class Telling(ScriptedHost):
         """Tells of each final dot, before it answers."""

@@ -10,7 +10,7 @@ from typing import Any
 from postal_server import errors
 from postal_server.smtpd.handler import ClientSession, Envelope, Principal, Recipient
 from postal_server.smtpd.options import Options
-from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.server import ListenAddress, SmtpServer
 
 HOSTNAME = "mx.postal.example.test"
 KEYS = {
@@ -155,11 +155,11 @@ class Running:
             names,
             lambda m, /, **k: self.counted.append((m, k)),
         )
-        self.listener = Listener("127.0.0.1", 0, implicit)
+        self.listen_address = ListenAddress("127.0.0.1", 0, implicit)
         self.talks: list[Talk] = []
 
     async def __aenter__(self) -> Running:
-        [self.address] = await self.server.start([self.listener])
+        [self.address] = await self.server.start([self.listen_address])
         return self
 
     async def __aexit__(self, *_: object) -> None:

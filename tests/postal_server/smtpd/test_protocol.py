@@ -20,7 +20,7 @@ from postal_server.smtpd import protocol
 from postal_server.smtpd import server as server_module
 from postal_server.smtpd.handler import ClientSession, Principal, Recipient
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
-from postal_server.smtpd.server import Listener, SmtpServer
+from postal_server.smtpd.server import ListenAddress, SmtpServer
 from tests.loops import LOOPS, run
 
 from .talk import HOSTNAME, MemoryHandler, Running, Talk
@@ -1061,21 +1061,21 @@ class TestListeners:
     def test_implicit_tls_needs_a_certificate(self):
         server = SmtpServer(MemoryHandler(), Options(HOSTNAME))
         with pytest.raises(ConfigurationError, match="implicit_tls_port"):
-            run(server.start([Listener("127.0.0.1", 0, implicit_tls=True)]))
+            run(server.start([ListenAddress("127.0.0.1", 0, implicit_tls=True)]))
 
     def test_a_port_in_use_is_named(self):
         async def work():
             async with Running() as server:
                 other = SmtpServer(MemoryHandler(), Options(HOSTNAME))
                 with pytest.raises(OSError, match=f"127.0.0.1:{server.address[1]}"):
-                    await other.start([Listener(*server.address)])
+                    await other.start([ListenAddress(*server.address)])
 
         run(work())
 
     def test_every_address_takes_ipv4_too(self):
         async def work():
             server = SmtpServer(MemoryHandler(), Options(HOSTNAME))
-            [(_, port)] = await server.start([Listener("::", 0)])
+            [(_, port)] = await server.start([ListenAddress("::", 0)])
             talk = await Talk.to(("127.0.0.1", port))
             assert (await talk.reply()).startswith("220 ")
             [connection] = server._connections
