@@ -5,21 +5,16 @@ All that depends on a state is decided here: `protocol` and `transaction` look u
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
+
+from postal_server.net.table_key import TableKey
 
 from . import replies
 from .commands import VERBS
 from .replies import Answer
 
 
-class _Key(enum.Enum):
-    """Members that are keys of tables looked up for every command: Enum's own hash is slow Python."""
-
-    __hash__ = object.__hash__
-
-
-class State(_Key):
+class State(TableKey):
     """What a connection does with the input that comes next."""
 
     PROXY = "expects the line of the PROXY protocol"
@@ -33,7 +28,7 @@ class State(_Key):
     CLOSING = "ignores input: the last reply has been sent, or the peer has gone"
 
 
-class Event(_Key):
+class Event(TableKey):
     """What moves a connection from one state to another."""
 
     CLIENT_KNOWN = "the PROXY line names the client"
@@ -100,7 +95,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 }
 
 
-class Phase(_Key):
+class Phase(TableKey):
     """How far the mail transaction is (RFC 5321 section 3.3)."""
 
     START = "neither EHLO, HELO nor RSET came, or TLS began since"

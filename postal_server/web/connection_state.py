@@ -8,10 +8,11 @@ reads what it is sent is no state: it may stop at any time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+
+from postal_server.net.table_key import TableKey
 
 
-class State(Enum):
+class State(TableKey):
     """What a connection waits for."""
 
     IDLE = "idle"  # a request
@@ -24,7 +25,7 @@ class State(Enum):
     CLOSED = "closed"  # nothing
 
 
-class Event(Enum):
+class Event(TableKey):
     """What happens to a connection."""
 
     REQUEST_BEGUN = "request begun"  # its first bytes are there, and all before it is answered

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from postal_server.net.table_key import TableKey
+from postal_server.smtpd import connection_state as smtp
+from postal_server.web import connection_state as http
+
+
+class Colour(TableKey):
+    RED = "red"
+    BLUE = "blue"
+
+
+def test_members_are_keys():
+    table = {Colour.RED: 1, Colour.BLUE: 2}
+    assert table[Colour("red")] == table[Colour["RED"]] == table[pickle.loads(pickle.dumps(Colour.RED))] == 1
+    assert table[copy.deepcopy(Colour.BLUE)] == 2
+
+
+@pytest.mark.parametrize("keys", [Colour, http.State, http.Event, smtp.State, smtp.Event, smtp.Phase])
+def test_their_hash_is_not_python(keys):
+    assert keys.__hash__ is object.__hash__
