@@ -213,12 +213,20 @@ class WorkerAdmin(ReadOnlyAdmin):
         return False
 
 
-@admin.register(models.Site)
-class SiteAdmin(ReadOnlyAdmin):
-    """Deleting a row forgets what is known of a destination: its pause, its rate."""
+@admin.register(models.DestinationPause)
+class DestinationPauseAdmin(ReadOnlyAdmin):
+    """Deleting a row ends the pause."""
 
-    list_display = ["destination", "source", "paused_until", "reason", "rate", "concurrency"]
+    list_display = ["destination", "paused_until", "reason"]
     search_fields = ["=destination"]
+
+
+@admin.register(models.DestinationPace)
+class DestinationPaceAdmin(ReadOnlyAdmin):
+    """Deleting a row forgets that the operator wants us to go slower."""
+
+    list_display = ["operator", "source", "paused_until", "reason", "rate", "concurrency"]
+    search_fields = ["=operator"]
 
 
 @admin.register(models.ScheduledTask)

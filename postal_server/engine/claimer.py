@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Value
 
-from postal_server.models import Site
+from postal_server.models import DestinationPace, DestinationPause
 from postal_server.models.queue_state import QueueState, state_of_claim
 from postal_server.rules.retry import LONGEST_NAMED_WAIT
 from postal_server.rules.shaping import LONGEST_PAUSE
@@ -85,7 +85,7 @@ class Claimer:
             if not self._clock.is_doubtful(items[0]):
                 claims.expired = stream.queue.take_expired(worker_id, now, TICK_EXPIRIES)
                 is_more |= TICK_EXPIRIES == len(claims.expired) < stream.lanes.space
-            self._read_sites(now)
+            self._read_back_offs(now)
         if limit := min(TICK_CLAIMS, stream.lanes.space):
             claimed = self._claim(worker_id, limit, now)
             # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
@@ -114,22 +114,17 @@ class Claimer:
     def _bring_forward(self, now: datetime) -> int:
         """Let nothing wait longer than it could if the clock had always been right; how many rows did."""
         latest = now + LONGEST_PAUSE
-        Site.objects.filter(paused_until__gt=latest).update(paused_until=latest)
+        for model in (DestinationPause, DestinationPace):
+            model._default_manager.filter(paused_until__gt=latest).update(paused_until=latest)
         return self._stream.queue.bring_forward(now + LONGEST_NAMED_WAIT, TICK_PROMOTIONS)
 
-    def _read_sites(self, now: datetime) -> None:
+    def _read_back_offs(self, now: datetime) -> None:
         """Take over what all workers know: who cannot be reached, and who wants us to go slower."""
-        known = Site.objects.filter(Q(paused_until__isnull=False) | Q(concurrency__isnull=False))
-        sites = list(known)
-        pauses = {
-            site.destination: site.paused_until
-            for site in sites
-            if site.paused_until and site.concurrency is None
-        }
+        pauses, paces = _back_offs()
         self._stream.lanes.set_pauses(pauses)
         metrics.PAUSED.set(sum(until > now for until in pauses.values()))
         if self._stream.shaping:
-            self._stream.shaping.load(_row(site) for site in sites if site.concurrency is not None)
+            self._stream.shaping.load(paces)
 
     @staticmethod
     def _sort(claims: Claims, claimed: Sequence[Claimed]) -> None:
@@ -168,13 +163,18 @@ class Claimer:
         self._chores_at = item
 
 
-def _row(site: Site) -> Row:
-    return Row(
-        site.source,
-        site.destination,
-        site.paused_until,
-        site.rate or 0.0,
-        site.concurrency or 1,
-        site.pauses,
-        site.reason,
+def _back_offs() -> tuple[dict[str, datetime], list[Row]]:
+    """The pauses, by destination, and the paces that all workers share; one statement for both tables."""
+    paces = DestinationPace.objects.values_list(
+        Value("pace"), "operator", "paused_until", "source", "rate", "concurrency", "pauses", "reason"
     )
+    pauses = DestinationPause.objects.values_list(
+        Value("pause"), "destination", "paused_until", Value(""), Value(0.0), Value(0), Value(0), Value("")
+    )
+    paused, paced = {}, []
+    for table, name, paused_until, source, rate, concurrency, count, reason in paces.union(pauses, all=True):
+        if table == "pause":
+            paused[name] = paused_until
+        else:
+            paced.append(Row(source, name, paused_until, rate, concurrency, count, reason))
+    return paused, paced

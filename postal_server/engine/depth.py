@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from django.db.models import Count, Min, Q
 
-from postal_server.models import Site, WebhookRequest
+from postal_server.models import DestinationPause, WebhookRequest
 from postal_server.models.queue_state import QueueState
 from postal_server.rules.retry import WEBHOOK_LIFETIME
 
@@ -58,7 +58,8 @@ class Depth:
         for kind in (MESSAGES, WEBHOOKS):
             self._measure_kind(kind, now)
         waiting = WebhookRequest.objects.order_by().values("webhook_id").distinct().count()
-        paused = Site.objects.filter(destination__startswith=WEBHOOKS.prefix, paused_until__gt=now).count()
+        pauses = DestinationPause.objects.filter(paused_until__gt=now)
+        paused = pauses.filter(destination__startswith=WEBHOOKS.prefix).count()
         metrics.WEBHOOK_LANES.labels("waiting").set(waiting)
         metrics.WEBHOOK_LANES.labels("paused").set(paused)
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from django.db import transaction
 
-from postal_server.models import Message, Site
+from postal_server.models import DestinationPace, DestinationPause, Message
 from postal_server.rules.lane import is_over_http
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import Pace
@@ -24,7 +24,7 @@ from .database import DATABASE_AWAY
 from .lease import Lease
 from .queue import MESSAGES
 from .row_decisions import Delayed, Done, Item, Returned, SuspectCleared, SuspectMarked, Timed
-from .shaping import Key
+from .shaping import OPERATOR, Key
 from .work_stream import WorkStream
 
 logger = logging.getLogger(__name__)
@@ -122,15 +122,12 @@ class ResultRecorder:
             if is_changed:
                 changed[lane] = (outcome.output or outcome.details)[:250]
         for lane in sorted(changed):  # all workers in one order: none waits for another that waits for it
-            pause = lanes.pause(lane)
-            Site.objects.update_or_create(
-                source="",
-                destination=lane,
-                defaults={
-                    "paused_until": pause.until if pause else None,
-                    "reason": changed[lane] if pause else "",
-                },
-            )
+            if pause := lanes.pause(lane):
+                DestinationPause.objects.update_or_create(
+                    destination=lane, defaults={"paused_until": pause.until, "reason": changed[lane]}
+                )
+            else:
+                DestinationPause.objects.filter(destination=lane).delete()
 
     def committed(self, items: Sequence[Timed], written: list[Item]) -> None:
         self._writing_since = None
@@ -211,13 +208,14 @@ def _asked_wait(result: Result) -> timedelta | None:
 
 def _store(paces: Mapping[Key, Pace | None]) -> None:
     """Let all workers know how fast destinations are sent to."""
-    for (source, destination), pace in sorted(paces.items(), key=itemgetter(0)):
+    for (source, name), pace in sorted(paces.items(), key=itemgetter(0)):
+        operator = name.removeprefix(OPERATOR)
         if pace is None:
-            Site.objects.filter(source=source, destination=destination).delete()
+            DestinationPace.objects.filter(source=source, operator=operator).delete()
             continue
-        Site.objects.update_or_create(
+        DestinationPace.objects.update_or_create(
             source=source,
-            destination=destination,
+            operator=operator,
             defaults={
                 "paused_until": pace.paused_until,
                 "reason": pace.reason,

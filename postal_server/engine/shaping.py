@@ -48,10 +48,10 @@ FindOperator = Callable[[str], Awaitable[str | None]]
 
 @dataclass(frozen=True)
 class Row:
-    """A pace as all workers share it."""
+    """A pace as all workers share it. `source` is an address, empty for mail that is bound to none."""
 
     source: str
-    destination: str
+    operator: str
     paused_until: datetime | None
     rate: float
     concurrency: int
@@ -237,7 +237,7 @@ class Shaping:
         """Take over the paces that all workers share."""
         former, paces = dict(self._paces), {}
         for row in rows:
-            key = (row.source, row.destination)
+            key = (row.source, f"{OPERATOR}{row.operator}")
             known = former.get(key)
             accepted = known.accepted if known and known.concurrency == row.concurrency else 0
             paces[key] = Pace(row.concurrency, row.rate, row.paused_until, row.pauses, row.reason, accepted)

@@ -4,7 +4,15 @@ from .domain import Domain, TrackDomain
 from .ip_pool import IPAddress, IPPoolRule
 from .mailbox import CaughtMail, Simulation
 from .message import Body, Delivery, ImportedToken, Message
-from .queue import Counter, QueuedMessage, QueueSuspension, ScheduledTask, Site, Worker
+from .queue import (
+    Counter,
+    DestinationPace,
+    DestinationPause,
+    QueuedMessage,
+    QueueSuspension,
+    ScheduledTask,
+    Worker,
+)
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
 from .sts_policy import StsPolicy
@@ -22,6 +30,8 @@ __all__ = [
     "Counter",
     "Credential",
     "Delivery",
+    "DestinationPace",
+    "DestinationPause",
     "Domain",
     "FailureEvidence",
     "HTTPEndpoint",
@@ -40,7 +50,6 @@ __all__ = [
     "ScheduledTask",
     "Server",
     "Simulation",
-    "Site",
     "StsPolicy",
     "Suppression",
     "TlsResult",

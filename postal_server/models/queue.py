@@ -115,30 +115,50 @@ class Worker(models.Model):
         return f"worker {self.id} ({self.host}:{self.pid})"
 
 
-class Site(models.Model):
-    """A destination that cannot be reached, or that asked us to slow down.
+class DestinationPause(models.Model):
+    """A destination that cannot be reached, or asked for a wait: left alone until `paused_until`.
 
-    One that cannot be reached is named by its lane, without the mail server: one pause holds for all
-    customers. One that replied "too fast" is `mx:` and the operator of its mail hosts; it has a
-    `concurrency` and a `rate` from then on until it is in order again, for the `source` address alone.
+    `destination` is a lane's, without the mail server: one pause holds for all customers and all source
+    addresses. It is then tried with one message. The row is deleted when the destination is reached again.
     """
 
-    source = models.CharField(max_length=64, default="")
     destination = models.CharField(max_length=255)
-    paused_until = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField()
     reason = models.CharField(max_length=250, blank=True)
-    rate = models.FloatField(null=True)  # messages a minute
-    concurrency = models.IntegerField(null=True)
-    pauses = models.SmallIntegerField(default=0)  # since it was last in order
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["source", "destination"], name="one_site_per_source")
+            models.UniqueConstraint(fields=["destination"], name="one_pause_per_destination")
         ]
 
     def __str__(self) -> str:
         return self.destination
+
+
+class DestinationPace(models.Model):
+    """How an operator of mail hosts that replied "too fast" is sent to (`rules.shaping.Pace`).
+
+    It holds for mail from the address `source` alone; empty: mail that is bound to no address. The row is
+    deleted when the operator is in order again.
+    """
+
+    source = models.CharField(max_length=64, blank=True)
+    operator = models.CharField(max_length=255)  # the registered domain of its mail hosts
+    paused_until = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=250, blank=True)
+    rate = models.FloatField()  # messages a minute
+    concurrency = models.IntegerField()
+    pauses = models.SmallIntegerField()  # since it was last in order
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "operator"], name="one_pace_per_source")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operator} from {self.source}" if self.source else self.operator
 
 
 class ScheduledTask(models.Model):

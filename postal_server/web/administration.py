@@ -27,9 +27,10 @@ REST = "Delivery"
 NAMES = {
     "AddressEndpoint": "Address endpoints",
     "CaughtMail": "Caught mail",
+    "DestinationPace": "Slowed-down destinations",
+    "DestinationPause": "Paused destinations",
     "HTTPEndpoint": "HTTP endpoints",
     "SMTPEndpoint": "SMTP endpoints",
-    "Site": "Destinations",
     "Suppression": "Suppressed addresses",
     "WebhookAttempt": "Webhook log",
 }

@@ -21,11 +21,11 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 
 from postal_server.models import (
     Delivery,
+    DestinationPause,
     Message,
     QueuedMessage,
     QueueSuspension,
     ScheduledTask,
-    Site,
 )
 from postal_server.models.queue_state import NEVER_DUE, WAITING, QueueState, state_of
 from postal_server.rules.selection import Selection, takes_any
@@ -130,8 +130,8 @@ def overview(selection: Selection, now: datetime, limit: int = SHOWN) -> list[Wa
     ]
 
 
-def _pauses(destinations: Collection[str]) -> dict[str, datetime | None]:
-    paused = Site.objects.filter(destination__in=destinations, paused_until__isnull=False)
+def _pauses(destinations: Collection[str]) -> dict[str, datetime]:
+    paused = DestinationPause.objects.filter(destination__in=destinations)
     return dict(paused.values_list("destination", "paused_until"))
 
 
@@ -260,10 +260,10 @@ def flush(selection: Selection, write_transaction: Transaction = transaction.ato
     Suspended mail stays suspended.
     """
     destinations = set(rows(selection).values_list("destination", flat=True).distinct())
-    paused = Site.objects.filter(paused_until__isnull=False)
-    for site in paused.filter(destination__in=destinations) if len(destinations) < STEP else paused:
-        if site.destination in destinations:
-            Site.objects.filter(pk=site.pk).update(paused_until=None)
+    paused = DestinationPause.objects.all()
+    for pause in paused.filter(destination__in=destinations) if len(destinations) < STEP else paused:
+        if pause.destination in destinations:
+            paused.filter(pk=pause.pk).delete()
     for ids in _steps(deferred(selection)):
         with write_transaction():
             changed = _set_due(ids, None, QueueState.DEFERRED)

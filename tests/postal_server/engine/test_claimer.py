@@ -4,10 +4,12 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 
 from postal_server.engine.row_decisions import Returned
-from postal_server.models import QueuedMessage, Site
+from postal_server.models import DestinationPace, DestinationPause, QueuedMessage
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.shared.work import Claimed
 from tests.fakes import NOW, claimed
@@ -64,7 +66,7 @@ def test_due_rows_come_back(claimer, enqueue, claimed_batches):
 
 
 def test_expired_rows_are_found_even_in_a_paused_lane(claimer, enqueue, claimed_batches):
-    Site.objects.create(destination="a.example", paused_until=LATER)
+    DestinationPause.objects.create(destination="a.example", paused_until=LATER)
     enqueue(expires_at=NOW)
     run(claimer)
     [claims] = claimed_batches
@@ -72,7 +74,7 @@ def test_expired_rows_are_found_even_in_a_paused_lane(claimer, enqueue, claimed_
 
 
 def test_a_pause_that_another_worker_wrote_is_honoured(claimer, enqueue, claimed_batches):
-    Site.objects.create(destination="a.example", paused_until=LATER)
+    DestinationPause.objects.create(destination="a.example", paused_until=LATER)
     enqueue(5)
     run(claimer)
     assert claimed_batches == []
@@ -95,8 +97,8 @@ def test_without_rows_or_news_nothing_is_asked(claimer, database):
 
 
 def test_only_pauses_that_last_are_counted(claimer):
-    Site.objects.create(destination="a.example", paused_until=NOW - timedelta(seconds=1))
-    Site.objects.create(destination="b.example", paused_until=LATER)
+    DestinationPause.objects.create(destination="a.example", paused_until=NOW - timedelta(seconds=1))
+    DestinationPause.objects.create(destination="b.example", paused_until=LATER)
     run(claimer)
     assert REGISTRY.get_sample_value("postal_paused_destinations") == 1
 
@@ -118,18 +120,25 @@ class TestPaces:
             run(claimer, now)
             assert sum(len(claims.fresh) for claims in claimed_batches) == count
 
-    def test_a_site_that_an_operator_deleted_is_forgotten(self, claimer, shaping, enqueue, claimed_batches):
+    def test_a_pace_that_a_person_deleted_is_forgotten(self, claimer, shaping, enqueue, claimed_batches):
         shaping.learn([answer(claimed_row("yahoo.com"), TOO_FAST)], NOW)
         enqueue(destination="yahoo.com")
         run(claimer)
         assert len(claimed_batches[0].fresh) == 1
 
     def test_a_pace_is_no_pause_of_a_lane(self, claimer, stream, shaping, enqueue):
-        Site.objects.create(destination="mx:a.example", concurrency=1, rate=1, paused_until=LATER)
-        Site.objects.create(destination="a.example", paused_until=LATER)
+        pace = {"concurrency": 1, "rate": 1, "pauses": 1}
+        DestinationPace.objects.create(operator="b.example", paused_until=LATER, **pace)
+        DestinationPause.objects.create(destination="a.example", paused_until=LATER)
         run(claimer)
         assert stream.lanes.pause("a.example").until == LATER
-        assert stream.lanes.pause("mx:a.example") is None
+        assert stream.lanes.pause("b.example") is None
+
+    def test_pauses_and_paces_are_read_in_one_statement(self, claimer, shaping):
+        with CaptureQueriesContext(connection) as queries:
+            run(claimer)
+        reads = [query for query in queries if 'FROM "postal_server_destination' in query["sql"]]
+        assert len(reads) == 1
 
 
 def claimed_row(lane: str) -> Claimed:

@@ -14,7 +14,7 @@ from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
 from postal_server.engine.work_stream import Claims, WorkStream
-from postal_server.models import QueuedMessage, Site, WebhookRequest
+from postal_server.models import DestinationPace, DestinationPause, QueuedMessage, WebhookRequest
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules import retry, shaping
 from tests.fakes import NOW
@@ -73,7 +73,7 @@ def test_a_message_that_waits_for_its_next_attempt_has_it(worker, enqueue):
 
 
 def test_a_clock_that_stays_there_is_believed_in_the_end(worker, enqueue):
-    Site.objects.create(destination="a.example", paused_until=NOW + 2 * YEAR)
+    DestinationPause.objects.create(destination="a.example", paused_until=NOW + 2 * YEAR)
     enqueue(expires_at=NOW + timedelta(days=3))
     assert expired(worker.tick(jump=YEAR)) == []
     assert expired(worker.tick(seconds=DOUBT - 1)) == []
@@ -110,16 +110,17 @@ def test_after_a_jump_back_webhooks_wait_no_longer_than_they_may(worker_id, ask)
 
 def test_after_a_jump_back_pauses_are_no_longer_than_they_may_be(worker):
     soon = NOW - YEAR + timedelta(minutes=1)
-    Site.objects.create(destination="far.example", paused_until=NOW + timedelta(minutes=10))
-    Site.objects.create(destination="mx:far.example", paused_until=NOW, concurrency=1, rate=2.0)
-    Site.objects.create(destination="near.example", paused_until=soon)
-    Site.objects.create(destination="open.example", paused_until=None, concurrency=1)
+    DestinationPause.objects.create(destination="far.example", paused_until=NOW + timedelta(minutes=10))
+    DestinationPause.objects.create(destination="near.example", paused_until=soon)
+    pace = {"concurrency": 1, "rate": 2.0, "pauses": 1}
+    DestinationPace.objects.create(operator="far.example", paused_until=NOW, **pace)
+    DestinationPace.objects.create(operator="open.example", paused_until=None, **pace)
     worker.tick(jump=-YEAR)
     latest = worker.wall + shaping.LONGEST_PAUSE
-    found = dict(Site.objects.values_list("destination", "paused_until"))
-    assert found == {
-        "far.example": latest, "mx:far.example": latest, "near.example": soon, "open.example": None,
-    }  # fmt: skip
+    pauses = dict(DestinationPause.objects.values_list("destination", "paused_until"))
+    assert pauses == {"far.example": latest, "near.example": soon}
+    paces = dict(DestinationPace.objects.values_list("operator", "paused_until"))
+    assert paces == {"far.example": latest, "open.example": None}
 
 
 def test_many_are_brought_forward_in_several_ticks(worker, enqueue, monkeypatch):

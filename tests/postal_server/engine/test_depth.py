@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from postal_server.engine import depth
 from postal_server.engine.depth import Depth
-from postal_server.models import Site
+from postal_server.models import DestinationPause
 from postal_server.models.queue_state import NEVER_DUE
 
 LIFETIME = timedelta(days=5)
@@ -62,8 +62,8 @@ def test_an_empty_queue_has_no_age(database):
 
 def test_webhooks_that_wait_and_those_that_are_paused_are_counted(ask, now):
     ask(webhook=1), ask(webhook=1), ask(webhook=2)
-    Site.objects.create(destination="webhook:1", paused_until=now + timedelta(minutes=5))
-    Site.objects.create(destination="dest.example", paused_until=now + timedelta(minutes=5))
+    DestinationPause.objects.create(destination="webhook:1", paused_until=now + timedelta(minutes=5))
+    DestinationPause.objects.create(destination="dest.example", paused_until=now + timedelta(minutes=5))
     Depth(LIFETIME).measure()
     assert gauge("postal_webhook_lanes", state="waiting") == 2
     assert gauge("postal_webhook_lanes", state="paused") == 1

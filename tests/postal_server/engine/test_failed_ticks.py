@@ -22,7 +22,7 @@ from postal_server.engine.recorder import ResultRecorder
 from postal_server.engine.row_decisions import SuspectMarked
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import WorkStream
-from postal_server.models import Message, QueuedMessage, Site, Worker
+from postal_server.models import DestinationPace, DestinationPause, Message, QueuedMessage, Worker
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Accepted, Recorded, Result
@@ -279,8 +279,8 @@ def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, rec
     assert stream.lanes.pause("a.example") is None
     ticks._next_tick()
     ticks._next_tick()
-    [site] = Site.objects.all()
-    assert site.paused_until == stream.lanes.pause("a.example").until
+    [pause] = DestinationPause.objects.all()
+    assert pause.paused_until == stream.lanes.pause("a.example").until
 
 
 def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, stream, monkeypatch):
@@ -290,7 +290,7 @@ def test_failures_in_a_tick_that_failed_are_counted_once(claim, recorder, stream
     ticks = journal([recorder, Failing(AWAY)])
     for _ in range(2):
         ticks._next_tick()
-    assert not Site.objects.exists()
+    assert not DestinationPause.objects.exists()
 
 
 def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
@@ -307,7 +307,7 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
     ticks._next_tick()
     assert not stream.shaping._paces
     ticks._next_tick()
-    assert Site.objects.get().destination == "mx:a.example"
+    assert DestinationPace.objects.get().operator == "a.example"
     assert stream.shaping._paces
 
 

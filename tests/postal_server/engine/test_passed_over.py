@@ -11,7 +11,7 @@ from postal_server.engine.lanes import Lanes, Limits, Pause
 from postal_server.engine.lease import Lease
 from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
 from postal_server.engine.work_stream import WorkStream
-from postal_server.models import Site
+from postal_server.models import DestinationPause
 from tests.postal_server.engine.conftest import LATER, FakeHandlers, run
 
 
@@ -44,7 +44,7 @@ def claim_until_idle(claimer, database) -> None:
 @pytest.fixture
 def paused(claimer) -> Claimer:
     """Once its first claim has told it that nobody answers at `dead.example`."""
-    Site.objects.create(destination="dead.example", paused_until=LATER)
+    DestinationPause.objects.create(destination="dead.example", paused_until=LATER)
     run(claimer)
     return claimer
 

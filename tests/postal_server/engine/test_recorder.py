@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from postal_server.engine import outcome
-from postal_server.engine.claimer import _row
+from postal_server.engine.claimer import Claimer
 from postal_server.engine.lanes import FAILURES_UNTIL_PAUSE
 from postal_server.engine.ports import HttpResult
 from postal_server.engine.recorder import RECORD_WITHIN
 from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
-from postal_server.models import QueuedMessage, Site
+from postal_server.models import DestinationPace, DestinationPause, QueuedMessage
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Decision, Result
@@ -169,8 +169,8 @@ def test_an_unreachable_destination_is_paused_for_all_workers_and_its_mail_left_
     unreached = [sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows[:FAILURES_UNTIL_PAUSE]]
     recorder.add(unreached)
     run(recorder)
-    site = Site.objects.get()
-    assert (site.destination, site.paused_until) == ("a.example", NOW + timedelta(seconds=30))
+    pause = DestinationPause.objects.get()
+    assert (pause.destination, pause.paused_until) == ("a.example", NOW + timedelta(seconds=30))
     assert QueuedMessage.objects.filter(attempts=0).count() == 100 - FAILURES_UNTIL_PAUSE
 
 
@@ -181,18 +181,18 @@ def test_pauses_are_written_in_the_order_of_their_destinations(claimer, recorder
     rows = sorted(claimed_batches[0].fresh, key=lambda row: row.id)
     recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
     run(recorder)
-    written = Site.objects.order_by("pk").values_list("destination", flat=True)
+    written = DestinationPause.objects.order_by("pk").values_list("destination", flat=True)
     assert list(written) == ["a.example", "b.example", "c.example"]
 
 
 def test_a_probe_that_gets_through_lifts_the_pause(claimer, recorder, enqueue, claimed_batches):
-    Site.objects.create(destination="a.example", paused_until=NOW)
+    DestinationPause.objects.create(destination="a.example", paused_until=NOW)
     enqueue(10)
     run(claimer)
     [probe] = claimed_batches[0].fresh
     recorder.add([sent(probe)])
     run(recorder)
-    assert Site.objects.get().paused_until is None
+    assert not DestinationPause.objects.exists()
 
 
 def posted(claimed, result: HttpResult) -> Result:
@@ -208,8 +208,8 @@ def test_a_receiver_of_posts_that_does_not_answer_is_paused_too(
     rows = claimed_batches[0].fresh[:FAILURES_UNTIL_PAUSE]
     recorder.add([posted(row, HttpResult(status, b"no", seconds=5.0)) for row in rows])
     run(recorder)
-    site = Site.objects.get()
-    assert (site.destination, site.paused_until) == ("http:7", NOW + timedelta(seconds=30))
+    pause = DestinationPause.objects.get()
+    assert (pause.destination, pause.paused_until) == ("http:7", NOW + timedelta(seconds=30))
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -222,7 +222,7 @@ def test_a_receiver_of_posts_that_asks_for_a_wait_is_left_alone_for_as_long(
     recorder.add([posted(one, HttpResult(status, b"slowly", retry_after=120, seconds=0.1))])
     recorder.add([posted(row, HttpResult(200, seconds=0.1)) for row in others[:3]])  # sent before that
     run(recorder)
-    assert Site.objects.get().paused_until == NOW + timedelta(minutes=2)
+    assert DestinationPause.objects.get().paused_until == NOW + timedelta(minutes=2)
 
 
 def test_a_mail_host_that_names_a_wait_means_that_one_mail(claimer, recorder, enqueue, claimed_batches):
@@ -233,7 +233,7 @@ def test_a_mail_host_that_names_a_wait_means_that_one_mail(claimer, recorder, en
     )
     recorder.add([Result(claimed_batches[0].fresh[0], greylisted)])
     run(recorder)
-    assert not Site.objects.exists()
+    assert not DestinationPause.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -249,36 +249,39 @@ def test_only_silence_pauses_a_destination(claimer, recorder, enqueue, claimed_b
     run(claimer)
     recorder.add([sent(row, status, seconds) for row in claimed_batches[0].fresh])
     run(recorder)
-    assert not Site.objects.exists()
+    assert not DestinationPause.objects.exists()
 
 
 class TestPaces:
     """How fast destinations are sent to, as all workers stream it."""
 
     def test_a_pace_is_written_and_read_again(
-        self, claimer, recorder, stream, shaping, enqueue, claimed_batches
+        self, claimer, recorder, stream, lease, shaping, enqueue, claimed_batches
     ):
         enqueue()
         run(claimer)
         recorder.add([answer(claimed_batches[0].fresh[0], TOO_FAST)])
         run(recorder)
-        site = Site.objects.get()
-        assert (site.source, site.destination) == ("", "mx:yahoodns.net")
-        assert (site.concurrency, site.pauses, site.reason) == (10, 1, TOO_FAST)
-        assert site.paused_until == NOW + timedelta(minutes=1)
+        pace = DestinationPace.objects.get()
+        assert (pace.source, pace.operator) == ("", "yahoodns.net")
+        assert (pace.concurrency, pace.pauses, pace.reason) == (10, 1, TOO_FAST)
+        assert pace.paused_until == NOW + timedelta(minutes=1)
 
-        another = Shaping(20, None)
-        another.load([_row(site)])
-        assert another._paces == shaping._paces
+        learned = dict(shaping._paces)
+        stream.shaping = another = Shaping(20, None)
+        run(Claimer(stream, lease, claimed_batches.append))
+        assert another._paces == learned
 
-    def test_a_site_in_order_again_is_forgotten(self, claimer, recorder, shaping, enqueue, claimed_batches):
-        Site.objects.create(destination="mx:yahoodns.net", concurrency=19, rate=10, pauses=1)
+    def test_an_operator_in_order_again_is_forgotten(
+        self, claimer, recorder, shaping, enqueue, claimed_batches
+    ):
+        DestinationPace.objects.create(operator="yahoodns.net", concurrency=19, rate=10, pauses=1)
         enqueue(30)
         run(claimer)
         fresh = claimed_batches[0].fresh
         recorder.add([answer(claimed, "250 OK") for claimed in fresh])
         run(recorder)
-        assert not Site.objects.exists()
+        assert not DestinationPace.objects.exists()
 
     def test_a_message_put_off_waits_untried(self, claimer, recorder, enqueue, claimed_batches):
         enqueue()

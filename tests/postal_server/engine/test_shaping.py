@@ -30,7 +30,7 @@ def shaping(*rules: str, addresses: dict[int, str] | None = None, connections: i
 
 def test_paces_hold_while_they_are_read_again():
     paces = shaping()
-    known = Row(*GOOGLE, None, 60.0, 1, 1, "")
+    known = Row("", "google.com", None, 60.0, 1, 1, "")
     paces.load([known])
     paces._remember("gmail.com", "google.com")
 
@@ -280,10 +280,10 @@ class TestBackOff:
 
     def test_what_other_workers_know_is_taken_over(self):
         paces = shaping()
-        paces.load([Row("", "mx:google.com", NOW + MINUTE, 50.0, 10, 1, "slow down")])
+        paces.load([Row("", "google.com", NOW + MINUTE, 50.0, 10, 1, "slow down")])
         assert admit(paces, rows(1))[0] == []
         assert metrics.BACK_OFF.labels(*GOOGLE)._value.get() == 0
-        paces.load([Row("", "mx:google.com", None, 50.0, 10, 1, "slow down")])
+        paces.load([Row("", "google.com", None, 50.0, 10, 1, "slow down")])
         assert metrics.BACK_OFF.labels(*GOOGLE)._value.get() == 10
         paces.load([])
         assert admit(paces, rows(30))[1] == []

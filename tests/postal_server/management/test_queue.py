@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server.management import base
-from postal_server.models import Message, QueuedMessage, QueueSuspension, ScheduledTask, Site
+from postal_server.models import DestinationPause, Message, QueuedMessage, QueueSuspension, ScheduledTask
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import queue
 
@@ -20,7 +20,7 @@ LATER = NOW + timedelta(minutes=30)
 def test_list_shows_destinations_with_age_and_state(run, add):
     add(), add("bob@dest.example", due_at=LATER), add("cy@other.example", due_at=NEVER_DUE)
     add("dan@third.example", due_at=LATER)
-    Site.objects.create(destination="dest.example", paused_until=LATER)
+    DestinationPause.objects.create(destination="dest.example", paused_until=LATER)
     QueueSuspension.objects.create(destination="other.example", reason="their wish")
     lines = run("queue", "list").splitlines()
     titles = "destination messages size oldest >1 h >1 d next try last answer"

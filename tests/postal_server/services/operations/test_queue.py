@@ -9,13 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from postal_server.engine.housekeeping import TASKS
 from postal_server.models import (
     Delivery,
+    DestinationPace,
+    DestinationPause,
     FailureEvidence,
     Message,
     QueuedMessage,
     QueueSuspension,
     ScheduledTask,
     Server,
-    Site,
     Suppression,
     WebhookRequest,
 )
@@ -209,13 +210,17 @@ class TestFlush:
     def test_paused_destinations_of_the_mail_are_taken_up(self, add, world, server):
         add()
         for lane in ("a.example", "b.example"):
-            Site.objects.create(destination=lane, paused_until=LATER, rate=3)
+            DestinationPause.objects.create(destination=lane, paused_until=LATER)
         run(queue.flush(Selection(world.server.pk) if server else A))
-        assert dict(Site.objects.values_list("destination", "paused_until")) == {
-            "a.example": None,
-            "b.example": LATER,
-        }
-        assert set(Site.objects.values_list("rate", flat=True)) == {3}
+        [left] = DestinationPause.objects.all()
+        assert (left.destination, left.paused_until) == ("b.example", LATER)
+
+    def test_paces_stay(self, add):
+        add()
+        pace = {"paused_until": LATER, "rate": 3.0, "concurrency": 2, "pauses": 1}
+        DestinationPace.objects.create(operator="a.example", **pace)
+        run(queue.flush(A))
+        assert DestinationPace.objects.values(*pace).get() == pace
 
 
 class TestPurge:
@@ -287,7 +292,7 @@ class TestOverview:
         result = sent(Claimed(tried, world.server.pk, "a.example", 0, False, 1, NOW), "451 4.2.1 later")
         record.record([result], world.directory(), config, NOW)
         QueuedMessage.objects.filter(pk=tried).update(attempts=1)
-        Site.objects.create(destination="a.example", paused_until=LATER)
+        DestinationPause.objects.create(destination="a.example", paused_until=LATER)
         first, second = queue.overview(Selection(), NOW)
         size = Message.objects.get(pk=tried).size_bytes
         assert first == queue.Waiting(
