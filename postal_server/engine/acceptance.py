@@ -35,7 +35,7 @@ class Entry:
 
     submissions: Sequence[Accepted]
     promise: Future[list[Stored]] | asyncio.Future[list[Stored]]
-    loop: asyncio.AbstractEventLoop | None = None  # null for a promise to a thread
+    loop: asyncio.AbstractEventLoop | None = None  # None if a thread waits
     at: float = field(default_factory=time.monotonic)
     is_started: bool = False
 
@@ -53,7 +53,7 @@ class Entry:
         return self.size_bytes + ROW_COST * self.count
 
     def start(self) -> bool:
-        """Does anybody still wait? After this a promise to a thread cannot be cancelled any more."""
+        """Is the caller still waiting? After this, a promise to a thread can no longer be cancelled."""
         if isinstance(self.promise, asyncio.Future):
             return not self.promise.cancelled()
         if not self.is_started:
@@ -65,7 +65,7 @@ Store = Callable[[Sequence[Accepted], datetime], list[list[Stored]]]
 
 
 class Acceptance:
-    """Takes submissions from any thread and stores them in batches; refuses what would wait too long."""
+    """Takes submissions from any thread and stores them in batches, or refuses what would wait too long."""
 
     name = "acceptance"
 
@@ -79,10 +79,10 @@ class Acceptance:
         self._cost = 0
         self._seconds_per_cost = 0.0  # moving average over ticks
         self._is_open = True
-        self.on_collect: list[Callable[[], None]] = []  # whose claims this tick makes work for
+        self.on_collect: list[Callable[[], None]] = []  # called when there are messages to store
 
     def check_room(self, size_bytes: int = 0) -> None:
-        """Raise `Busy` if a submission of this size cannot be taken now. For any thread."""
+        """Raise `Busy` if a submission of this size cannot be accepted now. For any thread."""
         if not self._is_open:
             raise Busy("The server is stopping.")
         if self.disk and not self.disk.has_room():
@@ -93,7 +93,7 @@ class Acceptance:
             raise Busy("The database cannot keep up.")
 
     def predicted_wait(self) -> float:
-        """How long an answer takes from now on, in seconds."""
+        """How long a new submission would wait for its answer, in seconds."""
         with self._lock:
             oldest = self._written_first or (self._waiting[0] if self._waiting else None)
         age = time.monotonic() - oldest.at if oldest is not None else 0.0
@@ -113,7 +113,7 @@ class Acceptance:
         return len(self._waiting)
 
     def close(self) -> None:
-        """Accept nothing more; what waits is still stored."""
+        """Accept no more submissions; those that wait are still stored."""
         self._is_open = False
 
     def collect(self) -> Sequence[Entry]:
@@ -155,10 +155,10 @@ class Acceptance:
         self._seconds_per_cost += (measured - self._seconds_per_cost) * 0.2
 
     def restore(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
-        """Wait for the database, but nobody waits longer than `MAX_WAIT`.
+        """Keep the submissions for a later tick, but refuse those that have waited for `MAX_WAIT`.
 
-        After a commit in doubt the peers are told to come again: at worst a mail is stored that was not
-        acknowledged, as when the connection breaks before the answer.
+        After a commit in doubt all are refused, and their senders try again. At worst a message is stored
+        that was not acknowledged, as when the connection breaks before the answer.
         """
         limit = time.monotonic() - MAX_WAIT
         kept = [] if in_doubt else [entry for entry in items if entry.at > limit]
@@ -168,9 +168,9 @@ class Acceptance:
             overdue = [entry for entry in self._waiting if entry.at <= limit]
             self._waiting = deque(entry for entry in self._waiting if entry.at > limit)
         self._gone([*lost, *overdue])
-        # Once started, a thread cannot give up just while it is told.
-        told = [entry for entry in (*lost, *overdue) if entry.start()]
-        _resolve([(entry, Busy("The database cannot serve.")) for entry in told])
+        # A promise that is started cannot be cancelled between here and its refusal.
+        refused = [entry for entry in (*lost, *overdue) if entry.start()]
+        _resolve([(entry, Busy("The database cannot serve.")) for entry in refused])
 
     def reject(self, item: Entry, error: Exception) -> None:
         logger.error("A submission cannot be stored", exc_info=error)
@@ -185,7 +185,7 @@ class Acceptance:
 
 
 def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
-    """Keep the promises: one call into each event loop, however many wait there."""
+    """Resolve the promises, with one call into each event loop."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, list[Stored] | Busy]]] = defaultdict(list)
     for entry, answer in answers:
         by_loop[entry.loop].append((entry.promise, answer))
@@ -193,14 +193,14 @@ def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
         if loop is None:
             _keep(promises)
         elif not loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # now it is
+            with contextlib.suppress(RuntimeError):  # closed in the meantime
                 loop.call_soon_threadsafe(_keep, promises)
 
 
 def _keep(promises: Sequence[tuple[Any, list[Stored] | Busy]]) -> None:
     for promise, answer in promises:
         if promise.done():
-            continue  # whoever waited in a loop has gone
+            continue  # cancelled: its task no longer waits
         if isinstance(answer, Busy):
             promise.set_exception(answer)
         else:

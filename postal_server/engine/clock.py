@@ -1,4 +1,4 @@
-"""The clock that nobody can set, and how it tells when somebody sets the wall clock."""
+"""A clock that cannot be set, and the detection of changes of the wall clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WallClock:
     def __init__(self) -> None:
         self._offset: float | None = None
         self._doubted_until = float("-inf")
-        # May there be times in the queue that lie too far ahead? Nobody saw what was done before the start.
+        # May times in the queue lie too far ahead? Changes before the start were not observed.
         self.was_set_back = True
 
     def look(self, now: datetime, monotonic: float) -> None:

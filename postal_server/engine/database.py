@@ -126,7 +126,7 @@ def checked_connection() -> Iterator[None]:
 
 
 def sqlite_path() -> Path | None:
-    """The file of a SQLite database, null for PostgreSQL and for one in memory."""
+    """The file of a SQLite database; None for PostgreSQL and for one in memory."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor != "sqlite" or ":memory:" in name or "mode=memory" in name:
         return None

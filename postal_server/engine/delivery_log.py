@@ -1,6 +1,6 @@
 """A line of log for each message and each attempt: at level INFO where one did not succeed, else at DEBUG.
 
-Lines name messages by their numbers. Addresses and what was said are with the message, not here.
+Lines name messages by their numbers. Addresses and replies are stored with the message, not here.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def write(kind: str, result: Result | Decision) -> None:
             "seconds": None if outcome.seconds is None else round(outcome.seconds, 3),
             "log_id": outcome.log_id,
         }
-    told = f"{fields['reason']} {fields['code'] or ''}".strip() if "reason" in fields else "decided"
+    why = f"{fields['reason']} {fields['code'] or ''}".strip() if "reason" in fields else "decided"
     logger.log(
-        level, "%s %d: %s for %s (%s)", name, claimed.id, status.value, claimed.lane, told,
+        level, "%s %d: %s for %s (%s)", name, claimed.id, status.value, claimed.lane, why,
         extra={"fields": fields},
     )  # fmt: skip

@@ -77,7 +77,7 @@ class DirectoryKeeper:
         return self._directory
 
     def refresh(self) -> Directory:
-        """Read it now if it has changed: for who has just changed it and goes on in this process."""
+        """Read it now if it has changed: for a caller that has just changed it in this process."""
         with self._lock:
             if self._directory is None or self._directory.version != version():
                 self._directory = self._read()
@@ -85,7 +85,7 @@ class DirectoryKeeper:
             return self._directory
 
     def is_current(self) -> bool:
-        """Was it compared with the database lately? If not, that does not answer."""
+        """Was it compared with the database lately? If not, the database does not answer."""
         return time.monotonic() - self._checked_at < CURRENT_FOR
 
     def start(self) -> None:

@@ -180,7 +180,7 @@ class Housekeeping:
         now = datetime.now(timezone.utc)
         following = self._tasks[name].times.following(now)
         task = ScheduledTask.objects.filter(name=name, claimed_by=self._lease.worker_id)
-        # Whoever asked for another run meanwhile has set a later time.
+        # A request for another run in the meantime has set a later time.
         task.filter(due_at__lte=began_at).update(
             due_at=following if is_done else min(following, now + AFTER_A_FAILURE)
         )

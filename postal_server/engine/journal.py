@@ -1,9 +1,8 @@
-"""The journal: the one thread of a process that writes, in ticks, with one commit for all that waits.
+"""The journal: the thread of a process that writes to the database, in ticks.
 
 A tick is one transaction: record what finished, store what was accepted, claim up to the room there is.
-While its commit is being synced the next tick's work gathers, so that the disk sets the size of the batches
-and not their number. What each part does in a tick is the parts' own affair: `Acceptance`, `Heartbeat`,
-`ResultRecorder` and `Claimer`.
+While one tick's commit is being synced, the next tick's work collects: a slower disk means larger batches.
+The parts `Acceptance`, `Heartbeat`, `ResultRecorder` and `Claimer` decide what is written in a tick.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ NOTHING: Sequence[Any] = ()
 
 POLL_INTERVAL = 0.05  # seconds without a wake-up after which the parts are asked for work anyway
 BACK_OFF = (0.05, 1.0)  # seconds to wait while the database is away: at first, at most
-# So often may a batch fail while the database answers before its rows are written one by one.
+# After so many failures of a batch, if the database answers, its rows are written one by one.
 TRIES_OF_A_BATCH = 3
 
 # Seconds that a tick waits for as many items as the last one had, if those were several. A tick costs as much
@@ -46,12 +45,12 @@ GATHERING = 0.005
 class Part(Protocol):
     """One share of a tick: how the engine, acceptance included, writes to the database.
 
-    In each tick the journal's thread asks every part, in order, to `collect` what waits. If any has something
-    it opens one transaction, lets each `write` its items, commits, and calls `committed`. Where the database
-    could not serve, it calls `restore` instead, and the items come again in a later tick. Where an item
-    itself cannot be written, the batch is halved until that one is found, which goes to `reject`.
+    In each tick the journal's thread calls `collect` of every part, in order. If any returns items, it opens
+    one transaction, calls `write` of each, commits, and calls `committed`. If the database could not serve,
+    it calls `restore` instead, and the part returns the items again in a later tick. If an item itself cannot
+    be written, the batch is halved until that item is found, and `reject` is called with it.
 
-    All methods run in the journal's thread. What other threads hand in waits behind a lock of the part.
+    All methods run in the journal's thread. Each part has a lock for what other threads add to it.
     """
 
     name: str
@@ -63,7 +62,7 @@ class Part(Protocol):
         """Write `items` within the tick's transaction, begun at `now`; the result goes to `committed`."""
 
     def committed(self, items: Sequence[Any], written: Any) -> None:
-        """The transaction is durable; `written` is the result of `write`. Nothing is written from here."""
+        """The transaction is durable; `written` is the result of `write`. Must not write."""
 
     def restore(self, items: Sequence[Any], *, in_doubt: bool) -> None:
         """The database could not serve. `in_doubt`: it broke during the commit, which may have succeeded."""
@@ -73,7 +72,7 @@ class Part(Protocol):
 
 
 class Journal:
-    """Runs the ticks. `parts` are asked in order; whoever adds some does so before `start`."""
+    """Runs the ticks. `parts` write in this order; set them before `start`."""
 
     def __init__(self, acceptance: Acceptance) -> None:
         self._acceptance = acceptance
@@ -81,7 +80,7 @@ class Journal:
         self.at_end: Callable[[], None] | None = None  # run in a last transaction
         self._disk = acceptance.disk
         self._wake = threading.Event()
-        self._gathered = threading.Event()  # as many wait as the last tick had
+        self._gathered = threading.Event()  # as many submissions wait as the last tick had
         self._last_count = 0
         self._is_stopping = False
         self._failures = 0  # ticks in a row that the database could not serve
@@ -90,7 +89,7 @@ class Journal:
     # For any thread
 
     def check_room(self, size_bytes: int = 0) -> None:
-        """Raise `Busy` if a submission of this size (0 if not known) cannot be taken now."""
+        """Raise `Busy` if a submission of this size (0 if not known) cannot be accepted now."""
         self._acceptance.check_room(size_bytes)
 
     def append(self, accepted: Accepted) -> Future[list[Stored]]:
@@ -108,7 +107,7 @@ class Journal:
         except FutureTimeout:
             if promise.cancel():
                 raise Busy("The database cannot keep up.") from None
-            return promise.result()  # it is being written: only the commit can tell
+            return promise.result()  # it is being written: wait for the commit
 
     def append_async(self, accepted: Accepted) -> asyncio.Future[list[Stored]]:
         """As `append`, for the running event loop."""
@@ -123,7 +122,7 @@ class Journal:
         return promise
 
     def wake(self) -> None:
-        """There is work."""
+        """Start the next tick soon: there is work."""
         if not self._wake.is_set():
             self._wake.set()
         if self._acceptance.waiting >= self._last_count and not self._gathered.is_set():
@@ -143,7 +142,7 @@ class Journal:
         return "The database cannot serve." if self._failures else ""
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Accept nothing more, write what waits, and end the thread (within `timeout` seconds)."""
+        """Accept no more, write what waits, and end the thread (within `timeout` seconds)."""
         self._acceptance.close()
         self._is_stopping = True
         self.wake()
@@ -181,7 +180,7 @@ class Journal:
             if batch:
                 self._write(batch)
             elif self._failures and self._can_serve():
-                self._failures = 0  # nobody dares to bring anything until we say so
+                self._failures = 0  # `problem` has kept submissions away until now
         except Exception:  # a bug must not end the thread that all acknowledgements come from
             logger.exception("A tick failed outside of its transaction")
             metrics.WORKER_ERRORS.labels("journal").inc()
@@ -266,7 +265,7 @@ class Journal:
         if is_full and self._disk:
             self._disk.drop_ballast()
         for part, items in batch:
-            # With a full disk nothing new is taken: the ballast is there for the results.
+            # With a full disk nothing new is accepted: the ballast is meant for results.
             _guarded(functools.partial(part.restore, items, in_doubt=in_doubt or is_full), None)
         first, most = BACK_OFF
         time.sleep(min(most, first * 2 ** min(self._failures, 10)))
@@ -274,7 +273,7 @@ class Journal:
 
 
 def _guarded(call: Callable[[], T], otherwise: T) -> T:
-    """Call a part outside of the transaction: its bug must not cost others what they gave or wait for."""
+    """Call a part outside of the transaction, so that its bug does not affect the other parts' items."""
     try:
         return call()
     except Exception:
@@ -284,4 +283,4 @@ def _guarded(call: Callable[[], T], otherwise: T) -> T:
 
 
 class CommitInDoubt(Exception):
-    """The connection broke during COMMIT: nobody knows whether the transaction is durable."""
+    """The connection broke during COMMIT: the transaction may be durable or not."""

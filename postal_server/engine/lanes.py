@@ -54,7 +54,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Place:
-    """Whose lanes: those of one server, one priority (null: there are none), and one source (0: any)."""
+    """Whose lanes: those of one server, one priority (None: there are none), and one source (0: any)."""
 
     source: int
     server_id: int

@@ -23,7 +23,7 @@ from postal_server.models.queue_state import QueueState
 from .database import beside, sqlite_path
 
 # Seconds. A dead worker is seen by the second observation after its last beat, and freed 45 to 50 seconds
-# later: within a minute. A live one stops sending 5 seconds before anybody may take its rows.
+# later: within a minute. A live one stops sending 5 seconds before another may claim its rows.
 BEAT_INTERVAL = 10.0
 OBSERVE_INTERVAL = 5.0
 HELD_FOR = 40.0
@@ -44,18 +44,18 @@ class Observer:
         self._seen: dict[int, tuple[int, float]] = {}  # worker -> (beat, when it was first seen)
         self._observed_at: float | None = None
 
-    def observe(self, beats: Mapping[int, int], now: float, told: Seen | None = None) -> list[int]:
+    def observe(self, beats: Mapping[int, int], now: float, others: Seen | None = None) -> list[int]:
         """The workers whose beat has stood still for `DEAD_AFTER` of uninterrupted watching.
 
-        An observer that has just started goes on where another, which told it, had got to: where workers die
-        before they could watch for so long, they do it together. The beat has stood still at least as long
-        as any of them saw it, and stands still while the next one looks.
+        An observer that has just started continues from `others`, what other workers saw: workers that die
+        before they have watched for so long watch together. A beat has stood still for at least as long as
+        any of them saw it.
 
-        While the database was away nobody could beat, so a gap in watching starts all clocks again.
+        While the database was away no worker could beat, so a gap in watching starts all clocks again.
         """
         known = self._seen
         if self._observed_at is None:
-            known = {worker: (beat, now - seconds) for worker, (beat, seconds) in (told or {}).items()}
+            known = {worker: (beat, now - seconds) for worker, (beat, seconds) in (others or {}).items()}
         elif now - self._observed_at > 3 * OBSERVE_INTERVAL:
             known = {}
         self._observed_at = now
@@ -72,10 +72,10 @@ class Observer:
         return {worker: (beat, now - since) for worker, (beat, since) in self._seen.items() if now > since}
 
 
-def longest(beats: Mapping[int, int], told: Iterable[Seen]) -> Seen:
-    """The longest time that anybody saw each of these beats stand still."""
+def longest(beats: Mapping[int, int], observations: Iterable[Seen]) -> Seen:
+    """The longest time for which any worker saw each of these beats stand still."""
     found: dict[int, tuple[int, float]] = {}
-    for seen in told:
+    for seen in observations:
         for worker, (beat, seconds) in seen.items():
             if beats.get(worker) == beat and seconds > found.get(worker, (beat, 0.0))[1]:
                 found[worker] = beat, seconds
@@ -110,7 +110,7 @@ class ProcessLock:
         try:
             file = os.open(beside(database, f"worker-{worker_id}"), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            return False  # nothing is known; its beat will tell
+            return False  # unknown: its beat decides
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -130,7 +130,7 @@ class Lease:
         self._observer = Observer()
         self._beaten_at = float("-inf")
         self.worker_id: int | None = None
-        self.is_new = False  # has this tick registered the worker, so that `worker_id` is nobody's?
+        self.is_new = False  # has this tick registered the worker? `worker_id` is not valid then
 
     def is_held(self, now: float) -> bool:
         """May this worker still believe that its rows are its own? `now` is `clock.seconds`."""
@@ -170,9 +170,9 @@ class Lease:
         workers = Worker.objects.all()
         known = list(workers.values_list("pk", "beat", "seen"))
         beats = {pk: beat for pk, beat, _ in known if pk != self.worker_id}
-        told = longest(beats, [_parse(seen) for *_, seen in known])
-        dead = {*self._observer.observe(beats, now, told), *self._orphans(beats)}
-        # Into our own row, which no other worker writes: nobody waits for anybody.
+        others = longest(beats, [_parse(seen) for *_, seen in known])
+        dead = {*self._observer.observe(beats, now, others), *self._orphans(beats)}
+        # Into our own row, which no other worker writes, so that no worker waits for another.
         workers.filter(pk=self.worker_id or 0).update(seen=self._observer.seen)
         reaped = [w for w in dead if workers.filter(pk=w, beat=beats[w]).delete()[0]]
         # By their absence, not by number: what a worker claimed in its last moment is free as well.
@@ -181,7 +181,7 @@ class Lease:
             rows.exclude(claimed_by__in=workers.values("pk")).update(claimed_by=None)
         if self._database:
             for worker in reaped:
-                # Not before the row is gone for good: without its file only the beat would tell.
+                # Only once the row is gone for good: without the file, only the beat shows who lives.
                 remove = functools.partial(ProcessLock.remove, self._database, worker)
                 transaction.on_commit(remove)
         return reaped

@@ -16,7 +16,7 @@ TRANSACTION = (Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BLOCK, Stag
 
 
 def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
-    """What became of a mail."""
+    """The outcome of an SMTP delivery."""
     # A host that refuses the session says nothing about the mail: no host was available (contract 6.8).
     if result.seconds is None or result.stage not in TRANSACTION:
         return _unreachable(mail, result)
@@ -46,7 +46,7 @@ def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
 def _unreachable(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
     insecure = next((attempt for attempt in result.tried if attempt.policy), None)
     errors = [attempt.error for attempt in result.tried]
-    # Where no host was found nobody answered, and Postal's output is empty; the log has what DNS said.
+    # Where no host was found there is no reply, and Postal's output is empty; the log has the DNS error.
     if not errors and result.error and result.stage is not Stage.RESOLVE:
         errors = [result.error]
     return rules.unreachable(
@@ -61,7 +61,7 @@ def _unreachable(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
 
 
 def of_post(post: HttpDelivery, result: HttpResult) -> Outcome:
-    """What became of a post."""
+    """The outcome of an HTTP delivery."""
     return rules.classify_post(
         result.status,
         decode_undeclared(result.body),

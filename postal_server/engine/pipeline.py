@@ -79,7 +79,7 @@ class Pipeline:
         self._loop.call_soon_threadsafe(self._begin, recorder, claims)
 
     def abandon(self) -> None:
-        """The lease was lost: break off everything. Nobody could record what is past its final dot."""
+        """The lease was lost: break off everything, as no result could be recorded any more."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._cancel_all)
 
@@ -90,7 +90,7 @@ class Pipeline:
         await self._gate()
 
     async def stop(self) -> None:
-        """Take nothing more, break off what is before its final dot, let the others end; seconds at most."""
+        """Break off mails before their final dot, let the others finish, accept no more; within seconds."""
         self._is_stopping = True
         await asyncio.gather(self._sender.close(), self._poster.close())
         self._cancel_all()

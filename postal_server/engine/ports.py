@@ -67,7 +67,7 @@ class Answer:
 
 
 class Resolver(Protocol):
-    """DNS, remembered for as long as each answer says."""
+    """DNS, with each answer cached for as long as it says."""
 
     async def records(self, name: str, kind: str) -> Answer:
         """The records of a kind (`TXT`, `MX`, ...) as text, TXT strings joined."""
@@ -79,14 +79,14 @@ class Resolver(Protocol):
         """All IPv6, then all IPv4 addresses. An IP address is its own answer."""
 
     async def name_of(self, address: str) -> str | None:
-        """The PTR name of an IP address, or null."""
+        """The PTR name of an IP address, None if there is none."""
 
 
 class PolicyStore(Protocol):
     """MTA-STS policies, kept beyond the life of this process. Neither method raises."""
 
     async def load(self) -> Sequence[KeptPolicy] | None:
-        """Those that are not over; null if that cannot be known now."""
+        """Those that have not expired; None if the store cannot be read now."""
 
     async def save(self, policy: KeptPolicy) -> None:
         """Keep it in place of the domain's former one."""
@@ -111,9 +111,9 @@ class Stage(enum.Enum):
 
 @dataclass(frozen=True)
 class Tls:
-    """An encrypted connection. `problem` says why the certificate is not verified; empty: it is.
+    """An encrypted connection. `problem` says why the certificate is not verified; empty if it is.
 
-    `policy` is the one that had a say, empty where the domain has none.
+    `policy` is the TLS policy that applied, empty where the domain has none.
     """
 
     version: str
@@ -142,12 +142,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class SmtpResult:
-    """One delivery. Without a connection `address` is empty, `seconds` null and `stage` RESOLVE or CONNECT.
+    """One delivery. Without a connection `address` is empty, `seconds` None and `stage` RESOLVE or CONNECT.
 
-    `reply` is the remote's last word, null where the connection broke, with `error` to say how: after
-    `Stage.DOT` nobody knows whether the mail arrived. A reply of our own (an address that the remote cannot
-    take, a message above its limit) looks the same as the remote's. `tried` are hosts before this one.
-    `seconds` is the time of the transaction alone. `tls_sessions` are those opened for this mail, or not.
+    `reply` is the remote's last reply, None where the connection broke. Then `error` says how, and at
+    `Stage.DOT` the mail may have arrived or not. A reply of our own (an address that the remote cannot take,
+    a message above its limit) looks like the remote's. `tried` are the hosts before this one. `seconds` is
+    the time of the transaction alone. `tls_sessions` are those that were opened, or failed, for this mail.
     """
 
     log_id: str

@@ -51,7 +51,7 @@ class Kind:
     """What tells the two tables apart. `lane` is the column below the server, `prefix` that of lane names.
 
     `has_source`: a row may be bound to a source address. `priorities` are the values of the column
-    `priority`, first to go first; null stands for no such column. `keeps_order`: of one message, a lane's
+    `priority`, first to go first; None stands for no such column. `keeps_order`: of one message, a lane's
     rows are claimed one after the other.
     """
 
@@ -323,7 +323,7 @@ class Queue:
     # Ending a claim. Each names the worker: rows that were taken from it meanwhile are left alone.
 
     def still_held(self, worker_id: int | None, ids: Collection[int]) -> set[int]:
-        """Those of `ids` that are this worker's; nobody can take them until the transaction ends."""
+        """Those of `ids` that are this worker's; locked until the transaction ends."""
         rows = self.rows.filter(pk__in=ids, claimed_by=worker_id).select_for_update()
         return set(rows.values_list("pk", flat=True)) if ids and worker_id is not None else set()
 

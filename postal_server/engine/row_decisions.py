@@ -1,4 +1,4 @@
-"""What is recorded of claimed rows beside results: suspicion, a return untried, decisions of the engine."""
+"""What is recorded of claimed rows beside results: suspects, rows given back, decisions of the engine."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class Delayed:
 
 
 Item = Done | SuspectMarked | SuspectCleared | Returned | Delayed
-Timed = tuple[float, Item]  # when it was known, what
+Timed = tuple[float, Item]  # when it was added, and the item
 
 
 def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
-    """What becomes of poison: held for a person to look at, or, with nobody to release it, failed."""
+    """The decision on poison: a message is held for a person to look at, a webhook request fails."""
     metrics.POISON.labels(kind.name).inc()
     return Decision(
         claimed,
@@ -66,7 +66,7 @@ def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
 
 
 def expired_decision(claimed: Claimed, kind: Kind) -> Decision:
-    """What becomes of a row whose lifetime is over. Whoever sent us the mail is told."""
+    """The decision on a row whose lifetime is over: it fails, and the sender of a message is notified."""
     is_message = kind is MESSAGES
     return Decision(
         claimed,

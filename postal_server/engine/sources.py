@@ -40,7 +40,7 @@ class LocalSources:
         self._local: list[SourceEntry] = []
 
     def __call__(self, now: datetime) -> Mapping[int, int | None]:
-        """How many messages may still leave today, by the id of the source; null: no limit."""
+        """How many messages may still leave today, by the id of the source; None: no limit."""
         if not self._use_pools:
             return {0: None}
         local = self._find()

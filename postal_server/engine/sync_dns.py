@@ -25,7 +25,7 @@ class DomainQuestions:
         self._loop = loop
 
     def __call__(self, questions: Sequence[Question]) -> Answers:
-        """The records of each question; none where there are none, null where nobody could tell."""
+        """The records of each question: empty where there are none, None where the look-up failed."""
         assert self._loop is not None, "not bound to a loop"
         return asyncio.run_coroutine_threadsafe(self.ask(questions), self._loop).result(TIMEOUT)
 

@@ -1,4 +1,4 @@
-"""A mapping in memory that follows a transaction: what is changed in it can be taken back."""
+"""A mapping in memory that follows a transaction: changes can be undone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ABSENT: Any = object()
 
 
 class Undoable(MutableMapping[Key, Value]):
-    """What a tick changes here counts at once, and is taken back if the tick's transaction fails.
+    """Changes in a tick are visible at once, and are undone if the tick's transaction fails.
 
     Call `settle` once the transaction is durable, `undo` where it failed. Values are replaced, not changed in
     place. One thread changes it, any may read.
@@ -42,15 +42,15 @@ class Undoable(MutableMapping[Key, Value]):
         return self._values.get(key, default)
 
     def replace(self, values: dict[Key, Value]) -> None:
-        """Take over what is recorded, all at once for those who read meanwhile."""
+        """Replace all values by those that are recorded; readers see either the old or the new ones."""
         self._values = values
 
     def settle(self) -> None:
-        """What was changed is durable."""
+        """The changes are durable."""
         self._recorded.clear()
 
     def undo(self) -> None:
-        """Take back what was changed since it was last durable."""
+        """Undo the changes since `settle` was last called."""
         for key, value in self._recorded.items():
             if value is _ABSENT:
                 self._values.pop(key, None)

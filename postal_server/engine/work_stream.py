@@ -24,7 +24,7 @@ class Handlers(Protocol):
         """What to deliver, or what was decided, for each claim; in a thread, outside of a transaction."""
 
     def record(self, done: Sequence[Done], now: datetime) -> Recorded:
-        """Write what became of these rows, within the tick's transaction."""
+        """Write the results of these rows, within the tick's transaction."""
 
     def suspended(self, claimed: Sequence[Claimed]) -> Collection[int]:
         """The ids of the rows that an operator suspended."""
@@ -34,7 +34,7 @@ class Handlers(Protocol):
 class WorkStream:
     """One kind of work of this worker: its queue, its handlers, and what is held of it.
 
-    `shaping` says how fast it is sent; None where nobody slows it down. `sources` are the ids of the source
+    `shaping` limits how fast it is sent; None for no limit. `sources` are the ids of the source
     addresses that this worker sends from, and how many messages each may still send today; None: any number.
     """
 

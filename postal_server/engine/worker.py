@@ -79,7 +79,7 @@ class Worker:
         self._claimers: list[Claimer] = []
         for kind, handlers in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
             self._add(kind, handlers, journal)
-        # Whatever is accepted or recorded in a tick may be work for either kind, in the same tick.
+        # What is accepted or recorded in a tick may be work for either kind, in the same tick.
         wants = [claimer.want for claimer in self._claimers]
         acceptance.on_collect += wants
         for recorder in self._recorders:
@@ -101,7 +101,7 @@ class Worker:
         self._claimers.append(Claimer(stream, self.lease, partial(self.pipeline.hand_over, recorder)))
 
     def _make_shaping(self, resolver: Resolver) -> Shaping:
-        """Raises `ConfigurationError` for a rule that is none."""
+        """Raises `ConfigurationError` for an invalid rule."""
         try:
             rules = parse_rules(self._config.shaping.rules)
         except ValueError as error:
@@ -117,7 +117,7 @@ class Worker:
         self._housekeeping.start()
 
     async def stop(self) -> None:
-        """Claim nothing more, end what can be ended within seconds; the journal then writes the results."""
+        """Claim no more, finish what can be finished within seconds; the journal then writes the results."""
         for claimer in self._claimers:
             claimer.is_stopped = True
         housekeeping = asyncio.get_running_loop().run_in_executor(None, self._housekeeping.stop)

@@ -1,4 +1,4 @@
-"""What SMTP and HTTP have in common: the way to a host with several addresses, words for what goes wrong."""
+"""What SMTP and HTTP clients share: connecting to a host with several addresses, descriptions of errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Connection = TypeVar("Connection", bound=Abortable)
 
 
 class NoneConnected(Exception):
-    """No address took the connection; `errors` says why, by address."""
+    """No address accepted the connection; `errors` says why, by address."""
 
     def __init__(self, errors: dict[str, Exception]) -> None:
         super().__init__(", ".join(map(str, errors.values())))

@@ -1,4 +1,4 @@
-"""What servers that listen have in common: bound sockets, and connections that may not take for ever."""
+"""What servers that listen have in common: bound sockets, and connections with a deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEVER = float("inf")
 
 
 class CannotListen(OSError):
-    """An address that cannot be listened on; `strerror` names it. `is_host`: whatever the port."""
+    """An address that cannot be listened on; `strerror` names it. `is_host`: the fault is the host's."""
 
     def __init__(self, host: str, port: int, error: OSError) -> None:
         super().__init__(error.errno, f"cannot listen on {host}:{port}: {error.strerror}")
@@ -48,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def canonical_address(address: str) -> str:
-    """One form for each address: an IPv4 one as such where it comes in IPv6's clothes, and without a zone."""
+    """One form for each address: an IPv4-mapped IPv6 address as IPv4, and without a zone."""
     if ":" not in address:
         return address
     parsed = ipaddress.IPv6Address(address.partition("%")[0])
@@ -84,9 +84,9 @@ class Connection(asyncio.Protocol):
 
 
 class Turns:
-    """Lets one go on at a time who has more to do than a moment's work; all others are served in between.
+    """Runs long work in turns, one at a time; the event loop serves everything else in between.
 
-    However many send however much at once, whoever asks for little waits for one turn and not for all.
+    However much is sent at once, a peer with little to do waits for one turn, not for all.
     """
 
     def __init__(self) -> None:
@@ -102,14 +102,14 @@ class Turns:
         go_on = self._waiting[0]
         try:
             go_on()
-        finally:  # whatever happened, the others have their turn
+        finally:  # also after an error, the others have their turn
             self._waiting.popleft()
             if self._waiting:
                 asyncio.get_running_loop().call_soon(self._next)
 
 
 class Sweep:
-    """Cuts off who is past its deadline: one timer for all connections, none per command."""
+    """Cuts off connections that are past their deadline: one timer for all, none per command."""
 
     def __init__(self, connections: Collection[Connection]) -> None:
         self._connections = connections
@@ -118,7 +118,7 @@ class Sweep:
     def start(self, interval: float) -> None:
         """Look now, and every so many seconds from then on."""
         loop = asyncio.get_running_loop()
-        # First: whatever happens below, it goes on.
+        # First, so that an error below does not end the sweep.
         self._timer = loop.call_later(interval, self.start, interval)
         now = loop.time()
         for connection in [c for c in self._connections if c.deadline < now]:

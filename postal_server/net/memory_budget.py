@@ -1,14 +1,14 @@
-"""How much of what peers are still sending is in memory at a time, in all and by strangers."""
+"""A limit on the memory that unfinished input of peers takes: of all, and of those not authenticated."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-FREE_BYTES = 64 * 1024  # of each peer, which are not counted: ordinary mail costs nothing here
+FREE_BYTES = 64 * 1024  # of each peer that are not counted: ordinary mail is free
 
 
 class Holder(Protocol):
-    """Who holds memory."""
+    """A peer that holds memory."""
 
     @property
     def is_known(self) -> bool:
@@ -19,14 +19,14 @@ class Holder(Protocol):
         """Can what it holds still be refused?"""
 
     def give_way(self) -> None:
-        """Let go of what it holds, and refuse it for now. Somebody else needs the room."""
+        """Release what it holds and refuse it for now: another peer needs the room."""
 
 
 class MemoryBudget:
     """Counts bytes by holder, for one event loop.
 
-    Who is alone always has room. Where there is none left, the largest makes room for who asks for less than
-    half of that: a few large messages that never end keep no ordinary one out.
+    A holder that is alone always has room. When there is none left, the largest gives way to one that
+    asks for less than half as much: a few large messages that never end keep no ordinary one out.
     """
 
     def __init__(self, max_bytes: int, max_bytes_of_strangers: int) -> None:
@@ -36,7 +36,7 @@ class MemoryBudget:
         self.held = self.held_by_strangers = 0
 
     def hold(self, holder: Holder, size_bytes: int) -> bool:
-        """`holder` has so many bytes now; false, and it holds none, if there is no room for them."""
+        """Set what `holder` holds. Returns False, and it holds nothing, if there is no room for it."""
         self.release(holder)
         while not self._has_room(size_bytes, holder.is_known):
             largest = self._largest(holder.is_known)
@@ -49,7 +49,7 @@ class MemoryBudget:
         return True
 
     def release(self, holder: Holder) -> None:
-        """`holder` has nothing any more."""
+        """`holder` holds nothing any more."""
         found = self._by_holder.pop(holder, None)
         if found is not None:
             size_bytes, is_known = found
@@ -68,7 +68,7 @@ class MemoryBudget:
             self.held_by_strangers += size_bytes
 
     def _largest(self, asked_by_known: bool) -> Holder | None:
-        """Who could give way: nobody who is known does to a stranger."""
+        """The largest holder that may give way; an authenticated one does not give way to a stranger."""
         candidates = [
             (size_bytes, holder)
             for holder, (size_bytes, is_known) in self._by_holder.items()

@@ -175,7 +175,7 @@ class WebListener:
 
 
 def helo_name(config: Config, source: Source | None) -> str:
-    """The EHLO name of a source address; null: the machine's own choice of one (contract 6.8)."""
+    """The EHLO name of a source address; None if the system chooses the address (contract 6.8)."""
     return (source.hostname if source else "") or config.dns.helo_hostname or config.postal.smtp_hostname
 
 

@@ -34,7 +34,7 @@ class MessageHandlers(Handlers):
 
 @dataclass(frozen=True)
 class WebhookHandlers(Handlers):
-    """Of webhook requests: signed, delivered by HTTP. Nobody suspends them."""
+    """Of webhook requests: signed, delivered by HTTP. They cannot be suspended."""
 
     config: Config
     directory: Callable[[], Directory]

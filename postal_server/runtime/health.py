@@ -1,6 +1,6 @@
 """The health server: `/`, `/health` and `/metrics` as Postal's (contract 11.2), and `/ready`.
 
-Alive is who answers `/health`; ready is who does the work it is there for.
+A process that answers `/health` is alive; one that does its work is ready.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class HealthServer:
-    """Answers in the event loop of the process: if that is stuck, nobody takes the process for alive.
+    """Answers in the event loop of the process: if that is stuck, the process does not count as alive.
 
     `problem()` says why the process is not ready, and is empty if it is. `measure` is called, in a thread,
     before metrics are shown. `key` is that of the configuration which names the port.
@@ -58,7 +58,7 @@ class HealthServer:
 
     @property
     def port(self) -> int | None:
-        """The port it listens on; null if it does not."""
+        """The port it listens on; None if it does not."""
         return int(self._server.sockets[0].getsockname()[1]) if self._server else None
 
     async def stop(self) -> None:
@@ -73,7 +73,7 @@ class HealthServer:
             writer.write(self._response(head))
             await writer.drain()
         except (asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # not a request, or nobody to answer
+            pass  # not a request, or the client is gone
         finally:
             writer.close()
 

@@ -76,8 +76,8 @@ MakeListener = Callable[[AcceptanceCore], Listener]
 class ProcessSpec:
     """What a process consists of.
 
-    `listeners` start in this order and stop together. `health` is where the health server listens, null for
-    none, and the key that names its port. `ready_file` is written once all listen: JSON with `pid` and
+    `listeners` start in this order and stop together. `health` is host, port and the key that names
+    the port of the health server; None for none. `ready_file` is written once all listen: JSON with `pid` and
     `addresses` (name -> [host, port]s).
     """
 
@@ -102,7 +102,7 @@ def ask_for_open_files() -> None:
 
 @dataclass
 class Process:
-    """Runs what a specification names until it is told to stop."""
+    """Runs what a specification names until a signal stops it."""
 
     config: Config
     spec: ProcessSpec
@@ -140,7 +140,7 @@ class Process:
             if health:
                 await health.start()
             self._is_ready = True
-            self._tell(addresses)
+            self._announce(addresses)
             await stopped.wait()
             logger.info("Stopping")
         finally:
@@ -181,14 +181,14 @@ class Process:
                 return "starting or stopping"
             if worker and not worker.may_send():
                 return "the worker may not send"
-            # Who only works has a lease as long as journal and database do their part.
+            # A worker keeps its lease only while the journal and the database work.
             return core.problem() if self.spec.listeners else ""
 
         depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
         measure = depth.measure if worker else _nothing
         return HealthServer(self.spec.name, host, port, problem, measure, key=key)
 
-    def _tell(self, addresses: dict[str, Addresses]) -> None:
+    def _announce(self, addresses: dict[str, Addresses]) -> None:
         places = ", ".join(
             f"{name} {_place(host, port)}"
             for name, listening in addresses.items()
@@ -200,10 +200,10 @@ class Process:
             flush=True,
         )
         if self.spec.ready_file:
-            told = {"pid": os.getpid(), "addresses": addresses}
+            content = {"pid": os.getpid(), "addresses": addresses}
             draft = self.spec.ready_file.with_suffix(".draft")
-            draft.write_text(json.dumps(told), "utf-8")
-            draft.replace(self.spec.ready_file)  # whoever waits for it never reads half
+            draft.write_text(json.dumps(content), "utf-8")
+            draft.replace(self.spec.ready_file)  # a reader never sees half of it
 
 
 def _nothing() -> None:

@@ -61,7 +61,7 @@ def make_routes(api: API, public: pages.Pages, asked: probes.Probes) -> Routes:
 
 
 def make_tracking_routes(tracker: tracking.Tracking) -> Routes:
-    """The same of the tracking host, whatever its name is."""
+    """The same for requests to the tracking host."""
     return Routes(
         (Route("", InThread(tracker.answer), methods=ANY_METHOD, is_prefix=True, is_for_any_host=True),)
     )
