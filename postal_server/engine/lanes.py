@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from postal_server.rules.lane import ANY_SOURCE
 from postal_server.services.shared.work import Claimed
 
 from .undoable import Undoable
@@ -54,7 +55,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Place:
-    """Whose lanes: those of one server, one priority (None: there are none), and one source (0: any)."""
+    """Whose lanes: those of one server, one source, and one priority (None: rows of this kind have none)."""
 
     source: int
     server_id: int
@@ -117,7 +118,7 @@ class Lanes:
     def _has_bytes(self) -> bool:
         return self._held_bytes < self.limits.held_bytes
 
-    def room(self, lane: str, now: datetime, *, bulk: bool = False, source: int = 0) -> int:
+    def room(self, lane: str, now: datetime, *, bulk: bool = False, source: int = ANY_SOURCE) -> int:
         """How many more rows of this lane may be held.
 
         Twice the connections, so that each finds its next message ready; bulk mail leaves half of that to

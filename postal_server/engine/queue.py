@@ -28,7 +28,7 @@ from postal_server.models.queue_state import (
     due_by,
     expired_by,
 )
-from postal_server.rules.lane import WEBHOOK_PREFIX
+from postal_server.rules.lane import ANY_SOURCE, WEBHOOK_PREFIX
 from postal_server.services.shared.work import Claimed
 
 from .lanes import Lanes, Place
@@ -107,7 +107,7 @@ class Queue:
     # Claiming
 
     def claim(
-        self, worker_id: int, lanes: Lanes, limit: int, now: datetime, source: int = 0
+        self, worker_id: int, lanes: Lanes, limit: int, now: datetime, source: int = ANY_SOURCE
     ) -> list[Claimed]:
         """Make up to `limit` ready rows this worker's, fairly over servers and lanes.
 
@@ -285,7 +285,7 @@ class Queue:
 
     def _claimed(self, row: Sequence[Any]) -> Claimed:
         pk, server, lane, attempts, claims, created_at, size, *of_message = row
-        is_manual, priority, source = of_message or (False, None, 0)
+        is_manual, priority, source = of_message or (False, None, ANY_SOURCE)
         return Claimed(
             id=pk,
             server_id=server,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from postal_server.rules.lane import ANY_SOURCE
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import Source, SourceEntry
@@ -42,13 +43,17 @@ class LocalSources:
     def __call__(self, now: datetime) -> Mapping[int, int | None]:
         """How many messages may still leave today, by the id of the source; None: no limit."""
         if not self._use_pools:
-            return {0: None}
+            return {ANY_SOURCE: None}
         local = self._find()
-        return {0: None, **dict.fromkeys(entry.id for entry in local), **ip_pool.left_today(local, now)}
+        return {
+            ANY_SOURCE: None,
+            **dict.fromkeys(entry.id for entry in local),
+            **ip_pool.left_today(local, now),
+        }
 
     def address_of(self, source_id: int) -> str:
         """The address of a source, of two the IPv4 one; empty for none."""
-        entry = self._directory().sources.get(source_id) if source_id else None
+        entry = self._directory().sources.get(source_id) if source_id != ANY_SOURCE else None
         return (entry.source.ipv4 or entry.source.ipv6) if entry else ""
 
     def _find(self) -> list[SourceEntry]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from postal_server.rules.lane import ANY_SOURCE
 from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded
 
 from .lanes import Lanes
@@ -42,7 +43,7 @@ class WorkStream:
     lanes: Lanes
     handlers: Handlers
     shaping: Shaping | None = None
-    sources: Sources = lambda now: {0: None}
+    sources: Sources = lambda now: {ANY_SOURCE: None}
 
     @property
     def kind(self) -> Kind:

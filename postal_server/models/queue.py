@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from postal_server.rules.lane import ANY_SOURCE
+
 from .queue_state import NOT_READY_BEFORE, QueueState, state_of
 from .server import Server
 
@@ -41,7 +43,7 @@ class QueuedMessage(QueueRow):
 
     id = models.BigIntegerField(primary_key=True)
     server_id = models.BigIntegerField()
-    source_id = models.BigIntegerField(default=0)  # of the IPAddress it leaves from; 0: any
+    source_id = models.BigIntegerField(default=ANY_SOURCE)  # of the IPAddress it leaves from
     destination = models.CharField(max_length=255)
     priority = models.SmallIntegerField(default=0)  # a `rules.priority.Priority`
     size_bytes = models.BigIntegerField()

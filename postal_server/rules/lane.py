@@ -31,6 +31,7 @@ OF_ENDPOINTS = {
     EndpointType.ADDRESS.value: LaneKind.ADDRESS,
 }
 NUMBERED = {kind.value: kind for kind in (*OF_ENDPOINTS.values(), LaneKind.WEBHOOK)}
+ANY_SOURCE = 0  # in place of the id of a source address: mail that is bound to none
 HTTP_PREFIXES = (f"{LaneKind.HTTP.value}:", WEBHOOK_PREFIX)
 
 

@@ -17,7 +17,7 @@ from postal_server.mail.address import as_stored, domain_key
 from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
-from postal_server.rules.lane import LOCAL, Lane, lane_of_endpoint
+from postal_server.rules.lane import ANY_SOURCE, LOCAL, Lane, lane_of_endpoint
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.results import record
 from postal_server.services.shared import ip_pool
@@ -56,7 +56,7 @@ def _requeue(message_ids: Sequence[int], context: Context) -> int:
         sources = (
             ip_pool.choose_again(list(rows), context.directory, config) if config.postal.use_ip_pools else {}
         )
-        new = [_queue_row(row, sources.get(row.id, ip_pool.ANY), context.now, lifetime) for row in rows]
+        new = [_queue_row(row, sources.get(row.id, ANY_SOURCE), context.now, lifetime) for row in rows]
         QueuedMessage.objects.bulk_create(new)
         # A released message does not expire while it is on its way.
         Message.objects.filter(pk__in=message_ids).update(hold_expires_at=None)

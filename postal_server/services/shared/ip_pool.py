@@ -22,6 +22,7 @@ from postal_server.mail.address_list import originators
 from postal_server.mail.message import header_values
 from postal_server.models import Body, Counter, Message, QueuedMessage
 from postal_server.models.queue_state import QueueState
+from postal_server.rules.lane import ANY_SOURCE
 from postal_server.rules.shaping import warm_up_cap
 from postal_server.rules.status import Scope
 
@@ -34,7 +35,6 @@ from .work import Accepted
 
 WARM_UP = "warm:"
 STEP = 500  # messages a transaction
-ANY = 0
 
 
 def bind(batch: Sequence[Accepted], directory: Directory, config: Config) -> Sequence[Accepted]:
@@ -71,7 +71,7 @@ def choose_again(messages: Sequence[Message], directory: Directory, config: Conf
 def _choose(server_id: int, raw: bytes, recipient: str | None, directory: Directory) -> int:
     server = directory.servers.get(server_id)
     if server is None:
-        return ANY
+        return ANY_SOURCE
     senders = header_values(raw, "From") if directory.pool_rules(server) else []
     return draw(directory.pool(pool_of(server, senders, recipient, directory)))
 
@@ -79,7 +79,7 @@ def _choose(server_id: int, raw: bytes, recipient: str | None, directory: Direct
 def draw(sources: Sequence[SourceEntry]) -> int:
     """The id of one of the sources, drawn at random by their priorities; 0 if there are none."""
     if not sources:
-        return ANY
+        return ANY_SOURCE
     weights = [source.priority for source in sources]
     if not any(weights):
         return random.choice(sources).id  # noqa: S311 - spreads load, keeps no secret
@@ -171,7 +171,7 @@ def keep(config: Config, now: datetime, write_transaction: Transaction) -> None:
     for number in _bound():
         source = known.get(number)
         if source is None or directory is None:
-            _move(number, lambda: ANY, Q(), write_transaction)
+            _move(number, lambda: ANY_SOURCE, Q(), write_transaction)
         elif left.get(number) == 0:
             others = [other for other in directory.pool(source.pool_id) if left.get(other.id) != 0]
             if others:
@@ -186,7 +186,7 @@ def _bound() -> list[int]:
     ready = QueuedMessage.objects.filter(QueueState.READY.rows).order_by("source_id")
     ids = ready.values_list("source_id", flat=True)
     ids_in_use: list[int] = []
-    while number := ids.filter(source_id__gt=ids_in_use[-1] if ids_in_use else ANY).first():
+    while number := ids.filter(source_id__gt=ids_in_use[-1] if ids_in_use else ANY_SOURCE).first():
         ids_in_use.append(number)
     return ids_in_use
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from postal_server.rules.lane import ANY_SOURCE
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 
@@ -27,7 +28,7 @@ class NewMessage:
     endpoint_id: int | None = None
     is_bounce: bool = False
     bounce_for_id: int | None = None
-    source_id: int = 0  # of the address it leaves from; 0: any
+    source_id: int = ANY_SOURCE  # of the address it leaves from
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Claimed:
     size_bytes: int
     created_at: datetime
     claims: int = 1  # since the last recorded attempt, this one included
-    source_id: int = 0  # of the address it leaves from; 0: any
+    source_id: int = ANY_SOURCE  # of the address it leaves from
     is_bulk: bool = False
 
 
