@@ -10,8 +10,14 @@ import pytest
 HERE = Path(__file__).parent
 # They start daemons, kill processes, or measure a server: one at a time, on a quiet machine.
 SERIAL = {"faults", "interop", "security", "story", "end_to_end", "test_benchmarks.py", "test_readme.py"}
-# They try many inputs each, or let much time pass, and seldom find what the others do not.
-SLOW = {"fuzz", "anymail_postal/test_time.py", "postal_server/admin/test_filters.py"}
+# They try many inputs each, start many processes, or let much time pass.
+SLOW = {
+    "fuzz",
+    "anymail_postal/test_time.py",
+    "postal_server/admin/test_filters.py",
+    "postal_server/runtime/test_process.py",
+    "postal_server/test_cli.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Container, Iterator
@@ -104,8 +105,13 @@ def modules(package: str) -> list[tuple[str, Path]]:
     return [(".".join(p.with_suffix("").parts), path) for p, path in paths if "migrations" not in p.parts]
 
 
-def imports(package: str, module: str, path: Path, *, for_types: bool = False) -> Iterator[str]:
+@functools.cache
+def imports(package: str, module: str, path: Path, *, for_types: bool = False) -> tuple[str, ...]:
     """Every name that this module imports, also within functions; with `for_types`, for type checking too."""
+    return tuple(_imports(package, module, path, for_types))
+
+
+def _imports(package: str, module: str, path: Path, for_types: bool) -> Iterator[str]:
     tree = ast.parse(path.read_text("utf-8"))
     skipped = {
         id(inner)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from postal_server.net.memory_budget import Room
+from postal_server.net.memory_budget import MemoryBudget
 from postal_server.services.shared.throttle import Limits, Throttle
 from postal_server.smtpd import replies
 from postal_server.smtpd.clients import Clients
@@ -22,7 +22,7 @@ def transaction() -> Transaction:
     """After EHLO."""
     options = Options("mx.example", max_message_bytes=1000, max_recipients=2)
     clients, throttle = Clients(1, 1, 3), Throttle(Limits())
-    shared = Shared(MemoryHandler(), options, clients, throttle, Room(10_000, 10_000))
+    shared = Shared(MemoryHandler(), options, clients, throttle, MemoryBudget(10_000, 10_000))
     transaction = Transaction(shared, ClientSession("TRACE", "192.0.2.1"))
     transaction.end("EHLO")
     return transaction
