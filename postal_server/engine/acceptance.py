@@ -30,7 +30,7 @@ ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of
 
 
 @dataclass
-class Entry:
+class PendingSubmissions:
     """Submissions that wait for their commit: all are stored, or none."""
 
     submissions: Sequence[Accepted]
@@ -73,8 +73,8 @@ class Acceptance:
         self._store = store
         self.disk = disk
         self._lock = threading.Lock()
-        self._waiting: deque[Entry] = deque()
-        self._written_first: Entry | None = None  # the oldest of what is being written
+        self._waiting: deque[PendingSubmissions] = deque()
+        self._written_first: PendingSubmissions | None = None  # the oldest of what is being written
         self._bytes = 0  # of all that waits or is being written
         self._cost = 0
         self._seconds_per_cost = 0.0  # moving average over ticks
@@ -99,13 +99,13 @@ class Acceptance:
         age = time.monotonic() - oldest.at if oldest is not None else 0.0
         return age + self._cost * self._seconds_per_cost
 
-    def add(self, entry: Entry) -> None:
-        size_bytes = entry.size_bytes
+    def add(self, pending: PendingSubmissions) -> None:
+        size_bytes = pending.size_bytes
         self.check_room(size_bytes)
         with self._lock:
-            self._waiting.append(entry)
+            self._waiting.append(pending)
             self._bytes += size_bytes
-            self._cost += entry.cost
+            self._cost += pending.cost
 
     @property
     def waiting(self) -> int:
@@ -116,79 +116,81 @@ class Acceptance:
         """Accept no more submissions; those that wait are still stored."""
         self._is_open = False
 
-    def collect(self) -> Sequence[Entry]:
-        taken: list[Entry] = []
+    def collect(self) -> Sequence[PendingSubmissions]:
+        taken: list[PendingSubmissions] = []
         messages = size = 0
         while messages < TICK_MESSAGES and size < TICK_BYTES:
             with self._lock:
                 if not self._waiting:
                     break
-                entry = self._waiting.popleft()
-            if not entry.start():
-                self._gone([entry])
+                pending = self._waiting.popleft()
+            if not pending.start():
+                self._gone([pending])
                 continue
-            taken.append(entry)
-            messages += entry.count
-            size += entry.size_bytes
+            taken.append(pending)
+            messages += pending.count
+            size += pending.size_bytes
         if taken:
             self._written_first = taken[0]
             for want in self.on_collect:
                 want()
         return taken
 
-    def write(self, items: Sequence[Entry], now: datetime) -> tuple[list[list[Stored]], float]:
+    def write(self, items: Sequence[PendingSubmissions], now: datetime) -> tuple[list[list[Stored]], float]:
         started = time.monotonic()
-        stored = iter(self._store([accepted for entry in items for accepted in entry.submissions], now))
-        return [[each for _ in entry.submissions for each in next(stored)] for entry in items], started
+        stored = iter(self._store([accepted for pending in items for accepted in pending.submissions], now))
+        return [[each for _ in pending.submissions for each in next(stored)] for pending in items], started
 
-    def committed(self, items: Sequence[Entry], written: tuple[list[list[Stored]], float]) -> None:
+    def committed(
+        self, items: Sequence[PendingSubmissions], written: tuple[list[list[Stored]], float]
+    ) -> None:
         stored, started = written
         self._gone(items)
-        _resolve([(entry, answer) for entry, answer in zip(items, stored, strict=True)])
+        _resolve([(pending, answer) for pending, answer in zip(items, stored, strict=True)])
         self._learn(items, time.monotonic() - started)
         metrics.ACCEPTED.inc(sum(len(each) for each in stored))
-        for entry, answer in zip(items, stored, strict=True):
-            delivery_log.write_accepted(entry.submissions, answer)
+        for pending, answer in zip(items, stored, strict=True):
+            delivery_log.write_accepted(pending.submissions, answer)
 
-    def _learn(self, items: Sequence[Entry], seconds: float) -> None:
-        measured = seconds / sum(entry.cost for entry in items)
+    def _learn(self, items: Sequence[PendingSubmissions], seconds: float) -> None:
+        measured = seconds / sum(pending.cost for pending in items)
         self._seconds_per_cost += (measured - self._seconds_per_cost) * 0.2
 
-    def restore(self, items: Sequence[Entry], *, in_doubt: bool) -> None:
+    def restore(self, items: Sequence[PendingSubmissions], *, in_doubt: bool) -> None:
         """Keep the submissions for a later tick, but refuse those that have waited for `MAX_WAIT`.
 
         After a commit in doubt all are refused, and their senders try again. At worst a message is stored
         that was not acknowledged, as when the connection breaks before the answer.
         """
         limit = time.monotonic() - MAX_WAIT
-        kept = [] if in_doubt else [entry for entry in items if entry.at > limit]
-        lost = [entry for entry in items if in_doubt or entry.at <= limit]
+        kept = [] if in_doubt else [pending for pending in items if pending.at > limit]
+        lost = [pending for pending in items if in_doubt or pending.at <= limit]
         with self._lock:
             self._waiting.extendleft(reversed(kept))
-            overdue = [entry for entry in self._waiting if entry.at <= limit]
-            self._waiting = deque(entry for entry in self._waiting if entry.at > limit)
+            overdue = [pending for pending in self._waiting if pending.at <= limit]
+            self._waiting = deque(pending for pending in self._waiting if pending.at > limit)
         self._gone([*lost, *overdue])
         # A promise that is started cannot be cancelled between here and its refusal.
-        refused = [entry for entry in (*lost, *overdue) if entry.start()]
-        _resolve([(entry, Busy("The database cannot serve.")) for entry in refused])
+        refused = [pending for pending in (*lost, *overdue) if pending.start()]
+        _resolve([(pending, Busy("The database cannot serve.")) for pending in refused])
 
-    def reject(self, item: Entry, error: Exception) -> None:
+    def reject(self, item: PendingSubmissions, error: Exception) -> None:
         logger.error("A submission cannot be stored", exc_info=error)
         self._gone([item])
         _resolve([(item, Busy("The message cannot be stored."))])
 
-    def _gone(self, entries: Sequence[Entry]) -> None:
+    def _gone(self, items: Sequence[PendingSubmissions]) -> None:
         with self._lock:
             self._written_first = None
-            self._bytes -= sum(entry.size_bytes for entry in entries)
-            self._cost -= sum(entry.cost for entry in entries)
+            self._bytes -= sum(pending.size_bytes for pending in items)
+            self._cost -= sum(pending.cost for pending in items)
 
 
-def _resolve(answers: Sequence[tuple[Entry, list[Stored] | Busy]]) -> None:
+def _resolve(answers: Sequence[tuple[PendingSubmissions, list[Stored] | Busy]]) -> None:
     """Resolve the promises, with one call into each event loop."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, list[Stored] | Busy]]] = defaultdict(list)
-    for entry, answer in answers:
-        by_loop[entry.loop].append((entry.promise, answer))
+    for pending, answer in answers:
+        by_loop[pending.loop].append((pending.promise, answer))
     for loop, promises in by_loop.items():
         if loop is None:
             _keep(promises)

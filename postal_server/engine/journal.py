@@ -25,7 +25,7 @@ from postal_server.errors import Busy
 from postal_server.services.shared.work import Accepted, Stored
 
 from . import metrics
-from .acceptance import MAX_WAIT, Acceptance, Entry
+from .acceptance import MAX_WAIT, Acceptance, PendingSubmissions
 from .database import DATABASE_AWAY, can_serve, is_disk_full, write_lock
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Journal:
     def append(self, accepted: Accepted) -> Future[list[Stored]]:
         """Store a submission; the future is done once it is durable. Raises `Busy`, as may the future."""
         promise: Future[list[Stored]] = Future()
-        self._acceptance.add(Entry([accepted], promise))
+        self._acceptance.add(PendingSubmissions([accepted], promise))
         self.wake()
         return promise
 
@@ -117,7 +117,7 @@ class Journal:
         """As `append_async`, for the submissions of one mail: all are stored, or none."""
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[list[Stored]] = loop.create_future()
-        self._acceptance.add(Entry(submissions, promise, loop))
+        self._acceptance.add(PendingSubmissions(submissions, promise, loop))
         self.wake()
         return promise
 

@@ -8,7 +8,7 @@ from django.db import models
 
 from postal_server.rules.lane import ANY_SOURCE
 
-from .queue_state import NOT_READY_BEFORE, QueueState, state_of
+from .queue_state import HAS_DUE_TIME, QueueState, state_of
 from .server import Server
 
 
@@ -57,7 +57,7 @@ class QueuedMessage(QueueRow):
                 name="queue_ready",
                 condition=QueueState.READY.rows,
             ),
-            models.Index(fields=["due_at"], name="queue_due", condition=NOT_READY_BEFORE),
+            models.Index(fields=["due_at"], name="queue_due", condition=HAS_DUE_TIME),
             models.Index(fields=["claimed_by"], name="queue_claimed", condition=QueueState.CLAIMED.rows),
             models.Index(fields=["expires_at"], name="queue_expiry"),
         ]

@@ -51,7 +51,7 @@ ROWS = {
     QueueState.POISON: Q(claimed_by__isnull=False, claims__gt=SUSPECT_CLAIMS),
 }
 WAITING = Q(claimed_by__isnull=True)  # ready, deferred or suspended
-NOT_READY_BEFORE = Q(due_at__isnull=False)  # deferred or suspended
+HAS_DUE_TIME = Q(due_at__isnull=False)  # deferred or suspended
 # `READY` for hand-written SQL; `{row}` is the table's alias.
 READY_SQL = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
 

@@ -10,7 +10,7 @@ from django.db import models
 
 from .fields import PeerTextField
 from .queue import QueueRow
-from .queue_state import NOT_READY_BEFORE, QueueState
+from .queue_state import HAS_DUE_TIME, QueueState
 from .server import Server
 
 WEBHOOK_URL = RegexValidator(
@@ -56,7 +56,7 @@ class WebhookRequest(QueueRow):
                 condition=QueueState.READY.rows,
             ),
             models.Index(fields=["message_id", "webhook_id", "id"], name="webhook_of_message"),
-            models.Index(fields=["due_at"], name="webhook_due", condition=NOT_READY_BEFORE),
+            models.Index(fields=["due_at"], name="webhook_due", condition=HAS_DUE_TIME),
             models.Index(fields=["claimed_by"], name="webhook_claimed", condition=QueueState.CLAIMED.rows),
             models.Index(fields=["expires_at"], name="webhook_expiry"),
         ]

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from postal_server.conf import Config
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
-from postal_server.models.queue_state import NOT_READY_BEFORE, WAITING
+from postal_server.models.queue_state import HAS_DUE_TIME, WAITING
 from postal_server.rules.retry import WEBHOOK_LIFETIME, next_webhook_attempt
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.directory import Directory
@@ -95,7 +95,7 @@ def _wait_behind_others(requests: Sequence[WebhookRequest]) -> None:
     """
     about = {request.message_id for request in requests if request.message_id is not None}
     if about:
-        waiting = WebhookRequest.objects.filter(NOT_READY_BEFORE, message_id__in=about).order_by("id")
+        waiting = WebhookRequest.objects.filter(HAS_DUE_TIME, message_id__in=about).order_by("id")
         due = {
             (webhook_id, message_id): due_at
             for webhook_id, message_id, due_at in waiting.values_list("webhook_id", "message_id", "due_at")

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from postal_server.engine.acceptance import MAX_PENDING_BYTES, MAX_WAIT, Acceptance, Entry
+from postal_server.engine.acceptance import MAX_PENDING_BYTES, MAX_WAIT, Acceptance, PendingSubmissions
 from postal_server.errors import Busy
 from tests.postal_server.engine.conftest import FakeStore, submission
 
@@ -13,7 +13,7 @@ def test_a_full_inbox_is_busy_but_one_large_message_always_fits(database):
     box = Acceptance(FakeStore())
     box.check_room(MAX_PENDING_BYTES * 2)
     large = submission(raw=b"x" * (MAX_PENDING_BYTES - 10))
-    box.add(Entry([large], Future()))
+    box.add(PendingSubmissions([large], Future()))
     box.check_room(10)
     with pytest.raises(Busy):
         box.check_room(11)
@@ -31,7 +31,7 @@ def test_a_queue_that_will_take_too_long_is_busy(database):
 
 def test_a_commit_that_takes_too_long_is_busy_though_nothing_waits_behind_it(database):
     box = Acceptance(FakeStore())
-    box.add(Entry([submission()], Future()))
+    box.add(PendingSubmissions([submission()], Future()))
     taken = box.collect()
     box.check_room()
     taken[0].at -= MAX_WAIT + 1
@@ -54,9 +54,9 @@ def test_who_gives_up_just_as_he_is_refused_costs_nobody_an_answer(database):
     acceptance = Acceptance(lambda batch, now: [[]] * len(batch))
     cancelled, one, two = Future(), Impatient(), Future()
     for promise in (cancelled, one, two):
-        acceptance.add(Entry([submission()], promise))
-    for entry in acceptance._waiting:
-        entry.at -= MAX_WAIT + 1
+        acceptance.add(PendingSubmissions([submission()], promise))
+    for pending in acceptance._waiting:
+        pending.at -= MAX_WAIT + 1
     cancelled.cancel()
     acceptance.restore([], in_doubt=False)
     assert isinstance(two.exception(0), Busy)

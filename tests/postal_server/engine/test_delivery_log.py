@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import pytest
 
 from postal_server.engine import delivery_log
-from postal_server.engine.acceptance import Acceptance, Entry
+from postal_server.engine.acceptance import Acceptance, PendingSubmissions
 from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import outcome
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -72,7 +72,7 @@ def test_accepted_messages_are_told_at_level_debug(caplog, level):
     accepted = Accepted(b"x" * 50, new, mail_from="me@a.example", subject="secret", message_id="1@x")
     acceptance = Acceptance(None)
     stored = [Stored(7, "token", "ann@dest.example"), Stored(8, "token", "bob@dest.example")]
-    acceptance.committed([Entry([accepted], Future())], ([stored], 0.0))
+    acceptance.committed([PendingSubmissions([accepted], Future())], ([stored], 0.0))
     lines = [(record.getMessage(), record.fields) for record in caplog.records]
     assert lines == (
         [

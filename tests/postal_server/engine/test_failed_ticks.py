@@ -11,7 +11,7 @@ from django.db.utils import OperationalError
 
 from postal_server.engine import journal as journals
 from postal_server.engine import metrics
-from postal_server.engine.acceptance import Acceptance, Entry
+from postal_server.engine.acceptance import Acceptance, PendingSubmissions
 from postal_server.engine.claimer import TICK_EXPIRIES, Claimer
 from postal_server.engine.heartbeat import Heartbeat
 from postal_server.engine.journal import Journal
@@ -247,9 +247,9 @@ class EndingLoop:
 def test_mail_for_a_loop_that_has_ended_is_stored_once(database):
     batches = []
     acceptance = Acceptance(lambda batch, now: batches.append(batch) or [[]] * len(batch))
-    acceptance.add(Entry([ACCEPTED], Future(), EndingLoop()))
+    acceptance.add(PendingSubmissions([ACCEPTED], Future(), EndingLoop()))
     promise: Future = Future()
-    acceptance.add(Entry([ACCEPTED], promise))
+    acceptance.add(PendingSubmissions([ACCEPTED], promise))
     journal([acceptance])._next_tick()
     assert len(batches) == 1
     assert promise.result(0) == []

@@ -10,8 +10,8 @@ from django.db import connection
 from postal_server.models import QueuedMessage
 from postal_server.models.queue_state import (
     CLAIMED,
+    HAS_DUE_TIME,
     NEVER_DUE,
-    NOT_READY_BEFORE,
     READY_SQL,
     SUSPECT_CLAIMS,
     TRANSITIONS,
@@ -90,7 +90,7 @@ def test_a_statement_finds_what_is_ready(rows):
 
 def test_groups_of_states(rows):
     assert names(WAITING) == set(COLUMNS) - {"claimed", "suspect", "poison"}
-    assert names(NOT_READY_BEFORE) == {"due", "deferred", "suspended"}
+    assert names(HAS_DUE_TIME) == {"due", "deferred", "suspended"}
     assert names(due_by(NOW)) == {"due"}
     assert names(expired_by(NOW)) == {"deferred"}
 
