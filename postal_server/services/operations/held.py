@@ -157,8 +157,10 @@ def cancel(message_ids: Sequence[int], context: Context) -> Iterator[int]:
 
 def expire(config: Config, now: datetime, write_transaction: Transaction) -> int:
     """Cancel holds that nobody ended in time; how many. Runs each hour."""
-    due = Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True)
-    return sum(cancel(list(due), Context(config, now, load(), write_transaction)))
+    due = list(Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True))
+    if not due:
+        return 0  # without loading the directory
+    return sum(cancel(due, Context(config, now, load(), write_transaction)))
 
 
 def _claimed(row: Message) -> Claimed:

@@ -118,6 +118,11 @@ class TestExpire:
         assert held.expire(config, NOW + timedelta(days=days), transaction.atomic) == ended
         assert Message.objects.filter(status="HoldCancelled").count() == ended
 
+    def test_nothing_due_costs_one_query(self, make_held, config, django_assert_num_queries):
+        make_held("a@dest.example")
+        with django_assert_num_queries(1):
+            assert held.expire(config, NOW, transaction.atomic) == 0
+
     def test_in_turn(self, make_held, config):
         make_held("a@dest.example")
         turns = []
