@@ -42,11 +42,3 @@ class AcceptanceCore:
         if not directories.keeper.is_current():
             return "The database does not answer."
         return self.journal.problem()
-
-    def start(self) -> None:
-        directories.keeper.start()
-        self.journal.start()
-
-    def stop(self) -> None:
-        self.journal.stop()
-        directories.keeper.stop()
