@@ -30,7 +30,7 @@ CHORES_INTERVAL = 1.0  # seconds between looks at what is due, what has expired,
 
 
 class Claimer:
-    """Claims rows for the pipeline whenever there is room, and brings back what is due."""
+    """Claims rows for the pipeline whenever there is room, and makes rows ready that are due."""
 
     def __init__(self, stream: WorkStream, lease: Lease, hand_over: Callable[[Claims], None]) -> None:
         self.name = f"{stream.name} claimed"
@@ -60,7 +60,7 @@ class Claimer:
         return [now] if chores_due or (self._is_wanted and self._stream.lanes.space) else []
 
     def _others_wrote(self) -> bool:
-        """Has another connection changed the database? SQLite knows (3 us); elsewhere it may always be."""
+        """Has another connection changed the database? SQLite can tell (in 3 us); elsewhere assume so."""
         if connection.vendor != "sqlite":
             return True
         with connection.cursor() as cursor:
@@ -88,14 +88,15 @@ class Claimer:
             self._read_back_offs(now)
         if limit := min(TICK_CLAIMS, stream.lanes.space):
             claimed = self._claim(worker_id, limit, now)
-            # Mostly none: they are kept out of the way of claims. But whoever makes rows ready may not know.
+            # Mostly none: suspended rows are not ready. But a process may not have heard of a suspension yet
+            # when it makes rows ready.
             claims.suspended = stream.handlers.suspended(claimed)
             stream.queue.suspend(worker_id, claims.suspended)
             self._sort(claims, [row for row in claimed if row.id not in claims.suspended])
         return claims, is_more
 
     def _claim(self, worker_id: int, limit: int, now: datetime) -> list[Claimed]:
-        """Rows of the next source address that has any ready; those bound to none have their turn too."""
+        """Claim rows of the next source address that has any ready; `ANY_SOURCE` has its turn too."""
         stream = self._stream
         sources = stream.sources(now)
         self._has_seen_all = True
@@ -112,14 +113,14 @@ class Claimer:
         return []
 
     def _bring_forward(self, now: datetime) -> int:
-        """Let nothing wait longer than it could if the clock had always been right; how many rows did."""
+        """Limit waits that were set while the clock was ahead; returns how many rows were brought forward."""
         latest = now + LONGEST_PAUSE
         for model in (DestinationPause, DestinationPace):
             model._default_manager.filter(paused_until__gt=latest).update(paused_until=latest)
         return self._stream.queue.bring_forward(now + LONGEST_NAMED_WAIT, TICK_PROMOTIONS)
 
     def _read_back_offs(self, now: datetime) -> None:
-        """Take over what all workers know: who cannot be reached, and who wants us to go slower."""
+        """Load the pauses and paces of destinations that all workers share."""
         pauses, paces = _back_offs()
         self._stream.lanes.set_pauses(pauses)
         metrics.PAUSED.set(sum(until > now for until in pauses.values()))
@@ -144,7 +145,7 @@ class Claimer:
             self._chores_at = items[0]
             self._clock.was_set_back = False
         claimed = [*claims.fresh, *claims.suspects, *claims.poison, *claims.expired]
-        # Until a claim finds nothing: not in the lanes that it saw, nor in any behind them.
+        # Claim again until a claim that has seen all lanes finds nothing.
         self._is_wanted = bool(claimed or claims.suspended) or not self._has_seen_all
         self._stream.lanes.hold(claimed)
         metrics.IN_FLIGHT.labels(self._stream.name).set(len(self._stream.lanes.held))
@@ -152,7 +153,7 @@ class Claimer:
             self._hand_over(claims)
 
     def restore(self, items: Sequence[float], *, in_doubt: bool) -> None:
-        """Nothing is kept: the rows were not claimed; or nobody knows, and the next claim gives them back."""
+        """Keep nothing: the rows were not claimed, or if that is in doubt, the next claim gives them back."""
         self._is_doubtful = self._is_doubtful or in_doubt
         self._is_wanted = True
 

@@ -1,4 +1,4 @@
-"""How deep the queues are: gauges for who scrapes a worker."""
+"""The depth of the queues, as gauges of a worker's metrics."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .queue import MESSAGES, WEBHOOKS, Kind
 logger = logging.getLogger(__name__)
 
 AGES = (60, 300, 3600, 21_600, 86_400)  # seconds
-MEASURED_FOR = 10.0  # seconds that a measurement is good for, however often it is asked for
+MEASURED_FOR = 10.0  # seconds for which a measurement is valid
 
 
 class Depth:
     """Measures at most every ten seconds; `lifetime` is that of messages.
 
-    What is counted has an index, so that a million rows cost a fraction of a second. Ages are told by when
-    rows expire, which has one too; those that were released by a person are as old as their release.
+    All counts use an index, so that a million rows cost a fraction of a second. Ages are computed from
+    `expires_at`, which is indexed too; the age of a message that a person released counts from its release.
     """
 
     def __init__(self, lifetime: timedelta) -> None:
@@ -38,7 +38,7 @@ class Depth:
     def measure(self) -> None:
         """Set the gauges, for any thread. While the database is away they keep their values.
 
-        While another thread measures, the last values are good enough: nobody waits for it.
+        If another thread is measuring, return at once: the last values are good enough.
         """
         if not self._lock.acquire(blocking=False):
             return
@@ -65,7 +65,7 @@ class Depth:
 
     def _measure_kind(self, kind: Kind, now: datetime) -> None:
         rows = kind.model._default_manager.order_by()
-        born = now + self._lifetimes[kind.name]  # when a row expires that is made now
+        born = now + self._lifetimes[kind.name]  # when a row that is made now would expire
         older = {
             f"older_{age}": Count("pk", filter=Q(expires_at__lt=born - timedelta(seconds=age)))
             for age in AGES

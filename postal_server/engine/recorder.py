@@ -1,4 +1,4 @@
-"""The part of a tick that records what became of claimed rows, and ends the claims on them."""
+"""The part of a tick that records the results of claimed rows, and ends the claims on them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 TICK_RESULTS = 500
 STILL_CLAIMED = (SuspectMarked, SuspectCleared)  # these do not end the claim on their row
-# So old may an outcome get before nothing more is sent: it bounds what is sent twice if we die now.
+# Seconds that a result may wait before nothing more is sent: it limits what is sent twice after a crash.
 RECORD_WITHIN = 5.0
-# What could not be recorded, for a bug of ours, is tried again after this.
+# A row whose result could not be recorded because of a bug is tried again after this.
 AFTER_A_BUG = timedelta(minutes=5)
 
 
@@ -59,7 +59,7 @@ class ResultRecorder:
         self._wake()
 
     def is_timely(self, now: float) -> bool:
-        """Are results recorded soon enough to send more?"""
+        """Are results recorded promptly, so that more may be sent?"""
         with self._lock:
             waiting = self._waiting[0][0] if self._waiting else None
         since = self._writing_since if self._writing_since is not None else waiting
@@ -75,7 +75,7 @@ class ResultRecorder:
         return taken
 
     def write(self, items: Sequence[Timed], now: datetime) -> list[Item]:
-        """Write those whose rows are still ours; the result names them."""
+        """Write the items whose rows this worker still holds, and return them."""
         queue, worker_id = self.stream.queue, self._lease.worker_id
         self._take_back()
         # After a lost lease the same row may be ours again, by another claim that is still under way.
@@ -103,7 +103,7 @@ class ResultRecorder:
         return ours
 
     def _note(self, done: Sequence[Done], now: datetime) -> None:
-        """Pause the lanes of destinations that cannot be reached, and take up those that can."""
+        """Pause the lanes of destinations that cannot be reached, and resume those that can."""
         lanes = self.stream.lanes
         tried = [
             item
@@ -153,7 +153,7 @@ class ResultRecorder:
         self._writing_since = None
 
     def _take_back(self) -> None:
-        """What a tick changed in memory before it failed: the same items are written again."""
+        """Undo what a failed tick changed in memory: the same items are written again."""
         self.stream.lanes.hold(self._released)
         self._released = []
         self.stream.lanes.undo()
@@ -194,20 +194,20 @@ def _ids_of(kind: type[Item], items: Sequence[Item]) -> list[int]:
 
 
 def _was_reached(outcome: Outcome) -> bool:
-    """Did anybody answer? A post that nobody took has a negative code, and the time that it waited."""
+    """Did the destination answer? A post without an answer has a negative code, and a time all the same."""
     if outcome.code is not None and outcome.code < 0:
         return False
     return outcome.seconds is not None or outcome.status is not DeliveryStatus.DEFERRED
 
 
 def _asked_wait(result: Result) -> timedelta | None:
-    """How long a receiver of posts asks to be left alone. A mail host that names a wait means one mail."""
+    """How long an HTTP receiver asks us to wait. A wait that a mail host names is for one message only."""
     is_named = result.outcome.code in (429, 503) and is_over_http(result.claimed.lane)
     return result.outcome.retry_after if is_named else None
 
 
 def _store(paces: Mapping[Key, Pace | None]) -> None:
-    """Let all workers know how fast destinations are sent to."""
+    """Store the paces of destinations, for all workers."""
     for (source, name), pace in sorted(paces.items(), key=itemgetter(0)):
         operator = name.removeprefix(OPERATOR)
         if pace is None:

@@ -1,9 +1,10 @@
-"""How fast this worker sends where: fixed limits, and what destinations teach by their answers.
+"""How fast this worker sends to each destination: fixed limits, and paces learned from answers.
 
-Claims ask for `room`, so that what has to wait stays in the queue; the pipeline asks `admit` before it
-prepares what was claimed, because many lanes may lead to one operator; results are learned from as they are
-recorded. Two threads, the journal's and the loop's, share this: paces are values that are replaced, and what
-is under way is counted under a lock. Without limits and back-offs it costs a look at two empty dicts.
+Claims ask for `room`, so that what has to wait stays in the queue. The pipeline calls `admit` before it
+prepares what was claimed, because many lanes may lead to one operator. `learn` adjusts the paces when results
+are recorded. Two threads share this, the journal's and the event loop's: paces are immutable values that are
+replaced, and messages under way are counted under a lock. Without limits and paces, each call only checks two
+empty dicts.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ from . import metrics
 from .ports import Lookup, Resolver
 from .undoable import Undoable
 
-OPERATOR = "mx:"  # in front of the name of who runs mail hosts
+OPERATOR = "mx:"  # prefix of the name of an operator of mail hosts
 MAX_REMEMBERED = 20_000
 BURST = 1.0  # seconds of a rate that may go at once
 CLOCK_STEP = 60.0  # seconds by which clocks are set back without harm
 LONGEST_DELAY = 3600.0  # seconds that a message is put off at a time
 MINUTE = 60.0
-PATIENCE_WITH_DNS = 1.0  # seconds that a batch waits to hear who runs mail hosts
+PATIENCE_WITH_DNS = 1.0  # seconds that a batch waits for lookups of operators
 
 Key = tuple[str, str]  # source address (empty: any), and a recipient domain or `mx:` and an operator
 FindOperator = Callable[[str], Awaitable[str | None]]
@@ -61,14 +62,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Cap:
-    """What may be under way at a time, what may go in a minute, and from when on; null: no limit."""
+    """The limits of one destination; None: no limit.
+
+    `connections` at a time; `rate` in messages a minute; nothing before `starts_at`, in seconds since 1970.
+    """
 
     connections: int | None = None
     rate: float | None = None
     starts_at: float = 0.0
 
     def step(self) -> float:
-        """Seconds between two messages that are put off."""
+        """Seconds between the times of two messages that are put off."""
         return MINUTE / self.rate if self.rate else 1.0 / (self.connections or 1)
 
 
@@ -81,7 +85,7 @@ class Gate:
     put_off_to: float = 0.0
 
     def room(self, cap: Cap, now: float) -> int | None:
-        """How many more may go now; null: any number."""
+        """How many more messages may be sent now; None: any number."""
         if now < cap.starts_at:
             return 0
         rooms = []
@@ -100,7 +104,7 @@ class Gate:
             self.next_at = max(self.next_at, now) + MINUTE / cap.rate
 
     def put_off(self, cap: Cap, now: float) -> float:
-        """When one more that may not go now is to come again: one after the other, not all at once."""
+        """When a message that has to wait may be tried again: one after the other, not all at once."""
         start = max(now, cap.starts_at)
         ahead = max(self.put_off_to, self.next_at, start) + cap.step() - start
         self.put_off_to = start + ahead
@@ -126,8 +130,8 @@ class Minutes:
 class Shaping:
     """The paces of one worker.
 
-    `connections` are those of a destination in order; `find_operator` says who runs a domain's mail hosts,
-    null if that cannot be known now; `address_of` gives the address of a source's id.
+    `connections` is the limit for a destination without a pace. `find_operator` finds the operator of a
+    domain's mail hosts; None if the lookup fails for now. `address_of` gives the address of a source's id.
     """
 
     connections: int
@@ -163,7 +167,7 @@ class Shaping:
     async def admit(
         self, rows: Sequence[Claimed], now: datetime
     ) -> tuple[list[Claimed], list[tuple[Claimed, datetime]]]:
-        """What may go on, and what must wait until when."""
+        """The rows that may be sent now, and those that must wait, each with the time until which."""
         if not (self._paces or self.rules):
             return list(rows), []
         await self._find_operators({row.lane for row in rows})
@@ -178,7 +182,7 @@ class Shaping:
         return going, waiting
 
     def explain(self, outcome: Outcome) -> Outcome:
-        """The outcome, which says so if the destination finds us too fast."""
+        """The outcome; its details say so if the destination asks us to send more slowly."""
         if throttle_signal(outcome.code, outcome.output or "") is not ThrottleSignal.TOO_FAST:
             return outcome
         return replace(outcome, details=f"{outcome.details.removesuffix('.')}. {SLOWED_DOWN}")
@@ -186,7 +190,7 @@ class Shaping:
     # For the journal's thread: results
 
     def ended(self, claimed: Iterable[Claimed]) -> None:
-        """These are under way no longer."""
+        """Count these rows as under way no longer."""
         if not self._admitted:
             return
         with self._lock:
@@ -195,14 +199,14 @@ class Shaping:
                     self._gates[key].in_flight -= 1
 
     def forget_admitted(self) -> None:
-        """Nothing is under way: the lease was lost."""
+        """Count nothing as under way, after the lease was lost."""
         with self._lock:
             self._admitted.clear()
             for gate in self._gates.values():
                 gate.in_flight = 0
 
     def learn(self, results: Iterable[Result], now: datetime) -> dict[Key, Pace | None]:
-        """The paces that change by these results; null for a destination that is in order again."""
+        """The paces that these results change; None for a destination that needs no pace any more."""
         changed: dict[Key, Pace | None] = {}
         for result in results:
             claimed, outcome = result.claimed, result.outcome
@@ -224,12 +228,12 @@ class Shaping:
         return changed
 
     def settle(self) -> None:
-        """What was learned is durable."""
+        """Keep what was learned: it is durable."""
         self._paces.settle()
         self._busy.settle()
 
     def undo(self) -> None:
-        """What was learned since it was last durable is not recorded: it will be learned again."""
+        """Forget what was learned since `settle`: the results will be recorded, and learned from, again."""
         self._paces.undo()
         self._busy.undo()
 
@@ -269,7 +273,7 @@ class Shaping:
         return pace
 
     def _limit(self, lane: str) -> int:
-        """The connections of a destination in order."""
+        """The limit on connections to a destination without a pace."""
         rule = self.rules.get(lane) or self.rules.get(self._operators.get(lane, ""))
         return min(self.connections, (rule.connections if rule else None) or self.connections)
 
@@ -279,7 +283,7 @@ class Shaping:
         self._taken.setdefault(key, Minutes()).add(int(now.timestamp() // MINUTE))
 
     def _rate(self, key: Key, now: datetime) -> float:
-        """What it took in a minute of late."""
+        """How many messages it took in one minute, this one or the one before."""
         minutes = self._taken.get(key)
         is_recent = minutes is not None and int(now.timestamp() // MINUTE) - minutes.minute <= 1
         return float(max(minutes.now, minutes.before)) if minutes and is_recent else 0.0
@@ -295,7 +299,7 @@ class Shaping:
             yield key, Cap(1 if pace.is_probing else pace.concurrency, pace.rate, starts_at)
 
     def _enter(self, row: Claimed, now: float) -> float | None:
-        """Count a row as under way; or when it may come again."""
+        """Count a row as under way, or return when it may be tried again, in seconds since 1970."""
         if not is_domain(row.lane):
             return None
         caps = [
@@ -312,7 +316,7 @@ class Shaping:
         return None
 
     async def _find_operators(self, lanes: Iterable[str]) -> None:
-        """Ask for those that are not known. One that takes long counts from the next batch on."""
+        """Look up the unknown operators of lanes. A slow answer counts from the next batch on."""
         unknown = [lane for lane in lanes if lane not in self._operators and is_domain(lane)]
         if not unknown:
             return
@@ -345,7 +349,7 @@ class Shaping:
 
 
 def _shown(pace: Pace | None) -> Pace | None:
-    """What others must know of a pace."""
+    """The part of a pace that is shared with other workers."""
     return replace(pace, accepted=0) if pace else None
 
 

@@ -45,7 +45,8 @@ class Batch:
 
     `results` are all of them, `entries` those whose message still exists. An effect may extend the details of
     entries, write the tables of its own subject, and use the methods below. What these collect is written
-    after the deliveries and statuses of the entries. It may not change the status of an entry.
+    after the deliveries and statuses of the entries. No effect changes `Entry.status`, which decides the
+    event of the delivery and what becomes of the queue row.
     """
 
     results: Sequence[Result | Decision]
@@ -82,7 +83,7 @@ class Batch:
         )
 
     def set_status(self, message_id: int, status: DeliveryStatus) -> None:
-        """Change the status of any message."""
+        """Change the stored status of any message; if it has an entry in this batch, that keeps its own."""
         self.other_statuses[message_id] = status
 
     def emit(self, event: str, *about: Message, payload: Callable[..., Mapping[str, Any]]) -> None:
