@@ -18,8 +18,11 @@ EFFECTS: Sequence[Callable[[Batch], None]] = (
     suppression.apply,  # adds a sentence to the details of outgoing mail
     failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence
     bounce.apply,  # suppresses too, after the answers of this batch
-    # Rows that all workers update come last, so that their locks are short; always in the same order, so that
-    # workers cannot deadlock.
+)
+# Applied once the batch is written and its events are stored, so that rows that all workers update are locked
+# for a short time. They may not use the methods by which effects add to a batch. Workers update these rows in
+# this order, and each effect goes through its rows in the order of their keys: otherwise they could deadlock.
+EFFECTS_ON_SHARED_ROWS: Sequence[Callable[[Batch], None]] = (
     tls_sessions.apply,
     warm_up.apply,
     endpoint_use.apply,

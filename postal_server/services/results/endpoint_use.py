@@ -25,6 +25,6 @@ def apply(batch: Batch) -> None:
     for entry in batch.entries:
         if entry.message.endpoint_id is not None and entry.status is DeliveryStatus.SENT:
             used[entry.message.endpoint_type].add(entry.message.endpoint_id)
-    for kind, ids in used.items():
-        unmarked = MODELS[EndpointType(kind)].objects.filter(pk__in=ids)
+    for kind, ids in sorted(used.items()):
+        unmarked = MODELS[EndpointType(kind)].objects.filter(pk__in=sorted(ids))
         unmarked.exclude(last_used_at__gt=batch.now - MARK_INTERVAL).update(last_used_at=batch.now)

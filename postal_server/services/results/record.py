@@ -19,7 +19,7 @@ from postal_server.services.shared.work import Decision, Recorded, Result
 
 from . import message_update, webhook
 from .batch import DETAILS_CHARACTERS, Batch, Entry
-from .effects import EFFECTS
+from .effects import EFFECTS, EFFECTS_ON_SHARED_ROWS
 
 OUTPUT_CHARACTERS = 250
 
@@ -44,6 +44,8 @@ def record(
     insert([*(entry.delivery for entry in entries), *batch.further_deliveries])
     message_update.write(batch)
     webhook.emit_about_messages(batch.events, directory, now)
+    for apply in EFFECTS_ON_SHARED_ROWS:
+        apply(batch)
     return _recorded(batch)
 
 

@@ -11,9 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from postal_server import conf
+from postal_server.models import AddressEndpoint, Delivery, HTTPEndpoint, Message, SMTPEndpoint
+from postal_server.rules.status import DeliveryStatus, EndpointType
 from postal_server.services.preparation import send_limit
-from postal_server.services.results import notice_limit, suppression, tls_sessions
-from postal_server.services.results.batch import Batch
+from postal_server.services.results import endpoint_use, notice_limit, suppression, tls_sessions
+from postal_server.services.results.batch import Batch, Entry
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.entries import Source, SourceEntry
 from postal_server.services.shared.work import Result, TlsSession
@@ -47,6 +49,18 @@ def suppress(config) -> None:
     suppression.add({(1, f"{number}@dest.example"): "x" for number in NUMBERS}, config, NOW)
 
 
+def configuration(tmp_path) -> conf.Config:
+    return conf.parse(
+        {
+            "tls_reports": {"enabled": True},
+            "smtp": {"from_address": "postmaster@example.test"},
+            "delivery": {"mode": "mx"},
+        },
+        {},
+        tmp_path,
+    )
+
+
 @pytest.mark.parametrize(
     ("write", "key"),
     [
@@ -58,16 +72,28 @@ def suppress(config) -> None:
     ],
 )
 def test_rows_are_locked_in_the_order_of_their_keys(write, key, tmp_path):
-    config = conf.parse(
-        {
-            "tls_reports": {"enabled": True},
-            "smtp": {"from_address": "postmaster@example.test"},
-            "delivery": {"mode": "mx"},
-        },
-        {},
-        tmp_path,
-    )
     with CaptureQueriesContext(connection) as queries:
-        write(config)
+        write(configuration(tmp_path))
     [statement] = [query["sql"] for query in queries if "INSERT" in query["sql"]]
     assert re.findall(key, statement) == ["1", "2", "3", "4"]
+
+
+def test_endpoints_are_locked_kind_by_kind_whatever_the_order_of_the_batch(tmp_path):
+    kinds = [EndpointType.SMTP, EndpointType.ADDRESS, EndpointType.HTTP]
+    entries = [
+        Entry(
+            Result(claimed(number), None),
+            Message(id=number, endpoint_type=kind.value, endpoint_id=number),
+            DeliveryStatus.SENT,
+            "",
+            Delivery(message_id=number),
+        )
+        for kind in kinds
+        for number in NUMBERS
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        endpoint_use.apply(Batch([], entries, None, configuration(tmp_path), NOW))
+    statements = [query["sql"] for query in queries if "UPDATE" in query["sql"]]
+    tables = [re.findall(r'UPDATE "(\w+)"', statement)[0] for statement in statements]
+    assert tables == [model._meta.db_table for model in (AddressEndpoint, HTTPEndpoint, SMTPEndpoint)]
+    assert all(re.search(r"IN \(1, 2, 3, 4\)", statement) for statement in statements)

@@ -1,6 +1,8 @@
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from postal_server.models import SMTPEndpoint
+from postal_server.models import SMTPEndpoint, WebhookRequest
 from postal_server.rules.status import Scope
 from tests.postal_server.services.conftest import NOW, sent, store
 
@@ -30,3 +32,15 @@ def test_the_use_of_an_endpoint_is_noted_once_a_minute(world, record):
     record(sent(claim))
     endpoint.refresh_from_db()
     assert endpoint.last_used_at == NOW
+
+
+def test_an_endpoint_is_locked_only_after_the_events_are_stored(world, record):
+    world.add_webhook()
+    endpoint = SMTPEndpoint.objects.create(server=world.server, name="E", hostname="mx.example.test")
+    values = {"scope": Scope.INCOMING, "endpoint_type": "SMTPEndpoint", "endpoint_id": endpoint.pk}
+    [claim] = store(world, **values)
+    with CaptureQueriesContext(connection) as queries:
+        record(sent(claim))
+    *_, before, last = [query["sql"] for query in queries]
+    assert before.startswith(f'INSERT INTO "{WebhookRequest._meta.db_table}"')
+    assert last.startswith(f'UPDATE "{SMTPEndpoint._meta.db_table}"')
