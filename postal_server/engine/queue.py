@@ -21,12 +21,15 @@ from django.db.models.functions import Length
 from postal_server.models import QueuedMessage, WebhookRequest
 from postal_server.models.queue import QueueRow
 from postal_server.models.queue_state import (
+    HELD_BY_SQL,
     NEVER_DUE,
     READY_SQL,
     SUSPECT_CLAIMS,
-    QueueState,
+    WAITING_SQL,
+    deferred_beyond,
     due_by,
     expired_by,
+    held_by,
 )
 from postal_server.rules.lane import ANY_SOURCE, WEBHOOK_PREFIX
 from postal_server.services.shared.work import Claimed
@@ -44,6 +47,8 @@ ONE_CLAIM_LESS = Case(  # a suspect that was cleared has none
     When(claims__gt=0, then=F("claims") - 1), default=F("claims"), output_field=SmallIntegerField()
 )
 READY = READY_SQL.format(row="q")
+WAITING = WAITING_SQL.format(row="t")
+HELD_BY = HELD_BY_SQL.format(row="t")
 
 
 @dataclass(frozen=True)
@@ -312,7 +317,7 @@ class Queue:
 
     def bring_forward(self, latest: datetime, limit: int) -> int:
         """Make rows due at `latest` that would be due later, but not what is suspended; how many."""
-        rows = self.rows.filter(QueueState.DEFERRED.rows, due_at__gt=latest)
+        rows = self.rows.filter(deferred_beyond(latest))
         ids = self._first_free(rows, limit)
         return self.rows.filter(pk__in=ids).update(due_at=latest) if ids else 0
 
@@ -324,38 +329,43 @@ class Queue:
 
     def still_held(self, worker_id: int | None, ids: Collection[int]) -> set[int]:
         """Those of `ids` that are this worker's; locked until the transaction ends."""
-        rows = self.rows.filter(pk__in=ids, claimed_by=worker_id).select_for_update()
-        return set(rows.values_list("pk", flat=True)) if ids and worker_id is not None else set()
+        if not ids or worker_id is None:
+            return set()
+        rows = self.rows.filter(held_by(worker_id), pk__in=ids).select_for_update()
+        return set(rows.values_list("pk", flat=True))
 
     def finish(self, worker_id: int, ids: Collection[int]) -> None:
         if ids:
-            self.rows.filter(pk__in=ids, claimed_by=worker_id).delete()
+            self.rows.filter(held_by(worker_id), pk__in=ids).delete()
 
     def defer(self, worker_id: int, deferred: Iterable[tuple[int, datetime]]) -> None:
         """Give rows back until their next attempt. Counts the attempt that was made."""
         due = dict(deferred)
         self._give_back(worker_id, due, "claims = 0, attempts = t.attempts + 1")
         if self.kind.keeps_order:
-            self._defer_followers(due)
+            self.defer_followers(due)
 
     def _give_back(self, worker_id: int, due: Mapping[int, datetime], settings: str) -> None:
         """Give rows back until times of their own, in one statement, with further `settings`."""
         if due:
             self._execute(
                 f"UPDATE {self._table} AS t SET claimed_by = NULL, due_at = v.column2, {settings} "
-                f"FROM (VALUES {self._marks(due)}) AS v WHERE t.id = v.column1 AND t.claimed_by = %s",
+                f"FROM (VALUES {self._marks(due)}) AS v WHERE t.id = v.column1 AND {HELD_BY}",
                 [*self._values(due), worker_id],
             )
 
-    def _defer_followers(self, due: Mapping[int, datetime]) -> None:
-        """Later rows of the same message and lane wait for the earlier one: out of the way of claims."""
+    def defer_followers(self, due: Mapping[int, datetime]) -> None:
+        """Defer later rows of the same message and lane with the earlier ones, out of the way of claims.
+
+        `due` has the times of the earlier rows by id.
+        """
         if due:
             lane = self.kind.lane
             self._execute(
                 f"UPDATE {self._table} AS t SET due_at = head.due_at FROM (SELECT o.id, o.message_id, "
                 f"o.{lane}, v.column2 AS due_at FROM (VALUES {self._marks(due)}) AS v "
                 f"JOIN {self._table} o ON o.id = v.column1) AS head WHERE t.message_id = head.message_id "
-                f"AND t.{lane} = head.{lane} AND t.id > head.id AND t.claimed_by IS NULL",
+                f"AND t.{lane} = head.{lane} AND t.id > head.id AND {WAITING}",
                 self._values(due),
             )
 
@@ -376,7 +386,7 @@ class Queue:
 
     def release(self, worker_id: int, ids: Collection[int] | None = None) -> None:
         """Give rows back untried (all of this worker's by default): ready again, the claim not counted."""
-        rows = self.rows.filter(claimed_by=worker_id)
+        rows = self.rows.filter(held_by(worker_id))
         rows = rows if ids is None else rows.filter(pk__in=ids)
         rows.update(claimed_by=None, claims=ONE_CLAIM_LESS)
 
@@ -388,23 +398,23 @@ class Queue:
     def suspend(self, worker_id: int, ids: Collection[int]) -> None:
         """Put rows that were just claimed out of the way of claims, until they are resumed."""
         if ids:
-            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows = self.rows.filter(held_by(worker_id), pk__in=ids)
             rows.update(claimed_by=None, due_at=NEVER_DUE, claims=ONE_CLAIM_LESS)
 
     def release_unknown(self, worker_id: int, known: Iterable[int]) -> None:
         """Give back what a claim took whose commit was in doubt."""
-        self.rows.filter(claimed_by=worker_id).exclude(pk__in=list(known)).update(claimed_by=None)
+        self.rows.filter(held_by(worker_id)).exclude(pk__in=list(known)).update(claimed_by=None)
 
     def mark_suspects(self, worker_id: int, ids: Collection[int]) -> None:
         """These suspects are prepared alone now: if this worker dies before it clears them, they did it."""
         if ids:
-            rows = self.rows.filter(pk__in=ids, claimed_by=worker_id)
+            rows = self.rows.filter(held_by(worker_id), pk__in=ids)
             rows.update(claims=SUSPECT_CLAIMS + 1)
 
     def clear_suspects(self, worker_id: int, ids: Collection[int]) -> None:
         """These suspects were prepared without harm: forget how often they were claimed."""
         if ids:
-            self.rows.filter(pk__in=ids, claimed_by=worker_id).update(claims=0)
+            self.rows.filter(held_by(worker_id), pk__in=ids).update(claims=0)
 
     def _execute(self, sql: str, values: Sequence[Any]) -> list[Any]:
         with connection.cursor() as cursor:

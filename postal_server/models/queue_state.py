@@ -1,7 +1,8 @@
 """The states of the queue's rows, how columns express them, and the transitions between them.
 
-Kept beside the models, because columns make a state: in memory (`state_of`), and in a query
-(`QueueState.rows`). Nothing else compares `due_at`, `claimed_by` or `claims`.
+Kept beside the models, because columns make a state. Code tests for a state with `state_of` in memory, and in
+queries with the conditions below. Elsewhere these columns are only set, with two exceptions: `engine.queue`
+counts `claims` up and down, and `engine.lease` compares `claimed_by` with the workers that exist.
 
 A claimed row has no due time. Some of the claimed rows are suspects or poison. Being expired is no state: a
 waiting row that has expired is claimed and fails, whatever its state was.
@@ -9,6 +10,7 @@ waiting row that has expired is claimed and fails, whatever its state was.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -41,7 +43,8 @@ class QueueState(Enum):
         return self in CLAIMED
 
 
-CLAIMED = frozenset({QueueState.CLAIMED, QueueState.SUSPECT, QueueState.POISON})
+UNCLAIMED = (QueueState.READY, QueueState.DEFERRED, QueueState.SUSPENDED)
+CLAIMED = (QueueState.CLAIMED, QueueState.SUSPECT, QueueState.POISON)
 ROWS = {
     QueueState.READY: Q(due_at__isnull=True, claimed_by__isnull=True),
     QueueState.DEFERRED: Q(due_at__lt=NEVER_DUE),
@@ -50,15 +53,27 @@ ROWS = {
     QueueState.SUSPECT: Q(claimed_by__isnull=False, claims=SUSPECT_CLAIMS),
     QueueState.POISON: Q(claimed_by__isnull=False, claims__gt=SUSPECT_CLAIMS),
 }
-WAITING = Q(claimed_by__isnull=True)  # ready, deferred or suspended
+WAITING = Q(claimed_by__isnull=True)  # unclaimed: ready, deferred or suspended
 HAS_DUE_TIME = Q(due_at__isnull=False)  # deferred or suspended
-# `READY` for hand-written SQL; `{row}` is the table's alias.
-READY_SQL = "{row}.due_at IS NULL AND {row}.claimed_by IS NULL"
+# Conditions for hand-written SQL; `{row}` is the table's alias, `%s` the id of a worker.
+WAITING_SQL = "{row}.claimed_by IS NULL"
+READY_SQL = f"{{row}}.due_at IS NULL AND {WAITING_SQL}"
+HELD_BY_SQL = "{row}.claimed_by = %s"
 
 
 def due_by(now: datetime) -> Q:
     """Deferred rows whose time has come."""
     return Q(due_at__lte=now)
+
+
+def deferred_beyond(latest: datetime) -> Q:
+    """Deferred rows that are due later than `latest`."""
+    return ROWS[QueueState.DEFERRED] & Q(due_at__gt=latest)
+
+
+def held_by(worker_id: int) -> Q:
+    """Rows that this worker has claimed."""
+    return Q(claimed_by=worker_id)
 
 
 def expired_by(now: datetime) -> Q:
@@ -95,42 +110,48 @@ class Transition:
     reason: str
 
 
+def _from_each(
+    states: Iterable[QueueState], event: str, after: QueueState | None, reason: str
+) -> list[Transition]:
+    return [Transition(event, before, after, reason) for before in states]
+
+
 READY, DEFERRED, SUSPENDED = QueueState.READY, QueueState.DEFERRED, QueueState.SUSPENDED
+SUSPECT, POISON = QueueState.SUSPECT, QueueState.POISON
+# All that happen, but for the deletion of a server: it deletes rows in any state.
 TRANSITIONS = (
-    # Mail that is accepted.
+    # Mail that is accepted, and events (`services.results.webhook`).
     Transition("store", None, READY, "accepted"),
     Transition("store", None, SUSPENDED, "accepted for a suspended part of the queue"),
+    Transition("emit", None, READY, "an event for a webhook"),
+    Transition("emit", None, DEFERRED, "waits with an earlier event of its message"),
     # A worker (`engine.queue.Queue`).
     Transition("claim", READY, QueueState.CLAIMED, "a worker has room for it"),
-    Transition("claim", READY, QueueState.SUSPECT, "claimed for the third time without a result"),
-    Transition("claim", READY, QueueState.POISON, "it was prepared alone when a worker died"),
-    Transition("take_expired", READY, QueueState.CLAIMED, "expired: it fails"),
-    Transition("take_expired", DEFERRED, QueueState.CLAIMED, "expired: it fails"),
-    Transition("take_expired", SUSPENDED, QueueState.CLAIMED, "expired: it fails"),
+    Transition("claim", READY, SUSPECT, "claimed for the third time without a result"),
+    Transition("claim", READY, POISON, "it was prepared alone when a worker died"),
+    *_from_each(UNCLAIMED, "take_expired", QueueState.CLAIMED, "expired: it fails"),
+    *_from_each(UNCLAIMED, "take_expired", SUSPECT, "expired: it fails, however often it was claimed"),
+    *_from_each(UNCLAIMED, "take_expired", POISON, "expired: it fails, however often it was claimed"),
     Transition("promote", DEFERRED, READY, "its time has come"),
-    Transition("finish", QueueState.CLAIMED, None, "sent, failed or held"),
-    Transition("finish", QueueState.POISON, None, "held, or failed"),
-    Transition("defer", QueueState.CLAIMED, DEFERRED, "not sent for now"),
+    *_from_each(CLAIMED, "finish", None, "sent, failed or held"),
+    *_from_each(CLAIMED, "defer", DEFERRED, "not sent for now, or its result cannot be recorded"),
+    Transition("defer_followers", READY, DEFERRED, "an earlier event of its message was deferred"),
     Transition("delay", QueueState.CLAIMED, DEFERRED, "its destination is sent to slowly"),
-    Transition("suspend", QueueState.CLAIMED, SUSPENDED, "its part of the queue is suspended"),
-    Transition("release", QueueState.CLAIMED, READY, "given back untried"),
-    Transition("mark_suspects", QueueState.SUSPECT, QueueState.POISON, "from now on it is prepared alone"),
-    Transition("clear_suspects", QueueState.POISON, QueueState.CLAIMED, "it was prepared without harm"),
+    *_from_each(CLAIMED, "suspend", SUSPENDED, "its part of the queue is suspended"),
+    *_from_each(CLAIMED, "release", READY, "given back untried"),
+    *_from_each(CLAIMED, "release_unknown", READY, "the commit of its claim was in doubt"),
+    Transition("mark_suspects", SUSPECT, POISON, "from now on it is prepared alone"),
+    Transition("clear_suspects", POISON, QueueState.CLAIMED, "it was prepared without harm"),
     # The other workers, for one that died.
-    Transition("reap_dead_workers", QueueState.CLAIMED, READY, "its worker died"),
-    Transition("reap_dead_workers", QueueState.SUSPECT, READY, "its worker died"),
-    Transition("reap_dead_workers", QueueState.POISON, READY, "its worker died"),
-    # People (`services.operations`).
+    *_from_each(CLAIMED, "reap_dead_workers", READY, "its worker died"),
+    # People (`services.operations`; `resend`: `services.results.webhook`).
     Transition("put_aside", READY, SUSPENDED, "suspended"),
     Transition("make_ready", SUSPENDED, READY, "resumed"),
     Transition("flush", DEFERRED, READY, "flushed"),
-    Transition("requeue", DEFERRED, READY, "released or tried again"),
-    Transition("requeue", SUSPENDED, READY, "released or tried again"),
+    *_from_each((DEFERRED, SUSPENDED), "requeue", READY, "released or tried again"),
     Transition("requeue", None, READY, "released or tried again"),
-    Transition("remove", READY, None, "removed"),
-    Transition("remove", DEFERRED, None, "removed"),
-    Transition("remove", SUSPENDED, None, "removed"),
-    Transition("keep_back", READY, None, "held"),
-    Transition("keep_back", DEFERRED, None, "held"),
-    Transition("keep_back", SUSPENDED, None, "held"),
+    Transition("resend", DEFERRED, READY, "sent again"),
+    Transition("resend", None, READY, "sent again"),
+    *_from_each(UNCLAIMED, "remove", None, "removed"),
+    *_from_each(UNCLAIMED, "keep_back", None, "held"),
 )

@@ -1,4 +1,7 @@
-"""What each function makes of a row in each state: exactly what the table of transitions says."""
+"""What the queue's functions make of a row in each state: exactly what the table of transitions says.
+
+Those of services are in `services/test_queue_states.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,22 @@ from django.db import transaction
 
 from postal_server.engine.lanes import Lanes, Limits
 from postal_server.engine.lease import Lease
-from postal_server.engine.queue import MESSAGES, Queue
-from postal_server.models import QueuedMessage, QueueSuspension, Worker
-from postal_server.models.queue_state import NEVER_DUE, SUSPECT_CLAIMS, TRANSITIONS, WAITING, QueueState
+from postal_server.engine.queue import MESSAGES, WEBHOOKS, Queue
+from postal_server.models import QueuedMessage, QueueSuspension, WebhookRequest, Worker
+from postal_server.models.queue_state import NEVER_DUE, SUSPECT_CLAIMS, TRANSITIONS, QueueState
 from postal_server.rules.selection import Selection
 from postal_server.services.operations import queue as operations
 from tests.fakes import NOW
+from tests.queue_states import following
 
 LATER, SOON = NOW + timedelta(hours=1), NOW + timedelta(minutes=1)
 PART = Selection(destination="a.example")
 # Columns for each state, with which its events happen: due, or as often claimed as it must be.
+CLAIMED_BEFORE = (0, SUSPECT_CLAIMS - 1, SUSPECT_CLAIMS + 1)
 COLUMNS: dict[QueueState, list[dict[str, Any]]] = {
-    QueueState.READY: [{"claims": claims} for claims in (0, SUSPECT_CLAIMS - 1, SUSPECT_CLAIMS + 1)],
-    QueueState.DEFERRED: [{"due_at": SOON}],
-    QueueState.SUSPENDED: [{"due_at": NEVER_DUE}],
+    QueueState.READY: [{"claims": claims} for claims in CLAIMED_BEFORE],
+    QueueState.DEFERRED: [{"claims": claims, "due_at": SOON} for claims in CLAIMED_BEFORE],
+    QueueState.SUSPENDED: [{"claims": claims, "due_at": NEVER_DUE} for claims in CLAIMED_BEFORE],
     QueueState.CLAIMED: [{"claims": 1}],
     QueueState.SUSPECT: [{"claims": SUSPECT_CLAIMS}],
     QueueState.POISON: [{"claims": SUSPECT_CLAIMS + 1}],
@@ -38,7 +43,6 @@ def claim(queue: Queue, worker: int, ids: list[int]) -> object:
 
 def expire(queue: Queue, worker: int, ids: list[int]) -> object:
     QueuedMessage.objects.update(expires_at=NOW)
-    QueuedMessage.objects.filter(WAITING).update(claims=0)  # whatever they are, it fails
     return queue.take_expired(worker, NOW, 10)
 
 
@@ -63,6 +67,7 @@ EVENTS: dict[str, Event] = {
     "delay": lambda queue, worker, ids: queue.delay(worker, [(pk, LATER) for pk in ids]),
     "suspend": lambda queue, worker, ids: queue.suspend(worker, ids),
     "release": lambda queue, worker, ids: queue.release(worker, ids),
+    "release_unknown": lambda queue, worker, ids: queue.release_unknown(worker, ()),
     "mark_suspects": lambda queue, worker, ids: queue.mark_suspects(worker, ids),
     "clear_suspects": lambda queue, worker, ids: queue.clear_suspects(worker, ids),
     "reap_dead_workers": reap_dead_workers,
@@ -70,17 +75,23 @@ EVENTS: dict[str, Event] = {
     "make_ready": lambda queue, worker, ids: list(operations.make_ready()),
     "flush": lambda queue, worker, ids: list(operations.flush(PART)),
 }
-ELSEWHERE = {"store", "requeue", "remove", "keep_back"}  # they have tests of their own, with whole messages
-# They do the same to every row that a worker has; the table names what workers ask for.
-OF_ANY_CLAIM = {"finish", "defer", "delay", "suspend", "release", "mark_suspects", "clear_suspects"}
+OF_SERVICES = {"store", "emit", "requeue", "resend", "remove", "keep_back"}
+# What no worker asks for: only fresh rows are delayed, only suspects are marked, and cleared once marked.
+NEVER_ASKED = {
+    ("delay", QueueState.SUSPECT),
+    ("delay", QueueState.POISON),
+    ("mark_suspects", QueueState.CLAIMED),
+    ("clear_suspects", QueueState.SUSPECT),
+}
+CASES = [(event, before) for event in EVENTS for before in QueueState if (event, before) not in NEVER_ASKED]
 
 
 def test_every_event_is_tried() -> None:
-    assert {each.event for each in TRANSITIONS} == EVENTS.keys() | ELSEWHERE
+    assert {each.event for each in TRANSITIONS} == EVENTS.keys() | OF_SERVICES | {"defer_followers"}
+    assert not NEVER_ASKED & {(each.event, each.before) for each in TRANSITIONS}
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("before", QueueState, ids=lambda state: state.value)
+@pytest.mark.parametrize(("event", "before"), CASES)
 def test_rows_go_where_the_table_says(database, worker_id, enqueue, event, before):
     ids = [enqueue(**columns)[0] for columns in COLUMNS[before]]
     if before.is_claimed:
@@ -89,8 +100,16 @@ def test_rows_go_where_the_table_says(database, worker_id, enqueue, event, befor
     with transaction.atomic():
         EVENTS[event](Queue(MESSAGES), worker_id, ids)
     left = {row.pk: row.state for row in QueuedMessage.objects.all()}
-    after = {left.get(pk) for pk in ids}
-    expected = {each.after for each in TRANSITIONS if (each.event, each.before) == (event, before)}
-    if not expected and event in OF_ANY_CLAIM and before.is_claimed:
-        return
-    assert after == (expected or {before})
+    assert {left.get(pk) for pk in ids} == following(event, before)
+
+
+# Webhook requests are never suspended.
+@pytest.mark.parametrize("before", [state for state in QueueState if state is not QueueState.SUSPENDED])
+def test_followers_go_where_the_table_says(database, worker_id, ask, before):
+    first = ask(claims=1, claimed_by=worker_id)
+    claimed_by = worker_id if before.is_claimed else None
+    followers = [ask(claimed_by=claimed_by, **columns) for columns in COLUMNS[before]]
+    with transaction.atomic():
+        Queue(WEBHOOKS).defer(worker_id, [(first, LATER)])
+    after = {row.state for row in WebhookRequest.objects.filter(pk__in=followers)}
+    assert after == following("defer_followers", before)

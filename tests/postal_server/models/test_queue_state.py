@@ -11,14 +11,18 @@ from postal_server.models import QueuedMessage
 from postal_server.models.queue_state import (
     CLAIMED,
     HAS_DUE_TIME,
+    HELD_BY_SQL,
     NEVER_DUE,
     READY_SQL,
     SUSPECT_CLAIMS,
     TRANSITIONS,
     WAITING,
+    WAITING_SQL,
     QueueState,
+    deferred_beyond,
     due_by,
     expired_by,
+    held_by,
 )
 from tests.fakes import NOW
 
@@ -80,18 +84,31 @@ def test_a_query_finds_the_rows_of_a_state(rows, state):
     assert names(state.rows) == {name for name, found in EXPECTED.items() if found in meant}
 
 
-def test_a_statement_finds_what_is_ready(rows):
+@pytest.mark.parametrize(
+    ("statement", "values", "condition"),
+    [
+        (READY_SQL, [], QueueState.READY.rows),
+        (WAITING_SQL, [], WAITING),
+        (HELD_BY_SQL, [7], held_by(7)),
+        (HELD_BY_SQL, [8], held_by(8)),
+    ],
+)
+def test_a_statement_finds_what_a_query_finds(rows, statement, values, condition):
     table = QueuedMessage._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT q.id FROM {table} q WHERE {READY_SQL.format(row='q')}")
+        cursor.execute(f"SELECT q.id FROM {table} q WHERE {statement.format(row='q')}", values)
         found = {list(COLUMNS)[pk] for (pk,) in cursor.fetchall()}
-    assert found == names(QueueState.READY.rows)
+    assert found == names(condition)
 
 
 def test_groups_of_states(rows):
     assert names(WAITING) == set(COLUMNS) - {"claimed", "suspect", "poison"}
     assert names(HAS_DUE_TIME) == {"due", "deferred", "suspended"}
+    assert names(held_by(7)) == {"claimed", "suspect", "poison"}
+    assert names(held_by(8)) == set()
     assert names(due_by(NOW)) == {"due"}
+    assert names(deferred_beyond(NOW)) == {"deferred"}
+    assert names(deferred_beyond(LATER)) == set()
     assert names(expired_by(NOW)) == {"deferred"}
 
 
