@@ -47,7 +47,7 @@ class Claimer:
         self.is_stopped = False
 
     def want(self) -> None:
-        """Rows may be ready, or room may be free."""
+        """Note that rows may be ready, or that room may be free."""
         self._is_wanted = True
 
     def collect(self) -> Sequence[float]:

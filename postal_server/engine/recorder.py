@@ -48,8 +48,8 @@ class ResultRecorder:
         self._lock = threading.Lock()
         self._waiting: deque[Timed] = deque()
         self._writing_since: float | None = None
-        self._released: list[Claimed] = []  # by this tick: claims in the same tick use their room
-        self.on_collect: list[Callable[[], None]] = []  # whose claims this tick makes room or work for
+        self._released: list[Claimed] = []  # by this tick, whose claims may use their room
+        self.on_collect: list[Callable[[], None]] = []  # called when this tick may make room, or rows ready
 
     def add(self, done: Sequence[Item]) -> None:
         """Record these with the next tick. For any thread."""
@@ -121,7 +121,7 @@ class ResultRecorder:
                 is_changed = lanes.note(lane, was_reached=_was_reached(outcome), now=now)
             if is_changed:
                 changed[lane] = (outcome.output or outcome.details)[:250]
-        for lane in sorted(changed):  # all workers in one order: none waits for another that waits for it
+        for lane in sorted(changed):  # all workers in one order, so that they cannot deadlock
             if pause := lanes.pause(lane):
                 DestinationPause.objects.update_or_create(
                     destination=lane, defaults={"paused_until": pause.until, "reason": changed[lane]}
@@ -142,11 +142,11 @@ class ResultRecorder:
                 delivery_log.write(self.stream.name, item)
         for _, item in items:
             if isinstance(item, SuspectMarked):
-                with contextlib.suppress(RuntimeError):  # the loop has ended that it was for
+                with contextlib.suppress(RuntimeError):  # its event loop has ended
                     item.on_marked(id(item) in marked)
 
     def restore(self, items: Sequence[Timed], *, in_doubt: bool) -> None:
-        """Keep them. Should they be recorded after all, the rows are not ours any more: no harm is done."""
+        """Keep the items. If the commit succeeded after all, writing skips rows that are no longer ours."""
         with self._lock:
             self._waiting.extendleft(reversed(items))
         self._take_back()

@@ -37,19 +37,19 @@ from .undoable import Undoable
 
 OPERATOR = "mx:"  # prefix of the name of an operator of mail hosts
 MAX_REMEMBERED = 20_000
-BURST = 1.0  # seconds of a rate that may go at once
-CLOCK_STEP = 60.0  # seconds by which clocks are set back without harm
-LONGEST_DELAY = 3600.0  # seconds that a message is put off at a time
+BURST = 1.0  # seconds of a rate whose messages may be sent at once
+CLOCK_STEP = 60.0  # seconds by which a clock may be set back without an effect on gates
+LONGEST_DELAY = 3600.0  # seconds that a message is put off at most at a time
 MINUTE = 60.0
 PATIENCE_WITH_DNS = 1.0  # seconds that a batch waits for lookups of operators
 
-Key = tuple[str, str]  # source address (empty: any), and a recipient domain or `mx:` and an operator
+Key = tuple[str, str]  # source address (empty: any), and a recipient domain, or an operator after `mx:`
 FindOperator = Callable[[str], Awaitable[str | None]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A pace as all workers share it. `source` is an address, empty for mail that is bound to none."""
+    """A pace as workers share it in the database. `source` is an address, or empty: mail bound to none."""
 
     source: str
     operator: str
@@ -93,7 +93,7 @@ class Gate:
             rooms.append(max(0, cap.connections - self.in_flight))
         if cap.rate is not None:
             ahead = max(self.next_at - now, 0.0)
-            if ahead > BURST + cap.step() + CLOCK_STEP:  # no rate puts it so far: the clock was set back
+            if ahead > BURST + cap.step() + CLOCK_STEP:  # more than a rate can cause: the clock was set back
                 self.next_at = self.put_off_to = ahead = 0.0
             rooms.append(math.floor((BURST - ahead) * cap.rate / MINUTE) + 1 if ahead <= BURST else 0)
         return min(rooms, default=None)
@@ -167,7 +167,7 @@ class Shaping:
     async def admit(
         self, rows: Sequence[Claimed], now: datetime
     ) -> tuple[list[Claimed], list[tuple[Claimed, datetime]]]:
-        """The rows that may be sent now, and those that must wait, each with the time until which."""
+        """The rows that may be sent now, and those that must wait, each with its due time."""
         if not (self._paces or self.rules):
             return list(rows), []
         await self._find_operators({row.lane for row in rows})
@@ -190,7 +190,7 @@ class Shaping:
     # For the journal's thread: results
 
     def ended(self, claimed: Iterable[Claimed]) -> None:
-        """Count these rows as under way no longer."""
+        """Count these rows as no longer under way."""
         if not self._admitted:
             return
         with self._lock:
@@ -249,7 +249,7 @@ class Shaping:
         for key in {*former, *paces}:
             self._measure(key)
 
-    # Within
+    # Internals
 
     def _after(self, key: Key, lane: str, pace: Pace | None, outcome: Outcome, now: datetime) -> Pace | None:
         found = throttle_signal(outcome.code, outcome.output or "")
@@ -283,7 +283,7 @@ class Shaping:
         self._taken.setdefault(key, Minutes()).add(int(now.timestamp() // MINUTE))
 
     def _rate(self, key: Key, now: datetime) -> float:
-        """How many messages it took in one minute, this one or the one before."""
+        """Messages a minute that it took of late: the greater count of this minute and the one before."""
         minutes = self._taken.get(key)
         is_recent = minutes is not None and int(now.timestamp() // MINUTE) - minutes.minute <= 1
         return float(max(minutes.now, minutes.before)) if minutes and is_recent else 0.0
@@ -354,7 +354,7 @@ def _shown(pace: Pace | None) -> Pace | None:
 
 
 def operators_by_mx(resolver: Resolver) -> FindOperator:
-    """The operator of the best MX host; a domain without one is its own."""
+    """Finds the operator of the preferred MX host; a domain without one is its own operator."""
 
     async def find_operator(domain: str) -> str | None:
         answer = await resolver.mail_hosts(domain)
