@@ -73,6 +73,12 @@ def test_every_configuration_key_is_listed_with_its_default(tables: Any) -> None
     assert list(tables.GROUPS) == list(server_conf.GROUPS)
 
 
+def test_command_line_knows_every_command_of_the_server() -> None:
+    modules = {path.stem for path in (ROOT / "postal_server/management/commands").glob("[!_]*.py")}
+    known = {cli.ALIASES.get(name, name).replace("-", "_") for name in cli.COMMANDS}
+    assert known - {"shell"} == modules
+
+
 def test_every_command_of_the_server_is_listed(tables: Any) -> None:
     page = tables.commands_markdown()
     for name, about in cli.COMMANDS.items():

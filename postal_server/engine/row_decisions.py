@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Claimed, Decision, Result
@@ -59,7 +60,7 @@ def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
     return Decision(
         claimed,
         DeliveryStatus.HELD if kind is MESSAGES else DeliveryStatus.FAILED,
-        "Held because workers stopped while they processed this message."
+        hold.POISON
         if kind is MESSAGES
         else "Workers stopped while they processed this request.",
     )

@@ -12,6 +12,7 @@ CREDENTIAL = "Credential is configured to hold all messages authenticated by it.
 QUARANTINE = "Message placed into quarantine."
 NO_ENDPOINT = "Message has been accepted but not sent to any endpoints."
 RELEASED_WITHOUT_ENDPOINT = "Message has been processed."
+POISON = "Held because workers stopped while they processed this message."  # not Postal's
 BY_PERSON = "Message has been held by an administrator."  # not Postal's: it has no such button
 CANCELLED = "The hold on this message has been removed without action."
 

@@ -1,4 +1,4 @@
-"""The web application: its table of routes, and how it is put together."""
+"""The web application: how it is put together."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.keys import request_key
 from postal_server.web import pages, probes, tracking
 from postal_server.web.application import Application
-from postal_server.web.handlers import InLoop, InLoopOrThread, InThread
-from postal_server.web.routes import ANY_METHOD, Route, Routes
+
+from .routes import make_routes, make_tracking_routes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -43,27 +43,6 @@ def create(
         tracking_routes=make_tracking_routes(tracking.Tracking(config, directory)),
         tracking_mark=tracking.MARK,
         make_django=make_django,
-    )
-
-
-def make_routes(api: API, public: pages.Pages, asked: probes.Probes) -> Routes:
-    """What is answered without Django, and where it runs."""
-    return Routes(
-        (
-            Route(probes.HEALTH_PATH, InLoop(asked.health), is_for_any_host=True),
-            Route(probes.READY_PATH, InLoop(asked.ready), is_for_any_host=True),
-            Route(probes.METRICS_PATH, InLoop(asked.metrics), is_for_any_host=True),
-            Route(pages.JWKS_PATH, InLoop(public.key_set)),
-            Route(pages.IP_PATH, InLoop(public.ip)),
-            Route("/api/", InLoopOrThread(api), methods=ANY_METHOD, is_prefix=True),
-        )
-    )
-
-
-def make_tracking_routes(tracker: tracking.Tracking) -> Routes:
-    """The same for requests to the tracking host."""
-    return Routes(
-        (Route("", InThread(tracker.answer), methods=ANY_METHOD, is_prefix=True, is_for_any_host=True),)
     )
 
 

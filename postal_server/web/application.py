@@ -30,7 +30,7 @@ from postal_server.wire.http import (
 
 from .gateway import BodyLimit, Environ, RawResponse, call_wsgi
 from .handlers import Handler, InLoop, Work
-from .routes import Routes
+from .routing import Routes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -17,7 +17,7 @@ from postal_server import conf
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import Busy
-from postal_server.runtime.web import make_routes, make_tracking_routes
+from postal_server.runtime.routes import make_routes, make_tracking_routes
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Accepted, Stored
 from postal_server.web.application import Application

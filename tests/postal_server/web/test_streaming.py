@@ -17,7 +17,7 @@ import pytest
 from postal_server.web import protocol, server
 from postal_server.web.application import Application
 from postal_server.web.handlers import InLoop
-from postal_server.web.routes import Route, Routes
+from postal_server.web.routing import Route, Routes
 from postal_server.web.streaming import StreamingResponse
 from postal_server.web.unsent import UnsentResponses
 from postal_server.wire.http import Request, Response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postal_server.web.handlers import InThread
-from postal_server.web.routes import ANY_METHOD, Route, Routes
+from postal_server.web.routing import ANY_METHOD, Route, Routes
 
 from ..installation import call
 
