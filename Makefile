@@ -37,7 +37,7 @@ quick: $(VENV)/.dev ## Run the quick tests, in a minute (ARGS='-k name' to choos
 	$(BIN)/python -m pytest -n auto -m "not slow and not serial" $(ARGS)
 
 coverage: $(VENV)/.dev ## Run the quick tests, and fail if they reach fewer branches than they did
-	$(BIN)/python -m pytest -n auto -m "not slow and not serial" --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not slow and not serial" --cov $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""`python -m tests`: all tests, as many at a time as there are processors, then those that want to be alone.
+"""`python -m tests`: all tests, first those that run in parallel, then those that want a quiet machine.
 
 Arguments are those of pytest: files, folders, `-k name`. The status is 0 if all that they choose passed.
 """
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import pytest
 
-PARTS = {"not serial": ("-n", "auto"), "serial": ()}  # which tests, and how they are run
+# Which tests, and how they are run: of the serial ones the faults in one process, all others in a second.
+PARTS = {"not serial": ("-n", "auto"), "serial": ("-n", "2", "--dist", "loadgroup")}
 
 
 def run(*words: str) -> int:
