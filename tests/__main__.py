@@ -9,17 +9,33 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 
 import pytest
 
-# Which tests, and how they are run: of the serial ones the faults in one process, all others in a second.
-PARTS = {"not serial": ("-n", "auto"), "serial": ("-n", "2", "--dist", "loadgroup")}
-
 
 def run(*words: str) -> int:
     """The status of a run of pytest."""
-    return subprocess.run([sys.executable, "-m", "pytest", *words], env=environment(), check=False).returncode
+    return subprocess.run(command(*words), env=environment(), check=False).returncode
+
+
+def run_together(first: Sequence[str], second: Sequence[str]) -> list[int]:
+    """The statuses of two runs at a time. What the second one prints follows on what the first one prints."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command(*second), env=environment(), stdout=output, stderr=output)
+        try:
+            statuses = [run(*first), process.wait()]
+        finally:
+            process.terminate()
+        output.seek(0)
+        sys.stdout.buffer.write(output.read())
+        sys.stdout.flush()
+    return statuses
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", *words]
 
 
 def environment() -> dict[str, str]:
@@ -42,12 +58,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="")
     given, others = parser.parse_known_args(arguments)
-    statuses: list[int] = []
-    for part, how in PARTS.items():
-        marks = f"({given.marks}) and {part}" if given.marks else part
-        statuses.append(run(*how, "-m", marks, *others))
-        if statuses[-1] == pytest.ExitCode.INTERRUPTED:
-            break
+
+    def chosen(part: str) -> list[str]:
+        return ["-m", f"({given.marks}) and {part}" if given.marks else part, *others]
+
+    statuses = [run("-n", "auto", *chosen("not serial"))]
+    if statuses[0] != pytest.ExitCode.INTERRUPTED:
+        statuses += run_together(chosen("serial and not faults"), chosen("faults"))
     return verdict(statuses)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-# They start daemons, kill processes, or measure a server: one at a time, on a quiet machine. So are tests that
-# read a clock; coverage would slow them down.
+# They start daemons, kill processes, or measure a server: one at a time, on a quiet machine, as are tests
+# that read a clock (coverage would slow them down).
 SERIAL = {"faults", "interop", "security", "story", "end_to_end", "test_benchmarks.py", "test_readme.py"}
 # They try many inputs each, start many processes, or let much time pass.
 SLOW = {
@@ -39,8 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         function = inspect.unwrap(getattr(item, "function", pytest_collection_modifyitems))
         if path.parts[0] in SERIAL or bounds_time(function):
             item.add_marker(pytest.mark.serial)
-            # Faults wait for clocks and processes most of the time: they have a process for themselves.
-            item.add_marker(pytest.mark.xdist_group("faults" if path.parts[0] == "faults" else "others"))
+            if path.parts[0] == "faults":
+                item.add_marker(pytest.mark.faults)
         is_property = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
         if is_property or path.as_posix() in SLOW or path.parts[0] in SLOW:
             item.add_marker(pytest.mark.slow)
