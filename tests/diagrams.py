@@ -36,8 +36,7 @@ def transitions() -> Mapping[str, Iterable[Transition]]:
         ],
         "smtp_connection": [
             (_words(state), _words(event), _words(following))
-            for state, row in smtp.TRANSITIONS.items()
-            for event, following in row.items()
+            for (state, event), following in smtp.TRANSITIONS.items()
             if following is not state
         ],
         "smtp_transaction": [

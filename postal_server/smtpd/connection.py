@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from postal_server.mail.smtp_reply import Reply
 from postal_server.net.listening import Connection
+from postal_server.net.state_table import next_state
 
 from . import replies
 from .connection_state import TRANSITIONS, Event, State
@@ -59,7 +60,7 @@ class BufferedConnection(Connection):
 
     def _follow(self, event: Event) -> None:
         """Go to the state that follows from `event`."""
-        self._state = TRANSITIONS[self._state][event]
+        self._state = next_state(TRANSITIONS, self._state, event)
 
     def _pump(self) -> None:
         """Read what can be read, send the replies, and stop the peer from sending if it is far ahead."""

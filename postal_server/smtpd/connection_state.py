@@ -46,52 +46,107 @@ class Event(TableKey):
     CLOSED = "the last reply was sent, or the connection was lost"
 
 
-TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
-    State.PROXY: {
-        Event.CLIENT_KNOWN: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.COMMAND: {
-        Event.LINE_TOO_LONG: State.LONG_LINE,
-        Event.CHALLENGE_SENT: State.AUTH,
-        Event.DATA_BEGUN: State.DATA,
-        Event.CHUNK_BEGUN: State.BDAT,
-        Event.HANDSHAKE_BEGUN: State.HANDSHAKE,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.LONG_LINE: {
-        Event.LINE_TOO_LONG: State.LONG_LINE,
-        Event.LINE_READ: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.AUTH: {
-        Event.LINE_TOO_LONG: State.LONG_LINE,
-        Event.LINE_READ: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.DATA: {
-        Event.MESSAGE_READ: State.STORING,
-        Event.MESSAGE_REFUSED: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.BDAT: {
-        Event.CHUNK_READ: State.COMMAND,
-        Event.MESSAGE_READ: State.STORING,
-        Event.MESSAGE_REFUSED: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.STORING: {
-        Event.MESSAGE_ANSWERED: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.HANDSHAKE: {
-        Event.TLS_ESTABLISHED: State.COMMAND,
-        Event.CLOSED: State.CLOSING,
-    },
-    State.CLOSING: {
-        Event.MESSAGE_ANSWERED: State.CLOSING,  # the peer went while its message was stored
-        Event.CLOSED: State.CLOSING,
-    },
+TRANSITIONS: Mapping[tuple[State, Event], State] = {
+    (State.PROXY, Event.CLIENT_KNOWN): State.COMMAND,
+    (State.PROXY, Event.CLOSED): State.CLOSING,
+    (State.COMMAND, Event.LINE_TOO_LONG): State.LONG_LINE,
+    (State.COMMAND, Event.CHALLENGE_SENT): State.AUTH,
+    (State.COMMAND, Event.DATA_BEGUN): State.DATA,
+    (State.COMMAND, Event.CHUNK_BEGUN): State.BDAT,
+    (State.COMMAND, Event.HANDSHAKE_BEGUN): State.HANDSHAKE,
+    (State.COMMAND, Event.CLOSED): State.CLOSING,
+    (State.LONG_LINE, Event.LINE_TOO_LONG): State.LONG_LINE,
+    (State.LONG_LINE, Event.LINE_READ): State.COMMAND,
+    (State.LONG_LINE, Event.CLOSED): State.CLOSING,
+    (State.AUTH, Event.LINE_TOO_LONG): State.LONG_LINE,
+    (State.AUTH, Event.LINE_READ): State.COMMAND,
+    (State.AUTH, Event.CLOSED): State.CLOSING,
+    (State.DATA, Event.MESSAGE_READ): State.STORING,
+    (State.DATA, Event.MESSAGE_REFUSED): State.COMMAND,
+    (State.DATA, Event.CLOSED): State.CLOSING,
+    (State.BDAT, Event.CHUNK_READ): State.COMMAND,
+    (State.BDAT, Event.MESSAGE_READ): State.STORING,
+    (State.BDAT, Event.MESSAGE_REFUSED): State.COMMAND,
+    (State.BDAT, Event.CLOSED): State.CLOSING,
+    (State.STORING, Event.MESSAGE_ANSWERED): State.COMMAND,
+    (State.STORING, Event.CLOSED): State.CLOSING,
+    (State.HANDSHAKE, Event.TLS_ESTABLISHED): State.COMMAND,
+    (State.HANDSHAKE, Event.CLOSED): State.CLOSING,
+    (State.CLOSING, Event.MESSAGE_ANSWERED): State.CLOSING,  # the peer went while its message was stored
+    (State.CLOSING, Event.CLOSED): State.CLOSING,
+}
+# All other pairs: were one of them to happen, `SmtpProtocol` would have a bug.
+IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
+    State.PROXY: frozenset(Event) - {Event.CLIENT_KNOWN, Event.CLOSED},
+    State.COMMAND: frozenset(
+        {
+            Event.CLIENT_KNOWN,
+            Event.LINE_READ,
+            Event.CHUNK_READ,
+            Event.MESSAGE_READ,
+            Event.MESSAGE_REFUSED,
+            Event.MESSAGE_ANSWERED,
+            Event.TLS_ESTABLISHED,
+        }
+    ),
+    State.LONG_LINE: frozenset(
+        {
+            Event.CLIENT_KNOWN,
+            Event.CHALLENGE_SENT,
+            Event.DATA_BEGUN,
+            Event.CHUNK_BEGUN,
+            Event.CHUNK_READ,
+            Event.MESSAGE_READ,
+            Event.MESSAGE_REFUSED,
+            Event.MESSAGE_ANSWERED,
+            Event.HANDSHAKE_BEGUN,
+            Event.TLS_ESTABLISHED,
+        }
+    ),
+    State.AUTH: frozenset(
+        {
+            Event.CLIENT_KNOWN,
+            Event.CHALLENGE_SENT,
+            Event.DATA_BEGUN,
+            Event.CHUNK_BEGUN,
+            Event.CHUNK_READ,
+            Event.MESSAGE_READ,
+            Event.MESSAGE_REFUSED,
+            Event.MESSAGE_ANSWERED,
+            Event.HANDSHAKE_BEGUN,
+            Event.TLS_ESTABLISHED,
+        }
+    ),
+    State.DATA: frozenset(
+        {
+            Event.CLIENT_KNOWN,
+            Event.LINE_TOO_LONG,
+            Event.LINE_READ,
+            Event.CHALLENGE_SENT,
+            Event.DATA_BEGUN,
+            Event.CHUNK_BEGUN,
+            Event.CHUNK_READ,
+            Event.MESSAGE_ANSWERED,
+            Event.HANDSHAKE_BEGUN,
+            Event.TLS_ESTABLISHED,
+        }
+    ),
+    State.BDAT: frozenset(
+        {
+            Event.CLIENT_KNOWN,
+            Event.LINE_TOO_LONG,
+            Event.LINE_READ,
+            Event.CHALLENGE_SENT,
+            Event.DATA_BEGUN,
+            Event.CHUNK_BEGUN,
+            Event.MESSAGE_ANSWERED,
+            Event.HANDSHAKE_BEGUN,
+            Event.TLS_ESTABLISHED,
+        }
+    ),
+    State.STORING: frozenset(Event) - {Event.MESSAGE_ANSWERED, Event.CLOSED},
+    State.HANDSHAKE: frozenset(Event) - {Event.TLS_ESTABLISHED, Event.CLOSED},
+    State.CLOSING: frozenset(Event) - {Event.MESSAGE_ANSWERED, Event.CLOSED},
 }
 
 

@@ -119,15 +119,3 @@ IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
 }
 # Nothing more is read or sent.
 ENDED = frozenset({State.CLOSING, State.ABANDONED, State.CLOSED})
-
-
-class ImpossibleTransition(Exception):
-    """A bug: an event that cannot happen in this state."""
-
-
-def next_state(state: State, event: Event) -> State:
-    """The state after `event`. Raises `ImpossibleTransition`."""
-    try:
-        return TRANSITIONS[state, event]
-    except KeyError:
-        raise ImpossibleTransition(f"{event.value} while {state.value}") from None

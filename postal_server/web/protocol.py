@@ -26,10 +26,11 @@ from postal_server.engine import metrics
 from postal_server.errors import HostileInput
 from postal_server.net.listening import NEVER, canonical_address
 from postal_server.net.memory_budget import FREE_BYTES
+from postal_server.net.state_table import next_state
 from postal_server.wire.http import error_response
 
 from .body import MAX_BUFFERED_BYTES, RequestBody
-from .connection_state import ENDED, Event, State, next_state
+from .connection_state import ENDED, TRANSITIONS, Event, State
 from .exchange import MAX_HEADER_BYTES, Exchange
 from .gateway import RawResponse, RequestHead, field_size, make_environ
 from .shared import LimitedConnection, RoutedRequest, Shared
@@ -101,7 +102,7 @@ class HttpProtocol(LimitedConnection):
         It is not closed before its request is answered, even if the client is gone: otherwise any number of
         requests could wait for a thread.
         """
-        before, self._state = self._state, next_state(self._state, event)
+        before, self._state = self._state, next_state(TRANSITIONS, self._state, event)
         self._is_closing = self._state in ENDED
         if self._state is State.CLOSED:
             self._shared.leave(self)

@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
+from postal_server.net.state_table import ImpossibleTransition, next_state
 from postal_server.smtpd.commands import VERBS
-from postal_server.smtpd.connection_state import PHASE_EVENTS, PHASES, TRANSITIONS, Event, Phase, State
+from postal_server.smtpd.connection_state import (
+    IMPOSSIBLE,
+    PHASE_EVENTS,
+    PHASES,
+    TRANSITIONS,
+    Event,
+    Phase,
+    State,
+)
 from postal_server.smtpd.protocol import SmtpProtocol
 from postal_server.smtpd.replies import Answer
 
@@ -19,20 +30,31 @@ def test_every_verb_has_a_command():
     assert set(SmtpProtocol._COMMANDS) == {*VERBS, ""}
 
 
-def test_every_state_has_a_reader_and_a_row():
-    assert set(SmtpProtocol.readers) == set(State) == set(TRANSITIONS)
+def test_every_state_has_a_reader():
+    assert set(SmtpProtocol.readers) == set(State)
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(State, Event)), ids=lambda value: value.name)
+def test_every_event_leads_somewhere_or_is_impossible(state, event):
+    is_impossible = event in IMPOSSIBLE[state]
+    assert ((state, event) in TRANSITIONS) is not is_impossible
+    if is_impossible:
+        with pytest.raises(ImpossibleTransition, match=f"{event.name} while {state.name}"):
+            next_state(TRANSITIONS, state, event)
+    else:
+        assert next_state(TRANSITIONS, state, event) is TRANSITIONS[state, event]
 
 
 def test_every_event_moves_some_state():
-    assert {event for row in TRANSITIONS.values() for event in row} == set(Event)
+    assert {event for _, event in TRANSITIONS} == set(Event)
 
 
 @pytest.mark.parametrize("state", State)
 def test_every_state_can_be_reached_and_can_end(state):
     first = {State.PROXY, State.COMMAND}
-    reached = first | {following for row in TRANSITIONS.values() for following in row.values()}
+    reached = first | set(TRANSITIONS.values())
     assert state in reached
-    assert TRANSITIONS[state][Event.CLOSED] is State.CLOSING
+    assert TRANSITIONS[state, Event.CLOSED] is State.CLOSING
 
 
 @pytest.mark.parametrize("phase", Phase)

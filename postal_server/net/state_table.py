@@ -1,0 +1,23 @@
+"""Tables of states: by state and event, the state that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from .table_key import TableKey
+
+StateT = TypeVar("StateT", bound=TableKey)
+EventT = TypeVar("EventT", bound=TableKey)
+
+
+class ImpossibleTransition(Exception):
+    """A bug: an event that cannot happen in this state."""
+
+
+def next_state(transitions: Mapping[tuple[StateT, EventT], StateT], state: StateT, event: EventT) -> StateT:
+    """The state after `event`. Raises `ImpossibleTransition`."""
+    try:
+        return transitions[state, event]
+    except KeyError:
+        raise ImpossibleTransition(f"{event.name} while {state.name}") from None
