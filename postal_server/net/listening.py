@@ -63,7 +63,11 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._is_paused = False
-        self._is_closing = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Is nothing more read from the peer?"""
+        raise NotImplementedError
 
     def expire(self) -> None:
         """The peer took too long."""
@@ -74,7 +78,7 @@ class Connection(asyncio.Protocol):
 
     def _pause(self, pause: bool) -> None:
         """Hold the peer back, or let it go on."""
-        if pause == self._is_paused or self._is_closing:
+        if pause == self._is_paused or self.is_closing:
             return
         self._is_paused = pause
         if pause:

@@ -40,6 +40,10 @@ class BufferedConnection(Connection):
         self._is_full = False  # the peer does not read its replies
         self._waits_for_turn = False  # there is more to read, once others were served
 
+    @property
+    def is_closing(self) -> bool:
+        return self._state is CLOSING
+
     def data_received(self, data: bytes) -> None:
         if self._state is not CLOSING:
             self._buffer += data

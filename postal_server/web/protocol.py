@@ -103,14 +103,17 @@ class HttpProtocol(LimitedConnection):
         requests could wait for a thread.
         """
         before, self._state = self._state, next_state(TRANSITIONS, self._state, event)
-        self._is_closing = self._state in ENDED
         if self._state is State.CLOSED:
             self._shared.leave(self)
         elif before is State.STREAMING and self._state is State.ABANDONED and self._stream is not None:
             self._stream.cancel()  # once, as a second time would break off its `finally`
 
+    @property
+    def is_closing(self) -> bool:
+        return self._state in ENDED
+
     def data_received(self, data: bytes) -> None:
-        if self._is_closing or not self._is_input_open:
+        if self.is_closing or not self._is_input_open:
             self._ignored += len(data)
             if self._ignored > MAX_IGNORED_BYTES:
                 self.abort()
@@ -120,7 +123,7 @@ class HttpProtocol(LimitedConnection):
 
     def _parse(self) -> None:
         """Parse what was received, up to a request that must wait: unparsed it costs less memory."""
-        while self._unread and not self._waiting and not self._is_full and not self._is_closing:
+        while self._unread and not self._waiting and not self._is_full and not self.is_closing:
             piece, self._unread = self._unread[:PARSE_BYTES], self._unread[PARSE_BYTES:]
             self._head_bytes += len(piece)
             try:
@@ -148,7 +151,7 @@ class HttpProtocol(LimitedConnection):
         if self._state is State.STREAMING:
             self.abort()
         self._advance()
-        return not self._is_closing
+        return not self.is_closing
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -162,7 +165,7 @@ class HttpProtocol(LimitedConnection):
         if self._state is State.STREAMING:
             self.deadline = NEVER
         else:  # nothing is begun while it is full
-            self._wait(LINGER_SECONDS if self._is_closing else IDLE_SECONDS)
+            self._wait(LINGER_SECONDS if self.is_closing else IDLE_SECONDS)
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
         self._advance()
@@ -185,7 +188,7 @@ class HttpProtocol(LimitedConnection):
 
     @property
     def is_answering(self) -> bool:
-        """Does the application work on a request?"""
+        """Does the application work on a request, even if its client is gone?"""
         return self._state in (State.ANSWERING, State.STREAMING, State.ABANDONED)
 
     def expire(self) -> None:
@@ -298,7 +301,7 @@ class HttpProtocol(LimitedConnection):
     def _advance(self) -> None:
         """Begin what can be begun, and stop reading from a client that has sent enough for now."""
         self._parse()
-        if self._is_closing:
+        if self.is_closing:
             return
         if not self.is_answering and not self._is_full:
             exchange = self._waiting.popleft() if self._waiting else self._reading

@@ -46,7 +46,7 @@ class LimitedConnection(Connection):
 
     @property
     def is_answering(self) -> bool:
-        """Does the client wait for us?"""
+        """Does the application work on a request, even if its client is gone?"""
         raise NotImplementedError
 
     def shut_down(self) -> None:

@@ -645,7 +645,7 @@ def test_a_client_has_as_much_time_for_its_last_answer_as_for_others(hasty, monk
     with socket.create_connection(hasty.address, timeout=10) as wire:
         wire.sendall(post(b"/echo", b"Content-Length: %d" % size, b"Connection: close") + b"x" * size)
         [connection] = hasty.connections
-        wait_for(lambda: connection._is_closing)
+        wait_for(lambda: connection.is_closing)
         time.sleep(0.6)
         assert listen(wire).count(b"x") == size
 
