@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from postal_server.errors import HostileInput
 
-from .streaming import Stream
+from .streaming import FramedStream
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -24,7 +24,7 @@ class RawResponse:
 
     status: str
     headers: Sequence[tuple[str, str]] = ()
-    body: bytes | Stream = b""
+    body: bytes | FramedStream = b""
 
 
 @dataclass(frozen=True)

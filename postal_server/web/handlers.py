@@ -21,7 +21,7 @@ from postal_server.wire.http import (
 )
 
 from .gateway import BodyLimit, RawResponse
-from .streaming import StreamingResponse
+from .streaming import FramedStream, StreamingResponse, choose_framing
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +105,10 @@ async def _answer_in_loop(
     started = time.monotonic()
     try:
         response = await answering
+        if isinstance(response, StreamingResponse):
+            return _complete_stream(response, request, started)
     except Exception:
         response = _internal_error(request)
-    if isinstance(response, StreamingResponse):
-        return _complete_stream(response, request, started)
     return _complete(response, request, started)
 
 
@@ -133,9 +133,12 @@ def _complete(response: Response, request: Request, started: float) -> RawRespon
 
 
 def _complete_stream(response: StreamingResponse, request: Request, started: float) -> RawResponse:
+    """Raises `ValueError` for a status or a length that is none."""
     seconds = time.monotonic() - started
     trace = trace_headers(_request_id(request), seconds) if response.is_traced else ()
-    return RawResponse(status_line(response.status), (*response.headers, *trace, *SECURITY), response.body)
+    headers = (*response.headers, *trace, *SECURITY)
+    framing = choose_framing(headers, request.environ["SERVER_PROTOCOL"])
+    return RawResponse(status_line(response.status), headers, FramedStream(response.body, framing))
 
 
 def _request_id(request: Request) -> str:

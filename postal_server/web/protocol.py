@@ -34,7 +34,7 @@ from .connection_state import ENDED, TRANSITIONS, Event, State
 from .exchange import MAX_HEADER_BYTES, Exchange
 from .gateway import RawResponse, RequestHead, field_size, make_environ
 from .shared import LimitedConnection, RoutedRequest, Shared
-from .streaming import Framing, Stream, UntilClose, choose_framing, keep_alive
+from .streaming import Chunked, FramedStream, UntilClose, keep_alive
 
 logger = logging.getLogger(__name__)
 
@@ -369,6 +369,9 @@ class HttpProtocol(LimitedConnection):
         except HostileInput:
             self._refuse(exchange, HTTPStatus.BAD_REQUEST)
             return
+        except Exception as error:
+            self._fail(exchange, error)
+            return
         if exchange.is_too_large:
             self._refuse(exchange, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
@@ -381,8 +384,15 @@ class HttpProtocol(LimitedConnection):
             return
         else:
             exchange.environ["wsgi.input"] = io.BufferedReader(exchange.body, MAX_BUFFERED_BYTES)
-        has_small_body = is_complete and exchange.received_bytes <= MAX_BUFFERED_BYTES
-        work = routed.begin(has_small_body=has_small_body)
+        self._begin_work(exchange, routed, is_complete and exchange.received_bytes <= MAX_BUFFERED_BYTES)
+
+    def _begin_work(self, exchange: Exchange, routed: RoutedRequest, has_small_body: bool) -> None:
+        """Have the response made in the event loop, perhaps once others had their turn, or in a thread."""
+        try:
+            work = routed.begin(has_small_body=has_small_body)
+        except Exception as error:
+            self._fail(exchange, error)
+            return
         if not asyncio.iscoroutine(work):
             future = self._loop.run_in_executor(self._threads(routed, has_small_body), work)
             future.add_done_callback(partial(self._work_done, exchange))
@@ -406,6 +416,12 @@ class HttpProtocol(LimitedConnection):
     def _start_task(self, exchange: Exchange, work: Coroutine[Any, Any, RawResponse]) -> None:
         self._loop.create_task(work).add_done_callback(partial(self._work_done, exchange))
 
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
+        """A bug: the application could not begin. That is answered as if it had failed later."""
+        future = self._loop.create_future()
+        future.set_exception(error)
+        future.add_done_callback(partial(self._work_done, exchange))
+
     def _refuse(self, exchange: Exchange, status: HTTPStatus) -> None:
         exchange.keeps_alive = False
         self._send_response(exchange, _error(status))
@@ -417,42 +433,59 @@ class HttpProtocol(LimitedConnection):
                 logger.error("A request could not be answered", exc_info=error)
             else:
                 response = future.result()
-        if self._state is State.ABANDONED:
-            self._change(Event.APPLICATION_DONE)
-        elif isinstance(response.body, bytes) or not _has_body(response, exchange.head):
+        try:
+            if self._state is State.ABANDONED:
+                self._change(Event.APPLICATION_DONE)
+            else:
+                self._respond(exchange, response)
+        except Exception:
+            self._break_off(exchange)
+
+    def _respond(self, exchange: Exchange, response: RawResponse) -> None:
+        """Send a response, or begin to send it."""
+        body = response.body
+        if isinstance(body, bytes) or not _has_body(response, exchange.head):
             self._send_response(exchange, response)
         elif self._shared.streams >= self._shared.max_streams:
             metrics.WEB_STREAMS_REFUSED.inc()
             self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            self._begin_stream(exchange, response, response.body)
+            self._begin_stream(exchange, response, body)
 
-    def _begin_stream(self, exchange: Exchange, response: RawResponse, body: Stream) -> None:
+    def _break_off(self, exchange: Exchange) -> None:
+        """A bug has kept a response from being sent: cut off the connection, and free its place."""
+        logger.exception("A response could not be sent")
+        self.abort()
+        is_done = self._answering is exchange and self._stream is None
+        if is_done and self._state is State.ABANDONED:
+            self._change(Event.APPLICATION_DONE)
+
+    def _begin_stream(self, exchange: Exchange, response: RawResponse, body: FramedStream) -> None:
         """Send the head of a response, and begin to send its body."""
-        framing = choose_framing(response.headers, exchange.head.version)
-        exchange.keeps_alive &= not isinstance(framing, UntilClose)
+        exchange.keeps_alive &= not isinstance(body.framing, UntilClose)
         self._send_head(exchange, response)
         self._change(Event.STREAM_BEGUN)
         self.deadline = NEVER
+        with suppress(OSError):  # the client is gone: `connection_lost` follows
+            keep_alive(self._transport.get_extra_info("socket"))
+        self._stream = self._loop.create_task(self._send(body))
         self._shared.streams += 1
-        keep_alive(self._transport.get_extra_info("socket"))
-        self._stream = self._loop.create_task(self._send(body, framing))
         self._stream.add_done_callback(partial(self._stream_done, exchange))
         if self._has_left:
             self.abort()
 
-    async def _send(self, body: Stream, framing: Framing) -> bytes:
+    async def _send(self, body: FramedStream) -> bytes:
         """Send the pieces of a body as the client reads them; returns what ends the body."""
         try:
-            async for piece in body:
+            async for piece in body.pieces:
                 if self._state is not State.STREAMING:
                     break  # the generator has ignored its cancellation
                 if piece:
-                    self._transport.write(framing.encode(piece))
+                    self._transport.write(body.framing.encode(piece))
                 await self._writable()
         finally:
-            await body.aclose()
-        return framing.end()
+            await body.pieces.aclose()
+        return body.framing.end()
 
     async def _writable(self) -> None:
         """Wait until the client has read enough. Other connections have their turn in any case."""
@@ -467,19 +500,23 @@ class HttpProtocol(LimitedConnection):
         is_whole = not stream.cancelled() and stream.exception() is None
         if not is_whole and not stream.cancelled():
             logger.error("A stream broke off", exc_info=stream.exception())
-        if is_whole and self._state is State.STREAMING:
-            self._transport.write(stream.result())
-            exchange.keeps_alive &= self._may_keep(exchange)
-            self._end_response(exchange)
-            return
-        if self._state is State.STREAMING:
-            self._reset()
-        self._change(Event.APPLICATION_DONE)
+        try:
+            if is_whole and self._state is State.STREAMING:
+                self._transport.write(stream.result())
+                exchange.keeps_alive &= self._may_keep(exchange)
+                self._end_response(exchange)
+                return
+            if self._state is State.STREAMING:
+                self._reset()
+            self._change(Event.APPLICATION_DONE)
+        except Exception:
+            self._break_off(exchange)
 
     def _reset(self) -> None:
         """Reset the connection, so that a client does not take a part of a body for the whole."""
         linger = struct.pack("ii", 1, 0)
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        with suppress(OSError):  # it is closed
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.abort()
 
     def _send_response(self, exchange: Exchange, response: RawResponse) -> None:
@@ -522,7 +559,7 @@ class HttpProtocol(LimitedConnection):
         has_length = any(name.lower() == "content-length" for name, _ in response.headers)
         body = response.body
         if not isinstance(body, bytes):
-            if not (has_length or head.version != "1.1" or response.status.startswith(BODILESS_STATUSES)):
+            if isinstance(body.framing, Chunked) and not response.status.startswith(BODILESS_STATUSES):
                 lines.append("transfer-encoding: chunked")
             body = b""
         elif not _has_body(response, head):

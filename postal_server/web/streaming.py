@@ -109,12 +109,25 @@ class FixedLength:
         return b""
 
 
-def choose_framing(headers: Sequence[Header], version: str) -> Framing:
-    """The framing of a stream with these headers, for a client that speaks this version of HTTP."""
+@dataclass(frozen=True)
+class FramedStream:
+    """The pieces of a body, and how they are sent."""
+
+    pieces: Stream
+    framing: Framing
+
+
+def choose_framing(headers: Sequence[Header], protocol: str) -> Framing:
+    """The framing of a stream with these headers, for a client that speaks `protocol`, such as HTTP/1.1.
+
+    Raises `ValueError` for a `content-length` that is no number.
+    """
     length = next((value for name, value in headers if name.lower() == "content-length"), None)
-    if length is not None:
-        return FixedLength(int(length))
-    return Chunked() if version == "1.1" else UntilClose()
+    if length is None:
+        return Chunked() if protocol == "HTTP/1.1" else UntilClose()
+    if not (length.isascii() and length.isdigit()):
+        raise ValueError(f"content-length: {length}")
+    return FixedLength(int(length))
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -45,6 +45,8 @@ class Echo:
         self.lean_paths: list[str] = []  # in the order in which they were answered
 
     def route(self, environ):
+        if environ["PATH_INFO"] == "/route/fail":
+            raise RuntimeError("a bug")
         return Routed(self, environ)
 
     def __call__(self, environ, start_response):
@@ -95,6 +97,8 @@ class Routed:
         return BodyLimit(BIG, is_known="HTTP_X_KEY" in self.environ)
 
     def begin(self, *, has_small_body: bool) -> Work:
+        if self.environ["PATH_INFO"] == "/begin/fail":
+            raise RuntimeError("a bug")
         if has_small_body and self.environ["PATH_INFO"].startswith("/lean"):
             return self.echo.answer_async(self.environ)
         return partial(call_wsgi, self.echo, self.environ)
@@ -244,10 +248,11 @@ def test_no_content_has_neither_length_nor_body(address):
     assert heard.endswith(b"\r\n\r\n")
 
 
-@pytest.mark.parametrize("path", [b"/fail", b"/lean/fail"])
-def test_a_bug_is_a_500_and_logged(address, path, caplog):
+@pytest.mark.parametrize("path", [b"/fail", b"/lean/fail", b"/route/fail", b"/begin/fail"])
+def test_a_bug_is_a_500_and_logged(running, address, path, caplog):
     assert statuses(talk(address, get(path))) == [500]
     assert "could not be answered" in caplog.text
+    wait_for(lambda: not running.connections)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from postal_server.web import protocol, server
 from postal_server.web.application import Application
 from postal_server.web.handlers import InLoop
 from postal_server.web.routing import Route, Routes
-from postal_server.web.streaming import StreamingResponse
+from postal_server.web.streaming import FixedLength, StreamingResponse, choose_framing
 from postal_server.web.unsent import UnsentResponses
 from postal_server.wire.http import Request, Response
 from tests.loops import LOOPS
@@ -39,7 +40,16 @@ class Views:
         self.pieces = 0  # yielded by the endless streams
 
     def routes(self) -> Routes:
-        views = (self.events, self.endless, self.stubborn, self.broken, self.sized, self.plain, self.nothing)
+        views = (
+            self.events,
+            self.endless,
+            self.stubborn,
+            self.broken,
+            self.sized,
+            self.mislabelled,
+            self.plain,
+            self.nothing,
+        )
         return Routes([Route(f"/{view.__name__}", InLoop(view)) for view in views])
 
     async def events(self, request: Request) -> StreamingResponse:
@@ -100,6 +110,9 @@ class Views:
 
         return StreamingResponse(200, (TEXT, ("Content-Length", "5")), body())
 
+    async def mislabelled(self, request: Request) -> StreamingResponse:
+        return replace(await self.events(request), headers=(TEXT, ("content-length", "5 B")))
+
     async def nothing(self, request: Request) -> StreamingResponse:
         async def body() -> AsyncGenerator[bytes, None]:
             yield b"something"
@@ -158,6 +171,13 @@ def hasty(request, recorded_config, monkeypatch) -> Iterator[Streams]:
     made = Streams(request.param, recorded_config)
     yield made
     made.stop()
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def hear(wire: socket.socket, end: bytes) -> bytes:
@@ -260,6 +280,53 @@ def test_a_stream_that_fails_has_no_end(streams, caplog):
 def test_a_stream_that_fails_does_not_pass_for_a_whole_one_with_an_old_client(streams):
     with streams.connect(b"/broken", version=b"1.0") as wire, pytest.raises(ConnectionResetError):
         hear(wire, b"the end")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_length_that_is_no_number_is_a_500_and_logged(streams, method, caplog):
+    with streams.connect(b"/mislabelled", method=method) as wire:
+        assert statuses(hear(wire, b"\r\n\r\n" if method == b"HEAD" else b"</h1>\n")) == [500]
+        wire.sendall(get(b"/plain"))
+        assert hear(wire, b"plain")
+    assert "/mislabelled could not be answered" in caplog.text
+    assert streams.shared.streams == 0
+    wait_for(lambda: not streams.connections)
+
+
+@pytest.mark.parametrize("length", ["5 B", "", "-1", "+1", "1_000", "\N{SUPERSCRIPT TWO}"])
+def test_a_length_has_only_digits(length):
+    assert isinstance(choose_framing([("Content-Length", "0005")], "HTTP/1.1"), FixedLength)
+    with pytest.raises(ValueError, match="content-length"):
+        choose_framing([("Content-Length", length)], "HTTP/1.1")
+
+
+def test_a_stream_without_keep_alive_goes_on(streams, monkeypatch):
+    monkeypatch.setattr(protocol, "keep_alive", raising(OSError("the socket is closed")))
+    with streams.connect(b"/events") as wire:
+        streams.put(b"one", None)
+        assert hear(wire, b"0\r\n\r\n")
+    streams.ended("events")
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "name"),
+    [
+        (b"/events", protocol, "keep_alive"),
+        (b"/plain", protocol.HttpProtocol, "_write"),
+        (b"/events", protocol.HttpProtocol, "_write"),
+        (b"/broken", protocol.HttpProtocol, "_reset"),
+        (b"/sized?12345", protocol.HttpProtocol, "_may_keep"),
+        (b"/sized?12345", protocol.HttpProtocol, "_end_response"),
+    ],
+)
+def test_a_bug_in_sending_costs_the_connection_and_no_place(streams, path, where, name, monkeypatch, caplog):
+    monkeypatch.setattr(where, name, raising(RuntimeError("a bug in the server")))
+    with streams.connect(path) as wire:
+        listen(wire)
+        wait_for(lambda: not streams.connections)
+    assert streams.shared.streams == 0
+    assert "A response could not be sent" in caplog.text
+    assert "a bug in the server" in caplog.text
 
 
 # The end
