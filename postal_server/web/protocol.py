@@ -69,6 +69,7 @@ class HttpProtocol(LimitedConnection):
         self._is_input_open = True  # more requests are read
         self._has_left = False  # the client has closed its side
         self._stream: asyncio.Task[bytes] | None = None  # sends the body of a streaming response
+        self._is_stream_cancelled = False
         self._resumed: asyncio.Future[None] | None = None  # once the stream may go on
         self._head_bytes = 0  # received since the request began, or since the last piece of its body
         self._is_full = False  # the client does not read its responses
@@ -105,8 +106,8 @@ class HttpProtocol(LimitedConnection):
         before, self._state = self._state, next_state(TRANSITIONS, self._state, event)
         if self._state is State.CLOSED:
             self._shared.leave(self)
-        elif before is State.STREAMING and self._state is State.ABANDONED and self._stream is not None:
-            self._stream.cancel()  # once, as a second time would break off its `finally`
+        elif before is State.STREAMING and self._state is State.ABANDONED:
+            self._cancel_stream()
 
     @property
     def is_closing(self) -> bool:
@@ -209,10 +210,16 @@ class HttpProtocol(LimitedConnection):
         return before - self._unsent >= IDLE_SECONDS * MIN_DATA_RATE
 
     def shut_down(self) -> None:
-        """Close now, or once the request under way is answered; a stream has no end to wait for."""
+        """Close now, or once the request under way is answered; a stream is cancelled: it may be endless."""
         if self._state is State.IDLE and not self._is_full:
             self._close()
-        elif self._stream is not None:
+        else:
+            self._cancel_stream()
+
+    def _cancel_stream(self) -> None:
+        """Cancel the stream, if there is one; only once, as a second time would break off its `finally`."""
+        if self._stream is not None and not self._is_stream_cancelled:
+            self._is_stream_cancelled = True
             self._stream.cancel()
 
     def abort(self) -> None:
@@ -446,6 +453,8 @@ class HttpProtocol(LimitedConnection):
         body = response.body
         if isinstance(body, bytes) or not _has_body(response, exchange.head):
             self._send_response(exchange, response)
+        elif self._shared.is_stopping:  # nothing would end it
+            self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
         elif self._shared.streams >= self._shared.max_streams:
             metrics.WEB_STREAMS_REFUSED.inc()
             self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -468,6 +477,7 @@ class HttpProtocol(LimitedConnection):
         self.deadline = NEVER
         with suppress(OSError):  # the client is gone: `connection_lost` follows
             keep_alive(self._transport.get_extra_info("socket"))
+        self._is_stream_cancelled = False
         self._stream = self._loop.create_task(self._send(body))
         self._shared.streams += 1
         self._stream.add_done_callback(partial(self._stream_done, exchange))

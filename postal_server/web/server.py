@@ -18,6 +18,7 @@ MAX_UNFINISHED_BYTES = 256 * 1024 * 1024, 32 * 1024 * 1024
 LOGIN_THREADS = 2
 SWEEP_SECONDS = 1.0  # between two looks for connections past their deadline
 STOP_SECONDS = 3.0
+STREAM_END_SECONDS = 1.0  # for streams to give back what they hold, once they are cut off
 
 
 class HttpServer:
@@ -70,15 +71,24 @@ class HttpServer:
         self._shared.is_stopping = True
         for connection in list(self._shared.connections):
             connection.shut_down()
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + STOP_SECONDS
-        while self._is_working() and loop.time() < ends_at:
-            await asyncio.sleep(0.02)
+        await _wait_while(self._is_working, STOP_SECONDS)
         for connection in list(self._shared.connections):
             connection.abort()
         for pool in self._pools:
             pool.shutdown(wait=False, cancel_futures=True)
+        await _wait_while(self._is_streaming, STREAM_END_SECONDS)
         await asyncio.sleep(0)
 
     def _is_working(self) -> bool:
         return any(not connection.is_idle for connection in self._shared.connections)
+
+    def _is_streaming(self) -> bool:
+        return self._shared.streams > 0
+
+
+async def _wait_while(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until the condition no longer holds, but no longer than so many seconds."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + seconds
+    while condition() and loop.time() < ends_at:
+        await asyncio.sleep(0.02)

@@ -50,7 +50,7 @@ class LimitedConnection(Connection):
         raise NotImplementedError
 
     def shut_down(self) -> None:
-        """Close now, or once the request under way is answered."""
+        """Close now, or once the request under way is answered; a stream is cancelled."""
         raise NotImplementedError
 
     def abort(self) -> None:

@@ -15,8 +15,9 @@ An asynchronous view returns a `StreamingResponse`, and its generator runs in th
 
 The generator goes on when the client has read enough of what it yielded before. When the client leaves or
 reads too slowly, or the server stops, it is cancelled where it waits, or closed where it yields: what it
-holds it gives back in a `finally`. If it raises, that is logged, and the connection is cut off without the
-end of the body: the client does not take what it has for all.
+holds it gives back in a `finally`, which may wait, as it is not cancelled again. If it raises, that is
+logged, and the connection is cut off without the end of the body: the client does not take what it has for
+all.
 
 No pause in a stream is too long, and its connection gives way to no other. In exchange streams have at most
 half of the connections (`Shared.max_streams`); one too many is answered 503. What clients do not read of it

@@ -38,12 +38,16 @@ class Views:
         self.queues: list[asyncio.Queue[bytes | None]] = []  # of each stream of events that has begun
         self.ends: Counter[str] = Counter()  # how often a stream's `finally` ran, by path
         self.pieces = 0  # yielded by the endless streams
+        self.is_asked = threading.Event()  # for the late stream
+        self.may_begin = False
 
     def routes(self) -> Routes:
         views = (
             self.events,
             self.endless,
             self.stubborn,
+            self.careful,
+            self.late,
             self.broken,
             self.sized,
             self.mislabelled,
@@ -92,6 +96,27 @@ class Views:
                 self.ends["stubborn"] += 1
 
         return StreamingResponse(200, (TEXT,), body())
+
+    async def careful(self, request: Request) -> StreamingResponse:
+        """Takes its time to give back what it holds."""
+
+        async def body() -> AsyncGenerator[bytes, None]:
+            try:
+                yield b"begun"
+                await asyncio.sleep(60)
+            finally:
+                self.ends["careful begins"] += 1
+                await asyncio.sleep(0.4)
+                self.ends["careful"] += 1
+
+        return StreamingResponse(200, (TEXT,), body())
+
+    async def late(self, request: Request) -> StreamingResponse:
+        """Events, once the test lets it begin."""
+        self.is_asked.set()
+        while not self.may_begin:
+            await asyncio.sleep(0.01)
+        return await self.events(request)
 
     async def broken(self, request: Request) -> StreamingResponse:
         async def body() -> AsyncGenerator[bytes, None]:
@@ -364,6 +389,59 @@ def test_streams_end_when_the_server_stops(streams):
         assert time.monotonic() - started < server.STOP_SECONDS
         assert streams.views.ends == {"events": 1, "endless": 1}
         assert b"0\r\n\r\n" not in listen(quiet)
+
+
+def test_no_stream_begins_while_the_server_stops(streams):
+    with streams.connect(b"/late") as wire:
+        assert streams.views.is_asked.wait(10)
+        started = time.monotonic()
+        stopping = asyncio.run_coroutine_threadsafe(streams.server.stop(), streams.loop)
+        wait_for(lambda: streams.shared.is_stopping)
+        streams.views.may_begin = True
+        heard = listen(wire)
+        wire.close()
+        stopping.result(10)
+        assert time.monotonic() - started < server.STOP_SECONDS
+    assert statuses(heard) == [503]
+    assert b"Connection: close" in heard
+    assert streams.views.queues == []
+
+
+def test_a_stream_is_cancelled_once_if_its_client_leaves_while_the_server_stops(streams):
+    with streams.connect(b"/careful") as wire:
+        hear(wire, b"begun\r\n")
+        stopping = asyncio.run_coroutine_threadsafe(streams.server.stop(), streams.loop)
+        wait_for(lambda: streams.views.ends["careful begins"])
+        reset(wire)
+        stopping.result(10)
+    assert streams.views.ends["careful"] == 1
+
+
+def test_a_stream_is_cancelled_once_if_the_server_stops_after_its_client_has_left(streams):
+    with streams.connect(b"/careful") as wire:
+        hear(wire, b"begun\r\n")
+        reset(wire)
+    wait_for(lambda: streams.views.ends["careful begins"])
+    streams.run(streams.server.stop())
+    assert streams.views.ends["careful"] == 1
+
+
+def test_streams_that_are_cut_off_give_back_what_they_hold_before_the_end(streams, monkeypatch):
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
+    with streams.connect(b"/careful") as wire:
+        hear(wire, b"begun\r\n")
+        streams.run(streams.server.stop())
+    assert streams.views.ends["careful"] == 1
+
+
+def test_the_server_does_not_wait_long_for_streams_that_are_cut_off(streams, monkeypatch):
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(server, "STREAM_END_SECONDS", 0.1)
+    with streams.connect(b"/careful") as wire:
+        hear(wire, b"begun\r\n")
+        streams.run(streams.server.stop())
+        assert streams.views.ends["careful"] == 0
+    streams.ended("careful")
 
 
 # Bounds
