@@ -60,9 +60,7 @@ def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
     return Decision(
         claimed,
         DeliveryStatus.HELD if kind is MESSAGES else DeliveryStatus.FAILED,
-        hold.POISON
-        if kind is MESSAGES
-        else "Workers stopped while they processed this request.",
+        hold.POISON if kind is MESSAGES else "Workers stopped while they processed this request.",
     )
 
 
