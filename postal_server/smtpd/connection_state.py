@@ -75,6 +75,21 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.CLOSING, Event.MESSAGE_ANSWERED): State.CLOSING,  # the peer went while its message was stored
     (State.CLOSING, Event.CLOSED): State.CLOSING,
 }
+# What cannot happen while the rest of a line is awaited.
+NOT_WITHIN_A_LINE = frozenset(
+    {
+        Event.CLIENT_KNOWN,
+        Event.CHALLENGE_SENT,
+        Event.DATA_BEGUN,
+        Event.CHUNK_BEGUN,
+        Event.CHUNK_READ,
+        Event.MESSAGE_READ,
+        Event.MESSAGE_REFUSED,
+        Event.MESSAGE_ANSWERED,
+        Event.HANDSHAKE_BEGUN,
+        Event.TLS_ESTABLISHED,
+    }
+)
 # All other pairs: were one of them to happen, `SmtpProtocol` would have a bug.
 IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
     State.PROXY: frozenset(Event) - {Event.CLIENT_KNOWN, Event.CLOSED},
@@ -89,34 +104,8 @@ IMPOSSIBLE: Mapping[State, frozenset[Event]] = {
             Event.TLS_ESTABLISHED,
         }
     ),
-    State.LONG_LINE: frozenset(
-        {
-            Event.CLIENT_KNOWN,
-            Event.CHALLENGE_SENT,
-            Event.DATA_BEGUN,
-            Event.CHUNK_BEGUN,
-            Event.CHUNK_READ,
-            Event.MESSAGE_READ,
-            Event.MESSAGE_REFUSED,
-            Event.MESSAGE_ANSWERED,
-            Event.HANDSHAKE_BEGUN,
-            Event.TLS_ESTABLISHED,
-        }
-    ),
-    State.AUTH: frozenset(
-        {
-            Event.CLIENT_KNOWN,
-            Event.CHALLENGE_SENT,
-            Event.DATA_BEGUN,
-            Event.CHUNK_BEGUN,
-            Event.CHUNK_READ,
-            Event.MESSAGE_READ,
-            Event.MESSAGE_REFUSED,
-            Event.MESSAGE_ANSWERED,
-            Event.HANDSHAKE_BEGUN,
-            Event.TLS_ESTABLISHED,
-        }
-    ),
+    State.LONG_LINE: NOT_WITHIN_A_LINE,
+    State.AUTH: NOT_WITHIN_A_LINE,
     State.DATA: frozenset(
         {
             Event.CLIENT_KNOWN,
