@@ -33,7 +33,7 @@ run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./
 test: $(VENV)/.dev ## Run all tests (ARGS='-k name' to choose)
 	$(BIN)/python -m tests $(ARGS)
 
-quick: $(VENV)/.dev ## Run the quick tests, in a minute (ARGS='-k name' to choose)
+quick: $(VENV)/.dev ## Run the quick tests (ARGS='-k name' to choose)
 	$(BIN)/python -m pytest -n auto -m "not slow and not serial" $(ARGS)
 
 coverage: $(VENV)/.dev ## Run the quick tests, and fail if they reach fewer branches than they did

@@ -6,7 +6,6 @@ Arguments are those of pytest: files, folders, `-k name`. The status is 0 if all
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,13 @@ import pytest
 
 def run(*words: str) -> int:
     """The status of a run of pytest."""
-    return subprocess.run(command(*words), env=environment(), check=False).returncode
+    return subprocess.run(command(*words), check=False).returncode
 
 
 def run_together(first: Sequence[str], second: Sequence[str]) -> list[int]:
     """The statuses of two runs at a time. What the second one prints follows on what the first one prints."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command(*second), env=environment(), stdout=output, stderr=output)
+        process = subprocess.Popen(command(*second), stdout=output, stderr=output)
         try:
             statuses = [run(*first), process.wait()]
         finally:
@@ -36,11 +35,6 @@ def run_together(first: Sequence[str], second: Sequence[str]) -> list[int]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "pytest", *words]
-
-
-def environment() -> dict[str, str]:
-    """Ours, but that compiled code is kept: the tests start Python some hundred times."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def verdict(statuses: Sequence[int]) -> int:
