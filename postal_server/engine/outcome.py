@@ -35,7 +35,7 @@ def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
         # Only a 2xx to the final dot takes a mail over; anywhere else the host is out of step with us.
         error = f"unexpected answer to {result.stage.value}: {result.reply}"
         return rules.interrupted(error, peer=peer, seconds=result.seconds)
-    return rules.classify(
+    return rules.outcome_of_reply(
         result.reply,
         recipient=mail.recipient,
         peer=peer,
@@ -62,7 +62,7 @@ def _unreachable(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
 
 def of_post(post: HttpDelivery, result: HttpResult) -> Outcome:
     """The outcome of an HTTP delivery."""
-    return rules.classify_post(
+    return rules.outcome_of_response(
         result.status,
         decode_undeclared(result.body),
         url=post.url,

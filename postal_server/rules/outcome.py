@@ -65,7 +65,7 @@ def named_wait(text: str) -> timedelta | None:
     return timedelta(**{f"{match[2].lower()}s": int(match[1])}) + WAIT_MARGIN
 
 
-def classify(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
+def outcome_of_reply(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
     """What an SMTP reply to MAIL, RCPT, DATA or the final dot means for one recipient.
 
     A 2xx must be the reply to the final dot, as no other accepts the message. `seconds` is the duration of
@@ -148,7 +148,7 @@ def sentence(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])}, and {words[-1]}"
 
 
-def classify_post(
+def outcome_of_response(
     code: int, output: str, *, url: str, seconds: float | None, retry_after: timedelta | None = None
 ) -> Outcome:
     """What the response to a POST request means. `code` is its status, or one of the codes in `http_code`.

@@ -384,7 +384,7 @@ def smtp_replies(data: bytes) -> None:
             assert extensions.max_bytes is None or extensions.max_bytes > 0
             assert isinstance(extensions.mechanisms, list)
             peer = outcome.Peer("mx.example", "192.0.2.1", 25, log_id="X")
-            outcome.classify(reply, recipient="a@b.example", peer=peer, seconds=0.1)
+            outcome.outcome_of_reply(reply, recipient="a@b.example", peer=peer, seconds=0.1)
             assert "\r" not in reply.text
 
 

@@ -19,7 +19,9 @@ ROW = claimed(7, lane="dest.example", server_id=3, attempts=2)
 
 def answered(text: str) -> Result:
     reply = Reply.parse([text.encode()])
-    return Result(ROW, outcome.classify(reply, recipient="ann@dest.example", peer=PEER, seconds=0.0412))
+    return Result(
+        ROW, outcome.outcome_of_reply(reply, recipient="ann@dest.example", peer=PEER, seconds=0.0412)
+    )
 
 
 def test_a_failed_attempt_is_told_with_the_numbers_of_its_message(caplog):
@@ -55,7 +57,7 @@ def test_a_decision(caplog):
 
 def test_the_password_in_a_webhooks_url_is_not_logged(caplog):
     caplog.set_level(logging.DEBUG)
-    post = outcome.classify_post(500, "no", url="https://ann:secret@app.example/", seconds=1.0)
+    post = outcome.outcome_of_response(500, "no", url="https://ann:secret@app.example/", seconds=1.0)
     delivery_log.write("webhooks", Result(claimed(9, lane="webhook:4"), post))
     [record] = caplog.records
     assert record.getMessage() == "webhook request 9: SoftFail for webhook:4 (5xx 500)"

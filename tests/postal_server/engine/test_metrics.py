@@ -16,7 +16,8 @@ PEER = outcome.Peer("mta7.am0.yahoodns.net", "192.0.2.1", 25)
 def deferred() -> Result:
     reply = Reply.parse([b"421 4.7.0 [TSS04] later"])
     return Result(
-        claimed(lane="yahoo.com"), outcome.classify(reply, recipient="a@yahoo.com", peer=PEER, seconds=1)
+        claimed(lane="yahoo.com"),
+        outcome.outcome_of_reply(reply, recipient="a@yahoo.com", peer=PEER, seconds=1),
     )
 
 
@@ -32,7 +33,8 @@ def deferred() -> Result:
         (
             "webhooks",
             Result(
-                claimed(lane="webhook:7"), outcome.classify_post(-1, "", url="http://a.example", seconds=5)
+                claimed(lane="webhook:7"),
+                outcome.outcome_of_response(-1, "", url="http://a.example", seconds=5),
             ),
             {"status": "SoftFail", "reason": "timeout", "destination": "webhook"},
         ),

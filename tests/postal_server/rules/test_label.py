@@ -31,11 +31,13 @@ def test_destinations_are_few(lane, host, label):
 
 
 def answered(text: str):
-    return outcome.classify(Reply.parse([text.encode()]), recipient="a@b.example", peer=PEER, seconds=0.1)
+    return outcome.outcome_of_reply(
+        Reply.parse([text.encode()]), recipient="a@b.example", peer=PEER, seconds=0.1
+    )
 
 
 def posted(code: int):
-    return outcome.classify_post(code, "5.7.1 no", url="http://a.example/", seconds=0.1)
+    return outcome.outcome_of_response(code, "5.7.1 no", url="http://a.example/", seconds=0.1)
 
 
 @pytest.mark.parametrize(

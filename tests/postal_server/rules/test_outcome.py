@@ -29,7 +29,7 @@ SENT, DEFERRED, FAILED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryS
     ],
 )
 def test_an_smtp_answer_is_classified_by_its_first_digit(code, status):
-    result = outcome.classify(Reply(code, "text"), recipient="a@dest.example", peer=PEER, seconds=0.5)
+    result = outcome.outcome_of_reply(Reply(code, "text"), recipient="a@dest.example", peer=PEER, seconds=0.5)
     assert result.status is status
     assert (result.code, result.output, result.seconds, result.log_id) == (
         code,
@@ -49,14 +49,14 @@ def test_an_smtp_answer_is_classified_by_its_first_digit(code, status):
 )
 def test_details_are_postals(code, details):
     assert (
-        outcome.classify(Reply(code, "x"), recipient="a@dest.example", peer=PEER, seconds=0).details
+        outcome.outcome_of_reply(Reply(code, "x"), recipient="a@dest.example", peer=PEER, seconds=0).details
         == details
     )
 
 
 def test_the_source_address_is_named_when_it_is_known():
     peer = outcome.Peer("mx.dest.example", "127.0.0.1", 25, source="192.0.2.7", has_tls=True, tls="TLSv1.3")
-    result = outcome.classify(Reply(250, "ok"), recipient="a@b.example", peer=peer, seconds=0)
+    result = outcome.outcome_of_reply(Reply(250, "ok"), recipient="a@b.example", peer=peer, seconds=0)
     assert (
         result.details
         == "Message for a@b.example accepted by 127.0.0.1:25 (mx.dest.example) (from 192.0.2.7)"
@@ -77,12 +77,16 @@ def test_the_source_address_is_named_when_it_is_known():
     ],
 )
 def test_a_wait_named_in_a_deferral_is_kept(text, wait):
-    result = outcome.classify(Reply.parse([text.encode()]), recipient="a@b.example", peer=PEER, seconds=0)
+    result = outcome.outcome_of_reply(
+        Reply.parse([text.encode()]), recipient="a@b.example", peer=PEER, seconds=0
+    )
     assert result.retry_after == wait
 
 
 def test_a_wait_named_in_a_failure_means_nothing():
-    result = outcome.classify(Reply(550, "try in 30 seconds"), recipient="a@b.example", peer=PEER, seconds=0)
+    result = outcome.outcome_of_reply(
+        Reply(550, "try in 30 seconds"), recipient="a@b.example", peer=PEER, seconds=0
+    )
     assert result.retry_after is None
 
 
@@ -131,7 +135,7 @@ def test_a_broken_connection_is_deferred():
     ],
 )
 def test_an_http_answer_is_classified_as_postal_does(code, status, may_notify_sender):
-    result = outcome.classify_post(code, " as asked\n", url="http://h.example/x", seconds=0.01)
+    result = outcome.outcome_of_response(code, " as asked\n", url="http://h.example/x", seconds=0.01)
     assert (result.status, result.may_notify_sender) == (status, may_notify_sender)
     assert (result.details, result.output) == (f"Received a {code} from http://h.example/x", "as asked")
 
@@ -140,4 +144,4 @@ def test_an_http_answer_is_classified_as_postal_does(code, status, may_notify_se
     ("url", "expected"), [("https://h/", True), ("HTTPS://h/", True), ("http://h/", False)]
 )
 def test_a_post_is_encrypted_by_its_scheme(url, expected):
-    assert outcome.classify_post(200, "", url=url, seconds=0).sent_with_ssl is expected
+    assert outcome.outcome_of_response(200, "", url=url, seconds=0).sent_with_ssl is expected

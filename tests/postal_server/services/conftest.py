@@ -139,4 +139,6 @@ def sent(
 ) -> Result:
     """What a receiver's answer makes of a claimed message."""
     reply = Reply.parse([answer.encode()])
-    return Result(claimed, outcome.classify(reply, recipient=recipient, peer=PEER, seconds=0.04), changes)
+    return Result(
+        claimed, outcome.outcome_of_reply(reply, recipient=recipient, peer=PEER, seconds=0.04), changes
+    )

@@ -124,7 +124,7 @@ class TestPost:
         claim = come_in(http)
         [prepared] = prepare(claim)
         post = prepared.delivery
-        failed = outcome.classify_post(503, "", url=post.url, seconds=0.1)
+        failed = outcome.outcome_of_response(503, "", url=post.url, seconds=0.1)
         record.record([Result(claim, failed, prepared.changes)], world.directory(), config, NOW)
         later = messages.prepare(
             [replace(claim, attempts=1)], world.directory(), config, NOW + timedelta(minutes=5)

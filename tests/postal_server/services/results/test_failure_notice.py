@@ -194,7 +194,7 @@ class TestApply:
     def test_a_failed_post_tells_the_sender_and_names_the_notice(self, world, record):
         world.add_webhook()
         [claim] = store(world, "in@example.test", scope=Scope.INCOMING, mail_from="ann@remote.example")
-        found = outcome.classify_post(404, "as asked", url="http://h.example/in", seconds=0.01)
+        found = outcome.outcome_of_response(404, "as asked", url="http://h.example/in", seconds=0.01)
         assert record(Result(claim, found)).finished == [claim.id]
         notice = Message.objects.exclude(pk=claim.id).get()
         sentence = f"Sent bounce message to sender (see message <msg:{notice.id}>)"
@@ -212,8 +212,8 @@ class TestApply:
 
     def test_a_stranger_hears_neither_the_url_nor_the_host_inside(self, world, record):
         for found in (
-            outcome.classify_post(404, "x", url="http://user:secret@h.internal/in", seconds=0.01),
-            outcome.classify(
+            outcome.outcome_of_response(404, "x", url="http://user:secret@h.internal/in", seconds=0.01),
+            outcome.outcome_of_reply(
                 Reply.parse([b"550 5.7.1 mynetworks 10.0.0.0/8 only"]),
                 recipient="in@example.test",
                 peer=outcome.Peer("mail.internal", "10.0.0.1", 25),
@@ -234,7 +234,7 @@ class TestApply:
             store(world, "in@example.test", scope=Scope.INCOMING, mail_from=sender)[0]
             for sender in ["ann@remote.example"] * 3 + ["Ann@Remote.example", "bob@remote.example"]
         ]
-        found = outcome.classify_post(404, "", url="http://h.example/in", seconds=0.01)
+        found = outcome.outcome_of_response(404, "", url="http://h.example/in", seconds=0.01)
         recorded = results.record([Result(claim, found) for claim in claims], world.directory(), limited, NOW)
         assert recorded.withheld_notices == 2
         assert Message.objects.filter(bounce_for_id__isnull=False).count() == 3
@@ -254,7 +254,7 @@ class TestApply:
     def test_some_senders_are_not_told(self, world, record, code, values):
         values = {"mail_from": "ann@remote.example", **values}
         [claim] = store(world, "in@example.test", scope=Scope.INCOMING, **values)
-        record(Result(claim, outcome.classify_post(code, "", url="http://h.example/in", seconds=0.01)))
+        record(Result(claim, outcome.outcome_of_response(code, "", url="http://h.example/in", seconds=0.01)))
         assert Message.objects.count() == 1
         assert Delivery.objects.get().details == f"Received a {code} from http://h.example/in"
 

@@ -20,7 +20,9 @@ def claim(number, attempts=0):
 
 
 def answered(number, code, attempts=0, retry_after=None, text="ok"):
-    found = outcome.classify_post(code, text, url="http://h.example/", seconds=0.2, retry_after=retry_after)
+    found = outcome.outcome_of_response(
+        code, text, url="http://h.example/", seconds=0.2, retry_after=retry_after
+    )
     return Result(claim(number, attempts), found)
 
 
