@@ -29,7 +29,7 @@ from postal_server.wire.http import (
 )
 
 from .gateway import BodyLimit, Environ, RawResponse, call_wsgi
-from .handlers import Handler, InLoop, Work
+from .handlers import InLoop, RequestHandler, Work
 from .routing import Routes
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class RoutedRequest:
     """A request and what handles it."""
 
     request: Request
-    handler: Handler
+    handler: RequestHandler
 
     @property
     def is_login(self) -> bool:
@@ -132,11 +132,11 @@ class Application:
         self._django = Django(self.make_django)
 
     def route(self, environ: Environ) -> RoutedRequest:
-        """The request with what handles it."""
+        """The request with what handles it; its body is still to come."""
         request = read_request(environ, self.trusted)
         return RoutedRequest(request, self._handler(request))
 
-    def _handler(self, request: Request) -> Handler:
+    def _handler(self, request: Request) -> RequestHandler:
         is_tracking = request.header(self.tracking_mark) == "1"
         routes = self.tracking_routes if is_tracking else self.routes
         route = routes.find(request.path, request.method)

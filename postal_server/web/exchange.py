@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from .application import RoutedRequest
 from .body import MAX_BUFFERED_BYTES, RequestBody
 from .gateway import BodyLimit, Environ, RequestHead
-from .shared import RoutedRequest
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_FIELDS = 200

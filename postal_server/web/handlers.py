@@ -33,7 +33,7 @@ View = Callable[[Request], Response]
 Work = Coroutine[Any, Any, RawResponse] | Callable[[], RawResponse]
 
 
-class Handler(Protocol):
+class RequestHandler(Protocol):
     """Answers requests."""
 
     def begin(self, request: Request, *, has_small_body: bool) -> Work:

@@ -29,11 +29,12 @@ from postal_server.net.memory_budget import FREE_BYTES
 from postal_server.net.state_table import next_state
 from postal_server.wire.http import error_response
 
+from .application import RoutedRequest
 from .body import MAX_BUFFERED_BYTES, RequestBody
 from .connection_state import ENDED, TRANSITIONS, Event, State
 from .exchange import MAX_HEADER_BYTES, Exchange
 from .gateway import RawResponse, RequestHead, field_size, make_environ
-from .shared import LimitedConnection, RoutedRequest, Shared
+from .shared import LimitedConnection, Shared
 from .streaming import Chunked, FramedStream, UntilClose, keep_alive
 
 logger = logging.getLogger(__name__)

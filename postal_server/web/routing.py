@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .handlers import Handler
+from .handlers import RequestHandler
 
 GET = frozenset({"GET", "HEAD"})
 ANY_METHOD: frozenset[str] = frozenset()
@@ -20,7 +20,7 @@ class Route:
     """
 
     path: str
-    handler: Handler
+    handler: RequestHandler
     methods: frozenset[str] = GET
     is_prefix: bool = False
     is_for_any_host: bool = False

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from postal_server.net.listening import Sweep, bind
 from postal_server.net.memory_budget import MemoryBudget
 
+from .application import Application
 from .protocol import HttpProtocol
-from .shared import Application, Shared
+from .shared import Shared
 
 BACKLOG = 1024
 # Memory of incomplete bodies: of all clients, and of those that have not authenticated.

@@ -6,34 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from postal_server.engine import metrics
 from postal_server.net.listening import Connection, Turns
 from postal_server.net.memory_budget import MemoryBudget
 from postal_server.rules.client import client_key
 
-from .gateway import BodyLimit, Environ
-from .handlers import Work
+from .application import Application
 from .unsent import UnsentResponses
-
-
-class RoutedRequest(Protocol):
-    """A request and what handles it (`application.RoutedRequest`)."""
-
-    @property
-    def is_login(self) -> bool: ...
-
-    def begin(self, *, has_small_body: bool) -> Work: ...
-
-    def body_limit(self) -> BodyLimit | None: ...
-
-
-class Application(Protocol):
-    """What answers requests (`application.Application`)."""
-
-    def route(self, environ: Environ, /) -> RoutedRequest:
-        """The request with what handles it; its body is still to come."""
 
 
 class LimitedConnection(Connection):
