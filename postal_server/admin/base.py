@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString, mark_safe
 from postal_server import conf, models
 from postal_server.engine import directory
 from postal_server.engine.database import write_transaction
-from postal_server.services.operations.context import Context
+from postal_server.services.operations.context import OperationContext
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -99,9 +99,9 @@ def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
     return Filter
 
 
-def operation_context() -> Context:
+def operation_context() -> OperationContext:
     """What an operation is given. The directory is this process's, read again only if it has changed."""
-    return Context(conf.config(), timezone.now(), directory.refresh(), write_transaction)
+    return OperationContext(conf.config(), timezone.now(), directory.refresh(), write_transaction)
 
 
 def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:

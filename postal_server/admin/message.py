@@ -20,7 +20,7 @@ from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.operations import held, stored_message
-from postal_server.services.operations.context import Context
+from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.token import message_ids_of
 
 from .base import (
@@ -150,7 +150,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         self,
         request: HttpRequest,
         queryset: QuerySet[models.Message],
-        action: Callable[[Sequence[int], Context], Iterator[int]],
+        action: Callable[[Sequence[int], OperationContext], Iterator[int]],
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))

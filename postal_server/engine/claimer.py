@@ -90,7 +90,7 @@ class Claimer:
             claimed = self._claim(worker_id, limit, now)
             # Mostly none: suspended rows are not ready. But a process may not have heard of a suspension yet
             # when it makes rows ready.
-            claims.suspended = stream.handlers.suspended(claimed)
+            claims.suspended = stream.services.suspended(claimed)
             stream.queue.suspend(worker_id, claims.suspended)
             self._sort(claims, [row for row in claimed if row.id not in claims.suspended])
         return claims, is_more

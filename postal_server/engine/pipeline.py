@@ -34,7 +34,7 @@ from .row_decisions import (
     expired_decision,
     poison_decision,
 )
-from .work_stream import Claims, Handlers
+from .work_stream import BatchServices, Claims
 
 logger = logging.getLogger(__name__)
 
@@ -202,9 +202,9 @@ class Pipeline:
         self, recorder: ResultRecorder, claimed: Sequence[Claimed]
     ) -> list[Prepared | Decision | Result | Returned]:
         """Prepare in a thread. A bug costs the message that has it an attempt, and no other."""
-        loop, handlers = asyncio.get_running_loop(), recorder.stream.handlers
+        loop, services = asyncio.get_running_loop(), recorder.stream.services
         try:
-            prepared = await loop.run_in_executor(self._threads, _in_thread, handlers, claimed)
+            prepared = await loop.run_in_executor(self._threads, _in_thread, services, claimed)
         except DATABASE_AWAY as error:
             logger.warning("The database cannot serve (%s)", error)
             await asyncio.sleep(AFTER_DATABASE_FAILURE)
@@ -258,9 +258,9 @@ class Pipeline:
             await asyncio.sleep(GATE_INTERVAL)
 
 
-def _in_thread(handlers: Handlers, claimed: Sequence[Claimed]) -> Sequence[Prepared | Decision]:
+def _in_thread(services: BatchServices, claimed: Sequence[Claimed]) -> Sequence[Prepared | Decision]:
     try:
-        return handlers.prepare(claimed, datetime.now(timezone.utc))
+        return services.prepare(claimed, datetime.now(timezone.utc))
     except DATABASE_AWAY:
         connection.close()  # this thread's: the next batch opens a new one
         raise

@@ -90,7 +90,7 @@ class ResultRecorder:
             return []
         done = [item for item in ours if isinstance(item, (Result, Decision))]
         if done:
-            recorded = self.stream.handlers.record(done, now)
+            recorded = self.stream.services.record(done, now)
             queue.finish(worker_id, recorded.finished)
             queue.defer(worker_id, recorded.deferred)
             metrics.NOTICES_WITHHELD.inc(recorded.withheld_notices)

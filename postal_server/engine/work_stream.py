@@ -1,4 +1,4 @@
-"""One kind of work on its way through a worker: its queue, what is held of it, and who handles it."""
+"""One kind of work on its way through a worker: its queue, its services, and what is held of it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .shaping import Shaping
 Sources = Callable[[datetime], Mapping[int, int | None]]
 
 
-class Handlers(Protocol):
-    """What the services do with one kind of work, in batches (`runtime.handlers`)."""
+class BatchServices(Protocol):
+    """What the services do with one kind of work, in batches (`runtime.batch_services`)."""
 
     def prepare(self, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared | Decision]:
         """What to deliver, or what was decided, for each claim; in a thread, outside of a transaction."""
@@ -33,7 +33,7 @@ class Handlers(Protocol):
 
 @dataclass
 class WorkStream:
-    """One kind of work of this worker: its queue, its handlers, and what is held of it.
+    """One kind of work of this worker: its queue, its services, and what is held of it.
 
     `shaping` limits how fast it is sent; None for no limit. `sources` are the ids of the source
     addresses that this worker sends from, and how many messages each may still send today; None: any number.
@@ -41,7 +41,7 @@ class WorkStream:
 
     queue: Queue
     lanes: Lanes
-    handlers: Handlers
+    services: BatchServices
     shaping: Shaping | None = None
     sources: Sources = lambda now: {ANY_SOURCE: None}
 

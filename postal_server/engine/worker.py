@@ -29,7 +29,7 @@ from .shaping import Shaping, operators_by_mx
 from .sources import LocalSources
 from .sync_dns import DomainQuestions
 from .sync_http import Posts
-from .work_stream import Handlers, WorkStream
+from .work_stream import BatchServices, WorkStream
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Worker:
         acceptance: Acceptance,
         make_transports: MakeTransports,
         *,
-        messages: Handlers,
-        webhooks: Handlers,
+        messages: BatchServices,
+        webhooks: BatchServices,
     ) -> None:
         self._config = config
         self.lease = Lease()
@@ -77,8 +77,8 @@ class Worker:
         self._streams: list[WorkStream] = []
         self._recorders: list[ResultRecorder] = []
         self._claimers: list[Claimer] = []
-        for kind, handlers in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
-            self._add(kind, handlers, journal)
+        for kind, services in ((MESSAGES, messages), (WEBHOOKS, webhooks)):
+            self._add(kind, services, journal)
         # What is accepted or recorded in a tick may be work for either kind, in the same tick.
         wants = [claimer.want for claimer in self._claimers]
         acceptance.on_collect += wants
@@ -88,10 +88,10 @@ class Worker:
         journal.parts = [heartbeat, *self._recorders, acceptance, *self._claimers]
         journal.at_end = self._sign_off
 
-    def _add(self, kind: Kind, handlers: Handlers, journal: Journal) -> None:
+    def _add(self, kind: Kind, services: BatchServices, journal: Journal) -> None:
         given = self._config.worker
         limits = Limits(given.connections_per_destination, held=2 * given.max_connections)
-        stream = WorkStream(Queue(kind), Lanes(limits), handlers)
+        stream = WorkStream(Queue(kind), Lanes(limits), services)
         if kind is MESSAGES:
             stream.sources, stream.shaping = self._sources, self._shaping
             stream.lanes.shape = self._shaping.room if self._shaping else None

@@ -16,7 +16,7 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import write_transaction
 from postal_server.models import Server
-from postal_server.services.operations.context import Context
+from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.loader import load
 
 PROGRESS_INTERVAL = 2.0  # seconds between lines about the progress of long work
@@ -106,9 +106,9 @@ def server_named(text: str) -> Server:
     return server
 
 
-def operation_context() -> Context:
+def operation_context() -> OperationContext:
     """What an operation is given. Reads the directory."""
-    return Context(conf.config(), timezone.now(), load(), write_transaction)
+    return OperationContext(conf.config(), timezone.now(), load(), write_transaction)
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

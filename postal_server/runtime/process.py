@@ -30,7 +30,7 @@ from postal_server.engine.depth import Depth
 from postal_server.engine.worker import MakeTransports, Worker
 
 from .acceptance import AcceptanceCore
-from .handlers import MessageHandlers, WebhookHandlers
+from .batch_services import MessageServices, WebhookServices
 from .health import HealthServer
 
 try:
@@ -159,8 +159,8 @@ class Process:
             core.journal,
             core.acceptance,
             self.spec.make_transports,
-            messages=MessageHandlers(self.config, core.directory),
-            webhooks=WebhookHandlers(self.config, core.directory),
+            messages=MessageServices(self.config, core.directory),
+            webhooks=WebhookServices(self.config, core.directory),
         )
 
     async def _stop(self, core: AcceptanceCore, worker: Worker | None, listeners: Sequence[Listener]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from postal_server.mail.smtp_reply import Reply
 
 from . import replies
-from .handler import ClientSession, Handler, Principal
+from .handler import ClientSession, Principal, SmtpHandler
 from .replies import Answer
 from .shared import METRIC, Shared
 
@@ -49,7 +49,7 @@ def decode(line: bytes) -> bytes:
         return b""
 
 
-def plain(initial: bytes, handler: Handler, hostname: str) -> Exchange:
+def plain(initial: bytes, handler: SmtpHandler, hostname: str) -> Exchange:
     """`[authorisation identity] NUL user NUL key` (RFC 4616)."""
     line = initial or (yield "")
     fields = decode(line).split(b"\0")
@@ -58,7 +58,7 @@ def plain(initial: bytes, handler: Handler, hostname: str) -> Exchange:
     return _holder(fields[-1], handler)
 
 
-def login(initial: bytes, handler: Handler, hostname: str) -> Exchange:
+def login(initial: bytes, handler: SmtpHandler, hostname: str) -> Exchange:
     """A user name, which may come with the command, then the key; the user name is ignored."""
     if not initial:
         yield "Username:"
@@ -66,7 +66,7 @@ def login(initial: bytes, handler: Handler, hostname: str) -> Exchange:
     return _holder(decode(line), handler)
 
 
-def cram_md5(initial: bytes, handler: Handler, hostname: str) -> Exchange:
+def cram_md5(initial: bytes, handler: SmtpHandler, hostname: str) -> Exchange:
     """A digest of our challenge with any key of the mail server that the user name names (RFC 2195).
 
     A client with another user name, which the other mechanisms accept, cannot know that it matters here: such
@@ -85,14 +85,14 @@ def cram_md5(initial: bytes, handler: Handler, hostname: str) -> Exchange:
     raise AuthFailed(replies.DENIED, WRONG_KEY, is_wrong_key=True)
 
 
-def _holder(secret: bytes, handler: Handler) -> Principal:
+def _holder(secret: bytes, handler: SmtpHandler) -> Principal:
     principal = handler.authenticate(secret.decode("utf-8", "replace"))
     if principal is None:
         raise AuthFailed(replies.INVALID_CREDENTIAL, WRONG_KEY, is_wrong_key=True)
     return principal
 
 
-MECHANISMS: dict[str, Callable[[bytes, Handler, str], Exchange]] = {
+MECHANISMS: dict[str, Callable[[bytes, SmtpHandler, str], Exchange]] = {
     "PLAIN": plain,
     "LOGIN": login,
     "CRAM-MD5": cram_md5,

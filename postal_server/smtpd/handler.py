@@ -56,7 +56,7 @@ class Envelope:
     smtputf8: bool = False
 
 
-class Handler(Protocol):
+class SmtpHandler(Protocol):
     """Decides about clients, recipients and messages.
 
     All but `accept_message` answer at once, from memory: they run in the event loop.

@@ -31,7 +31,7 @@ class Journal(Protocol):
 
 
 class MailHandler:
-    """The `Handler` of the running server. Everything but the journal is looked up in memory."""
+    """The `SmtpHandler` of the running server. Everything but the journal is looked up in memory."""
 
     def __init__(self, config: Config, directory: Callable[[], Directory], journal: Journal) -> None:
         self._config = config

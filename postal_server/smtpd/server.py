@@ -15,7 +15,7 @@ from postal_server.net.memory_budget import MemoryBudget
 from postal_server.services.shared.throttle import Throttle
 
 from .clients import Clients
-from .handler import Count, Handler, count_nothing
+from .handler import Count, SmtpHandler, count_nothing
 from .options import Options
 from .protocol import SmtpProtocol
 from .shared import Shared
@@ -44,7 +44,7 @@ class SmtpServer:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: SmtpHandler,
         options: Options,
         certificates: Certificates | None = None,
         names: Callable[[str], Awaitable[str | None]] | None = None,

@@ -10,7 +10,7 @@ from postal_server.net.memory_budget import MemoryBudget
 from postal_server.services.shared.throttle import Throttle
 
 from .clients import Clients
-from .handler import Count, Handler, count_nothing
+from .handler import Count, SmtpHandler, count_nothing
 from .options import Options
 from .tls import Certificates
 
@@ -21,7 +21,7 @@ METRIC = "postal_smtp_server_"
 class Shared:
     """The parts of a server. `names` looks up the PTR name of an address."""
 
-    handler: Handler
+    handler: SmtpHandler
     options: Options
     clients: Clients
     throttle: Throttle

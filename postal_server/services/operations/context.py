@@ -11,7 +11,7 @@ from postal_server.services.shared.rows import Transaction
 
 
 @dataclass(frozen=True)
-class Context:
+class OperationContext:
     """Made once for a request or a command, however many steps its operation has.
 
     `now` is aware UTC. `write_transaction` makes the transaction that one step is written in.

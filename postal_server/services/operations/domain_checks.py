@@ -216,7 +216,7 @@ def check_all(config: Config, now: datetime, ask: Ask) -> None:
             server = directory.servers.get(domain.server_id or 0)
             if server is not None and not is_fine(domain):
                 payload = wire.dns_payload(server, domain)
-                webhook.emit([webhook.Event(server.id, wire.DNS_ERROR, payload)], directory, now)
+                webhook.emit([webhook.WebhookEvent(server.id, wire.DNS_ERROR, payload)], directory, now)
 
 
 def mail_hosts(found: Sequence[str]) -> list[str]:

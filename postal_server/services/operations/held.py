@@ -26,14 +26,14 @@ from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed, Decision
 
-from .context import Context
+from .context import OperationContext
 
 CHUNK = 100  # messages a transaction
 
 REMOVED = "Removed from the queue by an administrator."
 
 
-def requeue(message_ids: Sequence[int], context: Context) -> Iterator[int]:
+def requeue(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """Try messages again at once, as a person's wish: how many there are.
 
     Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
@@ -43,7 +43,7 @@ def requeue(message_ids: Sequence[int], context: Context) -> Iterator[int]:
         yield _requeue(chunk, context)
 
 
-def _requeue(message_ids: Sequence[int], context: Context) -> int:
+def _requeue(message_ids: Sequence[int], context: OperationContext) -> int:
     config = context.config
     with context.write_transaction():
         waiting = QueuedMessage.objects.filter(pk__in=message_ids)
@@ -82,7 +82,7 @@ def _lane(row: Message) -> Lane:
     return lane_of_endpoint(row.endpoint_type, row.endpoint_id) if row.endpoint_type else LOCAL
 
 
-def release(message_ids: Sequence[int], context: Context) -> Iterator[int]:
+def release(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """Send held messages after all; how many were held."""
     for chunk in _chunks(message_ids):
         held = Message.objects.filter(pk__in=chunk, status=DeliveryStatus.HELD.value)
@@ -114,20 +114,20 @@ def reasons(message_ids: Sequence[int]) -> dict[int, str]:
     return dict(why.order_by("pk").values_list("message_id", "details"))
 
 
-def keep_back(message_ids: Sequence[int], context: Context) -> Iterator[int]:
+def keep_back(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
     decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
     return _take_out(message_ids, decide, context)
 
 
-def remove(message_ids: Sequence[int], context: Context) -> Iterator[int]:
+def remove(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
     decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
     return _take_out(message_ids, decide, context)
 
 
 def _take_out(
-    message_ids: Sequence[int], decide: Callable[[Claimed], Decision], context: Context
+    message_ids: Sequence[int], decide: Callable[[Claimed], Decision], context: OperationContext
 ) -> Iterator[int]:
     for chunk in _chunks(message_ids):
         with context.write_transaction():
@@ -140,7 +140,7 @@ def _take_out(
         yield len(decisions)
 
 
-def cancel(message_ids: Sequence[int], context: Context) -> Iterator[int]:
+def cancel(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """End the hold of messages without sending them; how many were held. No event tells of it."""
     for chunk in _chunks(message_ids):
         with context.write_transaction():
@@ -160,7 +160,7 @@ def expire(config: Config, now: datetime, write_transaction: Transaction) -> int
     due = list(Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True))
     if not due:
         return 0  # without loading the directory
-    return sum(cancel(due, Context(config, now, load(), write_transaction)))
+    return sum(cancel(due, OperationContext(config, now, load(), write_transaction)))
 
 
 def _claimed(row: Message) -> Claimed:

@@ -34,7 +34,7 @@ from postal_server.services.shared.rows import Transaction
 from postal_server.services.shared.work import Claimed
 
 from . import held
-from .context import Context
+from .context import OperationContext
 
 STEP = 500  # messages a transaction
 TASK = "queue_suspensions"  # the scheduled task that calls `keep_suspensions`
@@ -270,7 +270,7 @@ def flush(selection: Selection, write_transaction: Transaction = transaction.ato
         yield changed
 
 
-def purge(selection: Selection, context: Context) -> Iterator[int]:
+def purge(selection: Selection, context: OperationContext) -> Iterator[int]:
     """Fail what waits, suspended mail included; webhooks are told."""
     for ids in _steps(waiting(selection)):
         yield from held.remove(ids, context)

@@ -21,14 +21,14 @@ PURGED = "Raw message has been removed. Cannot send message."
 
 
 @dataclass(frozen=True)
-class Context:
+class BatchContext:
     """What all messages of a batch are judged by."""
 
     directory: Directory
     config: Config
 
 
-C = TypeVar("C", bound=Context)
+C = TypeVar("C", bound=BatchContext)
 
 
 def first_decision(
@@ -41,15 +41,15 @@ def first_decision(
     return None
 
 
-def check_suspension(job: Job, context: Context) -> Decision | None:
+def check_suspension(job: Job, context: BatchContext) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
 
 
-def check_text(job: Job, context: Context) -> Decision | None:
+def check_text(job: Job, context: BatchContext) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.FAILED, PURGED) if job.body is None else None
 
 
-def attempts_used_up(job: Job, context: Context) -> str | None:
+def attempts_used_up(job: Job, context: BatchContext) -> str | None:
     """The sentence that says so, where the message has no attempt left."""
     maximum = context.config.postal.default_maximum_delivery_attempts
     if job.claimed.attempts < maximum:

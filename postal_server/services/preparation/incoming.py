@@ -37,8 +37,8 @@ from postal_server.services.shared.work import (
 )
 from postal_server.wire import endpoint as wire
 
-from . import checks, inspection, report, target
-from .checks import attempts_used_up, check_suspension, check_text, first_decision
+from . import inspection, report, target
+from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
 from .outgoing import resent_sender
@@ -55,7 +55,7 @@ INVALID_ENDPOINT = "Invalid endpoint for route."
 
 
 @dataclass(frozen=True)
-class Context(checks.Context):
+class IncomingContext(BatchContext):
     reports: Mapping[int, Decision]  # about those that were recognised, by message id
 
     def route(self, job: Job) -> RouteEntry | None:
@@ -67,11 +67,11 @@ def prepare(
 ) -> list[Prepared | Decision]:
     """What to post or send, or what was decided, for each job in order. No query unless there are reports."""
     with_text = [job for job in jobs if job.body is not None]
-    context = Context(directory, config, report.recognise(with_text, directory, config, now))
+    context = IncomingContext(directory, config, report.recognise(with_text, directory, config, now))
     return [guarded(job.claimed, partial(_prepare, job, context)) for job in jobs]
 
 
-def _prepare(job: Job, context: Context) -> Prepared | Decision:
+def _prepare(job: Job, context: IncomingContext) -> Prepared | Decision:
     if decision := first_decision(CHECKS, job, context):
         return decision
     scan, changes = _inspection(job, context)
@@ -84,23 +84,23 @@ def _prepare(job: Job, context: Context) -> Prepared | Decision:
 # Steps 1 and 2: without inspection.
 
 
-def _check_attempts(job: Job, context: Context) -> Decision | None:
+def _check_attempts(job: Job, context: IncomingContext) -> Decision | None:
     details = attempts_used_up(job, context)
     return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(GIVEN_UP,)) if details else None
 
 
-def _check_report(job: Job, context: Context) -> Decision | None:
+def _check_report(job: Job, context: IncomingContext) -> Decision | None:
     return context.reports.get(job.message.id)
 
 
-def _check_unlinked(job: Job, context: Context) -> Decision | None:
+def _check_unlinked(job: Job, context: IncomingContext) -> Decision | None:
     """A report that nobody recognised is for the route of return paths, if there is one."""
     if not job.message.is_report or context.route(job) is not None:
         return None
     return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
 
 
-CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
+CHECKS: Sequence[Callable[[Job, IncomingContext], Decision | None]] = (
     check_suspension,
     _check_attempts,
     check_text,
@@ -112,7 +112,7 @@ CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
 # Step 3: what scanners say goes on top of the stored text, once.
 
 
-def _inspection(job: Job, context: Context) -> tuple[Inspection, Changes | None]:
+def _inspection(job: Job, context: IncomingContext) -> tuple[Inspection, Changes | None]:
     message, server = job.message, job.server
     if message.is_inspected:
         kept = Inspection(message.spam_score, message.is_spam, message.is_threat, message.threat_details)
@@ -135,7 +135,7 @@ def _yes(value: bool) -> str:
 # Steps 4 to 10: as checks, with what scanners found.
 
 
-def _judge_score(job: Job, context: Context, scan: Inspection) -> Decision | None:
+def _judge_score(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     threshold = job.server.spam_failure_threshold
     if scan.score < threshold:
         return None
@@ -147,12 +147,12 @@ def _judge_score(job: Job, context: Context, scan: Inspection) -> Decision | Non
     )
 
 
-def _judge_server_mode(job: Job, context: Context, scan: Inspection) -> Decision | None:
+def _judge_server_mode(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     why = hold.by_mode(job.server.mode, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-def _judge_route(job: Job, context: Context, scan: Inspection) -> Decision | None:
+def _judge_route(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     if context.route(job) is not None:
         return None
     if route_rules.is_role(split_address(job.message.rcpt_to or "")[0]):
@@ -160,7 +160,7 @@ def _judge_route(job: Job, context: Context, scan: Inspection) -> Decision | Non
     return Decision(job.claimed, DeliveryStatus.FAILED, NO_ROUTE)
 
 
-def _judge_spam(job: Job, context: Context, scan: Inspection) -> Decision | None:
+def _judge_spam(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     route = context.route(job)
     if route is None or not scan.is_spam or job.claimed.is_manual:
         return None
@@ -171,7 +171,7 @@ def _judge_spam(job: Job, context: Context, scan: Inspection) -> Decision | None
     return None
 
 
-def _judge_route_mode(job: Job, context: Context, scan: Inspection) -> Decision | None:
+def _judge_route_mode(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     route = context.route(job)
     mode = route.mode if route else RouteMode.ENDPOINT
     if mode is RouteMode.ACCEPT:
@@ -194,7 +194,7 @@ def _held(job: Job) -> Decision:
     return Decision(job.claimed, DeliveryStatus.HELD, hold.NO_ENDPOINT)
 
 
-JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
+JUDGES: Sequence[Callable[[Job, IncomingContext, Inspection], Decision | None]] = (
     _judge_score,
     _judge_server_mode,
     _judge_route,
@@ -206,7 +206,9 @@ JUDGES: Sequence[Callable[[Job, Context, Inspection], Decision | None]] = (
 # Step 11.
 
 
-def _hand_over(job: Job, context: Context, scan: Inspection, changes: Changes | None) -> Prepared | Decision:
+def _hand_over(
+    job: Job, context: IncomingContext, scan: Inspection, changes: Changes | None
+) -> Prepared | Decision:
     message = job.message
     key = (message.endpoint_type, message.endpoint_id or 0)
     entry = context.directory.endpoints.get(key)
@@ -227,7 +229,7 @@ def _text(job: Job, changes: Changes | None) -> bytes:
 
 
 def _post(
-    job: Job, entry: HTTPEndpointEntry, scan: Inspection, changes: Changes | None, context: Context
+    job: Job, entry: HTTPEndpointEntry, scan: Inspection, changes: Changes | None, context: IncomingContext
 ) -> HttpDelivery:
     body, content_type = _body(job, entry, scan, changes)
     headers = request_key(context.config).request_headers(body, content_type)
@@ -255,7 +257,10 @@ def _body(job: Job, entry: HTTPEndpointEntry, scan: Inspection, changes: Changes
 
 
 def _forward(
-    job: Job, entry: SMTPEndpointEntry | AddressEndpointEntry, changes: Changes | None, context: Context
+    job: Job,
+    entry: SMTPEndpointEntry | AddressEndpointEntry,
+    changes: Changes | None,
+    context: IncomingContext,
 ) -> SmtpDelivery:
     """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
 

@@ -29,9 +29,9 @@ from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
-from . import checks, inspection, rewriting, send_limit, target
+from . import inspection, rewriting, send_limit, target
 from .attempts import last_answers
-from .checks import attempts_used_up, check_suspension, check_text, first_decision
+from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
 
@@ -43,7 +43,7 @@ TLS_REQUIRED = "TLS-Required"
 
 
 @dataclass(frozen=True)
-class Context(checks.Context):
+class OutgoingContext(BatchContext):
     now: datetime
     suppressed: dict[suppression.Recipient, str]
     answers: dict[int, tuple[int | None, str]]  # the last one, of those that used up their attempts
@@ -67,7 +67,7 @@ def prepare(
     """
     maximum = config.postal.default_maximum_delivery_attempts
     used_up = [job.message.id for job in jobs if job.claimed.attempts >= maximum]
-    context = Context(
+    context = OutgoingContext(
         directory,
         config,
         now,
@@ -104,7 +104,7 @@ def prepare(
 # Steps 2 to 9.
 
 
-def _check_attempts(job: Job, context: Context) -> Decision | None:
+def _check_attempts(job: Job, context: OutgoingContext) -> Decision | None:
     details = attempts_used_up(job, context)
     if details is None:
         return None
@@ -119,12 +119,12 @@ def _check_attempts(job: Job, context: Context) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(SOFT_FAILS),))
 
 
-def _check_domain(job: Job, context: Context) -> Decision | None:
+def _check_domain(job: Job, context: OutgoingContext) -> Decision | None:
     gone = job.message.domain_id is not None and context.domain(job) is None
     return Decision(job.claimed, DeliveryStatus.FAILED, DOMAIN_GONE) if gone else None
 
 
-def _check_recipient(job: Job, context: Context) -> Decision | None:
+def _check_recipient(job: Job, context: OutgoingContext) -> Decision | None:
     address = job.message.rcpt_to
     if not address:
         return Decision(job.claimed, DeliveryStatus.FAILED, NO_RECIPIENT)
@@ -135,20 +135,20 @@ def _check_recipient(job: Job, context: Context) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.FAILED, outcome.unreachable(domain).details)
 
 
-def _check_credential(job: Job, context: Context) -> Decision | None:
+def _check_credential(job: Job, context: OutgoingContext) -> Decision | None:
     entry = context.directory.credentials.get(job.message.credential_id or 0)
     why = hold.by_credential(entry is not None and entry.hold, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-def _check_suppression(job: Job, context: Context) -> Decision | None:
+def _check_suppression(job: Job, context: OutgoingContext) -> Decision | None:
     address = job.message.rcpt_to or ""
     reason = suppression.reason_for((job.server.id, address), context.suppressed)
     why = hold.by_suppression(address, reason, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
-CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
+CHECKS: Sequence[Callable[[Job, OutgoingContext], Decision | None]] = (
     check_suspension,
     _check_attempts,
     check_text,
@@ -162,7 +162,7 @@ CHECKS: Sequence[Callable[[Job, Context], Decision | None]] = (
 # Steps 10 to 13.
 
 
-def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | Decision:
+def _draft(job: Job, rewritten: bytes | None, context: OutgoingContext) -> Prepared | Decision:
     """The mail, signed, with what that changed on its row; or why it is spam."""
     message, server = job.message, job.server
     accepted = job.body or b""
@@ -200,7 +200,7 @@ def _draft(job: Job, rewritten: bytes | None, context: Context) -> Prepared | De
     return Prepared(job.claimed, _delivery(job, prefix, body, context), changes)
 
 
-def _delivery(job: Job, prefix: bytes, body: bytes, context: Context) -> SmtpDelivery:
+def _delivery(job: Job, prefix: bytes, body: bytes, context: OutgoingContext) -> SmtpDelivery:
     message = job.message
     reverse_path = None
     if not message.is_notice:
@@ -236,7 +236,7 @@ def _without_msgid(body: bytes) -> bytes:
     return remove_header(body, MSGID) if MSGID.lower().encode() in body[:header_end].lower() else body
 
 
-def _signature(body: bytes, job: Job, context: Context) -> bytes:
+def _signature(body: bytes, job: Job, context: OutgoingContext) -> bytes:
     """The `DKIM-Signature` fields and `X-Postal-MsgID` that go on top of `body`, made once for all tries.
 
     The domain's own keys if DNS has their records, else the installation's, for the return path domain

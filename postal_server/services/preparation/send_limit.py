@@ -14,7 +14,7 @@ from django.db.models import Q
 from postal_server.conf import Config
 from postal_server.models import Counter, Server
 from postal_server.rules import hold
-from postal_server.services.results.webhook import Event, emit
+from postal_server.services.results.webhook import WebhookEvent, emit
 from postal_server.services.shared import counters, operator_mail
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import ServerEntry
@@ -131,9 +131,9 @@ class Notice:
     volume: int
 
     @property
-    def event(self) -> Event:
+    def event(self) -> WebhookEvent:
         payload = wire.limit_payload(self.server, self.volume, self.server.send_limit or 0)
-        return Event(self.server.id, self.kind.event, payload)
+        return WebhookEvent(self.server.id, self.kind.event, payload)
 
     @property
     def subject(self) -> str:

@@ -1,4 +1,4 @@
-"""The effects of results besides deliveries and statuses, in the order in which they are applied.
+"""The steps that apply the effects of results, besides deliveries and statuses, in their order.
 
 Each `apply(batch)` takes a fixed number of queries whatever the size of the batch, and none where the effect
 does not occur. Some effects follow from outcomes; others are values that decisions carry (`work.Effect`).
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from . import bounce, delivery_event, endpoint_use, failure_notice, suppression, tls_sessions, warm_up
 from .batch import Batch
 
-EFFECTS: Sequence[Callable[[Batch], None]] = (
+EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
     delivery_event.apply,  # first: the event of an attempt precedes those that follow from it
     suppression.apply,  # adds a sentence to the details of outgoing mail
     failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence
@@ -22,7 +22,7 @@ EFFECTS: Sequence[Callable[[Batch], None]] = (
 # Applied once the batch is written and its events are stored, so that rows that all workers update are locked
 # for a short time. They may not use the methods by which effects add to a batch. Workers update these rows in
 # this order, and each effect goes through its rows in the order of their keys: otherwise they could deadlock.
-EFFECTS_ON_SHARED_ROWS: Sequence[Callable[[Batch], None]] = (
+EFFECT_STEPS_ON_SHARED_ROWS: Sequence[Callable[[Batch], None]] = (
     tls_sessions.apply,
     warm_up.apply,
     endpoint_use.apply,

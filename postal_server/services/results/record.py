@@ -19,7 +19,7 @@ from postal_server.services.shared.work import Decision, Recorded, Result
 
 from . import message_update, webhook
 from .batch import DETAILS_CHARACTERS, Batch, Entry
-from .effects import EFFECTS, EFFECTS_ON_SHARED_ROWS
+from .effects import EFFECT_STEPS, EFFECT_STEPS_ON_SHARED_ROWS
 
 OUTPUT_CHARACTERS = 250
 
@@ -37,14 +37,14 @@ def record(
         _entry(result, message, now) for result in results if (message := messages.get(result.claimed.id))
     ]
     batch = Batch(results, entries, directory, config, now)
-    for apply in EFFECTS:
+    for apply in EFFECT_STEPS:
         apply(batch)
     for entry in entries:
         entry.delivery.details = entry.details[:DETAILS_CHARACTERS]
     insert([*(entry.delivery for entry in entries), *batch.further_deliveries])
     message_update.write(batch)
     webhook.emit_about_messages(batch.events, directory, now)
-    for apply in EFFECTS_ON_SHARED_ROWS:
+    for apply in EFFECT_STEPS_ON_SHARED_ROWS:
         apply(batch)
     return _recorded(batch)
 

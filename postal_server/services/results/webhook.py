@@ -35,7 +35,7 @@ RESENT_TOGETHER = 100  # requests a transaction
 
 
 @dataclass(frozen=True)
-class Event:
+class WebhookEvent:
     """An event for a server's webhooks. `message_id` keeps the events of one message in order."""
 
     server_id: int
@@ -62,7 +62,7 @@ def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
     return bool(directory.webhooks_for(server_id, name))
 
 
-def emit(events: Iterable[Event], directory: Directory, now: datetime) -> int:
+def emit(events: Iterable[WebhookEvent], directory: Directory, now: datetime) -> int:
     """Store a request for each event and each webhook that wants it, in two queries; returns how many.
 
     Bodies are built here, once: every attempt posts the same bytes.
@@ -112,10 +112,10 @@ def emit_about_messages(events: Sequence[MessageEvent], directory: Directory, no
     return emit((_with_payload(event, tokens) for event in events), directory, now)
 
 
-def _with_payload(event: MessageEvent, tokens: Mapping[int, str]) -> Event:
+def _with_payload(event: MessageEvent, tokens: Mapping[int, str]) -> WebhookEvent:
     about = event.about[0]
     with_tokens = [value for message in event.about for value in (message, tokens[message.id])]
-    return Event(about.server_id, event.name, event.payload(*with_tokens), about.id)
+    return WebhookEvent(about.server_id, event.name, event.payload(*with_tokens), about.id)
 
 
 def emit_for_message(
@@ -125,7 +125,7 @@ def emit_for_message(
     if not is_wanted(message.server_id, name, directory):
         return 0
     about = wire.message_hash(message, tokens_of([message.id])[message.id])
-    event = Event(message.server_id, name, {"message": about, **payload}, message.id)
+    event = WebhookEvent(message.server_id, name, {"message": about, **payload}, message.id)
     return emit([event], directory, now)
 
 

@@ -155,7 +155,7 @@ def ask(database) -> Callable[..., int]:
 
 
 @dataclass
-class FakeHandlers:
+class FakeBatchServices:
     """The services as functions that tests give."""
 
     prepare: Callable[..., Sequence[Any]] = lambda claimed, now: ()
@@ -225,7 +225,7 @@ def lease(database, worker_id) -> Lease:
 @pytest.fixture
 def stream(database) -> WorkStream:
     lanes = Lanes(Limits(connections=20, held=1000))
-    return WorkStream(Queue(MESSAGES), lanes, FakeHandlers(record=Records(), suspended=suspended))
+    return WorkStream(Queue(MESSAGES), lanes, FakeBatchServices(record=Records(), suspended=suspended))
 
 
 def suspended(claimed) -> set[int]:

@@ -18,7 +18,7 @@ from postal_server.models import DestinationPace, DestinationPause, QueuedMessag
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules import retry, shaping
 from tests.fakes import NOW
-from tests.postal_server.engine.conftest import FakeHandlers
+from tests.postal_server.engine.conftest import FakeBatchServices
 
 YEAR = timedelta(days=365)
 SECOND = timedelta(seconds=1)
@@ -32,7 +32,7 @@ class Worker:
         self._worker_id = worker_id
         self.claims: list[Claims] = []
         lanes = Lanes(Limits(connections=20, held=1000))
-        stream = WorkStream(Queue(kind), lanes, FakeHandlers())
+        stream = WorkStream(Queue(kind), lanes, FakeBatchServices())
         self._claiming = Claimer(stream, self._lease, self.claims.append)
         self.seconds = 1000.0
         self.wall = NOW

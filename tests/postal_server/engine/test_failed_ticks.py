@@ -27,7 +27,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Accepted, Recorded, Result
 from tests.fakes import NOW
-from tests.postal_server.engine.conftest import FakeHandlers
+from tests.postal_server.engine.conftest import FakeBatchServices
 
 ACCEPTED = Accepted(b"x", (), mail_from=None, subject=None, message_id=None)
 TOMORROW = datetime.now(timezone.utc) + timedelta(days=1)
@@ -73,7 +73,9 @@ def record(done, now) -> Recorded:
 
 @pytest.fixture
 def stream(database) -> WorkStream:
-    return WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeHandlers(record=record))
+    return WorkStream(
+        Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeBatchServices(record=record)
+    )
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def broken_record(done, now) -> Recorded:
 
 def test_a_result_that_was_refused_does_not_come_back_as_held(claim, stream, lease, monkeypatch):
     one, two = claim(2)
-    stream.handlers.record = broken_record
+    stream.services.record = broken_record
     recorder = ResultRecorder(stream, lease, wake=lambda: None)
     recorder.add([sent(one, DeliveryStatus.DEFERRED)])
     journal([recorder])._next_tick()
@@ -149,7 +151,7 @@ def test_mail_that_was_sent_is_not_sent_again_because_that_cannot_be_recorded(cl
     Message.objects.create(
         id=one.id, server_id=1, scope="outgoing", status="Pending", size_bytes=1, created_at=NOW
     )
-    stream.handlers.record = broken_record
+    stream.services.record = broken_record
     recorder = ResultRecorder(stream, lease, wake=lambda: None)
     recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED)])
     journal([recorder])._next_tick()

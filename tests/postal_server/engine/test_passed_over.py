@@ -12,7 +12,7 @@ from postal_server.engine.lease import Lease
 from postal_server.engine.queue import LANES_A_SERVER, MESSAGES, SERVERS_A_CLAIM, Queue
 from postal_server.engine.work_stream import WorkStream
 from postal_server.models import DestinationPause
-from tests.postal_server.engine.conftest import LATER, FakeHandlers, run
+from tests.postal_server.engine.conftest import LATER, FakeBatchServices, run
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def claims() -> list:
 def claimer(worker_id, claims) -> Claimer:
     lease = Lease()
     lease.renewed(worker_id, time.monotonic())
-    stream = WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeHandlers())
+    stream = WorkStream(Queue(MESSAGES), Lanes(Limits(connections=20, held=1000)), FakeBatchServices())
     return Claimer(stream, lease, claims.append)
 
 

@@ -29,15 +29,15 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Changes, Claimed, Decision, Prepared, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
-from tests.postal_server.engine.conftest import FakeHandlers
+from tests.postal_server.engine.conftest import FakeBatchServices
 
 
 class Inbox:
     """Stands in for `ResultRecorder`."""
 
     def __init__(self, prepare: Callable, kind: Kind) -> None:
-        handlers = FakeHandlers(prepare=prepare)
-        self.stream = SimpleNamespace(name=kind.name, kind=kind, handlers=handlers, shaping=None)
+        services = FakeBatchServices(prepare=prepare)
+        self.stream = SimpleNamespace(name=kind.name, kind=kind, services=services, shaping=None)
         self.items: list[object] = []
         self.answer = True  # to those who ask
 

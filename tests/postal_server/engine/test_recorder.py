@@ -27,7 +27,7 @@ def test_results_are_recorded_and_rows_finished(claimer, recorder, stream, enque
     decision = Decision(three, DeliveryStatus.HELD, "because")
     recorder.add([sent(one), sent(two, DeliveryStatus.DEFERRED), decision])
     run(recorder)
-    assert stream.handlers.record.seen == [1, 2, 3]
+    assert stream.services.record.seen == [1, 2, 3]
     row = QueuedMessage.objects.get()
     assert (row.pk, row.due_at, row.attempts) == (2, LATER, 1)
     assert list(stream.lanes.held) == []
@@ -40,7 +40,7 @@ def test_a_result_whose_row_was_taken_from_us_is_dropped(claimer, recorder, stre
     QueuedMessage.objects.filter(pk=1).update(claimed_by=12345)
     recorder.add([sent(row) for row in claimed_batches[0].fresh])
     run(recorder)
-    assert stream.handlers.record.seen == [2]
+    assert stream.services.record.seen == [2]
     assert QueuedMessage.objects.get().claimed_by == 12345
 
 
@@ -57,7 +57,7 @@ def test_a_late_result_of_a_lost_claim_does_not_end_the_new_one(
     recorder.add([Returned(lost), sent(lost)])
     run(recorder)
     assert QueuedMessage.objects.get().claimed_by == lease.worker_id
-    assert stream.handlers.record.seen == []
+    assert stream.services.record.seen == []
 
 
 def test_returned_rows_are_ready_again(claimer, recorder, enqueue, claimed_batches):
@@ -129,7 +129,7 @@ def test_recording_twice_after_a_doubtful_commit_does_nothing_twice(
     items = run(recorder)
     recorder.restore(items, in_doubt=True)
     run(recorder)
-    assert stream.handlers.record.seen == [1]
+    assert stream.services.record.seen == [1]
 
 
 def test_results_that_wait_too_long_shut_the_gate(recorder, claimer, enqueue, claimed_batches):

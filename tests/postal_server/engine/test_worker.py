@@ -40,7 +40,7 @@ from postal_server.models.queue_state import NEVER_DUE
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.runtime.acceptance import AcceptanceCore
-from postal_server.runtime.handlers import MessageHandlers, WebhookHandlers
+from postal_server.runtime.batch_services import MessageServices, WebhookServices
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import queue
 from postal_server.services.shared.directory import Directory
@@ -95,8 +95,8 @@ async def working(config, directory, sender, poster, make_transports=None):
         journal,
         box,
         lambda before_dot: talk(),
-        messages=MessageHandlers(config, current),
-        webhooks=WebhookHandlers(config, current),
+        messages=MessageServices(config, current),
+        webhooks=WebhookServices(config, current),
     )
     worker.start()
     journal.start()
@@ -408,6 +408,6 @@ class TestShaping:
                 Journal(box),
                 box,
                 lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver(), True),
-                messages=MessageHandlers(broken, load),
-                webhooks=WebhookHandlers(broken, load),
+                messages=MessageServices(broken, load),
+                webhooks=WebhookServices(broken, load),
             )

@@ -16,7 +16,7 @@ from postal_server.models import Domain, Organization, Server, Webhook
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
-from postal_server.services.operations.context import Context
+from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.work import Accepted, Claimed, NewMessage, Result
@@ -65,8 +65,8 @@ class World:
     def directory(self) -> Directory:
         return load()
 
-    def context(self, config: conf.Config, now: datetime = NOW) -> Context:
-        return Context(config, now, self.directory(), transaction.atomic)
+    def context(self, config: conf.Config, now: datetime = NOW) -> OperationContext:
+        return OperationContext(config, now, self.directory(), transaction.atomic)
 
     def add_webhook(self, **values) -> Webhook:
         values = {"name": "all", "url": "http://hook.example/all", "all_events": True, **values}

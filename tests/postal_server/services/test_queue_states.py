@@ -100,7 +100,7 @@ BEFORE = [each for each in QueueState if each is not QueueState.SUSPENDED]
 
 def test_events(world, request_of):
     after = set()
-    event = webhook.Event(world.server.pk, "MessageSent", {}, message_id=1)
+    event = webhook.WebhookEvent(world.server.pk, "MessageSent", {}, message_id=1)
     for earlier in BEFORE:
         request_of(earlier, uuid.uuid4())
         webhook.emit([event], world.directory(), NOW)

@@ -15,7 +15,7 @@ from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.preparation import messages, report
 from postal_server.services.results import record as results
 from postal_server.services.results import suppression
-from postal_server.services.results.effects import EFFECTS, EFFECTS_ON_SHARED_ROWS
+from postal_server.services.results.effects import EFFECT_STEPS, EFFECT_STEPS_ON_SHARED_ROWS
 from postal_server.services.shared.token import message_id_of, message_token
 from postal_server.services.shared.work import Decision, Effect
 from postal_server.wire import webhook as wire
@@ -66,7 +66,7 @@ def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[st
 def complaint(world, monkeypatch):
     """An outgoing message, and the claim of a complaint about it."""
     monkeypatch.setattr(report, "RECOGNISERS", (recognise_complaints, *report.RECOGNISERS))
-    monkeypatch.setattr(results, "EFFECTS", (*EFFECTS, apply_complaints))
+    monkeypatch.setattr(results, "EFFECT_STEPS", (*EFFECT_STEPS, apply_complaints))
     [original] = store(world)
     Message.objects.update(status=DeliveryStatus.SENT.value)
     QueuedMessage.objects.all().delete()
@@ -117,6 +117,6 @@ def test_an_event_that_nobody_asked_for_is_not_built(world, config, complaint, d
 
 
 def test_every_effect_that_decisions_may_carry_is_applied():
-    applied = {apply.__module__ for apply in (*EFFECTS, *EFFECTS_ON_SHARED_ROWS)}
+    applied = {apply.__module__ for apply in (*EFFECT_STEPS, *EFFECT_STEPS_ON_SHARED_ROWS)}
     defined = {kind.__module__ for kind in Effect.__subclasses__()}
     assert {name for name in defined if name.startswith("postal_server.")} <= applied

@@ -30,7 +30,7 @@ def answered(number, code, attempts=0, retry_after=None, text="ok"):
 def requests(world):
     """Three stored requests of one webhook."""
     world.add_webhook()
-    events = [webhook.Event(world.server.pk, "MessageSent", {"n": n}, n) for n in range(3)]
+    events = [webhook.WebhookEvent(world.server.pk, "MessageSent", {"n": n}, n) for n in range(3)]
     webhook.emit(events, world.directory(), NOW)
     return list(WebhookRequest.objects.order_by("id"))
 
@@ -41,7 +41,9 @@ class TestEmit:
         world.add_webhook(name="some", all_events=False, events=["MessageHeld"])
         world.add_webhook(name="both", all_events=False, events=["MessageSent"])
         assert (
-            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {"a": 1}, 5)], world.directory(), NOW)
+            webhook.emit(
+                [webhook.WebhookEvent(world.server.pk, "MessageSent", {"a": 1}, 5)], world.directory(), NOW
+            )
             == 2
         )
         one, two = WebhookRequest.objects.all()
@@ -62,15 +64,21 @@ class TestEmit:
         world.add_webhook()
         directory = world.directory()
         with django_assert_num_queries(2):
-            webhook.emit([webhook.Event(world.server.pk, "MessageSent", {}, 1)] * count, directory, NOW)
+            webhook.emit(
+                [webhook.WebhookEvent(world.server.pk, "MessageSent", {}, 1)] * count, directory, NOW
+            )
 
     def test_an_event_behind_one_that_waits_waits_with_it(self, world):
         """It could not go before that one, and would be in the way of every claim."""
         hook, other = world.add_webhook(), world.add_webhook(name="other")
         directory, later = world.directory(), NOW + timedelta(hours=1)
-        webhook.emit([webhook.Event(world.server.pk, "MessageSent", {}, n) for n in (1, 2)], directory, NOW)
+        webhook.emit(
+            [webhook.WebhookEvent(world.server.pk, "MessageSent", {}, n) for n in (1, 2)], directory, NOW
+        )
         WebhookRequest.objects.filter(webhook_id=hook.pk, message_id=1).update(due_at=later)
-        webhook.emit([webhook.Event(world.server.pk, "MessageLoaded", {}, n) for n in (1, 2)], directory, NOW)
+        webhook.emit(
+            [webhook.WebhookEvent(world.server.pk, "MessageLoaded", {}, n) for n in (1, 2)], directory, NOW
+        )
         loaded = WebhookRequest.objects.filter(event="MessageLoaded").values_list(
             "webhook_id", "message_id", "due_at"
         )
@@ -84,7 +92,9 @@ class TestEmit:
     def test_without_a_webhook_there_is_no_query(self, world, django_assert_num_queries):
         directory = world.directory()
         with django_assert_num_queries(0):
-            assert webhook.emit([webhook.Event(world.server.pk, "MessageSent", {})], directory, NOW) == 0
+            assert (
+                webhook.emit([webhook.WebhookEvent(world.server.pk, "MessageSent", {})], directory, NOW) == 0
+            )
 
     def test_events_about_a_message_begin_with_its_hash(self, world):
         world.add_webhook()

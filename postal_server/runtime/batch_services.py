@@ -1,4 +1,4 @@
-"""The services that handle each kind of work: what the engine calls before and after it delivers."""
+"""The services of each kind of work: what the engine calls before and after it delivers a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from postal_server.conf import Config
-from postal_server.engine.work_stream import Handlers
+from postal_server.engine.work_stream import BatchServices
 from postal_server.services.operations import queue
 from postal_server.services.preparation import messages
 from postal_server.services.results import record, webhook
@@ -16,7 +16,7 @@ from postal_server.services.shared.work import Claimed, Decision, Prepared, Reco
 
 
 @dataclass(frozen=True)
-class MessageHandlers(Handlers):
+class MessageServices(BatchServices):
     """Of messages: signed or rewritten, delivered by SMTP or HTTP, recorded with all that follows."""
 
     config: Config
@@ -33,7 +33,7 @@ class MessageHandlers(Handlers):
 
 
 @dataclass(frozen=True)
-class WebhookHandlers(Handlers):
+class WebhookServices(BatchServices):
     """Of webhook requests: signed, delivered by HTTP. They cannot be suspended."""
 
     config: Config
