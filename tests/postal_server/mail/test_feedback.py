@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postal_server.mail.feedback import Feedback, read_feedback
+
+FULL = b"""Feedback-Type: Abuse
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Mail-From: <s8halm+abc@rp.example>
+Original-Rcpt-To: <a@dest.example>
+Original-Rcpt-To: b@dest.example
+Arrival-Date: Thu, 8 Mar 2026 14:00:00 +0000
+Reporting-MTA: dns; mail.dest.example
+Source-IP: 192.0.2.1
+Reported-Domain: Example.ORG
+Original-Envelope-ID: abc
+"""
+
+
+def test_the_fields_of_a_report_are_read():
+    assert read_feedback(FULL) == Feedback(
+        type="abuse",
+        user_agent="SomeGenerator/1.0",
+        source_ip="192.0.2.1",
+        original_mail_from="s8halm+abc@rp.example",
+        original_recipients=("a@dest.example", "b@dest.example"),
+        arrival_date="Thu, 8 Mar 2026 14:00:00 +0000",
+        reporting_mta="mail.dest.example",
+        reported_domains=("example.org",),
+        envelope_id="abc",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "value"),
+    [
+        (b"", "type", "abuse"),
+        (b"\r\n\r\nFeedback-Type: opt-out; x=y\r\n", "type", "opt-out"),
+        (b"Feedback-Type: auth-failure\r\nAuth-Failure: dmarc\r\n", "auth_failure", "dmarc"),
+        (b"Received-Date: now\r\n", "arrival_date", "now"),
+        (b"Original-Rcpt-To: <>\r\n", "original_recipients", ()),
+    ],
+    ids=["nothing", "blank lines above", "authentication", "the date's older name", "no address"],
+)
+def test_missing_and_odd_fields(content, name, value):
+    assert getattr(read_feedback(content), name) == value
+
+
+def test_a_flood_of_addresses_is_cut():
+    assert len(read_feedback(b"Original-Rcpt-To: a@b.example\r\n" * 1000).original_recipients) == 100
+
+
+@given(st.binary(max_size=300))
+def test_hostile_fields_never_raise(data):
+    read_feedback(data)
+    read_feedback(FULL + data)
