@@ -132,7 +132,7 @@ class PostalAuthError(PostalAPIError):
 
 
 class PostalServerSuspended(PostalAPIError):
-    """The mail server or its organisation is suspended."""
+    """The mail server or its organization is suspended."""
 
 
 class PostalSenderError(PostalAPIError):

@@ -64,7 +64,7 @@ class InvalidServerAPIKey(Refusal):
 
 
 class ServerSuspended(Refusal):
-    """The mail server, or its organisation, is suspended."""
+    """The mail server, or its organization, is suspended."""
 
     code = "ServerSuspended"
 

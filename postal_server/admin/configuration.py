@@ -1,4 +1,4 @@
-"""What an administrator sets up: organisations, mail servers, credentials, domains, routes."""
+"""What an administrator sets up: organizations, mail servers, credentials, domains, routes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .base import (
     table,
 )
 
-# Organisations, servers, credentials
+# Organizations, servers, credentials
 
 
 class SoftDelete(ModelAdmin):

@@ -10,7 +10,7 @@ from .source import Row, utc
 
 
 def import_domain(row: Row, records: Records) -> None:
-    """A domain of a server or an organisation, with what its last DNS check found."""
+    """A domain of a server or an organization, with what its last DNS check found."""
     owner_type = row["owner_type"] or "Server"
     kind = "server" if owner_type == "Server" else "organization"
     column = "owner_id" if row["owner_id"] is not None else "server_id"

@@ -1,4 +1,4 @@
-"""Import IP pools: their addresses, the organisations that may use them, and their rules."""
+"""Import IP pools: their addresses, the organizations that may use them, and their rules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def import_ip_address(row: Row, records: Records) -> None:
 
 
 def import_organization_ip_pool(row: Row, records: Records) -> None:
-    """A pool that an organisation may use."""
+    """A pool that an organization may use."""
     what = "IP pool of an organization"
     pool = records.owner("IP pool", row, "ip_pool_id", what)
     organization = records.owner("organization", row, "organization_id", what)
@@ -49,7 +49,7 @@ def import_organization_ip_pool(row: Row, records: Records) -> None:
 
 
 def import_ip_pool_rule(row: Row, records: Records) -> None:
-    """A rule of a server or an organisation."""
+    """A rule of a server or an organization."""
     kind = "server" if row["owner_type"] == "Server" else "organization"
     owner = records.owner(kind, row, "owner_id", "IP pool rule")
     pool = records.owner("IP pool", row, "ip_pool_id", "IP pool rule")

@@ -1,4 +1,4 @@
-"""Import organisations, their mail servers, and the credentials of those."""
+"""Import organizations, their mail servers, and the credentials of those."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .source import Row, utc
 
 
 def import_organization(row: Row, records: Records) -> None:
-    """An organisation. One with the same permalink is the same: SMTP user names begin with it."""
+    """An organization. One with the same permalink is the same: SMTP user names begin with it."""
     same = Organization.objects.filter(permalink=row["permalink"]).exclude(uuid=row["uuid"])
     if same.update(uuid=row["uuid"]):
         records.add_problem(
@@ -29,7 +29,7 @@ def import_organization(row: Row, records: Records) -> None:
 
 
 def import_server(row: Row, records: Records) -> None:
-    """A mail server, under its imported organisation."""
+    """A mail server, under its imported organization."""
     owner = records.owner("organization", row, "organization_id", f"server {row['name']}")
     if owner is None:
         return

@@ -91,7 +91,7 @@ def moment(at: datetime | None, now: datetime) -> str:
 
 
 def server_named(text: str) -> Server:
-    """The mail server with this `organisation/server`, token or number. Raises `CommandError` without one."""
+    """The mail server with this `organization/server`, token or number. Raises `CommandError` without one."""
     owner, slash, name = text.partition("/")
     alive = Server.objects.filter(deleted_at=None)
     if slash:

@@ -15,7 +15,7 @@ DOMAIN_NAME = RegexValidator(r"^[a-z0-9.-]+\Z", "Lower-case letters, digits, hyp
 
 
 class Domain(models.Model):
-    """A domain of one server, or of all servers of an organisation (exactly one of the two owns it).
+    """A domain of one server, or of all servers of an organization (exactly one of the two owns it).
 
     `dkim_suffix` is the end of the selector (`postal-<suffix>`). The DNS states are `OK`, `Missing`,
     `Invalid`, or empty for never checked; `dns_problems` has the problems of further records, by name.

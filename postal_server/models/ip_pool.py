@@ -46,7 +46,7 @@ class IPAddress(models.Model):
 
 
 class IPPoolRule(models.Model):
-    """Mail of a server, or of an organisation, that leaves from another pool.
+    """Mail of a server, or of an organization, that leaves from another pool.
 
     Both texts are conditions, one a line: an address (its `+tag` does not matter) or a domain. The rule
     applies where any From address, or the recipient, meets one of theirs.
@@ -70,7 +70,7 @@ class IPPoolRule(models.Model):
                 name="ip_pool_rule_of_one_owner",
                 condition=models.Q(server__isnull=True, organization__isnull=False)
                 | models.Q(server__isnull=False, organization__isnull=True),
-                violation_error_message="A rule belongs to a server or to an organisation.",
+                violation_error_message="A rule belongs to a server or to an organization.",
             )
         ]
 

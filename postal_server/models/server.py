@@ -1,4 +1,4 @@
-"""Who may send: organisations, their mail servers, and the credentials of the servers."""
+"""Who may send: organizations, their mail servers, and the credentials of the servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class IPPool(models.Model):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255)
-    default = models.BooleanField(default=False, help_text="New organisations may use it.")
+    default = models.BooleanField(default=False, help_text="New organizations may use it.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -99,10 +99,10 @@ class Server(models.Model):
         return f"{self.organization.permalink}/{self.permalink}"
 
     def clean(self) -> None:
-        """Raise `ValidationError` for a pool that the organisation may not use."""
+        """Raise `ValidationError` for a pool that the organization may not use."""
         pool = self.ip_pool
         if pool and not self.organization.ip_pools.filter(pk=pool.pk).exists():
-            raise ValidationError({"ip_pool": "The organisation may not use this pool."})
+            raise ValidationError({"ip_pool": "The organization may not use this pool."})
 
 
 class Credential(models.Model):

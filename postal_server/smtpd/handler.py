@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Principal:
-    """Who has authenticated. `path` is `organisation/server`; `credential` belongs to the handler."""
+    """Who has authenticated. `path` is `organization/server`; `credential` belongs to the handler."""
 
     path: str
     credential: Any
@@ -68,7 +68,7 @@ class SmtpHandler(Protocol):
     def find_cram_keys(self, username: str) -> Iterable[tuple[Principal, str]] | None:
         """The SMTP keys, unencrypted, of the mail server that `username` names; None if it names none.
 
-        A user name is `organisation/server` or `organisation_server`.
+        A user name is `organization/server` or `organization_server`.
         """
 
     def check_room(self, size_bytes: int) -> None:

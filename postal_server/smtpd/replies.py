@@ -78,7 +78,7 @@ OTHER_REFUSAL = (550, "5.7.1", "refused", None)
 
 
 def granted(path: str) -> Reply:
-    """The reply to successful authentication; `path` is `organisation/server`."""
+    """The reply to successful authentication; `path` is `organization/server`."""
     return Reply(235, f"Granted for {path}", "2.7.0")
 
 

@@ -1,4 +1,4 @@
-"""Make organisations, mail servers, domains, routes and webhooks: what `initialize` and tests set up."""
+"""Make organizations, mail servers, domains, routes and webhooks: what `initialize` and tests set up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NewServer:
 
 
 def organization(name: str) -> Organization:
-    """The organisation of this name, made if it is not there; a new one may use the default pools."""
+    """The organization of this name, made if it is not there; a new one may use the default pools."""
     found, is_new = Organization.objects.get_or_create(permalink=slugify(name), defaults={"name": name})
     if is_new:
         found.ip_pools.set(IPPool.objects.filter(default=True))

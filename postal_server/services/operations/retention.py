@@ -79,7 +79,7 @@ def prune(now: datetime, write_transaction: Transaction = transaction.atomic) ->
 
 
 def delete_removed() -> None:
-    """Delete servers and organisations that were marked as deleted, with all they have. Runs each hour."""
+    """Delete servers and organizations that were marked as deleted, with all they have. Runs each hour."""
     gone = Server.objects.filter(deleted_at__isnull=False) | Server.objects.filter(
         organization__deleted_at__isnull=False
     )

@@ -77,7 +77,7 @@ class Directory:
     def authorised_domain(self, server: ServerEntry, address: str) -> DomainEntry | None:
         """The domain that lets `server` send as `address` (contract 1.13); None if none does.
 
-        The server's own domain of that name, else its organisation's, else one of its own for any sender.
+        The server's own domain of that name, else its organization's, else one of its own for any sender.
         """
         name = domain_key(split_address(address)[1])
         return (
@@ -106,7 +106,7 @@ class Directory:
         return self._mail_domains.get(domain_key(name))
 
     def server_of_domain(self, domain: DomainEntry) -> ServerEntry | None:
-        """The server that owns the domain, or the first of the organisation that does."""
+        """The server that owns the domain, or the first of the organization that does."""
         if domain.server_id is not None:
             return self.servers.get(domain.server_id)
         owned = (s for s in self.servers.values() if s.organization_id == domain.organization_id)
@@ -125,7 +125,7 @@ class Directory:
         return self._pools.get(pool_id, []) if pool_id is not None else []
 
     def pool_rules(self, server: ServerEntry) -> list[IPPoolRuleEntry]:
-        """The rules for a server's mail: its own, then its organisation's, newest first."""
+        """The rules for a server's mail: its own, then its organization's, newest first."""
         if not self.ip_pool_rules:
             return []
         own = [rule for rule in self.ip_pool_rules if rule.server_id == server.id]

@@ -43,7 +43,7 @@ class ServerEntry:
     allow_sender: bool
     privacy_mode: bool
     log_smtp_data: bool
-    is_suspended: bool  # the server or its organisation
+    is_suspended: bool  # the server or its organization
     ip_pool_id: int | None = None
 
 
@@ -62,7 +62,7 @@ class CredentialEntry:
 
 @dataclass(frozen=True)
 class DomainEntry:
-    """A domain of one server, or of all servers of an organisation."""
+    """A domain of one server, or of all servers of an organization."""
 
     id: int
     name: str

@@ -89,7 +89,7 @@ def draw(sources: Sequence[SourceEntry]) -> int:
 def pool_of(
     server: ServerEntry, senders: Sequence[str], recipient: str | None, directory: Directory
 ) -> int | None:
-    """The pool of a message: by a rule of its server, by one of its organisation, or the server's own.
+    """The pool of a message: by a rule of its server, by one of its organization, or the server's own.
 
     `senders` are the values of its From fields. Of several rules the newest counts.
     """

@@ -42,13 +42,13 @@ def test_a_pool_has_addresses(page, pool):
     assert "192.0.2.7: 30" in page.get(reverse("admin:postal_server_ippool_changelist")).content.decode()
 
 
-def test_a_new_organisation_may_use_the_default_pools(page, pool):
+def test_a_new_organization_may_use_the_default_pools(page, pool):
     form = page.get(reverse("admin:postal_server_organization_add")).context["adminform"].form
     assert form.initial["ip_pools"] == [pool]
 
 
 @pytest.mark.parametrize("may_use", [True, False])
-def test_a_server_has_a_pool_of_its_organisation(page, server, pool, may_use):
+def test_a_server_has_a_pool_of_its_organization(page, server, pool, may_use):
     if may_use:
         server.organization.ip_pools.add(pool)
     url = reverse("admin:postal_server_server_change", args=[server.pk])
@@ -61,7 +61,7 @@ def test_a_server_has_a_pool_of_its_organisation(page, server, pool, may_use):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"from_text": "example.test"}, "A rule belongs to a server or to an organisation."),
+        ({"from_text": "example.test"}, "A rule belongs to a server or to an organization."),
         ({"server": 1}, "A rule needs a condition."),
         ({"server": 1, "organization": 1, "to_text": "a.example"}, "A rule belongs to a server or"),
         ({"server": 1, "to_text": "a.example"}, ""),

@@ -166,7 +166,7 @@ def test_row_without_its_owner_is_left_out_and_said():
     assert "credential api: its server 99 is not in the import; left out." in report.problems
 
 
-def test_organisation_that_is_here_already_is_the_same_one_and_it_is_said():
+def test_organization_that_is_here_already_is_the_same_one_and_it_is_said():
     here = Organization.objects.create(name="Mine", permalink="example")
     report = run()
     assert Organization.objects.get().pk == here.pk

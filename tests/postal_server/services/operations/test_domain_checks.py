@@ -180,7 +180,7 @@ class TestSchedule:
         domain_checks.check_all(config, NOW, asker(published))
         assert self.told() == []
 
-    def test_nor_is_one_of_an_organisation_or_one_that_nobody_checked(self, world, config):
+    def test_nor_is_one_of_an_organization_or_one_that_nobody_checked(self, world, config):
         Domain.objects.update(server=None, organization=world.organization)
         Domain.objects.create(
             server=world.server, name="new.test", dkim_private_key=world.domain.dkim_private_key

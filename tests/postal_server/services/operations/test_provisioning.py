@@ -1,4 +1,4 @@
-"""Making organisations, mail servers, domains, routes and webhooks."""
+"""Making organizations, mail servers, domains, routes and webhooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_server_begins_with_the_installations_spam_thresholds_and_two_keys(confi
     assert set(Credential.objects.values_list("type", flat=True)) == {"API", "SMTP"}
 
 
-def test_organisation_is_made_once(config):
+def test_organization_is_made_once(config):
     assert provisioning.organization("Example Org") == provisioning.organization("Example Org")
 
 

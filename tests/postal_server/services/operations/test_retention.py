@@ -216,7 +216,7 @@ def test_deleted_servers_go_with_all_they_have(world, mail):
         assert not model.objects.exists(), model
 
 
-def test_deleted_organisations_take_their_servers_along(world, mail):
+def test_deleted_organizations_take_their_servers_along(world, mail):
     Organization.objects.update(deleted_at=NOW)
     retention.delete_removed()
     assert not Organization.objects.exists()

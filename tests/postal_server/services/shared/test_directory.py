@@ -54,7 +54,7 @@ class TestAuthorisedDomain:
     def names(self, world):
         other = Server.objects.create(organization=world.organization, name="Any", permalink="any")
         shared = Domain.objects.create(
-            organization=world.organization, name="organisation.test", verified_at=NOW
+            organization=world.organization, name="organization.test", verified_at=NOW
         )
         Domain.objects.create(organization=world.organization, name="example.test", verified_at=NOW)
         Domain.objects.create(server=world.server, name="unverified.test")
@@ -67,17 +67,17 @@ class TestAuthorisedDomain:
         [
             ("live", "x@example.test", "example.test"),
             ("live", "X@EXAMPLE.TEST", "example.test"),
-            ("live", "x@Organisation.test.", "organisation.test"),
+            ("live", "x@Organization.test.", "organization.test"),
             ("live", '"a@b"@example.test', "example.test"),
             ("live", "x@unverified.test", None),
             ("live", "x@sub.example.test", None),
             ("live", "x@any.test", None),
             ("live", "nonsense", None),
             ("any", "x@elsewhere.test", "any.test"),
-            ("any", "x@organisation.test", "organisation.test"),
+            ("any", "x@organization.test", "organization.test"),
         ],
     )
-    def test_a_verified_domain_of_server_or_organisation_authorises(self, names, server, address, domain):
+    def test_a_verified_domain_of_server_or_organization_authorises(self, names, server, address, domain):
         directory = load()
         entry = next(s for s in directory.servers.values() if s.permalink == server)
         found = directory.authorised_domain(entry, address)
@@ -116,11 +116,11 @@ def test_webhooks_are_chosen_by_event(world):
     assert directory.webhooks_for(0, "MessageSent") == []
 
 
-def test_role_mail_finds_a_server_of_the_organisation(world):
+def test_role_mail_finds_a_server_of_the_organization(world):
     Server.objects.create(
         organization=world.organization, name="Later", permalink="later", created_at=NOW + timedelta(1)
     )
-    Domain.objects.create(organization=world.organization, name="organisation.test", verified_at=NOW)
+    Domain.objects.create(organization=world.organization, name="organization.test", verified_at=NOW)
     directory = load()
-    assert directory.server_of_domain(directory.mail_domain("Organisation.test")).id == world.server.pk
+    assert directory.server_of_domain(directory.mail_domain("Organization.test")).id == world.server.pk
     assert directory.mail_domain("nosuch.test") is None

@@ -109,12 +109,12 @@ class TestChoice:
         rule(pools["bulk"], server=world.server, recipients="b@dest.example")
         assert chosen(world, config, "a@dest.example", "b@dest.example") == ["plain", "bulk"]
 
-    def test_rules_of_the_server_come_before_those_of_the_organisation(self, world, config, pools):
+    def test_rules_of_the_server_come_before_those_of_the_organization(self, world, config, pools):
         rule(pools["plain"], server=world.server, recipients="dest.example")
         rule(pools["bulk"], organization=world.organization, recipients="dest.example")
         assert chosen(world, config) == ["plain"]
 
-    def test_an_organisation_s_rule(self, world, config, pools):
+    def test_an_organization_s_rule(self, world, config, pools):
         rule(pools["bulk"], organization=world.organization, recipients="dest.example")
         assert chosen(world, config) == ["bulk"]
 

@@ -52,7 +52,7 @@ def test_deleted_servers_are_left_out_with_all_they_have(world):
     assert directory.api_credential(key) is None
 
 
-def test_suspension_comes_from_the_server_or_its_organisation(world):
+def test_suspension_comes_from_the_server_or_its_organization(world):
     assert not load().servers[world.server.pk].is_suspended
     world.organization.suspended_at = NOW
     world.organization.save()
