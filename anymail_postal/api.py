@@ -29,7 +29,7 @@ MAX_RETRY_AFTER_SECONDS = 10.0  # the caller waits meanwhile, perhaps a web requ
 class SafeRetry(Retry):
     """Repeats calls that Postal cannot have accepted: after a failed connection, 429 or 503.
 
-    Not after a read time-out, 500, 502 or 504: the mail may be queued, and Postal does not recognise
+    Not after a read time-out, 500, 502 or 504: the mail may be queued, and Postal does not recognize
     repetitions.
     """
 

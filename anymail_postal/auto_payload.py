@@ -368,5 +368,5 @@ class AutoPayload(PostalPayload):
 
 
 def mark_untracked(link: re.Match[str]) -> str:
-    """An HTML link marked so that Postal does not track it. Postal recognises lower-case schemes only."""
+    """An HTML link marked so that Postal does not track it. Postal recognizes lower-case schemes only."""
     return f"{link[1]}{link[2].lower()}+notrack"

@@ -1,4 +1,4 @@
-"""Recognise automatic mail, which no program may reply to (RFC 3834)."""
+"""Recognize automatic mail, which no program may reply to (RFC 3834)."""
 
 from __future__ import annotations
 

@@ -329,7 +329,7 @@ def _check_exposure(server: Server, routes: list[Route]) -> Iterator[CheckMessag
         yield warning(
             "W004",
             f"{server.where('webhook_dedupe')} uses a cache that processes do not share: with several"
-            " workers, repeated requests are not recognised.",
+            " workers, repeated requests are not recognized.",
             f"Configure a shared cache in CACHES, or add {conf.STORE_APP!r} to INSTALLED_APPS.",
         )
     options = [route.options for route in routes if route.is_ours]

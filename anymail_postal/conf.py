@@ -503,7 +503,7 @@ class ServerConfig:
     )  # fmt: skip
     reply_languages = Setting[tuple[str, ...] | None](
         "POSTAL_REPLY_LANGUAGES", optional(languages), None, "E013", "list of codes",
-        "Languages in which the lines above quotations are recognised; None means all.",
+        "Languages in which the lines above quotations are recognized; None means all.",
         in_views=True,
     )  # fmt: skip
 

@@ -59,7 +59,7 @@ class EventReceipt:
 
     `name` is Postal's (MessageSent), `event_type` and `reject_reason` are Anymail's. `occurred_at` is
     `payload.timestamp`, None if the payload has none. By it, an event that two webhooks of one mail server
-    send to one URL is recognised although the uuids differ.
+    send to one URL is recognized although the uuids differ.
     """
 
     server: str

@@ -1,7 +1,7 @@
 """The new part of a reply: what its author wrote, without the quoted mail.
 
 Text and HTML are read as lines; `quotations` finds the quoted ones. docs/replies.md lists the mail programs
-and languages that are recognised.
+and languages that are recognized.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_HTML_LENGTH = 1024 * 1024  # characters, including embedded pictures
 
 @dataclass(frozen=True)
 class ReplyText:
-    """The new part of a reply as text and as HTML, None if the mail has none. The HTML is not sanitised.
+    """The new part of a reply as text and as HTML, None if the mail has none. The HTML is not sanitized.
 
     A mail with HTML only has a text as well.
     """

@@ -147,10 +147,10 @@ def tracked(raw: bytes) -> None:
             found.write(["https://track.example/x/y"] * len(found.targets))
 
 
-def recognised(raw: bytes) -> None:
+def recognized(raw: bytes) -> None:
     """Mail to a return path: is it a bounce?"""
     if is_taken(raw):
-        bounce.recognise(RECEIVED + raw)
+        bounce.recognize(RECEIVED + raw)
 
 
 def posted(encoding: str, raw: bytes) -> None:
@@ -794,7 +794,7 @@ def ways() -> Iterator[Way]:
         "SMTP, with a key": smtp_with_key,
         "outgoing": outgoing,
         "tracking": tracked,
-        "bounce recogniser": recognised,
+        "bounce recognizer": recognized,
         "endpoint, JSON": partial(posted, endpoint.AS_JSON),
         "endpoint, form": partial(posted, endpoint.AS_FORM),
         "administration": shown,
@@ -808,7 +808,7 @@ def ways() -> Iterator[Way]:
         for kind, inputs in BODIES.items():
             if name not in ("SMTP, stranger", "SMTP, with a key", "notice"):
                 yield Way(name, kind, inputs, BODY_BYTES, go)
-    yield Way("bounce recogniser", "report", REPORTS, BODY_BYTES, recognised)
+    yield Way("bounce recognizer", "report", REPORTS, BODY_BYTES, recognized)
     yield Way("endpoint, JSON", "report", REPORTS, BODY_BYTES, partial(posted, endpoint.AS_JSON))
     yield Way("library, view", "report", REPORTS, BODY_BYTES, in_django)
     for kind, name in (

@@ -199,7 +199,7 @@ class RunningServer:
         files.write_private(configuration, text.encode())
 
     def _initialize(self) -> None:
-        """Take the initialised database from the cache, or make it and leave it there."""
+        """Take the initialized database from the cache, or make it and leave it there."""
         cached = _cache_folder()
         if self._use_cache and (cached / "complete").exists():
             for file in cached.iterdir():
@@ -250,7 +250,7 @@ def _made(folder: Path) -> Path:
 
 
 def _cache_folder() -> Path:
-    """The path depends on all that shapes an initialised installation, so a new version makes a new one."""
+    """The path depends on all that shapes an initialized installation, so a new version makes a new one."""
     package = Path(__file__).parent
     shape = hashlib.sha256(CONFIGURATION.encode())
     for file in sorted([*package.glob("migrations/*.py"), package / "files.py"]):

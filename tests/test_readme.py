@@ -126,7 +126,7 @@ def files(package: Path) -> set[Path]:
     return {path for path in found if "__pycache__" not in path.parts}
 
 
-def test_bundled_server_initialises_runs_and_takes_mail(installed: Path, tmp_path: Path) -> None:
+def test_bundled_server_initializes_runs_and_takes_mail(installed: Path, tmp_path: Path) -> None:
     web, smtp, catch = map(str, free_ports(3))
     env = environment(
         WEB_SERVER_DEFAULT_PORT=web,

@@ -1,6 +1,6 @@
 """Take over a Postal installation: its configuration rows, suppression lists, tracked links and messages.
 
-Everything is recognised again by its uuid, key or token, so that an import can be repeated. Rows come from
+Everything is recognized again by its uuid, key or token, so that an import can be repeated. Rows come from
 `Source`s, a dump or a live database. Texts of messages are not imported: only what bounces, opens and clicks
 of mail already sent need.
 """

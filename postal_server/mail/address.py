@@ -118,7 +118,7 @@ def _quoted_if_needed(text: str) -> str:
 
 
 def suppression_key(address: str) -> str:
-    """The one spelling of an address for comparison: case folded, normalised, its domain as in DNS.
+    """The one spelling of an address for comparison: case folded, normalized, its domain as in DNS.
 
     Dots and tags stay: they name other mailboxes. Text that is no address is its own key, in lower case.
     """

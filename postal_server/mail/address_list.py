@@ -1,4 +1,4 @@
-"""Address lists of header fields: read, checked for authorisation, and written (RFC 5322 section 3.4)."""
+"""Address lists of header fields: read, checked for authorization, and written (RFC 5322 section 3.4)."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def recipients_in(text: str) -> list[Recipient]:
 
 
 def originators(value: str) -> list[str]:
-    """Every address that a reader might take for one of this From or Sender field, for authorisation.
+    """Every address that a reader might take for one of this From or Sender field, for authorization.
 
     Names of no address may be among them, as `@example.org`: programs that decode before they parse find
     those that an encoded name or a comment spells out. Raises ValueError for what programs read in different

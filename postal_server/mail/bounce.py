@@ -1,6 +1,6 @@
 """Is this mail a bounce, of which message, and for good?
 
-A DSN (RFC 3464) says so itself; recognisers follow for servers that send something else.
+A DSN (RFC 3464) says so itself; recognizers follow for servers that send something else.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Bounce:
     report: DeliveryReport | None = None
 
 
-def recognise(raw: bytes) -> Bounce | None:
+def recognize(raw: bytes) -> Bounce | None:
     """The bounce in a raw message, or None if nothing shows that it is one. Never raises.
 
     Unlike Postal (contract, Q22) reports are understood: a delay is no failure, and decoded parts are
@@ -76,8 +76,8 @@ def recognise(raw: bytes) -> Bounce | None:
     if report := parse_report(root):
         return _from_report(report, tokens)
     header, text = raw[: root.body_start], _text(root)
-    for recogniser in _RECOGNISERS:
-        if bounce := recogniser(header, text):
+    for recognizer in _RECOGNIZERS:
+        if bounce := recognizer(header, text):
             return Bounce(bounce.kind, tokens, bounce.recipient, bounce.status, bounce.diagnostic)
     return Bounce(BounceKind.SOFT, tokens) if tokens else None
 
@@ -201,4 +201,4 @@ def _mailer_daemon(header: bytes, text: str) -> Bounce | None:
     return bounce
 
 
-_RECOGNISERS: tuple[Callable[[bytes, str], Bounce | None], ...] = (_exim, _qmail, _mailer_daemon)
+_RECOGNIZERS: tuple[Callable[[bytes, str], Bounce | None], ...] = (_exim, _qmail, _mailer_daemon)

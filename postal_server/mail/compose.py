@@ -14,7 +14,7 @@ from datetime import datetime
 from .address import domain_to_ascii, without_final_dot
 from .address_list import Mailbox, join_groups, join_split_names, parse_mailboxes, quote_phrase
 from .date import format_date, parse_date
-from .encoded_word import b_words, is_plain, neutralise, unstructured
+from .encoded_word import b_words, is_plain, neutralize, unstructured
 from .mime import parse_content_type, quote_token
 from .transfer import choose, encode, encode_base64, has_long_line, to_crlf
 
@@ -189,7 +189,7 @@ def _attachment_body(attachment: OutgoingAttachment, mime_type: str) -> tuple[st
 
 
 def _file_name(name: str) -> str:
-    name = neutralise(name)
+    name = neutralize(name)
     if is_plain(name) and len(name) <= MAX_PLAIN_NAME:
         return quote_token(name)
     # Encoded words in quotes are against RFC 2047 section 5, but what Postal sends and readers know.
@@ -264,7 +264,7 @@ def address_field(name: str, text: str) -> str:
     """
     if _PLAIN_MAILBOX.match(text) and len(text) < MAX_PLAIN_NAME:
         return f"{name}: {text}"
-    text = neutralise(text.strip())
+    text = neutralize(text.strip())
     try:
         mailboxes = join_split_names(parse_mailboxes(text))
     except ValueError:

@@ -9,7 +9,7 @@ from datetime import datetime
 from . import mime
 from .compose import encode_address
 from .date import format_date
-from .encoded_word import neutralise, unstructured
+from .encoded_word import neutralize, unstructured
 from .header import decode_header, header_fields, message_id, split_header
 from .transfer import choose, encode, to_crlf
 from .transport_encoding import repair_lines
@@ -65,7 +65,7 @@ def compose_failure(
     Postal's (contract, 7.2) it is a report that programs understand; From, subject and the lines about the
     message are Postal's.
     """
-    sender = neutralise(sender)
+    sender = neutralize(sender)
     text = _explanation(recipient, postmaster, sender, original_message_id, token)
     returned = repair_lines(header)
     label = "7bit" if returned.isascii() else "8bit"

@@ -27,7 +27,7 @@ def is_plain(text: str) -> bool:
     return _PRINTABLE.match(text) is not None
 
 
-def neutralise(value: str) -> str:
+def neutralize(value: str) -> str:
     """`value` on one line. A fold is undone; other line ends become the characters `=0D` and `=0A`."""
     if "\r" in value or "\n" in value:
         value = _UNFOLD.sub("", value).replace("\r", "=0D").replace("\n", "=0A")
@@ -40,7 +40,7 @@ def unstructured(name: str, value: str) -> str:
     Plain text is folded at blanks. Anything else becomes Q words, one to a line, that break where
     Postal's do (contract 1.8 rule 7), but none is longer than 75 characters.
     """
-    value = neutralise(value).rstrip(" \t")
+    value = neutralize(value).rstrip(" \t")
     if is_plain(value):
         if len(name) + 2 + len(value) <= LINE:
             return f"{name}: {value}"

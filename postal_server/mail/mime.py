@@ -1,6 +1,6 @@
 """The MIME structure of a raw message, as offsets into its bytes (RFC 2045, 2046, 2231).
 
-Nothing is copied and nothing re-serialised, so that changing one part keeps every other byte.
+Nothing is copied and nothing re-serialized, so that changing one part keeps every other byte.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from . import mime
-from .bounce import BounceKind, recognise
+from .bounce import BounceKind, recognize
 from .delivery_status import Part, read_status
 from .feedback import Feedback, read_feedback
 from .header import header_values, message_id, split_header
@@ -129,7 +129,7 @@ def action_of(part: Part) -> str:
 
 
 def _other(raw: bytes, reverse_path: str | None, tokens: tuple[str, ...], original: str | None) -> Report:
-    bounce = recognise(raw)
+    bounce = recognize(raw)
     if bounce is not None and (bounce.recipient or bounce.status):
         action = "delayed" if bounce.kind is BounceKind.DELAYED else "failed"
         part = Part(bounce.recipient, None, action, bounce.status, bounce.diagnostic)

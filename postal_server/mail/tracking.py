@@ -1,7 +1,7 @@
 """Click and open tracking: links are rewritten and a pixel is added, part by part (contract section 8).
 
 Only body parts that change are re-encoded; every other byte, headers and attachments included, is kept
-(contract, Q16: Postal re-serialises the message).
+(contract, Q16: Postal re-serializes the message).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Server(models.Model):
     spam_failure_threshold = models.FloatField(default=20.0)
     outbound_spam_threshold = models.FloatField(null=True, blank=True)
     send_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Outgoing attempts an hour.")
-    allow_sender = models.BooleanField(default=False, help_text="A Sender header may authorise a mail.")
+    allow_sender = models.BooleanField(default=False, help_text="A Sender header may authorize a mail.")
     privacy_mode = models.BooleanField(default=False, help_text="Leave clients out of Received headers.")
     log_smtp_data = models.BooleanField(default=False)
     message_retention_days = models.PositiveIntegerField(default=60)

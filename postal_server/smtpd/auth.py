@@ -50,7 +50,7 @@ def decode(line: bytes) -> bytes:
 
 
 def plain(initial: bytes, handler: SmtpHandler, hostname: str) -> Exchange:
-    """`[authorisation identity] NUL user NUL key` (RFC 4616)."""
+    """`[authorization identity] NUL user NUL key` (RFC 4616)."""
     line = initial or (yield "")
     fields = decode(line).split(b"\0")
     if len(fields) < 2:

@@ -29,7 +29,7 @@ LENIENT_PATH = re.compile(r":?\s*(?:(.*)<([^>]*)>?|(\S*))(.*)", re.ASCII)
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of a parameter
 PROXY = re.compile(rb"PROXY TCP[46] (\S+) \S+ \d{1,5} \d{1,5}", re.IGNORECASE)
 CHUNK = re.compile(r" (\d{1,19})( LAST)?", re.ASCII | re.IGNORECASE)
-# A request line, or enough of it to recognise one.
+# A request line, or enough of it to recognize one.
 HTTP = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI)(?:[ \t]|\Z)|.* HTTP/\d", re.IGNORECASE
 )

@@ -281,7 +281,7 @@ def _send_message(parameters: Parameters) -> SendMessage:
     )
 
 
-def check_before_authorisation(message: SendMessage) -> None:
+def check_before_authorization(message: SendMessage) -> None:
     """Raise the first refusal that comes before the From address is looked at."""
     if not (message.to or message.cc or message.bcc):
         raise NoRecipients

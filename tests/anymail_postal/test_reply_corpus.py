@@ -50,5 +50,5 @@ def test_a_quotation_is_in_the_sample_to_begin_with(sample):
     assert [each for each in sample.quoted + sample.absent if each not in whole] == []
 
 
-def test_the_documentation_has_the_table_of_what_is_recognised():
+def test_the_documentation_has_the_table_of_what_is_recognized():
     assert replies.PAGE.read_text("utf-8") == replies.page()

@@ -855,7 +855,7 @@ def test_same_refusal_before_and_after_changing_the_include(settings, anymail, m
 
 @pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
 def test_same_complaint_about_a_wrong_url_before_and_after(settings, make):
-    # The original does not recognise the envelope that Postal really sends.
+    # The original does not recognize the envelope that Postal really sends.
     bare = signed(webhook(), b'{"status": "Sent"}')
     request = at(mail(), TRACKING) if make is mail else at(bare, INBOUND)
     complaints = []

@@ -56,7 +56,7 @@ class TestReal:
             "No threats found" if name == "clamav" else None,
         )
 
-    def test_bad_mail_is_recognised(self, scanner):
+    def test_bad_mail_is_recognized(self, scanner):
         name, port = scanner
         found = inspect(name, port, BAD[name])
         if name == "clamav":

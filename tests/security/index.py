@@ -225,7 +225,7 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/mail/test_mime.py::test_time_to_read_a_hostile_mail_is_bounded",
             f"{SERVER}/mail/test_mime.py::test_nested_boundaries_cost_no_more_than_the_text_has_bytes",
-            f"{SERVER}/mail/test_bounce.py::test_time_to_recognise_a_hostile_report_is_bounded",
+            f"{SERVER}/mail/test_bounce.py::test_time_to_recognize_a_hostile_report_is_bounded",
         ],
     ),
     "time that cleaning a shown mail takes": Case(
@@ -431,7 +431,7 @@ CASES: dict[str, Case] = {
             ),
         ],
         tests=[
-            f"{SERVER}/mail/test_encoded_word.py::test_line_ends_are_neutralised",
+            f"{SERVER}/mail/test_encoded_word.py::test_line_ends_are_neutralized",
             f"{SERVER}/mail/test_compose.py::test_custom_values_are_written_anew",
             f"{ATTACKS}/test_api.py::test_header_injection_through_a_parameter_adds_no_header",
             f"{ATTACKS}/test_api.py::test_header_injection_through_a_header_name_is_refused",

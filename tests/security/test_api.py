@@ -69,7 +69,7 @@ def test_header_injection_through_a_header_name_is_refused(postal, call, name):
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
 @pytest.mark.parametrize("break_", ["\r\n", "\n", "\r", "\0"], ids=repr)
 def test_command_injection_through_a_recipient_is_refused(postal, call, field, break_):
-    """With an authorised sender, so that nothing else refuses it."""
+    """With an authorized sender, so that nothing else refuses it."""
     recipient = f"bob@example.org{break_}RCPT TO:victim@example.org"
     assert call("send/message", good(postal, **{field: [recipient]})).json()["status"] == "error"
     data = base64.b64encode(f"From: app@{postal.domain}\r\n\r\nx".encode()).decode()

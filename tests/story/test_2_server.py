@@ -1,4 +1,4 @@
-"""Chapter 2: initialise the mail server, start it, and log in to its administration."""
+"""Chapter 2: initialize the mail server, start it, and log in to its administration."""
 
 from __future__ import annotations
 

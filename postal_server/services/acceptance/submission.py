@@ -28,7 +28,7 @@ from postal_server.mail.address import (
 from postal_server.mail.address_list import MAX_ORIGINATORS, Recipient, originators, recipients_in
 from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
-from postal_server.mail.encoded_word import neutralise
+from postal_server.mail.encoded_word import neutralize
 from postal_server.mail.header import (
     MAX_FIELDS,
     decode_header,
@@ -94,11 +94,11 @@ def submit_message(
     now: datetime,
 ) -> Submitted:
     """What `send/message` asks for. Raises a `Refusal`, the first one in Postal's order."""
-    api.check_before_authorisation(request)
+    api.check_before_authorization(request)
     server = directory.servers[credential.server_id]
     senders = () if request.sender is None else (request.sender,)
-    author = neutralise(request.from_ or "")
-    domain = authorise(directory, server, (author,), senders)
+    author = neutralize(request.from_ or "")
+    domain = authorize(directory, server, (author,), senders)
     api.check_attachments(request)
     recipients = api.recipients(request)
     new_id = f"{message_uuid}@{config.dns.return_path_domain}"
@@ -147,13 +147,13 @@ def submit_raw(
     `new_id` makes the Message-ID, without brackets, of a mail that has none; `now` is its Date.
     """
     server = directory.servers[credential.server_id]
-    raw = normalise(request.data)
+    raw = normalize(request.data)
     if len(raw) > MAX_API_MESSAGE_BYTES:
         raise MessageTooLarge
     _check_header_size(raw, config)
     head = read_head(raw)
     try:
-        domain = authorise(directory, server, head["from"], head["sender"])
+        domain = authorize(directory, server, head["from"], head["sender"])
     except UnauthenticatedFromAddress as refusal:
         refusal.text = None  # this action says no more than the code
         raise
@@ -190,7 +190,7 @@ def submit_smtp(
     """
     server = directory.servers[credential.server_id]
     head = read_head(raw)
-    domain = authorise(directory, server, head["from"], head["sender"])
+    domain = authorize(directory, server, head["from"], head["sender"])
     raw, message_id = complete(raw, head, at=raw.find(b"\n") + 1, new_id=new_id, now=now)
     return _submit(
         raw,
@@ -206,15 +206,15 @@ def submit_smtp(
 def check_sender(raw: bytes, credential: CredentialEntry, directory: Directory) -> None:
     """Raise `UnauthenticatedFromAddress` for a mail whose From this credential's server may not use."""
     head = read_head(raw)
-    authorise(directory, directory.servers[credential.server_id], head["from"], head["sender"])
+    authorize(directory, directory.servers[credential.server_id], head["from"], head["sender"])
 
 
-def authorise(
+def authorize(
     directory: Directory, server: ServerEntry, from_values: Iterable[str], sender_values: Iterable[str]
 ) -> DomainEntry:
     """The domain that lets `server` send as this. Raises `UnauthenticatedFromAddress`.
 
-    Every address of every From field must be authorised (unlike Postal's, contract Q5), and the first one
+    Every address of every From field must be authorized (unlike Postal's, contract Q5), and the first one
     decides the domain; where the server allows it, those of the Sender fields will do.
     """
     domain = _domain_of_all(directory, server, from_values)
@@ -226,7 +226,7 @@ def authorise(
 
 
 def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[str]) -> DomainEntry | None:
-    authorising, left = None, MAX_ORIGINATORS
+    authorizing, left = None, MAX_ORIGINATORS
     for value in values:
         left -= len(value)
         if left < 0:  # of all fields together, as each of them takes time
@@ -235,14 +235,14 @@ def _domain_of_all(directory: Directory, server: ServerEntry, values: Iterable[s
             addresses = originators(value)
         except ValueError:
             return None
-        domains = [directory.authorised_domain(server, address) for address in addresses]
+        domains = [directory.authorized_domain(server, address) for address in addresses]
         if not all(domains) or not domains:
             return None
-        authorising = authorising or domains[0]
-    return authorising
+        authorizing = authorizing or domains[0]
+    return authorizing
 
 
-def normalise(data: bytes) -> bytes:
+def normalize(data: bytes) -> bytes:
     """The message as it is stored: header, CRLF CRLF, body. Line ends elsewhere stay as they are."""
     header_end, body_start = find_body(data, 0, len(data))
     if data.startswith(b"\r\n\r\n", header_end - 2) and data.endswith(b"\r\n", 0, header_end):

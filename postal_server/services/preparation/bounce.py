@@ -1,4 +1,4 @@
-"""Recognise bounces, and match them with the messages that bounced. Source: contract 7.1."""
+"""Recognize bounces, and match them with the messages that bounced. Source: contract 7.1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from postal_server.conf import Config
 from postal_server.mail.address import split_address, suppression_key
-from postal_server.mail.bounce import BounceKind, recognise
+from postal_server.mail.bounce import BounceKind, recognize
 from postal_server.models import ImportedToken, Message
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -38,7 +38,7 @@ class _Clues:
     came_to: str = ""  # the domain of the return path
 
 
-def recognise_bounces(
+def recognize_bounces(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
 ) -> dict[int, Decision]:
     """The decisions, by the report's id, that reports are processed and their messages have bounced.
@@ -91,7 +91,7 @@ def _clues(job: Job, directory: Directory, config: Config) -> _Clues:
     path = read_return_path(job.message.rcpt_to or "", directory, config)
     if path is not None and path[1] is not None:
         ids.add(path[1])
-    bounce = recognise(job.body or b"")
+    bounce = recognize(job.body or b"")
     if bounce is None:
         return _Clues(job.server.id, frozenset(ids))
     ids.update(message_ids_of(bounce.tokens, job.server.id))

@@ -56,7 +56,7 @@ INVALID_ENDPOINT = "Invalid endpoint for route."
 
 @dataclass(frozen=True)
 class IncomingContext(BatchContext):
-    reports: Mapping[int, Decision]  # about those that were recognised, by message id
+    reports: Mapping[int, Decision]  # about those that were recognized, by message id
 
     def route(self, job: Job) -> RouteEntry | None:
         return self.directory.routes.get(job.message.route_id or 0)
@@ -67,7 +67,7 @@ def prepare(
 ) -> list[Prepared | Decision]:
     """What to post or send, or what was decided, for each job in order. No query unless there are reports."""
     with_text = [job for job in jobs if job.body is not None]
-    context = IncomingContext(directory, config, report.recognise(with_text, directory, config, now))
+    context = IncomingContext(directory, config, report.recognize(with_text, directory, config, now))
     return [guarded(job.claimed, partial(_prepare, job, context)) for job in jobs]
 
 
@@ -94,7 +94,7 @@ def _check_report(job: Job, context: IncomingContext) -> Decision | None:
 
 
 def _check_unlinked(job: Job, context: IncomingContext) -> Decision | None:
-    """A report that nobody recognised is for the route of return paths, if there is one."""
+    """A report that nobody recognized is for the route of return paths, if there is one."""
     if not job.message.is_report or context.route(job) is not None:
         return None
     return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
@@ -264,7 +264,7 @@ def _forward(
 ) -> SmtpDelivery:
     """Mail for an SMTP endpoint keeps its recipient; an address endpoint is one.
 
-    The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenised. It carries
+    The envelope sender is ours, so that SPF holds; the content is neither signed nor tokenized. It carries
     signatures of others, so only lines that no host has to take are changed.
     """
     message = job.message

@@ -1,4 +1,4 @@
-"""Recognise reports among incoming mail: mail about messages that were sent, such as bounces."""
+"""Recognize reports among incoming mail: mail about messages that were sent, such as bounces."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .job import Job
 
 # Returns decisions, by message id, about those messages that are reports of its kind. Takes a fixed number of
 # queries, and none where there is no such report.
-Recogniser = Callable[[Sequence[Job], Directory, Config, datetime], Mapping[int, Decision]]
+Recognizer = Callable[[Sequence[Job], Directory, Config, datetime], Mapping[int, Decision]]
 
-RECOGNISERS: Sequence[Recogniser] = (bounce.recognise_bounces,)
+RECOGNIZERS: Sequence[Recognizer] = (bounce.recognize_bounces,)
 
 
-def recognise(
+def recognize(
     jobs: Sequence[Job], directory: Directory, config: Config, now: datetime
 ) -> dict[int, Decision]:
     """The decisions about the reports among these incoming messages, by message id.
 
-    The first recogniser that knows a message decides.
+    The first recognizer that knows a message decides.
     """
     decisions: dict[int, Decision] = {}
-    for recogniser in RECOGNISERS:
+    for recognizer in RECOGNIZERS:
         unknown = [job for job in jobs if job.message.id not in decisions]
-        decisions |= recogniser(unknown, directory, config, now)
+        decisions |= recognizer(unknown, directory, config, now)
     return decisions

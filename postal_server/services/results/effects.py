@@ -3,7 +3,7 @@
 Each `apply(batch)` takes a fixed number of queries whatever the size of the batch, and none where the effect
 does not occur. Some effects follow from outcomes; others are values that decisions carry (`work.Effect`).
 To add one, write its module, add it below, and let something decide on it: a check in `services.preparation`,
-or for reports a recogniser in `services.preparation.report`.
+or for reports a recognizer in `services.preparation.report`.
 """
 
 from __future__ import annotations

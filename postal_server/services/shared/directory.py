@@ -74,7 +74,7 @@ class Directory:
             address = address.ipv4_mapped
         return next((entry for entry in self._networks if entry.network and address in entry.network), None)
 
-    def authorised_domain(self, server: ServerEntry, address: str) -> DomainEntry | None:
+    def authorized_domain(self, server: ServerEntry, address: str) -> DomainEntry | None:
         """The domain that lets `server` send as `address` (contract 1.13); None if none does.
 
         The server's own domain of that name, else its organization's, else one of its own for any sender.

@@ -1,7 +1,7 @@
 """Tokens of messages and links, computed from their ids, and the return paths made of them.
 
 A token is the id and check bits through a keyed permutation: 16 characters of `[a-z2-7]`. Nothing random is
-stored or indexed, junk is recognised without the database, and letters may change their case.
+stored or indexed, junk is recognized without the database, and letters may change their case.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def mime_parts(data: bytes) -> None:
 )
 def bounces(data: bytes) -> None:
     """Is it a bounce? And the report that we send about it is one."""
-    bounce.recognise(data)
+    bounce.recognize(data)
     report = dsn.parse(data)
     assert report is None or len(report.recipients) <= dsn.MAX_RECIPIENTS
     text = data[:80].decode("utf-8", "replace")

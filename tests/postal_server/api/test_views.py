@@ -152,11 +152,11 @@ def test_one_recipient_named_twice_gets_one_mail(app, journal) -> None:
         "x",
     ],
 )
-def test_every_from_address_must_be_authorised(app, sender) -> None:
+def test_every_from_address_must_be_authorized(app, sender) -> None:
     assert code(post(app, SEND, {**MAIL, "from": sender})) == "UnauthenticatedFromAddress"
 
 
-def test_every_from_field_of_a_raw_message_must_be_authorised(app) -> None:
+def test_every_from_field_of_a_raw_message_must_be_authorized(app) -> None:
     raw = b"From: ceo@bank.example\r\nFrom: x@example.test\r\n\r\nHello"
     assert code(send_raw(app, raw)) == "UnauthenticatedFromAddress"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postal_server.mail.bounce import BounceKind, failure_kind, recognise
+from postal_server.mail.bounce import BounceKind, failure_kind, recognize
 
 from .recordings import load
 from .test_dsn import RETURNED, notice, report
@@ -14,7 +14,7 @@ from .test_dsn import RETURNED, notice, report
 @pytest.mark.parametrize("record", load("bounces"), ids=lambda record: record["name"])
 def test_recorded_bounces(record):
     raw = base64.b64decode(record["data"])
-    bounce = recognise(raw)
+    bounce = recognize(raw)
     has_token = "Bounced" in record["deliveries"]
     assert bool(bounce and bounce.tokens) is has_token
     assert bounce.kind is (BounceKind.HARD if record["name"].startswith("dsn") else BounceKind.SOFT)
@@ -41,13 +41,13 @@ def test_recorded_bounces(record):
     ids=["raw", "base64", "quoted-printable", "header"],
 )
 def test_tokens_are_found_wherever_they_are(raw, tokens):
-    bounce = recognise(raw)
+    bounce = recognize(raw)
     assert (bounce.tokens, bounce.kind) == (tokens, BounceKind.SOFT)
 
 
 def test_tokens_are_bounded():
     assert (
-        len(recognise(b"\r\n" + b"".join(b"X-Postal-MsgID: t%d\r\n" % i for i in range(500))).tokens) == 100
+        len(recognize(b"\r\n" + b"".join(b"X-Postal-MsgID: t%d\r\n" % i for i in range(500))).tokens) == 100
     )
 
 
@@ -72,14 +72,14 @@ def status(*fields):
     ],
 )
 def test_reports_say_how_bad_it_is(fields, kind, recipient):
-    bounce = recognise(status(*fields))
+    bounce = recognize(status(*fields))
     assert (bounce.kind, bounce.recipient) == (kind, recipient)
     assert bounce.original_message_id == "a@b"
     assert bounce.report is not None
 
 
-def test_our_own_notice_is_recognised():
-    bounce = recognise(notice())
+def test_our_own_notice_is_recognized():
+    bounce = recognize(notice())
     assert (bounce.kind, bounce.status, bounce.diagnostic) == (
         BounceKind.HARD,
         "5.1.1",
@@ -159,8 +159,8 @@ Still trying to reach a@dest.example, 421 4.4.1 no answer.
     ],
     ids=["exim", "qmail", "exchange", "delay", "no address"],
 )
-def test_other_servers_are_recognised(raw, kind, recipient, code):
-    bounce = recognise(raw)
+def test_other_servers_are_recognized(raw, kind, recipient, code):
+    bounce = recognize(raw)
     assert (bounce.kind, bounce.recipient, bounce.status) == (kind, recipient, code)
 
 
@@ -174,13 +174,13 @@ def test_other_servers_are_recognised(raw, kind, recipient, code):
     ],
 )
 def test_ordinary_mail_is_no_bounce(raw):
-    assert recognise(raw) is None
+    assert recognize(raw) is None
 
 
 @given(st.binary(max_size=300))
 def test_hostile_mail_never_raises(data):
-    recognise(data)
-    recognise(
+    recognize(data)
+    recognize(
         b"From: postmaster@x\r\nX-Failed-Recipients: " + data + b"\r\nSubject: failure notice\r\n\r\n" + data
     )
 
@@ -190,10 +190,10 @@ def test_hostile_mail_never_raises(data):
 )
 def test_a_flood_is_read_in_linear_time(flood):
     start = time.process_time()
-    recognise(
+    recognize(
         b"From: postmaster\nSubject: failure notice\n\nHi. This is the\n" + flood * (300_000 // len(flood))
     )
-    recognise(flood * (300_000 // len(flood)))
+    recognize(flood * (300_000 // len(flood)))
     assert time.process_time() - start < 4
 
 
@@ -220,14 +220,14 @@ FLOODS = {
 
 
 @pytest.mark.parametrize(("beginning", "flood"), FLOODS.values(), ids=FLOODS)
-def test_time_to_recognise_a_hostile_report_is_bounded(beginning, flood):
+def test_time_to_recognize_a_hostile_report_is_bounded(beginning, flood):
     """50 ms at most on a machine of today; ten times as much for a slow one."""
     raw = beginning + flood * (13_000_000 // len(flood))
     start = time.process_time()
-    recognise(raw)
+    recognize(raw)
     assert time.process_time() - start < 0.5
 
 
 def test_a_token_in_the_beginning_of_an_encoded_part_is_found():
     inner = base64.encodebytes(b"X-Postal-MsgID: abc123\r\n" + b"x" * 2_000_000)
-    assert recognise(b"Content-Transfer-Encoding: base64\r\n\r\n" + inner).tokens == ("abc123",)
+    assert recognize(b"Content-Transfer-Encoding: base64\r\n\r\n" + inner).tokens == ("abc123",)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postal_server.mail.encoded_word import b_words, neutralise, unstructured
+from postal_server.mail.encoded_word import b_words, neutralize, unstructured
 from postal_server.mail.header import decode_header
 
 
@@ -58,5 +58,5 @@ def test_b_words_split_no_character(text):
     assert "".join(map(decode_header, words)) == text
 
 
-def test_line_ends_are_neutralised():
-    assert neutralise("a\rb\nc\r\n\td") == "a=0Db=0Ac\td"
+def test_line_ends_are_neutralized():
+    assert neutralize("a\rb\nc\r\n\td") == "a=0Db=0Ac\td"

@@ -62,7 +62,7 @@ def test_a_style_is_text_even_where_a_drawing_makes_it_markup():
     )
 
 
-def test_the_mail_stays_recognisable():
+def test_the_mail_stays_recognizable():
     table = '<table border="1" cellpadding="3" width="600"><tbody><tr><td style="color:red;padding:3px"'
     shown = clean(
         "<html><head><title>T</title><style>.a { color: red; background: url(x) }</style></head><body>"

@@ -49,7 +49,7 @@ def sender(address: str) -> str | None:
     """The domain under which the first mail server may send from this address, if it may."""
     directory = load()
     [server] = directory.servers.values()
-    domain = directory.authorised_domain(server, address)
+    domain = directory.authorized_domain(server, address)
     return domain.name if domain else None
 
 

@@ -154,7 +154,7 @@ def test_first_refusal(changes, code) -> None:
 
 
 def check(message: api.SendMessage) -> None:
-    api.check_before_authorisation(message)
+    api.check_before_authorization(message)
     api.check_attachments(message)
 
 

@@ -102,7 +102,7 @@ def test_a_domain_is_found_in_any_spelling(world, routes, config):
             reception.accept_recipient(spelling, None, "198.51.100.1", directory, config).route.id == route.pk
         )
     server = directory.servers[world.server.pk]
-    assert directory.authorised_domain(server, "x@Bücher.test").id == domain.pk
+    assert directory.authorized_domain(server, "x@Bücher.test").id == domain.pk
 
 
 def test_the_hosts_postmaster_is_where_his_domain_is_else_at_the_oldest_server(world, routes, config):

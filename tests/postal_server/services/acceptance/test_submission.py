@@ -260,10 +260,10 @@ def test_a_sender_counts_where_the_server_allows_it_and_only_if_it_is_unmistakab
     Server.objects.update(allow_sender=True)
     directory = world.directory()
     server = directory.servers[world.server.pk]
-    assert submission.authorise(directory, server, ["ceo@bank.test"], ["sender@example.test"])
+    assert submission.authorize(directory, server, ["ceo@bank.test"], ["sender@example.test"])
     for sender in ("ceo@bank.test <sender@example.test>", "<@bank.test:sender@example.test>"):
         with pytest.raises(UnauthenticatedFromAddress):
-            submission.authorise(directory, server, ["ceo@bank.test"], [sender])
+            submission.authorize(directory, server, ["ceo@bank.test"], [sender])
 
 
 def test_authors_without_end_are_refused_in_no_time(api_key, config):

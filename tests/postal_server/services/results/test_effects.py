@@ -1,4 +1,4 @@
-"""A new subject needs a recogniser, an effect and an event, and nothing else: here a complaint."""
+"""A new subject needs a recognizer, an effect and an event, and nothing else: here a complaint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Complained(Effect):
     kind: str
 
 
-def recognise_complaints(jobs, directory, config, now) -> dict[int, Decision]:
+def recognize_complaints(jobs, directory, config, now) -> dict[int, Decision]:
     """Reports with a `Feedback-Type`, about the message whose token they name."""
     decisions = {}
     for job in jobs:
@@ -65,7 +65,7 @@ def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[st
 @pytest.fixture
 def complaint(world, monkeypatch):
     """An outgoing message, and the claim of a complaint about it."""
-    monkeypatch.setattr(report, "RECOGNISERS", (recognise_complaints, *report.RECOGNISERS))
+    monkeypatch.setattr(report, "RECOGNIZERS", (recognize_complaints, *report.RECOGNIZERS))
     monkeypatch.setattr(results, "EFFECT_STEPS", (*EFFECT_STEPS, apply_complaints))
     [original] = store(world)
     Message.objects.update(status=DeliveryStatus.SENT.value)
@@ -76,7 +76,7 @@ def complaint(world, monkeypatch):
     return original, claim
 
 
-def test_a_new_effect_takes_a_recogniser_and_what_applies_it(world, config, complaint):
+def test_a_new_effect_takes_a_recognizer_and_what_applies_it(world, config, complaint):
     world.add_webhook()
     original, claim = complaint
     directory = world.directory()
@@ -98,7 +98,7 @@ def test_a_new_effect_takes_a_recogniser_and_what_applies_it(world, config, comp
     assert payload["complaint"] == {"type": "abuse"}
 
 
-def test_other_reports_are_still_recognised_beside_it(world, config, complaint):
+def test_other_reports_are_still_recognized_beside_it(world, config, complaint):
     original, _ = complaint
     path = f"s8halm+{message_token(original.id)}@rp.postal.example.test"
     [claim] = store(world, path, raw=b"Subject: failed\r\n\r\n", scope=Scope.INCOMING, is_bounce=True)

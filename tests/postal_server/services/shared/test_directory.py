@@ -49,7 +49,7 @@ def test_the_narrowest_network_authenticates_a_client(world, client, name):
     assert (found and found.id) == made.get(name)
 
 
-class TestAuthorisedDomain:
+class TestAuthorizedDomain:
     @pytest.fixture
     def names(self, world):
         other = Server.objects.create(organization=world.organization, name="Any", permalink="any")
@@ -77,15 +77,15 @@ class TestAuthorisedDomain:
             ("any", "x@organization.test", "organization.test"),
         ],
     )
-    def test_a_verified_domain_of_server_or_organization_authorises(self, names, server, address, domain):
+    def test_a_verified_domain_of_server_or_organization_authorizes(self, names, server, address, domain):
         directory = load()
         entry = next(s for s in directory.servers.values() if s.permalink == server)
-        found = directory.authorised_domain(entry, address)
+        found = directory.authorized_domain(entry, address)
         assert (found and found.name) == domain
 
     def test_the_servers_own_domain_wins(self, names, world):
         directory = load()
-        found = directory.authorised_domain(directory.servers[world.server.pk], "x@example.test")
+        found = directory.authorized_domain(directory.servers[world.server.pk], "x@example.test")
         assert found.server_id == world.server.pk
 
 

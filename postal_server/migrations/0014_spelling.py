@@ -27,4 +27,9 @@ class Migration(migrations.Migration):
                 violation_error_message="A rule belongs to a server or to an organization.",
             ),
         ),
+        migrations.AlterField(
+            model_name="server",
+            name="allow_sender",
+            field=models.BooleanField(default=False, help_text="A Sender header may authorize a mail."),
+        ),
     ]
