@@ -1,0 +1,176 @@
+"""Why a remote did not take a mail: one classifier for answers and for reports.
+
+Steps, of which the first that answers counts: the words are cleaned; an answer to our greeting or MAIL is
+never about the recipient; our own addresses in a refusal; rules for this operator, then for all; the enhanced
+code; the basic code at RCPT; nobody knows. The table of classes is in `docs/bounces.md`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from . import reply_codes
+from .failure_class import About, FailureClass, Stage
+from .reply_rules import GENERAL, OF_OPERATORS, ReplyRule
+from .reply_text import ReplyText, clean
+from .rule_book import RuleBook
+
+MAX_RULE = 128  # characters of a rule's name
+
+_HOSTS = re.compile(r"[\w:.-]{4,}")
+_REFUSAL = re.compile(
+    r"block|black.?list|listed|denied|deny|refus|reject|banned|spam|abuse|reputation|unsolicited|not allowed|"
+    r"not accept|prohibited|disconnect"
+)
+_BEFORE_RECIPIENT = frozenset([Stage.CONNECT, Stage.MAIL])
+_ABOUT_RECIPIENT = frozenset(name for name in FailureClass if name.about is About.RECIPIENT)
+_NOT_ABOUT_US = frozenset(name for name in FailureClass if name.about is not About.US)
+_OF_BASIC_CODE = {
+    550: FailureClass.BAD_ADDRESS,
+    551: FailureClass.BAD_ADDRESS,
+    552: FailureClass.MAILBOX_FULL,
+    553: FailureClass.BAD_ADDRESS,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply to us, or what a report says that another host was answered.
+
+    `text` may begin with the codes. `operator` is the registered domain of the mail host, empty where it is
+    not known.
+    """
+
+    code: int | None
+    enhanced: str | None
+    text: str
+    stage: Stage
+    operator: str = ""
+    recipient: str = ""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What is ours in a refusal: IP addresses and, in lower case, names of hosts and of domains that sign.
+
+    `rules` are the administrator's own, which come before all others.
+    """
+
+    addresses: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    rules: tuple[ReplyRule, ...] = ()
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Why, and by which rule. `is_sure`: no second answer is needed to believe it."""
+
+    name: FailureClass
+    is_sure: bool
+    rule: str
+    operator: str
+
+
+def classify(answer: Answer, ours: Ours) -> Classification:
+    """The class of an answer that did not take a mail."""
+    reply = clean(
+        answer.text,
+        code=answer.code,
+        enhanced=answer.enhanced,
+        stage=answer.stage,
+        recipient=answer.recipient,
+    )
+    is_early = reply.stage in _BEFORE_RECIPIENT
+    found = (
+        _about_us(reply, answer, ours)
+        or _by_rule(reply, answer, ours, _ABOUT_RECIPIENT if is_early else frozenset())
+        or _by_enhanced_code(reply)
+        or _by_basic_code(reply)
+        or Classification(FailureClass.UNKNOWN, False, "", "")
+    )
+    if is_early and found.name.about is About.RECIPIENT:
+        found = Classification(FailureClass.POLICY, False, f"{found.rule} at {reply.stage.value}", "")
+    # A transient answer is never proof.
+    is_sure = found.is_sure and not (reply.code is not None and reply.code < 500)
+    return replace(found, is_sure=is_sure, operator=answer.operator)
+
+
+def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | None:
+    """A refusal that names an address or a name of ours."""
+    if not (ours.addresses or ours.names):
+        return None
+    domain = answer.recipient.rpartition("@")[2].lower()
+    named = {word.strip(".-_:") for word in _HOSTS.findall(reply.text)}
+    ours_named = (ours.names.intersection(named) - {domain}) or _addresses(named) & ours.addresses
+    if not ours_named or not _REFUSAL.search(reply.text):
+        return None
+    rule = _book(ours.rules, answer.operator).find(reply.text, without=_NOT_ABOUT_US)
+    if rule is not None:
+        return _of_rule(rule)
+    return Classification(FailureClass.REPUTATION, True, f"names {min(ours_named)}", "")
+
+
+def _addresses(words: set[str]) -> set[str]:
+    """The IP addresses among words; those of version 6 in their short form."""
+    found = {word for word in words if word[0].isdigit() and word.count(".") == 3}
+    for word in words:
+        if word.count(":") > 1:
+            try:
+                found.add(str(ip_address(word.removeprefix("ipv6:"))))
+            except ValueError:
+                continue
+    return found
+
+
+def _by_rule(
+    reply: ReplyText, answer: Answer, ours: Ours, without: frozenset[FailureClass]
+) -> Classification | None:
+    rule = _book(ours.rules, answer.operator).find(reply.text, without)
+    return _of_rule(rule) if rule else None
+
+
+def _of_rule(rule: ReplyRule) -> Classification:
+    name = f"{rule.operator}: {rule.pattern}" if rule.operator else rule.pattern
+    return Classification(rule.failure_class, rule.is_sure, name[:MAX_RULE], "")
+
+
+def _by_enhanced_code(reply: ReplyText) -> Classification | None:
+    found = reply_codes.of_enhanced(reply.enhanced) if reply.enhanced else None
+    if found is None or reply.enhanced is None:
+        return None
+    return Classification(*found, ".".join(reply.enhanced), "")
+
+
+def _by_basic_code(reply: ReplyText) -> Classification | None:
+    """550 and its like are about the recipient at RCPT alone; anywhere else the receiver has its reasons."""
+    if reply.code is None or reply.code < 500:
+        return None
+    if reply.stage is Stage.RCPT and (name := _OF_BASIC_CODE.get(reply.code)):
+        return Classification(name, False, str(reply.code), "")
+    if reply.stage in (Stage.REPORT, Stage.RCPT):
+        return None
+    return Classification(FailureClass.POLICY, False, f"{reply.code} at {reply.stage.value}", "")
+
+
+_OPERATORS = frozenset(rule.operator for rule in OF_OPERATORS)
+
+
+def _book(own: tuple[ReplyRule, ...], operator: str) -> RuleBook:
+    is_known = operator in _OPERATORS or any(rule.operator == operator for rule in own)
+    return _compiled(own, operator if is_known else "")
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(own: tuple[ReplyRule, ...], operator: str) -> RuleBook:
+    """The administrator's rules, the operator's, and those for all.
+
+    Those of all other operators follow where it has none: many domains have such a mail host under their own
+    name.
+    """
+    mine = [rule for rule in own if rule.operator in ("", operator)]
+    theirs = [rule for rule in OF_OPERATORS if rule.operator == operator]
+    others = [] if theirs else OF_OPERATORS
+    return RuleBook([*mine, *theirs, *GENERAL, *others])

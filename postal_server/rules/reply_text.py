@@ -1,0 +1,135 @@
+"""The text of an SMTP reply, brought to one spelling: what rules about replies are searched in.
+
+Addresses, Message-IDs and URLs are no evidence: `<spam-reports@d.example>: No such user` is not about spam.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .failure_class import Stage
+
+MAX_TEXT = 2000  # characters of a reply that are read
+ADDRESS = "<address>"  # in place of an address or a Message-ID
+URL = "<url>"
+LEAST_LOCAL_PART = 3  # characters; shorter ones are parts of words
+LISTED = "<url:blocklist>"  # in place of the URL of a blocklist
+
+ENHANCED = re.compile(r"(?:^|[\s#(<\[\";:=]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})(?![.\d]*\d)", re.ASCII)
+_CODES = re.compile(
+    r"(?:\A|(?<=[\s;:<>\"'(]))([245]\d\d)(?:[ -]+#?([245]\.\d{1,3}\.\d{1,3})(?![.\d]*\d)|(?=[ -])|\Z)",
+    re.ASCII,
+)
+_DIAGNOSTIC_TYPE = re.compile(r"\s*(?:smtp|lmtp|dns|x-[a-z0-9-]{1,40})\s*;\s*", re.ASCII)
+_NOT_IN_ADDRESS = r"<>\"'()\[\]:;,"
+_ADDRESS = re.compile(rf"<?(?<![^{_NOT_IN_ADDRESS}@])[^{_NOT_IN_ADDRESS}@]*@[^{_NOT_IN_ADDRESS}]*>?")
+_URL = re.compile(r"(?:https?://|\bwww\.)[^\s<>\"')\]]*")
+# Hosts of public blocklists, which a URL names where the words around it do not.
+_BLOCKLIST = re.compile(
+    r"spamhaus|spamcop|sorbs|barracudacentral|uceprotect|abuseat|dnsbl|surbl|uribl|psbl|mailspike|senderscore|"
+    r"spamrats|truncate|manitu|cloudmark|csi\.|blocklist|blacklist"
+)
+
+# What reporters write around the reply, by which the stage is known.
+_STAGES = (
+    ("in reply to rcpt", Stage.RCPT),
+    ("in reply to mail", Stage.MAIL),
+    ("in reply to end of data", Stage.DOT),
+    ("in reply to data", Stage.DATA),
+    ("in reply to ", Stage.CONNECT),  # HELO, EHLO, STARTTLS, AUTH
+    ("after rcpt to", Stage.RCPT),
+    ("after mail from", Stage.MAIL),
+    ("after end of data", Stage.DOT),
+    ("after data", Stage.DATA),
+    ("after initial connection", Stage.CONNECT),
+    ("after ehlo", Stage.CONNECT),
+    ("after helo", Stage.CONNECT),
+    ("does not like recipient", Stage.RCPT),
+    ("sender was rejected", Stage.MAIL),
+    ("failed after i sent the message", Stage.DOT),
+    ("refused to talk to me", Stage.CONNECT),
+)
+# How replies quote a local part, by which it is known as one.
+_AROUND_LOCAL_PART = (("<", ">"), ('"', '"'), ("'", "'"), ("(", ")"), ("[", "]"), ("", "... "))
+_IN_REPLY = re.compile(r"\(in reply to [^)]{1,60}\)")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """A cleaned reply. `text` has code and enhanced code once, at its start, where they are known.
+
+    `enhanced` is the enhanced code as its three numbers.
+    """
+
+    code: int | None
+    enhanced: tuple[str, str, str] | None
+    text: str
+    stage: Stage
+
+
+def enhanced_code(text: str) -> tuple[str, str, str] | None:
+    """The first RFC 3463 code in a text, as its three parts."""
+    match = ENHANCED.search(text)
+    return (match[1], match[2], match[3]) if match else None
+
+
+def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, recipient: str) -> ReplyText:
+    """The reply in `text`, which may have its codes on every line, on none, or behind a reporter's words.
+
+    Codes that are given win over those in the text. Lower case, one blank between words, 2,000 characters.
+    """
+    words = text[: 2 * MAX_TEXT].lower()
+    if stage is Stage.REPORT:
+        stage, words = _reported(words)
+    words = " ".join(words.split())
+    found = _CODES.search(words)
+    if found and (found.start() == 0 or code is None or code == int(found[1])):
+        code = code or int(found[1])
+        enhanced = enhanced or found[2]
+        words = _joined(words[found.end() :], found[1], found[2])
+    if "@" in words:
+        words = " ".join([_marked(word) if "@" in word else word for word in words.split(" ")])
+    if "://" in words or "www." in words:
+        words = _URL.sub(_url_mark, words)
+    if recipient:
+        words = _without_local_part(words, recipient)
+    parts = enhanced_code(enhanced or words)
+    head = f"{code or ''} {'.'.join(parts) if enhanced and parts else ''}".split()
+    return ReplyText(code, parts, " ".join([*head, words.strip()])[:MAX_TEXT], stage)
+
+
+def _reported(text: str) -> tuple[Stage, str]:
+    """The stage that a reporter's words name, and the text without what only names it."""
+    text = _DIAGNOSTIC_TYPE.sub("", text, count=1) if ";" in text[:50] else text
+    stage = next((stage for mark, stage in _STAGES if mark in text), Stage.REPORT)
+    return stage, _IN_REPLY.sub("", text)
+
+
+def _joined(text: str, code: str, enhanced: str | None) -> str:
+    """A multi-line reply without the codes at the start of its further lines."""
+    if f" {code}" in text:
+        for separator in "- ":
+            if enhanced:
+                text = text.replace(f" {code}{separator}{enhanced} ", " ")
+            text = text.replace(f" {code}-", " ")
+    return text.strip(" -:")
+
+
+def _marked(word: str) -> str:
+    return _ADDRESS.sub(ADDRESS, word)
+
+
+def _url_mark(match: re.Match[str]) -> str:
+    host = match[0].partition("://")[2].partition("/")[0] or match[0]
+    return LISTED if _BLOCKLIST.search(host) else URL
+
+
+def _without_local_part(text: str, recipient: str) -> str:
+    """The same where a reply names the recipient without its domain."""
+    local = recipient.rpartition("@")[0].lower()
+    if len(local) < LEAST_LOCAL_PART or local not in text:
+        return text
+    for before, after in _AROUND_LOCAL_PART:
+        text = text.replace(f"{before}{local}{after}", f"{ADDRESS}{after if not before else ''}")
+    return text
