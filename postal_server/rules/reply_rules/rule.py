@@ -14,8 +14,8 @@ class ReplyRule:
     `pattern` is a regular expression, searched in the cleaned text (`rules.reply_text.clean`): lower case,
     one blank between words, the codes once at its start (`550 5.1.1 user unknown`), `<address>` for addresses
     and Message-IDs, `<url>` for URLs. It has no nested quantifiers, and each of its alternatives at the top
-    has four or more plain characters in a row outside of groups, by which it is found. The case of its letters
-    does not matter.
+    has four or more plain characters in a row outside of groups, by which it is found. The case of its
+    letters does not matter.
 
     `operator` is the registered domain of the mail hosts that answer so (`google.com`), empty for any.
     `is_sure`: the words alone are proof. `source` is the URL of a documentation, or `observed 2026-11`.
