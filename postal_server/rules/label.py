@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from .enhanced_code import enhanced_code
 from .http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 from .lane import is_domain
 from .outcome import Outcome
 from .shaping import operator_of
 from .status import DeliveryStatus
-from .suppression import enhanced_code
 
 # The operators of the mail hosts of most addresses, by the domains of those hosts.
 OPERATORS = {

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from publicsuffixlist import PublicSuffixList
 
-from postal_server.rules.suppression import enhanced_code
+from .enhanced_code import enhanced_code
 
 SLOWED_DOWN = "Mail to this destination is slowed down"
 

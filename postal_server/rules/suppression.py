@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from .enhanced_code import enhanced_code
+
 HARD_FAILS = "too many hard fails"
 SOFT_FAILS = "too many soft fails"
 BOUNCED = "hard bounce"
@@ -16,7 +18,6 @@ ADDED = f"Recipient added to suppression list ({HARD_FAILS})"
 REMOVED = "Recipient removed from suppression list"
 EVIDENCE_LASTS = timedelta(hours=24)
 
-ENHANCED = re.compile(r"(?:^|[\s#(]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})\b", re.ASCII)
 # RFC 3463: 5.1.x is the address, 5.2.x the mailbox; 5.1.7 and 5.1.8 are about the sender's address.
 PERSONAL_SUBJECTS = {"0", "1", "2"}
 ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}
@@ -30,12 +31,6 @@ IMPERSONAL = re.compile(
 BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]", re.ASCII)
 # TLS that does not meet the domain's own policy, or a host out of step: the path is broken, not the address.
 BROKEN = re.compile(r"(?:\A|, )(?:DANE: |MTA-STS: |unexpected answer )")
-
-
-def enhanced_code(text: str) -> tuple[str, str, str] | None:
-    """The first RFC 3463 code in a reply, as its three parts."""
-    match = ENHANCED.search(text)
-    return (match[1], match[2], match[3]) if match else None
 
 
 def blames_recipient(code: int | None, output: str) -> bool:

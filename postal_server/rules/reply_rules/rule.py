@@ -11,7 +11,7 @@ from postal_server.rules.failure_class import FailureClass
 class ReplyRule:
     """Texts that match `pattern` are of this class.
 
-    `pattern` is a regular expression, searched in the cleaned text (`rules.reply_text.clean`): lower case,
+    `pattern` is a regular expression, searched in the cleaned text (`classification.reply_text`): lower case,
     one blank between words, the codes once at its start (`550 5.1.1 user unknown`), `<address>` for addresses
     and Message-IDs, `<url>` for URLs. It has no nested quantifiers, and each of its alternatives at the top
     has four or more plain characters in a row outside of groups, by which it is found. The case of its

@@ -3,9 +3,9 @@
 import re
 
 from postal_server.rules.classification import Answer, Ours, classify
+from postal_server.rules.classification.rule_book import literals
 from postal_server.rules.failure_class import Stage
 from postal_server.rules.reply_rules import GENERAL, OF_OPERATORS
-from postal_server.rules.rule_book import literals
 
 ROWS = (*GENERAL, *OF_OPERATORS)
 SOURCE = re.compile(r"https://\S+|observed 20\d\d-[01]\d")

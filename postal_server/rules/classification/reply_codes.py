@@ -4,7 +4,7 @@ and the codes of Exchange Online (learn.microsoft.com, "Email nondelivery report
 
 from __future__ import annotations
 
-from .failure_class import FailureClass as Class
+from postal_server.rules.failure_class import FailureClass as Class
 
 # (subject, detail) -> class, and whether the code alone is proof.
 _OF_DETAIL: dict[tuple[str, str], tuple[Class, bool]] = {

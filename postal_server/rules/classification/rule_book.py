@@ -10,8 +10,8 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from .failure_class import FailureClass
-from .reply_rules import ReplyRule
+from postal_server.rules.failure_class import FailureClass
+from postal_server.rules.reply_rules import ReplyRule
 
 GRAM = 4  # characters
 _ESCAPED = re.compile(r"\\.|[^\\]", re.DOTALL)

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
+from postal_server.rules.failure_class import About, FailureClass, Stage
+from postal_server.rules.reply_rules import GENERAL, OF_OPERATORS, ReplyRule
+
 from . import reply_codes
-from .failure_class import About, FailureClass, Stage
-from .reply_rules import GENERAL, OF_OPERATORS, ReplyRule
 from .reply_text import ReplyText, clean
 from .rule_book import RuleBook
 

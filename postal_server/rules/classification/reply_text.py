@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .failure_class import Stage
+from postal_server.rules.enhanced_code import enhanced_code
+from postal_server.rules.failure_class import Stage
 
 MAX_TEXT = 2000  # characters of a reply that are read
 ADDRESS = "<address>"  # in place of an address or a Message-ID
@@ -16,7 +17,6 @@ URL = "<url>"
 LEAST_LOCAL_PART = 3  # characters; shorter ones are parts of words
 LISTED = "<url:blocklist>"  # in place of the URL of a blocklist
 
-ENHANCED = re.compile(r"(?:^|[\s#(<\[\";:=]|\b[245]\d\d-)([245])\.(\d{1,3})\.(\d{1,3})(?![.\d]*\d)", re.ASCII)
 _CODES = re.compile(
     r"(?:\A|(?<=[\s;:<>\"'(]))([245]\d\d)(?:[ -]+#?([245]\.\d{1,3}\.\d{1,3})(?![.\d]*\d)|(?=[ -])|\Z)",
     re.ASCII,
@@ -66,12 +66,6 @@ class ReplyText:
     enhanced: tuple[str, str, str] | None
     text: str
     stage: Stage
-
-
-def enhanced_code(text: str) -> tuple[str, str, str] | None:
-    """The first RFC 3463 code in a text, as its three parts."""
-    match = ENHANCED.search(text)
-    return (match[1], match[2], match[3]) if match else None
 
 
 def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, recipient: str) -> ReplyText:
