@@ -497,7 +497,7 @@ class MailServer:
                 client.sendmail(from_, recipients, raw)
             except smtplib.SMTPRecipientsRefused as error:
                 if any(code == AUTHENTICATION_REQUIRED for code, _ in error.recipients.values()):
-                    why = f"Nobody takes mail for {', '.join(error.recipients)}: call post_mail_to() first."
+                    why = f"There is no route for {', '.join(error.recipients)}: call post_mail_to() first."
                     raise AssertionError(why) from error
                 raise
         if wait:

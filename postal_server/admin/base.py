@@ -44,7 +44,7 @@ NOT_IN_FILE_NAME = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|]')
 
 
 class BoundedPaginator(Pages):
-    """Counts to 10,000: beyond that nobody turns the pages, and counting a million rows takes its time."""
+    """Counts to 10,000: beyond that, paging is of no use, and counting a million rows takes its time."""
 
     @cached_property
     def count(self) -> int:
@@ -117,7 +117,7 @@ def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows that report what happened: nobody adds or changes them."""
+    """Rows that report what happened: they are never added or changed by hand."""
 
     paginator = BoundedPaginator
     show_full_result_count = False

@@ -125,7 +125,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
     def remove(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
         if not request.POST.get("sure"):
             return self._ask(
-                request, queryset, "remove", "Remove from the queue: they fail, webhooks are told"
+                request, queryset, "remove", "Remove from the queue: they fail, and webhooks report it"
             )
         self._do(request, queryset, held.remove, "removed from the queue")
         return None

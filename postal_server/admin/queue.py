@@ -205,7 +205,7 @@ class QueueSuspensionAdmin(ModelAdmin):
 
 @admin.register(models.Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    """Once the row of a dead worker is gone, nobody frees what it held."""
+    """Once the row of a dead worker is gone, what it held stays claimed."""
 
     list_display = ["id", "host", "pid", "beat", "started_at"]
 

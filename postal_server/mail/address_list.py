@@ -195,7 +195,7 @@ def _bare(tokens: list[tuple[str, str]]) -> str:
 def join_split_names(mailboxes: Sequence[Mailbox]) -> list[Mailbox]:
     """The mailboxes, with an unquoted `Doe, Jane <j@x>` as the one that was meant.
 
-    Words without `@` are nobody's address: they belong to the name of the mailbox that follows.
+    Words without `@` are no address: they belong to the name of the mailbox that follows.
     """
     joined: list[Mailbox] = []
     words: list[Mailbox] = []

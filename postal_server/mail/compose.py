@@ -247,7 +247,7 @@ def _add_custom(known: dict[str, list[str]], others: list[str], name: str, value
             known[key] = [_multipart(parsed.value, parameters, boundary)]
     elif key not in _SPELLINGS:
         others.append(unstructured(name, value))
-    elif key != "date" or parse_date(value):  # one that nobody can read is none
+    elif key != "date" or parse_date(value):  # one that cannot be read is none
         field_text = _RENDERERS.get(key, unstructured)(_SPELLINGS[key], value)
         known[key] = [*known.get(key, []), field_text] if key in REPEATABLE_FIELDS else [field_text]
 

@@ -73,15 +73,15 @@ class Connection(asyncio.Protocol):
         """The peer took too long."""
         raise NotImplementedError
 
-    def _wait(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         self.deadline = self._loop.time() + seconds
 
-    def _pause(self, pause: bool) -> None:
-        """Hold the peer back, or let it go on."""
-        if pause == self._is_paused or self.is_closing:
+    def _set_paused(self, is_paused: bool) -> None:
+        """Stop reading from the peer, or resume."""
+        if is_paused == self._is_paused or self.is_closing:
             return
-        self._is_paused = pause
-        if pause:
+        self._is_paused = is_paused
+        if is_paused:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
@@ -96,16 +96,16 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
 
-    def add(self, go_on: Callable[[], None]) -> None:
-        """Call this when it is its turn: soon, but not now."""
-        self._waiting.append(go_on)
+    def add(self, work: Callable[[], None]) -> None:
+        """Call `work` when it is its turn: soon, but not now."""
+        self._waiting.append(work)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
-        go_on = self._waiting[0]
+        work = self._waiting[0]
         try:
-            go_on()
+            work()
         finally:  # also after an error, the others have their turn
             self._waiting.popleft()
             if self._waiting:
@@ -120,7 +120,7 @@ class Sweep:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, interval: float) -> None:
-        """Look now, and every so many seconds from then on."""
+        """Check all deadlines now, and every `interval` seconds from then on."""
         loop = asyncio.get_running_loop()
         # First, so that an error below does not end the sweep.
         self._timer = loop.call_later(interval, self.start, interval)

@@ -23,7 +23,7 @@ from postal_server.services.preparation.target import allowed_destinations, allo
 from postal_server.services.shared.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.mail_handler import MailHandler
-from postal_server.smtpd.options import Options, nobody
+from postal_server.smtpd.options import Options, logs_no_client
 from postal_server.smtpd.server import ListenAddress, SmtpServer
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.http.hosts import HostResolver
@@ -213,7 +213,7 @@ def _transports(config: Config) -> MakeTransports:
 def _logged_clients(given: SmtpServerConfig) -> Callable[[str], bool]:
     excluded = given.log_ip_address_exclusion_matcher
     if not given.log_connections:
-        return nobody
+        return logs_no_client
     return lambda address: not (excluded and re.search(excluded, address))
 
 

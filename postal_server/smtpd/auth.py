@@ -28,7 +28,7 @@ Exchange = Generator[str, bytes, Principal]
 class AuthFailed(Exception):
     """The exchange ended without a principal.
 
-    `label` is that of `Answer`. `is_wrong_key`: a key was tried that nobody has.
+    `label` is that of `Answer`. `is_wrong_key`: no credential has the key.
     """
 
     def __init__(self, reply: Reply, label: str, *, is_wrong_key: bool) -> None:

@@ -10,13 +10,13 @@ from postal_server.rules.client import client_key
 MINUTE = 60.0
 
 
-def evict_nobody() -> bool:
+def evict_none() -> bool:
     """The default of `Clients.enter`."""
     return False
 
 
 class Clients:
-    """Counts the connections and recipients of each client, which `client_key` tells apart.
+    """Counts the connections and recipients of each client, which `client_key` identifies.
 
     `max_recipients_per_minute` is 0 for no limit.
     """
@@ -35,7 +35,7 @@ class Clients:
         self._connections: Counter[str] = Counter()
         self._total = 0
 
-    def enter(self, address: str, evict: Callable[[], bool] = evict_nobody) -> bool:
+    def enter(self, address: str, evict: Callable[[], bool] = evict_none) -> bool:
         """Count a connection of this client; False, and not counted, if there are too many of it or in all.
 
         If there are too many in all, `evict` may close another connection, and says whether it did.

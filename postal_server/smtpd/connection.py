@@ -77,7 +77,7 @@ class BufferedConnection(Connection):
         state = self._state
         if state is not HANDSHAKE and state is not CLOSING:
             waits = state is STORING or self._is_full or self._waits_for_turn
-            self._pause(waits and len(self._buffer) > MAX_WAITING_BYTES)
+            self._set_paused(waits and len(self._buffer) > MAX_WAITING_BYTES)
 
     def _take_turn(self) -> None:
         self._waits_for_turn = False
@@ -112,6 +112,6 @@ class BufferedConnection(Connection):
         self._reply(reply)
         self._flush()
         self._follow(Event.CLOSED)
-        self._wait(CLOSE_TIMEOUT)
+        self._set_deadline(CLOSE_TIMEOUT)
         if self._transport is not None:
             self._transport.close()

@@ -13,7 +13,7 @@ MAX_AUTH_LINE_BYTES = 12_288  # RFC 4954 section 4
 MAX_HELO_LENGTH = 255
 
 
-def nobody(address: str) -> bool:
+def logs_no_client(address: str) -> bool:
     """The default of `logs_client`."""
     return False
 
@@ -28,7 +28,7 @@ class Options:
     hostname: str
     plaintext_auth: bool = False
     proxy_protocol: bool = False
-    logs_client: Callable[[str], bool] = nobody  # are connections from this address logged?
+    logs_client: Callable[[str], bool] = logs_no_client  # are connections from this address logged?
     max_message_bytes: int = 14 << 20
     max_header_bytes: int = 256 << 10
     max_header_fields: int = 1000

@@ -112,7 +112,7 @@ class SmtpProtocol(BufferedConnection):
     def is_idle(self) -> bool:
         """Is this a client without authentication, of whom only a command is awaited?
 
-        A transaction without data keeps nobody here: anybody can begin one and then be silent.
+        A transaction without data does not count: any client can begin one and then be silent.
         """
         return (
             self._entered
@@ -202,7 +202,7 @@ class SmtpProtocol(BufferedConnection):
             self._authenticator.cancel()
             self._refuse_line(line[:limit], replies.LINE_TOO_LONG)
         elif state is AUTH:
-            self._go_on_with_auth(self._authenticator.respond(line.removesuffix(b"\r"), self._loop.time()))
+            self._continue_auth(self._authenticator.respond(line.removesuffix(b"\r"), self._loop.time()))
         else:
             self._obey(line.removesuffix(b"\r"))
         return True
@@ -240,7 +240,7 @@ class SmtpProtocol(BufferedConnection):
         self._close(replies.NOT_HTTP)
 
     def _wait_for_command(self) -> None:
-        self._wait(self._options.command_timeout.total_seconds())
+        self._set_deadline(self._options.command_timeout.total_seconds())
 
     # Commands. Each is in order when it is called, by the table `PHASES`; only `_bdat` looks for itself.
 
@@ -289,7 +289,7 @@ class SmtpProtocol(BufferedConnection):
         self._transaction.begin_data()
         self._follow(Event.DATA_BEGUN)
         self._received_bytes = 0
-        self._wait(self._options.data_timeout.total_seconds())
+        self._set_deadline(self._options.data_timeout.total_seconds())
         self._reply(replies.GO_AHEAD)
 
     def _bdat(self, argument: str) -> None:
@@ -301,7 +301,7 @@ class SmtpProtocol(BufferedConnection):
         self._follow(Event.CHUNK_BEGUN)
         if is_first:
             self._received_bytes = 0
-            self._wait(self._options.data_timeout.total_seconds())
+            self._set_deadline(self._options.data_timeout.total_seconds())
 
     def _rset(self, _argument: str) -> None:
         self._shared.count(METRIC + "commands_total", command="RSET")
@@ -315,9 +315,9 @@ class SmtpProtocol(BufferedConnection):
         self._close(replies.CLOSING)
 
     def _auth(self, mechanism: str, argument: str) -> None:
-        self._go_on_with_auth(self._authenticator.begin(mechanism, argument, self._loop.time()))
+        self._continue_auth(self._authenticator.begin(mechanism, argument, self._loop.time()))
 
-    def _go_on_with_auth(self, step: str | Answer) -> None:
+    def _continue_auth(self, step: str | Answer) -> None:
         """Send the challenge, or how the exchange ended."""
         if isinstance(step, str):
             self._follow(Event.CHALLENGE_SENT)
@@ -477,8 +477,8 @@ class SmtpProtocol(BufferedConnection):
         """Begin TLS with what comes from now on: whatever was sent behind STARTTLS is thrown away."""
         self._follow(Event.HANDSHAKE_BEGUN)
         self._buffer.clear()
-        self._wait(self._options.tls_timeout.total_seconds())
-        self._pause(True)
+        self._set_deadline(self._options.tls_timeout.total_seconds())
+        self._set_paused(True)
         self._handshake = self._loop.create_task(self._shake_hands())
 
     async def _shake_hands(self) -> None:

@@ -22,7 +22,7 @@ class RequestBody(io.RawIOBase):
         self._changed = threading.Condition()
         self.is_complete = False
         self.is_truncated = False  # the rest will not come
-        self.is_discarded = False  # nobody will read the rest
+        self.is_discarded = False  # the rest will not be read
 
     # The event loop
 
@@ -45,7 +45,7 @@ class RequestBody(io.RawIOBase):
             self._changed.notify()
 
     def discard(self) -> None:
-        """Drop the data, those that are still to come too: nobody will read them."""
+        """Drop the data, and those that are still to come: they will not be read."""
         self.is_discarded = True
         self._data.clear()
 

@@ -83,7 +83,7 @@ class HttpProtocol(LimitedConnection):
         self._transport = transport
         self._peer = _address(transport.get_extra_info("peername"))
         self._here = _address(transport.get_extra_info("sockname"))
-        self._wait(IDLE_SECONDS)
+        self._set_deadline(IDLE_SECONDS)
         if not self._shared.enter(self, self._peer[0]):
             self.abort()
 
@@ -158,7 +158,7 @@ class HttpProtocol(LimitedConnection):
     def pause_writing(self) -> None:
         self._is_full = True
         self._unsent = self.unsent_bytes
-        self._wait(IDLE_SECONDS)
+        self._set_deadline(IDLE_SECONDS)
         self._shared.unsent.add(self, self._loop.time())
 
     def resume_writing(self) -> None:
@@ -167,7 +167,7 @@ class HttpProtocol(LimitedConnection):
         if self._state is State.STREAMING:
             self.deadline = NEVER
         else:  # nothing is begun while it is full
-            self._wait(LINGER_SECONDS if self.is_closing else IDLE_SECONDS)
+            self._set_deadline(LINGER_SECONDS if self.is_closing else IDLE_SECONDS)
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
         self._advance()
@@ -196,7 +196,7 @@ class HttpProtocol(LimitedConnection):
     def expire(self) -> None:
         """The deadline has passed: the client is too slow, or has nothing more to ask."""
         if self._is_full and self._is_reading():
-            self._wait(IDLE_SECONDS)
+            self._set_deadline(IDLE_SECONDS)
         elif self._is_full or self._state in (State.DISCARDING, State.CLOSING):
             self.abort()
         else:
@@ -234,7 +234,7 @@ class HttpProtocol(LimitedConnection):
         self._reading = Exchange(RequestBody(self._resume_reading))
         self._head_bytes = 0
         if self._answering is None:
-            self._wait(IDLE_SECONDS)
+            self._set_deadline(IDLE_SECONDS)
 
     def on_url(self, url: bytes) -> None:
         self._current.head.add_target(url)
@@ -279,7 +279,7 @@ class HttpProtocol(LimitedConnection):
         elif self._state is State.DISCARDING:
             self._change(Event.BODY_DISCARDED)
             if exchange.keeps_alive:
-                self._wait(IDLE_SECONDS)
+                self._set_deadline(IDLE_SECONDS)
             else:
                 self._close()
 
@@ -318,7 +318,7 @@ class HttpProtocol(LimitedConnection):
                     self._close()
             elif self._state is not State.DISCARDING:
                 self._receive(exchange)
-        self._pause(self._is_full or bool(self._waiting or self._unread) or self._has_enough_body())
+        self._set_paused(self._is_full or bool(self._waiting or self._unread) or self._has_enough_body())
 
     def _receive(self, exchange: Exchange) -> None:
         """This request is the next: begin to answer it if enough of it was received."""
@@ -547,12 +547,12 @@ class HttpProtocol(LimitedConnection):
         self._answering = None
         if self._reading is exchange:
             self._change(Event.EARLY_RESPONSE_SENT)
-            self._wait(DISCARD_SECONDS)
+            self._set_deadline(DISCARD_SECONDS)
             self._advance()
             return
         self._change(Event.RESPONSE_SENT)
         if exchange.keeps_alive:
-            self._wait(IDLE_SECONDS)
+            self._set_deadline(IDLE_SECONDS)
         else:
             self._close()
         self._advance()
@@ -586,7 +586,7 @@ class HttpProtocol(LimitedConnection):
     def _close(self) -> None:
         """Close our side, and give the client some time to read the last response."""
         self._change(Event.END_SENT)
-        self._wait(IDLE_SECONDS if self._is_full else LINGER_SECONDS)
+        self._set_deadline(IDLE_SECONDS if self._is_full else LINGER_SECONDS)
         self._waiting.clear()
         if self._is_paused:
             self._transport.resume_reading()  # or that the client closes its side would not be noticed

@@ -64,7 +64,7 @@ class Shared:
 
     @property
     def max_streams(self) -> int:
-        """As they give way to nobody, half of the connections are for other requests."""
+        """As they give way to no other, half of the connections are for other requests."""
         return max(self.max_connections // 2, 1)
 
     def enter(self, connection: LimitedConnection, address: str) -> bool:

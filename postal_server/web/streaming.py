@@ -63,7 +63,7 @@ class WrongLength(Exception):
 
 
 class Framing(Protocol):
-    """How a body is told from what follows it (RFC 9112 section 6)."""
+    """How the end of a body is known (RFC 9112 section 6)."""
 
     def encode(self, piece: bytes) -> bytes:
         """A piece as it is sent. Raises `WrongLength`."""

@@ -26,7 +26,7 @@ DNS_ERROR = "DomainDNSError"
 LIMIT_APPROACHING = "SendLimitApproaching"
 LIMIT_EXCEEDED = "SendLimitExceeded"
 
-# A status that is not here (Processed, Error, HoldCancelled) tells nobody.
+# A status that is not here (Processed, Error, HoldCancelled) has no event.
 BY_STATUS: Mapping[DeliveryStatus, str] = {
     DeliveryStatus.SENT: SENT,
     DeliveryStatus.DEFERRED: DELAYED,

@@ -660,7 +660,7 @@ def test_even_an_empty_merge_means_a_batch(postal: FakePostal, kind: str) -> Non
     assert [body["to"] for body in postal.bodies] == [["a@b.test"], ["c@d.test"]]
 
 
-def test_a_batch_to_nobody_but_cc_is_one_call(postal: FakePostal) -> None:
+def test_a_batch_with_cc_alone_is_one_call(postal: FakePostal) -> None:
     send(mail(to=[], cc=["a@b.test"], merge_data={}))
     assert postal.body["cc"] == ["a@b.test"]
 

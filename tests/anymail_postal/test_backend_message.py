@@ -460,7 +460,7 @@ def test_a_receiver_may_cancel(postal: FakePostal, make: Make) -> None:
     assert postal.calls == []
 
 
-def test_a_mail_to_nobody_is_not_sent(postal: FakePostal, make: Make) -> None:
+def test_a_mail_without_recipients_is_not_sent(postal: FakePostal, make: Make) -> None:
     assert make().send_messages([mail(to=[])]) == 0
     assert postal.calls == []
 

@@ -28,7 +28,7 @@ def test_other_event_has_another_key(place):
 
 
 @pytest.mark.parametrize("uuid", [None, ""])
-def test_event_without_uuid_is_told_by_its_bytes(uuid):
+def test_event_without_uuid_is_identified_by_its_bytes(uuid):
     assert event_key("default", uuid, "MessageSent", 7, b"a") == event_key(
         "default", uuid, "MessageSent", 7, b"a"
     )
@@ -150,7 +150,7 @@ def test_store_that_is_not_installed_is_an_error_of_configuration():
         ("off", Claim.NEW, False),
     ],
 )
-def test_installed_store_remembers_unless_told_otherwise(mode, second, in_cache):
+def test_installed_store_remembers_by_default(mode, second, in_cache):
     assert claims(conf.server(webhook_dedupe=mode)) == [Claim.NEW, second]
     assert (cache.get(dedupe.CACHE_PREFIX + RECEIPT.key) is not None) == in_cache
 

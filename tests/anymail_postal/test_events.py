@@ -172,7 +172,7 @@ def test_only_holds_have_a_hold_reason():
     ],
 )
 @pytest.mark.parametrize("name", ["MessageSent", "MessageDelayed", None])
-def test_delivery_events_are_told_by_their_status(name, status, event_type):
+def test_delivery_events_are_named_after_their_status(name, status, event_type):
     fields = {"event": name, "payload": {"status": status}}
     assert events.read(fields).event_type == event_type
 

@@ -106,7 +106,7 @@ def test_facts_cannot_be_changed():
         ({"replies_from_plain_body": "> old"}, "New"),
     ],
 )
-def test_postal_strips_replies_where_it_is_told_to(given, stripped):
+def test_postal_strips_replies_where_the_route_says_so(given, stripped):
     message = from_hash(plain_body="New", **given).message
     assert (message.text, message.stripped_text) == ("New", stripped)
 

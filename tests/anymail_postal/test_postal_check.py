@@ -205,7 +205,7 @@ class TestKeys:
         assert not well
         assert f"FAIL  public keys: {JWKS_URL} cannot be read" in said
 
-    def test_with_a_pinned_key_nobody_needs_it(self, postal, doctor):
+    def test_it_is_not_needed_with_a_pinned_key(self, postal, doctor):
         postal.replace("GET", JWKS_URL, status=404)
         well, said = doctor()
         assert well

@@ -341,14 +341,14 @@ class TestSender:
         match = match_reply(mail(*headers, envelope=reply_address(1, user)))
         assert match.sender_matches is matches
 
-    def test_a_user_who_is_gone_matches_nobody(self):
+    def test_a_user_who_is_gone_does_not_match(self):
         assert match_reply(mail("From: <>", envelope=reply_address(1, 999))).sender_matches is False
         assert (
             match_reply(mail("From: a@b.example", envelope=reply_address(1, 2**64 - 1))).sender_matches
             is False
         )
 
-    def test_a_user_without_an_address_matches_nobody(self, user):
+    def test_a_user_without_an_address_does_not_match(self, user):
         get_user_model().objects.update(email="")
         assert match_reply(mail("From: <>", envelope=reply_address(1, user))).sender_matches is False
 

@@ -454,7 +454,7 @@ def test_receiver_that_raises_is_a_500_and_runs_again(make, error):
     assert len(calls) == 2
 
 
-def test_what_django_would_answer_is_told_as_the_cause():
+def test_what_django_would_answer_is_given_as_the_cause():
     with (
         raising(tracking_signal, Http404("no such row")),
         pytest.raises(ReceiverError, match="Http404: no such row"),
@@ -566,7 +566,7 @@ def test_repeats_may_be_wanted(tracked, anymail):
 @pytest.mark.parametrize(
     ("age", "fresh"), [(0, True), (7000, True), (7300, False), (10 * 365 * 86400, False), (None, False)]
 )
-def test_old_events_are_taken_unless_told_otherwise(anymail, max_age, age, fresh):
+def test_old_events_are_accepted_by_default(anymail, max_age, age, fresh):
     anymail["POSTAL_WEBHOOK_MAX_AGE"] = max_age
     timestamp = None if age is None else datetime.now(timezone.utc).timestamp() - age
     status = webhook(timestamp=timestamp).send().status_code

@@ -119,12 +119,12 @@ def test_an_event_that_the_application_refuses_is_the_tests_failure(project, con
         project.deliver(caught.mail_from, report.encode(), from_="", wait=True)
 
 
-def test_mail_for_nobody_is_refused_at_once_with_what_to_do(project):
-    with pytest.raises(AssertionError, match=r"Nobody takes mail for nobody@.*: call post_mail_to\(\) first"):
+def test_mail_without_a_route_is_refused_at_once_with_what_to_do(project):
+    with pytest.raises(AssertionError, match=r"There is no route for nobody@.*: call post_mail_to\(\) first"):
         project.deliver(f"nobody@{project.domain}", text="Hello?", wait=True)
 
 
-def test_what_else_the_server_refuses_is_told_as_smtplib_does(project):
+def test_other_refusals_are_raised_as_smtplib_does(project):
     with pytest.raises(smtplib.SMTPException):
         project.deliver(f"reply@{project.domain}", b"X: " + b"x" * 300_000 + b"\r\n\r\nHello?\r\n")
 

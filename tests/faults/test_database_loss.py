@@ -16,7 +16,7 @@ MEMORY_GROWTH = 48 * 1024 * 1024  # bytes, of one process, while the database do
 
 
 def refused_well(kind: str, text: str) -> bool:
-    """Was the client told to come again, or was there nobody to tell it?"""
+    """Was the client asked to come again, or was no server there?"""
     if not text:
         return True
     if kind == API:
@@ -25,7 +25,7 @@ def refused_well(kind: str, text: str) -> bool:
 
 
 def answer_to_mail(stage) -> str:
-    """What a new client is told at MAIL."""
+    """The reply to MAIL of a new client."""
     with smtplib.SMTP(*stage.order.smtp, timeout=30) as client:
         client.ehlo()
         code, text = client.mail("someone@elsewhere.example")
@@ -33,7 +33,7 @@ def answer_to_mail(stage) -> str:
 
 
 def answer_to_a_post(stage) -> str:
-    """What a new client is told by the API; empty if its mail is taken."""
+    """The response of the API to a new client; empty if its mail is accepted."""
     try:
         asyncio.run(Client(stage.order, API).submit("new@d1.example"))
     except Refused as refusal:
@@ -85,7 +85,7 @@ def test_a_database_that_does_not_answer_makes_no_queue_in_memory(cluster, play,
     with silenced(cluster.pid):
         time.sleep(scale.seconds_away)
         # New clients: those of the load may all wait for a commit that only the database can end.
-        told, told_by_api = answer_to_mail(stage), answer_to_a_post(stage)
+        reply, api_answer = answer_to_mail(stage), answer_to_a_post(stage)
         growth = {name: p.memory_bytes() - memory[name] for name, p in stage.processes.items()}
         refusals = stage.refusals()
     back_at = time.monotonic()
@@ -108,9 +108,9 @@ def test_a_database_that_does_not_answer_makes_no_queue_in_memory(cluster, play,
             "all there, seconds after it was back": f"{time.monotonic() - back_at:.0f}",
         },
     )
-    assert told.startswith("452 4.3.1")
-    assert told_by_api.startswith("503 ")
-    assert refused_well(API, told_by_api)
+    assert reply.startswith("452 4.3.1")
+    assert api_answer.startswith("503 ")
+    assert refused_well(API, api_answer)
     assert [(kind, text) for kind, text in refusals if not (text and refused_well(kind, text))] == []
     assert max(growth.values()) < MEMORY_GROWTH
     assert stage.twice() == {}, "what was sent was recorded once that could be done"

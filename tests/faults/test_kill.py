@@ -19,7 +19,7 @@ SECONDS_DOWN = 0.5  # at most, from kill to restart
 PROGRESS = 20
 PROGRESS_WITHIN = 60.0  # seconds
 DELIVERED_WITHIN = 120.0  # seconds after the last kill
-TOLD_WITHIN = 300.0  # the same for webhooks, of which a slow machine has many waiting by then
+SENT_WITHIN = 300.0  # the same for webhooks, of which a slow machine has many waiting by then
 RATE = 60.0  # messages a second
 # After so many kills of a soak a worker stays dead, so that on PostgreSQL its lease expires.
 EXPIRY_EVERY = 25
@@ -79,9 +79,9 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
         time.sleep(0.2)
     delivered = time.monotonic() - last_kill
     lost = stage.missing()  # now: what comes later, while webhooks are awaited, came too late
-    while stage.queued() and time.monotonic() < last_kill + TOLD_WITHIN:
+    while stage.queued() and time.monotonic() < last_kill + SENT_WITHIN:
         time.sleep(0.2)
-    told = time.monotonic() - last_kill
+    sent_after = time.monotonic() - last_kill
     unheard, twice = stage.unheard(), stage.twice()
     events = stage.events()
     message_ids = stage.message_ids()
@@ -101,7 +101,7 @@ def test_nothing_acknowledged_is_lost_by_kills(database, play, scale, tabulate):
             "of these more than once": sum(n > 1 for uuids in events.values() for n in uuids.values()),
             "messages without webhook": len(unheard),
             "all delivered, seconds after the last kill": f"{delivered:.0f}",
-            "all webhooks told, seconds after it": f"{told:.0f}",
+            "all webhooks sent, seconds after it": f"{sent_after:.0f}",
             "seconds": f"{time.monotonic() - started:.0f}",
         },
     )

@@ -44,7 +44,7 @@ def submit(stage, destinations, count: int, kinds=(API,), **values) -> set[str]:
     return set(stage.acknowledged()) - before
 
 
-def test_bad_receivers_keep_nobody_else_waiting(play, scale, tabulate):
+def test_bad_receivers_do_not_delay_other_mail(play, scale, tabulate):
     stage = play(
         scripts=SCRIPTS,
         options={

@@ -160,7 +160,7 @@ def test_a_value_that_is_none_is_named(words, said, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as somebody else")
-def test_an_installation_of_somebody_else_is_told_as_such(tmp_path):
+def test_an_installation_of_another_user_is_named_as_such(tmp_path):
     postal_server("initialize", "--no-server", folder=tmp_path)
     try:
         os.seteuid(NOBODY)

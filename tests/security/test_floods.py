@@ -11,7 +11,7 @@ import pytest
 
 from postal_server.testing import MailServer, RunningServer
 
-from .test_load import http_connection, nobody_waits
+from .test_load import http_connection, others_are_served
 from .test_smtp import Wire
 
 # Measured: others wait 0.2 to 0.5 s on two quiet cores. When a connection was served until nothing was left
@@ -59,13 +59,13 @@ def say(wire: Wire, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_flood_of_commands_keeps_nobody_waiting(postal, name):
+def test_a_flood_of_commands_does_not_delay_others(postal, name):
     text = PIPELINES[name](postal)
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(CONNECTIONS) as pool:
         wires = [Wire(postal.smtp_address) for _ in range(CONNECTIONS)]
         for wire in wires:
             stack.callback(wire.close)
-        with nobody_waits(postal, PATIENCE):
+        with others_are_served(postal, PATIENCE):
             for said in [pool.submit(say, wire, text) for wire in wires]:
                 said.result()
 
@@ -78,7 +78,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_flood_of_calls_keeps_nobody_waiting(postal, name):
+def test_a_flood_of_calls_does_not_delay_others(postal, name):
     """With a key: calls of as much as is read at a time, three on each connection."""
     host, body = postal.url.removeprefix("http://").encode(), CALLS[name]
     call = (
@@ -92,6 +92,6 @@ def test_a_flood_of_calls_keeps_nobody_waiting(postal, name):
             connection.sendall(3 * call)
             return answers.readline()
 
-    with ThreadPoolExecutor(CONNECTIONS) as pool, nobody_waits(postal, PATIENCE):
+    with ThreadPoolExecutor(CONNECTIONS) as pool, others_are_served(postal, PATIENCE):
         statuses = {asked.result() for asked in [pool.submit(ask) for _ in range(CONNECTIONS)]}
     assert statuses == {b"HTTP/1.1 200 OK\r\n"}

@@ -85,7 +85,7 @@ class Bystander(threading.Thread):
 
 
 @contextlib.contextmanager
-def nobody_waits(postal, patience: float = PATIENCE) -> Iterator[Bystander]:
+def others_are_served(postal, patience: float = PATIENCE) -> Iterator[Bystander]:
     """Within the block another client is answered in so many seconds, each time."""
     bystander = Bystander(postal)
     bystander.start()
@@ -119,19 +119,19 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_large_header_of_a_stranger_keeps_nobody_waiting(postal, name):
+def test_a_large_header_of_a_stranger_does_not_delay_others(postal, name):
     """F1: five mails whose ends come together."""
     with contextlib.ExitStack() as stack:
         wires = [stranger(postal, b"DATA") for _ in range(5)]
         for wire in wires:
             stack.callback(wire.close)
             wire.socket.sendall(HEADERS[name])
-        with nobody_waits(postal):
+        with others_are_served(postal):
             for wire in wires:
                 wire.socket.sendall(b"\r\n\r\nx\r\n.\r\n")
             for wire in wires:
                 assert wire.reply().startswith("552 5.3.4 ")
-    with nobody_waits(postal):  # while it comes
+    with others_are_served(postal):  # while it comes
         wire = stranger(postal, b"DATA")
         wire.socket.sendall(HEADERS[name] + b"\r\n\r\nx\r\n.\r\n")
         assert wire.reply().startswith("552 ")
@@ -150,8 +150,8 @@ def test_a_large_header_of_a_stranger_keeps_nobody_waiting(postal, name):
     ],
     ids=["folds", "fields", "encoded words", "umlauts", "addresses", "loops"],
 )
-def test_the_largest_headers_that_are_taken_keep_nobody_waiting(postal, header):
-    with nobody_waits(postal), contextlib.ExitStack() as stack:
+def test_the_largest_headers_that_are_accepted_do_not_delay_others(postal, header):
+    with others_are_served(postal), contextlib.ExitStack() as stack:
         wires = [stranger(postal, b"DATA") for _ in range(20)]
         for wire in wires:
             stack.callback(wire.close)
@@ -162,13 +162,13 @@ def test_the_largest_headers_that_are_taken_keep_nobody_waiting(postal, header):
 
 
 @pytest.mark.parametrize("by", ["DATA", "BDAT"])
-def test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_waiting(postal, growth, by):
+def test_unfinished_mail_of_strangers_takes_so_much_memory_and_does_not_delay_others(postal, growth, by):
     """F2: 24 clients and 13 MB each, which they never end."""
     begin = b"DATA" if by == "DATA" else b"NOOP"
     text = b"Subject: x\r\n\r\n" + b"A line of the mail.\r\n" * (LARGE // 21)
     with contextlib.ExitStack() as stack:
         wires = []
-        with nobody_waits(postal):
+        with others_are_served(postal):
             for _ in range(24):
                 wire = stranger(postal, begin)
                 stack.callback(wire.close)
@@ -188,7 +188,7 @@ def test_unfinished_mail_of_strangers_takes_so_much_memory_and_keeps_nobody_wait
         assert replies.count("452") >= 24 - STRANGERS_BYTES // LARGE
 
 
-def test_large_answers_that_are_not_read_take_so_much_memory_and_keep_nobody_waiting(postal, call, growth):
+def test_large_answers_that_are_not_read_take_so_much_memory_and_do_not_delay_others(postal, call, growth):
     """20 connections ask for a mail of 13 MB and read nothing; that was a gigabyte."""
     raw = b"From: app@%s\r\n\r\n" % postal.domain.encode() + b"A line of the mail.\r\n" * (LARGE // 21)
     sent = {"mail_from": f"app@{postal.domain}", "rcpt_to": ["bob@example.org"]}
@@ -200,7 +200,7 @@ def test_large_answers_that_are_not_read_take_so_much_memory_and_keep_nobody_wai
         f"X-Server-API-Key: {postal.api_key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     before = growth()
-    with contextlib.ExitStack() as stack, nobody_waits(postal):
+    with contextlib.ExitStack() as stack, others_are_served(postal):
         for _ in range(20):
             wire = stack.enter_context(http_connection(postal))
             wire.sendall(head.encode() + body)
@@ -212,7 +212,7 @@ def test_large_answers_that_are_not_read_take_so_much_memory_and_keep_nobody_wai
         assert "\npostal_web_answers_cut_off_total 1" in metrics
 
 
-def test_slow_posts_of_strangers_keep_nobody_waiting(postal):
+def test_slow_posts_of_strangers_do_not_delay_others(postal):
     """F7: their bodies never come."""
     host = postal.url.removeprefix("http://").encode()
     form = b"Cookie: postal_server_csrf=" + b"x" * 32 + b"\r\nContent-Type: %s"
@@ -230,7 +230,7 @@ def test_slow_posts_of_strangers_keep_nobody_waiting(postal):
             for _ in range(70):  # more than web_server.max_threads
                 stack.enter_context(http_connection(postal)).sendall(head + b"x" * 100_000)
         time.sleep(0.2)
-        with nobody_waits(postal):
+        with others_are_served(postal):
             time.sleep(1)
 
 
@@ -248,14 +248,14 @@ def many_files():
     [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /admin/login/ HTTP/1.1\r\nContent-Length: 10\r\n\r\nx"],
     ids=["nothing", "half a head", "half a body"],
 )
-def test_unfinished_requests_of_one_address_keep_nobody_waiting(postal, many_files, sent):
+def test_unfinished_requests_of_one_address_do_not_delay_others(postal, many_files, sent):
     """F7: as many as there are connections, from where all the world may come (a proxy)."""
     with contextlib.ExitStack() as stack:
         for _ in range(1100):
             wire = stack.enter_context(http_connection(postal))
             with contextlib.suppress(ConnectionError):  # gave way already
                 wire.sendall(sent)
-        with nobody_waits(postal):
+        with others_are_served(postal):
             time.sleep(1)
 
 
@@ -314,7 +314,7 @@ def form(body: bytes) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("name", COSTLY_REQUESTS)
-def test_a_costly_request_keeps_nobody_waiting(postal, name):
+def test_a_costly_request_does_not_delay_others(postal, name):
     """F11: with a key. Three at a time, but for those whose size alone keeps a processor busy."""
     content_type, body = COSTLY_REQUESTS[name](postal)
     headers = {"X-Server-API-Key": postal.api_key, "Content-Type": content_type}
@@ -324,19 +324,19 @@ def test_a_costly_request_keeps_nobody_waiting(postal, name):
         url = f"{postal.url}/api/v1/{action}"
         return requests.post(url, data=body, headers=headers, timeout=30).status_code
 
-    with nobody_waits(postal), ThreadPoolExecutor(1 if len(body) > 8 * MEGABYTE else 3) as pool:
+    with others_are_served(postal), ThreadPoolExecutor(1 if len(body) > 8 * MEGABYTE else 3) as pool:
         statuses = [asked.result() for asked in [pool.submit(ask) for _ in range(3)]]
     assert set(statuses) <= {200, 400, 413, 503}
 
 
-def test_a_mail_that_is_costly_to_read_keeps_nobody_waiting(postal, site):
+def test_a_mail_that_is_costly_to_read_does_not_delay_others(postal, site):
     """F11: from a stranger, for an endpoint that wants its parts."""
     address = postal.post_mail_to(site.url, format="Hash")
 
     def is_pending() -> bool:
         return any(found["status"] == "Pending" for found in postal.messages() if found["rcpt_to"] == address)
 
-    with nobody_waits(postal):
+    with others_are_served(postal):
         for _ in range(3):
             wire = Wire(postal.smtp_address)
             recipient = b"RCPT TO:<%s>" % address.encode()

@@ -8,9 +8,7 @@ from .conftest import printed_settings
 from .stranger import Browser, Stranger
 
 
-def test_initialize_makes_a_mail_server_whose_domain_is_told_apart(
-    installed: Stranger, initialized: str
-) -> None:
+def test_initialize_makes_a_mail_server_and_names_its_domain(installed: Stranger, initialized: str) -> None:
     assert "Made mail server example/main with domain example.test." in initialized
     assert "only while all mail is caught here (delivery.mode: catch)" in initialized
 
@@ -24,7 +22,7 @@ def test_what_it_prints_leads_a_project_here(installed: Stranger, initialized: s
     assert "postal-server make-user" in initialized
 
 
-def test_nobody_else_on_the_machine_reads_mail_and_keys(installed: Stranger, server: Browser) -> None:
+def test_no_other_user_of_the_machine_reads_mail_and_keys(installed: Stranger, server: Browser) -> None:
     for name in ("postal.yml", "postal.sqlite3", "postal.sqlite3-wal", "secret.key", "signing.key"):
         assert stat.S_IMODE((installed.folder / name).stat().st_mode) == 0o600, name
 

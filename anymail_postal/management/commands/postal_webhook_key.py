@@ -18,7 +18,7 @@ from ...signatures import BadPublicKey, PublicKey, parse_jwks
 class Command(BaseCommand):
     help = (
         "Fetch the public key that a Postal signs its webhooks with, and print it as POSTAL_WEBHOOK_KEY. "
-        "Run it over a network you trust: whoever answers is believed."
+        "Run it over a network you trust: the answer is not verified."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

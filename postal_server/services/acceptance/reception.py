@@ -38,7 +38,9 @@ from postal_server.services.shared.work import Accepted, NewMessage
 
 OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
 MAX_HOPS = 4  # Received headers that name this host
-MAX_DECODED_SUBJECT = 16_384  # characters; a longer one is kept as it came, so that it holds nobody up
+MAX_DECODED_SUBJECT = (
+    16_384  # characters; a longer one is kept as it came, so that decoding it does not take long
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def accept_recipient(
 ) -> AcceptedRecipient:
     """Who gets mail for `address`, which has a domain or is the postmaster's. Raises a `Refusal`.
 
-    `credential` is who is authenticated on the connection; if nobody is, `client`, the peer's IP address,
+    `credential` is who is authenticated on the connection; if there is none, `client`, the peer's IP address,
     may stand for one, and then the answer has it.
     """
     if rules.is_postmaster(address):

@@ -1,7 +1,7 @@
 """What a person does with messages: hold, release, send again, remove. Source: contract 7.4.
 
 Each operation is a generator of how many messages each step has dealt with. A step is a transaction of its
-own, so that nobody waits long for the database, and the caller may stop after any step.
+own, so that no other writer waits long for the database, and the caller may stop after any step.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def keep_back(message_ids: Sequence[int], context: OperationContext) -> Iterator
 
 
 def remove(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
-    """Fail messages that wait for an attempt; how many. Webhooks are told; senders are not."""
+    """Fail messages that wait for an attempt; how many. Webhooks report it; senders get no notice."""
     decide = partial(Decision, status=DeliveryStatus.FAILED, details=REMOVED)
     return _take_out(message_ids, decide, context)
 
@@ -156,7 +156,7 @@ def cancel(message_ids: Sequence[int], context: OperationContext) -> Iterator[in
 
 
 def expire(config: Config, now: datetime, write_transaction: Transaction) -> int:
-    """Cancel holds that nobody ended in time; how many. Runs each hour."""
+    """Cancel holds that were not ended in time; how many. Runs each hour."""
     due = list(Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True))
     if not due:
         return 0  # without loading the directory

@@ -1,8 +1,8 @@
 """An operator's hands on the queue: look at it, suspend and resume parts of it, try now, remove.
 
 What takes long is a generator of how many messages each step has dealt with. Each step is a transaction of
-its own, so that nobody waits long for the database, and the caller may stop after any step. Mail that comes
-in meanwhile is left out, and what a worker holds is left alone.
+its own, so that no other writer waits long for the database, and the caller may stop after any step. Mail
+that comes in meanwhile is left out, and what a worker holds is left alone.
 
 Suspended mail is accepted as ever and waits with the due time `NEVER_DUE`, out of the way of claims. Mail
 that becomes ready all the same (because a process had not heard of it, or at its next attempt) is put aside
@@ -271,7 +271,7 @@ def flush(selection: Selection, write_transaction: Transaction = transaction.ato
 
 
 def purge(selection: Selection, context: OperationContext) -> Iterator[int]:
-    """Fail what waits, suspended mail included; webhooks are told."""
+    """Fail what waits, suspended mail included; webhooks report it."""
     for ids in _steps(waiting(selection)):
         yield from held.remove(ids, context)
 

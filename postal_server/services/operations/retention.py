@@ -1,6 +1,6 @@
 """Delete what is past its keep time, and what belongs to servers that were deleted. Contract 10.1, 11.1.
 
-In steps of a hundred rows, each a transaction of its own: nobody waits long for the database.
+In steps of a hundred rows, each a transaction of its own: no other writer waits long for the database.
 """
 
 from __future__ import annotations
@@ -74,8 +74,10 @@ def prune(now: datetime, write_transaction: Transaction = transaction.atomic) ->
         _purge_older(server, texts_since, write_transaction)
         _purge_above(server, server.raw_message_retention_size * MEGABYTE, write_transaction)
         _delete(CaughtMail.objects.filter(server_id=server.pk, created_at__lt=texts_since))
-    of_nobody = CaughtMail.objects.exclude(server_id__in=Server.objects.values("pk"))
-    _delete(of_nobody.filter(created_at__lt=now - timedelta(days=Server().raw_message_retention_days)))
+    of_deleted_servers = CaughtMail.objects.exclude(server_id__in=Server.objects.values("pk"))
+    _delete(
+        of_deleted_servers.filter(created_at__lt=now - timedelta(days=Server().raw_message_retention_days))
+    )
 
 
 def delete_removed() -> None:

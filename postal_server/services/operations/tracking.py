@@ -20,8 +20,10 @@ from postal_server.services.shared.token import link_id_of, message_ids_of
 
 logger = logging.getLogger(__name__)
 
-USER_AGENT_LENGTH = 1000  # of what is kept and told; real ones have some 250
-TOLD_AN_HOUR = 100  # opens and clicks of one message; further ones are stored only, or one reader could flood
+USER_AGENT_LENGTH = 1000  # of what is stored and sent to webhooks; real ones have some 250
+EVENTS_PER_HOUR = (
+    100  # opens and clicks of one message; further ones are stored only, or one reader could flood
+)
 STEP = 500  # links a transaction
 
 
@@ -129,13 +131,13 @@ def _tell(
     stored = 0
     for model in (Load, Click):
         rows = model._default_manager.filter(message_id=message.id, created_at__gte=began_at)
-        stored += len(rows.values_list("pk")[: TOLD_AN_HOUR + 1])
-    if stored <= TOLD_AN_HOUR:
+        stored += len(rows.values_list("pk")[: EVENTS_PER_HOUR + 1])
+    if stored <= EVENTS_PER_HOUR:
         webhook.emit_for_message(name, message, payload, directory, now)
-    elif stored == TOLD_AN_HOUR + 1:
+    elif stored == EVENTS_PER_HOUR + 1:
         logger.warning(
             "Message %d was opened or clicked more than %d times within an hour; webhooks hear no more of it "
             "until the next.",
             message.id,
-            TOLD_AN_HOUR,
+            EVENTS_PER_HOUR,
         )

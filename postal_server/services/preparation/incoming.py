@@ -94,7 +94,7 @@ def _check_report(job: Job, context: IncomingContext) -> Decision | None:
 
 
 def _check_unlinked(job: Job, context: IncomingContext) -> Decision | None:
-    """A report that nobody recognized is for the route of return paths, if there is one."""
+    """A report that was not recognized is for the route of return paths, if there is one."""
     if not job.message.is_report or context.route(job) is not None:
         return None
     return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)

@@ -174,7 +174,7 @@ def _mail(notices: Sequence[Notice], config: Config) -> None:
         if mails:
             operator_mail.send(mails, operator_mail.host(config))
     except operator_mail.FAILURES as error:
-        logger.warning("Nobody was mailed about send limits: %s", error)
+        logger.warning("The mail about send limits was not sent: %s", error)
 
 
 def _forget(now: datetime) -> None:

@@ -73,7 +73,7 @@ class DomainEntry:
     dkim_suffix: str  # of the selector `<dkim_identifier>-<suffix>`
     dkim_private_key: str = field(repr=False)  # PEM, or empty
     dkim_ed25519_private_key: str = field(repr=False)
-    is_signing: bool  # DNS has its key, or nobody looked and it is used all the same
+    is_signing: bool  # DNS has its key, or was not asked and it is used all the same
     return_path_status: str
 
 

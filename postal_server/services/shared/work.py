@@ -213,7 +213,7 @@ class Result:
 class Recorded:
     """What the queue must do once results are recorded, in the same transaction.
 
-    `withheld_notices`: how many senders were not told because of a limit.
+    `withheld_notices`: how many senders got no failure notice because of a limit.
     """
 
     finished: list[int] = field(default_factory=list)

@@ -45,7 +45,7 @@ class ResolvedHosts:
 
     `domain` is the domain whose MX hosts they are, empty for hosts named in the configuration. `is_secure`:
     the MX records were validated with DNSSEC. `is_untrusted`: the hosts follow from a recipient's address and
-    not from what whoever runs this server has configured.
+    not from the configuration of this server.
     """
 
     lookup: Lookup

@@ -217,7 +217,7 @@ class SmtpConnection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once. Whoever waits for a reply gets an error."""
+        """Close at once. A caller that waits for a reply gets an error."""
         self.is_usable = False
         if self._transport is not None:
             self._transport.abort()

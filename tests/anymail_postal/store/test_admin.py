@@ -67,7 +67,7 @@ def test_only_suppressions_are_added_by_hand(browser, rows, model):
     assert browser.get(url(model, "add")).status_code == (200 if model is Suppression else 403)
 
 
-def test_nobody_rewrites_what_happened(browser, rows):
+def test_what_happened_cannot_be_changed(browser, rows):
     page = url(PostalMessage, "change", PostalMessage.objects.get().pk)
     assert browser.post(page, {"recipient": "eve@example.org"}).status_code == 403
 

@@ -159,7 +159,7 @@ def test_what_may_have_been_sent_is_not_sent_again(postal):
     assert ScheduledMail.objects.get().state == "failed"
 
 
-def test_a_mail_that_is_gone_meanwhile_is_nobody_s(postal, monkeypatch):
+def test_a_mail_that_is_gone_meanwhile_is_not_sent(postal, monkeypatch):
     keep()
     monkeypatch.setattr(ScheduledMail.objects, "filter", deleting(ScheduledMail.objects.filter))
     send_due()

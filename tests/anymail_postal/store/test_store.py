@@ -258,7 +258,7 @@ class Cause(Exception):
     ],
     ids=["PostgreSQL", "MySQL", "SQLite", "MySQL gone", "refused", "empty"],
 )
-def test_lock_timeouts_are_told_from_other_errors(error, cause, answer):
+def test_lock_timeouts_are_distinguished_from_other_errors(error, cause, answer):
     error.__cause__ = cause
     assert is_lock_timeout(error) is answer
 
@@ -421,7 +421,7 @@ class TestSuppression:
         received(store, event(event_type="bounced", recipient=""))
         assert not Suppression.objects.exists()
 
-    def test_a_failing_receiver_suppresses_nobody(self, store):
+    def test_a_failing_receiver_suppresses_no_address(self, store):
         with pytest.raises(RuntimeError), store.receive(event(event_type="bounced")):
             raise RuntimeError
         assert not Suppression.objects.exists()

@@ -363,7 +363,7 @@ class TestTrouble:
         assert "gone: " in capsys.readouterr().err
         assert len(sent) == 1
 
-    def test_progress_is_told(self, postal, sent, capsys):
+    def test_progress_is_printed(self, postal, sent, capsys):
         row()
         postal.knows(5, delivery("Sent"))
         sync()

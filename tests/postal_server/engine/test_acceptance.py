@@ -50,7 +50,7 @@ class Impatient(Future):
         return was_done
 
 
-def test_who_gives_up_just_as_he_is_refused_costs_nobody_an_answer(database):
+def test_a_caller_that_gives_up_just_as_it_is_refused_costs_no_other_its_answer(database):
     acceptance = Acceptance(lambda batch, now: [[]] * len(batch))
     cancelled, one, two = Future(), Impatient(), Future()
     for promise in (cancelled, one, two):

@@ -80,7 +80,7 @@ def test_a_pause_that_another_worker_wrote_is_honoured(claimer, enqueue, claimed
     assert claimed_batches == []
 
 
-def test_after_a_doubtful_commit_rows_nobody_knows_of_are_given_back(claimer, stream, enqueue, lease):
+def test_after_a_doubtful_commit_unknown_rows_are_given_back(claimer, stream, enqueue, lease):
     enqueue(1, claimed_by=lease.worker_id)
     claimer.restore(claimer.collect(), in_doubt=True)
     run(claimer)

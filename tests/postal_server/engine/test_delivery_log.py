@@ -24,7 +24,7 @@ def answered(text: str) -> Result:
     )
 
 
-def test_a_failed_attempt_is_told_with_the_numbers_of_its_message(caplog):
+def test_a_failed_attempt_is_logged_with_the_numbers_of_its_message(caplog):
     caplog.set_level(logging.INFO)
     delivery_log.write("messages", answered("550 5.1.1 <ann@dest.example> unknown"))
     [record] = caplog.records
@@ -43,7 +43,7 @@ def test_a_failed_attempt_is_told_with_the_numbers_of_its_message(caplog):
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
-def test_success_is_told_at_level_debug(caplog, level):
+def test_success_is_logged_at_level_debug(caplog, level):
     caplog.set_level(level)
     delivery_log.write("messages", answered("250 ok"))
     assert bool(caplog.records) is (level == logging.DEBUG)
@@ -65,7 +65,7 @@ def test_the_password_in_a_webhooks_url_is_not_logged(caplog):
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
-def test_accepted_messages_are_told_at_level_debug(caplog, level):
+def test_accepted_messages_are_logged_at_level_debug(caplog, level):
     caplog.set_level(level)
     new = tuple(
         NewMessage(server_id=3, scope=Scope.OUTGOING, rcpt_to=name, destination="dest.example")

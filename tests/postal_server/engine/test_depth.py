@@ -94,7 +94,7 @@ def test_without_a_database_the_gauges_stay(add, monkeypatch, caplog):
     assert "cannot be measured (away)" in caplog.text
 
 
-def test_nobody_waits_for_a_measurement_that_is_under_way(add, monkeypatch):
+def test_a_measurement_that_is_under_way_makes_no_caller_wait(add, monkeypatch):
     measured = Depth(LIFETIME)
     begun, may_end = threading.Event(), threading.Event()
 

@@ -34,7 +34,7 @@ def test_saving_and_deleting_configuration_counts(database):
     assert version() > before + 2
 
 
-def test_a_change_without_signals_is_told_by_touch(database):
+def test_a_change_without_signals_is_announced_by_touch(database):
     before = version()
     touch()
     assert version() == before + 1

@@ -197,34 +197,34 @@ class Breaking(Failing):
 
 
 class Remembering(Failing):
-    """A part that remembers what it was told."""
+    """A part that remembers its callbacks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.called: list[str] = []
 
     def committed(self, items, written) -> None:
-        self.told.append("committed")
+        self.called.append("committed")
 
     def restore(self, items, *, in_doubt) -> None:
-        self.told.append("put back")
+        self.called.append("put back")
 
     def reject(self, item, error) -> None:
-        self.told.append("refused")
+        self.called.append("refused")
 
 
 @pytest.mark.parametrize(
-    ("errors", "told"),
+    ("errors", "called"),
     [([], ["committed"]), ([AWAY], ["put back"]), ([ValueError("a bug")] * 2, ["committed"])],
     ids=["committed", "put_back", "refused"],
 )
-def test_a_callback_that_fails_is_no_reason_to_write_again(database, monkeypatch, errors, told):
+def test_a_callback_that_fails_is_no_reason_to_write_again(database, monkeypatch, errors, called):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     other = Remembering()
     ticks = journal([Breaking(*errors), other])
     ticks._next_tick()
     ticks._next_tick()
-    assert other.told == told
+    assert other.called == called
 
 
 def test_a_part_that_cannot_be_asked_costs_no_other_its_items(database, monkeypatch):
@@ -233,7 +233,7 @@ def test_a_part_that_cannot_be_asked_costs_no_other_its_items(database, monkeypa
     broken = Failing()
     broken.collect = lambda: 1 / 0
     journal([first, broken, second])._next_tick()
-    assert first.told == second.told == ["committed"]
+    assert first.called == second.called == ["committed"]
 
 
 class EndingLoop:
@@ -272,7 +272,7 @@ def raise_(error: Exception) -> None:
     raise error
 
 
-def test_what_a_failed_tick_taught_is_told_to_all_workers_by_the_next(claim, recorder, stream, monkeypatch):
+def test_what_a_failed_tick_learned_is_published_by_the_next(claim, recorder, stream, monkeypatch):
     monkeypatch.setattr(journals, "BACK_OFF", (0.0, 0.0))
     rows = claim(FAILURES_UNTIL_PAUSE)
     recorder.add([sent(row, DeliveryStatus.DEFERRED, seconds=None) for row in rows])
@@ -314,15 +314,15 @@ def test_a_host_that_finds_us_too_fast_in_a_tick_that_failed_is_sent_to_slowly(
 
 
 def test_results_of_rows_that_are_not_ours_are_not_counted(claim, recorder, monkeypatch):
-    counted, told = [], []
+    counted, answers = [], []
     monkeypatch.setattr(metrics, "count", lambda kind, item: counted.append(item.claimed.id))
     mine, lost, suspect, ours = claim(4)
     QueuedMessage.objects.filter(pk__in=[lost.id, suspect.id]).update(claimed_by=None)
-    recorder.add([sent(mine), sent(lost), SuspectMarked(suspect, told.append)])
-    recorder.add([SuspectMarked(ours, lambda answer: told.append(f"ours: {answer}"))])
+    recorder.add([sent(mine), sent(lost), SuspectMarked(suspect, answers.append)])
+    recorder.add([SuspectMarked(ours, lambda answer: answers.append(f"ours: {answer}"))])
     journal([recorder])._next_tick()
     assert counted == [mine.id]
-    assert told == [False, "ours: True"]
+    assert answers == [False, "ours: True"]
 
 
 def test_all_that_has_expired_is_ended_soon(stream, lease, enqueue):

@@ -86,7 +86,7 @@ def test_one_bad_row_does_not_refuse_its_neighbours(running):
     assert sorted(store.stored) == [b"%d" % n for n in range(8) if n != 3]
 
 
-def test_a_database_that_comes_back_soon_costs_nobody_his_mail(running):
+def test_a_database_that_comes_back_soon_costs_no_mail(running):
     store = FakeStore(failures=[OperationalError("gone"), OperationalError("gone")])
     assert running(store).append(submission()).result(5)
     assert len(store.stored) == 1
@@ -97,7 +97,7 @@ def test_a_batch_that_fails_while_the_database_answers_is_written_one_by_one(run
     assert running(store).append(submission()).result(5)
 
 
-def test_nobody_waits_longer_than_five_seconds_for_the_database(running, monkeypatch):
+def test_submissions_wait_at_most_five_seconds_for_the_database(running, monkeypatch):
     monkeypatch.setattr(acceptances, "MAX_WAIT", 0.3)
     monkeypatch.setattr(journals, "can_serve", lambda: False)
     store = FakeStore(failures=[OperationalError("gone")] * 1000)
@@ -107,7 +107,7 @@ def test_nobody_waits_longer_than_five_seconds_for_the_database(running, monkeyp
     assert time.monotonic() - started < 3
 
 
-def test_after_a_commit_in_doubt_the_peer_is_told_to_come_again(running, monkeypatch):
+def test_after_a_commit_in_doubt_the_peer_is_asked_to_come_again(running, monkeypatch):
     store = FakeStore()
 
     class BreaksAtCommit:

@@ -50,7 +50,7 @@ def test_a_slow_worker_that_beats_every_forty_seconds_lives():
     assert watch(Observer(), 3600, lambda now: {1: int(now // 40)}) == []
 
 
-def test_nobody_is_dead_after_a_time_when_nobody_could_look():
+def test_no_worker_is_dead_after_a_time_when_none_could_look():
     observer = Observer()
     watch(observer, 20, lambda now: {1: 7})
     away = 20 + 300
@@ -61,30 +61,30 @@ def test_nobody_is_dead_after_a_time_when_nobody_could_look():
 
 def test_observers_that_die_hand_on_what_they_saw():
     """A crash loop: nobody lives to watch for 45 seconds, and each has a monotonic clock of its own."""
-    told, watched = {}, 0.0
+    seen, watched = {}, 0.0
     for start in range(0, 10_000_000, 1_000_000):
         observer = Observer()
         for now in (start, start + 5.0, start + 8.0):
-            if observer.observe({1: 7}, now, told):
+            if observer.observe({1: 7}, now, seen):
                 assert watched + now - start >= DEAD_AFTER
                 return
-            told = observer.seen
+            seen = observer.seen
         watched += 8.0
     pytest.fail("the dead worker is never found")
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_observers_that_watch_together_do_not_count_the_same_seconds_twice(seed):
-    """Three at a time, each of which may die at any moment; the next is told what all of them saw."""
+    """Three at a time, each of which may die at any moment; the next knows what all of them saw."""
     chance = random.Random(seed)
     observers = [Observer() for _ in range(3)]
     now = 0.0
     while True:
-        told = longest({1: 7}, [observer.seen for observer in observers])
+        seen = longest({1: 7}, [observer.seen for observer in observers])
         number = chance.randrange(3)
         if chance.random() < 0.2:
             observers[number] = Observer()
-        if observers[number].observe({1: 7}, now, told):
+        if observers[number].observe({1: 7}, now, seen):
             assert now >= DEAD_AFTER
             return
         now += chance.uniform(0, 2)
@@ -95,7 +95,7 @@ def test_what_was_seen_of_an_earlier_beat_is_not_handed_on():
     assert Observer().observe({1: 7}, 0.0, {1: (7, DEAD_AFTER)}) == [1]
 
 
-def test_who_could_not_look_for_a_while_believes_nobody_about_the_time_before():
+def test_a_worker_that_could_not_look_for_a_while_forgets_what_it_saw_before():
     observer = Observer()
     watch(observer, 20, lambda now: {1: 7})
     assert observer.observe({1: 7}, 20 + 300, {1: (7, DEAD_AFTER - 1)}) == []
@@ -241,7 +241,7 @@ def test_on_sqlite_a_killed_process_is_found_at_once(registered, database, enque
     assert not os.path.exists(f"{path}-worker-{dead}")
 
 
-def test_a_process_lock_is_orphaned_only_when_nobody_holds_it(tmp_path):
+def test_a_process_lock_is_orphaned_only_when_no_process_holds_it(tmp_path):
     database = tmp_path / "postal.sqlite3"
     lock = ProcessLock(database, 7)
     assert not ProcessLock.is_orphaned(database, 7)

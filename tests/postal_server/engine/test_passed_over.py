@@ -49,7 +49,7 @@ def paused(claimer) -> Claimer:
     return claimer
 
 
-def test_a_dead_destination_of_many_servers_delays_nobody(paused, claims, enqueue, database):
+def test_a_dead_destination_of_many_servers_delays_no_other_mail(paused, claims, enqueue, database):
     for server in range(1, 6 * SERVERS_A_CLAIM):
         enqueue(server=server, destination="dead.example")
     enqueue(server=6 * SERVERS_A_CLAIM, destination="alive.example")
@@ -58,7 +58,7 @@ def test_a_dead_destination_of_many_servers_delays_nobody(paused, claims, enqueu
     assert found(claims) == ["alive.example"]
 
 
-def test_dead_destinations_of_one_server_delay_nobody(claimer, claims, enqueue, database):
+def test_dead_destinations_of_one_server_delay_no_other_mail(claimer, claims, enqueue, database):
     run(claimer)
     lanes = claimer._stream.lanes
     for number in range(3 * LANES_A_SERVER):
@@ -70,7 +70,7 @@ def test_dead_destinations_of_one_server_delay_nobody(claimer, claims, enqueue, 
     assert found(claims) == ["zoo.example"]
 
 
-def test_few_that_nobody_can_send_are_looked_at_once(paused, enqueue, database):
+def test_few_that_cannot_be_sent_are_looked_at_once(paused, enqueue, database):
     for server in range(1, SERVERS_A_CLAIM):
         enqueue(server=server, destination="dead.example")
     paused.want()

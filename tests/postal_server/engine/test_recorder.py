@@ -74,12 +74,12 @@ def test_an_accused_suspect_is_poison_unless_it_is_cleared(
 ):
     enqueue(2, claims=2)
     run(claimer)
-    told: list[bool] = []
+    answers: list[bool] = []
     first, second = claimed_batches[0].suspects
-    recorder.add([SuspectMarked(row, told.append) for row in (first, second)])
+    recorder.add([SuspectMarked(row, answers.append) for row in (first, second)])
     recorder.add([SuspectCleared(first)])
     run(recorder)
-    assert told == [True, True]
+    assert answers == [True, True]
     assert set(stream.lanes.held) == {1, 2}
     QueuedMessage.objects.update(claimed_by=None)  # as if the worker had died
     stream.lanes.release_all()
@@ -92,11 +92,11 @@ def test_an_accused_suspect_is_poison_unless_it_is_cleared(
 def test_a_suspect_that_cannot_be_accused_is_not_tried(claimer, recorder, stream, enqueue, claimed_batches):
     enqueue(claims=2)
     run(claimer)
-    told: list[bool] = []
-    recorder.add([SuspectMarked(claimed_batches[0].suspects[0], told.append)])
+    answers: list[bool] = []
+    recorder.add([SuspectMarked(claimed_batches[0].suspects[0], answers.append)])
     [item] = recorder.collect()
     recorder.reject(item, ValueError("a bug"))
-    assert told == [False]
+    assert answers == [False]
     assert not stream.lanes.held
 
 

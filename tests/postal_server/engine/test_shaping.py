@@ -305,5 +305,5 @@ class TestBackOff:
         ("250 OK", "details."),
     ],
 )
-def test_only_an_answer_that_is_about_us_is_told(output, details):
+def test_only_an_answer_that_is_about_us_is_quoted(output, details):
     assert shaping().explain(result(output).outcome).details == details

@@ -54,7 +54,7 @@ def test_addresses_are_looked_for_again_when_the_directory_changes(monkeypatch):
     assert local(NOW) == {0: None, 1: None, 2: None}
 
 
-def test_what_new_addresses_may_still_send_is_told(monkeypatch):
+def test_what_new_addresses_may_still_send_is_reported(monkeypatch):
     monkeypatch.setattr(ip_pool, "left_today", lambda entries, now: {entry.id: 50 for entry in entries})
     local = LocalSources(lambda: directory(here=HERE), use_pools=True)
     assert local(NOW) == {0: None, 1: 50}

@@ -316,7 +316,7 @@ def test_suspended_mail_waits_and_goes_when_it_is_resumed(config, server):
 
 @pytest.mark.parametrize("due_at", [None, NEVER_DUE], ids=["deferred", "suspended"])
 def test_a_message_fails_when_its_lifetime_is_over(config, directory, due_at):
-    """`delivery.max_lifetime_hours`, whatever it waits for; webhooks are told."""
+    """`delivery.max_lifetime_hours`, whatever it waits for; webhooks report it."""
     poster = FakeHttp()
     sender = FakeSmtp({"bob@dest.example": Reply(451, "later")})
 

@@ -49,7 +49,7 @@ EXPECTED = DeliveryStatus(
         "a fold without its blank",
     ],
 )
-def test_groups_are_told_apart_however_they_are_spaced(text):
+def test_groups_are_separated_however_they_are_spaced(text):
     assert read_status(text.encode()) == EXPECTED
 
 
@@ -106,7 +106,7 @@ def test_a_flood_of_recipients_is_cut():
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"no fields here", b"Reporting-MTA: dns; x"])
-def test_a_report_on_nobody(content):
+def test_a_report_without_a_recipient(content):
     assert read_status(content).parts == ()
 
 

@@ -232,7 +232,7 @@ def test_hostile_bytes_never_raise(data):
         tracked(header + b"https://a.example/" + data, pixel_url=PIXEL)
 
 
-def test_the_pixel_is_not_put_where_nobody_sees_it():
+def test_the_pixel_is_not_put_where_it_is_not_displayed():
     body = "<body><!-- </body> --><script>'</body>'</script>x</body>"
     result = tracked(single("text/html", body), pixel_url=PIXEL)
     assert result.raw.startswith(single("text/html", body[: body.rindex("</body>")] + "<p class='ampimg'"))

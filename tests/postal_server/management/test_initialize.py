@@ -175,7 +175,7 @@ def test_run_again_with_the_same_options_it_changes_nothing(configured):
     assert Route.objects.filter(name="reply").count() == 1
 
 
-def test_options_that_come_too_late_are_told_instead_of_ignored(configured):
+def test_options_that_come_too_late_are_reported_instead_of_ignored(configured):
     initialize("--domain", "example.test", "--webhook", "http://127.0.0.1:8000/anymail/postal/tracking/")
     with pytest.raises(CommandError) as error:
         initialize("--domain", "other.test", "--webhook", WEBHOOK, "--inbound", INBOUND)

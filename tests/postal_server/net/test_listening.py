@@ -21,10 +21,10 @@ class Late(Connection):
             raise OSError("the peer is gone")
 
 
-def test_who_is_past_its_deadline_is_told_once_and_others_are_not():
+def test_a_connection_past_its_deadline_expires_once_and_others_do_not():
     async def work() -> tuple[int, int]:
         late, patient = Late(), Late()
-        patient._wait(60)
+        patient._set_deadline(60)
         sweep = Sweep([late, patient])
         sweep.start(0.01)
         await asyncio.sleep(0.05)
@@ -34,7 +34,7 @@ def test_who_is_past_its_deadline_is_told_once_and_others_are_not():
     assert asyncio.run(work()) == (1, 0)
 
 
-def test_a_connection_that_cannot_be_told_does_not_end_the_looks():
+def test_a_connection_that_fails_to_expire_does_not_end_the_sweep():
     async def work() -> int:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         failing, late = Late(fails=True), Late()
@@ -47,7 +47,7 @@ def test_a_connection_that_cannot_be_told_does_not_end_the_looks():
     assert asyncio.run(work()) == 1
 
 
-def test_no_look_follows_the_stop():
+def test_the_sweep_ends_with_stop():
     async def work() -> int:
         connections: list[Connection] = []
         sweep = Sweep(connections)
@@ -73,7 +73,7 @@ def test_between_two_turns_all_others_are_served():
     assert asyncio.run(work()) == ["first", "other", "other", "other", "second", "third"]
 
 
-def test_a_turn_that_fails_takes_nobody_elses():
+def test_a_turn_that_fails_does_not_cost_others_theirs():
     async def work() -> list[str]:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         turns, done = Turns(), []

@@ -58,7 +58,7 @@ def test_the_largest_gives_way_to_one_of_less_than_half_its_size():
     assert (large.gave_way, small.gave_way, room.held) == (True, False, 65)
 
 
-def test_nobody_known_gives_way_to_a_stranger():
+def test_no_authenticated_client_gives_way_to_another():
     room, known, stranger = MemoryBudget(100, 100), Peer(is_known=True), Peer()
     assert room.hold(known, 60)
     assert room.hold(stranger, 40)

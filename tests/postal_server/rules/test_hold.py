@@ -13,14 +13,14 @@ from postal_server.rules.status import ServerMode
         (ServerMode.DEVELOPMENT, True, False),
     ],
 )
-def test_development_servers_hold_what_nobody_released(mode, manual, held):
+def test_development_servers_hold_what_was_not_released(mode, manual, held):
     assert (hold.by_mode(mode, manual) == hold.DEVELOPMENT) is held
 
 
 @pytest.mark.parametrize(
     ("holding", "manual", "held"), [(True, False, True), (True, True, False), (False, False, False)]
 )
-def test_a_holding_credential_holds_what_nobody_released(holding, manual, held):
+def test_a_holding_credential_holds_what_was_not_released(holding, manual, held):
     assert (hold.by_credential(holding, manual) == hold.CREDENTIAL) is held
 
 

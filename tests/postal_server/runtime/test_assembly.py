@@ -81,7 +81,7 @@ WEB = partial(assembly.WebListener, honour_environment=True)
     ],
     ids=["smtp", "web", "catch"],
 )
-def test_a_port_in_use_is_told_with_its_key(tmp_path, taken, listener, group, name):
+def test_a_port_in_use_is_reported_with_its_key(tmp_path, taken, listener, group, name):
     loopback = {} if group == "delivery" else {"default_bind_address": "127.0.0.1"}
     said = start(listener, core(tmp_path, **{group: {name: taken, **loopback}}))
     assert said == f"{group}.{name}: cannot listen on 127.0.0.1:{taken}: Address already in use."
@@ -95,12 +95,12 @@ def test_the_port_for_tls_from_the_first_byte_has_a_key_of_its_own(tmp_path, tak
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid"])
-def test_an_address_that_is_not_this_machines_is_told_with_its_key(tmp_path, address):
+def test_an_address_that_is_not_this_machines_is_reported_with_its_key(tmp_path, address):
     said = start(WEB, core(tmp_path, web_server={"default_bind_address": address}))
     assert said.startswith(f"web_server.default_bind_address: cannot listen on {address}:5000: ")
 
 
-def test_environment_variables_that_won_are_told_instead(tmp_path, taken, monkeypatch):
+def test_environment_variables_that_won_are_reported_instead(tmp_path, taken, monkeypatch):
     monkeypatch.setenv("PORT", str(taken))
     monkeypatch.setenv("BIND_ADDRESS", "127.0.0.1")
     assert start(WEB, core(tmp_path)).startswith(f"PORT: cannot listen on 127.0.0.1:{taken}")

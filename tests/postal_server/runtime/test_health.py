@@ -64,7 +64,7 @@ def test_too_much_of_a_request_is_cut_off():
     assert get(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000) == b""
 
 
-def test_a_port_in_use_does_not_keep_the_process_from_starting_and_is_told_with_its_key(caplog):
+def test_a_port_in_use_does_not_keep_the_process_from_starting_and_is_reported_with_its_key(caplog):
     async def main() -> None:
         first = HealthServer("a", "127.0.0.1", 0, lambda: "")
         await first.start()

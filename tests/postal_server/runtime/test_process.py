@@ -87,7 +87,7 @@ def start(installation) -> Iterator[Callable[..., subprocess.Popen]]:
         process.stderr.close()
 
 
-def told(installation: Path) -> dict:
+def readiness(installation: Path) -> dict:
     return json.loads((installation / "ready").read_text("utf-8"))
 
 
@@ -118,7 +118,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(installation, start):
     process = start("run")
-    ready = told(installation)
+    ready = readiness(installation)
     assert ready["pid"] == process.pid
     assert set(ready["addresses"]) == {"smtp", "catch", "web"}
     assert health(installation, "/health") == (200, "OK")

@@ -329,7 +329,7 @@ class TestLimits:
 
         talk(test, *TO_IN, "DATA", max_message_bytes=1000)
 
-    def test_a_size_told_beforehand_is_refused_at_once(self):
+    def test_a_size_declared_beforehand_is_refused_at_once(self):
         async def test(talk, _):
             assert (await talk.say("MAIL FROM:<a@b> SIZE=1001")).startswith("552 5.3.4 ")
             assert (await talk.say("MAIL FROM:<a@b> SIZE=1000")).startswith("250 ")
@@ -433,7 +433,7 @@ class TestLimits:
 
         talk(test, *TO_IN, max_connections=1)
 
-    def test_nobody_gives_way_to_a_client_that_has_too_many_connections(self):
+    def test_no_connection_gives_way_to_a_client_that_has_too_many(self):
         async def test(first, server):
             assert (await (await Talk.to(server.address)).reply()).startswith("421 4.7.0 ")
             assert (await first.say("NOOP"))[:3] == "250"
@@ -1018,7 +1018,7 @@ class TestStopping:
 
         run(work())
 
-    def test_nobody_is_waited_for_longer_than_told(self):
+    def test_no_client_is_waited_for_longer_than_configured(self):
         async def work():
             async with Running() as server:
                 talk = await server.talk(*TO_IN, "DATA")

@@ -310,7 +310,7 @@ def test_a_short_name_of_a_host_is_completed_as_the_file_says(tmp_path, monkeypa
         ("nomx.example", ()),
     ],
 )
-def test_every_alias_of_a_name_is_told(name, aliases):
+def test_every_alias_of_a_name_is_reported(name, aliases):
     """There must not be two, which is for somebody else to say."""
 
     async def question(resolver, _):

@@ -79,7 +79,7 @@ def test_more_is_asked_for_once_less_waits_by_who_reads(body, reader, asked) -> 
     assert asked == ["reader_0"]
 
 
-def test_what_nobody_wants_is_not_held(body) -> None:
+def test_discarded_data_is_not_held(body) -> None:
     body.feed(b"ab")
     body.discard()
     body.feed(b"cd")

@@ -59,7 +59,7 @@ def test_a_wrong_method_is_a_405_that_says_the_right_ones(app, path, method) -> 
     assert (reply.status, reply.header("allow")) == (405, "GET, HEAD")
 
 
-def test_methods_are_told_to_nobody_who_calls_us_by_another_name(app) -> None:
+def test_a_request_for_another_host_does_not_learn_the_methods(app) -> None:
     assert call(app, "/health", method="POST", headers={"Host": "other.example"}).status == 403
 
 

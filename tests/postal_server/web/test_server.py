@@ -348,7 +348,7 @@ def test_trailers_are_no_header(running, address):
     assert "HTTP_X_FORWARDED_FOR" not in running.echo.environs[0]
 
 
-def test_a_body_that_breaks_off_is_told_to_its_reader(address):
+def test_a_body_that_breaks_off_is_an_error_for_its_reader(address):
     size = MAX_BUFFERED_BYTES * 2
     heard = talk(address, post(b"/echo", b"Content-Length: %d" % (size * 2)), b"x" * size)
     assert statuses(heard) == [400]
@@ -360,7 +360,7 @@ def test_a_small_body_that_breaks_off_is_no_request(running, address):
     assert running.echo.environs == []
 
 
-def test_a_client_that_waits_for_it_is_told_to_go_on(address):
+def test_a_client_that_waits_for_it_gets_100_continue(address):
     with socket.create_connection(address, timeout=10) as wire:
         wire.sendall(post(b"/echo", b"Content-Length: 2", b"Expect: 100-continue"))
         assert wire.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -368,12 +368,12 @@ def test_a_client_that_waits_for_it_is_told_to_go_on(address):
         assert wire.recv(1000).endswith(b"ok")
 
 
-def test_an_old_client_is_not_told_to_go_on(address):
+def test_an_old_client_gets_no_100_continue(address):
     old = request(b"POST", b"/echo", b"Content-Length: 2", b"Expect: 100-continue", version=b"1.0")
     assert statuses(talk(address, old, b"ok")) == [200]
 
 
-def test_a_body_that_nobody_read_is_no_next_request(address):
+def test_an_unread_body_is_no_next_request(address):
     body = get(b"/smuggled")
     heard = talk(
         address,
@@ -386,7 +386,7 @@ def test_a_body_that_nobody_read_is_no_next_request(address):
     assert b"/smuggled" not in heard
 
 
-def test_request_smuggling_a_body_in_chunks_that_nobody_read_is_no_next_request(address):
+def test_request_smuggling_an_unread_body_in_chunks_is_no_next_request(address):
     smuggled = get(b"/smuggled")
     heard = talk(address, post(b"/", CHUNKED), b"%x\r\n%s\r\n0\r\n\r\n" % (len(smuggled), smuggled))
     assert statuses(heard) == [200]
@@ -421,7 +421,7 @@ def test_a_body_that_will_not_end_is_not_waited_for(address):
         assert b"Connection: close" in wire.recv(1000)
 
 
-def test_a_body_in_chunks_that_nobody_reads_ends(address, monkeypatch):
+def test_an_unread_body_in_chunks_ends(address, monkeypatch):
     monkeypatch.setattr(protocol, "MAX_DISCARDED_BYTES", BIG)
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     with socket.create_connection(address, timeout=10) as wire, contextlib.suppress(ConnectionError):
@@ -522,7 +522,7 @@ def test_a_request_that_comes_a_byte_at_a_time_is_a_408(hasty, start):
         assert statuses(heard) == [408]
 
 
-def test_a_body_that_stops_is_told_to_its_reader(hasty):
+def test_a_body_that_stops_is_an_error_for_its_reader(hasty):
     with socket.create_connection(hasty.address, timeout=10) as wire:
         wire.sendall(post(b"/echo", b"Content-Length: 999999") + b"x" * (MAX_BUFFERED_BYTES + 1))
         assert listen(wire).endswith(b"broken")

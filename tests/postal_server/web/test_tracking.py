@@ -76,7 +76,7 @@ def test_pixel_is_one_transparent_point() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_open_is_stored_and_told(app, message, method) -> None:
+def test_open_is_stored_with_an_event(app, message, method) -> None:
     reply = track(app, f"/img/{SERVER}/{message_token(message.id)}", method)
     assert (reply.status, reply.body) == (200, b"" if method == "HEAD" else PIXEL)
     load = Load.objects.get()
@@ -97,7 +97,7 @@ def test_loaded_is_set_once_and_clicked_each_time(app, message, link) -> None:
     assert (message.loaded_at, message.clicked_at > first) == (first, True)
 
 
-def test_click_is_stored_and_told(app, message, link) -> None:
+def test_click_is_stored_with_an_event(app, message, link) -> None:
     token = link_token(link.id)
     reply = track(app, f"/{SERVER}/{token}/more")
     assert (reply.status, reply.header("location")) == (307, TARGET)
@@ -157,7 +157,9 @@ def test_link_of_another_server_is_not_found(app, message, link) -> None:
     assert track(app, f"/{SERVER}/{link_token(link.id)}").status == 404
 
 
-def test_failure_to_record_keeps_nobody_from_the_link(app, message, link, monkeypatch, caplog) -> None:
+def test_failure_to_record_does_not_keep_people_from_the_link(
+    app, message, link, monkeypatch, caplog
+) -> None:
     def fail(*arguments: Any) -> None:
         raise DatabaseError("locked")
 

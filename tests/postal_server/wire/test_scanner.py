@@ -104,7 +104,7 @@ def test_one_chunk_and_an_empty_one_go_to_clamd():
 
 
 @pytest.mark.parametrize(("scope", "extra"), [(Scope.INCOMING, set()), (Scope.OUTGOING, {"User", "Ip"})])
-def test_rspamd_is_told_of_the_envelope(scope, extra):
+def test_rspamd_gets_the_envelope(scope, extra):
     about = scanner.About("tok", "a@b.example", "c@d.example\r\nPassword: x", scope)
     headers = scanner.rspamd_headers(about, "secret", "milter")
     assert headers["Deliver-To"] == headers["Rcpt"] == "c@d.example??Password: x"

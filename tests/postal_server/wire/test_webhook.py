@@ -85,7 +85,7 @@ def test_markup_is_escaped_and_other_text_is_raw_utf8():
 @pytest.mark.parametrize(
     "status", [DeliveryStatus.PROCESSED, DeliveryStatus.ERROR, DeliveryStatus.HOLD_CANCELLED]
 )
-def test_some_statuses_tell_nobody(status):
+def test_some_statuses_have_no_event(status):
     assert status not in webhook.BY_STATUS
 
 
@@ -105,7 +105,7 @@ def test_limits_name_the_server():
     }
 
 
-def test_dns_states_are_told_in_postals_order_with_null_for_none():
+def test_dns_states_are_in_postals_order_with_null_for_none():
     domain = SimpleNamespace(
         name="example.test",
         uuid=UUID(int=1),

@@ -212,7 +212,7 @@ def submissions_of(head: str, api_key, config):
 
 
 @pytest.mark.parametrize("head", FOREIGN)
-def test_nobody_sends_from_a_domain_of_others(api_key, config, head):
+def test_domains_of_others_are_no_senders(api_key, config, head):
     for submit in submissions_of(head, api_key, config):
         with pytest.raises(UnauthenticatedFromAddress):
             submit()
@@ -221,7 +221,7 @@ def test_nobody_sends_from_a_domain_of_others(api_key, config, head):
 @pytest.mark.parametrize(
     "value", ["ceo@bank.test <sender@example.test>", "ceo@bank.test: sender@example.test;"]
 )
-def test_nobody_sends_from_a_domain_of_others_over_send_message(api_key, config, value):
+def test_domains_of_others_are_no_senders_over_send_message(api_key, config, value):
     with pytest.raises(UnauthenticatedFromAddress):
         by_parameters(api_key, config, from_=value)
 
@@ -386,7 +386,7 @@ QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(ENTRIES, min_size=1, max_size=4))
-def test_whoever_is_answered_success_is_whoever_gets_the_mail(api_key, config, entries):
+def test_exactly_the_recipients_answered_with_success_get_the_mail(api_key, config, entries):
     """Each `@` outside of quotes and routes stands for a recipient, or the call is refused."""
     with contextlib.suppress(InvalidRecipient, NoRecipients, TooManyToAddresses):
         submitted = by_parameters(api_key, config, to=entries)

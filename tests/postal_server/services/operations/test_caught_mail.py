@@ -40,7 +40,7 @@ def test_mail_that_no_database_takes_as_text_is_kept(server):
     assert bytes(kept.raw) == raw
 
 
-def test_notice_is_told_by_the_token_of_its_message(server):
+def test_notice_is_identified_by_the_token_of_its_message(server):
     message = Message.objects.create(
         id=77, server_id=server.pk, scope="outgoing", size_bytes=1, created_at=NOW, rcpt_to="x@y.test"
     )

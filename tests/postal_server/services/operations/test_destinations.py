@@ -17,7 +17,7 @@ from tests.postal_server.services.conftest import NOW
     ids=["paused", "slow"],
 )
 @pytest.mark.parametrize(("days", "is_kept"), [(6.9, True), (7.1, False)])
-def test_what_nobody_touched_for_a_week_is_forgotten(model, values, days, is_kept):
+def test_what_did_not_change_for_a_week_is_forgotten(model, values, days, is_kept):
     model.objects.create(**values)
     model.objects.update(changed_at=NOW - timedelta(days=days))
     destinations.prune(NOW)

@@ -132,7 +132,7 @@ def test_state_that_was_never_looked_up_is_unknown(world, config):
         ("Invalid", True, False),
     ],
 )
-def test_key_is_used_as_dns_has_it_or_where_nobody_looked(world, status, unchecked, signs):
+def test_key_is_used_as_dns_has_it_or_where_dns_was_not_asked(world, status, unchecked, signs):
     Domain.objects.update(dkim_status=status, signs_unchecked=unchecked)
     [entry] = load().domains.values()
     assert entry.is_signing is signs
@@ -160,33 +160,33 @@ class TestSchedule:
         world.add_webhook()
         Domain.objects.update(dns_checked_at=NOW - timedelta(hours=2))
 
-    def told(self):
+    def events(self):
         return [json.loads(bytes(row.body)) for row in WebhookRequest.objects.all()]
 
-    def test_a_broken_domain_is_told_at_each_check(self, world, config):
+    def test_a_broken_domain_is_reported_at_each_check(self, world, config):
         domain_checks.check_all(config, NOW, asker({}))
-        [event] = self.told()
+        [event] = self.events()
         assert (event["event"], event["payload"]["domain"]) == ("DomainDNSError", "example.test")
         assert (event["payload"]["spf_status"], event["payload"]["dns_checked_at"]) == (
             "Missing",
             NOW.timestamp(),
         )
         domain_checks.check_all(config, NOW + timedelta(minutes=59), asker({}))
-        assert len(self.told()) == 1
+        assert len(self.events()) == 1
         domain_checks.check_all(config, NOW + timedelta(minutes=61), asker({}))
-        assert len(self.told()) == 2
+        assert len(self.events()) == 2
 
     def test_a_domain_in_order_is_not(self, world, config, published):
         domain_checks.check_all(config, NOW, asker(published))
-        assert self.told() == []
+        assert self.events() == []
 
-    def test_nor_is_one_of_an_organization_or_one_that_nobody_checked(self, world, config):
+    def test_nor_is_one_of_an_organization_or_an_unchecked_one(self, world, config):
         Domain.objects.update(server=None, organization=world.organization)
         Domain.objects.create(
             server=world.server, name="new.test", dkim_private_key=world.domain.dkim_private_key
         )
         domain_checks.check_all(config, NOW, asker({}))
-        assert self.told() == []
+        assert self.events() == []
         assert Domain.objects.get(name="new.test").dns_checked_at is None
 
     def test_track_domains_are_always_checked(self, world, config):

@@ -93,7 +93,7 @@ class TestTakeOut:
 
 
 class TestCancel:
-    def test_the_message_is_never_sent_and_nobody_is_told(self, world, make_held, config):
+    def test_the_message_is_never_sent_and_there_is_no_event(self, world, make_held, config):
         [number] = make_held("a@dest.example")
         world.add_webhook()
         assert sum(held.cancel([number], world.context(config))) == 1

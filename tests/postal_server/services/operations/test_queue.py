@@ -231,7 +231,7 @@ class TestPurge:
 
         return call
 
-    def test_the_mail_fails_and_webhooks_are_told(self, add, world, purge):
+    def test_the_mail_fails_with_an_event(self, add, world, purge):
         world.add_webhook()
         [mine], [other] = add(), add(lane="b.example")
         assert purge(A) == 1
@@ -241,7 +241,7 @@ class TestPurge:
         assert (told.message_id, told.details) == (mine, "Removed from the queue by an administrator.")
         assert WebhookRequest.objects.get().event == "MessageDeliveryFailed"
 
-    def test_nobody_is_suppressed_for_it(self, add, world, purge):
+    def test_no_address_is_suppressed_for_it(self, add, world, purge):
         add(3)
         purge(A)
         assert not Suppression.objects.exists()
@@ -262,7 +262,7 @@ class TestPurge:
         assert run(steps) == 2
         assert due() == {new: None}
 
-    def test_whoever_runs_it_may_stop_between_steps(self, add, world, config, monkeypatch):
+    def test_the_caller_may_stop_between_steps(self, add, world, config, monkeypatch):
         monkeypatch.setattr(queue, "STEP", 2)
         add(5)
         steps = queue.purge(A, world.context(config))

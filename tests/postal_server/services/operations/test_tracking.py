@@ -5,7 +5,7 @@ import pytest
 from postal_server import conf
 from postal_server.models import Click, Link, Load, Message, WebhookRequest
 from postal_server.services.operations import tracking
-from postal_server.services.operations.tracking import TOLD_AN_HOUR, Visitor
+from postal_server.services.operations.tracking import EVENTS_PER_HOUR, Visitor
 from postal_server.services.shared import token
 from tests.postal_server.services.conftest import NOW, store
 
@@ -41,27 +41,27 @@ def open_(message, server, directory, now, times=1):
         tracking.record_load(server, token.message_token(message.id), VISITOR, directory, now)
 
 
-def test_a_flood_is_counted_but_told_no_more(world, message, link, server, caplog):
+def test_a_flood_is_counted_but_emits_no_more_events(world, message, link, server, caplog):
     directory = world.directory()
-    open_(message, server, directory, HOUR, TOLD_AN_HOUR - 10)
+    open_(message, server, directory, HOUR, EVENTS_PER_HOUR - 10)
     follow(link, directory, HOUR + timedelta(minutes=59), 30)
-    assert (Load.objects.count(), Click.objects.count()) == (TOLD_AN_HOUR - 10, 30)
-    assert WebhookRequest.objects.filter(event="MessageLoaded").count() == TOLD_AN_HOUR - 10
+    assert (Load.objects.count(), Click.objects.count()) == (EVENTS_PER_HOUR - 10, 30)
+    assert WebhookRequest.objects.filter(event="MessageLoaded").count() == EVENTS_PER_HOUR - 10
     assert WebhookRequest.objects.filter(event="MessageLinkClicked").count() == 10
     assert caplog.text.count(f"Message {message.id} was opened or clicked more than 100 times") == 1
 
 
-def test_the_next_hour_is_told_again(world, message, server):
+def test_the_next_hour_emits_events_again(world, message, server):
     directory = world.directory()
-    open_(message, server, directory, HOUR, TOLD_AN_HOUR + 1)
+    open_(message, server, directory, HOUR, EVENTS_PER_HOUR + 1)
     open_(message, server, directory, HOUR + timedelta(hours=1))
-    assert WebhookRequest.objects.count() == TOLD_AN_HOUR + 1
+    assert WebhookRequest.objects.count() == EVENTS_PER_HOUR + 1
 
 
 def test_a_flood_of_one_message_hides_no_other(world, message, server):
     directory = world.directory()
     other = Message.objects.get(pk=store(world)[0].id)
-    open_(message, server, directory, HOUR, TOLD_AN_HOUR + 1)
+    open_(message, server, directory, HOUR, EVENTS_PER_HOUR + 1)
     open_(other, server, directory, HOUR)
     assert WebhookRequest.objects.filter(message_id=other.id).count() == 1
 
@@ -79,7 +79,7 @@ def test_links_end_by_default(config, link):
     assert tracking.has_ended(link, "x", config, NOW + timedelta(days=366))
 
 
-def test_a_link_that_is_forgotten_has_ended_and_a_token_of_nobody_has_not(config, link):
+def test_a_link_that_is_forgotten_has_ended_and_an_unknown_token_has_not(config, link):
     mine = token.link_token(link.id)
     assert not tracking.has_ended(None, mine, config, NOW)  # another server's
     link.delete()

@@ -133,9 +133,7 @@ class TestPost:
         assert later[0].changes is None
         assert Message.objects.get().size_bytes == len(RAW)
 
-    def test_8_bit_text_of_which_nobody_says_what_it_is_is_posted_as_text(
-        self, world, prepare, come_in, http
-    ):
+    def test_8_bit_text_without_a_charset_is_posted_as_text(self, world, prepare, come_in, http):
         raw = RAW.replace(b"Hello", b"Gr\xfc\xdfe").replace(b"To:", b"Cc: \xfc <c@d.example>\r\nTo:")
         [prepared] = prepare(come_in(http, raw=raw))
         post = prepared.delivery

@@ -269,7 +269,7 @@ class TestFail:
         )
         assert (item.effects == (suppression.Suppress("too many soft fails"),)) is suppressed
 
-    def test_errors_of_ours_suppress_nobody(self, world, prepare):
+    def test_errors_of_ours_suppress_no_address(self, world, prepare):
         [item] = prepare(*store(world, attempts=18))
         assert item.status is DeliveryStatus.FAILED
         assert item.effects == ()
@@ -300,7 +300,7 @@ class TestFail:
         assert isinstance(mail, SmtpDelivery)
         assert prepared.changes.inspection is None
 
-    def test_without_a_threshold_nobody_is_asked(self, world, prepare):
+    def test_without_a_threshold_there_is_no_inspection(self, world, prepare):
         [prepared] = prepare(*store(world))
         assert prepared.changes.inspection is None
 

@@ -48,7 +48,7 @@ def test_a_batch_takes_two_queries(server, count, django_assert_num_queries):
         send_limit.admit([server] * count, NOW)
 
 
-def told():
+def events():
     return [
         (row.event, json.loads(bytes(row.body))["payload"]) for row in WebhookRequest.objects.order_by("id")
     ]
@@ -70,27 +70,27 @@ def notify(config, mailed):
 
 
 class TestNotify:
-    def test_nothing_is_told_below_nine_tenths(self, server, notify):
+    def test_there_is_no_event_below_nine_tenths(self, server, notify):
         admit(server, 9)
         assert notify(NOW) == 0
 
-    def test_an_approaching_limit_is_told_once_an_hour(self, server, notify):
+    def test_an_approaching_limit_has_one_event_an_hour(self, server, notify):
         admit(server, 10)
         assert notify(NOW + timedelta(minutes=1)) == 1
         assert notify(NOW + timedelta(minutes=2)) == 0
-        [(event, payload)] = told()
+        [(event, payload)] = events()
         assert event == "SendLimitApproaching"
         assert (payload["volume"], payload["limit"]) == (10, 10)
         assert payload["server"]["permalink"] == "live"
         admit(server, 10, NOW + timedelta(minutes=62))
         assert notify(NOW + timedelta(minutes=63)) == 1
 
-    def test_an_exceeded_limit_is_told(self, server, notify):
+    def test_an_exceeded_limit_has_an_event(self, server, notify):
         admit(server, 11)
         notify(NOW)
-        assert [event for event, _ in told()] == ["SendLimitExceeded"]
+        assert [event for event, _ in events()] == ["SendLimitExceeded"]
 
-    def test_an_old_note_is_not_told(self, server, notify):
+    def test_an_old_note_has_no_event(self, server, notify):
         admit(server, 11)
         assert notify(NOW + timedelta(minutes=4)) == 0
 
@@ -120,9 +120,7 @@ class TestNotify:
         assert mail["To"] == "root@example.test"
         assert mail["Subject"] == "[example/live] Mail server is approaching its send limit"
 
-    def test_a_host_that_is_down_does_not_keep_webhooks_from_being_told(
-        self, server, notify, monkeypatch, caplog
-    ):
+    def test_a_mail_host_that_is_down_does_not_keep_events_back(self, server, notify, monkeypatch, caplog):
         def refuse(mails, given):
             raise ConnectionRefusedError("refused")
 
@@ -130,5 +128,5 @@ class TestNotify:
         Server.objects.update(postmaster_address="postmaster@example.test")
         admit(server, 11)
         assert notify(NOW) == 1
-        assert told()
-        assert "Nobody was mailed about send limits: refused" in caplog.text
+        assert events()
+        assert "The mail about send limits was not sent: refused" in caplog.text

@@ -1,4 +1,4 @@
-"""Recording, and what webhooks are told of it."""
+"""Recording, and the events of it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_the_original_has_bounced_and_the_report_is_done(world, record):
     assert (payload["bounce"]["from"], payload["bounce"]["spam_status"]) == (None, "NotChecked")
 
 
-def test_a_report_about_two_messages_is_told_twice(world, record):
+def test_a_report_about_two_messages_has_two_events(world, record):
     world.add_webhook()
     one, two = store(world, "a@x.example", "b@x.example")
     [report] = store(world, "s8halm@rp.postal.example.test", scope=Scope.INCOMING, is_bounce=True)

@@ -46,7 +46,7 @@ def recognize_complaints(jobs, directory, config, now) -> dict[int, Decision]:
 
 
 def apply_complaints(batch) -> None:
-    """The message gets a delivery and keeps its status; the address comes on the list; webhooks are told."""
+    """The message gets a delivery and keeps its status; the address comes on the list; webhooks report it."""
     complaints = batch.carrying(Complained)
     originals = Message.objects.in_bulk([complained.message_id for _, complained in complaints])
     for entry, complained in complaints:
@@ -107,7 +107,7 @@ def test_other_reports_are_still_recognized_beside_it(world, config, complaint):
     assert Message.objects.get(pk=original.id).status == "Bounced"
 
 
-def test_an_event_that_nobody_asked_for_is_not_built(world, config, complaint, django_assert_max_num_queries):
+def test_an_event_without_a_subscriber_is_not_built(world, config, complaint, django_assert_max_num_queries):
     _, claim = complaint
     directory = world.directory()
     decisions = messages.prepare([claim], directory, config, NOW)

@@ -101,7 +101,7 @@ def test_a_wildcard_route_is_named_by_the_recipient(world, failed, send):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "is_notified"),
     [
         ({}, True),
         ({"mail_from": None}, False),
@@ -110,9 +110,9 @@ def test_a_wildcard_route_is_named_by_the_recipient(world, failed, send):
         ({"mail_from": "a\r\nb@x.example"}, False),
     ],
 )
-def test_who_is_told(values, told):
+def test_who_is_notified(values, is_notified):
     message = Message(**{"mail_from": "ann@remote.example", **values})
-    assert failure_notice.may_notify(message) is told
+    assert failure_notice.may_notify(message) is is_notified
 
 
 def test_a_purged_text_sends_no_notice(failed, send):
@@ -129,7 +129,7 @@ def test_a_purged_text_sends_no_notice(failed, send):
         b"X-Auto-Response-Suppress: DR, NDR",
     ],
 )
-def test_program_is_not_told(world, failed, send, header):
+def test_program_is_not_notified(world, failed, send, header):
     Body.objects.update(raw=header + b"\r\n" + RAW)
     assert send(failed) == {}
     assert not Message.objects.filter(is_bounce=True).exists()
@@ -162,11 +162,11 @@ class TestLimits:
         assert not send(failed)
 
     def test_mail_server_sends_so_many_in_an_hour(self, failed, send):
-        told = []
+        notified = []
         for number in range(7):
             failed.mail_from = f"victim{number}@remote.example"
-            told.append(bool(send(failed)))
-        assert told == [True] * 5 + [False] * 2
+            notified.append(bool(send(failed)))
+        assert notified == [True] * 5 + [False] * 2
 
     def test_limits_hold_within_a_batch(self, world, failed, config):
         reasons = {failed.id: "x"}
@@ -251,7 +251,7 @@ class TestApply:
             (404, {"mail_from": "nonsense"}),
         ],
     )
-    def test_some_senders_are_not_told(self, world, record, code, values):
+    def test_some_senders_are_not_notified(self, world, record, code, values):
         values = {"mail_from": "ann@remote.example", **values}
         [claim] = store(world, "in@example.test", scope=Scope.INCOMING, **values)
         record(Result(claim, outcome.outcome_of_response(code, "", url="http://h.example/in", seconds=0.01)))

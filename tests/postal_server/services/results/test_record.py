@@ -19,7 +19,7 @@ from .conftest import LATER, events
 
 
 class TestStatus:
-    def test_sent_mail_leaves_the_queue_and_is_told(self, world, record):
+    def test_sent_mail_leaves_the_queue_with_an_event(self, world, record):
         world.add_webhook()
         [claim] = store(world)
         assert record(sent(claim)).finished == [claim.id]
@@ -38,7 +38,7 @@ class TestStatus:
         assert (payload["status"], payload["sent_with_ssl"], payload["time"]) == ("Sent", False, 0.04)
         assert payload["timestamp"] == LATER.timestamp()
 
-    def test_a_deferral_is_due_after_five_minutes_and_told(self, world, record):
+    def test_a_deferral_is_due_after_five_minutes_and_has_an_event(self, world, record):
         world.add_webhook()
         [claim] = store(world)
         [(number, due)] = record(sent(claim, "450 as asked")).deferred
@@ -64,13 +64,13 @@ class TestStatus:
         assert (payload["output"], payload["sent_with_ssl"], payload["time"]) == ("", None, None)
 
     @pytest.mark.parametrize("changes", [None, Changes(prefix=b"X: y\r\n")], ids=["as it was", "changed"])
-    def test_sent_mail_waits_for_nobody(self, world, record, changes):
+    def test_sent_mail_waits_for_no_person(self, world, record, changes):
         [claim] = store(world)
         Message.objects.update(hold_expires_at=NOW)
         record(sent(claim, changes=changes))
         assert Message.objects.get().hold_expires_at is None
 
-    def test_an_error_is_tried_again_and_told_nobody(self, world, record):
+    def test_an_error_is_tried_again_without_an_event(self, world, record):
         world.add_webhook()
         [claim] = store(world)
         recorded = record(Decision(claim, DeliveryStatus.ERROR, "An internal error", output="ValueError: x"))

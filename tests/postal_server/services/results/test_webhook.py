@@ -298,7 +298,7 @@ class TestResend:
         assert webhook.given_up(server_id=world.server.pk + 1).count() == 0
         assert webhook.given_up(webhook_id=attempt.webhook_id + 1).count() == 0
 
-    def test_there_is_nobody_to_post_to_once_the_webhook_is_deleted(self, tried):
+    def test_nothing_is_posted_once_the_webhook_is_deleted(self, tried):
         tried(0, 500)
         Webhook.objects.all().delete()
         WebhookRequest.objects.all().delete()

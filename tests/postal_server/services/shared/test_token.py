@@ -39,7 +39,7 @@ def test_neighbours_do_not_look_alike():
     assert len({made[:4] for made in tokens}) > 900
 
 
-def test_link_and_message_tokens_are_told_apart():
+def test_link_and_message_tokens_differ():
     assert token.link_id_of(token.link_token(5)) == 5
     assert token.link_id_of(token.message_token(5)) is None
 

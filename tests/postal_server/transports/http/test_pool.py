@@ -152,7 +152,7 @@ class TestPost:
         assert result.body.startswith(text)
         assert result.seconds is not None
 
-    def test_a_port_that_nobody_listens_on(self):
+    def test_a_port_without_a_listener(self):
         result = exchange(Server(), lambda _, pool: pool.post(post("http://127.0.0.1:1/")))
         assert (result.status, result.body) == (-2, b"Connection refused")
 
@@ -182,7 +182,7 @@ class TestPost:
 
     @pytest.mark.parametrize("loop", LOOPS)
     @pytest.mark.parametrize("first", ["2001:db8::1", "127.0.0.2"], ids=["IPv6", "IPv4"])
-    def test_an_address_that_does_not_answer_holds_up_nobody(self, loop, first, monkeypatch):
+    def test_an_address_that_does_not_answer_delays_no_other(self, loop, first, monkeypatch):
         dial = HttpPool._dial
 
         async def slow_dial(self, url, address):

@@ -35,7 +35,7 @@ def test_families_take_turns_as_far_as_the_source_can_reach_them(addresses, sour
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_an_address_that_does_not_answer_holds_up_nobody(loop, monkeypatch):
+def test_an_address_that_does_not_answer_delays_no_other(loop, monkeypatch):
     """Happy eyeballs: the second address is tried while the first still hangs."""
     hanging = []
     dial = connect.Connector._dial

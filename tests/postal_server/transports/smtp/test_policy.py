@@ -289,7 +289,7 @@ class TestCache:
     DAY = 86_400
 
     @pytest.mark.parametrize("record", ["same", "gone"])
-    def test_a_policy_that_is_a_day_old_is_fetched_again_and_nobody_waits(self, clock, record):
+    def test_a_policy_that_is_a_day_old_is_fetched_again_in_the_background(self, clock, record):
         """RFC 8461 section 10.2."""
         site, resolver = Site(policy_text(max_age=7 * self.DAY)), FakeResolver(zone())
         sts = MtaSts(resolver, site, clock)
@@ -465,7 +465,7 @@ class TestDane:
         assert host.received == []
         assert counted(result) == [("tlsa", "starttls-not-supported", "mx.dest.example")]
 
-    def test_without_a_usable_record_it_is_encrypted_whoever_answers(self, certificate):
+    def test_without_a_usable_record_it_is_encrypted_with_any_host(self, certificate):
         host = Scripted(ehlo=EHLO_TLS, tls=server_context(certificate))
         result = send(host, secure=True, tlsa=["0 0 1 " + "ab" * 32], sts=False)
         assert result.is_delivered

@@ -150,7 +150,7 @@ def test_a_kept_session_that_dies_after_the_final_dot_is_not_tried_again():
     with_host(test)
 
 
-def test_a_reply_nobody_asked_for_ends_the_session():
+def test_an_unexpected_reply_ends_the_session():
     async def test(host, sender):
         await sender.send(mail())
         host.connections[0].transport.write(b"250 surprise\r\n")

@@ -350,7 +350,7 @@ class TestLogin:
         result = deliver(host, letter=mail(target=self.TARGET))
         assert (result.stage, result.error) == (Stage.CONNECT, "535 5.7.8 no")
 
-    def test_a_password_is_not_sent_in_clear_unless_told_so(self):
+    def test_a_password_is_not_sent_in_clear_by_default(self):
         host = Scripted(ehlo="250-host.example\r\n250 AUTH PLAIN")
         target = Target("dest.example", "mx.dest.example", username="user", password="pass")
         result = deliver(host, letter=mail(target=target))
