@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from postal_server import conf, models
 from postal_server.mail.address import suppression_key
+from postal_server.rules.suppression import BY_PERSON
 from postal_server.services.operations import suppression_list
-from postal_server.services.results import suppression
+from postal_server.services.results import suppression_entries as entries
 
 from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin
 
@@ -29,16 +30,21 @@ class SuppressionForm(ModelForm):
 
     def clean_address(self) -> str:
         try:
-            return suppression_key(suppression_list.address_in(self.cleaned_data["address"]))
+            address = suppression_list.address_in(self.cleaned_data["address"])
         except ValueError as error:
             raise forms.ValidationError(f"{error}.") from error
+        self.instance.key = suppression_key(address)
+        return address
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
         if server := given.get("on"):
             self.instance.server_id = server.pk
         others = models.Suppression.objects.exclude(pk=self.instance.pk)
-        if server and others.filter(server_id=server.pk, address=given.get("address")).exists():
+        same = others.filter(
+            server_id=self.instance.server_id, key=self.instance.key, scope="", reason=self.instance.reason
+        )
+        if server and same.exists():
             self.add_error("address", "This address is on the server's list already.")
         return given
 
@@ -50,13 +56,13 @@ class SuppressionForm(ModelForm):
 @admin.register(models.Suppression)
 class SuppressionAdmin(ServerScopedAdmin):
     form = SuppressionForm
-    list_display = ["address", "server", "reason", "created_at", "keep_until"]
+    list_display = ["address", "server", "reason", "text", "created_at", "keep_until"]
     list_filter = [ServerFilter]
-    fields = ["on", "address", "reason", "keep_until"]
-    search_fields = ["=address"]
+    fields = ["on", "address", "text", "keep_until"]
+    search_fields = ["=key", "=address"]
     paginator = BoundedPaginator
     show_full_result_count = False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        until = suppression.default_keep_until(conf.config(), timezone.now())
-        return {"reason": suppression_list.BY_PERSON, "keep_until": until}
+        until = entries.default_keep_until(conf.config(), timezone.now())
+        return {"text": BY_PERSON, "keep_until": until}

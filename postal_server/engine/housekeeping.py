@@ -77,7 +77,7 @@ TASKS: Mapping[str, Task] = {
     "ip_pools": Task(f"{SERVICES}.shared.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
     "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),
-    "suppression_pruning": Task(f"{SERVICES}.results.suppression.expire", AT_NIGHT),
+    "suppression_pruning": Task(f"{SERVICES}.operations.suppression_pruning.prune", AT_NIGHT),
     "tls_reports": Task(f"{SERVICES}.operations.tls_report.send", Every(DAY, timedelta(hours=1))),
     "tracked_links": Task(f"{SERVICES}.operations.tracking.forget_links", AT_NIGHT),
     "webhook_log_pruning": Task(f"{SERVICES}.results.webhook.prune_attempts", QUARTER_TO),

@@ -10,6 +10,7 @@ from django.db.models import Max
 from postal_server.mail.address import suppression_key
 from postal_server.models import ImportedToken, Link, Message, Suppression
 from postal_server.models.message import message_id_key
+from postal_server.rules.suppression import REASON_OF_TEXT, Reason
 from postal_server.services.shared.sequence import allocate_ids, start_ids_above
 
 from .records import Records
@@ -62,11 +63,15 @@ class MessageDatabase:
     def import_suppressions(self, rows: list[Row]) -> None:
         """Suppressions, by their addresses."""
         for row in rows:
+            address, text = row["address"] or "", row["reason"] or ""
             _, is_new = Suppression.objects.update_or_create(
                 server_id=self.server_id,
-                address=suppression_key(row["address"] or ""),
+                key=suppression_key(address),
+                scope="",
+                reason=REASON_OF_TEXT.get(text, Reason.IMPORTED).value,
                 defaults={
-                    "reason": (row["reason"] or "")[:250],
+                    "address": address,
+                    "text": text[:250],
                     "created_at": from_epoch(row["timestamp"]),
                     "keep_until": from_epoch(row["keep_until"]),
                 },

@@ -16,7 +16,7 @@ from .queue import (
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
 from .sts_policy import StsPolicy
-from .suppression import FailureEvidence, Suppression
+from .suppression import FailureEvidence, Incident, OperatorAnswers, Suppression
 from .tls_report import TlsResult
 from .tracking import Click, Link, Load
 from .webhook import Webhook, WebhookAttempt, WebhookRequest
@@ -39,9 +39,11 @@ __all__ = [
     "IPPool",
     "IPPoolRule",
     "ImportedToken",
+    "Incident",
     "Link",
     "Load",
     "Message",
+    "OperatorAnswers",
     "Organization",
     "QueueSuspension",
     "QueuedMessage",

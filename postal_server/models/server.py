@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
-from postal_server.rules.status import CredentialType, ServerMode
+from postal_server.rules.status import CredentialType, ServerMode, SuppressedAs
 
 from .fields import choices, random_letters_token
 
@@ -80,6 +80,14 @@ class Server(models.Model):
     raw_message_retention_size = models.PositiveIntegerField(default=2048, help_text="In MB.")
     # By how much the texts exceeded that at the last check: those of waiting mail are kept.
     raw_message_excess_bytes = models.BigIntegerField(default=0, editable=False)
+    suppressed_as = models.CharField(
+        max_length=8,
+        choices=choices(SuppressedAs),
+        default=SuppressedAs.HELD.value,
+        help_text="What becomes of mail to a suppressed address.",
+    )
+    # Entries of a server that was imported keep Postal's 30 days until a key says otherwise.
+    is_imported = models.BooleanField(default=False, editable=False)
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspension_reason = models.CharField(max_length=255, blank=True)
     send_limit_approaching_at = models.DateTimeField(null=True, blank=True, editable=False)

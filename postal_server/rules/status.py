@@ -19,6 +19,13 @@ class ServerMode(str, enum.Enum):
     DEVELOPMENT = "Development"
 
 
+class SuppressedAs(str, enum.Enum):
+    """What becomes of mail to a suppressed address: Postal holds it. Not Postal's words."""
+
+    HELD = "held"
+    FAILED = "failed"
+
+
 class CredentialType(str, enum.Enum):
     API = "API"
     SMTP = "SMTP"

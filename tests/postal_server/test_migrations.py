@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from importlib import import_module
 
 import pytest
-from django.apps import apps
-
-from postal_server.models import FailureEvidence, Suppression
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 
-@pytest.mark.django_db
-def test_suppressed_addresses_get_their_one_spelling_and_the_longer_of_doubles_stays():
-    def suppress(server_id: int, address: str, days: int) -> None:
-        Suppression.objects.create(
+def migrate(name: str | None = None):
+    """The models after the migration of this name, or the last; they are what the database has."""
+    executor = MigrationExecutor(connection)
+    [target] = [("postal_server", name)] if name else executor.loader.graph.leaf_nodes("postal_server")
+    return executor.migrate([target]).apps
+
+
+@pytest.mark.django_db(transaction=True)
+def test_suppressions_get_keys_and_reasons_and_the_longer_of_doubles_stays():
+    before = migrate("0009_unknown_dns_states").get_model("postal_server", "Suppression")
+
+    def suppress(server_id: int, address: str, days: int, reason: str) -> None:
+        before.objects.create(
             server_id=server_id,
             address=address,
-            reason=f"{days} days",
+            reason=reason,
             created_at=NOW,
             keep_until=NOW + timedelta(days=days),
         )
 
-    suppress(1, "a@bücher.example", 30)
-    suppress(1, "a@xn--bcher-kva.example", 10)
-    suppress(1, '"b"@c.example.', 5)
-    suppress(1, "b@c.example", 20)
-    suppress(2, "a@bücher.example", 1)
-    suppress(2, "not an address", 1)
-    FailureEvidence.objects.create(server_id=1, address="a@bücher.example", message_id=1, created_at=NOW)
-    migration = import_module("postal_server.migrations.0010_one_spelling_of_addresses")
-    migration.respell(apps, None)
-    assert set(Suppression.objects.values_list("server_id", "address", "reason")) == {
-        (1, "a@xn--bcher-kva.example", "30 days"),
-        (1, "b@c.example", "20 days"),
-        (2, "a@xn--bcher-kva.example", "1 days"),
-        (2, "not an address", "1 days"),
+    suppress(1, "a@b\u00fccher.example", 30, "too many hard fails")
+    suppress(1, "a@xn--bcher-kva.example", 10, "too many soft fails")
+    suppress(1, '"b"@c.example.', 5, "too many hard fails")
+    suppress(1, "b@c.example", 20, "too many soft fails")
+    suppress(2, "a@b\u00fccher.example", 1, "hard bounce")
+    suppress(2, "not an address", 1, "asked by phone")
+    after = migrate().get_model("postal_server", "Suppression")
+    assert set(after.objects.values_list("server_id", "scope", "key", "reason", "text", "state")) == {
+        (1, "", "a@xn--bcher-kva.example", "bad_address", "too many hard fails", "active"),
+        (1, "", "b@c.example", "expired", "too many soft fails", "active"),
+        (2, "", "a@xn--bcher-kva.example", "bad_address", "hard bounce", "active"),
+        (2, "", "not an address", "manual", "asked by phone", "active"),
     }
-    assert FailureEvidence.objects.get().address == "a@xn--bcher-kva.example"

@@ -16,11 +16,13 @@ from postal_server import conf
 from postal_server.engine.database import write_transaction
 from postal_server.errors import HostileInput
 from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
-from postal_server.models import Server, Suppression
+from postal_server.models import Server
+from postal_server.rules.suppression import BY_PERSON
 from postal_server.services.operations import suppression_list
-from postal_server.services.results import suppression
+from postal_server.services.results import suppression_entries as entries
 
 TOGETHER = 500  # addresses a transaction
+BY_COMMAND = "command line"
 SUPPRESSED = "address is suppressed.", "addresses are suppressed."
 
 
@@ -44,7 +46,7 @@ class Command(ServerCommand):
         listing.add_argument("--limit", type=int, default=50, help="addresses shown, 50 by default")
         adding = action("add", "put addresses on the list", needs_server=True)
         adding.add_argument("addresses", nargs="+", metavar="ADDRESS")
-        adding.add_argument("--reason", default=suppression_list.BY_PERSON, help="reason to show to senders")
+        adding.add_argument("--reason", default=BY_PERSON, help="reason to show to senders")
         adding.add_argument("--days", type=int, help="for how many days; by default as configured")
         removing = action("remove", "take addresses off the list", needs_server=True)
         removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
@@ -59,35 +61,42 @@ class Command(ServerCommand):
         getattr(self, f"_{options['action']}")(server, options)
 
     def _rows(self, server: Server | None) -> Any:
-        rows = Suppression.objects.order_by("pk")
+        rows = entries.standing(timezone.now()).order_by("pk")
         return rows.filter(server_id=server.pk) if server else rows
 
     def _list(self, server: Server | None, options: dict[str, Any]) -> None:
         now = timezone.now()
         names = {row.pk: str(row) for row in Server.objects.select_related("organization")}
-        rows = self._rows(server).filter(address__contains=options["search"].lower())
+        rows = self._rows(server).filter(key__contains=options["search"].lower())
         self.print_table(
             ("address", "server", "ends", "reason"),
             [
-                (row.address, names.get(row.server_id, ""), moment(row.keep_until, now), row.reason)
+                (row.address, names.get(row.server_id, ""), moment(row.keep_until, now), row.text)
                 for row in rows.order_by("-pk")[: options["limit"]]
             ],
         )
 
     def _add(self, server: Server, options: dict[str, Any]) -> None:
         now = timezone.now()
-        until = None if options["days"] is None else now + timedelta(days=options["days"])
-        wanted = {(server.pk, address): options["reason"][:250] for address in self._addresses(options)}
+        days = options["days"]
+        until = entries.default_keep_until(conf.config(), now) if days is None else now + timedelta(days=days)
+        wanted = [
+            entries.given_entry((server.pk, address), now, keep_until=until, text=options["reason"])
+            for address in self._addresses(options)
+        ]
         with write_transaction():
-            suppression.add(wanted, conf.config(), now, until)
+            entries.put(wanted)
         self.stdout.write(counted(len(wanted), *SUPPRESSED))
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
         with write_transaction():
-            cleared = suppression.clear((server.pk, address) for address in self._addresses(options))
+            wanted = [(server.pk, address) for address in self._addresses(options)]
+            ended = entries.end(wanted, timezone.now(), BY_COMMAND)
         self.stdout.write(
             counted(
-                len(cleared), "address was removed from the list.", "addresses were removed from the list."
+                len({row.key for row in ended}),
+                "address was removed from the list.",
+                "addresses were removed from the list.",
             )
         )
 
@@ -112,8 +121,8 @@ class Command(ServerCommand):
         self.stdout.write(counted(done, *SUPPRESSED))
 
     def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
-        entries = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
-        for batch in batches(entries, TOGETHER):
+        rows = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
+        for batch in batches(rows, TOGETHER):
             with write_transaction():
-                suppression.store(batch)
+                entries.put(batch)
             yield len(batch)

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 from postal_server.conf import Config
 from postal_server.errors import HostileInput
-from postal_server.mail.address import suppression_key
 from postal_server.mail.address_list import recipients_in
 from postal_server.models import Suppression
-from postal_server.services.results.suppression import ADDRESS_CHARACTERS, default_keep_until
+from postal_server.rules.suppression import BY_PERSON
+from postal_server.services.results.suppression_entries import default_keep_until, given_entry
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-REASON_CHARACTERS = 250
-BY_PERSON = "added by an administrator"
 COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")
 
 
@@ -29,8 +27,8 @@ def write_csv(suppressions: Iterable[Suppression], file: SupportsWrite[str]) -> 
     count = 0
     for row in suppressions:
         count += 1
-        times = (row.created_at.isoformat(), row.keep_until.isoformat())
-        writer.writerow((row.server_id, row.address, row.reason, *times))
+        keep_until = row.keep_until.isoformat() if row.keep_until else ""
+        writer.writerow((row.server_id, row.address, row.text, row.created_at.isoformat(), keep_until))
     return count
 
 
@@ -78,10 +76,9 @@ def _suppression(values: Mapping[str, str], server_id: int, config: Config, now:
     )
     if any(time is not None and time.tzinfo is None for time in (created_at, keep_until)):
         raise ValueError("a time needs its offset from UTC")
-    return Suppression(
-        server_id=server_id,
-        address=suppression_key(address)[:ADDRESS_CHARACTERS],
-        reason=(values.get("reason", "").replace("\0", "") or BY_PERSON)[:REASON_CHARACTERS],
-        created_at=created_at or now,
+    return given_entry(
+        (server_id, address),
+        created_at or now,
         keep_until=keep_until or default_keep_until(config, now),
+        text=values.get("reason", "").replace("\0", "") or BY_PERSON,
     )

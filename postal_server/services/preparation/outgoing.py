@@ -21,8 +21,9 @@ from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
 from postal_server.rules.domain import ED25519_SELECTOR_END
 from postal_server.rules.status import DeliveryStatus
-from postal_server.rules.suppression import SOFT_FAILS, blames_recipient
-from postal_server.services.results import suppression
+from postal_server.rules.suppression import Reason, blames_recipient
+from postal_server.services.results import suppression, suppression_entries
+from postal_server.services.results.suppression_entries import Recipient
 from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import DomainEntry, Source
@@ -45,7 +46,7 @@ TLS_REQUIRED = "TLS-Required"
 @dataclass(frozen=True)
 class OutgoingContext(BatchContext):
     now: datetime
-    suppressed: dict[suppression.Recipient, str]
+    suppressed: dict[Recipient, list[suppression_entries.Stop]]
     answers: dict[int, tuple[int | None, str]]  # the last one, of those that used up their attempts
 
     def domain(self, job: Job) -> DomainEntry | None:
@@ -71,7 +72,7 @@ def prepare(
         directory,
         config,
         now,
-        suppression.reasons(
+        suppression_entries.find(
             ((job.server.id, job.message.rcpt_to) for job in jobs if job.message.rcpt_to), now
         ),
         last_answers(used_up),
@@ -116,7 +117,9 @@ def _check_attempts(job: Job, context: OutgoingContext) -> Decision | None:
     details += (
         f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
     )
-    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(SOFT_FAILS),))
+    return Decision(
+        job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(Reason.EXPIRED),)
+    )
 
 
 def _check_domain(job: Job, context: OutgoingContext) -> Decision | None:
@@ -143,8 +146,8 @@ def _check_credential(job: Job, context: OutgoingContext) -> Decision | None:
 
 def _check_suppression(job: Job, context: OutgoingContext) -> Decision | None:
     address = job.message.rcpt_to or ""
-    reason = suppression.reason_for((job.server.id, address), context.suppressed)
-    why = hold.by_suppression(address, reason, job.claimed.is_manual)
+    stop = suppression_entries.stop_for((job.server.id, address), context.suppressed)
+    why = hold.by_suppression(address, stop and stop.text, job.claimed.is_manual)
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 

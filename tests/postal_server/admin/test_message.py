@@ -68,7 +68,7 @@ def suppress(page, server, address: str, pk: int | None = None):
     given = {
         "on": server.pk,
         "address": address,
-        "reason": "asked",
+        "text": "asked",
         "keep_until_0": f"{until:%Y-%m-%d}",
         "keep_until_1": f"{until:%H:%M:%S}",
     }
@@ -78,9 +78,9 @@ def suppress(page, server, address: str, pk: int | None = None):
 def test_an_address_is_suppressed_in_the_spelling_that_is_compared(page, server) -> None:
     assert suppress(page, server, "Ann@Dest.example").status_code == 302
     row = models.Suppression.objects.get()
-    assert (row.server_id, row.address) == (server.pk, "ann@dest.example")
+    assert (row.server_id, row.address, row.key) == (server.pk, "Ann@Dest.example", "ann@dest.example")
     assert suppress(page, server, "bob@dest.example", row.pk).status_code == 302
-    assert models.Suppression.objects.get().address == "bob@dest.example"
+    assert models.Suppression.objects.get().key == "bob@dest.example"
 
 
 @pytest.mark.parametrize("address", ["ann@dest.example", "ANN@dest.example", "nobody", "a\0@x.example"])

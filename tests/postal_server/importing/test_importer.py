@@ -97,7 +97,8 @@ def test_recorded_installation_is_taken_over():
     assert Route.objects.get(name="fwd").address_endpoint.address == "forwarded@elsewhere.example"
     assert TrackDomain.objects.get().full_name == "click.tracked.test"
     assert Webhook.objects.filter(all_events=True).count() == 2
-    assert Suppression.objects.get().reason == "too many hard fails"
+    row = Suppression.objects.get()
+    assert (row.reason, row.text) == ("bad_address", "too many hard fails")
     assert report.made["server"] == Server.objects.count()
     assert [p.split(":")[0] for p in report.problems] == ["users"]
 

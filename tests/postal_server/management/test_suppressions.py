@@ -18,15 +18,16 @@ def test_add_list_and_remove(run, server):
     assert run("suppressions", "add", *SERVER, "Ann@Dest.example", "b@x.example", "--reason", "asked") == (
         "2 addresses are suppressed.\n"
     )
-    row = Suppression.objects.get(address="ann@dest.example")
-    assert (row.server_id, row.reason) == (server.pk, "asked")
+    row = Suppression.objects.get(key="ann@dest.example")
+    assert (row.server_id, row.address, row.text) == (server.pk, "Ann@Dest.example", "asked")
     assert timedelta(days=29) < row.keep_until - NOW < timedelta(days=31)
     listed = run("suppressions", "list").splitlines()
     assert listed[1].split("  ")[0] == "b@x.example"
     assert "acme/shop" in listed[1]
     assert len(run("suppressions", "list", "--search", "DEST").splitlines()) == 2
     assert run("suppressions", "remove", *SERVER, "ANN@dest.example", "no@x.example").startswith("1 ")
-    assert Suppression.objects.get().address == "b@x.example"
+    assert list(Suppression.objects.filter(ended_at=None).values_list("key", flat=True)) == ["b@x.example"]
+    assert Suppression.objects.get(key="ann@dest.example").ended_by == "command line"
 
 
 def test_add_for_some_days(run):
@@ -42,19 +43,19 @@ def test_what_is_no_address_is_refused(run, action):
 
 def test_an_export_can_be_imported(run, tmp_path):
     run("suppressions", "add", *SERVER, "a@x.example", '"x,y"@x.example', "--reason", 'said "no", twice')
-    before = list(Suppression.objects.values_list("address", "reason", "created_at", "keep_until"))
+    before = list(Suppression.objects.values_list("address", "text", "created_at", "keep_until"))
     file = tmp_path / "list.csv"
     file.write_text(run("suppressions", "export"), "utf-8")
     Suppression.objects.all().delete()
     assert run("suppressions", "import", *SERVER, str(file)) == "2 addresses are suppressed.\n"
-    assert list(Suppression.objects.values_list("address", "reason", "created_at", "keep_until")) == before
+    assert list(Suppression.objects.values_list("address", "text", "created_at", "keep_until")) == before
 
 
 def test_a_plain_list_from_standard_input(run, monkeypatch):
     text = "a@x.example\n\nBob <B@x.example>\na@x.example,again\n"
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     run("suppressions", "import", *SERVER, "-")
-    assert dict(Suppression.objects.values_list("address", "reason")) == {
+    assert dict(Suppression.objects.values_list("key", "text")) == {
         "a@x.example": "again",
         "b@x.example": "added by an administrator",
     }

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from postal_server import conf
 from postal_server.models import AddressEndpoint, Delivery, HTTPEndpoint, Message, SMTPEndpoint
 from postal_server.rules.status import DeliveryStatus, EndpointType
+from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import send_limit
 from postal_server.services.results import endpoint_use, notice_limit, suppression, tls_sessions
 from postal_server.services.results.batch import Batch, Entry
@@ -46,7 +47,7 @@ def count_sessions(config) -> None:
 
 
 def suppress(config) -> None:
-    suppression.add({(1, f"{number}@dest.example"): "x" for number in NUMBERS}, config, NOW)
+    suppression.add({(1, f"{number}@dest.example"): Reason.UNKNOWN for number in NUMBERS}, config, NOW)
 
 
 def configuration(tmp_path) -> conf.Config:
@@ -68,7 +69,7 @@ def configuration(tmp_path) -> conf.Config:
         (count_sources, r"(\d):\d{8}"),
         (count_notices, r"notice:(\d):"),
         (count_sessions, r"(\d)\.example"),
-        (suppress, r"(\d)@dest\.example"),
+        (suppress, r"'(\d)@dest\.example', '\d@"),
     ],
 )
 def test_rows_are_locked_in_the_order_of_their_keys(write, key, tmp_path):

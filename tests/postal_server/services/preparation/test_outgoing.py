@@ -20,6 +20,7 @@ from postal_server.models import (
     TrackDomain,
 )
 from postal_server.rules.status import DeliveryStatus
+from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record, suppression
 from postal_server.services.shared import token
@@ -186,7 +187,7 @@ class TestHold:
 
     @pytest.mark.parametrize("is_manual", [False, True])
     def test_a_suppressed_recipient(self, world, prepare, config, is_manual):
-        suppression.add({(world.server.pk, "a@dest.example"): "too many hard fails"}, config, NOW)
+        suppression.add({(world.server.pk, "a@dest.example"): Reason.BAD_ADDRESS}, config, NOW)
         [item] = prepare(*store(world, "A@dest.example", is_manual=is_manual))
         assert isinstance(item, Prepared) is is_manual
         if not is_manual:
@@ -267,7 +268,7 @@ class TestFail:
             item.details
             == "Maximum number of delivery attempts (18) has been reached." + sentence * suppressed
         )
-        assert (item.effects == (suppression.Suppress("too many soft fails"),)) is suppressed
+        assert (item.effects == (suppression.Suppress(Reason.EXPIRED),)) is suppressed
 
     def test_errors_of_ours_suppress_no_address(self, world, prepare):
         [item] = prepare(*store(world, attempts=18))

@@ -45,4 +45,4 @@ def test_a_hard_bounce_suppresses(world, record, is_hard, suppressed):
     [original] = store(world)
     [report] = store(world, "s8halm@rp.postal.example.test", scope=Scope.INCOMING, is_bounce=True)
     record(Decision(report, DeliveryStatus.PROCESSED, "x", effects=(Bounced(original.id, is_hard),)))
-    assert Suppression.objects.filter(address="a@dest.example", reason="hard bounce").count() == suppressed
+    assert Suppression.objects.filter(key="a@dest.example", reason="bad_address").count() == suppressed

@@ -12,6 +12,7 @@ import pytest
 from postal_server.mail.message import header_values
 from postal_server.models import Delivery, Message, QueuedMessage, Suppression
 from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import messages, report
 from postal_server.services.results import record as results
 from postal_server.services.results import suppression
@@ -55,7 +56,8 @@ def apply_complaints(batch) -> None:
         batch.add_delivery(original.id, DeliveryStatus.SENT, f"The recipient complained: {complained.kind}")
         payload = partial(complaint_payload, kind=complained.kind)
         batch.emit("MessageComplained", original, payload=payload)
-        suppression.add({(original.server_id, original.rcpt_to): "complaint"}, batch.config, batch.now)
+        recipient = original.server_id, original.rcpt_to
+        suppression.add({recipient: Reason.COMPLAINT}, batch.config, batch.now)
 
 
 def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[str, Any]:

@@ -1,0 +1,182 @@
+"""The entries of suppression lists: which stop a mail, how they are put on a list, and how they end.
+
+Source: contract 7.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from postal_server.conf import Config
+from postal_server.mail.address import suppression_key
+from postal_server.models import Suppression
+from postal_server.rules import suppression as rules
+from postal_server.rules.suppression import Reason, State
+
+Recipient = tuple[int, str]  # server id, address
+ADDRESS_CHARACTERS = 320
+TEXT_CHARACTERS = 250
+ENDED_BY_CHARACTERS = 64
+BY_SUCCESS = "success"
+
+# What putting an address on a list again changes.
+RENEWED = (
+    "address",
+    "text",
+    "source_message_id",
+    "answer",
+    "rule",
+    "code",
+    "times",
+    "state",
+    "incident_id",
+    "created_at",
+    "keep_until",
+    "ended_at",
+    "ended_by",
+)
+
+
+class Stop(NamedTuple):
+    """An entry that stops mail."""
+
+    server_id: int
+    key: str
+    scope: str
+    reason: Reason
+    text: str
+    keep_until: datetime | None
+
+
+def key_of(recipient: Recipient) -> Recipient:
+    """The server and the key under which an address is compared."""
+    server_id, address = recipient
+    return server_id, suppression_key(address)[:ADDRESS_CHARACTERS]
+
+
+def of_keys(keys: Collection[Recipient]) -> Q:
+    """The condition on rows that have one of these servers and keys; `keys` has one at least."""
+    by_server: dict[int, set[str]] = {}
+    for server_id, key in keys:
+        by_server.setdefault(server_id, set()).add(key)
+    # A condition for each server, as the index is searched for each pair of an IN of both.
+    parts = (Q(server_id=server_id, key__in=sorted(of_server)) for server_id, of_server in by_server.items())
+    return reduce(or_, parts)
+
+
+def standing(now: datetime) -> QuerySet[Suppression]:
+    """The entries that have neither ended nor are past their time; proposed ones are among them."""
+    in_time = Q(keep_until=None) | Q(keep_until__gt=now)
+    return Suppression.objects.filter(in_time, ended_at=None)
+
+
+def find(recipients: Iterable[Recipient], now: datetime) -> dict[Recipient, list[Stop]]:
+    """What may stop mail to each recipient, by their keys, in all scopes. One query, none for nobody."""
+    keys = {key_of(recipient) for recipient in recipients}
+    found: dict[Recipient, list[Stop]] = {}
+    if not keys:
+        return found
+    rows = Suppression.objects.filter(of_keys(keys), state=State.ACTIVE.value, ended_at=None)
+    for server_id, key, scope, reason, text, keep_until in rows.values_list(*Stop._fields):
+        # Compared here: beside a condition on another index the database might choose that one.
+        if keep_until is None or keep_until > now:
+            stop = Stop(server_id, key, scope, Reason(reason), text, keep_until)
+            found.setdefault((server_id, key), []).append(stop)
+    return found
+
+
+def stop_for(
+    recipient: Recipient,
+    found: Mapping[Recipient, Sequence[Stop]],
+    scopes: Collection[str] = ("",),
+    *,
+    is_transactional: bool = False,
+    must_arrive: bool = False,
+) -> Stop | None:
+    """What stops a mail with these scopes, out of what `find` found: the entry that lasts longest."""
+    stops = [
+        stop
+        for stop in found.get(key_of(recipient), ())
+        if rules.stops(
+            stop.scope, stop.reason, scopes, is_transactional=is_transactional, must_arrive=must_arrive
+        )
+    ]
+    return max(stops, key=_end, default=None)
+
+
+def _end(stop: Stop) -> tuple[bool, float]:
+    return stop.keep_until is None, stop.keep_until.timestamp() if stop.keep_until else 0.0
+
+
+def default_keep_until(config: Config, now: datetime) -> datetime:
+    """When an entry ends that a person adds now without saying for how long."""
+    return now + timedelta(days=config.postal.default_suppression_list_automatic_removal_days)
+
+
+def given_entry(
+    recipient: Recipient,
+    now: datetime,
+    *,
+    keep_until: datetime | None,
+    reason: Reason = Reason.MANUAL,
+    text: str = "",
+    scope: str = "",
+) -> Suppression:
+    """An entry that a person gives; `keep_until` None is without end."""
+    server_id, key = key_of(recipient)
+    return Suppression(
+        server_id=server_id,
+        scope=scope,
+        key=key,
+        address=recipient[1][:ADDRESS_CHARACTERS],
+        reason=reason.value,
+        text=(text or rules.TEXTS[reason])[:TEXT_CHARACTERS],
+        created_at=now,
+        keep_until=keep_until,
+    )
+
+
+def put(entries: Iterable[Suppression]) -> None:
+    """Put these on their lists; those that were on it for the same reason are replaced. One query."""
+    rows = {(row.server_id, row.key, row.scope, row.reason): row for row in entries}
+    if rows:
+        Suppression.objects.bulk_create(
+            [rows[key] for key in sorted(rows)],  # all workers in one order: none waits for another
+            update_conflicts=True,
+            update_fields=RENEWED,
+            unique_fields=["server_id", "key", "scope", "reason"],
+        )
+
+
+def end(
+    recipients: Iterable[Recipient],
+    now: datetime,
+    by: str,
+    *,
+    reasons: Collection[Reason] | None = None,
+    scope: str | None = None,
+) -> list[Suppression]:
+    """End the entries of these recipients, of all reasons and scopes unless said otherwise; returns them.
+
+    `by` says who or what ended them. Two queries at most.
+    """
+    keys = {key_of(recipient) for recipient in recipients}
+    if not keys:
+        return []
+    rows = Suppression.objects.filter(of_keys(keys), ended_at=None)
+    if reasons is not None:
+        rows = rows.filter(reason__in=[reason.value for reason in reasons])
+    if scope is not None:
+        rows = rows.filter(scope=scope)
+    ended = [row for row in rows.order_by("pk") if row.keep_until is None or row.keep_until > now]
+    if ended:
+        Suppression.objects.filter(pk__in=[row.pk for row in ended]).update(
+            ended_at=now, ended_by=by[:ENDED_BY_CHARACTERS]
+        )
+    return ended
