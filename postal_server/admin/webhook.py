@@ -16,7 +16,7 @@ from django.utils.text import Truncator
 from postal_server import models
 from postal_server.engine.database import write_transaction
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
-from postal_server.services.results import webhook as webhooks
+from postal_server.services.operations import webhook as webhooks
 from postal_server.wire.webhook import SUBSCRIBABLE
 
 from .base import (

@@ -80,7 +80,7 @@ TASKS: Mapping[str, Task] = {
     "suppression_pruning": Task(f"{SERVICES}.operations.suppression_pruning.prune", AT_NIGHT),
     "tls_reports": Task(f"{SERVICES}.operations.tls_report.send", Every(DAY, timedelta(hours=1))),
     "tracked_links": Task(f"{SERVICES}.operations.tracking.forget_links", AT_NIGHT),
-    "webhook_log_pruning": Task(f"{SERVICES}.results.webhook.prune_attempts", QUARTER_TO),
+    "webhook_log_pruning": Task(f"{SERVICES}.operations.webhook.prune_attempts", QUARTER_TO),
     "send_limit_notices": Task(f"{SERVICES}.preparation.send_limit.notify", EACH_MINUTE),
 }
 

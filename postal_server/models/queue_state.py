@@ -144,7 +144,7 @@ TRANSITIONS = (
     Transition("clear_suspects", POISON, QueueState.CLAIMED, "it was prepared without harm"),
     # The other workers, for one that died.
     *_from_each(CLAIMED, "reap_dead_workers", READY, "its worker died"),
-    # People (`services.operations`; `resend`: `services.results.webhook`).
+    # People (`services.operations`).
     Transition("put_aside", READY, SUSPENDED, "suspended"),
     Transition("make_ready", SUSPENDED, READY, "resumed"),
     Transition("flush", DEFERRED, READY, "flushed"),

@@ -10,6 +10,7 @@ from postal_server.conf import Config
 from postal_server.engine.work_stream import BatchServices
 from postal_server.services.operations import queue
 from postal_server.services.preparation import messages
+from postal_server.services.preparation import webhook as webhook_preparation
 from postal_server.services.results import record, webhook
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded, Result
@@ -40,7 +41,7 @@ class WebhookServices(BatchServices):
     directory: Callable[[], Directory]
 
     def prepare(self, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared | Decision]:
-        return webhook.prepare(claimed, self.directory(), self.config, now)
+        return webhook_preparation.prepare(claimed, self.directory(), self.config, now)
 
     def record(self, done: Sequence[Result | Decision], now: datetime) -> Recorded:
         return webhook.record(done, self.directory(), self.config, now)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from postal_server.engine.database import write_transaction
 from postal_server.management.base import ServerCommand, counted, server_named, span
 from postal_server.models import Webhook, WebhookAttempt, WebhookRequest
-from postal_server.services.results import webhook as webhooks
+from postal_server.services.operations import webhook as webhooks
 
 
 class Command(ServerCommand):

@@ -1,37 +1,29 @@
-"""Webhooks: store events, prepare their requests, record what receivers answered."""
+"""Webhooks: store events, record what receivers answered."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django.db.models import QuerySet
-
 from postal_server.conf import Config
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
-from postal_server.models.queue_state import HAS_DUE_TIME, WAITING
+from postal_server.models.queue_state import HAS_DUE_TIME
 from postal_server.rules.retry import WEBHOOK_LIFETIME, next_webhook_attempt
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.keys import request_key
-from postal_server.services.shared.rows import Transaction, insert
+from postal_server.services.shared.rows import insert
 from postal_server.services.shared.token import tokens_of
-from postal_server.services.shared.work import Claimed, Decision, HttpDelivery, Prepared, Recorded, Result
+from postal_server.services.shared.work import Decision, Recorded, Result
 from postal_server.wire import webhook as wire
-from postal_server.wire.signing import JSON
 
-TIMEOUT = 5.0  # seconds for the whole exchange
 GONE = 410  # the receiver wants no further requests
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
-LOG_KEPT = timedelta(days=10)
 MARK_INTERVAL = timedelta(minutes=1)
-RESENT_TOGETHER = 100  # requests a transaction
 
 
 @dataclass(frozen=True)
@@ -129,31 +121,6 @@ def emit_for_message(
     return emit([event], directory, now)
 
 
-def prepare(
-    claimed: Sequence[Claimed], directory: Directory, config: Config, now: datetime
-) -> list[Prepared | Decision]:
-    """The signed posts for claimed requests, in order; one query. Requests without a webhook are dropped.
-
-    A webhook that a person disabled still gets what was queued before; one whose receiver is gone does not.
-    """
-    key = request_key(config)
-    rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
-    prepared: list[Prepared | Decision] = []
-    for claim in claimed:
-        row = rows.get(claim.id)
-        webhook = directory.webhooks.get(row.webhook_id) if row else None
-        if row is None or webhook is None:
-            prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook was deleted."))
-            continue
-        if webhook.is_gone:
-            prepared.append(Decision(claim, DeliveryStatus.FAILED, GONE_REASON))
-            continue
-        body = bytes(row.body)
-        delivery = HttpDelivery(webhook.url, key.request_headers(body, JSON), body, TIMEOUT)
-        prepared.append(Prepared(claim, delivery))
-    return prepared
-
-
 def record(
     results: Sequence[Result | Decision], directory: Directory, config: Config, now: datetime
 ) -> Recorded:
@@ -199,70 +166,6 @@ def record(
     if gone:
         _disable(gone)
     return recorded
-
-
-# Sending again
-
-
-def given_up(*, server_id: int | None = None, webhook_id: int | None = None) -> QuerySet[WebhookAttempt]:
-    """The last attempts of requests that failed for good."""
-    found = WebhookAttempt.objects.filter(will_retry=False).exclude(status_code__range=(200, 299))
-    if server_id is not None:
-        found = found.filter(server_id=server_id)
-    return found if webhook_id is None else found.filter(webhook_id=webhook_id)
-
-
-def resend(
-    attempts: QuerySet[WebhookAttempt], now: datetime, write_transaction: Transaction = transaction.atomic
-) -> Iterator[int]:
-    """Send the requests of these attempts again; yields how many each step has queued or brought forward.
-
-    They have the same bytes and uuid, and all attempts anew. Those of deleted webhooks are skipped.
-    """
-    last = 0
-    final = attempts.order_by("-pk").values_list("pk", flat=True).first() or 0
-    while step := list(attempts.filter(pk__gt=last, pk__lte=final).order_by("pk")[:RESENT_TOGETHER]):
-        with write_transaction():
-            queued = _queue_again({attempt.uuid: attempt for attempt in step}, now)
-            WebhookAttempt.objects.filter(
-                pk__in=[attempt.pk for attempt in step if attempt.uuid in queued]
-            ).exclude(status_code__range=(200, 299)).update(will_retry=True)
-        yield len(queued)
-        last = step[-1].pk
-
-
-def _queue_again(attempts: Mapping[uuid.UUID, WebhookAttempt], now: datetime) -> set[uuid.UUID]:
-    """Those that are queued now."""
-    waiting = WebhookRequest.objects.filter(uuid__in=attempts)
-    queued = set(waiting.values_list("uuid", flat=True))
-    waiting.filter(WAITING).update(due_at=None)
-    known = set(
-        Webhook.objects.filter(pk__in={attempt.webhook_id for attempt in attempts.values()}).values_list(
-            "pk", flat=True
-        )
-    )
-    new = [
-        WebhookRequest(
-            webhook_id=attempt.webhook_id,
-            server_id=attempt.server_id,
-            uuid=identity,
-            event=attempt.event,
-            body=attempt.payload.encode(),
-            created_at=now,
-            expires_at=now + WEBHOOK_LIFETIME,
-        )
-        for identity, attempt in attempts.items()
-        if identity not in queued and attempt.webhook_id in known
-    ]
-    insert(new)
-    return queued | {request.uuid for request in new}
-
-
-def prune_attempts(now: datetime) -> None:
-    """Delete attempts older than ten days, a hundred rows at a time. Runs each hour."""
-    old = WebhookAttempt.objects.filter(created_at__lt=now - LOG_KEPT).order_by("created_at")
-    while ids := list(old.values_list("pk", flat=True)[:100]):
-        WebhookAttempt.objects.filter(pk__in=ids).delete()
 
 
 def _attempt(

@@ -12,11 +12,12 @@ from django.db import transaction
 from postal_server import conf
 from postal_server.mail import dkim
 from postal_server.mail.smtp_reply import Reply
-from postal_server.models import Domain, Organization, Server, Webhook
+from postal_server.models import Domain, Organization, Server, Webhook, WebhookRequest
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
 from postal_server.services.operations.context import OperationContext
+from postal_server.services.results import webhook
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.work import Accepted, Claimed, NewMessage, Result
@@ -142,3 +143,24 @@ def sent(
     return Result(
         claimed, outcome.outcome_of_reply(reply, recipient=recipient, peer=PEER, seconds=0.04), changes
     )
+
+
+def webhook_claim(number, attempts=0) -> Claimed:
+    return Claimed(number, 1, "webhook:1", attempts, False, 100, NOW)
+
+
+def posted(number, code, attempts=0, retry_after=None, text="ok") -> Result:
+    """What a receiver's response makes of a claimed webhook request."""
+    found = outcome.outcome_of_response(
+        code, text, url="http://h.example/", seconds=0.2, retry_after=retry_after
+    )
+    return Result(webhook_claim(number, attempts), found)
+
+
+@pytest.fixture
+def webhook_requests(world):
+    """Three stored requests of one webhook."""
+    world.add_webhook()
+    events = [webhook.WebhookEvent(world.server.pk, "MessageSent", {"n": n}, n) for n in range(3)]
+    webhook.emit(events, world.directory(), NOW)
+    return list(WebhookRequest.objects.order_by("id"))

@@ -15,6 +15,7 @@ from postal_server.rules.selection import Selection
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
 from postal_server.services.operations import held
+from postal_server.services.operations.webhook import resend
 from postal_server.services.results import webhook
 from postal_server.services.shared.work import Accepted, NewMessage
 from tests.postal_server.services.conftest import NOW, RAW, store
@@ -127,5 +128,5 @@ def test_requests_that_are_sent_again(world, request_of, before):
         will_retry=False,
         created_at=NOW,
     )
-    sum(webhook.resend(WebhookAttempt.objects.all(), NOW))
+    sum(resend(WebhookAttempt.objects.all(), NOW))
     assert {state(WebhookRequest.objects)} == following("resend", before)

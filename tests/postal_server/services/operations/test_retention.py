@@ -14,12 +14,11 @@ from postal_server.models import (
     Organization,
     QueuedMessage,
     Server,
-    WebhookAttempt,
     WebhookRequest,
 )
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import held, retention
-from postal_server.services.results import record, webhook
+from postal_server.services.results import record
 from tests.postal_server.services.conftest import NOW, sent, store
 
 
@@ -221,24 +220,3 @@ def test_deleted_organizations_take_their_servers_along(world, mail):
     retention.delete_removed()
     assert not Organization.objects.exists()
     assert not Message.objects.exists()
-
-
-@pytest.mark.parametrize(("days", "kept"), [(9, 120), (11, 0)])
-def test_the_webhook_log_is_kept_ten_days(db, days, kept):
-    WebhookAttempt.objects.bulk_create(
-        WebhookAttempt(
-            server_id=1,
-            webhook_id=1,
-            uuid="00000000-0000-0000-0000-000000000000",
-            event="MessageSent",
-            url="http://h/",
-            attempt=1,
-            status_code=200,
-            payload="{}",
-            will_retry=False,
-            created_at=NOW,
-        )
-        for _ in range(120)
-    )
-    webhook.prune_attempts(NOW + timedelta(days=days))
-    assert WebhookAttempt.objects.count() == kept
