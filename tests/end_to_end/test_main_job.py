@@ -52,7 +52,7 @@ def test_mail_is_accepted_signed_and_delivered_with_all_it_has(project):
         "b@example.org",
     ]
     assert mail.anymail_status.message_id.token in caught.message["X-Postal-MsgID"]
-    assert caught.mail_from.startswith(f"{project.token}+")
+    assert caught.mail_from.startswith(f"bounces+{project.token}-")
 
 
 def test_dkimpy_verifies_what_was_delivered(project):

@@ -19,7 +19,7 @@ from postal_server.errors import (
     RouteRejects,
     ServerSuspended,
 )
-from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
+from postal_server.mail.address import domain_key, split_address, unquoted
 from postal_server.mail.charset import decode_undeclared
 from postal_server.mail.header import (
     bare_message_id,
@@ -33,7 +33,7 @@ from postal_server.rules.lane import LOCAL, lane_of_endpoint
 from postal_server.rules.status import RouteMode, Scope
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import CredentialEntry, RouteEntry, ServerEntry
-from postal_server.services.shared.token import is_return_path_domain, message_id_of
+from postal_server.services.shared.token import ReturnPath, read_return_path
 from postal_server.services.shared.work import Accepted, NewMessage
 
 OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
@@ -69,9 +69,10 @@ def accept_recipient(
     """
     if rules.is_postmaster(address):
         return _postmaster_recipient(address, directory, config)
+    path = read_return_path(address, directory, config)
+    if path is not None:
+        return _return_path_recipient(path, address, directory)
     local, domain = split_address(address)
-    if is_return_path_domain(domain, config):
-        return _return_path_recipient(local, address, directory)
     if domain_key(domain) == domain_key(config.dns.route_domain):
         return _route_domain_recipient(local, directory)
     if credential is None and (recipient := _local_recipient(local, domain, address, directory)):
@@ -129,14 +130,11 @@ def _subject(values: Sequence[bytes]) -> str | None:
     return text if len(text) > MAX_DECODED_SUBJECT else decode_header(text)
 
 
-def _return_path_recipient(local: str, address: str, directory: Directory) -> AcceptedRecipient:
-    """Mail to a return path: the server's token, and behind a `+` that of the message."""
-    name, tag = split_tag(local)
-    server = directory.server_by_token.get(name.lower())
-    if server is None or (tag and message_id_of(tag) is None):
+def _return_path_recipient(path: ReturnPath, address: str, directory: Directory) -> AcceptedRecipient:
+    """Mail to a return path; to that of a suspended server too, as it is about mail of the past."""
+    if path.server is None:
         raise InvalidServerToken
-    _require_active(server)
-    return AcceptedRecipient(BOUNCE, address, server, directory.return_path_route(server.id))
+    return AcceptedRecipient(BOUNCE, address, path.server, directory.return_path_route(path.server.id))
 
 
 def _route_domain_recipient(local: str, directory: Directory) -> AcceptedRecipient:

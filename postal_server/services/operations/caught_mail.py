@@ -52,8 +52,8 @@ def server_of(raw: bytes, mail_from: str | None) -> int:
 
 
 def server_of_return_path(mail_from: str) -> int:
-    local = split_address(mail_from)[0].partition("+")[0]
-    return Server.objects.filter(token=local).values_list("pk", flat=True).first() or 0
+    found = Server.objects.filter(token=token.server_token_of(mail_from))
+    return found.values_list("pk", flat=True).first() or 0
 
 
 def find(

@@ -22,6 +22,7 @@ from postal_server.rules.domain import Check, DnsStatus
 from postal_server.services.results import webhook
 from postal_server.services.shared.dns_questions import Answers, Ask, Question
 from postal_server.services.shared.loader import load
+from postal_server.services.shared.token import own_return_path_domain
 from postal_server.wire import webhook as wire
 
 RECHECK = timedelta(hours=1)
@@ -45,10 +46,6 @@ def dkim_name(domain: Domain, config: Config) -> str:
     return f"{config.dns.dkim_identifier}-{domain.dkim_suffix}._domainkey.{domain.name}"
 
 
-def return_path_name(domain: Domain, config: Config) -> str:
-    return f"{config.dns.custom_return_path_prefix}.{domain.name}"
-
-
 def verification_record(domain: Domain, config: Config) -> str:
     return f"{config.dns.domain_verify_prefix} {domain.verification_token}"
 
@@ -61,7 +58,11 @@ def records_to_publish(domain: Domain, config: Config) -> list[Record]:
         Record("DKIM", dkim_name(domain, config), "TXT", _public_key(domain.dkim_private_key), True),
         *_ed25519_records(domain, config),
         Record(
-            "Return path", return_path_name(domain, config), "CNAME", config.dns.return_path_domain, False
+            "Return path",
+            own_return_path_domain(domain.name, config),
+            "CNAME",
+            config.dns.return_path_domain,
+            False,
         ),
     ]
     records += [
@@ -78,7 +79,7 @@ def questions(domain: Domain, config: Config) -> list[Question]:
         Question(domain.name, "TXT"),
         Question(dkim_name(domain, config), "TXT"),
         Question(domain.name, "MX"),
-        Question(return_path_name(domain, config), "CNAME"),
+        Question(own_return_path_domain(domain.name, config), "CNAME"),
         *(Question(f"{policy.prefix}.{domain.name}", "TXT") for policy in rules.POLICIES),
         *(Question(record.name, record.kind) for record in _ed25519_records(domain, config)),
     ]
@@ -101,7 +102,7 @@ def record(domain: Domain, answers: Answers, config: Config, now: datetime) -> N
 
 def _checks(domain: Domain, answers: Answers, config: Config) -> dict[str, Check | None]:
     apex, key, hosts, return_path = (answers.get(question) for question in questions(domain, config)[:4])
-    key_name, path_name = dkim_name(domain, config), return_path_name(domain, config)
+    key_name, path_name = dkim_name(domain, config), own_return_path_domain(domain.name, config)
 
     def compare(found: Sequence[str] | None, rule: Callable[[Sequence[str]], Check]) -> Check | None:
         return None if found is None else rule(found)

@@ -101,10 +101,10 @@ def _check_unlinked(job: Job, context: IncomingContext) -> Decision | None:
 
 
 CHECKS: Sequence[Callable[[Job, IncomingContext], Decision | None]] = (
+    _check_report,  # of mail of the past: suspended servers learn what became of it
     check_suspension,
     _check_attempts,
     check_text,
-    _check_report,
     _check_unlinked,
 )
 

@@ -105,6 +105,12 @@ class Directory:
         """A verified domain of this name, a server's own first."""
         return self._mail_domains.get(domain_key(name))
 
+    def has_domain(self, server: ServerEntry, name: str) -> bool:
+        """Has the server or its organization a domain of this name, verified or not?"""
+        key = domain_key(name)
+        owners = self._owners
+        return (server.id, None, key) in owners or (None, server.organization_id, key) in owners
+
     def server_of_domain(self, domain: DomainEntry) -> ServerEntry | None:
         """The server that owns the domain, or the first of the organization that does."""
         if domain.server_id is not None:
@@ -168,6 +174,10 @@ class Directory:
     @cached_property
     def _verified(self) -> list[DomainEntry]:
         return [domain for domain in self.domains.values() if domain.is_verified]
+
+    @cached_property
+    def _owners(self) -> frozenset[tuple[int | None, int | None, str]]:
+        return frozenset((d.server_id, d.organization_id, domain_key(d.name)) for d in self.domains.values())
 
     @cached_property
     def _own_domains(self) -> dict[tuple[int, str], DomainEntry]:

@@ -13,6 +13,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.utils.crypto import salted_hmac
 
@@ -30,6 +31,18 @@ HALF_MASK = (1 << HALF_BITS) - 1
 ROUNDS = 4  # Luby and Rackoff: four make a permutation that looks random from both sides
 TOKEN = re.compile(r"[a-z2-7]{16}\Z")
 MSGID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
+BOUNCES = "bounces"  # other purposes will have names of their own in its place
+
+
+class ReturnPath(NamedTuple):
+    """What a return path names.
+
+    `server` is None where nobody has such a one: an unknown server, a forged message, a domain of others.
+    `message_id` is None where it names no message, as in Postal.
+    """
+
+    server: ServerEntry | None
+    message_id: int | None
 
 
 @functools.lru_cache(maxsize=4)
@@ -111,14 +124,14 @@ def message_ids_of(tokens: Iterable[str], server_id: int) -> list[int]:
 
 
 def return_path(server: ServerEntry, domain: DomainEntry | None, message_id: int, config: Config) -> str:
-    """The envelope sender of an outgoing message (contract 6.6).
+    """The envelope sender of an outgoing message: `bounces+<server token>-<message token>@<domain>`.
 
-    `<server token>+<message token>@<return path domain>`, so that a bounce names its message; on a domain's
-    own return path the server's token alone, as Postal has it there.
+    So a report names its message. The domain is the customer's own once its CNAME is right (contract 6.6).
+    Spam filters take a random local part for a bad sign, but not one that begins so.
     """
-    if domain is not None and domain.return_path_status == "OK":
-        return f"{server.token}@{config.dns.custom_return_path_prefix}.{domain.name}"
-    return f"{server.token}+{message_token(message_id)}@{config.dns.return_path_domain}"
+    is_own = domain is not None and domain.return_path_status == "OK"
+    host = own_return_path_domain(domain.name, config) if domain and is_own else config.dns.return_path_domain
+    return f"{BOUNCES}+{server.token}-{message_token(message_id)}@{host}"
 
 
 def new_message_id(config: Config) -> str:
@@ -129,19 +142,48 @@ def new_message_id(config: Config) -> str:
 def is_return_path_domain(domain: str, config: Config) -> bool:
     """Does mail to this domain report on mail we sent? Any domain may follow the custom prefix."""
     name = domain_key(domain)
-    prefix = f"{config.dns.custom_return_path_prefix.lower()}."
-    return name == domain_key(config.dns.return_path_domain) or name.startswith(prefix)
+    return name == domain_key(config.dns.return_path_domain) or name.startswith(_own_prefix(config))
 
 
-def read_return_path(
-    address: str, directory: Directory, config: Config
-) -> tuple[ServerEntry | None, int | None] | None:
-    """The server and the message id in a return path; None if the address is not of that kind.
+def read_return_path(address: str, directory: Directory, config: Config) -> ReturnPath | None:
+    """What a return path of any form, in any case, names; None for an address in other domains.
 
-    The server is None for an unknown token, the id for a return path without one, or with a forged one.
+    Taken for ever are today's form, `<server token>+<message token>@` of older versions, and Postal's
+    `<server token>@`; each at our own domain and at those of the server or of its organization.
     """
     local, domain = split_address(address)
     if not is_return_path_domain(domain, config):
         return None
-    token, tag = split_tag(local)
-    return directory.server_by_token.get(token.lower()), message_id_of(tag) if tag else None
+    name, tag = _split_return_path(local)
+    server = directory.server_by_token.get(name)
+    message_id = None if tag is None else message_id_of(tag)
+    if server is None or (tag is not None and message_id is None):
+        return ReturnPath(None, None)
+    own = domain_key(domain)
+    if own != domain_key(config.dns.return_path_domain) and not directory.has_domain(
+        server, own.removeprefix(_own_prefix(config))
+    ):
+        return ReturnPath(None, None)
+    return ReturnPath(server, message_id)
+
+
+def server_token_of(return_path: str) -> str:
+    """The token of the server in a return path of ours, whatever its form."""
+    return _split_return_path(split_address(return_path)[0])[0]
+
+
+def own_return_path_domain(name: str, config: Config) -> str:
+    """The host of the return paths of a customer's own domain."""
+    return f"{config.dns.custom_return_path_prefix}.{name}"
+
+
+def _own_prefix(config: Config) -> str:
+    return own_return_path_domain("", config).lower()
+
+
+def _split_return_path(local: str) -> tuple[str, str | None]:
+    """The tokens of a server and of a message in a local part; the latter is None where there is none."""
+    name, tag = split_tag(local.lower())
+    if name == BOUNCES and tag is not None and "-" in tag:
+        name, _, tag = tag.rpartition("-")
+    return name, tag

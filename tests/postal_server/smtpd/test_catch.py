@@ -46,7 +46,7 @@ def listening():
 
 def send(address, server, recipient="ann@c.test"):
     with smtplib.SMTP(*address, timeout=10) as client:
-        client.sendmail(f"{server.token}+x@rp.test", recipient, RAW)
+        client.sendmail(f"bounces+{server.token}-x@rp.test", recipient, RAW)
 
 
 def wait_until(holds):
@@ -94,7 +94,7 @@ def test_mail_that_bounces_is_kept_and_reported_to_its_return_path(listening, se
     send(address, server)
     assert CaughtMail.objects.count() == 1
     wait_until(lambda: reports)
-    assert reports[0][0] == f"{server.token}+x@rp.test"
+    assert reports[0][0] == f"bounces+{server.token}-x@rp.test"
     assert b"Final-Recipient: rfc822; ann@c.test" in reports[0][1]
 
 

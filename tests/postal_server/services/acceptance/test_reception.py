@@ -54,6 +54,9 @@ def accept(world, routes, config):
         ("zzzzzz@rp.postal.example.test", False, InvalidServerToken),
         ("zzzzzz@psrp.whatever.example", True, InvalidServerToken),
         ("s8halm+aaaaaaaaaaaaaaaa@rp.postal.example.test", False, InvalidServerToken),
+        ("bounces+s8halm-aaaaaaaaaaaaaaaa@rp.postal.example.test", False, InvalidServerToken),
+        ("bounces+s8halm-aaaaaaaaaaaaaaaa@psrp.example.test", False, InvalidServerToken),
+        ("s8halm@psrp.whatever.example", False, InvalidServerToken),
         ("nosuch@routes.postal.example.test", True, InvalidRouteToken),
         ("reject@example.test", False, RouteRejects),
         ("other@example.test", False, AuthenticationRequired),
@@ -118,9 +121,18 @@ def test_the_hosts_postmaster_is_where_his_domain_is_else_at_the_oldest_server(w
         postmaster()
 
 
-def test_a_message_token_in_a_return_path_is_taken(accept):
-    address = f"s8halm+{token.message_token(7)}@rp.postal.example.test"
-    assert accept(address).rcpt_to == address
+@pytest.mark.parametrize("domain", ["rp.postal.example.test", "psrp.example.test"])
+@pytest.mark.parametrize("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
+def test_every_form_of_return_path_is_taken_from_whoever_suspended_servers_included(
+    world, accept, config, local, domain
+):
+    address = f"{local.format(token.message_token(7))}@{domain}"
+    for authenticated in (False, True):
+        recipient = accept(address, authenticated)
+        assert (recipient.kind, recipient.rcpt_to) == ("bounce", address)
+    Server.objects.update(suspended_at=NOW)
+    recipient = reception.accept_recipient(address, None, "::1", world.directory(), config)
+    assert (recipient.kind, recipient.server.id) == ("bounce", world.server.pk)
 
 
 def test_a_clients_address_authenticates_for_what_has_no_route(accept):
@@ -132,14 +144,13 @@ def test_a_clients_address_authenticates_for_what_has_no_route(accept):
 @pytest.mark.parametrize(
     ("address", "authenticated"),
     [
-        ("s8halm@rp.postal.example.test", False),
         ("PFidnp7X@routes.postal.example.test", False),
         ("a@dest.example", True),
         ("in@example.test", False),
         ("postmaster@example.test", False),
     ],
 )
-def test_a_suspended_server_takes_nothing(world, routes, config, address, authenticated):
+def test_a_suspended_server_takes_nothing_else(world, routes, config, address, authenticated):
     Server.objects.update(suspended_at=NOW)
     _, key = credential.create(world.server, CredentialType.SMTP, "smtp")
     directory = world.directory()

@@ -24,7 +24,9 @@ def server():
 
 
 def keep(server, rcpt_to="ann@example.test", raw=RAW):
-    return caught_mail.keep(raw, mail_from=f"{server.token}+x@rp.test", rcpt_to=rcpt_to, tls=False, now=NOW)
+    return caught_mail.keep(
+        raw, mail_from=f"bounces+{server.token}-x@rp.test", rcpt_to=rcpt_to, tls=False, now=NOW
+    )
 
 
 def test_return_path_names_the_server(server):
@@ -86,7 +88,7 @@ def simulate(server, recipient, **values):
 def test_simulation_of_an_address_wins_over_that_of_its_domain(server):
     simulate(server, "*@example.test")
     simulate(server, "ann@example.test")
-    sender = f"{server.token}+x@rp.test"
+    sender = f"bounces+{server.token}-x@rp.test"
     assert caught_mail.simulation_for(sender, "Ann@example.test").reply == "550 ann@example.test"
     assert caught_mail.simulation_for(sender, "bob@example.test").reply == "550 *@example.test"
     assert caught_mail.simulation_for(sender, "bob@other.test") is None

@@ -155,7 +155,7 @@ class TestForward:
             "in@example.test",
             Target("example.test", "mx.dest.example", None, "None"),
         )
-        assert mail.reverse_path == f"s8halm+{token.message_token(claim.id)}@rp.postal.example.test"
+        assert mail.reverse_path == f"bounces+s8halm-{token.message_token(claim.id)}@rp.postal.example.test"
         assert mail.data == f"Resent-Sender: {mail.reverse_path}\r\n".encode() + NOT_SPAM + RAW
 
     def test_an_address_endpoint_is_the_recipient(self, world, prepare, come_in, make_route):
@@ -329,6 +329,13 @@ class TestReports:
             f"This has been detected as a bounce message for <msg:{original.id}>.",
         )
         assert (item.effects, item.changes) == ((Bounced(original.id),), None)
+
+    def test_that_of_a_suspended_server_is_processed_too(self, world, prepare, come_in):
+        [original] = store(world)
+        path = f"bounces+s8halm-{token.message_token(original.id)}@psrp.example.test"
+        Server.objects.update(suspended_at=NOW)
+        [item] = prepare(come_in(None, path, is_bounce=True, mail_from=None))
+        assert (item.status, item.effects) == (DeliveryStatus.PROCESSED, (Bounced(original.id),))
 
     def test_an_unmatched_report_fails_without_a_notice(self, world, prepare, come_in):
         [item] = prepare(come_in(None, "s8halm@rp.postal.example.test", is_bounce=True))

@@ -60,7 +60,7 @@ class TestSend:
         assert mail.data.endswith(RAW)
         assert header_values(mail.data, "X-Postal-MsgID") == [token.message_token(claim.id)]
         assert verify(mail, ("postal-WTgXDd._domainkey.example.test", domain_key))
-        assert mail.reverse_path == f"s8halm+{token.message_token(claim.id)}@rp.postal.example.test"
+        assert mail.reverse_path == f"bounces+s8halm-{token.message_token(claim.id)}@rp.postal.example.test"
         assert header_values(mail.data, "Resent-Sender") == [mail.reverse_path]
         assert (mail.recipient, mail.target) == ("a@dest.example", Target("dest.example"))
 
@@ -94,9 +94,10 @@ class TestSend:
 
     def test_a_domain_with_a_return_path_uses_it(self, world, prepare):
         Domain.objects.update(return_path_status="OK")
-        [prepared] = prepare(*store(world))
+        [claim] = store(world)
+        [prepared] = prepare(claim)
         mail = prepared.delivery
-        assert mail.reverse_path == "s8halm@psrp.example.test"
+        assert mail.reverse_path == f"bounces+s8halm-{token.message_token(claim.id)}@psrp.example.test"
 
     def test_bounces_have_a_null_reverse_path_and_no_resent_sender(self, world, prepare):
         [prepared] = prepare(*store(world, is_bounce=True))

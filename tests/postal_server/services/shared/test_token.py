@@ -1,6 +1,6 @@
 import pytest
 
-from postal_server.models import ImportedToken
+from postal_server.models import Domain, ImportedToken, Server
 from postal_server.services.shared import token
 from postal_server.services.shared.loader import load
 
@@ -56,35 +56,104 @@ def test_computed_tokens_need_no_query(db, django_assert_num_queries):
         assert token.message_ids_of([token.message_token(7)], server_id=1) == [7]
 
 
-def test_a_return_path_names_server_and_message(world, config):
-    directory = world.directory()
-    server = directory.servers[world.server.pk]
+OURS, OWN = "rp.postal.example.test", "psrp.example.test"
+
+
+@pytest.fixture
+def server(world):
+    return world.directory().servers[world.server.pk]
+
+
+@pytest.fixture
+def read(world, config):
+    return lambda address: token.read_return_path(address, world.directory(), config)
+
+
+def test_a_return_path_names_server_and_message(server, read, config):
     path = token.return_path(server, None, 12, config)
-    assert path == f"s8halm+{token.message_token(12)}@rp.postal.example.test"
-    assert token.read_return_path(path.upper(), directory, config) == (server, 12)
+    assert path == f"bounces+s8halm-{token.message_token(12)}@{OURS}"
+    assert read(path) == read(path.upper()) == (server, 12)
 
 
-def test_a_domain_with_a_return_path_of_its_own_uses_it(world, config):
+def test_a_domain_with_a_return_path_of_its_own_uses_it(world, server, read, config):
     world.domain.return_path_status = "OK"
     world.domain.save()
-    directory = load()
-    path = token.return_path(
-        directory.servers[world.server.pk], directory.domains[world.domain.pk], 12, config
-    )
-    assert path == "s8halm@psrp.example.test"
-    assert token.read_return_path(path, directory, config) == (directory.servers[world.server.pk], None)
+    path = token.return_path(server, load().domains[world.domain.pk], 12, config)
+    assert path == f"bounces+s8halm-{token.message_token(12)}@{OWN}"
+    assert read(path) == (server, 12)
+
+
+@pytest.mark.parametrize("domain", [OURS, OWN, OWN.upper(), f"{OWN}."])
+@pytest.mark.parametrize(
+    ("local", "number"),
+    [("bounces+s8halm-{}", 12), ("s8halm+{}", 12), ("s8halm", None), ("BOUNCES+S8HALM-{}", 12)],
+)
+def test_every_form_that_was_ever_sent_is_read(server, read, local, number, domain):
+    assert read(f"{local.format(token.message_token(12))}@{domain}") == (server, number)
 
 
 @pytest.mark.parametrize(
-    ("address", "known"),
-    [("nosuch@rp.postal.example.test", (None, None)), ("s8halm@example.test", None), ("s8halm", None)],
+    "local",
+    [
+        "nosuch",
+        "nosuch+{}",
+        "bounces+nosuch-{}",
+        "bounces+-{}",
+        "bounces+{}",
+        "bounces+s8halm",
+        "bounces+s8halm-",
+        "bounces",
+        "bounces+",
+        "bounce+s8halm-{}",
+        "s8halm+",
+        "s8halm-{}",
+        "s8halm+aaaaaaaaaaaaaaaa",
+        "bounces+s8halm-aaaaaaaaaaaaaaaa",
+        "bounces+s8halm-{}-{}",
+        "bounces+bounces+s8halm-{}",
+        "s8halm+{}+{}",
+        '"s8halm"',
+        "bounces+s8halm-{}" * 20_000,
+        "bounces+" + "-" * 100_000,
+    ],
 )
-def test_other_addresses_are_no_return_paths(world, config, address, known):
-    assert token.read_return_path(address, world.directory(), config) == known
+def test_what_was_never_sent_is_nobodys(read, local):
+    assert read(f"{local.replace('{}', token.message_token(12))}@{OURS}") == (None, None)
 
 
-def test_a_forged_message_token_names_no_message(world, config):
-    server, number = token.read_return_path(
-        "s8halm+aaaaaaaaaaaaaaaa@rp.postal.example.test", world.directory(), config
+@pytest.mark.parametrize("address", ["s8halm@example.test", "s8halm", "s8halm@xpsrp.example.test", "@", ""])
+def test_other_addresses_are_no_return_paths(read, address):
+    assert read(address) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [
+        ("example.test", True),
+        ("unverified.test", True),
+        ("shared.test", True),
+        ("bücher.test", True),
+        ("xn--bcher-kva.test", True),
+        ("neighbour.test", False),
+        ("other.test", False),
+        ("sub.example.test", False),
+    ],
+)
+@pytest.mark.parametrize("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
+def test_domains_own_return_paths_are_those_of_the_server_and_its_organization(
+    world, server, read, local, name, is_taken
+):
+    neighbour = Server.objects.create(
+        organization=world.organization, name="N", permalink="n", token="nextto"
     )
-    assert (server.token, number) == ("s8halm", None)
+    Domain.objects.create(server=world.server, name="unverified.test")
+    Domain.objects.create(server=world.server, name="xn--bcher-kva.test")
+    Domain.objects.create(organization=world.organization, name="shared.test")
+    Domain.objects.create(server=neighbour, name="neighbour.test")
+    found = read(f"{local.format(token.message_token(12))}@psrp.{name}")
+    assert found.server == (server if is_taken else None)
+
+
+@pytest.mark.parametrize("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
+def test_the_server_of_a_return_path(local):
+    assert token.server_token_of(f"{local.format(token.message_token(12))}@{OURS}") == "s8halm"
