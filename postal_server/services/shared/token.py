@@ -37,8 +37,8 @@ BOUNCES = "bounces"  # other purposes will have names of their own in its place
 class ReturnPath(NamedTuple):
     """What a return path names.
 
-    `server` is None where nobody has such a one: an unknown server, a forged message, a domain of others.
-    `message_id` is None where it names no message, as in Postal.
+    `server` is None for one that is not ours: its server is unknown, its message token wrong, or its domain
+    somebody else's. `message_id` is None for the form of Postal, which has no message token.
     """
 
     server: ServerEntry | None

@@ -117,7 +117,7 @@ def test_every_form_that_was_ever_sent_is_read(server, read, local, number, doma
         "bounces+" + "-" * 100_000,
     ],
 )
-def test_what_was_never_sent_is_nobodys(read, local):
+def test_what_was_never_sent_names_neither(read, local):
     assert read(f"{local.replace('{}', token.message_token(12))}@{OURS}") == (None, None)
 
 
