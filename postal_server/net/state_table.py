@@ -1,11 +1,17 @@
-"""Tables of states: by state and event, the state that follows."""
+"""Tables of states: by state and event, the state that follows; looked up for each request or command."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import TypeVar
 
-from .table_key import TableKey
+
+class TableKey(enum.Enum):
+    """States and events. Members hash as objects do: Enum's own hash is slow Python."""
+
+    __hash__ = object.__hash__
+
 
 StateT = TypeVar("StateT", bound=TableKey)
 EventT = TypeVar("EventT", bound=TableKey)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from postal_server.net.table_key import TableKey
+from postal_server.net.state_table import TableKey
 
 from . import replies
 from .commands import VERBS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from postal_server.net.table_key import TableKey
+from postal_server.net.state_table import TableKey
 
 
 class State(TableKey):
