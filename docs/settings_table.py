@@ -46,6 +46,7 @@ GROUPS = {
     "login": "Limits for logins. Not in Postal.",
     "delivery": "Where mail is delivered. Not in Postal.",
     "shaping": "Rate limits for destinations. Not in Postal.",
+    "bounces": "What failures mean. Not in Postal.",
     "tracking": "Open and click tracking. Not in Postal.",
     "tls_reports": "TLS reports to other domains (RFC 8460). Not in Postal.",
     "control": "The interface of the test fixture. Not in Postal.",

@@ -324,6 +324,18 @@ class Shaping:
 
 
 @dataclass(frozen=True)
+class Bounces:
+    """What failures mean."""
+
+    rules: tuple[str, ...] = key(
+        (),
+        'What answers mean, before the built-in rules: `reputation "is not welcome" operator=att.net` each: '
+        "a class, a text that the answer contains, and where only one operator's mail hosts are meant, their "
+        "registered domain.",
+    )
+
+
+@dataclass(frozen=True)
 class Tracking:
     """Tracked links."""
 
@@ -368,6 +380,7 @@ GROUPS: Mapping[str, type] = {
     "login": Logins,
     "delivery": DeliveryPolicy,
     "shaping": Shaping,
+    "bounces": Bounces,
     "tracking": Tracking,
     "tls_reports": TlsReports,
     "control": Control,
@@ -378,7 +391,9 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 CATCH = "catch"
 DELIVERY_MODES = (CATCH, "mx", "relays")
-OUR_GROUPS = frozenset({"storage", "login", "delivery", "shaping", "tracking", "tls_reports", "control"})
+OUR_GROUPS = frozenset(
+    {"storage", "login", "delivery", "shaping", "bounces", "tracking", "tls_reports", "control"}
+)
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
     "oidc": "Login by OpenID Connect is not supported.",
@@ -411,6 +426,7 @@ class Config:
     login: Logins = field(default_factory=Logins)
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     shaping: Shaping = field(default_factory=Shaping)
+    bounces: Bounces = field(default_factory=Bounces)
     tracking: Tracking = field(default_factory=Tracking)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     control: Control = field(default_factory=Control)

@@ -5,14 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 from postal_server.mail.charset import decode_undeclared
+from postal_server.rules import failure_class
 from postal_server.rules import outcome as rules
+from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus
 
 from .ports import HttpDelivery, HttpResult, Lookup, SmtpDelivery, SmtpResult, Stage
 
 RETRIED = "This message will be retried automatically."  # Postal's sentence
-TRANSACTION = (Stage.RSET, Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.BLOCK, Stage.DOT)
+# The steps of a transaction, as the classes of failures distinguish them.
+TRANSACTION = {
+    Stage.RSET: failure_class.Stage.CONNECT,
+    Stage.MAIL: failure_class.Stage.MAIL,
+    Stage.RCPT: failure_class.Stage.RCPT,
+    Stage.DATA: failure_class.Stage.DATA,
+    Stage.BLOCK: failure_class.Stage.DOT,
+    Stage.DOT: failure_class.Stage.DOT,
+}
 
 
 def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
@@ -29,17 +39,25 @@ def of_mail(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
         tls=str(result.tls or ""),
         log_id=result.log_id,
     )
+    stage = TRANSACTION[result.stage]
     if result.reply is None:
-        return rules.interrupted(result.error, peer=peer, seconds=result.seconds)
+        return rules.interrupted(result.error, peer=peer, seconds=result.seconds, stage=stage)
     if result.reply.is_positive and not result.is_delivered:
         # Only a 2xx to the final dot takes a mail over; anywhere else the host is out of step with us.
         error = f"unexpected answer to {result.stage.value}: {result.reply}"
-        return rules.interrupted(error, peer=peer, seconds=result.seconds)
+        return rules.interrupted(
+            error,
+            peer=peer,
+            seconds=result.seconds,
+            stage=stage,
+            failure_class=FailureClass.INFRASTRUCTURE,
+        )
     return rules.outcome_of_reply(
         result.reply,
         recipient=mail.recipient,
         peer=peer,
         seconds=result.seconds,
+        stage=stage,
     )
 
 
@@ -57,6 +75,7 @@ def _unreachable(mail: SmtpDelivery, result: SmtpResult) -> Outcome:
         policy=insecure.policy if insecure else "",
         tls=insecure.error if insecure else "",
         log_id=result.log_id,
+        is_dns_broken=result.lookup in (Lookup.FAILED, Lookup.TIMED_OUT),
     )
 
 

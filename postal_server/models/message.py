@@ -113,7 +113,12 @@ class Message(models.Model):
 
 
 class Delivery(models.Model):
-    """The record of one attempt or decision. `seconds` is how long the transaction took."""
+    """The record of one attempt or decision. `seconds` is how long the transaction took.
+
+    Where the message was not taken, `failure_class` says why and `rule` by what that was known: `stage`,
+    `operator` and `is_sure` are those of `rules.classification`. `diagnostic` is the remote's answer where
+    `output` has only its start.
+    """
 
     message_id = models.BigIntegerField(db_index=True)
     status = models.CharField(max_length=16)
@@ -125,6 +130,12 @@ class Delivery(models.Model):
     log_id = models.CharField(max_length=16, null=True)  # noqa: DJ001
     seconds = models.FloatField(null=True)
     created_at = models.DateTimeField()
+    failure_class = models.CharField(max_length=16, blank=True, default="")
+    rule = PeerCharField(max_length=128, blank=True, default="")
+    stage = models.CharField(max_length=8, blank=True, default="")
+    operator = PeerCharField(max_length=255, blank=True, default="")
+    is_sure = models.BooleanField(default=False)
+    diagnostic = PeerTextField(null=True)  # up to 2,000 characters
 
     def __str__(self) -> str:
         return f"{self.status} of message {self.message_id}"

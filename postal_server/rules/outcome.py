@@ -13,9 +13,11 @@ from datetime import timedelta
 
 from postal_server.mail.smtp_reply import Reply
 
+from .failure_class import FailureClass, Stage
 from .status import DeliveryStatus
 
 NAMED_WAIT = re.compile(r"(\d{1,6}) (second|minute)s?\b", re.ASCII | re.IGNORECASE)
+_REPLY = re.compile(r"[245]\d\d[ -]", re.ASCII)
 WAIT_MARGIN = timedelta(seconds=10)  # Postal's: the remote's clock is not ours
 
 
@@ -25,7 +27,8 @@ class Outcome:
 
     `output` is the remote's reply or response as received, `host` the name of the mail host. `sent_with_ssl`
     is None where nothing was sent, `seconds` is None without a connection. `retry_after` is the shortest wait
-    that the remote asked for.
+    that the remote asked for. `stage` is the step of the SMTP session that a reply ended, None over HTTP;
+    `failure_class` says why where no reply does.
     """
 
     status: DeliveryStatus
@@ -39,6 +42,8 @@ class Outcome:
     retry_after: timedelta | None = None
     host: str = ""
     may_notify_sender: bool = True  # of a failure; not of an HTTP 429
+    stage: Stage | None = None
+    failure_class: FailureClass | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ def named_wait(text: str) -> timedelta | None:
     return timedelta(**{f"{match[2].lower()}s": int(match[1])}) + WAIT_MARGIN
 
 
-def outcome_of_reply(reply: Reply, *, recipient: str, peer: Peer, seconds: float | None) -> Outcome:
+def outcome_of_reply(
+    reply: Reply, *, recipient: str, peer: Peer, seconds: float | None, stage: Stage = Stage.RCPT
+) -> Outcome:
     """What an SMTP reply to MAIL, RCPT, DATA or the final dot means for one recipient.
 
     A 2xx must be the reply to the final dot, as no other accepts the message. `seconds` is the duration of
@@ -95,10 +102,18 @@ def outcome_of_reply(reply: Reply, *, recipient: str, peer: Peer, seconds: float
         seconds=seconds,
         retry_after=wait,
         host=peer.host,
+        stage=stage,
     )
 
 
-def interrupted(error: str, *, peer: Peer, seconds: float | None) -> Outcome:
+def interrupted(
+    error: str,
+    *,
+    peer: Peer,
+    seconds: float | None,
+    stage: Stage = Stage.RCPT,
+    failure_class: FailureClass = FailureClass.EXPIRED,
+) -> Outcome:
     """The connection broke or timed out during a transaction. Whether the mail arrived is not known."""
     return Outcome(
         DeliveryStatus.DEFERRED,
@@ -109,6 +124,8 @@ def interrupted(error: str, *, peer: Peer, seconds: float | None) -> Outcome:
         log_id=peer.log_id,
         seconds=seconds,
         host=peer.host,
+        stage=stage,
+        failure_class=failure_class,
     )
 
 
@@ -121,11 +138,13 @@ def unreachable(
     policy: str = "",
     tls: str = "",
     log_id: str | None = None,
+    is_dns_broken: bool = False,
 ) -> Outcome:
     """No host took a connection. `tried` are the hosts, `errors` what went wrong with each.
 
     Permanent only where the domain does not exist or declares that it accepts no mail (RFC 7505). `policy` is
-    the domain's TLS policy if hosts did not meet it, and `tls` says how.
+    the domain's TLS policy if hosts did not meet it, and `tls` says how. A reply to our greeting is among the
+    errors as it came.
     """
     hosts = f"Tried {sentence(tried)}." if tried else "No hosts to try."
     if policy:
@@ -138,7 +157,20 @@ def unreachable(
         tls=tls,
         log_id=log_id,
         host=tried[-1] if tried else "",
+        stage=Stage.CONNECT,
+        failure_class=_unreachable_class(
+            errors, is_permanent=is_permanent, is_ours=bool(policy) or is_dns_broken
+        ),
     )
+
+
+def _unreachable_class(errors: Sequence[str], *, is_permanent: bool, is_ours: bool) -> FailureClass | None:
+    """Why no host took a connection; None where one replied. Broken DNS may be ours: nobody is blamed."""
+    if is_permanent:
+        return FailureClass.BAD_DOMAIN
+    if is_ours:
+        return FailureClass.INFRASTRUCTURE
+    return None if any(map(_REPLY.match, errors)) else FailureClass.EXPIRED
 
 
 def sentence(words: Sequence[str]) -> str:

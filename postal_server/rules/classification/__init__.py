@@ -2,7 +2,8 @@
 
 Steps, of which the first that answers counts: the words are cleaned; an answer to our greeting or MAIL is
 never about the recipient; our own addresses in a refusal; rules for this operator, then for all; the enhanced
-code; the basic code at RCPT; nobody knows. The table of classes is in `docs/bounces.md`.
+code, which wins over words that are not sure; the basic code at RCPT; nobody knows. The table of classes is
+in `docs/bounces.md`.
 """
 
 from __future__ import annotations
@@ -67,12 +68,19 @@ class Ours:
 
 @dataclass(frozen=True)
 class Classification:
-    """Why, and by which rule. `is_sure`: no second answer is needed to believe it."""
+    """Why, and by which rule. `is_sure`: no second answer is needed to believe it.
+
+    `stage` is that of the answer, or the one that a report names.
+    """
 
     name: FailureClass
     is_sure: bool
     rule: str
     operator: str
+    stage: Stage | None = None
+
+
+NOBODY_KNOWS = Classification(FailureClass.UNKNOWN, False, "", "")
 
 
 def classify(answer: Answer, ours: Ours) -> Classification:
@@ -85,18 +93,18 @@ def classify(answer: Answer, ours: Ours) -> Classification:
         recipient=answer.recipient,
     )
     is_early = reply.stage in _BEFORE_RECIPIENT
-    found = (
-        _about_us(reply, answer, ours)
-        or _by_rule(reply, answer, ours, _ABOUT_RECIPIENT if is_early else frozenset())
-        or _by_enhanced_code(reply)
-        or _by_basic_code(reply)
-        or Classification(FailureClass.UNKNOWN, False, "", "")
+    found = _about_us(reply, answer, ours) or _by_rule(
+        reply, answer, ours, _ABOUT_RECIPIENT if is_early else frozenset()
     )
+    if found is None or not found.is_sure:
+        of_code = _by_enhanced_code(reply)
+        if found is None or (of_code is not None and of_code.is_sure):
+            found = of_code or found
+    found = found or _by_status(reply) or _by_basic_code(reply) or NOBODY_KNOWS
     if is_early and found.name.about is About.RECIPIENT:
         found = Classification(FailureClass.POLICY, False, f"{found.rule} at {reply.stage.value}", "")
-    # A transient answer is never proof.
-    is_sure = found.is_sure and not (reply.code is not None and reply.code < 500)
-    return replace(found, is_sure=is_sure, operator=answer.operator)
+    is_sure = found.is_sure and not reply.is_transient  # which is never proof
+    return replace(found, is_sure=is_sure, operator=answer.operator, stage=reply.stage)
 
 
 def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | None:
@@ -143,6 +151,11 @@ def _by_enhanced_code(reply: ReplyText) -> Classification | None:
     if found is None or reply.enhanced is None:
         return None
     return Classification(*found, ".".join(reply.enhanced), "")
+
+
+def _by_status(reply: ReplyText) -> Classification | None:
+    found = reply_codes.of_enhanced(reply.status) if reply.status else None
+    return Classification(found[0], False, ".".join(reply.status), "") if found and reply.status else None
 
 
 def _by_basic_code(reply: ReplyText) -> Classification | None:

@@ -63,12 +63,12 @@ _OF_DETAIL: dict[tuple[str, str], tuple[Class, bool]] = {
 }
 # 4.7.500 to 4.7.699 without a row of its own: "access denied, please try again later".
 _BUSY_DETAILS = range(500, 700)
-_OF_SUBJECT: dict[str, tuple[Class, bool]] = {
-    "3": (Class.INFRASTRUCTURE, True),
-    "4": (Class.INFRASTRUCTURE, True),
-    "5": (Class.INFRASTRUCTURE, True),
-    "6": (Class.CONTENT, True),
-    "7": (Class.POLICY, True),
+_OF_SUBJECT: dict[str, Class] = {
+    "3": Class.INFRASTRUCTURE,
+    "4": Class.INFRASTRUCTURE,
+    "5": Class.INFRASTRUCTURE,
+    "6": Class.CONTENT,
+    "7": Class.POLICY,
 }
 
 
@@ -77,6 +77,8 @@ def of_enhanced(enhanced: tuple[str, str, str]) -> tuple[Class, bool] | None:
     digit, subject, detail = enhanced
     if enhanced == ("4", "3", "2"):
         return Class.RATE, True
+    if (subject, detail) in _OF_DETAIL:
+        return _OF_DETAIL[subject, detail]
     if digit == "4" and subject == "7" and int(detail) in _BUSY_DETAILS:
-        return _OF_DETAIL.get((subject, detail), (Class.RATE, True))
-    return _OF_DETAIL.get((subject, detail)) or _OF_SUBJECT.get(subject)
+        return Class.RATE, True
+    return (_OF_SUBJECT[subject], False) if subject in _OF_SUBJECT else None

@@ -55,27 +55,41 @@ _AROUND_LOCAL_PART = (("<", ">"), ('"', '"'), ("'", "'"), ("(", ")"), ("[", "]")
 _IN_REPLY = re.compile(r"\(in reply to [^)]{1,60}\)")
 
 
+Enhanced = tuple[str, str, str]  # the three numbers of an enhanced code
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyText:
     """A cleaned reply. `text` has code and enhanced code once, at its start, where they are known.
 
-    `enhanced` is the enhanced code as its three numbers.
+    `status` is what a reporter wrote beside a reply that has no enhanced code: often it follows from the
+    basic code alone.
     """
 
     code: int | None
-    enhanced: tuple[str, str, str] | None
+    enhanced: Enhanced | None
     text: str
     stage: Stage
+    status: Enhanced | None = None
+
+    @property
+    def is_transient(self) -> bool:
+        if self.code is not None:
+            return self.code < 500
+        return self.enhanced is not None and self.enhanced[0] == "4"
 
 
 def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, recipient: str) -> ReplyText:
     """The reply in `text`, which may have its codes on every line, on none, or behind a reporter's words.
 
-    Codes that are given win over those in the text. Lower case, one blank between words, 2,000 characters.
+    Codes that are given win over those in the text; but of a report `enhanced` is the status field, which
+    yields to the reply. Lower case, one blank between words, 2,000 characters.
     """
     words = text[: 2 * MAX_TEXT].lower()
+    status = None
     if stage is Stage.REPORT:
         stage, words = _reported(words)
+        status, enhanced = enhanced, None
     words = " ".join(words.split())
     found = _CODES.search(words)
     if found and (found.start() == 0 or code is None or code == int(found[1])):
@@ -83,14 +97,17 @@ def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, re
         enhanced = enhanced or found[2]
         words = _joined(words[found.end() :], found[1], found[2])
     if "@" in words:
-        words = " ".join([_marked(word) if "@" in word else word for word in words.split(" ")])
+        words = " ".join([_ADDRESS.sub(ADDRESS, word) if "@" in word else word for word in words.split(" ")])
     if "://" in words or "www." in words:
         words = _URL.sub(_url_mark, words)
     if recipient:
         words = _without_local_part(words, recipient)
+    head = f"{code or ''} {enhanced or ''}".split()
     parts = enhanced_code(enhanced or words)
-    head = f"{code or ''} {'.'.join(parts) if enhanced and parts else ''}".split()
-    return ReplyText(code, parts, " ".join([*head, words.strip()])[:MAX_TEXT], stage)
+    beside = enhanced_code(status) if status and parts is None else None
+    if code is None and beside is not None:
+        parts, beside = beside, None
+    return ReplyText(code, parts, " ".join([*head, words])[:MAX_TEXT], stage, beside)
 
 
 def _reported(text: str) -> tuple[Stage, str]:
@@ -108,10 +125,6 @@ def _joined(text: str, code: str, enhanced: str | None) -> str:
                 text = text.replace(f" {code}{separator}{enhanced} ", " ")
             text = text.replace(f" {code}-", " ")
     return text.strip(" -:")
-
-
-def _marked(word: str) -> str:
-    return _ADDRESS.sub(ADDRESS, word)
 
 
 def _url_mark(match: re.Match[str]) -> str:

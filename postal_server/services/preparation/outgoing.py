@@ -7,7 +7,7 @@ The steps and their order are Postal's (contract 6.2). Where something stops a m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -19,10 +19,13 @@ from postal_server.mail.header_encoding import encode_header
 from postal_server.mail.message import last, remove_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
+from postal_server.rules.classification import Classification
 from postal_server.rules.domain import ED25519_SELECTOR_END
+from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import Reason, blames_recipient
 from postal_server.services.results import suppression, suppression_entries
+from postal_server.services.results.classification import GaveUp
 from postal_server.services.results.suppression_entries import Recipient
 from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
@@ -31,7 +34,7 @@ from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
 from . import inspection, rewriting, send_limit, target
-from .attempts import last_answers
+from .attempts import LastAnswer, last_answers
 from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
@@ -41,13 +44,14 @@ NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
 TAG = "X-Postal-Tag"
 TLS_REQUIRED = "TLS-Required"
+USED_UP = "attempts used up"
 
 
 @dataclass(frozen=True)
 class OutgoingContext(BatchContext):
     now: datetime
     suppressed: dict[Recipient, list[suppression_entries.Stop]]
-    answers: dict[int, tuple[int | None, str]]  # the last one, of those that used up their attempts
+    answers: dict[int, LastAnswer]  # the last one, of those that used up their attempts
 
     def domain(self, job: Job) -> DomainEntry | None:
         number = job.message.domain_id
@@ -111,15 +115,25 @@ def _check_attempts(job: Job, context: OutgoingContext) -> Decision | None:
         return None
     # Receivers that put us off say nothing about the person; who cannot be reached is suppressed.
     answer = context.answers.get(job.message.id)
-    if not job.message.rcpt_to or answer is None or not blames_recipient(*answer):
+    if answer is None:
         return Decision(job.claimed, DeliveryStatus.FAILED, details)
+    gave_up = _given_up_for(answer)
+    if not job.message.rcpt_to or not blames_recipient(answer.code, answer.text):
+        return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(gave_up,))
     maximum = context.config.postal.default_maximum_delivery_attempts
     details += (
         f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
     )
-    return Decision(
-        job.claimed, DeliveryStatus.FAILED, details, effects=(suppression.Suppress(Reason.EXPIRED),)
-    )
+    effects = (gave_up, suppression.Suppress(Reason.EXPIRED))
+    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=effects)
+
+
+def _given_up_for(answer: LastAnswer) -> GaveUp:
+    """Why the last attempt failed; where nobody knows, the time to reach the recipient is over."""
+    found = answer.classification or Classification(FailureClass.UNKNOWN, False, "", "")
+    if found.name is FailureClass.UNKNOWN:
+        found = replace(found, name=FailureClass.EXPIRED, rule=USED_UP)
+    return GaveUp(found, answer.text)
 
 
 def _check_domain(job: Job, context: OutgoingContext) -> Decision | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from postal_server.conf import Config
 from postal_server.models import Delivery, Message
+from postal_server.rules.classification import Classification
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Decision, Effect, Result
@@ -25,7 +26,8 @@ class Entry:
     """A result and its message, as stored before the result.
 
     `delivery` is the row that will be inserted; the entry's `details` are copied to it, cut to their column,
-    once all effects are applied.
+    once all effects are applied. `classification` says why the message was not taken; None where it was, or
+    where the result is not of SMTP.
     """
 
     result: Result | Decision
@@ -33,6 +35,7 @@ class Entry:
     status: DeliveryStatus
     details: str
     delivery: Delivery
+    classification: Classification | None = None
 
     def add_sentence(self, sentence: str) -> None:
         """Append a sentence to the details."""

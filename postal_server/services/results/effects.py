@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from . import bounce, delivery_event, endpoint_use, failure_notice, suppression, tls_sessions, warm_up
+from . import (
+    bounce,
+    classification,
+    delivery_event,
+    endpoint_use,
+    failure_notice,
+    suppression,
+    tls_sessions,
+    warm_up,
+)
 from .batch import Batch
 
 EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
-    delivery_event.apply,  # first: the event of an attempt precedes those that follow from it
+    classification.apply,  # first: events tell it, and others depend on it
+    delivery_event.apply,  # the event of an attempt precedes those that follow from it
     suppression.apply,  # adds a sentence to the details of outgoing mail
     failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence
     bounce.apply,  # suppresses too, after the answers of this batch

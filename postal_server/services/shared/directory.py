@@ -13,6 +13,7 @@ from ipaddress import IPv6Address, ip_address
 
 from postal_server.mail.address import domain_key, split_address, split_tag, unquoted
 from postal_server.rules import route as route_rules
+from postal_server.rules.classification import Ours
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import CredentialType
 
@@ -45,6 +46,7 @@ class Directory:
     sources: dict[int, SourceEntry] = field(default_factory=dict)
     ip_pool_rules: tuple[IPPoolRuleEntry, ...] = ()  # newest first
     suspensions: tuple[Selection, ...] = ()  # parts of the queue that wait until they are resumed
+    ours: Ours = field(default_factory=Ours)  # by what a refusal of us is known
 
     @cached_property
     def server_by_token(self) -> dict[str, ServerEntry]:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
 from django.db.models import Model
 
 from postal_server import conf
+from postal_server.errors import ConfigurationError
 from postal_server.mail.address import domain_key, suppression_key
 from postal_server.models import (
     AdditionalRouteEndpoint,
@@ -33,6 +34,8 @@ from postal_server.models import (
     Webhook,
 )
 from postal_server.models.route import EndpointChoice
+from postal_server.rules.classification import Ours
+from postal_server.rules.classification.own_rules import parse_own_rules
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
 
@@ -61,18 +64,42 @@ def load() -> Directory:
     """The picture of now: one query a table. Deleted servers and what belongs to them are left out."""
     version = Counter.objects.filter(name="directory").values_list("value", flat=True).first() or 0
     servers = {server.id: server for server in _servers()}
+    domains = {d.id: d for d in _domains() if d.server_id is None or d.server_id in servers}
+    sources = {source.id: source for source in _sources()}
     return Directory(
         version=version,
         servers=servers,
         credentials={c.id: c for c in _credentials() if c.server_id in servers},
-        domains={d.id: d for d in _domains() if d.server_id is None or d.server_id in servers},
+        domains=domains,
         routes={r.id: r for r in _routes() if r.server_id in servers},
         endpoints={(e.type.value, e.id): e for e in _endpoints() if e.server_id in servers},
         webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
         track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
-        sources={source.id: source for source in _sources()},
+        sources=sources,
         ip_pool_rules=tuple(_ip_pool_rules()),
         suspensions=_suspensions(),
+        ours=_ours(sources.values(), domains.values(), conf.config()),
+    )
+
+
+def _ours(sources: Iterable[SourceEntry], domains: Iterable[DomainEntry], config: conf.Config) -> Ours:
+    """What refusals of us name. Raises `ConfigurationError` for a rule that is none."""
+    names = [config.dns.helo_hostname, config.postal.smtp_hostname, config.dns.return_path_domain]
+    addresses: list[str] = []
+    for entry in sources:
+        names.append(entry.source.hostname)
+        addresses += [entry.source.ipv4, entry.source.ipv6]
+    for domain in domains:
+        if domain.is_verified:
+            names += [domain.name, f"{config.dns.custom_return_path_prefix}.{domain.name}"]
+    try:
+        rules = parse_own_rules(config.bounces.rules)
+    except ValueError as error:
+        raise ConfigurationError(f"bounces.rules: {error}.") from error
+    return Ours(
+        frozenset(str(ip_address(address)) for address in addresses if address),
+        frozenset(domain_key(name) for name in names if name),
+        rules,
     )
 
 

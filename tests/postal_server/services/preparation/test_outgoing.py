@@ -19,10 +19,13 @@ from postal_server.models import (
     Server,
     TrackDomain,
 )
+from postal_server.rules.classification import Classification
+from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record, suppression
+from postal_server.services.results.classification import GaveUp
 from postal_server.services.shared import token
 from postal_server.services.shared.entries import Source
 from postal_server.services.shared.work import Decision, Inspection, Prepared, SmtpDelivery, Target
@@ -269,7 +272,28 @@ class TestFail:
             item.details
             == "Maximum number of delivery attempts (18) has been reached." + sentence * suppressed
         )
-        assert (item.effects == (suppression.Suppress(Reason.EXPIRED),)) is suppressed
+        assert (suppression.Suppress(Reason.EXPIRED) in item.effects) is suppressed
+
+    def test_used_up_attempts_have_the_class_of_the_last_answer(self, world, prepare):
+        [claim] = store(world, attempts=18)
+        for number, name in enumerate(("rate", "mailbox_full")):
+            Delivery.objects.create(
+                message_id=claim.id, status="SoftFail", code=452, output="452", diagnostic=f"452 {number}",
+                failure_class=name, rule="a rule", stage="rcpt", operator="d.example", created_at=NOW,
+            )  # fmt: skip
+        [item] = prepare(claim)
+        found = Classification(FailureClass.MAILBOX_FULL, False, "a rule", "d.example", Stage.RCPT)
+        assert GaveUp(found, "452 1") in item.effects
+
+    def test_used_up_attempts_without_a_reason_have_expired(self, world, prepare):
+        [claim] = store(world, attempts=18)
+        Delivery.objects.create(
+            message_id=claim.id, status="SoftFail", code=450, output="450 x", failure_class="unknown",
+            details="x", created_at=NOW,
+        )  # fmt: skip
+        [item] = prepare(claim)
+        found = Classification(FailureClass.EXPIRED, False, "attempts used up", "")
+        assert GaveUp(found, "450 x") in item.effects
 
     def test_errors_of_ours_suppress_no_address(self, world, prepare):
         [item] = prepare(*store(world, attempts=18))

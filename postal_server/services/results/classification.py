@@ -1,0 +1,76 @@
+"""Why mail was not taken: the class of each failure and deferral, for what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postal_server.mail.report import Part
+from postal_server.rules.classification import Answer, Classification, Ours, classify
+from postal_server.rules.failure_class import Stage
+from postal_server.rules.outcome import Outcome
+from postal_server.rules.shaping import operator_of
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.shared.work import Effect, Result
+
+from .batch import Batch, Entry
+
+DIAGNOSTIC_CHARACTERS = 2000
+NOT_TAKEN = (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED)
+
+
+@dataclass(frozen=True)
+class GaveUp(Effect):
+    """The message fails because its attempts are used up; the last one had this class and this answer."""
+
+    classification: Classification
+    diagnostic: str | None = None
+
+
+def apply(batch: Batch) -> None:
+    """Classify the answers of SMTP sessions that did not take a message, and note it on the delivery."""
+    for entry in batch.entries:
+        if entry.status in NOT_TAKEN and isinstance(entry.result, Result):
+            outcome = entry.result.outcome
+            found = classify_outcome(outcome, entry.message.rcpt_to or "", batch.directory.ours)
+            if found is not None:
+                _note(entry, found, outcome.output)
+    for entry, effect in batch.carrying(GaveUp):
+        _note(entry, effect.classification, effect.diagnostic)
+
+
+def _note(entry: Entry, found: Classification, text: str | None) -> None:
+    entry.classification = found
+    delivery = entry.delivery
+    delivery.failure_class, delivery.rule = found.name.value, found.rule
+    delivery.operator, delivery.is_sure = found.operator, found.is_sure
+    delivery.stage = found.stage.value if found.stage else ""
+    text = (text or "").replace("\0", "").strip()
+    if len(text) > len(delivery.output or ""):
+        delivery.diagnostic = text[:DIAGNOSTIC_CHARACTERS]
+
+
+def classify_outcome(outcome: Outcome, recipient: str, ours: Ours) -> Classification | None:
+    """The class of an attempt that did not take the message; None over HTTP, and for errors of our own."""
+    if outcome.stage is None:
+        return None
+    operator = operator_of(outcome.host) if outcome.host else ""
+    if outcome.failure_class is not None:
+        rule = f"no answer at {outcome.stage.value}"
+        return Classification(outcome.failure_class, True, rule, operator, outcome.stage)
+    answer = Answer(outcome.code, None, outcome.output or "", outcome.stage, operator, recipient)
+    return classify(answer, ours)
+
+
+def classify_part(part: Part, ours: Ours) -> Classification:
+    """The class of what a report says of one recipient, by the same rules as an answer."""
+    return classify(
+        Answer(
+            code=None,
+            enhanced=part.status,
+            text=part.diagnostic or "",
+            stage=Stage(part.stage),
+            operator=operator_of(part.remote_mta) if part.remote_mta else "",
+            recipient=part.final_recipient or part.original_recipient or "",
+        ),
+        ours,
+    )

@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import pytest
+
+from postal_server.mail.report import Part
+from postal_server.models import Delivery, IPAddress, IPPool
+from postal_server.rules import outcome
+from postal_server.rules.classification import Classification, Ours
+from postal_server.rules.failure_class import FailureClass, Stage
+from postal_server.rules.status import DeliveryStatus
+from postal_server.services.results.classification import GaveUp, classify_outcome, classify_part
+from postal_server.services.shared.work import Decision
+from tests.postal_server.services.conftest import PEER, sent, store
+
+UNKNOWN_USER = "550 5.1.1 <a@dest.example>: Recipient address rejected: User unknown"
+
+
+def test_a_failure_is_classified_on_its_delivery(world, record):
+    record(sent(*store(world), UNKNOWN_USER))
+    row = Delivery.objects.get()
+    assert (row.failure_class, row.stage, row.operator, row.is_sure) == (
+        "bad_address",
+        "rcpt",
+        "dest.example",
+        True,
+    )
+    assert row.rule
+    assert row.diagnostic is None  # the output has all of it
+
+
+def test_a_deferral_is_never_sure(world, record):
+    record(sent(*store(world), "450 4.1.1 <a@dest.example>: User unknown"))
+    row = Delivery.objects.get()
+    assert (row.failure_class, row.is_sure) == ("bad_address", False)
+
+
+def test_mail_that_was_taken_has_no_class(world, record):
+    record(sent(*store(world)))
+    assert Delivery.objects.get().failure_class == ""
+
+
+def test_a_long_answer_is_kept_whole_beside_the_output(world, record):
+    answer = f"554 5.7.1 {'x' * 300} blocked using bl.example {'y' * 3000}"
+    record(sent(*store(world), answer))
+    row = Delivery.objects.get()
+    assert row.output == answer[:250]
+    assert row.diagnostic == answer[:2000]
+    assert row.failure_class == "reputation"
+
+
+def test_a_refusal_that_names_our_address_is_about_us(world, record):
+    pool = IPPool.objects.create(name="pool")
+    IPAddress.objects.create(ip_pool=pool, ipv4="192.0.2.9", hostname="out.example.test")
+    for text in ("550 5.1.1 192.0.2.9 is denied", "550 mail from out.example.test is not accepted"):
+        record(sent(*store(world), text))
+        assert Delivery.objects.last().failure_class == "reputation", text
+
+
+def test_what_was_given_up_has_the_class_of_the_last_answer(world, record):
+    [claim] = store(world)
+    full = Classification(FailureClass.MAILBOX_FULL, False, "rule", "dest.example", Stage.RCPT)
+    effects = (GaveUp(full, "452 4.2.2 over quota"),)
+    record(Decision(claim, DeliveryStatus.FAILED, "Maximum...", effects=effects))
+    row = Delivery.objects.get()
+    assert (row.failure_class, row.stage, row.diagnostic) == ("mailbox_full", "rcpt", "452 4.2.2 over quota")
+
+
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        (outcome.unreachable("d.example", is_permanent=True), FailureClass.BAD_DOMAIN),
+        (outcome.unreachable("d.example", tried=["mx"], errors=["Connection refused"]), FailureClass.EXPIRED),
+        (outcome.unreachable("d.example", is_dns_broken=True), FailureClass.INFRASTRUCTURE),
+        (outcome.unreachable("d.example", errors=["DANE: no"], policy="DANE"), FailureClass.INFRASTRUCTURE),
+        (
+            outcome.unreachable("d.example", errors=["refused", "554 5.7.1 blocked using bl.example"]),
+            FailureClass.REPUTATION,
+        ),
+        (outcome.unreachable("d.example", errors=["550 5.1.1 user unknown"]), FailureClass.POLICY),
+        (outcome.interrupted("timed out", peer=PEER, seconds=1.0), FailureClass.EXPIRED),
+    ],
+)
+def test_where_no_session_was_had_the_attempt_says_why(result, name):
+    found = classify_outcome(result, "a@d.example", Ours())
+    assert found is not None
+    assert found.name is name
+
+
+def test_an_endpoint_over_http_has_no_class():
+    result = outcome.outcome_of_response(500, "user unknown", url="https://x.example", seconds=1.0)
+    assert classify_outcome(result, "a@d.example", Ours()) is None
+
+
+PART = Part(
+    "a@dest.example", None, "failed", "5.1.1", "smtp; 550 5.1.1 User unknown", "mx.dest.example", "report"
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "is_sure"),
+    [
+        ({}, FailureClass.BAD_ADDRESS, True),
+        ({"diagnostic": None}, FailureClass.BAD_ADDRESS, True),
+        ({"diagnostic": "smtp; 550 5.7.1 blocked using bl.example"}, FailureClass.REPUTATION, True),
+        ({"status": "4.2.2", "diagnostic": None}, FailureClass.MAILBOX_FULL, False),
+        (
+            {"status": "5.0.0", "diagnostic": "smtp; 550 sorry", "stage": "rcpt"},
+            FailureClass.BAD_ADDRESS,
+            False,
+        ),
+    ],
+)
+def test_a_report_is_classified_as_the_answer_that_it_quotes(changes, name, is_sure):
+    found = classify_part(replace(PART, **changes), Ours())
+    assert (found.name, found.is_sure, found.operator) == (name, is_sure, "dest.example")
