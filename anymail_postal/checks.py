@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from . import conf, keys
+from . import conf, keys, setting_values
 from .webhooks import PostalWebhookView
 
 TAG = "anymail_postal"
@@ -188,7 +188,7 @@ def _check_names() -> Iterator[CheckMessage]:
 
 def _check_url(server: Server) -> Iterator[CheckMessage]:
     url = urlsplit(server.get("api_url") or "")
-    if url.scheme == "http" and not conf.is_loopback(url.hostname or ""):
+    if url.scheme == "http" and not setting_values.is_loopback(url.hostname or ""):
         yield warning(
             "W001",
             f"{server.where('api_url')} is not an https URL: the API key and the mail are sent unencrypted.",

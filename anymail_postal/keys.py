@@ -22,7 +22,7 @@ import requests
 from anymail.exceptions import AnymailConfigurationError
 from requests.adapters import HTTPAdapter
 
-from . import conf
+from . import conf, setting_values
 from .signatures import BadPublicKey, PublicKey, parse_jwks, parse_keys, require_cryptography
 
 logger = logging.getLogger(__name__)
@@ -195,10 +195,10 @@ def sources(config: conf.ServerConfig) -> KeySources:
     for entry in value if isinstance(value, (list, tuple)) else () if value is None else (value,):
         try:
             if isinstance(entry, str) and entry.startswith(("https://", "http://")):
-                urls.append(str(conf.jwks_url(entry)))
+                urls.append(str(setting_values.jwks_url(entry)))
             else:
                 pinned += parse_keys(entry)
-        except (BadPublicKey, conf.BadValueError) as error:
+        except (BadPublicKey, setting_values.BadValueError) as error:
             raise AnymailConfigurationError(f"POSTAL_WEBHOOK_KEY: {_shown(entry)} {error}") from error
     if not pinned and not urls:
         raise AnymailConfigurationError(
@@ -216,8 +216,8 @@ def jwks_url(config: conf.ServerConfig) -> str:
     if isinstance(config.webhook_jwks_url, str):
         return config.webhook_jwks_url
     try:
-        return str(conf.jwks_url(config.required("api_url") + JWKS_PATH))
-    except conf.BadValueError as error:
+        return str(setting_values.jwks_url(config.required("api_url") + JWKS_PATH))
+    except setting_values.BadValueError as error:
         raise AnymailConfigurationError(f"The key set URL below POSTAL_API_URL {error}") from error
 
 

@@ -22,7 +22,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
-from . import conf, signals
+from . import conf, setting_values, signals
 from .auto_response import is_auto_response
 from .errors import ReplyTokenError
 from .quotations import is_forwarded, is_replied
@@ -77,7 +77,11 @@ def reply_address(
             "You must set ANYMAIL = {'POSTAL_REPLY_DOMAIN': ...} in your Django settings"
             " to make reply addresses."
         )
-    max_age = config.reply_max_age if max_age is UNSET else conf.optional(conf.duration)(max_age)
+    max_age = (
+        config.reply_max_age
+        if max_age is UNSET
+        else setting_values.optional(setting_values.duration)(max_age)
+    )
     token = ReplyToken(_id(obj), None if user is None else _user_id(user), _last_day(max_age))
     text = make_token(token, conf.secret_keys(config)[0], purpose)
     return f"{config.reply_local_part}+{text}@{config.reply_domain}"

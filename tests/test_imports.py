@@ -78,7 +78,7 @@ LIBRARY = {
         "structure",
         "wire",
     },
-    "settings": {"conf", "ports", "signals"},
+    "settings": {"conf", "ports", "setting_values", "signals"},
     "parts": {
         "api",
         "auto_payload",

@@ -11,7 +11,7 @@ from anymail.exceptions import AnymailConfigurationError
 from cryptography.hazmat.primitives import serialization
 from django.core.management.base import BaseCommand, CommandError
 
-from ... import conf, keys
+from ... import conf, keys, setting_values
 from ...signatures import BadPublicKey, PublicKey, parse_jwks
 
 
@@ -29,11 +29,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, server: str, url: str | None, **options: Any) -> None:
         try:
-            address = conf.jwks_url(url) if url else keys.jwks_url(conf.server(server))
+            address = setting_values.jwks_url(url) if url else keys.jwks_url(conf.server(server))
             found = parse_jwks(keys.fetch_json(str(address)))
         except AnymailConfigurationError as error:
             raise CommandError(str(error)) from error
-        except conf.BadValueError as error:
+        except setting_values.BadValueError as error:
             raise CommandError(f"--url {error}") from error
         except BadPublicKey as error:
             raise CommandError(f"What is at {address} {error}") from error
