@@ -203,6 +203,7 @@ class SmtpClient:
         "Honour TLSA records (DANE, RFC 7672) that the resolver has validated; the path to the resolver "
         "must be trusted.",
     )
+    dsn: bool = key(True, "Ask hosts that have DSN (RFC 3461) for reports that name the message.")
 
 
 @dataclass(frozen=True)

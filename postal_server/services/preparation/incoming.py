@@ -37,7 +37,7 @@ from postal_server.services.shared.work import (
 )
 from postal_server.wire import endpoint as wire
 
-from . import inspection, report, target
+from . import dsn, inspection, report, target
 from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
@@ -281,4 +281,12 @@ def _forward(
         reverse_path = return_path(job.server, owner, message.id, context.config)
     data = b"".join([resent_sender(reverse_path, context.config), _prefix(job, changes), job.body or b""])
     data = repair_lines(data)
-    return SmtpDelivery(reverse_path, recipient, data, to)
+    return SmtpDelivery(
+        reverse_path,
+        recipient,
+        data,
+        to,
+        dsn=dsn.wanted_reports(
+            dsn.OF_INCOMING, reverse_path, message.id, message.rcpt_to or recipient, context.config
+        ),
+    )

@@ -33,7 +33,7 @@ from postal_server.services.shared.entries import DomainEntry, Source
 from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
-from . import inspection, rewriting, send_limit, target
+from . import dsn, inspection, rewriting, send_limit, target
 from .attempts import LastAnswer, last_answers
 from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
@@ -229,6 +229,7 @@ def _delivery(job: Job, prefix: bytes, body: bytes, context: OutgoingContext) ->
         b"".join([resent_sender(reverse_path, context.config), prefix, body]),
         target.for_domain(address.rpartition("@")[2], context.config, tls_optional=_is_tls_optional(body)),
         source=context.source(job),
+        dsn=dsn.wanted_reports(dsn.OF_OUTGOING, reverse_path, message.id, address, context.config),
     )
 
 

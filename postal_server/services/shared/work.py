@@ -116,14 +116,31 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Dsn:
+    """What a host that has the DSN extension (RFC 3461) is asked for.
+
+    `notify` are the events to report, as the RFC spells them. `envelope_id` and `original_recipient` come
+    back in reports; where they are empty, they are not sent.
+    """
+
+    notify: str
+    envelope_id: str = ""
+    original_recipient: str = ""
+
+
+@dataclass(frozen=True)
 class SmtpDelivery:
-    """Hand `data` to `target` for one recipient; `source` None: from an address of the machine's choice."""
+    """Hand `data` to `target` for one recipient; `source` None: from an address of the machine's choice.
+
+    `dsn` None: reports are left to the host, whatever it has.
+    """
 
     reverse_path: str | None
     recipient: str
     data: bytes
     target: Target
     source: Source | None = None
+    dsn: Dsn | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from postal_server.errors import HostileInput
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.mail.smtp_reply import Reply
 from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header
+from postal_server.mail.xtext import typed_address
 
 MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some hosts send more
 MAX_LINES = 200
+MAX_ORIGINAL_RECIPIENT = 500  # characters of ORCPT, RFC 3461 section 4.2
 END_OF_DATA = b".\r\n"
 
 NOT_AN_ADDRESS = Reply(553, "The address cannot be used in SMTP", "5.1.3")
@@ -136,7 +138,7 @@ def transaction(mail: SmtpDelivery, extensions: Extensions, needs_reset: bool = 
     commands = [
         *([(b"RSET\r\n", Stage.RSET)] if needs_reset else []),
         (compose_mail(mail, extensions), Stage.MAIL),
-        (f"RCPT TO:<{_ascii_domain(mail.recipient)}>\r\n".encode(), Stage.RCPT),
+        (compose_rcpt(mail, extensions), Stage.RCPT),
         (b"DATA\r\n", Stage.DATA),
     ]
     single = [[command] for command in commands]
@@ -188,6 +190,20 @@ def compose_mail(mail: SmtpDelivery, extensions: Extensions) -> bytes:
     has_8bit = is_8bit and "SMTPUTF8" in extensions and has_8bit_header(mail.data)
     if has_8bit or _needs_smtputf8(mail):
         words.append("SMTPUTF8")
+    if mail.dsn and mail.dsn.envelope_id and "DSN" in extensions:
+        # Reports are read for the tokens in the header, so they need not return the whole mail.
+        words.append(f"RET=HDRS ENVID={mail.dsn.envelope_id}")
+    return " ".join(words).encode() + b"\r\n"
+
+
+def compose_rcpt(mail: SmtpDelivery, extensions: Extensions) -> bytes:
+    """The RCPT command; for a host with DSN (RFC 3461) it says which events to report."""
+    words = [f"RCPT TO:<{_ascii_domain(mail.recipient)}>"]
+    if mail.dsn and "DSN" in extensions:
+        words.append(f"NOTIFY={mail.dsn.notify}")
+        address = mail.dsn.original_recipient
+        if address and len(typed := typed_address(_ascii_domain(address))) <= MAX_ORIGINAL_RECIPIENT:
+            words.append(f"ORCPT={typed}")
     return " ".join(words).encode() + b"\r\n"
 
 

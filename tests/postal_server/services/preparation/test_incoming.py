@@ -16,6 +16,7 @@ from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared import token
 from postal_server.services.shared.work import (
     Decision,
+    Dsn,
     HttpDelivery,
     Inspection,
     Prepared,
@@ -160,9 +161,11 @@ class TestForward:
 
     def test_an_address_endpoint_is_the_recipient(self, world, prepare, come_in, make_route):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
-        [prepared] = prepare(come_in(make_route(address_endpoint=endpoint)))
+        claim = come_in(make_route(address_endpoint=endpoint))
+        [prepared] = prepare(claim)
         mail = prepared.delivery
         assert (mail.recipient, mail.target) == ("f@elsewhere.example", Target("elsewhere.example"))
+        assert mail.dsn == Dsn("FAILURE", token.message_token(claim.id), "in@example.test")
         assert not header_values(mail.data, "DKIM-Signature")
         assert not header_values(mail.data, "X-Postal-MsgID")
 
@@ -345,6 +348,13 @@ class TestReports:
             "route for it.",
         )
         assert (item.effects, item.changes) == ((), None)
+
+    def test_one_that_is_forwarded_asks_for_none_about_itself(self, world, prepare, come_in, make_route):
+        endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
+        route = make_route(address_endpoint=endpoint)
+        Route.objects.update(name="__returnpath__", domain=None)
+        [prepared] = prepare(come_in(route, "s8halm@rp.postal.example.test", is_bounce=True))
+        assert (prepared.delivery.reverse_path, prepared.delivery.dsn) == (None, Dsn("NEVER"))
 
     def test_an_unmatched_report_goes_to_the_return_path_route(self, world, prepare, come_in, http):
         Route.objects.update(name="__returnpath__", domain=None)

@@ -28,7 +28,7 @@ from postal_server.services.results import record, suppression
 from postal_server.services.results.classification import GaveUp
 from postal_server.services.shared import token
 from postal_server.services.shared.entries import Source
-from postal_server.services.shared.work import Decision, Inspection, Prepared, SmtpDelivery, Target
+from postal_server.services.shared.work import Decision, Dsn, Inspection, Prepared, SmtpDelivery, Target
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 
@@ -102,10 +102,22 @@ class TestSend:
         mail = prepared.delivery
         assert mail.reverse_path == f"bounces+s8halm-{token.message_token(claim.id)}@psrp.example.test"
 
+    def test_reports_are_to_name_the_message_and_the_recipient_that_it_was_accepted_for(self, world, prepare):
+        [claim] = store(world, "a+b@dest.example")
+        [prepared] = prepare(claim)
+        assert prepared.delivery.dsn == Dsn(
+            "FAILURE,DELAY", token.message_token(claim.id), "a+b@dest.example"
+        )
+
+    def test_reports_can_be_left_to_the_host(self, world, prepare, config):
+        off = replace(config, smtp_client=replace(config.smtp_client, dsn=False))
+        [prepared] = prepare(*store(world), config=off)
+        assert prepared.delivery.dsn is None
+
     def test_bounces_have_a_null_reverse_path_and_no_resent_sender(self, world, prepare):
         [prepared] = prepare(*store(world, is_bounce=True))
         mail = prepared.delivery
-        assert mail.reverse_path is None
+        assert (mail.reverse_path, mail.dsn) == (None, Dsn("NEVER"))
         assert mail.data.startswith(b"DKIM-Signature")
 
     def test_resent_sender_can_be_switched_off(self, world, prepare, config):

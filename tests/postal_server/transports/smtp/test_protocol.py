@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.engine.ports import Reply, Stage
 from postal_server.errors import HostileInput
+from postal_server.services.shared.work import Dsn
 from postal_server.transports.smtp.protocol import (
     MAX_LINE_BYTES,
     Conclusion,
@@ -13,6 +16,7 @@ from postal_server.transports.smtp.protocol import (
     Interrupted,
     ReplyReader,
     compose_mail,
+    compose_rcpt,
     find_refusal,
     transaction,
 )
@@ -222,6 +226,51 @@ class TestMailCommand:
     def test_a_quoted_local_part_goes_to_its_own_domain(self, local):
         sent, _ = steps(transaction(mail(f"{local}@b.example"), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[1] == f"RCPT TO:<{local}@b.example>\r\n".encode()
+
+
+class TestReports:
+    WANTED = Dsn("FAILURE,DELAY", "mymprbgt4nmqeq7e", "ann@dest.example")
+    OFFERED = Extensions({"PIPELINING": "", "SIZE": "99", "DSN": ""})
+
+    def commands(self, extensions, **values):
+        sent, _ = steps(transaction(mail(**values), extensions), [OK, OK], [GO], [OK])
+        return sent[0].decode().split("\r\n")[:-1]
+
+    def test_a_host_with_dsn_is_asked_for_reports_in_the_same_round_trip(self):
+        assert self.commands(self.OFFERED, dsn=self.WANTED) == [
+            "MAIL FROM:<bounce@rp.example> SIZE=21 RET=HDRS ENVID=mymprbgt4nmqeq7e",
+            "RCPT TO:<ann@dest.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;ann@dest.example",
+        ]
+
+    @pytest.mark.parametrize(
+        ("extensions", "dsn"), [(PIPELINING, WANTED), (OFFERED, None)], ids=["not offered", "not wanted"]
+    )
+    def test_otherwise_the_commands_are_bare(self, extensions, dsn):
+        sender, recipient = self.commands(extensions, dsn=dsn)
+        assert sender.removesuffix(" SIZE=21") == "MAIL FROM:<bounce@rp.example>"
+        assert recipient == "RCPT TO:<ann@dest.example>"
+
+    def test_no_reports_about_reports(self):
+        assert self.commands(self.OFFERED, reverse_path=None, dsn=Dsn("NEVER")) == [
+            "MAIL FROM:<> SIZE=21",
+            "RCPT TO:<ann@dest.example> NOTIFY=NEVER",
+        ]
+
+    @pytest.mark.parametrize(
+        ("address", "parameter"),
+        [
+            ("ann+a@dest.example", " ORCPT=rfc822;ann+2Ba@dest.example"),
+            ("ann@bücher.example", " ORCPT=rfc822;ann@xn--bcher-kva.example"),
+            ("jürgen@dest.example", r" ORCPT=utf-8;j\x{FC}rgen@dest.example"),
+            (f'"{" " * 164}"@dest.example', ""),
+        ],
+        ids=["a tag", "a domain", "a local part", "longer than 500 characters"],
+    )
+    def test_the_recipient_is_the_one_that_the_mail_was_accepted_for(self, address, parameter):
+        dsn = replace(self.WANTED, notify="FAILURE", original_recipient=address)
+        assert compose_rcpt(mail(dsn=dsn), self.OFFERED).decode() == (
+            f"RCPT TO:<ann@dest.example> NOTIFY=FAILURE{parameter}\r\n"
+        )
 
 
 class TestUnacceptable:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from postal_server.engine.ports import Source, Stage, Target
+from postal_server.services.shared.work import Dsn
 from postal_server.transports.smtp import connect, session
 from postal_server.transports.smtp.session import STAGE_TIMEOUTS, Timeouts
 from tests.certificates import server_context, trusting
@@ -49,6 +50,23 @@ def test_a_mail_is_delivered(ehlo, loop):
     assert result.seconds is not None
     assert 0 <= result.seconds < 2
     assert len(result.log_id) == 8
+
+
+@pytest.mark.parametrize(
+    ("ehlo", "parameters"),
+    [
+        (f"250-host.example\r\n250-DSN\r\n{EHLO}", (" RET=HDRS ENVID=abc", " NOTIFY=FAILURE")),
+        (EHLO, ("", "")),
+    ],
+    ids=["offered", "not offered"],
+)
+def test_reports_are_asked_for_where_the_host_has_dsn(ehlo, parameters):
+    host = Scripted(ehlo=ehlo)
+    assert deliver(host, letter=mail(dsn=Dsn("FAILURE", "abc"))).is_delivered
+    assert host.lines[1:3] == [
+        f"MAIL FROM:<bounce@rp.example> SIZE=21{parameters[0]}",
+        f"RCPT TO:<ann@dest.example>{parameters[1]}",
+    ]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
