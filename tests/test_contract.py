@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from .readme import ROOT
 
@@ -22,13 +19,14 @@ CITATION = re.compile(rf"[Cc]ontract(?:'s|,)? (?:sections? )?({_ONE}(?:{_JOINT} 
 FOLDERS = ("anymail_postal", "postal_server", "example_project", "benchmarks", "demo", "tests", "docs")
 
 
-def cited() -> Iterator[Any]:
+def cited() -> Iterator[tuple[str, set[str]]]:
+    """The files that cite the contract, and what they cite."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in (".py", ".md") or path.name == "deviations.json":
-                found = sorted(set(citations(path)))
+                found = set(citations(path))
                 if found:
-                    yield pytest.param(found, id=str(path.relative_to(ROOT)))
+                    yield str(path.relative_to(ROOT)), found
 
 
 def citations(path: Path) -> Iterator[str]:
@@ -39,9 +37,10 @@ def citations(path: Path) -> Iterator[str]:
     yield from re.findall(r"\bQ\d{1,2}\b", text) if path.name != "contract.md" else ()
 
 
-@pytest.mark.parametrize("found", list(cited()))
-def test_every_citation_of_the_contract_resolves(found: list[str]) -> None:
-    assert set(found) <= SECTIONS | QUIRKS
+def test_every_citation_of_the_contract_resolves() -> None:
+    unknown = {path: found - SECTIONS - QUIRKS for path, found in cited()}
+    assert "postal_server/wire/webhook.py" in unknown
+    assert not {path: found for path, found in unknown.items() if found}
 
 
 def test_citations_are_seen() -> None:

@@ -121,48 +121,53 @@ def filled(start, text, size=LARGE, end=b""):
 
 ENCODED = b"Content-Transfer-Encoding: base64\r\n"
 BOMBS = {
-    "nested boundaries of dashes": filled(dashes(range(29, 0, -1)), b"-"),
-    "nested boundaries of dashes, lines": filled(dashes(range(29, 0, -1)), b"-" * 70 + b"\r\n"),
-    "nested boundaries of dashes, the shortest outside": filled(dashes(range(1, 30)), b"-" * 70 + b"\r\n"),
-    "lines that are nearly boundaries": filled(MULTIPART, b"\n--bx"),
-    "deep multiparts": nested(20_000),
-    "deep multiparts around much": filled(nested(40), b"x"),
-    "one boundary in itself": filled(b"", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"),
-    "many parts": filled(MULTIPART, b"--b\r\n\r\n"),
-    "many parts with LF": filled(MULTIPART, b"--b\n\n"),
-    "many parts without a body": filled(MULTIPART, b"--b\nX: y\n"),
-    "many boundaries in a line": filled(MULTIPART, b"--b"),
-    "a part of folds": filled(MULTIPART + b"--b\r\nX:", b"\r\n "),
-    "parts of folds": filled(MULTIPART, b"--b\r\nX:" + b"\r\n " * 400 + b"\r\n\r\n"),
-    "messages in messages": filled(b"", b"Content-Type: message/rfc822\r\n\r\n"),
-    "no field": filled(b"", b"a"),
-    "no fields": filled(b"X: y\n", b"a\n"),
-    "many fields": filled(b"", b"Content-Type: text/plain\r\n", HEADER, b"\r\n"),
-    "many folds": filled(b"Content-Type: text/plain;\r\n", b" x=y;\r\n", HEADER, b"\r\n"),
-    "open quotes": filled(b"Content-Type: text/plain", b';x="\\"', HEADER, b"\r\n\r\n"),
-    "open comments": filled(b"Content-Type: text/plain", b";(", HEADER, b"\r\n\r\n"),
-    "blanks": filled(b"Content-Type: text/plain", b"; ", HEADER, b"\r\n\r\n"),
-    "sections": filled(b"Content-Type: text/plain", b"; name*1*=a", HEADER, b"\r\n\r\n"),
-    "transfer encoding": filled(b"Content-Transfer-Encoding: ", b"(", HEADER, b"\r\n\r\n"),
-    "charset": filled(b"Content-Type: text/plain; charset=", b"_", HEADER, b"\r\n\r\nx"),
-    "addresses": filled(b"To: ", b"a@b.example, ", HEADER, b"\r\n\r\n"),
-    "quotes": filled(b"To: ", b'"', HEADER, b"\r\n\r\n"),
-    "message ids": filled(b"References: ", b"<@", HEADER, b"\r\n\r\n"),
-    "dates": filled(b"Date: ", b"Mon, ", HEADER, b"\r\n\r\n"),
-    "encoded words": filled(b"Subject: ", b"=?utf-8?q?a?= ", HEADER, b"\r\n\r\n"),
-    "encoded words of changing charsets": filled(
+    "nested boundaries of dashes": lambda: filled(dashes(range(29, 0, -1)), b"-"),
+    "nested boundaries of dashes, lines": lambda: filled(dashes(range(29, 0, -1)), b"-" * 70 + b"\r\n"),
+    "nested boundaries of dashes, the shortest outside": lambda: filled(
+        dashes(range(1, 30)), b"-" * 70 + b"\r\n"
+    ),
+    "lines that are nearly boundaries": lambda: filled(MULTIPART, b"\n--bx"),
+    "deep multiparts": lambda: nested(20_000),
+    "deep multiparts around much": lambda: filled(nested(40), b"x"),
+    "one boundary in itself": lambda: filled(
+        b"", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    ),
+    "many parts": lambda: filled(MULTIPART, b"--b\r\n\r\n"),
+    "many parts with LF": lambda: filled(MULTIPART, b"--b\n\n"),
+    "many parts without a body": lambda: filled(MULTIPART, b"--b\nX: y\n"),
+    "many boundaries in a line": lambda: filled(MULTIPART, b"--b"),
+    "a part of folds": lambda: filled(MULTIPART + b"--b\r\nX:", b"\r\n "),
+    "parts of folds": lambda: filled(MULTIPART, b"--b\r\nX:" + b"\r\n " * 400 + b"\r\n\r\n"),
+    "messages in messages": lambda: filled(b"", b"Content-Type: message/rfc822\r\n\r\n"),
+    "no field": lambda: filled(b"", b"a"),
+    "no fields": lambda: filled(b"X: y\n", b"a\n"),
+    "many fields": lambda: filled(b"", b"Content-Type: text/plain\r\n", HEADER, b"\r\n"),
+    "many folds": lambda: filled(b"Content-Type: text/plain;\r\n", b" x=y;\r\n", HEADER, b"\r\n"),
+    "open quotes": lambda: filled(b"Content-Type: text/plain", b';x="\\"', HEADER, b"\r\n\r\n"),
+    "open comments": lambda: filled(b"Content-Type: text/plain", b";(", HEADER, b"\r\n\r\n"),
+    "blanks": lambda: filled(b"Content-Type: text/plain", b"; ", HEADER, b"\r\n\r\n"),
+    "sections": lambda: filled(b"Content-Type: text/plain", b"; name*1*=a", HEADER, b"\r\n\r\n"),
+    "transfer encoding": lambda: filled(b"Content-Transfer-Encoding: ", b"(", HEADER, b"\r\n\r\n"),
+    "charset": lambda: filled(b"Content-Type: text/plain; charset=", b"_", HEADER, b"\r\n\r\nx"),
+    "addresses": lambda: filled(b"To: ", b"a@b.example, ", HEADER, b"\r\n\r\n"),
+    "quotes": lambda: filled(b"To: ", b'"', HEADER, b"\r\n\r\n"),
+    "message ids": lambda: filled(b"References: ", b"<@", HEADER, b"\r\n\r\n"),
+    "dates": lambda: filled(b"Date: ", b"Mon, ", HEADER, b"\r\n\r\n"),
+    "encoded words": lambda: filled(b"Subject: ", b"=?utf-8?q?a?= ", HEADER, b"\r\n\r\n"),
+    "encoded words of changing charsets": lambda: filled(
         b"Subject: ", b"=?koi8-r?q?a?= =?big5?q?a?= ", HEADER, b"\r\n\r\n"
     ),
-    "encoded words of charsets that nobody knows": b"Subject: "
-    + b" ".join(b"=?x%d?q?a?=" % n for n in range(HEADER // 14))
-    + b"\r\n\r\n",
-    "beginnings of encoded words": filled(b"Subject: ", b"=?a*", HEADER, b"\r\n\r\n"),
+    "encoded words of charsets that nobody knows": lambda: (
+        b"Subject: " + b" ".join(b"=?x%d?q?a?=" % n for n in range(HEADER // 14)) + b"\r\n\r\n"
+    ),
+    "beginnings of encoded words": lambda: filled(b"Subject: ", b"=?a*", HEADER, b"\r\n\r\n"),
 }
 
 
-@pytest.mark.parametrize("raw", BOMBS.values(), ids=BOMBS.keys())
-def test_time_to_read_a_hostile_mail_is_bounded(raw):
+@pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS.keys())
+def test_time_to_read_a_hostile_mail_is_bounded(make):
     """50 ms at most for structure and header, on a machine of today; ten times as much for a slow one."""
+    raw = make()
     start = time.process_time()
     tree = parse(raw, into_messages=True)
     parse(raw, for_reading=True)
