@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -28,6 +30,53 @@ def postal_server(*words, folder, environ=None):
         text=True,
         timeout=60,
     )
+
+
+SEVERAL = """
+import contextlib, io, json, sys
+from postal_server import cli
+ends = []
+for words in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            status = cli.main(words)
+        except SystemExit as end:
+            status = end.code
+    ends.append([status, said.getvalue()])
+print(json.dumps(ends))
+"""
+
+
+def several(*commands, folder):
+    """The status of each command and what it said as an error, all run by one process."""
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def new_installation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("new") / "installation"
+    done = postal_server(
+        "--config", "installation/postal.yml", "initialize", "--no-server", folder=folder.parent
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def installation(new_installation, tmp_path):
+    """A folder of `initialize --no-server`, copied: to make one takes seconds."""
+    return shutil.copytree(new_installation, tmp_path / "installation")
 
 
 def test_without_a_command_it_lists_them_all(capsys):
@@ -125,47 +174,43 @@ def test_a_database_that_cannot_be_used_is_named(name, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["default-dkim-record"], ["run"], ["web"], ["worker"]])
-def test_a_signing_key_that_is_none_is_named(words, tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
-    (tmp_path / "signing.key").write_text("something else")
-    done = postal_server(*words, folder=tmp_path)
-    assert done.returncode == 1
-    assert "signing.key: not a signing key" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_signing_key_that_is_none_is_named(installation):
+    (installation / "signing.key").write_text("something else")
+    commands = [["default-dkim-record"], ["run"], ["web"], ["worker"]]
+    for words, (status, said) in zip(commands, several(*commands, folder=installation), strict=True):
+        assert status == 1, words
+        assert "signing.key: not a signing key" in said, words
+        assert "Traceback" not in said, words
 
 
-def test_make_user_without_anybody_to_ask(tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
-    done = postal_server("make-user", folder=tmp_path)
+def test_make_user_without_anybody_to_ask(installation):
+    done = postal_server("make-user", folder=installation)
     assert done.returncode == 1
     assert "give --email and --password-stdin" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["make-user", "--email", "root"], "postal-server: 'root' is not an e-mail address."),
-        (["test-app-smtp", "root"], "argument address: 'root' is not an address such as ann@example.com"),
-        (["queue", "suspend", "--destination", "a b"], "--destination: 'a b' is not a destination such as"),
-        (["queue", "flush", "--destination", "me@a.test"], "--destination: 'me@a.test' is not a destination"),
-    ],
-)
-def test_a_value_that_is_none_is_named(words, said, tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
-    done = postal_server(*words, folder=tmp_path)
-    assert done.returncode in (1, 2)
-    assert said in done.stderr
+WRONG_VALUES = {
+    ("make-user", "--email", "root"): "postal-server: 'root' is not an e-mail address.",
+    ("test-app-smtp", "root"): "argument address: 'root' is not an address such as ann@example.com",
+    ("queue", "suspend", "--destination", "a b"): "--destination: 'a b' is not a destination such as",
+    ("queue", "flush", "--destination", "me@a.test"): "--destination: 'me@a.test' is not a destination",
+}
+
+
+def test_a_value_that_is_none_is_named(installation):
+    ends = several(*WRONG_VALUES, folder=installation)
+    for (words, wanted), (status, said) in zip(WRONG_VALUES.items(), ends, strict=True):
+        assert status in (1, 2), words
+        assert wanted in said, words
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as somebody else")
-def test_an_installation_of_another_user_is_named_as_such(tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
+def test_an_installation_of_another_user_is_named_as_such(installation):
     try:
         os.seteuid(NOBODY)
         with pytest.raises(ConfigurationError, match=r"postal\.yml: cannot be read: Permission denied"):
-            conf.load(tmp_path / "postal.yml", {})
+            conf.load(installation / "postal.yml", {})
     finally:
         os.seteuid(0)
 
@@ -197,8 +242,7 @@ def test_database_that_is_not_there_says_what_to_do(tmp_path):
     assert "Run `postal-server initialize` first" in done.stderr
 
 
-def test_make_user_makes_an_administrator_once(tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
+def test_make_user_makes_an_administrator_once(installation):
     words = [
         sys.executable,
         "-m",
@@ -211,7 +255,12 @@ def test_make_user_makes_an_administrator_once(tmp_path):
     environ = {**os.environ, "PYTHONPATH": os.getcwd()}
     runs = [
         subprocess.run(
-            words, cwd=tmp_path, env=environ, input="correct horse battery\n", capture_output=True, text=True
+            words,
+            cwd=installation,
+            env=environ,
+            input="correct horse battery\n",
+            capture_output=True,
+            text=True,
         )
         for _ in range(2)
     ]
@@ -220,9 +269,8 @@ def test_make_user_makes_an_administrator_once(tmp_path):
     assert "There is a user a@example.test already" in runs[1].stderr
 
 
-def test_default_dkim_record_is_the_public_half_of_the_signing_key(tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
-    done = postal_server("default-dkim-record", folder=tmp_path)
+def test_default_dkim_record_is_the_public_half_of_the_signing_key(installation):
+    done = postal_server("default-dkim-record", folder=installation)
     assert done.stdout.startswith('postal._domainkey.rp.localhost. IN TXT "v=DKIM1; t=s; h=sha256; p=MII')
 
 
@@ -230,33 +278,27 @@ def modes(folder):
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
 
 
-def test_file_modes_of_a_new_installation_are_the_owners_alone(tmp_path):
-    folder = tmp_path / "new"
-    done = postal_server("--config", "new/postal.yml", "initialize", "--no-server", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = modes(folder)
-    assert found.pop("new") == 0o700
+def test_file_modes_of_a_new_installation_are_the_owners_alone(new_installation):
+    found = modes(new_installation)
+    assert found.pop("installation") == 0o700
     assert "postal.sqlite3" in found
     assert set(found.values()) == {0o600}, found
 
 
 @pytest.mark.parametrize("name", ["initialize", "upgrade"])
-def test_file_modes_of_an_existing_installation_are_mended(name, tmp_path):
-    folder = tmp_path / "old"
-    postal_server("--config", "old/postal.yml", "initialize", "--no-server", folder=tmp_path)
-    for path in (folder, *folder.iterdir()):
+def test_file_modes_of_an_existing_installation_are_mended(name, installation):
+    for path in (installation, *installation.iterdir()):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    done = postal_server("--config", "old/postal.yml", name, folder=tmp_path)
-    assert f"only for its owner from now on: {folder / 'postal.sqlite3'}" in done.stdout
-    found = modes(folder)
-    assert (found["old"], found["postal.sqlite3"], found["postal.yml"]) == (0o700, 0o600, 0o600)
+    done = postal_server(name, folder=installation)
+    assert f"only for its owner from now on: {installation / 'postal.sqlite3'}" in done.stdout
+    found = modes(installation)
+    assert (found["installation"], found["postal.sqlite3"], found["postal.yml"]) == (0o700, 0o600, 0o600)
 
 
-def test_file_modes_start_up_warns_of_what_others_can_open(tmp_path):
-    postal_server("initialize", "--no-server", folder=tmp_path)
-    (tmp_path / "postal.sqlite3").chmod(0o644)
-    (tmp_path / "signing.key").write_text("something else, so that it does not start")
-    done = postal_server("worker", folder=tmp_path)
-    database = tmp_path / "postal.sqlite3"
+def test_file_modes_start_up_warns_of_what_others_can_open(installation):
+    (installation / "postal.sqlite3").chmod(0o644)
+    (installation / "signing.key").write_text("something else, so that it does not start")
+    done = postal_server("worker", folder=installation)
+    database = installation / "postal.sqlite3"
     assert f"{database}: other users of this machine can open it (mode 0644)" in done.stderr
     assert "postal.yml" not in done.stderr
