@@ -249,7 +249,8 @@ def test_no_content_has_neither_length_nor_body(address):
 
 
 @pytest.mark.parametrize("path", [b"/fail", b"/lean/fail", b"/route/fail", b"/begin/fail"])
-def test_a_bug_is_a_500_and_logged(running, address, path, caplog):
+def test_a_bug_is_a_500_and_logged(running, address, path, caplog, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
     assert statuses(talk(address, get(path))) == [500]
     assert "could not be answered" in caplog.text
     wait_for(lambda: not running.connections)
@@ -726,7 +727,8 @@ def test_who_made_least_progress_gives_way_first(running, address):
         assert listen(wires[0]).endswith(b"x" * 20_001)
 
 
-def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address):
+def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
     running.server._shared.max_per_client = 5
     with connections(address, 8) as wires:
         for wire in wires[5:]:
