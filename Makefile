@@ -30,7 +30,7 @@ demo: $(VENV)/.demo ## Send, deliver, track and reply, end to end (KEEP=1 leaves
 run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./postal
 	@$(BIN)/postal-server --config postal/postal.yml run --initialize
 
-test: $(VENV)/.dev ## Run all tests (ARGS='-k name' to choose)
+test: $(VENV)/.dev ## Run all tests but the drills (ARGS='-k name' to choose)
 	$(BIN)/python -m tests $(ARGS)
 
 quick: $(VENV)/.dev ## Run the quick tests (ARGS='-k name' to choose)
@@ -73,8 +73,9 @@ soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1,
 	KILLS=$(or $(KILLS),200) SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),10) SECONDS_AWAY=$(or $(SECONDS_AWAY),60) \
 	$(BIN)/python -m pytest tests/faults $(if $(DATABASE),-k $(DATABASE)) $(ARGS)
 
-drills: $(VENV)/.dev ## Remove each guard of the security cases and see it missed, an hour (CASES='smuggling SQL' for some)
+drills: $(VENV)/.dev ## Run the long tests, then remove each guard of the security cases and see it missed, an hour (CASES='smuggling SQL' for some guards alone)
 	@# Too long for .ci/run, as are fuzz and soak: kills and faults are drilled there.
+	$(if $(CASES),,$(BIN)/python -m pytest -m drill $(ARGS))
 	$(BIN)/python -m tests.security.remove_guards $(CASES)
 
 clean: ## Remove what the other commands made, but for ./postal

@@ -1,4 +1,4 @@
-"""`python -m tests`: all tests, first those that run in parallel, then those that want a quiet machine.
+"""`python -m tests`: all tests but the drills: first in parallel, then what wants a quiet machine.
 
 Arguments are those of pytest: files, folders, `-k name`. The status is 0 if all that they choose passed.
 """
@@ -56,9 +56,12 @@ def main(arguments: Sequence[str]) -> int:
     def chosen(part: str) -> list[str]:
         return ["-m", f"({given.marks}) and {part}" if given.marks else part, *others]
 
-    statuses = [run("-n", "auto", *chosen("not serial"))]
+    statuses = [run("-n", "auto", *chosen("not serial and not drill"))]
     if statuses[0] != pytest.ExitCode.INTERRUPTED:
-        statuses += run_together(chosen("serial and not faults"), chosen("faults"))
+        daemons = ["-n", "auto", "--dist", "loadgroup", *chosen("daemons and not drill")]
+        statuses += run_together(daemons, chosen("faults and not drill"))
+    if pytest.ExitCode.INTERRUPTED not in statuses:
+        statuses.append(run(*chosen("serial and not daemons and not faults and not drill")))
     return verdict(statuses)
 
 

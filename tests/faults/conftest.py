@@ -26,7 +26,7 @@ DATABASES = itertools.count(1)
 class Scale:
     """How much of each fault: little in the test suite, much by `make soak`, which sets the variables."""
 
-    kills: int = int(os.environ.get("KILLS", "8"))
+    kills: int = int(os.environ.get("KILLS", "4"))
     seed: int = int(os.environ.get("SEED", "1"))
     seconds_away: float = float(os.environ.get("SECONDS_AWAY", "7"))
     soak_minutes: float = float(os.environ.get("MINUTES", "0"))

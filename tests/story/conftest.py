@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
 
@@ -74,13 +73,6 @@ class TalkConfig(AppConfig):
     def ready(self):
         from . import receivers
 """
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole story takes a minute, and each chapter most of it."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)
