@@ -7,10 +7,11 @@ general recognizer. People's mail and vacation notices must not be taken for one
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 from . import autoreply
@@ -28,6 +29,9 @@ MAX_TEXT = 50_000  # characters of the text that are read
 MAX_LINES = 2000
 MAX_RECIPIENTS = 500
 FIRST_CHARACTERS = 3000  # of the text, where a notice has said what it is
+MAX_MENTIONS = 3  # of one recipient
+MAX_BLOCK = 4000  # characters below a recipient
+MAX_LINES_NAMING = 10
 REASON_LINES = 30
 
 
@@ -64,8 +68,8 @@ def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | No
     if not notice.is_of_machine:
         return None
     unfinished: Shape | None = None
-    for row in ROWS:
-        shape = _read(row, notice)
+    for form in _FORMS:
+        shape = _read(form, notice)
         if shape and shape.parts[0].recipient:
             return shape
         unfinished = unfinished or shape
@@ -86,7 +90,6 @@ _REPLY_OR_FORWARD = re.compile(
     r"(?i)\s{0,9}(?:re|aw|sv|vs|vl|odp|antw|betr|ynt|va|res|rif|r|i|fw|fwd|wg|tr|rv|enc|doorst|vb|ilt|pd|отв|回复|答复|转发|轉寄)"
     r"\s{0,3}(?:\[\d{1,3}\])?\s{0,3}[:：]"
 )
-_ABOUT_MACHINE = frozenset({"auto-submitted", "x-failed-recipients"})
 
 
 @dataclass
@@ -145,18 +148,23 @@ class _Notice:
         return has_any(plain(self.subject), FAILURE_SUBJECTS)
 
     @cached_property
+    def tells(self) -> bool:
+        """Do its first lines speak of mail that did not arrive, or not yet?"""
+        first = self.flat[:FIRST_CHARACTERS]
+        return has_any(first, FAILURE_TEXTS) or has_any(first, DELAYS)
+
+    @cached_property
     def is_of_machine(self) -> bool:
         """May it be a notice at all? Replies, forwarded notices and vacations are not."""
         if not self.is_mailer and _REPLY_OR_FORWARD.match(self.subject):
             return False
         if autoreply.names_absence(self.subject) and not self.is_about_failure:
             return False
-        return (
-            self.has_null_path
-            or self.is_mailer
-            or self.is_about_failure
-            or any(name.lower() in _ABOUT_MACHINE for name, _ in self.fields)
-        )
+        if autoreply.is_marked(self.header) and not self.is_mailer:
+            return False
+        if self.is_mailer or self.is_about_failure or self.values("x-failed-recipients"):
+            return True
+        return (self.has_null_path or bool(self.values("auto-submitted"))) and self.tells
 
     @cached_property
     def own_addresses(self) -> frozenset[str]:
@@ -222,28 +230,48 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.MULTILINE)
 
 
-def _read(row: Row, notice: _Notice) -> Shape | None:
+class _Form(NamedTuple):
+    """A row made ready: its phrases are plain text."""
+
+    row: Row
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+
+
+_FORMS = tuple(_Form(row, tuple(map(plain, row.starts)), tuple(map(plain, row.ends))) for row in ROWS)
+
+
+def _read(form: _Form, notice: _Notice) -> Shape | None:
     """What a notice of this shape says, or None if it has another."""
-    start = 0
-    if row.starts:
-        phrase = next((phrase for phrase in row.starts if phrase in notice.flat), None)
-        if phrase is None:
-            return None
-    if row.sender and not _compiled(row.sender).search(notice.sender):
+    row = form.row
+    phrase = next((phrase for phrase in form.starts if phrase in notice.flat), "")
+    if (form.starts and not phrase) or not _is_from(row, notice):
         return None
-    if row.subject and not _compiled(row.subject).search(notice.subject):
-        return None
-    if row.field and not any(_compiled(row.field).match(f"{name}: {value}") for name, value in notice.fields):
-        return None
-    if row.starts and phrase:
-        start = notice.line_of(phrase)
-    end = notice.end_from(start, row.ends)
-    said = "\n".join(notice.lines[start:end])
-    action = "delayed" if row.is_delay or _is_delay(notice, said) else "failed"
+    start = notice.line_of(phrase) if phrase else 0
+    end = notice.end_from(start, form.ends)
     domain = notice.sender_domain if row.domain == "@" else row.domain
-    matches = islice(_compiled(row.recipient).finditer(said), MAX_RECIPIENTS)
-    found = [_found(match, domain) for match in matches]
+    pattern = _compiled(row.recipient)
+    # Some say what has failed before they say that it has, or show a heading first.
+    for first, last in ((start, end), (0, end), (start, len(notice.lines))):
+        said = "\n".join(notice.lines[first:last])
+        found = _limited(_found(match, domain) for match in pattern.finditer(said))
+        if found or not phrase:
+            break
+    if not found and not phrase:
+        return None
+    action = "delayed" if row.is_delay or _is_delay(notice, said) else "failed"
     return Shape(row.name, _parts(said, found, row.reason, action), notice.returned_from(end))
+
+
+def _is_from(row: Row, notice: _Notice) -> bool:
+    """Does the header of the notice fit the row?"""
+    if row.sender and not _compiled(row.sender).search(notice.sender):
+        return False
+    if row.subject and not _compiled(row.subject).search(notice.subject):
+        return False
+    return not row.field or any(
+        _compiled(row.field).match(f"{name}: {value}") for name, value in notice.fields
+    )
 
 
 class _Found(NamedTuple):
@@ -265,6 +293,19 @@ def _found(match: re.Match[str], domain: str) -> _Found:
     return _Found(match.start(), match.end(), address, groups.get("why") or "", bare(via) if via else None)
 
 
+def _limited(found: Iterable[_Found]) -> list[_Found]:
+    """As many recipients as are read, and the first mentions of each."""
+    mentions: Counter[str] = Counter()
+    kept = []
+    for each in found:
+        mentions[each.address.lower()] += 1
+        if mentions[each.address.lower()] <= MAX_MENTIONS:
+            kept.append(each)
+        if len(kept) == MAX_RECIPIENTS:
+            break
+    return kept
+
+
 def bare(address: str) -> str:
     """An address as written in running text, without brackets, quotation marks and the final full stop."""
     return address.strip("<>'\"` \t.,;:").removeprefix("mailto:").removeprefix("SMTP:")
@@ -275,6 +316,8 @@ _ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _CODE = re.compile(
     r"(?<![\d.])[45]\d\d(?=[ -]|$)|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII | re.MULTILINE
 )
+_PUNCTUATION = " \t:;,.>)]\"'*"
+_COMMAND = re.compile(r"(?i)\b(?:RCPT|MAIL)\b")
 _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{ADDRESS})")
 
 
@@ -284,57 +327,85 @@ def status(text: str) -> str | None:
     return match[1] if match else None
 
 
-def _parts(said: str, found: Sequence[_Found], reason: str, action: str) -> tuple[ShapePart, ...]:
+def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tuple[ShapePart, ...]:
     """A part for each recipient with the reason that `said`, the explanation, gives for it."""
     if not found:
         return (ShapePart(None, action, status(said), _diagnostic(said[:FIRST_CHARACTERS])),)
-    above = _last_paragraph(said[: found[0].start])
+    blocks = _blocks(said, found)
+    reasons = _reasons(said, blocks, pattern)
+    above = said[: found[0].start].rstrip().rpartition("\n\n")[2]
     naming = _lines_naming(said)
     parts: dict[str, ShapePart] = {}
-    for position, each in enumerate(found):
-        end = found[position + 1].start if position + 1 < len(found) else len(said)
-        block = said[each.end : end]
-        why = each.why or _reason(block, reason) or (_reason(said, reason) if reason else "")
+    for each, block, reason in zip(found, blocks, reasons, strict=True):
+        key = each.address.lower()
+        if key in parts and parts[key].status:
+            continue
+        why = " ".join([each.why, reason])[:MAX_VALUE]
         if not _CODE.search(why):
-            more = next((line for line in naming.get(each.address.lower(), ()) if _CODE.search(line)), "")
-            why = f"{why}\n{more}"
-        if not why.strip():
-            why = above
+            more = next(filter(_CODE.search, naming.get(key, ())), "") or _paragraph(block)
+            why += "" if more in why else f" {more}"
+        text = _diagnostic(why) or _diagnostic(above)
         via = each.via or next((bare(match["via"]) for match in _VIA.finditer(block[:1000])), None)
-        code = status(why) or (status(said) if len(found) == 1 else None)
-        part = ShapePart(each.address, action, code, _diagnostic(why), via)
-        known = parts.get(each.address.lower())
-        if known is None or (known.status is None and part.status):
-            parts[each.address.lower()] = part
-    return tuple(parts.values())
+        code = status(text or "")
+        if key not in parts or code:
+            parts[key] = ShapePart(each.address, action, code, text, via)
+    [*others, last] = parts.values()
+    if not others and last.status is None:
+        last = replace(last, status=status(said))
+    return (*others, last)
 
 
-def _reason(block: str, pattern: str) -> str:
-    """The reason in the text below a recipient: what the pattern finds, else the first paragraph."""
-    if pattern:
-        match = _compiled(pattern).search(block)
-        return match["why"] if match else ""
+def _blocks(said: str, found: Sequence[_Found]) -> list[str]:
+    """The text below each recipient, up to the next one."""
+    blocks = []
+    end, following = len(said), len(said)
+    for each, after in reversed([*zip(found, [*found[1:], None], strict=True)]):
+        if after and after.address.lower() != each.address.lower():
+            end = following
+        blocks.append(said[each.end : min(end, each.end + MAX_BLOCK)])
+        following = each.start
+    return blocks[::-1]
+
+
+def _reasons(said: str, blocks: Sequence[str], pattern: str) -> list[str]:
+    """The reason in the text below each recipient; what is said only once is true for all of them."""
+    if not pattern:
+        return [_paragraph(block) for block in blocks]
+    reasons = [match["why"] if (match := _compiled(pattern).search(block)) else "" for block in blocks]
+    if any(reasons[:-1]) or (len(reasons) == 1 and reasons[0]):
+        return reasons
+    once = reasons[-1] or (match["why"] if (match := _compiled(pattern).search(said)) else "")
+    return [once] * len(reasons)
+
+
+def _paragraph(block: str) -> str:
+    """The first paragraph of the text below a recipient, from the same line on."""
     lines: list[str] = []
     for line in block.split("\n", REASON_LINES)[:REASON_LINES]:
-        text = line.strip(" \t:;,>)]\"'")
-        if not text and any(lines):
-            break
-        lines.append(text)
+        if lines:
+            if not line.strip():
+                break
+            lines.append(line)
+        elif text := line.lstrip(_PUNCTUATION):
+            lines.append(text)
     return "\n".join(lines)
 
 
-def _last_paragraph(text: str) -> str:
-    return text.rstrip().rpartition("\n\n")[2]
-
-
 def _lines_naming(said: str) -> dict[str, list[str]]:
-    """The lines that name each address."""
-    lines: dict[str, list[str]] = {}
-    for line in said.split("\n"):
-        if "@" in line:
-            for match in _compiled(ADDRESS).finditer(line):
-                lines.setdefault(bare(match[0]).lower(), []).append(line)
-    return lines
+    """The lines that name each address; below a command of SMTP, what was answered."""
+    naming: dict[str, list[str]] = {}
+    lines = said.split("\n")
+    for number, line in enumerate(lines):
+        if "@" not in line:
+            continue
+        text = line
+        if _COMMAND.search(line):
+            text = "\n".join(lines[number : number + 3])
+        for match in _compiled(ADDRESS).finditer(line):
+            known = naming.setdefault(bare(match[0]).lower(), [])
+            if len(known) < MAX_LINES_NAMING:
+                known.append(text[:MAX_VALUE])
+    return naming
 
 
 def _diagnostic(text: str) -> str | None:
@@ -367,38 +438,44 @@ _GENERAL = (
 
 def _general(notice: _Notice) -> Shape | None:
     """A notice of no known shape: its sender, subject and first lines must agree that mail has failed."""
-    if autoreply.is_marked(notice.header) or autoreply.is_challenge(notice.header, notice.raw_text):
+    if autoreply.is_challenge(notice.header, notice.raw_text) or _REPLY_OR_FORWARD.match(notice.subject):
         return None
-    if not notice.is_mailer and _REPLY_OR_FORWARD.match(notice.subject):
-        return None
-    first = notice.flat[:FIRST_CHARACTERS]
-    tells = has_any(first, FAILURE_TEXTS) or has_any(first, DELAYS)
-    if notice.is_mailer:
-        is_notice = notice.is_about_failure or tells
-    elif notice.has_null_path:
-        is_notice = notice.is_about_failure or (tells and _CODE.search(first) is not None)
+    failed = [address for value in notice.values("x-failed-recipients") for address in value.split(",")]
+    if notice.is_mailer or failed:
+        is_notice = notice.is_about_failure or notice.tells
     else:
-        is_notice = False
+        has_code = _CODE.search(notice.flat[:FIRST_CHARACTERS]) is not None
+        is_notice = notice.has_null_path and (notice.is_about_failure or (notice.tells and has_code))
     if not is_notice:
         return None
     end = notice.end_from(0, ())
     said = "\n".join(notice.lines[:end])
-    found = _general_recipients(said, notice)
+    found = _named(failed, said) or _general_recipients(said, notice)
     if not found and not notice.is_about_failure:
         return None
     action = "delayed" if _is_delay(notice, said) else "failed"
     return Shape("general", _parts(said, found, "", action), notice.returned_from(end))
 
 
+def _named(addresses: Sequence[str], said: str) -> list[_Found]:
+    """Recipients that the header names (Exim), with their places in the text."""
+    found = []
+    for address in dict.fromkeys(map(bare, addresses[:MAX_RECIPIENTS])):
+        if address:
+            start = max(said.find(address), 0)
+            found.append(_Found(start, start + len(address), address))
+    return sorted(found)
+
+
 def _general_recipients(said: str, notice: _Notice) -> list[_Found]:
     """The recipients that a text names in the most telling of several ways."""
-    labelled = [match for match in _LABELLED.finditer(said) if plain(match["label"]) in RECIPIENT_LABELS]
-    others = (list(_compiled(pattern).finditer(said)) for pattern in _GENERAL)
+    labelled = (match for match in _LABELLED.finditer(said) if plain(match["label"]) in RECIPIENT_LABELS)
+    others = (_compiled(pattern).finditer(said) for pattern in _GENERAL)
     for matches in chain([labelled], others):
-        found = [_found(match, "") for match in matches]
-        found = [each for each in found if _may_be_recipient(each.address, notice)]
+        all_found = (_found(match, "") for match in matches)
+        found = _limited(each for each in all_found if _may_be_recipient(each.address, notice))
         if found:
-            return found[:MAX_RECIPIENTS]
+            return found
     return []
 
 

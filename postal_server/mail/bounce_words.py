@@ -177,7 +177,7 @@ GIVEN_UP = phrases(
     permanent error / permanent failure / permanent fatal / failed permanently / gave up / given up
     giving up
     no further attempts / no further delivery / will not be retried / not be attempted / has been removed
-    could not be delivered for / too long / expired / endgültig / définitive / aufgegeben
+    too long / expired / endgültig / définitive / aufgegeben
     """
 )
 # A heading above the mail that came back begins so.
@@ -193,7 +193,7 @@ ENDS = phrases(
     your original / start of / begin of / begin message / begin forwarded / beginning of / forwarded message
     the text of / text of / the unsent / your message follows / your message reads / the message follows
     the following is the / the following is a copy / following is the / following is a copy
-    non-delivered information / enclosed is / failed message / rejected message / included is a copy
+    enclosed is / failed message / rejected message / included is a copy
     included below / included message / the body of / smtp32 original / message body / bounced message
     content of / the complete original / here is your returned / the header and / received: / return-path:
     ursprüngliche nachricht / ursprungsnachricht / originalnachricht / original-nachricht / orginalnachricht
@@ -204,7 +204,7 @@ ENDS = phrases(
     kopie van / mensagem original / cabeçalhos / cópia da mensagem / oryginalna wiadomość
     ursprungligt meddelande / oprindelig / opprinnelig / alkuperäinen / původní zpráva / eredeti üzenet
     özgün ileti / orijinal / исходное сообщение / оригинальное сообщение / заголовки / копия
-    元のメッセージ / 元のメール / オリジナル / 以下は / 原邮件 / 原始邮件 / 原始郵件 / 邮件原文 / 원본
+    元のメッセージ / 元のメール / オリジナル / 以下は / 原始邮件 / 原始郵件 / 邮件原文 / 원본
     원래 메시지
     """
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .filters import COMMON, FILTERS
+from .operators import LIKE_EXIM, OPERATORS
 from .row import Row
-from .servers import SERVERS
+from .servers import SERVERS, TRANSLATED
 
-ROWS: tuple[Row, ...] = SERVERS
+ROWS: tuple[Row, ...] = (*LIKE_EXIM, *SERVERS, *OPERATORS, *FILTERS, *COMMON, *TRANSLATED)

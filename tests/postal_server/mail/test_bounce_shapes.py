@@ -1,6 +1,13 @@
-import pytest
+import time
 
-from postal_server.mail.bounce_shapes import ShapePart, find
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postal_server.mail.bounce_rows import ROWS
+from postal_server.mail.bounce_shapes import ShapePart, find, status
+
+from .reports import header_and_text, samples
 
 EXIM = """A message that you sent could not be delivered to all of its recipients.
 
@@ -21,6 +28,94 @@ def test_a_notice_names_its_recipients_and_their_reasons():
     assert shape.returned == "Received: from x\n"
 
 
+def differences(raw, expected):
+    """What `find` says of a sample that is not as expected."""
+    header, text = header_and_text(raw)
+    shape = find(header, text, has_null_path=not expected["reverse_path"])
+    if shape is None:
+        return ["not recognized"]
+    wanted = expected["recipients"]
+    said = [(part.recipient, part.action, part.status, part.original_recipient) for part in shape.parts]
+    right = [(r["recipient"], r["action"], r["status"], r.get("original_recipient")) for r in wanted]
+    wrong = [] if shape.name == expected["shape"] else [f"shape {shape.name}"]
+    wrong += [] if said == right else [f"says {said}"]
+    for part, recipient in zip(shape.parts, wanted, strict=False):
+        if (recipient["diagnostic"] or "") not in (part.diagnostic or ""):
+            wrong.append(f"reason {part.diagnostic}")
+    returned = expected["message_id"] and b"message/rfc822" not in raw
+    if returned and expected["message_id"] not in shape.returned:
+        wrong.append(f"returned {shape.returned[:60]!r}")
+    return wrong
+
+
+def test_notices_of_every_shape_are_read():
+    wrong = {name: differences(raw, expected) for name, raw, expected in samples("shapes")}
+    assert {name: what for name, what in wrong.items() if what} == {}
+
+
+def test_every_row_has_a_sample():
+    assert {row.name for row in ROWS} - {expected["shape"] for _, _, expected in samples("shapes")} == set()
+
+
 @pytest.mark.parametrize("subject", ["Re: Mail delivery failed", "Fwd: failure notice", "AW: Unzustellbar"])
-def test_what_people_say_about_a_notice_is_none(subject):
-    assert find(f"From: ann@x.example\r\nSubject: {subject}\r\n\r\n".encode(), EXIM) is None
+@pytest.mark.parametrize("has_null_path", [True, False])
+def test_what_people_say_about_a_notice_is_none(subject, has_null_path):
+    header = f"From: ann@x.example\r\nSubject: {subject}\r\n\r\n".encode()
+    assert find(header, EXIM, has_null_path=has_null_path) is None
+
+
+def test_automatic_replies_are_no_notices():
+    for name, raw, expected in samples("autoreply"):
+        header, text = header_and_text(raw)
+        assert find(header, text, has_null_path=not expected["reverse_path"]) is None, name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("550 5.1.1 No such user (4.0.0)", "5.1.1"),
+        ("550-5.7.26 This mail", "5.7.26"),
+        ("Sorry, no mailbox here by that name. (#5.1.1)", "5.1.1"),
+        ("see 5.1.1.9 and 5.1.1.", "5.1.1"),
+        ("Exim 4.96 at 192.0.2.5", None),
+        ("2.1.5 OK", None),
+    ],
+)
+def test_the_status_is_the_one_that_follows_a_code(text, expected):
+    assert status(text) == expected
+
+
+@given(st.binary(max_size=300), st.text(max_size=500), st.booleans())
+def test_hostile_mail_never_raises(header, text, has_null_path):
+    find(header, text, has_null_path=has_null_path)
+    find(b"From: postmaster@x\r\nX-Failed-Recipients: " + header + b"\r\n\r\n", "failure\n" + text)
+
+
+MAILER = b"From: MAILER-DAEMON@x.example\r\nSubject: Undeliverable\r\n"
+FLOODS = {
+    "one word": "a",
+    "addresses": "a@b ",
+    "lines of addresses": "a@b.example\n",
+    "paragraphs": "<a@b.example>:\nno\n\n",
+    "nearly addresses": "a" * 64 + "@" + "b" * 253,
+    "brackets": "<",
+    "blanks": " ",
+    "empty lines": "\n",
+    "fields": "From: a\n",
+    "labels": "To:",
+    "answers": "550 5.1.1 ",
+    "headings": "--- original message\n",
+    "accents": "é",
+    "reasons": "reason: because:\n",
+}
+
+
+@pytest.mark.parametrize("beginning", ["", EXIM, "Your message was not delivered to:\n", "qmail-send\n"])
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_time_to_read_a_hostile_notice_is_bounded(beginning, flood):
+    """50 ms at most on a machine of today; ten times as much for a slow one."""
+    text = beginning + flood * (200_000 // len(flood))
+    header = MAILER + b"X-Failed-Recipients: " + b"a@b.example, " * 10_000 + b"\r\n\r\n"
+    start = time.process_time()
+    find(header, text)
+    assert time.process_time() - start < 0.5
