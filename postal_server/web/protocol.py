@@ -27,15 +27,15 @@ from postal_server.errors import HostileInput
 from postal_server.net.listening import NEVER, canonical_address
 from postal_server.net.memory_budget import FREE_BYTES
 from postal_server.net.state_table import next_state
-from postal_server.wire.http import error_response
 
 from .application import RoutedRequest
 from .body import MAX_BUFFERED_BYTES, RequestBody
 from .connection_state import ENDED, TRANSITIONS, Event, State
 from .exchange import MAX_HEADER_BYTES, Exchange
-from .gateway import RawResponse, RequestHead, field_size, make_environ
+from .gateway import RawResponse, field_size, make_environ
+from .response import encode_response, error_page, has_body
 from .shared import LimitedConnection, Shared
-from .streaming import Chunked, FramedStream, UntilClose, keep_alive
+from .streaming import FramedStream, UntilClose, keep_alive
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ LINGER_SECONDS = 5.0  # for the client to read the last response
 MAX_IGNORED_BYTES = 1024 * 1024  # that it may send meanwhile
 IMMEDIATE_BYTES = 16 * 1024  # of a body that is processed at once; a request with a larger one waits its turn
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-BODILESS_STATUSES = ("1", "204", "304")  # how their statuses begin
 
 
 class HttpProtocol(LimitedConnection):
@@ -432,10 +431,10 @@ class HttpProtocol(LimitedConnection):
 
     def _refuse(self, exchange: Exchange, status: HTTPStatus) -> None:
         exchange.keeps_alive = False
-        self._send_response(exchange, _error(status))
+        self._send_response(exchange, error_page(status))
 
     def _work_done(self, exchange: Exchange, future: asyncio.Future[RawResponse]) -> None:
-        response = _error(HTTPStatus.INTERNAL_SERVER_ERROR)
+        response = error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
         if not future.cancelled():
             if error := future.exception():
                 logger.error("A request could not be answered", exc_info=error)
@@ -452,7 +451,7 @@ class HttpProtocol(LimitedConnection):
     def _respond(self, exchange: Exchange, response: RawResponse) -> None:
         """Send a response, or begin to send it."""
         body = response.body
-        if isinstance(body, bytes) or not _has_body(response, exchange.head):
+        if isinstance(body, bytes) or not has_body(response, exchange.head):
             self._send_response(exchange, response)
         elif self._shared.is_stopping:  # nothing would end it
             self._refuse(exchange, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -540,7 +539,7 @@ class HttpProtocol(LimitedConnection):
         exchange.is_answered = True
         exchange.body.discard()
         exchange.keeps_alive &= self._may_keep(exchange)
-        self._write(response, exchange.head, exchange.keeps_alive)
+        self._transport.write(encode_response(response, exchange.head, exchange.keeps_alive))
 
     def _end_response(self, exchange: Exchange) -> None:
         """A response is sent: read the next request, or what is left of this one."""
@@ -565,24 +564,6 @@ class HttpProtocol(LimitedConnection):
             self._shared.is_stopping or is_last or exchange.body.is_truncated or left > MAX_DISCARDED_BYTES
         )
 
-    def _write(self, response: RawResponse, head: RequestHead, keeps_alive: bool) -> None:
-        lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers)]
-        has_length = any(name.lower() == "content-length" for name, _ in response.headers)
-        body = response.body
-        if not isinstance(body, bytes):
-            if isinstance(body.framing, Chunked) and not response.status.startswith(BODILESS_STATUSES):
-                lines.append("transfer-encoding: chunked")
-            body = b""
-        elif not _has_body(response, head):
-            body = b""
-        elif not has_length:
-            lines.append(f"content-length: {len(body)}")
-        if not keeps_alive:
-            lines.append("Connection: close")
-        elif head.version == "1.0":
-            lines.append("Connection: keep-alive")
-        self._transport.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body)
-
     def _close(self) -> None:
         """Close our side, and give the client some time to read the last response."""
         self._change(Event.END_SENT)
@@ -595,16 +576,6 @@ class HttpProtocol(LimitedConnection):
                 self._transport.write_eof()
 
 
-def _has_body(response: RawResponse, head: RequestHead) -> bool:
-    """Does the response to this request have a body (RFC 9110 section 6.4.1)?"""
-    return head.method != b"HEAD" and not response.status.startswith(BODILESS_STATUSES)
-
-
 def _address(name: Any) -> tuple[str, int]:
     """Address and port of a socket's name."""
     return (canonical_address(str(name[0])), int(name[1])) if name else ("", 0)
-
-
-def _error(status: HTTPStatus) -> RawResponse:
-    answer = error_response(status)
-    return RawResponse(answer.status_line, answer.headers, answer.body)

@@ -337,8 +337,8 @@ def test_a_stream_without_keep_alive_goes_on(streams, monkeypatch):
     ("path", "where", "name"),
     [
         (b"/events", protocol, "keep_alive"),
-        (b"/plain", protocol.HttpProtocol, "_write"),
-        (b"/events", protocol.HttpProtocol, "_write"),
+        (b"/plain", protocol, "encode_response"),
+        (b"/events", protocol, "encode_response"),
         (b"/broken", protocol.HttpProtocol, "_reset"),
         (b"/sized?12345", protocol.HttpProtocol, "_may_keep"),
         (b"/sized?12345", protocol.HttpProtocol, "_end_response"),
