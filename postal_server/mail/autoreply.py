@@ -66,6 +66,11 @@ def is_autoreply(header: bytes, reverse_path: str | None) -> bool:
     return (not reverse_path or not _REPLY.match(subject)) and names_absence(subject)
 
 
+def is_receipt(header: bytes) -> bool:
+    """Does a mail say that another was displayed or deleted (RFC 8098)?"""
+    return any(name == "content-type" and _RECEIPT.search(value) for name, value in _fields(header))
+
+
 def is_marked(header: bytes) -> bool:
     """Is there a field that only responders set, and mail servers do not?"""
     fields = _fields(header)

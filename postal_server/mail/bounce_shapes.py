@@ -73,7 +73,8 @@ def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | No
         if shape and shape.parts[0].recipient:
             return shape
         unfinished = unfinished or shape
-    return _general(notice) or unfinished
+    shape = _general(notice)
+    return shape or (unfinished if notice.is_about_failure or notice.tells else None)
 
 
 _HEADER_LINE = re.compile(
@@ -160,7 +161,7 @@ class _Notice:
             return False
         if autoreply.names_absence(self.subject) and not self.is_about_failure:
             return False
-        if autoreply.is_marked(self.header) and not self.is_mailer:
+        if autoreply.is_receipt(self.header) or (autoreply.is_marked(self.header) and not self.is_mailer):
             return False
         if self.is_mailer or self.is_about_failure or self.values("x-failed-recipients"):
             return True

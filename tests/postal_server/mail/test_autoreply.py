@@ -1,6 +1,10 @@
+import time
+
 import pytest
 
 from postal_server.mail.autoreply import is_autoreply, is_challenge
+
+from .reports import header_and_text, samples
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,36 @@ def test_a_challenge_asks_for_confirmation():
     text = "The message you sent requires that you verify that you are a real live human being. Please reply."
     assert is_challenge(header, text)
     assert not is_challenge(header, "Hello")
+
+
+def kind(raw, reverse_path):
+    header, text = header_and_text(raw)
+    if is_challenge(header, text):
+        return "challenge"
+    if is_autoreply(header, reverse_path):
+        return "autoreply"
+    return "reply" if reverse_path else "unrecognised"
+
+
+def test_vacations_receipts_challenges_and_replies_are_told_apart():
+    wrong = {}
+    for name, raw, expected in samples("autoreply"):
+        if (found := kind(raw, expected["reverse_path"])) != expected["kind"]:
+            wrong[name] = found
+    assert wrong == {}
+
+
+def test_no_failure_notice_is_a_challenge():
+    assert [name for name, raw, _ in samples("shapes") if is_challenge(*header_and_text(raw))] == []
+
+
+@pytest.mark.parametrize(
+    "flood", ["a", "[", "Subject: a\n", "x-challenge: no\n", "=?utf-8?q?a?= ", "reply held ", "é"]
+)
+def test_time_to_tell_a_hostile_mail_is_bounded(flood):
+    text = flood * (1_000_000 // len(flood))
+    header = b"Subject: " + text.encode() + b"\r\n\r\n"
+    start = time.process_time()
+    is_challenge(header, text)
+    is_autoreply(header, None)
+    assert time.process_time() - start < 0.5
