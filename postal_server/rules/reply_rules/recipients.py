@@ -1,0 +1,528 @@
+"""How mail hosts of any operator say that an address does not exist, is closed, or is full."""
+
+from __future__ import annotations
+
+from postal_server.rules.failure_class import FailureClass as Class
+
+from .rule import ReplyRule as Row
+
+POSTFIX = "https://www.postfix.org/postconf.5.html"
+RFC5321 = "https://www.rfc-editor.org/rfc/rfc5321"
+RFC3463 = "https://www.rfc-editor.org/rfc/rfc3463"
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        Class.MAILBOX_FULL,
+        (
+            "(?:mailbox|inbox|mail ?box|account|mail ?file|maildir|mail folder|storage|disk|folder)."
+            "{0,40} full|(?:mailbox|inbox|mail ?box|account|mail ?file|maildir|mail folder|storage|disk|"
+            "folder).{0,40}is full|(?:mailbox|inbox|mail ?box|account|mail ?file|maildir|mail folder|"
+            "storage|disk|folder).{0,40}exceeded|(?:mailbox|inbox|mail ?box|account|mail ?file|maildir|"
+            "mail folder|storage|disk|folder).{0,40}exceeds|(?:mailbox|inbox|mail ?box|account|mail ?file"
+            "|maildir|mail folder|storage|disk|folder).{0,40}over ?limit|(?:mailbox|inbox|mail ?box|"
+            "account|mail ?file|maildir|mail folder|storage|disk|folder).{0,40}over ?quota|(?:mailbox|"
+            "inbox|mail ?box|account|mail ?file|maildir|mail folder|storage|disk|folder).{0,40}overflow|"
+            "(?:mailbox|inbox|mail ?box|account|mail ?file|maildir|mail folder|storage|disk|folder)."
+            "{0,40}out of (?:space|storage)"
+        ),
+        source=RFC3463,
+        sample="552 5.2.2 The mailbox of this user is full",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        r"\bquota\b|over ?quota|overquota",
+        source=RFC3463,
+        sample="552 Requested mail action aborted: quota of the recipient reached",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        (
+            "(?:out of|no|not enough|insufficient|exceeded|lack of|too little) (?:mailbox |mail |disk |"
+            "user |available |more |his |allocated |free )?storage(?! on)(?: allocation)?.{0,40}(?:"
+            "recipient|mailbox|user|account|inbox)|(?:out of|no|not enough|insufficient|exceeded|lack of|"
+            "too little) (?:mailbox |mail |disk |user |available |more |his |allocated |free )?space("
+            "?! on)(?: allocation)?.{0,40}(?:recipient|mailbox|user|account|inbox)"
+        ),
+        source=RFC3463,
+        sample="452 4.2.2 Insufficient disk space in the mailbox of the recipient",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        (
+            "exceeded storage allocation|storage (?:allocation|limit|quota) (?:exceeded|reached)|exceed"
+            "(?:s|ed)? .{0,30}(?:storage|disk|space)"
+        ),
+        source=RFC5321,
+        sample="552 Requested mail action aborted: exceeded storage allocation",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        (
+            "(?:recipient|user|box|customer|he|she).{0,30}has (?:too many|no room|no space|reached (?:the"
+            "|his|her|its|their) (?:limit|maximum))|(?:recipient|user|box|customer|he|she).{0,30}have (?:"
+            "too many|no room|no space|reached (?:the|his|her|its|their) (?:limit|maximum))|full mailbox|"
+            "mailbox limit|too many messages (?:in|on)"
+        ),
+        source="observed 2024-02",
+        sample="552 The recipient has no space left in the account: full mailbox",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "(?:mailbox|address|user|recipient) (?:has )?moved(?: to|,|;| and|$)|(?:mailbox|address|user|"
+            "recipient) (?:has )?changed(?: to|,|;| and|$)|new (?:e-?mail )?address (?:is|for)|"
+            "address has changed|user has moved"
+        ),
+        source=RFC3463,
+        sample="551 5.1.6 User has moved to <jane@example.net>",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            "account.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
+            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
+            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
+            "revoked|turned off|hibernat|not poped)|mailbox.{0,60}(?:disabled|deactivated|inactive|"
+            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
+            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
+            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|mail ?box.{0,60}(?:"
+            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
+            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
+            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
+            "not poped)|user.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
+            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
+            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
+            "revoked|turned off|hibernat|not poped)|recipient.{0,60}(?:disabled|deactivated|inactive|"
+            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
+            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
+            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|address.{0,60}(?:"
+            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
+            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
+            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
+            "not poped)|e-?mail.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
+            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
+            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
+            "revoked|turned off|hibernat|not poped)|inbox.{0,60}(?:disabled|deactivated|inactive|"
+            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
+            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
+            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|addressee.{0,60}(?:"
+            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
+            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
+            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
+            "not poped)|customer.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active"
+            r"|discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
+            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
+            "revoked|turned off|hibernat|not poped)|alias.{0,60}(?:disabled|deactivated|inactive|"
+            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
+            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
+            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|member.{0,60}(?:"
+            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
+            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
+            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
+            "not poped)|subscriber.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|"
+            r"not active|discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|"
+            "closed|cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|"
+            "ceased|revoked|turned off|hibernat|not poped)|domain.{0,60}(?:disabled|deactivated|inactive|"
+            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
+            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
+            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)"
+        ),
+        source=RFC3463,
+        sample="550 5.2.1 The account of this user has been suspended",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            r"(?:disabled|deactivated|inactive|suspended|expired|\blocked|frozen|terminated|dormant|closed"
+            "|cancell?ed|deleted|obsolete|discontinued) (?:e-?mail |mail |user )?account|(?:disabled|"
+            r"deactivated|inactive|suspended|expired|\blocked|frozen|terminated|dormant|closed|cancell?ed|"
+            "deleted|obsolete|discontinued) (?:e-?mail |mail |user )?mailbox|(?:disabled|deactivated|"
+            r"inactive|suspended|expired|\blocked|frozen|terminated|dormant|closed|cancell?ed|deleted|"
+            "obsolete|discontinued) (?:e-?mail |mail |user )?user|(?:disabled|deactivated|inactive|"
+            r"suspended|expired|\blocked|frozen|terminated|dormant|closed|cancell?ed|deleted|obsolete|"
+            "discontinued) (?:e-?mail |mail |user )?recipient|(?:disabled|deactivated|inactive|suspended|"
+            r"expired|\blocked|frozen|terminated|dormant|closed|cancell?ed|deleted|obsolete|discontinued) "
+            r"(?:e-?mail |mail |user )?address|(?:disabled|deactivated|inactive|suspended|expired|\blocked"
+            "|frozen|terminated|dormant|closed|cancell?ed|deleted|obsolete|discontinued) (?:e-?mail |"
+            r"mail |user )?mail ?box|(?:disabled|deactivated|inactive|suspended|expired|\blocked|frozen|"
+            "terminated|dormant|closed|cancell?ed|deleted|obsolete|discontinued) (?:e-?mail |mail |"
+            "user )?inbox"
+        ),
+        source=RFC3463,
+        sample="550 5.2.1 Disabled account",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            "no longer (?:at|with|works?|working|employ|available|in (?:use|service)|valid|active|exists?"
+            "|accept|here|used|a (?:customer|user|member|valid|subscriber)|on (?:this )?server|monitored|"
+            "supported|receiv|part of|has an)"
+        ),
+        source="observed 2024-02",
+        sample="550 5.1.6 The recipient no longer works here",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            "has (?:left|moved|retired|resigned)|have (?:left|moved|retired|resigned)|left the (?:company"
+            "|organi[sz]ation|university|firm)|no more (?:valid|in use|active)|not in (?:use|service)|"
+            "out of (?:service|use)|account (?:is )?unavailable"
+        ),
+        source="observed 2024-02",
+        sample="550 5.1.6 This person has left the company",
+    ),
+    Row(
+        Class.BAD_DOMAIN,
+        (
+            "(?:no such|unknown|non-?existent|invalid|bad|unrouteable|unroutable|undefined) (?:"
+            r"destination |recipient |mail |e-?mail |internet |remote )?domain\b|(?:no such|unknown|"
+            "non-?existent|invalid|bad|unrouteable|unroutable|undefined) (?:destination |recipient |mail "
+            r"|e-?mail |internet |remote )?host\b|(?:no such|unknown|non-?existent|invalid|bad|unrouteable"
+            r"|unroutable|undefined) (?:destination |recipient |mail |e-?mail |internet |remote )?system\b"
+            r"|domain (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|"
+            "doesn't exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
+            r"not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|host (?:name )?(?:<?\S"
+            "{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|not exist|"
+            "could not be (?:found|resolved)|cannot be (?:found|resolved)|not valid|invalid|nonexistent|"
+            r"non-existent|has no mx|has no mail)|recipient domain (?:name )?(?:<?\S{0,80}>? )?(?:is |"
+            "was )?(?:unknown|not found|does not exist|doesn't exist|not exist|could not be (?:found|"
+            "resolved)|cannot be (?:found|resolved)|not valid|invalid|nonexistent|non-existent|has no mx|"
+            r"has no mail)|destination domain (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|"
+            "not found|does not exist|doesn't exist|not exist|could not be (?:found|resolved)|cannot be "
+            "(?:found|resolved)|not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|"
+            r"hostname (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|"
+            "doesn't exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
+            "not valid|invalid|nonexistent|non-existent|has no mx|has no mail)"
+        ),
+        source=RFC3463,
+        sample="550 5.1.2 Recipient domain does not exist",
+    ),
+    Row(
+        Class.BAD_DOMAIN,
+        (
+            "nxdomain|no (?:valid )?mx for|no (?:valid )?mx found|no (?:valid )?mx host|no (?:"
+            "valid )?mx entry|no (?:valid )?mx available|no (?:valid )?mx exist|no (?:valid )?mx records?"
+            "|no mail (?:exchanger|server|host)s? (?:for|found|available)|dns (?:query|lookup) error|"
+            "bad destination (?:system|host|domain)|unable to (?:look up|resolve) (?:host|domain|mx)|"
+            "non-?existing domain|domain (?:has )?expired|unresolvable (?:domain|host)"
+        ),
+        source=RFC3463,
+        sample="550 5.1.2 NXDOMAIN: no MX for example.invalid",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            r"users? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"recipients? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"addressees? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"mailboxs? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"accounts? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"addresss? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"e-?mails? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"aliass? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"persons? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"local parts? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"destinations? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed"
+            "|not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"customers? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"mail ?boxs? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"logins? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"usernames? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"members? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|rcpts? "
+            r"(?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|not recogni"
+            "[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|notfound|"
+            "not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)|"
+            r"receivers? (?:<?\S{0,80}>? )?(?:is |was |are |name )?(?:unknown|not known|unrecogni[sz]ed|"
+            "not recogni[sz]ed|undefined|not defined|nonexistent|non-existent|inexistent|not found|"
+            "notfound|not exist|not existent|not present|not registered|not valid|invalid|doesn't exist|"
+            "doesnt exist|does not exist|do not exist|don't exist|dosn't exist|dose not exist|"
+            "does not exists|not existing|could not be found|couldn't be found|cannot be found|"
+            "can't be found|not available here|not here|not local|not listed|unallocated|missing)"
+        ),
+        source=POSTFIX,
+        sample="550 5.1.1 recipient <jane@example.com> not found",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "unknown (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |known |"
+            "active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|addressee|"
+            "mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|local-part|login|"
+            r"username|customer|member|mail user|rcpt|receiver|destination)s?\b|no such (?:local |e-?mail "
+            "|mail |destination |virtual |smtp |to |target |existing |known |active |final |rcpt |"
+            "inbound |pop |site |known-|registered )*(?:user|recipient|addressee|mailbox|account|address|"
+            "e-?mail address|alias|person|mail ?box|local part|local-part|login|username|customer|member|"
+            r"mail user|rcpt|receiver|destination)s?\b|no valid (?:local |e-?mail |mail |destination |"
+            "virtual |smtp |to |target |existing |known |active |final |rcpt |inbound |pop |site |known-|"
+            "registered )*(?:user|recipient|addressee|mailbox|account|address|e-?mail address|alias|"
+            "person|mail ?box|local part|local-part|login|username|customer|member|mail user|rcpt|"
+            r"receiver|destination)s?\b|invalid (?:local |e-?mail |mail |destination |virtual |smtp |to |"
+            "target |existing |known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:"
+            "user|recipient|addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|"
+            "local part|local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?"
+            r"\b|nonexistent (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |"
+            "known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|"
+            "addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|"
+            r"local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?\b|"
+            "non-existent (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |"
+            "known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|"
+            "addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|"
+            r"local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?\b|"
+            "non existent (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |"
+            "known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|"
+            "addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|"
+            r"local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?\b|"
+            "inexistent (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |known "
+            "|active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|addressee|"
+            "mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|local-part|login|"
+            r"username|customer|member|mail user|rcpt|receiver|destination)s?\b|not a valid (?:local |"
+            "e-?mail |mail |destination |virtual |smtp |to |target |existing |known |active |final |rcpt "
+            "|inbound |pop |site |known-|registered )*(?:user|recipient|addressee|mailbox|account|address"
+            "|e-?mail address|alias|person|mail ?box|local part|local-part|login|username|customer|member"
+            r"|mail user|rcpt|receiver|destination)s?\b|not valid (?:local |e-?mail |mail |destination |"
+            "virtual |smtp |to |target |existing |known |active |final |rcpt |inbound |pop |site |known-|"
+            "registered )*(?:user|recipient|addressee|mailbox|account|address|e-?mail address|alias|"
+            "person|mail ?box|local part|local-part|login|username|customer|member|mail user|rcpt|"
+            r"receiver|destination)s?\b|bad (?:local |e-?mail |mail |destination |virtual |smtp |to |"
+            "target |existing |known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:"
+            "user|recipient|addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|"
+            "local part|local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?"
+            r"\b|unrecogni[sz]ed (?:local |e-?mail |mail |destination |virtual |smtp |to |target |"
+            "existing |known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|"
+            "recipient|addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|"
+            "local part|local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?"
+            r"\b|incorrect (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |"
+            "known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|"
+            "addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|"
+            r"local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?\b|"
+            "undefined (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |known |"
+            "active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|addressee|"
+            "mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|local-part|login|"
+            r"username|customer|member|mail user|rcpt|receiver|destination)s?\b|not an? existing (?:local "
+            "|e-?mail |mail |destination |virtual |smtp |to |target |existing |known |active |final |"
+            "rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|addressee|mailbox|account|"
+            "address|e-?mail address|alias|person|mail ?box|local part|local-part|login|username|customer"
+            r"|member|mail user|rcpt|receiver|destination)s?\b|wrong (?:local |e-?mail |mail |destination "
+            "|virtual |smtp |to |target |existing |known |active |final |rcpt |inbound |pop |site |known-"
+            "|registered )*(?:user|recipient|addressee|mailbox|account|address|e-?mail address|alias|"
+            "person|mail ?box|local part|local-part|login|username|customer|member|mail user|rcpt|"
+            r"receiver|destination)s?\b|illegal (?:local |e-?mail |mail |destination |virtual |smtp |to |"
+            "target |existing |known |active |final |rcpt |inbound |pop |site |known-|registered )*(?:"
+            "user|recipient|addressee|mailbox|account|address|e-?mail address|alias|person|mail ?box|"
+            "local part|local-part|login|username|customer|member|mail user|rcpt|receiver|destination)s?"
+            r"\b|not an? (?:local |e-?mail |mail |destination |virtual |smtp |to |target |existing |known "
+            "|active |final |rcpt |inbound |pop |site |known-|registered )*(?:user|recipient|addressee|"
+            "mailbox|account|address|e-?mail address|alias|person|mail ?box|local part|local-part|login|"
+            r"username|customer|member|mail user|rcpt|receiver|destination)s?\b|isn't an? (?:local |"
+            "e-?mail |mail |destination |virtual |smtp |to |target |existing |known |active |final |rcpt "
+            "|inbound |pop |site |known-|registered )*(?:user|recipient|addressee|mailbox|account|address"
+            "|e-?mail address|alias|person|mail ?box|local part|local-part|login|username|customer|member"
+            r"|mail user|rcpt|receiver|destination)s?\b|is no (?:local |e-?mail |mail |destination |"
+            "virtual |smtp |to |target |existing |known |active |final |rcpt |inbound |pop |site |known-|"
+            "registered )*(?:user|recipient|addressee|mailbox|account|address|e-?mail address|alias|"
+            "person|mail ?box|local part|local-part|login|username|customer|member|mail user|rcpt|"
+            r"receiver|destination)s?\b"
+        ),
+        source=POSTFIX,
+        sample="550 No such local mailbox",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "there is no (?:such )?.{0,30}(?:user|recipient|mailbox|account|address|person|one|body)|"
+            "no user (?:here|by|with|of|called|named|at|found|exists|has|for)|no mailbox (?:here|by|with|"
+            "of|called|named|at|found|exists|has|for)|no account (?:here|by|with|of|called|named|at|found"
+            "|exists|has|for)|no recipient (?:here|by|with|of|called|named|at|found|exists|has|for)|"
+            "no person (?:here|by|with|of|called|named|at|found|exists|has|for)|no one (?:here|by|with|of"
+            "|called|named|at|found|exists|has|for)|no body (?:here|by|with|of|called|named|at|found|"
+            "exists|has|for)|no mail ?box (?:here|by|with|of|called|named|at|found|exists|has|for)|"
+            "nobody (?:here|by|with)|no-such-user|nosuchuser"
+        ),
+        source=RFC3463,
+        sample="550 5.1.1 There is no mailbox with that name",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "(?:does|do|did)(?: not|n't) have an? .{0,40}(?:account|mailbox|e-?mail address)|(?:recipient"
+            "|user|addressee).{0,30}has no (?:account|mailbox)"
+        ),
+        source=RFC3463,
+        sample="550 5.1.1 The recipient does not have an account here",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "bad destination (?:mailbox|email|address|e-?mail)|destination (?:mailbox|address|user)."
+            "{0,30}(?:invalid|unknown|not)"
+        ),
+        source=RFC3463,
+        sample="550 5.1.1 Bad destination mailbox address",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "<address>:? (?:is |was )?(?:unknown|does not exist|doesn't exist|not found|invalid|unrecogni"
+            "[sz]ed|not known|is not valid|no such|not exist)"
+        ),
+        source=RFC3463,
+        sample="550 <jane@example.com> does not exist",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        r"(?:unknown|invalid|no such|nonexistent|not found|does not exist)[:,]? \(?<address>",
+        source=RFC3463,
+        sample="550 unknown: <jane@example.com>",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "not our (?:customer|user|subscriber|client)|not (?:one of )?our users?|not (?:a |the )?(?:"
+            "user|customer) (?:of|on) (?:this|our)|we (?:do not|don't) know (?:this|that|any|the) |"
+            "unknown here|not known here|nothing known about|no one (?:here )?by that name|never heard of"
+        ),
+        source="observed 2024-02",
+        sample="550 Not our customer",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "account (?:was )?not found|can't (?:find|locate|resolve|verify|recogni[sz]e|identify|match|"
+            "look up|lookup|deliver to|accept) (?:the |this |that |your |a |any |such )*(?:user|recipient"
+            "|mailbox|account|address|e-?mail address|<address>|alias|destination address)|cannot (?:find"
+            "|locate|resolve|verify|recogni[sz]e|identify|match|look up|lookup|deliver to|accept) (?:the "
+            "|this |that |your |a |any |such )*(?:user|recipient|mailbox|account|address|e-?mail address|"
+            "<address>|alias|destination address)|can not (?:find|locate|resolve|verify|recogni[sz]e|"
+            "identify|match|look up|lookup|deliver to|accept) (?:the |this |that |your |a |any |such )*"
+            "(?:user|recipient|mailbox|account|address|e-?mail address|<address>|alias|"
+            "destination address)|could not (?:find|locate|resolve|verify|recogni[sz]e|identify|match|"
+            "look up|lookup|deliver to|accept) (?:the |this |that |your |a |any |such )*(?:user|recipient"
+            "|mailbox|account|address|e-?mail address|<address>|alias|destination address)|couldn't (?:"
+            "find|locate|resolve|verify|recogni[sz]e|identify|match|look up|lookup|deliver to|accept) (?:"
+            "the |this |that |your |a |any |such )*(?:user|recipient|mailbox|account|address|"
+            "e-?mail address|<address>|alias|destination address)|unable to (?:find|locate|resolve|verify"
+            "|recogni[sz]e|identify|match|look up|lookup|deliver to|accept) (?:the |this |that |your |a |"
+            "any |such )*(?:user|recipient|mailbox|account|address|e-?mail address|<address>|alias|"
+            "destination address)|failed to (?:find|locate|resolve|verify|recogni[sz]e|identify|match|"
+            "look up|lookup|deliver to|accept) (?:the |this |that |your |a |any |such )*(?:user|recipient"
+            "|mailbox|account|address|e-?mail address|<address>|alias|destination address)|did not (?:"
+            "find|locate|resolve|verify|recogni[sz]e|identify|match|look up|lookup|deliver to|accept) (?:"
+            "the |this |that |your |a |any |such )*(?:user|recipient|mailbox|account|address|"
+            "e-?mail address|<address>|alias|destination address)|didn't (?:find|locate|resolve|verify|"
+            "recogni[sz]e|identify|match|look up|lookup|deliver to|accept) (?:the |this |that |your |a |"
+            "any |such )*(?:user|recipient|mailbox|account|address|e-?mail address|<address>|alias|"
+            "destination address)"
+        ),
+        source="observed 2024-02",
+        sample="550 Unable to find recipient <jane@example.com>",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "check (?:the |your )?(?:recipient|address|spelling|e-?mail address|name)|double-check|"
+            r"misspelled|misspelt|typo(?:s|graphical)?\b|mistyped|spelled correctly|spelling of"
+        ),
+        source="observed 2024-02",
+        sample="550 Please check the recipient address for typos",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            r"user\.? ?name .{0,30}(?:unknown|invalid|not)|local part .{0,60}(?:unknown|not|invalid)|"
+            "address (?:could not|couldn't|cannot) be (?:found|resolved|verified)|can't accept user|"
+            "not deliverable: |undeliverable (?:recipient|to that|mail ?box|to this)|unknown or illegal "
+            "(?:alias|user)|unknown (?:or|and) (?:invalid|disabled)"
+        ),
+        source="observed 2024-02",
+        sample="550 unknown or illegal alias: jane@example.com",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "mailbox name not allowed|mailbox name (?:is )?invalid|mailbox syntax",
+        is_sure=False,
+        source=RFC5321,
+        sample="553 Requested action not taken: mailbox name not allowed",
+    ),
+)
