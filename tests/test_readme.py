@@ -97,6 +97,7 @@ def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None
     assert process.returncode == 130, said + rest
 
 
+@pytest.mark.drill  # the test above runs the same steps; `make demo` in `.ci/run` has to end with status 0
 def test_demo_ends_with_status_0() -> None:
     said = run(sys.executable, "-m", "demo", cwd=ROOT, env=environment())
     assert [line[0] for line in said.splitlines() if re.match(r"\d\. ", line)] == list("123456789")

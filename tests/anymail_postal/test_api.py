@@ -97,7 +97,7 @@ def test_network_errors_are_also_those_of_requests(postal: FakePostal) -> None:
 
 def test_https_to_a_port_that_speaks_http_is_asked_about(settings: Any) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         url = f"https://127.0.0.1:{server.server_port}"
         settings.ANYMAIL = {"POSTAL_API_URL": url, "POSTAL_API_KEY": KEY, "POSTAL_RETRIES": 0}
