@@ -73,7 +73,7 @@ soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1,
 	KILLS=$(or $(KILLS),200) SEED=$(or $(SEED),1) MINUTES=$(or $(MINUTES),10) SECONDS_AWAY=$(or $(SECONDS_AWAY),60) \
 	$(BIN)/python -m pytest tests/faults $(if $(DATABASE),-k $(DATABASE)) $(ARGS)
 
-drills: $(VENV)/.dev ## Run the long tests, then remove each guard of the security cases and see it missed, an hour (CASES='smuggling SQL' for some guards alone)
+drills: $(VENV)/.dev ## Run the long tests, then remove each security guard and see it missed, an hour (CASES='smuggling SQL' for some guards alone)
 	@# Too long for .ci/run, as are fuzz and soak: kills and faults are drilled there.
 	$(if $(CASES),,$(BIN)/python -m pytest -m drill $(ARGS))
 	$(BIN)/python -m tests.security.remove_guards $(CASES)
