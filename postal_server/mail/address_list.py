@@ -144,6 +144,14 @@ def _join(phrase: list[tuple[str, str]]) -> str:
     return "".join(" " if kind == "space" else token for kind, token in phrase)
 
 
+def addresses_in(text: str) -> list[str]:
+    """The addresses of an address header; none for text that is no list of addresses."""
+    try:
+        return [mailbox.address for mailbox in parse_mailboxes(text)]
+    except ValueError:
+        return []
+
+
 def parse_mailboxes(text: str) -> list[Mailbox]:
     """The mailboxes of an address header, in order (RFC 5322 section 3.4, obsolete forms included).
 

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from . import autoreply
-from .address_list import parse_mailboxes
+from .address_list import addresses_in
 from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
@@ -171,15 +171,13 @@ class _Notice:
     def own_addresses(self) -> frozenset[str]:
         """The addresses of the notice itself: who sent it, and to whom."""
         values = [value for name in ("from", "to", "reply-to") for value in self.values(name)]
-        return frozenset(
-            mailbox.address.lower() for value in values for mailbox in parse_mailboxes(value[:MAX_VALUE])
-        )
+        return frozenset(address.lower() for value in values for address in addresses_in(value[:MAX_VALUE]))
 
     @property
     def sender_domain(self) -> str:
         """The domain of From, or ""."""
-        mailbox = next(iter(parse_mailboxes(" ".join(self.values("from"))[:MAX_VALUE])), None)
-        return mailbox.address.rpartition("@")[2] if mailbox else ""
+        address = next(iter(addresses_in(" ".join(self.values("from"))[:MAX_VALUE])), "")
+        return address.rpartition("@")[2]
 
     def line_of(self, phrase: str) -> int:
         """The number of the line in which a phrase of `flat` begins."""

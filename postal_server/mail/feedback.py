@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from .header import bare_message_id, decode_header, header_fields
+from .header import bare_message_id, decode_header, header_fields, header_values
 
+FEEDBACK_TYPE = "message/feedback-report"
 MAX_FIELDS = 200
 MAX_ADDRESSES = 100
 MAX_VALUE = 1000  # characters
+
+_FEEDBACK_TYPE = re.compile(
+    r"\s{0,20}(?:(?:user-agent|version):[^\n]{0,300}\n){0,2}feedback-type[ \t]*:", re.IGNORECASE
+)
+_JMRP_SENDER = "staff@hotmail.com"
 
 
 @dataclass(frozen=True)
@@ -61,3 +68,21 @@ def read_feedback(content: bytes) -> Feedback:
         envelope_id=first("original-envelope-id"),
         auth_failure=first("auth-failure"),
     )
+
+
+def is_feedback(text: str) -> bool:
+    """Does text begin like a feedback report? For those that are labelled as something else."""
+    return _FEEDBACK_TYPE.match(text) is not None
+
+
+def find_jmrp(header: bytes, returned: bytes) -> Feedback | None:
+    """A complaint of Microsoft's Junk Mail Reporting Program, which returns the mail alone, or None.
+
+    Microsoft writes the recipient into the header of the mail, `returned`.
+    """
+    senders = [bare_message_id(value) for value in header_values(header, "From")]
+    recipients = header_values(returned, "X-HmXmrOriginalRecipient")
+    if not returned or not (_JMRP_SENDER in senders or recipients):
+        return None
+    addresses = (bare_message_id(value[:MAX_VALUE]) for value in recipients[:MAX_ADDRESSES])
+    return Feedback(user_agent="JMRP", original_recipients=tuple(filter(None, addresses)))

@@ -5,24 +5,37 @@ Reports about mail take many forms; they are looked for in a fixed order, and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from . import mime
-from .bounce import BounceKind, recognize
-from .delivery_status import Part, read_status
-from .feedback import Feedback, read_feedback
-from .header import header_values, message_id, split_header
+from . import autoreply, bounce_shapes
+from .aggregate_report import Aggregate, find_aggregate
+from .bounce_words import DELAYS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS
+from .charset import decode_undeclared
+from .delivery_status import MAX_STATUS, DeliveryStatus, Part, is_status, read_status
+from .feedback import FEEDBACK_TYPE, Feedback, find_jmrp, is_feedback, read_feedback
+from .header import header_values, message_id, subject
+from .mime import Part as MimePart
+from .phrases import has_any, plain
+from .report_tree import VAGUE_TYPES, Message, messages
+from .report_words import find_stage, find_status, squeeze, words_about
 
 __all__ = ["Feedback", "Kind", "Part", "Report", "read"]
 
+# Names after RFC 6533 carry addresses that are not ASCII.
 STATUS_TYPES = frozenset(["message/delivery-status", "message/global-delivery-status"])
-RETURNED_TYPES = frozenset(
-    ["message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"]
-)
-MAX_STATUS = 1_000_000  # bytes
+RECEIPT_TYPES = frozenset(["message/disposition-notification", "message/global-disposition-notification"])
 MAX_TOKENS = 10
+MAX_SUBJECT = 1000  # characters
+MAX_BEGINNING = 3000  # characters of an explanation that say what it is about
+MAX_LABEL = 2000  # bytes of a part that show what it is
+
+_STATUS_FIELD = re.compile(
+    r"^[ \t]{0,8}(?:Final-Recipient|Original-Recipient|Reporting-MTA)[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
+_TOKEN = re.compile(r"[A-Za-z0-9]{1,100}\Z")
 
 # The least final comes first: of several recipients, it makes the kind of the report.
 _ORDER = ("failed", "delayed", "expanded", "relayed", "delivered")
@@ -48,6 +61,14 @@ class Kind(str, Enum):
     UNRECOGNISED = "unrecognised"
 
 
+_KINDS_OF_FEEDBACK = {
+    "opt-out": Kind.UNSUBSCRIBE,
+    "opt-out-list": Kind.UNSUBSCRIBE,
+    "not-spam": Kind.NOT_SPAM,  # RFC 6430
+    "auth-failure": Kind.AUTH_FAILURE,  # RFC 6591
+}
+
+
 @dataclass(frozen=True)
 class Report:
     """What a mail reports. `parts` are about one recipient each.
@@ -70,70 +91,205 @@ class Report:
 
 def read(raw: bytes, reverse_path: str | None) -> Report:
     """The report in a raw mail. Never raises; None or `""` is the null reverse-path."""
-    root = mime.parse(raw, into_messages=True, for_reading=True)
-    own = [part for part in root.walk_own() if not part.is_multipart]
-    status = next((part for part in own if part.mime_type in STATUS_TYPES), None)
-    feedback = next((part for part in own if part.mime_type == "message/feedback-report"), None)
-    returned = next((part for part in own if part.mime_type in RETURNED_TYPES), None)
-    header = split_header(returned.content_of(mime.MAX_HEADER))[0] if returned else b""
-    tokens = tuple(header_values(header, "X-Postal-MsgID"))[:MAX_TOKENS]
-    original = message_id(header)
-    if feedback is not None:
-        fields = read_feedback(feedback.content_of(MAX_STATUS))
-        return Report(
-            _KINDS_OF_FEEDBACK.get(fields.type, Kind.COMPLAINT),
-            parts=tuple(Part(address) for address in fields.original_recipients),
-            tokens=tokens,
-            message_id=original,
-            recognizer="rfc5965",
-            feedback=fields,
-        )
-    if status is not None:
-        said = read_status(status.content_of(MAX_STATUS))
-        return Report(
-            kind_of(said.parts),
-            said.parts,
-            said.reporting_mta,
-            said.envelope_id,
-            tokens,
-            original,
-            "rfc3464",
-        )
-    return _other(raw, reverse_path, tokens, original)
+    inner = messages(raw)
+    mail = next(inner)
+    return (
+        _explicit(mail)
+        or _in_words(mail, reverse_path)
+        or _by_a_program(mail, reverse_path)
+        or _attached(inner)
+        or _returned(mail, reverse_path)
+        or _report(Kind.REPLY if reverse_path else Kind.UNRECOGNISED, mail, "")
+    )
 
 
-_KINDS_OF_FEEDBACK = {
-    "opt-out": Kind.UNSUBSCRIBE,
-    "opt-out-list": Kind.UNSUBSCRIBE,
-    "not-spam": Kind.NOT_SPAM,
-    "auth-failure": Kind.AUTH_FAILURE,
-}
+def _attached(inner: Iterator[Message]) -> Report | None:
+    """The report in a mail that hands it on: mailing lists and gateways do that."""
+    return next((report for message in inner if (report := _explicit(message))), None)
 
 
-def kind_of(parts: Sequence[Part]) -> Kind:
+def _report(kind: Kind, message: Message, recognizer: str, parts: Sequence[Part] = ()) -> Report:
+    header = message.returned
+    return Report(
+        kind,
+        tuple(parts),
+        tokens=tuple(filter(_TOKEN.match, header_values(header, "X-Postal-MsgID")))[:MAX_TOKENS],
+        message_id=message_id(header),
+        recognizer=recognizer,
+    )
+
+
+# Reports for programs
+
+
+def _explicit(message: Message) -> Report | None:
+    """A report that says in its fields what it is."""
+    return _complaint(message) or _aggregate(message) or _notification(message)
+
+
+def _complaint(message: Message) -> Report | None:
+    part = message.first([FEEDBACK_TYPE]) or _labelled_otherwise(message, is_feedback)
+    if part is not None:
+        feedback, recognizer = read_feedback(part.content_of(MAX_STATUS)), "rfc5965"
+    elif jmrp := find_jmrp(message.header, message.returned):
+        feedback, recognizer = jmrp, "jmrp"
+    else:
+        return None
+    kind = _KINDS_OF_FEEDBACK.get(feedback.type, Kind.COMPLAINT)
+    parts = [Part(address) for address in feedback.original_recipients]
+    report = _report(kind, message, recognizer, parts)
+    return replace(
+        report,
+        reporting_mta=feedback.reporting_mta,
+        envelope_id=feedback.envelope_id,
+        feedback=feedback,
+    )
+
+
+def _aggregate(message: Message) -> Report | None:
+    found = find_aggregate(message.header, message.leaves)
+    if found is None:
+        return None
+    return Report(Kind.DMARC if found is Aggregate.DMARC else Kind.TLS, recognizer=found.value)
+
+
+def _notification(message: Message) -> Report | None:
+    """RFC 3464: a status part of its own, under whatever label."""
+    part = message.first(STATUS_TYPES) or _labelled_otherwise(message, is_status)
+    if part is None:
+        return None
+    return _of_status(read_status(part.content_of(MAX_STATUS)), message)
+
+
+def _labelled_otherwise(message: Message, test: Callable[[str], bool]) -> MimePart | None:
+    """A part whose content passes the test, though its type promises nothing of the kind."""
+    for part in message.leaves:
+        if part.mime_type in VAGUE_TYPES and test(decode_undeclared(part.content_of(MAX_LABEL))):
+            return part
+    return None
+
+
+def _of_status(status: DeliveryStatus, message: Message) -> Report:
+    parts: Sequence[Part] = status.parts
+    if not any(part.final_recipient or part.original_recipient for part in parts):
+        parts = _completed(parts, message)
+    explanation = message.explanation
+    is_only = len(parts) == 1
+    parts = [_explained(part, words_about(part, explanation, is_only=is_only), message) for part in parts]
+    report = _report(_kind_of(parts), message, "rfc3464", parts)
+    return replace(report, reporting_mta=status.reporting_mta, envelope_id=status.envelope_id)
+
+
+def _completed(parts: Sequence[Part], message: Message) -> list[Part]:
+    """Parts of a report that names no recipient in its fields, or has been cut short."""
+    shape = bounce_shapes.find(message.header, message.text, has_null_path=True)
+    said = [_part_of(found) for found in shape.parts] if shape else []
+    recipients = [part.final_recipient for part in said if part.final_recipient] or message.returned_to
+    if not parts:
+        return said or [Part(address) for address in recipients[:1]] or [Part()]
+    if len(parts) == 1 and len(recipients) == 1:
+        return [replace(parts[0], final_recipient=recipients[0])]
+    return list(parts)
+
+
+def _explained(part: Part, words: str, message: Message) -> Part:
+    """`part` with what its fields leave open taken from the words about it."""
+    diagnostic = part.diagnostic or squeeze(words) or None
+    status = part.status or find_status(part.diagnostic or "") or find_status(words)
+    stage = find_stage(part.diagnostic or "")
+    return replace(
+        part,
+        action=part.action or _action(status, message),
+        status=status,
+        diagnostic=diagnostic,
+        stage=find_stage(words) if stage == "report" else stage,
+    )
+
+
+def _action(status: str | None, message: Message) -> str:
+    """What happened, where no action says so: RFC 3463 section 2, and for class 4 the words."""
+    if status is not None and status[0] in "25":
+        return "delivered" if status[0] == "2" else "failed"
+    words = plain(f"{(subject(message.header) or '')[:MAX_SUBJECT]}\n{message.explanation[:MAX_BEGINNING]}")
+    if has_any(words, DELAYS) and not has_any(words, GIVEN_UP):
+        return "delayed"
+    return "failed" if status or has_any(words, FAILURE_SUBJECTS) or has_any(words, FAILURE_TEXTS) else ""
+
+
+def _kind_of(parts: Sequence[Part]) -> Kind:
     """The kind of a report with these parts: BOUNCE if one failed."""
-    actions = {action_of(part) for part in parts}
+    actions = {part.action for part in parts}
     action = next((action for action in _ORDER if action in actions), None)
     if action is None:
         return Kind.UNRECOGNISED
     return Kind.BOUNCE if action == "failed" else Kind(action)
 
 
-def action_of(part: Part) -> str:
-    """What happened to a recipient: its action, or what follows from the class of its status."""
-    if part.action:
-        return part.action
-    if part.status is None:
-        return "failed" if part.diagnostic else ""
-    return "delivered" if part.status.startswith("2") else "failed"
+# Reports for people
 
 
-def _other(raw: bytes, reverse_path: str | None, tokens: tuple[str, ...], original: str | None) -> Report:
-    bounce = recognize(raw)
-    if bounce is not None and (bounce.recipient or bounce.status):
-        action = "delayed" if bounce.kind is BounceKind.DELAYED else "failed"
-        part = Part(bounce.recipient, None, action, bounce.status, bounce.diagnostic)
-        return Report(
-            kind_of([part]), (part,), tokens=tokens, message_id=original, recognizer="mailer-daemon"
-        )
-    return Report(Kind.REPLY if reverse_path else Kind.UNRECOGNISED, tokens=tokens, message_id=original)
+def _in_words(message: Message, reverse_path: str | None) -> Report | None:
+    """A failure notice whose text says it all."""
+    if message.first(RECEIPT_TYPES):
+        return None
+    if not reverse_path and (status := _status_in(message)):
+        return _of_status(status, message)
+    shape = bounce_shapes.find(message.header, message.text, has_null_path=not reverse_path)
+    if shape is None:
+        return None
+    parts = [_part_of(found) for found in shape.parts]
+    if len(parts) == 1 and not parts[0].final_recipient and len(message.returned_to) == 1:
+        parts = [replace(parts[0], final_recipient=message.returned_to[0])]
+    report = _report(_kind_of(parts), message, shape.name, parts)
+    return report
+
+
+def _part_of(found: bounce_shapes.ShapePart) -> Part:
+    return Part(
+        final_recipient=found.recipient,
+        original_recipient=found.original_recipient,
+        action=found.action,
+        status=found.status,
+        diagnostic=found.diagnostic,
+        stage=find_stage(found.diagnostic or ""),
+    )
+
+
+def _status_in(message: Message) -> DeliveryStatus | None:
+    """Status fields in the text itself: what is left of a report whose structure was lost."""
+    quoted_at = message.quoted[0]
+    match = _STATUS_FIELD.search(message.text, 0, quoted_at)
+    if match is None:
+        return None
+    status = read_status(message.text[match.start() : quoted_at].encode("utf-8", "replace"))
+    is_one = any(part.final_recipient and (part.action or part.status) for part in status.parts)
+    return status if is_one else None
+
+
+def _returned(message: Message, reverse_path: str | None) -> Report | None:
+    """A notice in no known words that returns a mail: one of ours, or from a mail server."""
+    if reverse_path or not message.returned:
+        return None
+    sender = plain(" ".join(header_values(message.header, "From"))[:MAX_SUBJECT])
+    report = _report(Kind.BOUNCE, message, "returned")
+    if not report.tokens and not has_any(sender, MAILERS):
+        return None
+    recipient = message.returned_to[0] if len(message.returned_to) == 1 else None
+    diagnostic = squeeze(message.explanation) or None
+    part = Part(
+        recipient,
+        action=_action(None, message) or "failed",
+        status=find_status(message.explanation),
+        diagnostic=diagnostic,
+    )
+    return replace(report, kind=_kind_of([part]), parts=(part,))
+
+
+def _by_a_program(message: Message, reverse_path: str | None) -> Report | None:
+    if autoreply.is_challenge(message.header, message.text):
+        return _report(Kind.CHALLENGE, message, "challenge")
+    if message.first(RECEIPT_TYPES):
+        return _report(Kind.AUTOREPLY, message, "rfc8098")
+    if autoreply.is_autoreply(message.header, reverse_path):
+        return _report(Kind.AUTOREPLY, message, "rfc3834")
+    return None

@@ -15,6 +15,7 @@ from postal_server.mail import (
     dsn,
     header,
     mime,
+    report,
     tracking,
     transport_encoding,
 )
@@ -65,6 +66,15 @@ QMAIL = (
     b"From: MAILER-DAEMON@q.example\r\nSubject: failure notice\r\n\r\n"
     b"Hi. This is the qmail-send program at q.example.\r\n\r\n"
     b"<c@d.example>:\r\nSorry, no mailbox here. (#5.1.1)\r\n"
+)
+COMPLAINT = (
+    b"From: fbl@isp.example\r\nSubject: abuse\r\n"
+    b"Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b\r\n\r\nabuse\r\n"
+    b"--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n"
+    b"Original-Rcpt-To: c@d.example\r\n\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nX-Postal-MsgID: "
+    + TOKEN.encode()
+    + b"\r\n\r\nx\r\n--b--\r\n"
 )
 REPLY = (
     b"Subject: Re: x\r\n\r\nYes.\r\n\r\n"
@@ -119,6 +129,34 @@ def mime_parts(data: bytes) -> None:
             assert posted(data, format, encoding)
     body, _ = separate(seen.plain_body)
     assert len(body) <= len(seen.plain_body or "")
+
+
+@target(
+    [REPORT, QMAIL, COMPLAINT, NESTED, PLAIN],
+    (
+        *WORDS,
+        b"Content-Type: message/delivery-status\r\n",
+        b"Content-Type: message/feedback-report\r\n",
+        b"Content-Type: text/html\r\n",
+        b"\r\nFinal-Recipient: rfc822; c@d.example\r\n",
+        b"\r\nAction: delayed\r\n",
+        b"\r\nMessage-ID: <x@b.example>\r\n",
+        b"X-Failed-Recipients: c@d.example\r\n",
+        b"Auto-Submitted: auto-replied\r\n",
+        b"<c@d.example>:\r\n",
+        b"> ",
+    ),
+)
+def reports(data: bytes) -> None:
+    """What kind of report is it, and about whom?"""
+    for path in (None, "a@b.example"):
+        read = report.read(data, path)
+        assert len(read.parts) <= 500
+        assert (read.kind is report.Kind.BOUNCE) == any(part.action == "failed" for part in read.parts)
+        for part in read.parts:
+            assert part.status is None or STATUS.fullmatch(part.status)
+            assert len(part.diagnostic or "") <= 2000
+            assert part.stage in ("connect", "mail", "rcpt", "data", "dot", "report")
 
 
 @target(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from postal_server.mail.address_list import (
     Mailbox,
     Recipient,
+    addresses_in,
     join_split_names,
     originators,
     parse_mailboxes,
@@ -233,3 +234,8 @@ def test_a_flood_is_read_in_linear_time(char):
         with contextlib.suppress(ValueError):
             parse(flood)
     assert time.process_time() - start < 2
+
+
+def test_addresses_in_what_may_be_no_list():
+    assert addresses_in("Ann <a@x.example>, b@x.example") == ["a@x.example", "b@x.example"]
+    assert addresses_in("a group: a@x.example") == []

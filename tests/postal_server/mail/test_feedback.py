@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postal_server.mail.feedback import Feedback, read_feedback
+from postal_server.mail.feedback import Feedback, find_jmrp, is_feedback, read_feedback
 
 FULL = b"""Feedback-Type: Abuse
 User-Agent: SomeGenerator/1.0
@@ -55,3 +55,37 @@ def test_a_flood_of_addresses_is_cut():
 def test_hostile_fields_never_raise(data):
     read_feedback(data)
     read_feedback(FULL + data)
+
+
+RETURNED = b"X-HmXmrOriginalRecipient: <a@hotmail.example>\r\nSubject: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "returned", "recipients"),
+    [
+        (b"From: staff@hotmail.com\r\n", RETURNED, ("a@hotmail.example",)),
+        (b'From: "Hotmail" <staff@hotmail.com>\r\n', b"Subject: x\r\n", ()),
+        (b"From: relay@x.example\r\n", RETURNED, ("a@hotmail.example",)),
+    ],
+)
+def test_microsofts_complaints_return_the_mail_alone(header, returned, recipients):
+    feedback = find_jmrp(header, returned)
+    assert (feedback.type, feedback.original_recipients) == ("abuse", recipients)
+
+
+def test_other_mail_is_no_complaint_of_microsofts():
+    assert find_jmrp(b"From: staff@hotmail.com\r\n", b"") is None
+    assert find_jmrp(b"From: a@x.example\r\n", b"Subject: x\r\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Feedback-Type: abuse\r\n", True),
+        ("\r\nUser-Agent: x\r\nVersion: 1\r\nfeedback-type : fraud\r\n", True),
+        ("Hello\r\nFeedback-Type: abuse\r\n", False),
+        ("", False),
+    ],
+)
+def test_feedback_is_known_by_its_fields(text, answer):
+    assert is_feedback(text) is answer

@@ -1,0 +1,77 @@
+"""The header of a message that is quoted in a text, as in reports of servers that attach nothing."""
+
+from __future__ import annotations
+
+import re
+
+MAX_BLOCKS = 20  # headers in one text that are looked at
+MAX_LINES = 400  # of a header, in each direction
+MAX_GAP = 1000  # characters between the pieces of a header whose lines were broken
+
+# What shows that lines are a header: fields that no one writes into an explanation, and a Message-ID.
+_SIGN = re.compile(
+    r"^([ \t>|*]{0,12})(?:Message-ID|X-Postal-MsgID|Received|Return-Path|MIME-Version|DKIM-Signature)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,60}[ \t]*:")
+MAX_BEHIND = 200  # characters behind a field without a value, where a page may have put it
+
+_IDENTITY = re.compile(
+    r"^(?:Message-ID|X-Postal-MsgID)[ \t]*:[ \t]*(?:\n[ \t]+)?[^\s]", re.IGNORECASE | re.MULTILINE
+)
+_IN_WORDS = re.compile(
+    r"message[- ]?id\b[^<>\n]{0,20}\n?[ \t]{0,20}<([^<>\s@]{1,250}@[^<>\s]{1,250})>", re.IGNORECASE
+)
+
+
+def find_header(text: str) -> tuple[int, bytes]:
+    """Where the first quoted header begins in `text`, and that header, unquoted, in UTF-8.
+
+    Without one, the end of the text and `b""`. If it has lost its Message-ID, or there is none, one that a
+    sentence names will do.
+    """
+    first = len(text)
+    position = 0
+    for _ in range(MAX_BLOCKS):
+        match = _SIGN.search(text, position)
+        if match is None or (position and match.start() - position > MAX_GAP):
+            break
+        start, position, block = _around(text, match)
+        first = min(first, start)
+        if _IDENTITY.search(block):
+            return first, block.encode("utf-8", "replace")
+    if match := _IN_WORDS.search(text, 0, position + MAX_BEHIND if position else len(text)):
+        return first, f"Message-ID: <{match[1]}>\n".encode("utf-8", "replace")
+    return first, b""
+
+
+def _around(text: str, match: re.Match[str]) -> tuple[int, int, str]:
+    """Start, end and text of the header that the line at `match` belongs to, without what quotes it."""
+    prefix = match[1]
+    start = match.start()
+    for _ in range(MAX_LINES):
+        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+        if start == 0 or not _belongs(text[above : start - 1], prefix):
+            break
+        start = above
+    lines = []
+    position = start
+    for _ in range(2 * MAX_LINES):
+        end = text.find("\n", position)
+        end = end if end >= 0 else len(text)
+        line = text[position:end]
+        if position > match.start() and not _belongs(line, prefix):
+            break
+        lines.append(line.removeprefix(prefix))
+        position = min(end + 1, len(text))
+        if position == len(text):
+            break
+    return start, max(position, match.end()), "\n".join([*lines, ""])
+
+
+def _belongs(line: str, prefix: str) -> bool:
+    """Is a line a field, or the fold of one?"""
+    if not line.startswith(prefix):
+        return False
+    rest = line[len(prefix) :]
+    return bool(rest.strip()) and (rest[0] in " \t" or _FIELD.match(rest) is not None)

@@ -1,0 +1,54 @@
+"""What the words of a report add to its fields: why, which code, and at which command."""
+
+from __future__ import annotations
+
+import re
+
+from .delivery_status import MAX_DIAGNOSTIC, Part
+
+NEAR = 1500  # characters below a recipient that may be about it
+
+# A code that is marked as one counts before what may be a version (`Exim 4.1.2`).
+_STATUS = re.compile(r"(?<![\d.])([245]\.[0-7]\.\d{1,3})(?!\.?\d)", re.ASCII)
+_MARKED_STATUS = re.compile(
+    r"(?:\b[245]\d\d[ -]|#|(?:status|code)[ \t]{0,3}[:=]?[ \t]{0,3})([245]\.[0-7]\.\d{1,3})(?!\.?\d)",
+    re.ASCII | re.IGNORECASE,
+)
+_STAGE = re.compile(
+    r"(?:in (?:reply|response|answer) to|after|during|>>>) (?:the |sending |pipelined ){0,2}"
+    r"(?:(initial connection|ehlo|helo|starttls|auth)|(mail)|(rcpt)|(data)|(end of data))\b"
+    # qmail's sentences
+    r"|(greeting failed|my name was rejected)|(but sender was rejected)|(does not like recipient)"
+    r"|(failed on DATA command)|(failed after I sent the message)",
+    re.IGNORECASE,
+)
+_STAGES = ("connect", "mail", "rcpt", "data", "dot")
+
+
+def find_status(text: str) -> str | None:
+    """The enhanced code (RFC 3463) in words."""
+    match = _MARKED_STATUS.search(text) or _STATUS.search(text)
+    return match[1] if match else None
+
+
+def find_stage(text: str) -> str:
+    """Which command was answered: as in Postfix's `(in reply to RCPT TO command)`, or `"report"`."""
+    match = _STAGE.search(text)
+    if match is None:
+        return "report"
+    groups = match.groups()
+    return next(stage for stage, *found in zip(_STAGES, groups[:5], groups[5:], strict=True) if any(found))
+
+
+def words_about(part: Part, explanation: str, *, is_only: bool) -> str:
+    """What an explanation says about a recipient: what follows it, or all if there is no other."""
+    for address in (part.final_recipient, part.original_recipient):
+        if address and (start := explanation.find(address)) >= 0:
+            following = explanation[start + len(address) : start + len(address) + NEAR]
+            return following if is_only else following.partition("\n\n")[0]
+    return explanation[:NEAR] if is_only else ""
+
+
+def squeeze(text: str) -> str:
+    """`text` on one line, up to 2000 characters."""
+    return " ".join(text[: 2 * MAX_DIAGNOSTIC].split())[:MAX_DIAGNOSTIC]

@@ -1,0 +1,72 @@
+import pytest
+
+from postal_server.mail.delivery_status import Part
+from postal_server.mail.report_words import find_stage, find_status, squeeze, words_about
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("550 no (in reply to RCPT TO command)", "rcpt"),
+        ("550 no (in reply to MAIL FROM command)", "mail"),
+        ("550 no (in reply to DATA command)", "data"),
+        ("550 no (in reply to end of DATA command)", "dot"),
+        ("550 no (in reply to HELO command)", "connect"),
+        ("SMTP error from remote mail server after initial connection:", "connect"),
+        ("SMTP error from remote mail server after pipelined MAIL FROM:<a@b>:", "mail"),
+        ("SMTP error from remote mail server after end of data:", "dot"),
+        ("in response to the RCPT TO command", "rcpt"),
+        (">>> RCPT To:<a@b.example>\n<<< 550", "rcpt"),
+        (">>> DATA\n<<< 554", "data"),
+        ("192.0.2.1 does not like recipient.", "rcpt"),
+        ("192.0.2.1 failed after I sent the message.", "dot"),
+        ("Connected to 192.0.2.1 but sender was rejected.", "mail"),
+        ("Connected to 192.0.2.1 but greeting failed.", "connect"),
+        ("192.0.2.1 failed on DATA command.", "data"),
+        ("550 no such user", "report"),
+        ("after mailing", "report"),
+        ("", "report"),
+    ],
+)
+def test_the_command_that_was_answered(text, stage):
+    assert find_stage(text) == stage
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("550 5.1.1 unknown", "5.1.1"),
+        ("(#5.7.1)", "5.7.1"),
+        ("Exim 4.2.1 said 550-5.1.10 gone", "5.1.10"),
+        ("status: 4.4.7", "4.4.7"),
+        ("said 5.1.1. Bye", "5.1.1"),
+        ("from 5.1.1.9", None),
+        ("version 4.92.3", None),
+        ("550 unknown", None),
+    ],
+)
+def test_the_code_in_words(text, status):
+    assert find_status(text) == status
+
+
+TEXT = "Sorry.\n\n<a@d.example>: no\nroom\n\n<b@d.example>: gone\n\nBye.\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "is_only", "words"),
+    [
+        (Part("a@d.example"), False, ">: no\nroom"),
+        (Part("x@d.example", "b@d.example"), False, ">: gone"),
+        (Part("b@d.example"), True, ">: gone\n\nBye.\n"),
+        (Part("x@d.example"), False, ""),
+        (Part("x@d.example"), True, TEXT),
+        (Part(), True, TEXT),
+    ],
+)
+def test_words_about_a_recipient(part, is_only, words):
+    assert words_about(part, TEXT, is_only=is_only) == words
+
+
+def test_words_are_kept_on_one_line_of_2000_characters():
+    assert squeeze(" a\n\n b ") == "a b"
+    assert len(squeeze("x" * 5000)) == 2000
