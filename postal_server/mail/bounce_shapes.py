@@ -19,7 +19,7 @@ from .address_list import addresses_in
 from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
-from .header import decode_header, header_fields
+from .header import decode_header, header_fields, last
 from .phrases import fold, has_any, plain
 
 MAX_HEADER = 64_000  # bytes of the header that are read
@@ -179,6 +179,10 @@ class _Notice:
         address = next(iter(addresses_in(" ".join(self.values("from"))[:MAX_VALUE])), "")
         return address.rpartition("@")[2]
 
+    def may_have_failed(self, found: _Found) -> bool:
+        """May this address be a recipient's, and not that of the notice's sender or reader?"""
+        return not _OWN_NAMES.match(found.address) and found.address.lower() not in self.own_addresses
+
     def line_of(self, phrase: str) -> int:
         """The number of the line in which a phrase of `flat` begins."""
         words = r"\s{1,200}".join(map(re.escape, phrase.split()))
@@ -251,9 +255,12 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
     domain = notice.sender_domain if row.domain == "@" else row.domain
     pattern = _compiled(row.recipient)
     # Some say what has failed before they say that it has, or show a heading first.
-    for first, last in ((start, end), (0, end), (start, len(notice.lines))):
-        said = "\n".join(notice.lines[first:last])
-        found = _limited(_found(match, domain) for match in pattern.finditer(said))
+    for lines in (slice(start, end), slice(end), slice(start, None)):
+        said = "\n".join(notice.lines[lines])
+        each = (_found(match, domain) for match in pattern.finditer(said))
+        found = _limited(
+            one for one in each if (lines.start == start and lines.stop == end) or notice.may_have_failed(one)
+        )
         if found or not phrase:
             break
     if not found and not phrase:
@@ -307,9 +314,10 @@ def _limited(found: Iterable[_Found]) -> list[_Found]:
 
 def bare(address: str) -> str:
     """An address as written in running text, without brackets, quotation marks and the final full stop."""
-    return address.strip("<>'\"` \t.,;:").removeprefix("mailto:").removeprefix("SMTP:")
+    return _PREFIX.sub("", address.strip("<>'\"` \t.,;:"))
 
 
+_PREFIX = re.compile(r"(?i)\A(?:mailto|smtp|rfc822)[:=;]")
 _ENHANCED_AFTER_CODE = re.compile(r"(?<![\d.])[45]\d\d[ -]{1,3}#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _CODE = re.compile(
@@ -429,7 +437,7 @@ _LABELLED = re.compile(
 _GENERAL = (
     rf"^[ \t>*|•-]{{0,40}}['\"]?(?P<to>{ADDRESS})['\"]?[ \t]{{0,20}}:?[ \t]{{0,20}}$",
     rf"^[ \t>*|•-]{{0,40}}['\"]?(?P<to>{ADDRESS})['\"]?[ \t]{{0,20}}(?:[:;,(\[.]|-{{1,3}} |on |am |at |\()",
-    r"\b(?:to|for|an|für|à|a|para|per|al|naar|aan|voor|do|dla|till|til|на|для|кому)"
+    r"(?:\b(?:to|for|an|für|à|a|para|per|al|naar|aan|voor|do|dla|till|til|на|для|кому|and|und|et|y|e)|[,;])"
     rf"[ \t\n]{{1,20}}['\"“«]?(?P<to>{ADDRESS})",
     rf"(?P<to>{ADDRESS})",
 )
@@ -450,10 +458,14 @@ def _general(notice: _Notice) -> Shape | None:
     end = notice.end_from(0, ())
     said = "\n".join(notice.lines[:end])
     found = _named(failed, said) or _general_recipients(said, notice)
+    returned = notice.returned_from(end)
+    for elsewhere in (notice.subject, last(returned[:MAX_TEXT].encode(), "To") or ""):
+        if not found:
+            found = [_Found(0, 0, each.address) for each in _general_recipients(elsewhere, notice)[:1]]
     if not found and not notice.is_about_failure:
         return None
     action = "delayed" if _is_delay(notice, said) else "failed"
-    return Shape("general", _parts(said, found, "", action), notice.returned_from(end))
+    return Shape("general", _parts(said, found, "", action), returned)
 
 
 def _named(addresses: Sequence[str], said: str) -> list[_Found]:
@@ -472,11 +484,7 @@ def _general_recipients(said: str, notice: _Notice) -> list[_Found]:
     others = (_compiled(pattern).finditer(said) for pattern in _GENERAL)
     for matches in chain([labelled], others):
         all_found = (_found(match, "") for match in matches)
-        found = _limited(each for each in all_found if _may_be_recipient(each.address, notice))
+        found = _limited(each for each in all_found if notice.may_have_failed(each))
         if found:
             return found
     return []
-
-
-def _may_be_recipient(address: str, notice: _Notice) -> bool:
-    return not _OWN_NAMES.match(address) and address.lower() not in notice.own_addresses

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 # An address in running text, and one in angle brackets, whose local part may be quoted or not ASCII.
 # Only the beginning of a word is tried, so that long words cost no time.
-PLAIN = r"(?<![\w.!#$%&*+/?^`{|}~-])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
+PLAIN = (
+    r"(?<![\w.!#$%&*+/?^`{|}~-])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?![A-Za-z0-9-]|\.[A-Za-z0-9])"
+)
 BRACKETED = r"""<(?:[^<>\s"]{1,64}|"[^<>"\n]{1,62}")@[^<>\s@]{1,253}>"""
 ADDRESS = rf"(?:{BRACKETED}|{PLAIN})"
 ALONE = rf"^[ \t]{{0,40}}['\"]?(?P<to>{ADDRESS})['\"]?[ \t]{{0,40}}$"  # on a line of its own
