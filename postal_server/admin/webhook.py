@@ -17,6 +17,7 @@ from postal_server import models
 from postal_server.engine.database import write_transaction
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 from postal_server.services.operations import webhook as webhooks
+from postal_server.wire.our_events import OUR_EVENTS
 from postal_server.wire.webhook import SUBSCRIBABLE
 
 from .base import (
@@ -31,13 +32,18 @@ from .base import (
     within,
 )
 
+EVENTS = (*SUBSCRIBABLE, *OUR_EVENTS)
+
 
 class WebhookForm(ModelForm):
     events = forms.MultipleChoiceField(
-        choices=[(name, name) for name in SUBSCRIBABLE],
+        choices=[
+            ("Postal's", [(n, n) for n in SUBSCRIBABLE]),
+            ("Beyond Postal", [(n, n) for n in OUR_EVENTS]),
+        ],
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Used where not all events are wanted.",
+        help_text="Used where not all events are wanted, and for events beyond Postal.",
     )
 
 
@@ -47,13 +53,21 @@ class WebhookAdmin(ModelAdmin):
     list_display = ["name", "server", "url", "state", "wanted", "waiting", "last_used_at"]
     list_filter = ["enabled", "server"]
     search_fields = ["name", "url"]
-    fields = ["server", "name", "url", "enabled", "all_events", "events", "disabled_reason", "last_used_at"]
+    fields = [
+        *("server", "name", "url", "enabled", "all_events", "beyond_postal", "events"),
+        *("disabled_reason", "last_used_at"),
+    ]
     readonly_fields = ["disabled_reason", "last_used_at"]
     actions = ["resend_failed"]
 
     @admin.display(description="Events", boolean=False)
     def wanted(self, webhook: models.Webhook) -> str:
-        return "all" if webhook.all_events else ", ".join(webhook.events) or "none"
+        named = webhook.events
+        if webhook.all_events:
+            if webhook.beyond_postal:
+                return "all"
+            named = ["all of Postal's", *(name for name in named if name in OUR_EVENTS)]
+        return ", ".join(named) or "none"
 
     @admin.display(description="Waiting")
     def waiting(self, webhook: models.Webhook) -> int:
@@ -84,7 +98,7 @@ class WebhookAdmin(ModelAdmin):
 @admin.register(models.WebhookRequest)
 class WebhookRequestAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     list_display = ["uuid", "event", "server", "webhook_id", "attempts", "due_at", "created_at"]
-    list_filter = [one_of("event", SUBSCRIBABLE), ServerFilter]
+    list_filter = [one_of("event", EVENTS), ServerFilter]
     fields = ["uuid", "event", "webhook_id", "message_id", "attempts", "due_at", "expires_at", "text"]
     readonly_fields = ["text"]
 
@@ -118,7 +132,7 @@ class WebhookAttemptAdmin(ServerScopedAdmin, ReadOnlyAdmin):
         "will_retry",
         "url",
     ]
-    list_filter = [one_of("event", SUBSCRIBABLE), GivenUpFilter, ServerFilter]
+    list_filter = [one_of("event", EVENTS), GivenUpFilter, ServerFilter]
     search_fields = ["=uuid"]
     search_help_text = "The uuid of an event"
     ordering = ["-id"]

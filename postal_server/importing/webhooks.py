@@ -9,7 +9,10 @@ from .source import Row, utc
 
 
 def import_webhook(row: Row, records: Records) -> None:
-    """A webhook. A host that posts would be refused to is a problem."""
+    """A webhook. A host that posts would be refused to is a problem.
+
+    Its application knows Postal's events and is sent no other.
+    """
     server = records.owner("server", row, "server_id", f"webhook {row['name']}")
     if server is None:
         return
@@ -22,5 +25,6 @@ def import_webhook(row: Row, records: Records) -> None:
         "enabled": bool(row["enabled"]),
         "all_events": bool(row["all_events"]),
         "events": events,
+        "beyond_postal": False,
         "last_used_at": utc(row["last_used_at"]),
     })  # fmt: skip

@@ -20,7 +20,10 @@ WEBHOOK_URL = RegexValidator(
 
 
 class Webhook(models.Model):
-    """A receiver of a server's events. Source: contract 3.1."""
+    """A receiver of a server's events. Source: contract 3.1.
+
+    Without `beyond_postal` it gets what Postal would send, and those of our own events that `events` names.
+    """
 
     server = models.ForeignKey(Server, models.CASCADE, related_name="webhooks")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -30,6 +33,11 @@ class Webhook(models.Model):
     disabled_reason = models.CharField(max_length=250, blank=True, editable=False)
     all_events = models.BooleanField(default=True)
     events = models.JSONField(default=list, blank=True)
+    beyond_postal = models.BooleanField(
+        "beyond Postal",
+        default=True,
+        help_text="All events include those that Postal lacks. Off for applications that do not expect them.",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:

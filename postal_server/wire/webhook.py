@@ -1,6 +1,6 @@
 """Webhook events: their names, payloads and the envelope around them. Source: contract 3.
 
-Key order is Postal's and part of the wire: receivers may store the text.
+Key order is Postal's and part of the wire: receivers may store the text. What Postal lacks comes last.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 from postal_server.rules.status import DeliveryStatus
 
 from .http import to_json
+from .report import Reported, report_hash
 from .rows import DeliveryRow, MessageRow
 
 SENT = "MessageSent"
@@ -34,6 +35,7 @@ BY_STATUS: Mapping[DeliveryStatus, str] = {
     DeliveryStatus.HELD: HELD,
 }
 SUBSCRIBABLE = (SENT, DELAYED, FAILED, HELD, BOUNCED, LINK_CLICKED, LOADED, DNS_ERROR)
+POSTALS_EVENTS = frozenset((*SUBSCRIBABLE, LIMIT_APPROACHING, LIMIT_EXCEEDED))
 
 
 class ServerNames(Protocol):
@@ -113,12 +115,20 @@ def delivery_payload(message: MessageRow, token: str, delivery: DeliveryRow) -> 
 
 
 def bounce_payload(
-    original: MessageRow, original_token: str, report: MessageRow, report_token: str
+    original: MessageRow,
+    original_token: str,
+    report: MessageRow,
+    report_token: str,
+    *,
+    classification: Mapping[str, Any] | None = None,
+    reported: Reported | None = None,
 ) -> dict[str, Any]:
-    """Of `MessageBounced`."""
+    """Of `MessageBounced`. Postal has the two messages alone."""
     return {
         "original_message": message_hash(original, original_token),
         "bounce": message_hash(report, report_token),
+        "classification": classification,
+        "report": reported and report_hash(reported),
     }
 
 

@@ -142,7 +142,7 @@ class Installation:
     def webhook(self, server: Any, url: str) -> None:
         from postal_server.services.operations import provisioning
 
-        provisioning.add_webhook(server, url)
+        provisioning.add_webhook(server, url, beyond_postal=False)
 
 
 def main(described_path: str, names_path: str, http_port: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from postal_server.services.operations import webhook as webhooks
 
 
 class Command(ServerCommand):
-    help = "Look at webhooks and what waits for them, and send events again."
+    help = "Look at webhooks and what waits for them, send events again, and choose which events they get."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -33,10 +34,20 @@ class Command(ServerCommand):
         resending.add_argument("--webhook", type=int, metavar="ID", help="of this webhook")
         resending.add_argument("--hours", type=float, help="given up within so many hours")
         resending.add_argument("--dry-run", action="store_true", help="only show how many there are")
+        setting = actions.add_parser("set", help="change which events webhooks get")
+        setting.add_argument("ids", nargs="+", type=int, metavar="ID", help="these webhooks")
+        setting.add_argument(
+            "--beyond-postal",
+            choices=("yes", "no"),
+            required=True,
+            help="do all events include those that Postal does not have?",
+        )
         for action in (listing, resending):
             action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] == "set":
+            return self._set(options["ids"], beyond_postal=options["beyond_postal"] == "yes")
         server = server_named(options["server"]) if options["server"] else None
         server_id = server.pk if server else None
         if options["action"] == "list":
@@ -65,6 +76,17 @@ class Command(ServerCommand):
         self.stdout.write(counted(done, "event is posted again.", "events are posted again."))
         return None
 
+    def _set(self, ids: Sequence[int], *, beyond_postal: bool) -> None:
+        with write_transaction():
+            rows = Webhook.objects.in_bulk(ids)
+            if missing := [number for number in ids if number not in rows]:
+                raise CommandError(f"There is no webhook {missing[0]}; `webhooks list` shows all.")
+            # Saved one by one: the directory must hear of it.
+            for row in rows.values():
+                row.beyond_postal = beyond_postal
+                row.save(update_fields=["beyond_postal"])
+        self.stdout.write(counted(len(rows), "webhook is changed.", "webhooks are changed."))
+
     def _list(self, server_id: int | None) -> None:
         now = timezone.now()
         rows = Webhook.objects.select_related("server__organization").order_by("server", "pk")
@@ -87,9 +109,12 @@ class Command(ServerCommand):
                     row.name,
                     row.url,
                     "on" if row.enabled else f"off. {row.disabled_reason}".rstrip(),
+                    "yes" if row.beyond_postal else "no",
                     queued["count"] if queued else 0,
                     span(now - queued["oldest_at"]) if queued else "",
                     lost.get(row.pk, 0),
                 )
             )
-        self.print_table(("id", "server", "name", "url", "state", "waiting", "oldest", "given up"), lines)
+        self.print_table(
+            ("id", "server", "name", "url", "state", "beyond Postal", "waiting", "oldest", "given up"), lines
+        )

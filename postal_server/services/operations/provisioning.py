@@ -96,9 +96,11 @@ def add_http_route(
     )
 
 
-def add_webhook(server: Server, url: str) -> Webhook:
-    """A webhook for all events."""
-    return Webhook.objects.create(server=server, name=url[:255], url=url, all_events=True)
+def add_webhook(server: Server, url: str, *, beyond_postal: bool = True) -> Webhook:
+    """A webhook for all events, or for all those that Postal has too."""
+    return Webhook.objects.create(
+        server=server, name=url[:255], url=url, all_events=True, beyond_postal=beyond_postal
+    )
 
 
 def _free_permalink(owner: Organization, name: str) -> str:

@@ -89,7 +89,13 @@ class Batch:
         """Change the stored status of any message; if it has an entry in this batch, that keeps its own."""
         self.other_statuses[message_id] = status
 
-    def emit(self, event: str, *about: Message, payload: Callable[..., Mapping[str, Any]]) -> None:
+    def emit(
+        self,
+        event: str,
+        *about: Message,
+        payload: Callable[..., Mapping[str, Any]],
+        is_beyond_postal: bool = False,
+    ) -> None:
         """Emit an event about these messages, if a webhook wants it; see `MessageEvent`."""
-        if is_wanted(about[0].server_id, event, self.directory):
-            self.events.append(MessageEvent(event, about, payload))
+        if is_wanted(about[0].server_id, event, self.directory, is_beyond_postal=is_beyond_postal):
+            self.events.append(MessageEvent(event, about, payload, is_beyond_postal))

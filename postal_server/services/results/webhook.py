@@ -28,12 +28,16 @@ MARK_INTERVAL = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """An event for a server's webhooks. `message_id` keeps the events of one message in order."""
+    """An event for a server's webhooks. `message_id` keeps the events of one message in order.
+
+    `is_beyond_postal`: an event of Postal's in a case in which Postal sends none.
+    """
 
     server_id: int
     name: str
     payload: Mapping[str, Any]
     message_id: int | None = None
+    is_beyond_postal: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,12 @@ class MessageEvent:
     name: str
     about: Sequence[Message]
     payload: Callable[..., Mapping[str, Any]]
+    is_beyond_postal: bool = False
 
 
-def is_wanted(server_id: int, name: str, directory: Directory) -> bool:
+def is_wanted(server_id: int, name: str, directory: Directory, *, is_beyond_postal: bool = False) -> bool:
     """Does any webhook of the server subscribe to this event? Check this before building a payload."""
-    return bool(directory.webhooks_for(server_id, name))
+    return bool(directory.webhooks_for(server_id, name, is_beyond_postal=is_beyond_postal))
 
 
 def emit(events: Iterable[WebhookEvent], directory: Directory, now: datetime) -> int:
@@ -61,7 +66,9 @@ def emit(events: Iterable[WebhookEvent], directory: Directory, now: datetime) ->
     """
     requests = []
     for event in events:
-        for webhook in directory.webhooks_for(event.server_id, event.name):
+        for webhook in directory.webhooks_for(
+            event.server_id, event.name, is_beyond_postal=event.is_beyond_postal
+        ):
             identity = uuid.uuid4()
             requests.append(
                 WebhookRequest(
@@ -107,7 +114,8 @@ def emit_about_messages(events: Sequence[MessageEvent], directory: Directory, no
 def _with_payload(event: MessageEvent, tokens: Mapping[int, str]) -> WebhookEvent:
     about = event.about[0]
     with_tokens = [value for message in event.about for value in (message, tokens[message.id])]
-    return WebhookEvent(about.server_id, event.name, event.payload(*with_tokens), about.id)
+    payload = event.payload(*with_tokens)
+    return WebhookEvent(about.server_id, event.name, payload, about.id, event.is_beyond_postal)
 
 
 def emit_for_message(

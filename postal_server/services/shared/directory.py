@@ -16,6 +16,7 @@ from postal_server.rules import route as route_rules
 from postal_server.rules.classification import Ours
 from postal_server.rules.selection import Selection
 from postal_server.rules.status import CredentialType
+from postal_server.wire.webhook import POSTALS_EVENTS
 
 from . import credential as credentials
 from .entries import (
@@ -120,12 +121,22 @@ class Directory:
         owned = (s for s in self.servers.values() if s.organization_id == domain.organization_id)
         return min(owned, key=lambda server: server.id, default=None)
 
-    def webhooks_for(self, server_id: int, event: str) -> list[WebhookEntry]:
-        """The enabled webhooks of a server that want this event."""
+    def webhooks_for(
+        self, server_id: int, event: str, *, is_beyond_postal: bool = False
+    ) -> list[WebhookEntry]:
+        """The enabled webhooks of a server that want this event.
+
+        An event that Postal lacks reaches webhooks that name it, and of those for all events the ones beyond
+        Postal: no other application meets a name that it does not know. `is_beyond_postal`: Postal has an
+        event of this name, but does not send it in this case; only webhooks beyond Postal get it.
+        """
+        is_ours = event not in POSTALS_EVENTS
         return [
             webhook
             for webhook in self._webhooks_of.get(server_id, [])
-            if webhook.enabled and (webhook.all_events or event in webhook.events)
+            if webhook.enabled
+            and (event in webhook.events or (webhook.all_events and (webhook.beyond_postal or not is_ours)))
+            and (webhook.beyond_postal or not is_beyond_postal)
         ]
 
     def pool(self, pool_id: int | None) -> list[SourceEntry]:

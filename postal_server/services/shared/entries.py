@@ -158,6 +158,7 @@ class WebhookEntry:
     enabled: bool
     all_events: bool
     events: frozenset[str]
+    beyond_postal: bool
     is_gone: bool  # switched off because its receiver said so: nothing is to be posted any more
 
 

@@ -132,6 +132,7 @@ def test_dry_run_changes_nothing_and_counts_everything():
 def test_private_endpoints_are_named_unless_allowed():
     problems = run(allowed=False).problems
     assert any(p.startswith("webhook all: 127.0.0.1 would be refused") for p in problems)
+    assert not Webhook.objects.filter(beyond_postal=True).exists()
     assert any(p.startswith("HTTP endpoint in: 127.0.0.1") for p in problems)
 
 

@@ -54,10 +54,23 @@ def test_list_shows_state_and_what_waits(run, webhook, attempt):
         "App",
         "https://app.example/hook",
         "off. The receiver answered 410 Gone.",
+        "yes",
         "1",
         "3 h 1 min",
         "1",
     ]
+
+
+def test_webhooks_are_told_what_postal_lacks_or_not(run, webhook):
+    number = str(webhook.pk)
+    assert run("webhooks", "set", number, "--beyond-postal", "no") == "1 webhook is changed.\n"
+    webhook.refresh_from_db()
+    assert not webhook.beyond_postal
+    run("webhooks", "set", number, "--beyond-postal", "yes")
+    webhook.refresh_from_db()
+    assert webhook.beyond_postal
+    with pytest.raises(CommandError, match="There is no webhook 99"):
+        run("webhooks", "set", number, "99", "--beyond-postal", "no")
 
 
 def test_resend_all_that_failed(run, attempt):

@@ -3,12 +3,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from postal_server.rules.status import DeliveryStatus
 from postal_server.wire import webhook
+from postal_server.wire.http import to_json
 
 RECORDED = json.loads((Path(__file__).parents[2] / "corpus/wire/webhooks.json").read_text("utf-8"))
 
@@ -69,11 +71,20 @@ def _whole_microseconds(text: str) -> str:
     )
 
 
+def _without_added(ours: Any, recorded: Any) -> Any:
+    """Our value without the keys that Postal lacks. They have to come last."""
+    if not isinstance(recorded, dict):
+        return ours
+    assert list(ours)[: len(recorded)] == list(recorded)
+    return {key: _without_added(ours[key], value) for key, value in recorded.items()}
+
+
 @pytest.mark.parametrize("text", RECORDED, ids=lambda text: json.loads(text)["event"])
-def test_a_recorded_event_is_written_byte_for_byte(text):
+def test_a_recorded_event_is_written_byte_for_byte_but_for_what_is_added_last(text):
     written = _again(json.loads(text)).decode()
     assert written.count("\\u003c") == text.count("\\u003c")
-    assert _whole_microseconds(written) == _whole_microseconds(text)
+    postals = to_json(_without_added(json.loads(written), json.loads(text))).decode()
+    assert _whole_microseconds(postals) == _whole_microseconds(text)
 
 
 def test_markup_is_escaped_and_other_text_is_raw_utf8():

@@ -65,6 +65,17 @@ class TestEmit:
             (other.pk, 2, None),
         }
 
+    def test_an_event_in_a_case_of_our_own_goes_beyond_postal_alone(self, world):
+        ours = world.add_webhook()
+        world.add_webhook(name="imported", beyond_postal=False)
+        message = Message(id=4, server_id=world.server.pk, scope="outgoing", size_bytes=1, created_at=NOW)
+        events = [
+            webhook.MessageEvent("MessageDelayed", [message], lambda message, token: {}, is_beyond)
+            for is_beyond in (False, True)
+        ]
+        assert webhook.emit_about_messages(events, world.directory(), NOW) == 3
+        assert WebhookRequest.objects.filter(webhook_id=ours.pk).count() == 2
+
     def test_without_a_webhook_there_is_no_query(self, world, django_assert_num_queries):
         directory = world.directory()
         with django_assert_num_queries(0):

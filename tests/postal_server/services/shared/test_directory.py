@@ -6,6 +6,7 @@ from postal_server.models import (
     Domain,
     Route,
     Server,
+    Webhook,
 )
 from postal_server.rules.status import CredentialType
 from postal_server.services.shared import credential
@@ -114,6 +115,25 @@ def test_webhooks_are_chosen_by_event(world):
     assert [w.id for w in directory.webhooks_for(world.server.pk, "MessageSent")] == [every.pk, some.pk]
     assert [w.id for w in directory.webhooks_for(world.server.pk, "SendLimitExceeded")] == [every.pk]
     assert directory.webhooks_for(0, "MessageSent") == []
+
+
+@pytest.mark.parametrize(
+    ("event", "is_beyond_postal", "chosen"),
+    [
+        ("MessageDelayed", False, {"ours", "imported", "imported, named"}),
+        ("MessageDelayed", True, {"ours"}),  # of a report: Postal says nothing
+        ("SuppressionAdded", False, {"ours", "imported, named", "ours, named"}),
+        ("MessageComplained", False, {"ours"}),
+    ],
+)
+def test_what_postal_lacks_goes_to_those_that_expect_it(world, event, is_beyond_postal, chosen):
+    world.add_webhook(name="ours")
+    world.add_webhook(name="imported", beyond_postal=False)
+    world.add_webhook(name="imported, named", beyond_postal=False, events=["SuppressionAdded"])
+    world.add_webhook(name="ours, named", all_events=False, events=["SuppressionAdded"])
+    names = dict(Webhook.objects.values_list("pk", "name"))
+    webhooks = load().webhooks_for(world.server.pk, event, is_beyond_postal=is_beyond_postal)
+    assert {names[webhook.id] for webhook in webhooks} == chosen
 
 
 def test_role_mail_finds_a_server_of_the_organization(world):
