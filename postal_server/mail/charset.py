@@ -91,13 +91,25 @@ def decode(data: bytes, label: str | None) -> str:
     return text.replace("\0", "") if "\0" in text else text
 
 
-def decode_undeclared(data: bytes) -> str:
-    """8-bit text whose charset is not declared: UTF-8 if it is valid UTF-8, else windows-1252."""
+def decode_undeclared(data: bytes, likely: str | None = None) -> str:
+    """8-bit text whose charset is not declared: UTF-8 if it is valid UTF-8, else windows-1252.
+
+    Between the two, the charset with the label `likely` if it fits: that of a text beside it.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        text = _decode_windows_1252(data)
+        text = (_decode_likely(data, likely) if likely else None) or _decode_windows_1252(data)
     return text.replace("\0", "") if "\0" in text else text
+
+
+def _decode_likely(data: bytes, label: str) -> str | None:
+    """`data` in the charset of this label, or None if it cannot be that, or is not one of bytes."""
+    codec = codec_of(label)
+    if codec is None or codec.replace("-", "_").startswith("utf_"):
+        return None
+    text = decode(data, label)
+    return None if "\ufffd" in text else text
 
 
 # In the standard the five bytes that Python's codec lacks are controls, so no byte is lost.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 
+from .charset import decode_undeclared
 from .date import format_date, parse_date
 from .header import (
     decode_header,
@@ -19,10 +20,12 @@ from .header import (
     subject,
 )
 from .message_view import Attachment, MessageParts, parts
+from .mime import parse
 
 __all__ = [
     "Attachment",
     "MessageParts",
+    "decode_field",
     "decode_header",
     "first",
     "format_date",
@@ -41,7 +44,21 @@ __all__ = [
 
 MAX_RECEIVED_PART = 255  # characters of a greeting or host name that a peer chose
 
+MAX_FOR_CHARSET = 65_536  # bytes in which the first text is looked for
+
 _NOT_PRINTABLE = re.compile(r"[^!-'*-~]")  # parentheses would close the comment
+
+
+def decode_field(value: bytes, raw: bytes) -> str:
+    """The value of a field of the message `raw`, its encoded words not decoded.
+
+    8-bit text is UTF-8 if it is valid UTF-8, else in the charset of the first text in the message, as mail
+    programs that put it there write both alike, else windows-1252.
+    """
+    try:
+        return value.decode("utf-8").replace("\0", "")
+    except UnicodeDecodeError:
+        return decode_undeclared(value, parse(raw[:MAX_FOR_CHARSET], for_reading=True).text_charset)
 
 
 def received_line(

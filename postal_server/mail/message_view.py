@@ -98,7 +98,7 @@ def parts(raw: bytes) -> MessageParts:
         plain_body="\n".join(map(body_text, plain)) if plain else None,
         html_body="\n".join(map(_as_html, rich)) if any(map(_is_html, rich)) else None,
         attachments=_attachments(body.files),
-        headers=headers_view(raw[: root.body_start]),
+        headers=headers_view(raw[: root.body_start], root.text_charset),
         is_undeclared=any(part.content_type is None for part in plain),
     )
 
@@ -247,8 +247,11 @@ def _attachment(part: Part, name: str, data: bytes) -> Attachment:
     )
 
 
-def headers_view(raw: bytes) -> dict[str, list[str | None]]:
-    """Lower-cased name -> decoded values, None for an empty one; standard fields first."""
+def headers_view(raw: bytes, charset: str | None = None) -> dict[str, list[str | None]]:
+    """Lower-cased name -> decoded values, None for an empty one; standard fields first.
+
+    `charset` is that of the text, in which 8-bit values may be too.
+    """
     values_by_name: dict[str, list[bytes]] = {}
     for name, value in header_fields(raw):
         key = name.lower().replace("\0", "")
@@ -259,7 +262,7 @@ def headers_view(raw: bytes) -> dict[str, list[str | None]]:
         else:
             values_by_name.setdefault(key, []).append(value)
     return {
-        key: [_view(key, decode_undeclared(value)) for value in values]
+        key: [_view(key, decode_undeclared(value, charset)) for value in values]
         for key, values in sorted(values_by_name.items(), key=lambda item: _RANKS.get(item[0], len(_RANKS)))
     }
 

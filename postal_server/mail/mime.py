@@ -203,6 +203,12 @@ class Part:
         return self.content_type.parameters.get("charset") if self.content_type else None
 
     @property
+    def text_charset(self) -> str | None:
+        """The charset that the first of the texts in it names, itself included; None if none does."""
+        texts = (part for part in self.walk_own() if part.mime_type.startswith("text/"))
+        return next((part.charset for part in texts if part.charset), None)
+
+    @property
     def body(self) -> bytes:
         """The body as it is in the message."""
         return self.raw[self.body_start : self.end]

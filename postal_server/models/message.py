@@ -59,7 +59,7 @@ class Message(models.Model):
     scope = models.CharField(max_length=8, choices=choices(Scope))
     rcpt_to = PeerTextField(null=True)  # Postal distinguishes NULL from an empty string
     mail_from = PeerTextField(null=True)  # None is the null reverse-path
-    subject = PeerTextField(null=True)  # cut to 200 characters
+    subject = PeerTextField(null=True)  # cut to 8192 characters
     message_id = PeerTextField(null=True)  # without brackets
     message_id_day = models.IntegerField(null=True)  # days since 1970, with the hash below: a small index
     message_id_hash = models.BigIntegerField(null=True)

@@ -48,7 +48,11 @@ virtual_minimum_uid = 1
 bounce_notice_recipient = nobody
 disable_dns_lookups = yes
 relayhost = [127.0.0.1]:{submission}
-transport_maps = inline:{{{{rp.localhost = smtp:[127.0.0.1]:{reports}}}}}
+transport_maps =
+  inline:{{{{rp.localhost = smtp:[127.0.0.1]:{reports}}}, {{down.example = smtp:[127.0.0.1]:1}}}}
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+delay_warning_time = 1s
 smtp_sasl_auth_enable = yes
 smtp_sasl_password_maps = inline:{{{{[127.0.0.1]:{submission} = {user}:{key}}}}}
 smtp_sasl_security_options = noanonymous
@@ -131,6 +135,23 @@ class Postfix:
         lines = [f"127.0.0.1:{self.port} inet n - n - - smtpd"]
         lines += [f"{name} {rest}" for name, rest in SERVICES.items()]
         (self._etc / "master.cf").write_text("\n".join([*lines, ""]))
+
+    @contextlib.contextmanager
+    def without(self, keyword: str) -> Iterator[None]:
+        """For the time of the block, it does not offer this extension. Ends all connections twice."""
+        path = self._etc / "main.cf"
+        before = path.read_text()
+        self._restart_with(f"{before}smtpd_discard_ehlo_keywords = {keyword}\n")
+        try:
+            yield
+        finally:
+            self._restart_with(before)
+
+    def _restart_with(self, configuration: str) -> None:
+        self._command("abort")
+        (self._etc / "main.cf").write_text(configuration)
+        self._command("start")
+        daemons.wait_until_listening(self.port, None, self.folder / "log/mail.log")
 
     @property
     def log(self) -> str:

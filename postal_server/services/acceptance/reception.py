@@ -28,6 +28,7 @@ from postal_server.mail.header import (
     header_fields,
     header_values,
 )
+from postal_server.mail.message import decode_field
 from postal_server.rules import route as rules
 from postal_server.rules.lane import LOCAL, lane_of_endpoint
 from postal_server.rules.status import RouteMode, Scope
@@ -97,7 +98,7 @@ def accept_message(
     by_server: dict[int, list[NewMessage]] = {}
     for recipient in recipients:
         by_server.setdefault(recipient.server.id, []).extend(_messages(recipient))
-    text = _subject(subjects)
+    text = _subject(subjects, raw)
     identifier = bare_message_id(decode_undeclared(identifiers[-1])) if identifiers else None
     return [
         Accepted(
@@ -122,11 +123,11 @@ def check_loop(raw: bytes, smtp_hostname: str) -> None:
         raise LoopDetected
 
 
-def _subject(values: Sequence[bytes]) -> str | None:
+def _subject(values: Sequence[bytes], raw: bytes) -> str | None:
     """The last of these Subjects, decoded, or None. One of over `MAX_DECODED_SUBJECT` stays as it is."""
     if not values:
         return None
-    text = decode_undeclared(values[-1])
+    text = decode_field(values[-1], raw)
     return text if len(text) > MAX_DECODED_SUBJECT else decode_header(text)
 
 

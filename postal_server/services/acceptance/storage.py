@@ -16,7 +16,7 @@ from postal_server.services.shared.rows import insert_values
 from postal_server.services.shared.sequence import allocate_ids
 from postal_server.services.shared.work import Accepted, NewMessage, Stored
 
-SUBJECT_CHARACTERS = 200  # of the stored copy (contract 1.7)
+SUBJECT_CHARACTERS = 8192  # of the stored copy; Postal has 200 (contract 1.7)
 LIFETIME = timedelta(hours=120)
 DESTINATION_CHARACTERS = 255
 Row = dict[str, Any]

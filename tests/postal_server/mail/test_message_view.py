@@ -651,3 +651,11 @@ def test_no_word_of_any_part_is_lost_and_no_name_is_made_up_twice(tree):
     assert len({file.filename for file in shown.attachments if file.filename != "a.txt"}) == sum(
         file.filename != "a.txt" for file in shown.attachments
     )
+
+
+def test_8_bit_names_are_in_the_charset_of_the_text():
+    text = "From: Иван <ivan@example.org>\nSubject: Привет\nContent-Type: text/plain; charset=koi8-r\n\nДа"
+    shown = parts(text.encode("koi8-r"))
+    assert shown.headers["from"] == ['"Иван" <ivan@example.org>']
+    assert shown.headers["subject"] == ["Привет"]
+    assert shown.plain_body == "Да"

@@ -234,6 +234,62 @@ def test_mail_that_came_through_here_five_times_is_a_loop(times, looping):
         reception.check_loop(raw, "mx.example.test")
 
 
+TEXT_PART = (
+    b'Content-Type: multipart/report; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain; charset=%s\r\n\r\nx\r\n--b--"
+)
+
+
+@pytest.mark.parametrize(
+    ("subject", "charset"),
+    [
+        ("Недоставленное сообщение", "koi8-r"),
+        ("Недоставленное сообщение", "windows-1251"),
+        ("配信できません", "shift_jis"),
+        ("配信できません", "euc-jp"),
+        ("Wiadomość niedostarczona", '"ISO-8859-2"'),
+        ("Zustellung fehlgeschlagen: Grüße €", "windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("address", ["s8halm@rp.postal.example.test", "s8halm@psrp.example.test"])
+def test_an_8_bit_subject_of_a_report_is_in_the_charset_of_its_text(accept, address, subject, charset):
+    raw = b"Subject: %s\r\n" % subject.encode(charset.strip('"')) + TEXT_PART % charset.encode()
+    [accepted] = reception.accept_message([accept(address)], raw, None, received_with_ssl=False)
+    assert accepted.subject == subject
+
+
+@pytest.mark.parametrize(
+    ("data", "label"),
+    [
+        ("Grüße".encode(), b"koi8-r"),
+        (b"Gr\xfc\xdfe", b"us-ascii"),
+        (b"Gr\xfc\xdfe", b"utf-8"),
+        (b"Gr\xfc\xdfe", b"utf-16"),
+        (b"Gr\xfc\xdfe", b"utf-7"),
+        (b"Gr\xfc\xdfe", b"shift_jis"),
+        (b"Gr\xfc\xdfe", b"no-such-charset"),
+        (b"Gr\xfc\xdfe", b""),
+    ],
+)
+def test_utf_8_comes_before_that_and_windows_1252_where_it_does_not_fit(accept, data, label):
+    raw = b"Subject: %s\r\n" % data + TEXT_PART % label
+    recipient = accept("s8halm@rp.postal.example.test")
+    [accepted] = reception.accept_message([recipient], raw, None, received_with_ssl=False)
+    assert accepted.subject == "Grüße"
+
+
+@pytest.mark.parametrize(
+    "body", [b"--b\r\n\r\n" * 4_000_000, b"--b\r\nContent-Type: a/b\r\n\r\n" * 1_000_000, b"x" * 40_000_000]
+)
+def test_the_charset_is_looked_for_in_the_beginning_only(accept, body):
+    raw = b'Subject: \xfc\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n' + body
+    recipient = accept("s8halm@rp.postal.example.test")
+    started = time.process_time()
+    [accepted] = reception.accept_message([recipient], raw, None, received_with_ssl=False)
+    assert time.process_time() - started < 0.3
+    assert accepted.subject == "ü"
+
+
 @pytest.mark.parametrize(
     "value", [b"Gr\xc3\xbc\xc3\x9fe", b"=?latin1?q?Gr=FC=DFe?=", b"Gr\xfc\xdfe", b"Gr\xfc\0\xdfe"]
 )
