@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import random
 import re
 import socket
+import string
+import subprocess
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from postal_server import conf
 from postal_server.models import Message
 from postal_server.services.preparation import inspection
+from postal_server.services.shared import token
 from postal_server.services.shared.work import Inspection
 
+from . import daemons
 from .daemons import shared_folder
 from .record_scanners import CORPUS
 from .scanners import BAD, CLEAN, SCANNERS
@@ -70,6 +78,60 @@ class TestReal:
         found = inspect(name, port, CLEAN + b"All work and no play.\r\n" * 20_000)
         assert found.score < THRESHOLD
         assert not found.is_threat
+
+
+# Nothing but the one rule: with all of Debian's, a thousand mails take minutes.
+ONE_RULE = """\
+{rule}
+score HK_RANDOM_ENVFROM 1
+use_bayes 0
+util_rb_tld example test
+add_header all Rules _TESTS_
+"""
+MAIL = """\
+From x Tue Nov  3 10:00:00 2026
+Return-Path: <{path}>
+From: Ann <ann@example.org>
+Date: Tue, 03 Nov 2026 10:00:00 +0000
+
+Hello
+
+"""
+
+
+def has_random_sender(paths: Sequence[str], folder: Path) -> list[bool]:
+    """Does SpamAssassin take the envelope senders of mails for random names (HK_RANDOM_ENVFROM)?"""
+    command = daemons.program("spamassassin")
+    rules = next(Path("/usr/share/spamassassin").glob("72_active.cf"), None)
+    rule = re.search(r"(?m)^header\s+HK_RANDOM_ENVFROM\b.*", rules.read_text() if rules else "")
+    if rule is None:
+        daemons.missing("SpamAssassin has no rule HK_RANDOM_ENVFROM")
+    for name in ("rules", "site"):
+        (folder / name).mkdir()
+    (folder / "rules/one.cf").write_text(ONE_RULE.format(rule=rule[0]))
+    (folder / "rules/one.pre").write_text("loadplugin Mail::SpamAssassin::Plugin::Check\n")
+    done = subprocess.run(
+        [command, "-x", "-L", "-C", "rules", "--siteconfigpath=site", "--mbox"],
+        input="".join(MAIL.format(path=path) for path in paths),
+        cwd=folder, env={**os.environ, "HOME": str(folder)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = re.findall(r"(?m)^Return-Path: <(.*)>\n(?:X-.*\n)*?X-Spam-Rules: (.*)$", done.stdout)
+    hits = {path: "HK_RANDOM_ENVFROM" in names for path, names in found}
+    return [hits[path] for path in paths]
+
+
+@pytest.mark.slow
+def test_return_paths_do_not_look_random(tmp_path):
+    source = random.Random(0)
+    config = conf.parse({"dns": {"return_path_domain": "rp.postal.example"}}, {}, Path())
+    own = SimpleNamespace(name="customer.test", return_path_status="OK")
+    paths = []
+    for number in range(1000):
+        server = SimpleNamespace(token="".join(source.choices(string.ascii_lowercase, k=6)))
+        message_id = source.randrange(2**32)
+        paths.append(token.return_path(server, own if number % 2 else None, message_id, config))
+    of_postal = "bcdfgh@psrp.customer.test"  # shows that the rule is evaluated
+    assert has_random_sender([*paths, of_postal], tmp_path) == [*[False] * 1000, True]
 
 
 class Player:
