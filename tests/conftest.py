@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 from pathlib import Path
@@ -31,10 +32,10 @@ SLOW = {
 }
 TOGETHER = {"story"}  # the chapters of one story: in one process, in their order
 
-
 CLOCKS = {"process_time", "perf_counter"}
 
 
+@functools.cache
 def bounds_time(function: Any) -> bool:
     """Does this test read a clock, by itself or by a function of its module?"""
     names = set(function.__code__.co_names)
