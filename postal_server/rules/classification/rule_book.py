@@ -1,21 +1,40 @@
 """Finds the first of several hundred rules that a text matches, in time proportional to the text.
 
-Each rule is filed under four characters that any text it matches has; only rules whose characters occur in a
-text are tried.
+Each alternative of a rule's pattern is filed under four characters that any text it matches has. Only those
+whose characters occur are looked at, and of these only those whose plain words all occur in their order; most
+have nothing but such words, so that the regular expression is tried for few.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.reply_rules import ReplyRule
 
 GRAM = 4  # characters
+SHORT = 500  # characters of a text that is searched as a whole
+AROUND = 300  # characters of a longer one before and behind a place where a rule's longest word stands
+PLACES = 4  # of those
+_GROUPS = ("(", "(?:")  # those that match what they hold
 _ESCAPED = re.compile(r"\\.|[^\\]", re.DOTALL)
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<?[:=!]|\{\d*,?\d*\}|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One alternative of a pattern: what stands in each text that it matches, in this order.
+
+    Each of `words` is a run of plain characters, or several for a group, of which one stands there. `longest`
+    is the longest run; `is_plain`: there is nothing else.
+    """
+
+    words: tuple[tuple[str, ...], ...]
+    longest: str
+    is_plain: bool
 
 
 class RuleBook:
@@ -23,76 +42,118 @@ class RuleBook:
 
     def __init__(self, rules: Sequence[ReplyRule]) -> None:
         self._rules = rules
-        self._searches: list[Callable[[str], object]] = []
-        self._filed: dict[str, list[int]] = {}
-        self._always: list[int] = []
-        grams: dict[str, int] = {}
-        needed = [literals(rule.pattern) for rule in rules]
-        for words in needed:
-            for gram in {gram for word in words for gram in _grams(word)}:
-                grams[gram] = grams.get(gram, 0) + 1
-        for number, (rule, words) in enumerate(zip(rules, needed, strict=True)):
-            self._searches.append(_search(rule.pattern))
-            if not words:
-                self._always.append(number)
-            for gram in {min(_grams(word), key=grams.__getitem__) for word in words}:
-                self._filed.setdefault(gram, []).append(number)
+        self._filed: dict[str, list[tuple[int, Alternative]]] = {}
+        frequency: dict[str, int] = {}
+        for rule in rules:
+            for alternative in alternatives(rule.pattern):
+                for gram in set(_grams(alternative.longest)):
+                    frequency[gram] = frequency.get(gram, 0) + 1
+        for number, rule in enumerate(rules):
+            for alternative in alternatives(rule.pattern):
+                gram = min(_grams(alternative.longest), key=frequency.__getitem__)
+                self._filed.setdefault(gram, []).append((number, alternative))
         self._known = frozenset(self._filed)
 
     def find(self, text: str, without: frozenset[FailureClass] = frozenset()) -> ReplyRule | None:
         """The first rule that a cleaned text matches, of classes that are not in `without`."""
         grams = self._known.intersection([text[start : start + GRAM] for start in range(len(text))])
-        numbers = {number for gram in grams for number in self._filed[gram]}
-        for number in sorted(numbers.union(self._always)):
-            rule = self._rules[number]
-            if rule.failure_class not in without and self._searches[number](text):
-                return rule
+        near = [filed for gram in grams for filed in self._filed[gram]]
+        near.sort(key=_number)
+        for number, alternative in near:
+            if alternative.longest in text and _matches(alternative, self._rules[number].pattern, text):
+                rule = self._rules[number]
+                if rule.failure_class not in without:
+                    return rule
         return None
 
 
-def literals(pattern: str) -> tuple[str, ...]:
-    """Texts of which each match of `pattern` has one; none where it has too short ones.
+def _number(filed: tuple[int, Alternative]) -> int:
+    return filed[0]
 
-    For each alternative at the top, the longest run of plain characters outside of groups.
+
+def _matches(alternative: Alternative, pattern: str, text: str) -> bool:
+    if alternative.is_plain:
+        return True
+    position = 0
+    for choice in alternative.words:
+        ends = [start + len(word) for word in choice if (start := text.find(word, position)) >= 0]
+        if not ends:
+            return False
+        position = min(ends)
+    return _is_found(_compiled(pattern), alternative.longest, text)
+
+
+def _is_found(pattern: re.Pattern[str], word: str, text: str) -> bool:
+    """Is the pattern found, in a long text beside the first places where `word` stands?
+
+    A long text that repeats the beginning of a pattern hundreds of times would take long.
     """
-    found: list[str] = []
-    for alternative in _alternatives(pattern):
-        longest = max(_runs(alternative), key=len, default="")
+    if len(text) <= SHORT:
+        return pattern.search(text) is not None
+    position = -1
+    for _ in range(PLACES):
+        position = text.find(word, position + 1)
+        if position < 0:
+            return False
+        if pattern.search(text, max(position - AROUND, 0), position + AROUND):
+            return True
+    return False
+
+
+@functools.cache
+def alternatives(pattern: str) -> tuple[Alternative, ...]:
+    """The alternatives at the top of a pattern. Raises ValueError for one without four plain characters."""
+    found = []
+    for parts in _split(_PARTS.findall(_lower(pattern))):
+        words = tuple(_words(parts))
+        longest = max((choice[0] for choice in words if len(choice) == 1), key=len, default="")
+        found.append(Alternative(words, longest, is_plain=len(words) == 1 and all(map(_plain, parts))))
         if len(longest) < GRAM:
-            return ()
-        found.append(longest)
+            raise ValueError(f"{pattern!r} has an alternative without {GRAM} plain characters")
     return tuple(found)
 
 
-def _alternatives(pattern: str) -> Iterable[list[str]]:
-    """The parts of each alternative at the top; a group is the part `()`."""
-    parts: list[str] = []
-    depth = 0
-    for part in _PARTS.findall(_lower(pattern)):
-        if part[0] == "(":
-            depth += 1
-            if depth == 1:
-                parts.append("()")
-        elif part == ")":
-            depth -= 1
-        elif depth == 0 and part == "|":
-            yield parts
-            parts = []
-        elif depth == 0:
-            parts.append(part)
-    yield parts
+def _split(parts: Sequence[str]) -> list[list[str]]:
+    """The parts of each alternative at the top."""
+    depth, split = 0, [list[str]()]
+    for part in parts:
+        depth += (part[0] == "(") - (part == ")")
+        if depth == 0 and part == "|":
+            split.append([])
+        else:
+            split[-1].append(part)
+    return split
 
 
-def _runs(parts: list[str]) -> Iterable[str]:
-    run = ""
-    for part, following in zip(parts, [*parts[1:], ""], strict=True):
-        plain = _plain(part)
-        if plain and following[:1] not in ("?", "*", "{"):
-            run += plain
+def _words(parts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words of an alternative; a group has the longest of each of its own, unless one has none."""
+    run, start, depth = "", 0, 0
+    for number, part in enumerate([*parts, ""]):
+        following = parts[number + 1] if number + 1 < len(parts) else ""
+        is_optional = following[:1] in ("?", "*", "{")
+        depth += part[:1] == "("
+        if depth == 0 and _plain(part) and not is_optional:
+            run += _plain(part)
             continue
-        yield run
-        run = ""
-    yield run
+        if run:
+            yield (run,)
+            run = ""
+        if part[:1] == "(" and depth == 1:
+            start = number
+        if part == ")":
+            depth -= 1
+            if depth == 0 and not is_optional and parts[start] in _GROUPS:
+                yield from _choice(parts[start + 1 : number])
+
+
+def _choice(parts: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    longest = []
+    for each in _split(parts):
+        runs = [choice[0] for choice in _words(each) if len(choice) == 1]
+        if not runs:
+            return
+        longest.append(max(runs, key=len))
+    yield tuple(longest) if len(longest) > 1 else (longest[0], longest[0])
 
 
 def _plain(part: str) -> str:
@@ -112,5 +173,5 @@ def _lower(pattern: str) -> str:
 
 
 @functools.cache
-def _search(pattern: str) -> Callable[[str], object]:
-    return re.compile(_lower(pattern)).search
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(_lower(pattern), re.ASCII)
