@@ -22,6 +22,7 @@ COMMANDS = {
     "queue": "list, suspend, resume, flush and purge parts of the queue",
     "held": "list, release and cancel held messages",
     "suppressions": "list, add, remove, export and import suppressed addresses",
+    "classify": "say what an answer of a mail host is taken for",
     "webhooks": "list webhooks, and resend events",
     "make-user": "create an administrator",
     "import": "import a Postal installation",

@@ -124,7 +124,7 @@ def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | 
 
 def _addresses(words: set[str]) -> set[str]:
     """The IP addresses among words; those of version 6 in their short form."""
-    found = {word for word in words if word[0].isdigit() and word.count(".") == 3}
+    found = {word for word in words if word.count(".") == 3}
     for word in words:
         if word.count(":") > 1:
             try:

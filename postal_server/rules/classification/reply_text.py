@@ -123,7 +123,7 @@ def _joined(text: str, code: str, enhanced: str | None) -> str:
         for separator in "- ":
             if enhanced:
                 text = text.replace(f" {code}{separator}{enhanced} ", " ")
-            text = text.replace(f" {code}-", " ")
+            text = text.replace(f" {code}{separator}", " ")
     return text.strip(" -:")
 
 

@@ -17,7 +17,7 @@ from postal_server.rules.reply_rules import ReplyRule
 
 GRAM = 4  # characters
 SHORT = 500  # characters of a text that is searched as a whole
-AROUND = 300  # characters of a longer one before and behind a place where a rule's longest word stands
+AROUND = 300  # characters of a longer one before and behind a place where a rule's rarest word stands
 PLACES = 4  # of those
 _GROUPS = ("(", "(?:")  # those that match what they hold
 _ESCAPED = re.compile(r"\\.|[^\\]", re.DOTALL)
@@ -80,16 +80,17 @@ def _matches(alternative: Alternative, pattern: str, text: str) -> bool:
         if not ends:
             return False
         position = min(ends)
-    return _is_found(_compiled(pattern), alternative.longest, text)
+    return _is_found(_compiled(pattern), alternative, text)
 
 
-def _is_found(pattern: re.Pattern[str], word: str, text: str) -> bool:
-    """Is the pattern found, in a long text beside the first places where `word` stands?
+def _is_found(pattern: re.Pattern[str], alternative: Alternative, text: str) -> bool:
+    """Is the pattern found, in a long text beside the first places where its rarest word stands?
 
     A long text that repeats the beginning of a pattern hundreds of times would take long.
     """
     if len(text) <= SHORT:
         return pattern.search(text) is not None
+    word = min((choice[0] for choice in alternative.words if len(choice) == 1), key=text.count)
     position = -1
     for _ in range(PLACES):
         position = text.find(word, position + 1)

@@ -11,6 +11,7 @@ import math
 import re
 import struct
 import tempfile
+import time
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,13 @@ from postal_server.api.views import API
 from postal_server.errors import HostileInput, Refusal
 from postal_server.importing import mariadb_dump
 from postal_server.mail import header
-from postal_server.mail.charset import storable
+from postal_server.mail.charset import decode_undeclared, storable
 from postal_server.net.memory_budget import MemoryBudget
 from postal_server.rules import domain as domain_rules
 from postal_server.rules import outcome
+from postal_server.rules.classification import MAX_RULE, Answer, Ours, classify
+from postal_server.rules.failure_class import About
+from postal_server.rules.failure_class import Stage as FailureStage
 from postal_server.rules.status import CredentialType, Scope, ServerMode
 from postal_server.services.shared.credential import digest
 from postal_server.services.shared.directory import Directory
@@ -544,3 +548,26 @@ def mariadb_dumps(data: bytes) -> None:
         for table, row in mariadb_dump.rows(lines, {"t", "u"}):
             assert table in ("t", "u")
             assert all(isinstance(name, str) for name in row)
+
+
+# Classes of failures
+
+
+@target(
+    seeds=[
+        b"550-5.1.1 The account does\n550-5.1.1 not exist\n550 5.1.1 https://x.example/?p=NoSuchUser",
+        b"smtp; host mx.d.example[192.0.2.1] said: 554 5.7.1 <a@b>: blocked (in reply to RCPT TO command)",
+        b"421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred",
+    ],
+    words=[b"550 ", b"550-", b"5.1.1 ", b"user unknown", b"mailbox full", b"blocked", b"(in reply to ", b"@"],
+)
+def classified_answers(data: bytes) -> None:
+    text = decode_undeclared(data)
+    ours = Ours(frozenset(["192.0.2.1"]), frozenset(["example.com"]))
+    for stage in FailureStage:
+        began = time.process_time()
+        found = classify(Answer(None, None, text, stage, "", "spam@example.net"), ours)
+        assert time.process_time() - began < 0.1
+        assert len(found.rule) <= MAX_RULE
+        if found.stage in (FailureStage.CONNECT, FailureStage.MAIL):
+            assert found.name.about is not About.RECIPIENT

@@ -1,0 +1,150 @@
+"""The steps of the classifier, and what each may not do. The rows have tests of their own."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from postal_server.rules.classification import Answer, Ours, classify
+from postal_server.rules.classification.own_rules import parse_own_rules
+from postal_server.rules.failure_class import About, FailureClass, Stage
+
+OURS = Ours(frozenset(["192.0.2.1", "2001:db8::1"]), frozenset(["out.example.test", "example.test"]))
+NO_USER = "550 5.1.1 <a@d.example>: Recipient address rejected: User unknown"
+
+
+def found(text, stage=Stage.RCPT, ours=OURS, **values):
+    return classify(Answer(None, None, text, stage, **values), ours)
+
+
+def name(text, stage=Stage.RCPT, **values):
+    return found(text, stage, **values).name.value
+
+
+class TestStage:
+    @pytest.mark.parametrize("stage", [Stage.CONNECT, Stage.MAIL])
+    @pytest.mark.parametrize(
+        "text", [NO_USER, "550 5.1.1 x", "552 5.2.2 mailbox full", "550 no", "553 x", "550 5.2.1 disabled"]
+    )
+    def test_before_rcpt_nothing_is_about_the_recipient(self, stage, text):
+        assert found(text, stage).name.about is not About.RECIPIENT
+
+    @pytest.mark.parametrize("text", ["554 no", "550 no", "552 no", "550 sorry"])
+    def test_a_bare_code_after_the_data_is_the_receivers_policy(self, text):
+        assert name(text, Stage.DOT) == "policy"
+
+    def test_words_about_the_recipient_count_after_the_data(self):
+        assert name("550 User unknown", Stage.DOT) == "bad_address"
+
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("550 sorry", "bad_address"),
+            ("551 x", "bad_address"),
+            ("553 x", "bad_address"),
+            ("552 x", "mailbox_full"),
+        ],
+    )
+    def test_a_bare_code_at_rcpt_is_about_the_recipient_and_not_sure(self, text, wanted):
+        assert (found(text).name.value, found(text).is_sure) == (wanted, False)
+
+    def test_a_bare_code_in_a_report_that_names_no_stage_says_nothing(self):
+        assert name("smtp; 550 sorry", Stage.REPORT) == "unknown"
+
+
+class TestUs:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "550 5.1.1 192.0.2.1 is refused",
+            "550 5.1.1 [192.0.2.1]: blocked",
+            "550 521< 192.0.2.1 >_is_blocked",
+            "550 mail from IPv6:2001:DB8:0:0:0:0:0:1 is not accepted",
+            "550 5.2.1 out.example.test is denied",
+        ],
+    )
+    def test_a_refusal_that_names_what_is_ours_is_reputation_whatever_its_code(self, text):
+        assert name(text) == "reputation"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "550 5.1.1 192.0.2.10 is refused",
+            "550 5.1.1 no such recipient here (192.0.2.1)",
+            "550 5.1.1 <a@example.test> refused",
+        ],
+    )
+    def test_others_addresses_addresses_of_mail_and_mere_mentions_are_not(self, text):
+        assert name(text) == "bad_address"
+
+    def test_the_recipients_own_domain_is_not_ours(self):
+        text = "550 5.1.1 example.test has refused this"
+        assert name(text, recipient="a@example.test") == "bad_address"
+        assert name(text, recipient="a@d.example") == "reputation"
+
+    def test_a_rule_that_says_more_about_us_counts(self):
+        text = "550 5.7.1 example.test failed our check, 192.0.2.1 rejected"
+        assert name(text) == "reputation"
+        ours = replace(OURS, rules=parse_own_rules(['authentication "failed our check"']))
+        assert found(text, ours=ours).name is FailureClass.AUTHENTICATION
+        ours = replace(OURS, rules=parse_own_rules(['bad_address "failed our check"']))
+        assert found(text, ours=ours).name is FailureClass.REPUTATION
+
+
+class TestWords:
+    def test_of_several_lines_all_are_read(self):
+        lines = "550-5.1.1 The account does\n550-5.1.1 not\n550 5.1.1 exist"
+        assert (name(lines), name(lines.replace("\n", " "))) == ("bad_address", "bad_address")
+
+    def test_words_of_the_recipients_address_are_no_evidence(self):
+        assert name("550 <spam-reports@d.example>: User unknown") == "bad_address"
+        assert name("550 5.1.1 <dnsbl-blocked-using@d.example> no") == "bad_address"
+
+    def test_a_deferral_is_never_sure(self):
+        assert found(NO_USER).is_sure
+        assert not found(NO_USER.replace("5", "4")).is_sure
+
+    def test_what_nobody_knows_is_unknown(self):
+        result = found("xyz", Stage.REPORT)
+        assert (result.name, result.is_sure, result.rule) == (FailureClass.UNKNOWN, False, "")
+
+
+class TestReports:
+    def test_a_report_is_judged_as_the_answer_that_it_quotes(self):
+        for text in (NO_USER, "554 5.7.1 Client host blocked using bl.example", "552 5.2.2 over quota"):
+            quoted = f"smtp; host mx.d.example[192.0.2.7] said: {text} (in reply to RCPT TO command)"
+            assert (found(quoted, Stage.REPORT).name, found(quoted, Stage.REPORT).stage) == (
+                found(text).name,
+                Stage.RCPT,
+            )
+
+    def test_a_status_that_follows_from_the_code_is_not_sure(self):
+        answer = Answer(None, "5.1.1", "smtp; 550 zzz", Stage.REPORT)
+        assert (classify(answer, OURS).name, classify(answer, OURS).is_sure) == (
+            FailureClass.BAD_ADDRESS,
+            False,
+        )
+
+    def test_a_status_without_a_reply_counts(self):
+        answer = Answer(None, "5.1.1", "", Stage.REPORT)
+        assert (classify(answer, OURS).name, classify(answer, OURS).is_sure) == (
+            FailureClass.BAD_ADDRESS,
+            True,
+        )
+
+
+HOSTILE = (
+    "a" * 100_000, "a@" * 50_000, "550 " * 25_000, "5.1.1 " * 20_000, "550-5.1.1 " * 9_000, "<" * 100_000,
+    "http://" * 15_000, "www." * 25_000, "1.1.1.1.1" * 9_000, ":" * 100_000, "(in reply to " * 9_000,
+    "user " * 20_000, "mailbox " * 12_000, "not " * 25_000, "recipient address rejected: " * 3_000,
+    "\udcff\0" * 50_000, " " * 100_000, "a:a" * 30_000, "smtp;" * 20_000, "x-" * 50_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", [Stage.RCPT, Stage.REPORT])
+def test_hostile_texts_take_no_longer_than_others(stage):
+    for text in HOSTILE:
+        began = time.process_time()
+        for _ in range(3):
+            found(text, stage, recipient="a@d.example")
+        assert time.process_time() - began < 0.06, text[:20]  # some hundredfold of what it takes
