@@ -96,10 +96,9 @@ def classify(answer: Answer, ours: Ours) -> Classification:
     found = _about_us(reply, answer, ours) or _by_rule(
         reply, answer, ours, _ABOUT_RECIPIENT if is_early else frozenset()
     )
-    if found is None or not found.is_sure:
-        of_code = _by_enhanced_code(reply)
-        if found is None or (of_code is not None and of_code.is_sure):
-            found = of_code or found
+    of_code = _by_enhanced_code(reply)
+    if found is None or (of_code is not None and _says_more(of_code, found)):
+        found = of_code
     found = found or _by_status(reply) or _by_basic_code(reply) or NOBODY_KNOWS
     if is_early and found.name.about is About.RECIPIENT:
         found = Classification(FailureClass.POLICY, False, f"{found.rule} at {reply.stage.value}", "")
@@ -118,7 +117,7 @@ def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | 
         return None
     rule = _book(ours.rules, answer.operator).find(reply.text, without=_NOT_ABOUT_US)
     if rule is not None:
-        return _of_rule(rule)
+        return replace(_of_rule(rule), is_sure=True)
     return Classification(FailureClass.REPUTATION, True, f"names {min(ours_named)}", "")
 
 
@@ -144,6 +143,13 @@ def _by_rule(
 def _of_rule(rule: ReplyRule) -> Classification:
     name = f"{rule.operator}: {rule.pattern}" if rule.operator else rule.pattern
     return Classification(rule.failure_class, rule.is_sure, name[:MAX_RULE], "")
+
+
+def _says_more(of_code: Classification, by_words: Classification) -> bool:
+    """Words that are not sure, and such as "denied by policy", say less than a code with one meaning."""
+    if by_words.name is FailureClass.POLICY and of_code.name.about is About.US:
+        return of_code.is_sure
+    return of_code.is_sure and not by_words.is_sure
 
 
 def _by_enhanced_code(reply: ReplyText) -> Classification | None:

@@ -13,10 +13,15 @@ FREENET = "https://postmaster.freenet.de"
 IONOS = "https://www.ionos.com/help/email/postmaster/smtp-error-messages-of-the-ionos-mail-servers/"
 STRATO = "https://www.strato.de/faq/mail/"
 
+# The same line introduces what is wrong with the sender or with the mail.
+MAILBOX_UNAVAILABLE = (
+    "mailbox unavailable(?!.{0,80}(?:invalid dns|resource record|sender address|policy|spam|virus))"
+)
+
 ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_ADDRESS,
-        "mailbox unavailable",
+        MAILBOX_UNAVAILABLE,
         operator="gmx.net",
         source=GMX,
         sample=(
@@ -26,7 +31,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.BAD_ADDRESS,
-        "mailbox unavailable",
+        MAILBOX_UNAVAILABLE,
         operator="web.de",
         source=WEBDE,
         sample=(
@@ -36,24 +41,33 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.BAD_ADDRESS,
-        "mailbox unavailable",
+        MAILBOX_UNAVAILABLE,
         operator="kundenserver.de",
         source=IONOS,
         sample="550 Requested action not taken: mailbox unavailable",
     ),
     Row(
         Class.BAD_ADDRESS,
-        "mailbox unavailable",
+        MAILBOX_UNAVAILABLE,
         operator="ionos.com",
         source=IONOS,
         sample="550 Requested action not taken: mailbox unavailable",
     ),
     Row(
         Class.BAD_ADDRESS,
-        "mailbox unavailable",
+        MAILBOX_UNAVAILABLE,
         operator="ionos.de",
         source=IONOS,
         sample="550 Requested action not taken: mailbox unavailable",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        "invalid dns (?:mx|ptr|a)",
+        source=GMX,
+        sample=(
+            "550-Requested action not taken: mailbox unavailable 550 invalid DNS MX or A/AAAA resource record. "
+            "550 For explanation visit https://postmaster.gmx.net/en/case?c=r0202"
+        ),
     ),
     Row(
         Class.REPUTATION,
@@ -66,7 +80,7 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
-        Class.REPUTATION,
+        Class.INFRASTRUCTURE,
         "bad dns ptr resource record",
         source=GMX,
         sample=(

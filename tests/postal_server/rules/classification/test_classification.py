@@ -29,7 +29,7 @@ class TestStage:
     def test_before_rcpt_nothing_is_about_the_recipient(self, stage, text):
         assert found(text, stage).name.about is not About.RECIPIENT
 
-    @pytest.mark.parametrize("text", ["554 no", "550 no", "552 no", "550 sorry"])
+    @pytest.mark.parametrize("text", ["554 no", "550 no", "552 no", "550 zzz"])
     def test_a_bare_code_after_the_data_is_the_receivers_policy(self, text):
         assert name(text, Stage.DOT) == "policy"
 
@@ -39,7 +39,7 @@ class TestStage:
     @pytest.mark.parametrize(
         ("text", "wanted"),
         [
-            ("550 sorry", "bad_address"),
+            ("550 zzz", "bad_address"),
             ("551 x", "bad_address"),
             ("553 x", "bad_address"),
             ("552 x", "mailbox_full"),
@@ -49,7 +49,7 @@ class TestStage:
         assert (found(text).name.value, found(text).is_sure) == (wanted, False)
 
     def test_a_bare_code_in_a_report_that_names_no_stage_says_nothing(self):
-        assert name("smtp; 550 sorry", Stage.REPORT) == "unknown"
+        assert name("smtp; 550 zzz", Stage.REPORT) == "unknown"
 
 
 class TestUs:
@@ -107,6 +107,16 @@ class TestWords:
     def test_what_nobody_knows_is_unknown(self):
         result = found("xyz", Stage.REPORT)
         assert (result.name, result.is_sure, result.rule) == (FailureClass.UNKNOWN, False, "")
+
+
+class TestCodes:
+    def test_a_code_with_one_meaning_says_more_than_words_with_many(self):
+        assert name("550 5.7.515 Access denied, sorry") == "authentication"
+        assert name("550 5.1.1 rejected") == "bad_address"
+
+    def test_words_with_one_meaning_say_more_than_the_code(self):
+        assert name("550 5.1.1 blocked using bl.example") == "reputation"
+        assert name("550 5.7.1 user unknown") == "bad_address"
 
 
 class TestReports:

@@ -104,7 +104,7 @@ PART = Part(
         ({"diagnostic": "smtp; 550 5.7.1 blocked using bl.example"}, FailureClass.REPUTATION, True),
         ({"status": "4.2.2", "diagnostic": None}, FailureClass.MAILBOX_FULL, False),
         (
-            {"status": "5.0.0", "diagnostic": "smtp; 550 sorry", "stage": "rcpt"},
+            {"status": "5.0.0", "diagnostic": "smtp; 550 zzz", "stage": "rcpt"},
             FailureClass.BAD_ADDRESS,
             False,
         ),
