@@ -65,8 +65,8 @@ ROWS: tuple[Row, ...] = (
         "invalid dns (?:mx|ptr|a)",
         source=GMX,
         sample=(
-            "550-Requested action not taken: mailbox unavailable 550 invalid DNS MX or A/AAAA resource record. "
-            "550 For explanation visit https://postmaster.gmx.net/en/case?c=r0202"
+            "550-Requested action not taken: mailbox unavailable 550 invalid DNS MX or A/AAAA resource "
+            "record. 550 For explanation visit https://postmaster.gmx.net/en/case?c=r0202"
         ),
     ),
     Row(
