@@ -19,7 +19,7 @@ from .address_list import addresses_in
 from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
-from .header import decode_header, header_fields, last
+from .header import decode_header, header_fields
 from .phrases import fold, has_any, plain
 
 MAX_HEADER = 64_000  # bytes of the header that are read
@@ -48,14 +48,10 @@ class ShapePart:
 
 @dataclass(frozen=True)
 class Shape:
-    """A notice: the name of its row, its recipients, and the mail that stands in its text, if any.
-
-    `returned` begins with the header of that mail. There is at least one part.
-    """
+    """A notice: the name of its row, and what it says of each recipient. There is at least one part."""
 
     name: str
     parts: tuple[ShapePart, ...]
-    returned: str = ""
 
 
 def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | None:
@@ -204,13 +200,6 @@ class _Notice:
                 return number
         return len(self.lines)
 
-    def returned_from(self, end: int) -> str:
-        """The mail that came back: the lines from its first header field on."""
-        for number in range(end, len(self.lines)):
-            if _FIELD_LINE.match(self.lines[number]) or _HEADER_LINE.match(self.lines[number]):
-                return "\n".join(self.lines[number:])
-        return ""
-
 
 def _is_heading(line: str, ends: Sequence[str]) -> bool:
     """Does this line announce the mail that came back?"""
@@ -266,7 +255,7 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
     if not found and not phrase:
         return None
     action = "delayed" if row.is_delay or _is_delay(notice, said) else "failed"
-    return Shape(row.name, _parts(said, found, row.reason, action), notice.returned_from(end))
+    return Shape(row.name, _parts(said, found, row.reason, action))
 
 
 def _is_from(row: Row, notice: _Notice) -> bool:
@@ -318,7 +307,10 @@ def bare(address: str) -> str:
 
 
 _PREFIX = re.compile(r"(?i)\A(?:mailto|smtp|rfc822)[:=;]")
-_ENHANCED_AFTER_CODE = re.compile(r"(?<![\d.])[45]\d\d[ -]{1,3}#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
+_ENHANCED_AFTER_CODE = re.compile(
+    r"(?:(?<![\d.])[45]\d\d[ -]{1,3}|#|\b(?:status|code)[: ]{1,3})#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)",
+    re.ASCII | re.IGNORECASE,
+)
 _ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _CODE = re.compile(
     r"(?<![\d.])[45]\d\d(?=[ -]|$)|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII | re.MULTILINE
@@ -329,7 +321,7 @@ _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{AD
 
 
 def status(text: str) -> str | None:
-    """The enhanced status code in what a server said, or None (RFC 3463)."""
+    """The enhanced status code of a failure in what a server said, or None (RFC 3463)."""
     match = _ENHANCED_AFTER_CODE.search(text) or _ENHANCED.search(text)
     return match[1] if match else None
 
@@ -458,14 +450,12 @@ def _general(notice: _Notice) -> Shape | None:
     end = notice.end_from(0, ())
     said = "\n".join(notice.lines[:end])
     found = _named(failed, said) or _general_recipients(said, notice)
-    returned = notice.returned_from(end)
-    for elsewhere in (notice.subject, last(returned[:MAX_TEXT].encode(), "To") or ""):
-        if not found:
-            found = [_Found(0, 0, each.address) for each in _general_recipients(elsewhere, notice)[:1]]
+    if not found:
+        found = [_Found(0, 0, each.address) for each in _general_recipients(notice.subject, notice)[:1]]
     if not found and not notice.is_about_failure:
         return None
     action = "delayed" if _is_delay(notice, said) else "failed"
-    return Shape("general", _parts(said, found, "", action), returned)
+    return Shape("general", _parts(said, found, "", action))
 
 
 def _named(addresses: Sequence[str], said: str) -> list[_Found]:

@@ -112,7 +112,7 @@ FAILURE_TEXTS = (
         non-delivered / rejected by / was rejected / has been rejected / refused by / error occurred while
         said: 5 / returned the following / error message / does not exist / user unknown / unknown user
         no such user / no such address / unknown address / unknown recipient / not a valid / mailbox is full
-        mailbox full / quota / problem delivering / problems delivering / trouble delivering
+        mailbox full / problem delivering / problems delivering / trouble delivering
         error delivering
         delivery attempt / were unsuccessful / was unsuccessful / we were unable / not listed in
         bad address

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from postal_server.mail.autoreply import is_autoreply, is_challenge
+from postal_server.mail.report import read
 
 from .reports import header_and_text, samples
 
@@ -33,20 +34,12 @@ def test_a_challenge_asks_for_confirmation():
     assert not is_challenge(header, "Hello")
 
 
-def kind(raw, reverse_path):
-    header, text = header_and_text(raw)
-    if is_challenge(header, text):
-        return "challenge"
-    if is_autoreply(header, reverse_path):
-        return "autoreply"
-    return "reply" if reverse_path else "unrecognised"
-
-
 def test_vacations_receipts_challenges_and_replies_are_told_apart():
     wrong = {}
     for name, raw, expected in samples("autoreply"):
-        if (found := kind(raw, expected["reverse_path"])) != expected["kind"]:
-            wrong[name] = found
+        kind = read(raw, expected["reverse_path"]).kind.value
+        if kind != expected["kind"]:
+            wrong[name] = kind
     assert wrong == {}
 
 
