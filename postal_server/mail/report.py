@@ -14,13 +14,13 @@ from . import autoreply, bounce_shapes
 from .aggregate_report import Aggregate, find_aggregate
 from .bounce_words import DELAYS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS
 from .charset import decode_undeclared
-from .delivery_status import MAX_STATUS, DeliveryStatus, Part, is_status, read_status
+from .delivery_status import MAX_RECIPIENTS, MAX_STATUS, DeliveryStatus, Part, is_status, read_status
 from .feedback import FEEDBACK_TYPE, Feedback, find_jmrp, is_feedback, read_feedback
 from .header import header_values, message_id, subject
 from .mime import Part as MimePart
 from .phrases import has_any, plain
-from .report_tree import VAGUE_TYPES, Message, messages
-from .report_words import find_stage, find_status, squeeze, words_about
+from .report_tree import MAX_LABEL, VAGUE_TYPES, Message, messages
+from .report_words import find_stage, find_status, find_success, squeeze, words_about
 
 __all__ = ["Feedback", "Kind", "Part", "Report", "read"]
 
@@ -30,7 +30,6 @@ RECEIPT_TYPES = frozenset(["message/disposition-notification", "message/global-d
 MAX_TOKENS = 10
 MAX_SUBJECT = 1000  # characters
 MAX_BEGINNING = 3000  # characters of an explanation that say what it is about
-MAX_LABEL = 2000  # bytes of a part that show what it is
 
 _STATUS_FIELD = re.compile(
     r"^[ \t]{0,8}(?:Final-Recipient|Original-Recipient|Reporting-MTA)[ \t]*:", re.IGNORECASE | re.MULTILINE
@@ -155,10 +154,14 @@ def _aggregate(message: Message) -> Report | None:
 
 def _notification(message: Message) -> Report | None:
     """RFC 3464: a status part of its own, under whatever label."""
-    part = message.first(STATUS_TYPES) or _labelled_otherwise(message, is_status)
-    if part is None:
+    found = [part for part in message.leaves if part.mime_type in STATUS_TYPES]
+    if not found and (other := _labelled_otherwise(message, is_status)):
+        found = [other]
+    if not found:
         return None
-    return _of_status(read_status(part.content_of(MAX_STATUS)), message)
+    statuses = [read_status(part.content_of(MAX_STATUS // len(found))) for part in found]
+    parts = [part for status in statuses for part in status.parts]
+    return _of_status(replace(statuses[0], parts=tuple(parts[:MAX_RECIPIENTS])), message)
 
 
 def _labelled_otherwise(message: Message, test: Callable[[str], bool]) -> MimePart | None:
@@ -171,11 +174,10 @@ def _labelled_otherwise(message: Message, test: Callable[[str], bool]) -> MimePa
 
 def _of_status(status: DeliveryStatus, message: Message) -> Report:
     parts: Sequence[Part] = status.parts
-    if not any(part.final_recipient or part.original_recipient for part in parts):
+    if not any("@" in f"{part.final_recipient} {part.original_recipient}" for part in parts):
         parts = _completed(parts, message)
-    explanation = message.explanation
     is_only = len(parts) == 1
-    parts = [_explained(part, words_about(part, explanation, is_only=is_only), message) for part in parts]
+    parts = [_explained(part, message, is_only=is_only) for part in parts]
     report = _report(_kind_of(parts), message, "rfc3464", parts)
     return replace(report, reporting_mta=status.reporting_mta, envelope_id=status.envelope_id)
 
@@ -188,21 +190,22 @@ def _completed(parts: Sequence[Part], message: Message) -> list[Part]:
     if not parts:
         return said or [Part(address) for address in recipients[:1]] or [Part()]
     if len(parts) == 1 and len(recipients) == 1:
-        return [replace(parts[0], final_recipient=recipients[0])]
+        name = "original_recipient" if parts[0].final_recipient else "final_recipient"
+        return [replace(parts[0], **{name: recipients[0]})]
     return list(parts)
 
 
-def _explained(part: Part, words: str, message: Message) -> Part:
+def _explained(part: Part, message: Message, *, is_only: bool) -> Part:
     """`part` with what its fields leave open taken from the words about it."""
+    words = words_about(part, message.explanation, is_only=is_only)
     diagnostic = part.diagnostic or squeeze(words) or None
     status = part.status or find_status(part.diagnostic or "") or find_status(words)
-    stage = find_stage(part.diagnostic or "")
     return replace(
         part,
         action=part.action or _action(status, message),
         status=status,
         diagnostic=diagnostic,
-        stage=find_stage(words) if stage == "report" else stage,
+        stage=_stage(part, message.explanation, is_only=is_only),
     )
 
 
@@ -210,10 +213,18 @@ def _action(status: str | None, message: Message) -> str:
     """What happened, where no action says so: RFC 3463 section 2, and for class 4 the words."""
     if status is not None and status[0] in "25":
         return "delivered" if status[0] == "2" else "failed"
+    if success := _success(message):
+        return success
     words = plain(f"{(subject(message.header) or '')[:MAX_SUBJECT]}\n{message.explanation[:MAX_BEGINNING]}")
     if has_any(words, DELAYS) and not has_any(words, GIVEN_UP):
         return "delayed"
     return "failed" if status or has_any(words, FAILURE_SUBJECTS) or has_any(words, FAILURE_TEXTS) else ""
+
+
+def _success(message: Message) -> str:
+    """The action that a notice of success speaks of, or `""`."""
+    about = (subject(message.header) or "")[:MAX_SUBJECT]
+    return find_success(about, message.explanation[:MAX_BEGINNING])
 
 
 def _kind_of(parts: Sequence[Part]) -> Kind:
@@ -238,8 +249,12 @@ def _in_words(message: Message, reverse_path: str | None) -> Report | None:
     if shape is None:
         return None
     parts = [_part_of(found) for found in shape.parts]
+    if success := _success(message):
+        parts = [replace(part, action=success) for part in parts]
     if len(parts) == 1 and not parts[0].final_recipient and len(message.returned_to) == 1:
         parts = [replace(parts[0], final_recipient=message.returned_to[0])]
+    is_only = len(parts) == 1
+    parts = [replace(part, stage=_stage(part, message.explanation, is_only=is_only)) for part in parts]
     report = _report(_kind_of(parts), message, shape.name, parts)
     return report
 
@@ -251,8 +266,12 @@ def _part_of(found: bounce_shapes.ShapePart) -> Part:
         action=found.action,
         status=found.status,
         diagnostic=found.diagnostic,
-        stage=find_stage(found.diagnostic or ""),
     )
+
+
+def _stage(part: Part, explanation: str, *, is_only: bool) -> str:
+    stage = find_stage(part.diagnostic or "")
+    return find_stage(words_about(part, explanation, is_only=is_only)) if stage == "report" else stage
 
 
 def _status_in(message: Message) -> DeliveryStatus | None:

@@ -12,6 +12,8 @@ from itertools import islice
 
 from . import mime
 from .address_list import addresses_in
+from .charset import decode_undeclared
+from .delivery_status import is_status
 from .header import header_values, split_header
 from .message_view import body_text
 from .quoted_header import find_header
@@ -22,6 +24,7 @@ MAX_TEXT = 50_000  # characters that are read of a message
 MAX_FIELDS = 10  # of one name
 MAX_FIELD = 10_000  # characters
 MAX_ADDRESSES = 100
+MAX_LABEL = 2000  # bytes of a part that show what it is
 MAX_DECODED = 1_000_000  # bytes of an attached message in base64
 
 MESSAGE_TYPES = frozenset(["message/rfc822", "message/global", "message/news"])
@@ -62,8 +65,7 @@ class Message:
     @cached_property
     def text(self) -> str:
         """What people read: its plain texts, else its HTML without tags. LF line ends, 50,000 characters."""
-        texts = [part for part in self.leaves if part.is_multipart or part.mime_type == "text/plain"]
-        text = self._join(texts)
+        text = self._join([part for part in self.leaves if part.is_multipart or _is_text(part)])
         if len(text.strip()) < 20:  # characters: a remark such as "see attached"
             pages = [part for part in self.leaves if part.mime_type == "text/html"]
             text = f"{text}\n{html_text(self._join(pages))}".strip("\n") if pages else text
@@ -109,6 +111,13 @@ class Message:
             if addresses:
                 break
         return list(dict.fromkeys(addresses))[:MAX_ADDRESSES]
+
+
+def _is_text(part: mime.Part) -> bool:
+    """Is it plain text for people? Status fields under that label are none."""
+    return part.mime_type == "text/plain" and not (
+        part.start and is_status(decode_undeclared(part.content_of(MAX_LABEL)))
+    )
 
 
 def _returned_in(part: mime.Part) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from .delivery_status import MAX_DIAGNOSTIC, Part
+from .phrases import has_any, phrases, plain
 
 NEAR = 1500  # characters below a recipient that may be about it
 
@@ -22,6 +23,44 @@ _STAGE = re.compile(
     r"|(failed on DATA command)|(failed after I sent the message)",
     re.IGNORECASE,
 )
+# Notices of success. Exchange puts the first word of each before the subject of the mail.
+_SUCCESS_SUBJECTS = phrases(
+    """
+    successful mail delivery report / return receipt / notification (success) / delivery receipt
+    mail was delivered / message was delivered / successfully delivered / delivery confirmation
+    zustellbestatigung / erfolgreich zugestellt / accuse de remise / confirmation de remise
+    confirmacion de entrega / conferma di consegna / leveringsbevestiging
+    """
+)
+_FIRST_WORDS = {
+    "delivered": (
+        "delivered:",
+        "zugestellt:",
+        "remis :",
+        "entregado:",
+        "recapitato:",
+        "bezorgd:",
+        "entregue:",
+        "配信済み:",
+    ),
+    "relayed": (
+        "relayed:",
+        "weitergeleitet:",
+        "relaye :",
+        "retransmitido:",
+        "inoltrato:",
+        "doorgestuurd:",
+        "中継:",
+    ),
+    "expanded": ("expanded:", "erweitert:", "developpe :", "expandido:", "espanso:", "uitgebreid:", "展開:"),
+}
+_SUCCESS_TEXTS = phrases(
+    """
+    was successfully delivered to / has been successfully delivered / had successful delivery notifications
+    your message was delivered to the following / your message has been delivered to the following
+    """
+)
+_FAILURE_TEXTS = phrases("permanent fatal errors / could not be delivered / delivery failed / has failed")
 _STAGES = ("connect", "mail", "rcpt", "data", "dot")
 
 
@@ -38,6 +77,16 @@ def find_stage(text: str) -> str:
         return "report"
     groups = match.groups()
     return next(stage for stage, *found in zip(_STAGES, groups[:5], groups[5:], strict=True) if any(found))
+
+
+def find_success(about: str, explanation: str) -> str:
+    """`"delivered"`, `"relayed"` or `"expanded"` if subject and words speak of success alone, else `""`."""
+    about, words = plain(about), plain(explanation)
+    for action, beginnings in _FIRST_WORDS.items():
+        if about.startswith(beginnings):
+            return action
+    is_success = has_any(about, _SUCCESS_SUBJECTS) or has_any(words, _SUCCESS_TEXTS)
+    return "delivered" if is_success and not has_any(words, _FAILURE_TEXTS) else ""
 
 
 def words_about(part: Part, explanation: str, *, is_only: bool) -> str:

@@ -38,6 +38,34 @@ OTHERWISE = {
 }
 
 
+# Why its recipients differ for samples of `tests/corpus/dsn/`.
+OF_REPORTS = {
+    "It looks for the status part in certain places and under its own name, not encoded.": """
+        attached-report-base64 boundary-lost cut-before-the-recipients everything-base64 global-status
+        postfix-smtputf8 status-as-octet-stream status-as-text-attachment status-base64 structure-lost
+        text-base64-body text-status-fields-alone utf8-escaped
+    """,
+    "It needs blank lines between the groups and nowhere else.": """
+        blank-lines-between-fields no-blank-lines-between-groups
+    """,
+    "It does not go by the class of the status, other words or the returned message.": """
+        no-action no-action-transient-delay odd-words no-recipient-anywhere
+    """,
+    "It takes Original-Recipient, as written, for the one that failed; we keep both.": """
+        exchange-encapsulated-address postfix-two-recipients xtext
+    """,
+    "It reads reports within the message that comes back, and at any depth.": """
+        nine-messages-deep returned-mail-has-a-report returned-mail-has-a-report-textual
+    """,
+    "It has no detector for these words.": """
+        text-html-original text-message-id-in-a-sentence text-original-attached text-original-indented
+        text-original-quoted
+    """,
+    "It takes a warning that the server goes on trying for a failure.": "text-sendmail-warning",
+    "It finds nobody where a name has no domain.": "local-recipient",
+}
+
+
 def opinion(raw):
     """What flufl.bounce says: the recipients that failed for now and for good, or why it stopped."""
     try:
@@ -66,3 +94,17 @@ def test_each_disagreement_is_explained(monkeypatch):
             else:
                 (otherwise if any(said) else unknown).add(name)
     assert (unknown, stopped, otherwise) == (set(UNKNOWN.split()), set(STOPPED.split()), set(OTHERWISE))
+
+
+def expected_of_report(expected):
+    actions = {"delayed": set(), "failed": set()}
+    for part in expected["parts"]:
+        if part["action"] in actions:
+            actions[part["action"]].add(part["final_recipient"].lower())
+    return actions["delayed"], actions["failed"]
+
+
+def test_each_disagreement_about_reports_is_explained(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("flufl.bounce"), "disabled", True)
+    found = {name for name, raw, expected in samples("dsn") if (expected_of_report(expected)) != opinion(raw)}
+    assert found == {name for names in OF_REPORTS.values() for name in names.split()}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from postal_server.mail.report import Kind, Part, read
 
 from .recordings import load
+from .reports import samples
 from .test_dsn import RETURNED, notice, report
 
 CORPUS = Path(__file__).parents[2] / "corpus"
@@ -40,6 +41,21 @@ def test_every_report_of_the_corpus_is_read(folder, least):
     files = sorted((CORPUS / folder).glob("*.eml"))
     assert len(files) >= least
     assert [line for file in files for line in read_wrong(file)] == []
+
+
+def seen(found):
+    return found.kind.value, found.message_id, [(p.final_recipient, p.action, p.status) for p in found.parts]
+
+
+@pytest.mark.parametrize("folder", ["shapes", "autoreply"])
+def test_other_notices_and_answers_of_programs_are_read(folder):
+    wrong = []
+    for name, raw, wanted in samples(folder):
+        parts = [(each["recipient"], each["action"], each["status"]) for each in wanted["recipients"]]
+        found = seen(read(raw, wanted["reverse_path"]))
+        if found != (wanted["kind"], wanted["message_id"], parts):
+            wrong.append((name, found))
+    assert wrong == []
 
 
 def status(*groups):

@@ -1,7 +1,7 @@
 import pytest
 
 from postal_server.mail.delivery_status import Part
-from postal_server.mail.report_words import find_stage, find_status, squeeze, words_about
+from postal_server.mail.report_words import find_stage, find_status, find_success, squeeze, words_about
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,25 @@ def test_the_command_that_was_answered(text, stage):
 )
 def test_the_code_in_words(text, status):
     assert find_status(text) == status
+
+
+@pytest.mark.parametrize(
+    ("about", "explanation", "action"),
+    [
+        ("Successful Mail Delivery Report", "", "delivered"),
+        ("Delivered: Your order", "", "delivered"),
+        ("Relayed: Your order", "", "relayed"),
+        ("Expanded: Your order", "", "expanded"),
+        ("Remis : Votre commande", "", "delivered"),
+        ("Delivery Status Notification (Success)", "", "delivered"),
+        ("Report", "Your mail was successfully delivered to a@d.example", "delivered"),
+        ("Return receipt", "The following addresses had permanent fatal errors", ""),
+        ("Undelivered Mail Returned to Sender", "It could not be delivered.", ""),
+        ("Your parcel", "will be delivered: soon", ""),
+    ],
+)
+def test_words_of_success(about, explanation, action):
+    assert find_success(about, explanation) == action
 
 
 TEXT = "Sorry.\n\n<a@d.example>: no\nroom\n\n<b@d.example>: gone\n\nBye.\n"
