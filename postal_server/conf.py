@@ -324,6 +324,39 @@ class Shaping:
     )
 
 
+def suppression_rule(about: str, default: str) -> Any:
+    """A key for one reason; empty is the default, which imported servers do not follow."""
+    return key("", f"{about}; `{default}` unless set, `off` for never.")
+
+
+@dataclass(frozen=True)
+class SuppressionLists:
+    """When failures put an address on the suppression list, for how long, and for which mail."""
+
+    bad_address: str = suppression_rule(
+        "There is no such mailbox. One sure answer, or three unsure ones on three days",
+        "1 for 30d,90d,365d scope=server",
+    )
+    bad_domain: str = suppression_rule(
+        "The domain does not exist or takes no mail", "1 for 3d,14d,60d scope=server"
+    )
+    inactive: str = suppression_rule(
+        "The mailbox is not in use any more", "2 for 30d,90d,365d scope=server within=30d apart=24h"
+    )
+    mailbox_full: str = suppression_rule("The mailbox is full", "3 for 7d,14d,30d scope=server within=14d")
+    expired: str = suppression_rule(
+        "The mail could not be delivered in all its attempts", "3 for 3d,7d,30d scope=server within=14d"
+    )
+    unknown: str = suppression_rule(
+        "The receiver does not say what is wrong", "3 for 3d,7d,30d scope=server within=14d"
+    )
+    complaint: str = suppression_rule("The recipient called the mail spam", "1 for ever scope=stream")
+    unsubscribe: str = suppression_rule("The recipient unsubscribed", "1 for ever scope=stream")
+    address_scope: str = key(
+        "server", "`stream` keeps the first six for the mail of one stream instead of all mail of a server."
+    )
+
+
 @dataclass(frozen=True)
 class Bounces:
     """What failures mean."""
@@ -382,6 +415,7 @@ GROUPS: Mapping[str, type] = {
     "delivery": DeliveryPolicy,
     "shaping": Shaping,
     "bounces": Bounces,
+    "suppression": SuppressionLists,
     "tracking": Tracking,
     "tls_reports": TlsReports,
     "control": Control,
@@ -390,10 +424,21 @@ MAX_PORT = 65535
 NOT_IN_A_HOST = re.compile(r"[\s/@]")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
+ADDRESS_SCOPES = ("server", "stream")
 CATCH = "catch"
 DELIVERY_MODES = (CATCH, "mx", "relays")
 OUR_GROUPS = frozenset(
-    {"storage", "login", "delivery", "shaping", "bounces", "tracking", "tls_reports", "control"}
+    {
+        "storage",
+        "login",
+        "delivery",
+        "shaping",
+        "bounces",
+        "suppression",
+        "tracking",
+        "tls_reports",
+        "control",
+    }
 )
 NOT_HONOURED: Mapping[str, str] = {
     "gelf": "Graylog logging is not supported; logs go to standard error.",
@@ -428,6 +473,7 @@ class Config:
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     shaping: Shaping = field(default_factory=Shaping)
     bounces: Bounces = field(default_factory=Bounces)
+    suppression: SuppressionLists = field(default_factory=SuppressionLists)
     tracking: Tracking = field(default_factory=Tracking)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     control: Control = field(default_factory=Control)
@@ -563,6 +609,7 @@ def _check(config: Config) -> None:
         ("delivery.mode", config.delivery.mode, DELIVERY_MODES),
         ("logging.level", config.logging.level.upper(), LOG_LEVELS),
         ("logging.format", config.logging.format, LOG_FORMATS),
+        ("suppression.address_scope", config.suppression.address_scope, ADDRESS_SCOPES),
     ):
         if value not in choices:
             raise ConfigurationError(f"{name}: {value!r} is none of {', '.join(choices)}.")

@@ -77,6 +77,8 @@ TASKS: Mapping[str, Task] = {
     "ip_pools": Task(f"{SERVICES}.shared.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
     "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),
+    "incidents": Task(f"{SERVICES}.operations.incidents.review", Every(timedelta(minutes=10))),
+    "suppressed_domains": Task(f"{SERVICES}.operations.suppressed_domains.check", AT_NIGHT),
     "suppression_pruning": Task(f"{SERVICES}.operations.suppression_pruning.prune", AT_NIGHT),
     "tls_reports": Task(f"{SERVICES}.operations.tls_report.send", Every(DAY, timedelta(hours=1))),
     "tracked_links": Task(f"{SERVICES}.operations.tracking.forget_links", AT_NIGHT),

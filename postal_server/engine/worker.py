@@ -11,6 +11,7 @@ from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
 from postal_server.rules.shaping import parse_rules
+from postal_server.services.results.suppression_rules import rules_of
 from postal_server.services.shared.directory import Directory
 
 from . import clock
@@ -64,6 +65,7 @@ class Worker:
         webhooks: BatchServices,
     ) -> None:
         self._config = config
+        rules_of(config, is_imported=False)  # a wrong one is said at the start, not at the first failure
         self.lease = Lease()
         talk = make_transports(self.before_dot)
         self.pipeline = Pipeline(talk.sender, talk.poster, self.may_send, config.worker.threads)

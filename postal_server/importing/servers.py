@@ -63,6 +63,7 @@ def import_server(row: Row, records: Records) -> None:
         "allow_sender": bool(row["allow_sender"]),
         "privacy_mode": bool(row["privacy_mode"]),
         "log_smtp_data": bool(row["log_smtp_data"]),
+        "is_imported": True,
         **numbers,
         **_suspension(row),
     })  # fmt: skip

@@ -59,6 +59,11 @@ class Suppression(models.Model):
                 name="suppression_of_incident",
                 condition=models.Q(incident_id__isnull=False),
             ),
+            models.Index(
+                fields=["reason"],
+                name="suppression_of_domain",
+                condition=models.Q(reason=Reason.BAD_DOMAIN.value, ended_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -103,6 +108,13 @@ class Incident(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True, db_index=True)
     outcome = models.CharField(max_length=16, blank=True, default="")
     decided = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["operator"], name="one_open_incident", condition=models.Q(ended_at__isnull=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.operator} since {self.created_at:%Y-%m-%d %H:%M}"

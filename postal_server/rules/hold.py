@@ -28,10 +28,8 @@ def by_credential(is_holding: bool, is_manual: bool) -> str | None:
     return CREDENTIAL if is_holding and not is_manual else None
 
 
-def by_suppression(recipient: str, reason: str | None, is_manual: bool) -> str | None:
-    """`reason` is why the recipient is suppressed, None if it is not."""
-    if reason is None or is_manual:
-        return None
+def by_suppression(recipient: str, reason: str) -> str:
+    """`reason` is why the recipient is suppressed, in Postal's words or such."""
     return f"Recipient ({recipient}) is on the suppression list (reason: {reason})"
 
 

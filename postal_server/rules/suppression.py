@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .enhanced_code import enhanced_code
+from .failure_class import About, FailureClass
 
 HARD_FAILS = "too many hard fails"  # Postal's words, as those for soft fails
 SOFT_FAILS = "too many soft fails"
+ADDED = "Recipient added to suppression list ({reason})"
 REMOVED = "Recipient removed from suppression list"
 USED_UP = "Added {recipient} to suppression list because delivery has failed {attempts} times."
 BY_PERSON = "added by an administrator"
@@ -70,6 +71,8 @@ ADDRESS_REASONS = frozenset(
 )
 # What receivers have said of good addresses for hours: believed only if they do not say it of everybody.
 IN_DOUBT = frozenset((Reason.BAD_ADDRESS, Reason.INACTIVE))
+
+CLASSES_IN_DOUBT = frozenset(FailureClass(reason.value) for reason in IN_DOUBT)
 
 # Shown to people, and on the wire: `(reason: too many hard fails)`.
 TEXTS: Mapping[Reason, str] = {
@@ -212,6 +215,18 @@ def are_enough(rule: Rule, reason: Reason, strikes: Sequence[Strike]) -> bool:
     return sure >= rule.strikes or len(strikes) >= max(rule.strikes, UNSURE_STRIKES)
 
 
+def reason_of(failure_class: FailureClass, *, is_forwarded: bool = False) -> Reason | None:
+    """The reason that a failure of this class counts for; None if it says nothing about the address.
+
+    A forwarder's target is not our recipient: that it is bad does not make the address bad.
+    """
+    if is_forwarded:
+        return Reason.UNKNOWN
+    if failure_class.about in (About.US, About.MAIL, About.RECEIVER):
+        return None
+    return Reason(failure_class.value)
+
+
 def times_within_a_year(times: int, last: datetime, now: datetime) -> int:
     """Which time it is for an address that came on the list `times` times before, the last at `last`."""
     return times + 1 if now - last <= YEAR else 1
@@ -254,43 +269,3 @@ def stops(
     if scope not in scopes or (must_arrive and reason is Reason.COMPLAINT):
         return False
     return not is_transactional or reason in ADDRESS_REASONS or scope.startswith("stream:")
-
-
-# Answers
-
-ADDED = f"Recipient added to suppression list ({HARD_FAILS})"
-
-# RFC 3463: 5.1.x is the address, 5.2.x the mailbox; 5.1.7 and 5.1.8 are about the sender's address.
-PERSONAL_SUBJECTS = {"0", "1", "2"}
-ABOUT_THE_SENDER = {("1", "7"), ("1", "8"), ("1", "9")}
-# Words of receivers that refuse the sending host or the content, often without an enhanced code.
-IMPERSONAL = re.compile(
-    r"spam|block(?:ed|ing|list)|black ?list|reputation|policy|rate.?limit|too many|throttl|deferred due to|"
-    r"unsolicited|spamhaus|barracuda|TSS\d\d|S3150|RP-00\d|authenticat|SPF|DKIM|DMARC|relay",
-    re.ASCII | re.IGNORECASE,
-)
-# Errors of hosts are joined by commas. A reply among them was to our greeting, not to a recipient.
-BEFORE_MAIL = re.compile(r"(?:\A|, )([245]\d\d)[ -]", re.ASCII)
-# TLS that does not meet the domain's own policy, or a host out of step: the path is broken, not the address.
-BROKEN = re.compile(r"(?:\A|, )(?:DANE: |MTA-STS: |unexpected answer )")
-
-
-def blames_recipient(code: int | None, output: str) -> bool:
-    """Is this SMTP reply about the recipient, rather than about us, the mail or the receiver's state?
-
-    No reply at all (no host could be reached) is about the address's domain, so it counts. `code` is None
-    where every host refused the session: their replies are in the text.
-    """
-    if code is None:
-        codes = BEFORE_MAIL.findall(output)
-        if BROKEN.search(output):
-            return False
-        if not codes:
-            return True
-        code = 421 if "421" in codes else int(codes[0])
-    if code == 421:
-        return False
-    enhanced = enhanced_code(output)
-    if enhanced is None or enhanced[1] == "0":
-        return not IMPERSONAL.search(output)
-    return enhanced[1] in PERSONAL_SUBJECTS and enhanced[1:] not in ABOUT_THE_SENDER

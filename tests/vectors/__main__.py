@@ -50,6 +50,7 @@ dns:
   track_domain: track.postal.example.test
   resolvers: ["127.0.0.1:{dns}"]
 delivery: {{mode: mx, allowed_destinations: [127.0.0.0/8]}}
+suppression: {{bad_address: 2 for 30d within=24h apart=0h}}  # Postal's rule
 """
 
 

@@ -19,11 +19,11 @@ from postal_server.mail.header_encoding import encode_header
 from postal_server.mail.message import last, remove_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
+from postal_server.rules import suppression as rules
 from postal_server.rules.classification import Classification
 from postal_server.rules.domain import ED25519_SELECTOR_END
 from postal_server.rules.failure_class import FailureClass
-from postal_server.rules.status import DeliveryStatus
-from postal_server.rules.suppression import Reason, blames_recipient
+from postal_server.rules.status import DeliveryStatus, SuppressedAs
 from postal_server.services.results import suppression, suppression_entries
 from postal_server.services.results.classification import GaveUp
 from postal_server.services.results.suppression_entries import Recipient
@@ -113,18 +113,8 @@ def _check_attempts(job: Job, context: OutgoingContext) -> Decision | None:
     details = attempts_used_up(job, context)
     if details is None:
         return None
-    # Receivers that put us off say nothing about the person; who cannot be reached is suppressed.
     answer = context.answers.get(job.message.id)
-    if answer is None:
-        return Decision(job.claimed, DeliveryStatus.FAILED, details)
-    gave_up = _given_up_for(answer)
-    if not job.message.rcpt_to or not blames_recipient(answer.code, answer.text):
-        return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(gave_up,))
-    maximum = context.config.postal.default_maximum_delivery_attempts
-    details += (
-        f" Added {job.message.rcpt_to} to suppression list because delivery has failed {maximum} times."
-    )
-    effects = (gave_up, suppression.Suppress(Reason.EXPIRED))
+    effects = (_given_up_for(answer),) if answer else ()
     return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=effects)
 
 
@@ -160,9 +150,15 @@ def _check_credential(job: Job, context: OutgoingContext) -> Decision | None:
 
 def _check_suppression(job: Job, context: OutgoingContext) -> Decision | None:
     address = job.message.rcpt_to or ""
-    stop = suppression_entries.stop_for((job.server.id, address), context.suppressed)
-    why = hold.by_suppression(address, stop and stop.text, job.claimed.is_manual)
-    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+    domain = context.domain(job)
+    scopes = rules.scopes_of_mail(domain=domain.name if domain else "")
+    stop = suppression_entries.stop_for((job.server.id, address), context.suppressed, scopes)
+    if stop is None or job.claimed.is_manual:
+        return None
+    is_held = job.server.suppressed_as is SuppressedAs.HELD
+    status = DeliveryStatus.HELD if is_held else DeliveryStatus.FAILED
+    why = hold.by_suppression(address, stop.text)
+    return Decision(job.claimed, status, why, effects=(suppression.Stopped(stop),))
 
 
 CHECKS: Sequence[Callable[[Job, OutgoingContext], Decision | None]] = (

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postal_server.models import Message
+from postal_server.rules.classification import Classification
+from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus
-from postal_server.rules.suppression import Reason
 from postal_server.services.shared.rows import update_each
 from postal_server.services.shared.work import Effect
 from postal_server.wire import webhook as wire
 
-from . import suppression
 from .batch import Batch
-from .suppression_entries import Recipient
+from .suppression import Failure, note_failures
 
 LINKED = "This has been detected as a bounce message for <msg:{id}>."
 BOUNCED = "We've received a bounce message for this e-mail. See <msg:{id}> for details."
@@ -39,7 +39,7 @@ def apply(batch: Batch) -> None:
     if not reports:
         return
     originals = Message.objects.defer("prefix").in_bulk([bounced.message_id for _, bounced in reports])
-    hard: dict[Recipient, Reason] = {}
+    hard: list[Failure] = []
     links: dict[int, tuple[int]] = {}
     linked: set[int] = set()  # reports with a delivery that links to a message: their own links to the first
     for entry, bounced in reports:
@@ -52,9 +52,14 @@ def apply(batch: Batch) -> None:
             continue
         links[report.id] = (original.id,)
         if bounced.is_hard:
-            hard[original.server_id, original.rcpt_to or ""] = Reason.BAD_ADDRESS
+            hard.append(_failure(original))
         batch.add_delivery(original.id, DeliveryStatus.BOUNCED, BOUNCED.format(id=report.id))
         batch.set_status(original.id, DeliveryStatus.BOUNCED)
         batch.emit(wire.BOUNCED, original, report, payload=wire.bounce_payload)
-    suppression.add(hard, batch.config, batch.now)
+    note_failures(hard, batch)
     update_each(Message, ("bounce_for_id",), links)
+
+
+def _failure(original: Message) -> Failure:
+    found = Classification(FailureClass.BAD_ADDRESS, True, "report", "")
+    return Failure(original.server_id, original.rcpt_to or "", original.id, found, is_strong=True)

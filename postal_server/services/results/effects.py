@@ -16,6 +16,7 @@ from . import (
     delivery_event,
     endpoint_use,
     failure_notice,
+    operator_answers,
     suppression,
     tls_sessions,
     warm_up,
@@ -33,6 +34,7 @@ EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
 # for a short time. They may not use the methods by which effects add to a batch. Workers update these rows in
 # this order, and each effect goes through its rows in the order of their keys: otherwise they could deadlock.
 EFFECT_STEPS_ON_SHARED_ROWS: Sequence[Callable[[Batch], None]] = (
+    operator_answers.apply,
     tls_sessions.apply,
     warm_up.apply,
     endpoint_use.apply,

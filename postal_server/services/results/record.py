@@ -29,7 +29,7 @@ def record(
 ) -> Recorded:
     """Record a batch, and say which messages left the queue and when the others are due.
 
-    Five queries for sent mail, and a few more for each effect that occurs, whatever the size of the batch.
+    Seven queries for sent mail, and a few more for each effect that occurs, whatever the size of the batch.
     What was deleted meanwhile is finished. The caller holds the transaction.
     """
     messages = Message.objects.defer("prefix").in_bulk([result.claimed.id for result in results])

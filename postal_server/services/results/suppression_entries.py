@@ -76,6 +76,11 @@ def standing(now: datetime) -> QuerySet[Suppression]:
     return Suppression.objects.filter(in_time, ended_at=None)
 
 
+def is_standing(entry: Suppression, now: datetime) -> bool:
+    """The same of one entry."""
+    return entry.ended_at is None and (entry.keep_until is None or entry.keep_until > now)
+
+
 def find(recipients: Iterable[Recipient], now: datetime) -> dict[Recipient, list[Stop]]:
     """What may stop mail to each recipient, by their keys, in all scopes. One query, none for nobody."""
     keys = {key_of(recipient) for recipient in recipients}
@@ -174,7 +179,7 @@ def end(
         rows = rows.filter(reason__in=[reason.value for reason in reasons])
     if scope is not None:
         rows = rows.filter(scope=scope)
-    ended = [row for row in rows.order_by("pk") if row.keep_until is None or row.keep_until > now]
+    ended = [row for row in rows.order_by("pk") if is_standing(row, now)]
     if ended:
         Suppression.objects.filter(pk__in=[row.pk for row in ended]).update(
             ended_at=now, ended_by=by[:ENDED_BY_CHARACTERS]

@@ -7,7 +7,14 @@ from datetime import date
 from ipaddress import IPv4Network, IPv6Network
 from typing import ClassVar
 
-from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
+from postal_server.rules.status import (
+    CredentialType,
+    EndpointType,
+    RouteMode,
+    ServerMode,
+    SpamMode,
+    SuppressedAs,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class ServerEntry:
     log_smtp_data: bool
     is_suspended: bool  # the server or its organization
     ip_pool_id: int | None = None
+    suppressed_as: SuppressedAs = SuppressedAs.HELD
+    is_imported: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,14 @@ from postal_server.models.route import EndpointChoice
 from postal_server.rules.classification import Ours
 from postal_server.rules.classification.own_rules import parse_own_rules
 from postal_server.rules.selection import Selection
-from postal_server.rules.status import CredentialType, EndpointType, RouteMode, ServerMode, SpamMode
+from postal_server.rules.status import (
+    CredentialType,
+    EndpointType,
+    RouteMode,
+    ServerMode,
+    SpamMode,
+    SuppressedAs,
+)
 
 from . import credential as credentials
 from .directory import Directory
@@ -126,6 +133,7 @@ def _servers() -> list[ServerEntry]:
             uuid=str(row.uuid),
             organization_permalink=row.organization.permalink,
             mode=ServerMode(row.mode),
+            suppressed_as=SuppressedAs(row.suppressed_as),
             is_suspended=bool(row.suspended_at or row.organization.suspended_at),
         )
         for row in rows.select_related("organization")

@@ -12,7 +12,7 @@ STORED = "ab\ufffdc😀\ufffdü"
 OF_PEERS = {
     "CaughtMail": {"mail_from", "rcpt_to", "subject"},
     "Click": {"user_agent"},
-    "Delivery": {"details", "output", "tls"},
+    "Delivery": {"details", "diagnostic", "operator", "output", "rule", "tls"},
     "FailureEvidence": {"key"},
     "Incident": {"sample"},
     "Link": {"url"},

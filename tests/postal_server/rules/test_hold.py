@@ -25,11 +25,9 @@ def test_a_holding_credential_holds_what_was_not_released(holding, manual, held)
 
 
 def test_a_suppressed_recipient_is_held_with_the_reason():
-    assert hold.by_suppression("a@b.example", "too many hard fails", False) == (
+    assert hold.by_suppression("a@b.example", "too many hard fails") == (
         "Recipient (a@b.example) is on the suppression list (reason: too many hard fails)"
     )
-    assert hold.by_suppression("a@b.example", "too many hard fails", True) is None
-    assert hold.by_suppression("a@b.example", None, False) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
+from postal_server.rules.classification import Answer, Ours, classify
+from postal_server.rules.failure_class import Stage
 from postal_server.rules.shaping import (
     LEAST_RATE,
     LONGEST_PAUSE,
@@ -18,7 +20,7 @@ from postal_server.rules.shaping import (
     throttle_signal,
     warm_up_cap,
 )
-from postal_server.rules.suppression import blames_recipient
+from postal_server.rules.suppression import Reason, reason_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -77,8 +79,9 @@ def test_what_an_answer_says_about_our_pace(code, output, meaning):
 
 
 @pytest.mark.parametrize(("code", "output"), TOO_FAST + BUSY)
-def test_no_such_answer_counts_against_the_recipient(code, output):
-    assert not blames_recipient(code, output)
+def test_no_such_answer_says_that_the_address_is_bad(code, output):
+    answer = Answer(code, None, output, Stage.RCPT)
+    assert reason_of(classify(answer, Ours()).name) in (None, Reason.UNKNOWN)
 
 
 @pytest.mark.parametrize(

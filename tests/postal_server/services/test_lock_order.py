@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from postal_server import conf
 from postal_server.models import AddressEndpoint, Delivery, HTTPEndpoint, Message, SMTPEndpoint
 from postal_server.rules.status import DeliveryStatus, EndpointType
-from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import send_limit
-from postal_server.services.results import endpoint_use, notice_limit, suppression, tls_sessions
+from postal_server.services.results import endpoint_use, notice_limit, tls_sessions
 from postal_server.services.results.batch import Batch, Entry
+from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.entries import Source, SourceEntry
 from postal_server.services.shared.work import Result, TlsSession
@@ -47,7 +47,7 @@ def count_sessions(config) -> None:
 
 
 def suppress(config) -> None:
-    suppression.add({(1, f"{number}@dest.example"): Reason.UNKNOWN for number in NUMBERS}, config, NOW)
+    put(given_entry((1, f"{number}@dest.example"), NOW, keep_until=None) for number in NUMBERS)
 
 
 def configuration(tmp_path) -> conf.Config:

@@ -24,12 +24,18 @@ from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import inspection, messages
-from postal_server.services.results import record, suppression
+from postal_server.services.results import record
 from postal_server.services.results.classification import GaveUp
+from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared import token
 from postal_server.services.shared.entries import Source
 from postal_server.services.shared.work import Decision, Dsn, Inspection, Prepared, SmtpDelivery, Target
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
+
+
+def suppress(world, scope: str = "") -> None:
+    recipient = world.server.pk, "a@dest.example"
+    put([given_entry(recipient, NOW, keep_until=None, reason=Reason.BAD_ADDRESS, scope=scope)])
 
 
 @pytest.fixture
@@ -202,15 +208,27 @@ class TestHold:
             )
 
     @pytest.mark.parametrize("is_manual", [False, True])
-    def test_a_suppressed_recipient(self, world, prepare, config, is_manual):
-        suppression.add({(world.server.pk, "a@dest.example"): Reason.BAD_ADDRESS}, config, NOW)
+    @pytest.mark.parametrize(
+        ("suppressed_as", "status"), [("held", DeliveryStatus.HELD), ("failed", DeliveryStatus.FAILED)]
+    )
+    def test_a_suppressed_recipient(self, world, prepare, is_manual, suppressed_as, status):
+        Server.objects.update(suppressed_as=suppressed_as)
+        suppress(world)
         [item] = prepare(*store(world, "A@dest.example", is_manual=is_manual))
         assert isinstance(item, Prepared) is is_manual
         if not is_manual:
             assert held(item) == (
-                DeliveryStatus.HELD,
+                status,
                 "Recipient (A@dest.example) is on the suppression list (reason: too many hard fails)",
             )
+            [stopped] = item.effects
+            assert stopped.stop.reason is Reason.BAD_ADDRESS
+
+    @pytest.mark.parametrize(("scope", "is_stopped"), [("domain:example.test", True), ("stream:x", False)])
+    def test_an_entry_for_the_mail_of_one_domain(self, world, prepare, scope, is_stopped):
+        suppress(world, scope)
+        [item] = prepare(*store(world))
+        assert isinstance(item, Decision) is is_stopped
 
     @pytest.mark.parametrize("is_manual", [False, True])
     def test_development_mode_holds_what_is_signed_already(self, world, prepare, is_manual):
@@ -263,29 +281,6 @@ class TestFail:
         Server.objects.update(deleted_at=NOW)
         assert held(*prepare(*claims)) == (DeliveryStatus.FAILED, messages.GONE)
 
-    @pytest.mark.parametrize(
-        ("code", "output", "suppressed"),
-        [
-            (450, "450 4.2.1 no", True),
-            (None, "connection refused", True),
-            (421, "421 4.7.0 later", False),
-            (451, "451 4.7.28 rate", False),
-        ],
-    )
-    def test_used_up_attempts_suppress_who_cannot_be_reached(self, world, prepare, code, output, suppressed):
-        [claim] = store(world, attempts=18)
-        Delivery.objects.create(
-            message_id=claim.id, status="SoftFail", code=code, output=output, details="x", created_at=NOW
-        )
-        [item] = prepare(claim)
-        assert item.status is DeliveryStatus.FAILED
-        sentence = " Added a@dest.example to suppression list because delivery has failed 18 times."
-        assert (
-            item.details
-            == "Maximum number of delivery attempts (18) has been reached." + sentence * suppressed
-        )
-        assert (suppression.Suppress(Reason.EXPIRED) in item.effects) is suppressed
-
     def test_used_up_attempts_have_the_class_of_the_last_answer(self, world, prepare):
         [claim] = store(world, attempts=18)
         for number, name in enumerate(("rate", "mailbox_full")):
@@ -294,6 +289,10 @@ class TestFail:
                 failure_class=name, rule="a rule", stage="rcpt", operator="d.example", created_at=NOW,
             )  # fmt: skip
         [item] = prepare(claim)
+        assert held(item) == (
+            DeliveryStatus.FAILED,
+            "Maximum number of delivery attempts (18) has been reached.",
+        )
         found = Classification(FailureClass.MAILBOX_FULL, False, "a rule", "d.example", Stage.RCPT)
         assert GaveUp(found, "452 1") in item.effects
 

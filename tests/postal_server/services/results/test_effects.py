@@ -15,8 +15,8 @@ from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import messages, report
 from postal_server.services.results import record as results
-from postal_server.services.results import suppression
 from postal_server.services.results.effects import EFFECT_STEPS, EFFECT_STEPS_ON_SHARED_ROWS
+from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared.token import message_id_of, message_token
 from postal_server.services.shared.work import Decision, Effect
 from postal_server.wire import webhook as wire
@@ -57,7 +57,7 @@ def apply_complaints(batch) -> None:
         payload = partial(complaint_payload, kind=complained.kind)
         batch.emit("MessageComplained", original, payload=payload)
         recipient = original.server_id, original.rcpt_to
-        suppression.add({recipient: Reason.COMPLAINT}, batch.config, batch.now)
+        put([given_entry(recipient, batch.now, keep_until=None, reason=Reason.COMPLAINT)])
 
 
 def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[str, Any]:

@@ -127,13 +127,14 @@ class TestChanges:
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_a_batch_of_sent_mail_takes_six_queries(world, config, count, django_assert_num_queries):
+def test_a_batch_of_sent_mail_takes_eight_queries(world, config, count, django_assert_num_queries):
     world.add_webhook()
     claims = store(world, *[f"a{n}@dest.example" for n in range(count)])
     directory = world.directory()
     batch = [sent(claim, changes=Changes(prefix=b"X: y\r\n")) for claim in claims]
-    # messages, deliveries, update, imported tokens, webhook requests that wait, and those to come
-    with transaction.atomic(), django_assert_num_queries(6):
+    # messages, strikes, deliveries, update, imported tokens, webhook requests that wait, and those to come,
+    # the operator's answers
+    with transaction.atomic(), django_assert_num_queries(8):
         results.record(batch, directory, config, LATER)
 
 
@@ -144,5 +145,6 @@ def test_a_batch_of_failures_takes_as_many_queries_whatever_its_size(
     claims = store(world, *[f"a{n}@dest.example" for n in range(count)])
     batch = [sent(claim, "550 5.1.1 no") for claim in claims]
     directory = world.directory()
-    with transaction.atomic(), django_assert_max_num_queries(5):
+    # messages; strikes, entries, incidents (opening one takes six); deliveries, status, answers counted
+    with transaction.atomic(), django_assert_max_num_queries(14):
         results.record(batch, directory, config, LATER)

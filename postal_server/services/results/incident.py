@@ -1,0 +1,81 @@
+"""Operators whose answers are in doubt: what they say of addresses is only proposed, until it is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from postal_server.models import FailureEvidence, Incident, Suppression
+from postal_server.rules import storm
+from postal_server.rules.storm import Tally
+from postal_server.rules.suppression import CLASSES_IN_DOUBT, IN_DOUBT, State
+
+from . import operator_answers
+from .batch import Batch
+from .suppression_entries import of_keys
+
+KEYS_A_STATEMENT = 500
+
+
+def open_incidents(samples: Mapping[str, str], batch: Batch) -> dict[str, int]:
+    """The open incidents of these operators, by operator; opens one where a storm has begun.
+
+    `samples` has one of each operator's answers that blame an address. Two queries, a few more to open.
+    """
+    found = _open(samples)
+    others = sorted(set(samples) - set(found))
+    if not others:
+        return found
+    counted = operator_answers.of_last_hour_and_day(others, batch.now)
+    current = operator_answers.tallies(batch)
+    begun = {}
+    for operator, (hour, day_before) in counted.items():
+        with_current = hour + current.get(operator, Tally())  # not stored yet
+        if storm.is_storm(with_current, day_before):
+            begun[operator] = with_current
+    if begun:
+        _begin(begun, samples, batch.now)
+        opened = _open(begun)
+        for operator, number in opened.items():
+            _propose_last_hour(operator, number, batch.now)
+        found |= opened
+    return found
+
+
+def _open(operators: Collection[str]) -> dict[str, int]:
+    rows = Incident.objects.filter(operator__in=operators, ended_at=None)
+    return dict(rows.values_list("operator", "pk"))
+
+
+def _begin(tallies: Mapping[str, Tally], samples: Mapping[str, str], now: datetime) -> None:
+    Incident.objects.bulk_create(
+        [
+            Incident(
+                operator=operator,
+                count=tally.blamed,
+                answers=tally.answers,
+                sample=samples[operator][:500],
+                created_at=now,
+            )
+            for operator, tally in sorted(tallies.items())
+        ],
+        ignore_conflicts=True,  # another worker noticed it as well
+    )
+
+
+def _propose_last_hour(operator: str, incident_id: int, now: datetime) -> None:
+    """What the operator has put on lists in the hour before waits for the decision as well."""
+    strikes = FailureEvidence.objects.filter(
+        created_at__gt=now - storm.HOUR,
+        operator=operator,
+        failure_class__in=[name.value for name in CLASSES_IN_DOUBT],
+    )
+    keys = sorted(set(strikes.values_list("server_id", "key")))
+    for start in range(0, len(keys), KEYS_A_STATEMENT):
+        Suppression.objects.filter(
+            of_keys(keys[start : start + KEYS_A_STATEMENT]),
+            reason__in=[reason.value for reason in IN_DOUBT],
+            state=State.ACTIVE.value,
+            created_at__gt=now - storm.HOUR,
+            ended_at=None,
+        ).update(state=State.PROPOSED.value, incident_id=incident_id)
