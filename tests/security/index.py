@@ -830,6 +830,30 @@ CASES: dict[str, Case] = {
             f"{SERVER}/test_cli.py::test_file_modes_start_up_warns_of_what_others_can_open",
         ],
     ),
+    "forged return paths": Case(
+        guards=[
+            Guard(
+                "postal_server/services/shared/token.py",
+                code="if server is None or (tag is not None and message_id is None):",
+                without="if server is None:",
+            ),
+            Guard(
+                "postal_server/services/shared/token.py",
+                code="""
+                if own != domain_key(config.dns.return_path_domain) and not directory.has_domain(
+                    server, own.removeprefix(_own_prefix(config))
+                ):
+                    return ReturnPath(None, None)
+                """,
+            ),
+        ],
+        tests=[
+            f"{SERVER}/services/shared/test_token.py::test_what_was_never_sent_names_neither",
+            f"{SERVER}/services/shared/test_token.py::"
+            "test_domains_own_return_paths_are_those_of_the_server_and_its_organization",
+            f"{SERVER}/services/acceptance/test_reception.py::test_what_is_refused",
+        ],
+    ),
     "forged bounces": Case(
         guards=[
             Guard(
