@@ -520,6 +520,36 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.BAD_ADDRESS,
+        "(?:benutzer|empfaenger|empfänger|adresse|postfach|konto|mailbox|user) .{0,60}existiert nicht|"
+        "(?:benutzer|empfaenger|empfänger|adresse|postfach|konto|mailbox|user) existiert nicht",
+        source="observed 2026-11",
+        sample="550 Der Empfänger <jane@example.com> existiert nicht",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "nie ma takiego|nieznany (?:adres|uzytkownik|użytkownik|odbiorca)|uzytkownik nie istnieje|"
+        "użytkownik nie istnieje|adres nie istnieje",
+        source="observed 2026-11",
+        sample="550 Nie ma takiego uzytkownika",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        "skrzynka (?:jest )?(?:pelna|pełna|przepelniona|przepełniona)|schranka je plna|schránka je plná|"
+        "postaláda megtelt|postafiók megtelt|posta kutusu dolu|innboksen er full|brevlådan är full|"
+        "postkassen er fuld|postvak (?:is )?vol",
+        source="observed 2026-11",
+        sample="552 Skrzynka pelna",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "uživatel neexistuje|neznámý uživatel|neznamy uzivatel|onbekende gebruiker|gebruiker onbekend|"
+        "okänd användare|okänd mottagare|ukendt bruger|ukjent bruker|tuntematon käyttäjä|"
+        "ismeretlen felhasznál|kullanici bulunamadi|kullanıcı bulunamadı|bilinmeyen kullan",
+        source="observed 2026-11",
+        sample="550 Onbekende gebruiker",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
         "mailbox name not allowed|mailbox name (?:is )?invalid|mailbox syntax",
         is_sure=False,
         source=RFC5321,

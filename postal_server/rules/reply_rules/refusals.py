@@ -119,6 +119,12 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        Class.BAD_ADDRESS,
+        "no valid recipients for this mm",
+        source="observed 2026-11",
+        sample="Error: No valid recipients for this MM",
+    ),
+    Row(
         Class.INFRASTRUCTURE,
         "no valid recipients",
         source=POSTFIX,
@@ -216,7 +222,7 @@ ROWS: tuple[Row, ...] = (
         Class.REPUTATION,
         (
             r"spamrats|mailspike|\bpsbl\b|hostkarma|junkemailfilter|\babuseat\b|\bcbl\.\w|dronebl|"
-            r"blocklist\.de|gbudb|truncate|woody|fabel"
+            r"blocklist\.de|gbudb|truncate\b|woody|fabel"
         ),
         source=SPAMRATS,
         sample="550 5.7.1 192.0.2.7 is listed at all.spamrats.com",
@@ -663,6 +669,12 @@ ROWS: tuple[Row, ...] = (
         "8-bit|8bit|smtputf8|conversion (?:required|not|with|failed)|internationalized|non-ascii",
         source=RFC3463,
         sample="554 5.6.3 8BITMIME is not supported, conversion failed",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        "mailbox (?:size )?(?:exceeds|exceeded|would exceed|has exceeded)|mailbox size limit",
+        source="observed 2026-11",
+        sample="User mailbox exceeds allowed size: jane@example.com",
     ),
     Row(
         Class.TOO_LARGE,

@@ -36,6 +36,24 @@ RFC7505 = "https://www.rfc-editor.org/rfc/rfc7505"
 ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_ADDRESS,
+        r"(?:action not taken|action aborted): mailbox unavailable\.?$",
+        source="https://www.rfc-editor.org/rfc/rfc5321",
+        sample="550 Requested action not taken: mailbox unavailable",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "no matches to nameserver query",
+        source=SENDMAIL,
+        sample="553 jane: No matches to nameserver query",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "ist nicht im domino-verzeichnis|nicht im domino-verzeichnis",
+        source=DOMINO,
+        sample="Benutzer jane (jane@example.com) ist nicht im Domino-Verzeichnis aufgeführt",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
         "recipient address rejected: user unknown",
         source=POSTFIX,
         sample=(
@@ -166,15 +184,6 @@ ROWS: tuple[Row, ...] = (
         is_sure=False,
         source=EXIM,
         sample="550 Recipient verify failed",
-    ),
-    Row(
-        Class.EXPIRED,
-        (
-            "retry (?:timeout|time not) (?:exceeded|reached)|all hosts .{0,60}"
-            "have been failing for a long time|retry timeout exceeded"
-        ),
-        source=EXIM,
-        sample=("all hosts for 'example.com' have been failing for a long time (and retry time not reached)"),
     ),
     Row(
         Class.INFRASTRUCTURE,

@@ -17,6 +17,15 @@ POSTFIX = "https://www.postfix.org/postconf.5.html"
 
 ROWS: tuple[Row, ...] = (
     Row(
+        Class.EXPIRED,
+        (
+            "retry (?:timeout|time not) (?:exceeded|reached)|all hosts .{0,60}"
+            "have been failing for a long time|retry timeout exceeded"
+        ),
+        source="https://www.exim.org/exim-html-current/doc/html/spec_html/",
+        sample=("all hosts for 'example.com' have been failing for a long time (and retry time not reached)"),
+    ),
+    Row(
         Class.BAD_ADDRESS,
         (
             r"55[0-9] (?:\S{1,9} )?(?:<\S{1,12} )?(?:requested (?:mail )?action (?:not taken|"
