@@ -125,9 +125,14 @@ class _Notice:
         return text.split("\n")[:MAX_LINES]
 
     @cached_property
+    def text(self) -> str:
+        """The text with LF line ends."""
+        return "\n".join(self.lines)
+
+    @cached_property
     def folded(self) -> str:
         """The text in lower case without accents, with the same lines."""
-        return fold("\n".join(self.lines))
+        return fold(self.text)
 
     @cached_property
     def flat(self) -> str:
@@ -185,27 +190,30 @@ class _Notice:
         match = re.search(words, self.folded)
         return self.folded.count("\n", 0, match.start()) if match else 0
 
-    def end_from(self, start: int, ends: Sequence[str]) -> int:
-        """The number of the first line, after `start`, of the mail that came back."""
-        run = 0
-        for number in range(start + 1, len(self.lines)):
-            line = self.lines[number]
-            if not line.strip():
-                run = 0
-                continue
+    @cached_property
+    def headings(self) -> list[int]:
+        """The numbers of the lines at which a mail that came back may begin, in ascending order."""
+        found, run = [], 0
+        for number, (line, folded) in enumerate(zip(self.lines, self.folded.split("\n"), strict=True)):
             run = run + 1 if _FIELD_LINE.match(line) else 0
             if run == 3:  # of its header fields
-                return number - 2
-            if _HEADER_LINE.match(line) or _is_heading(line, ends):
-                return number
-        return len(self.lines)
+                found.append(number - 2)
+            elif _HEADER_LINE.match(line) or _is_heading(line, folded[:200].strip(_DECORATION)):
+                found.append(number)
+        return found
+
+    def end_from(self, start: int, ends: tuple[str, ...]) -> int:
+        """The number of the first line, after `start`, of the mail that came back."""
+        end = next((number for number in self.headings if number > start), len(self.lines))
+        if ends:
+            for number, line in enumerate(self.folded.split("\n")[start + 1 : end], start + 1):
+                if line.strip(_DECORATION).startswith(ends):
+                    return number
+        return end
 
 
-def _is_heading(line: str, ends: Sequence[str]) -> bool:
-    """Does this line announce the mail that came back?"""
-    text = plain(line[:200].strip(_DECORATION))
-    if text.startswith(tuple(ends)) and ends:
-        return True
+def _is_heading(line: str, text: str) -> bool:
+    """Does this line, `text` without decoration, announce the mail that came back?"""
     if not text.startswith(ENDS) or text.startswith("the original message was"):
         return False
     return bool(
@@ -238,6 +246,8 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
     row = form.row
     phrase = next((phrase for phrase in form.starts if phrase in notice.flat), "")
     if (form.starts and not phrase) or not _is_from(row, notice):
+        return None
+    if not phrase and not _compiled(row.recipient).search(notice.text):
         return None
     start = notice.line_of(phrase) if phrase else 0
     end = notice.end_from(start, form.ends)
@@ -311,10 +321,9 @@ _ENHANCED_AFTER_CODE = re.compile(
     r"(?:(?<![\d.])[45]\d\d[ -]{1,3}|#|\b(?:status|code)[: ]{1,3})#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)",
     re.ASCII | re.IGNORECASE,
 )
-_ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
-_CODE = re.compile(
-    r"(?<![\d.])[45]\d\d(?=[ -]|$)|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII | re.MULTILINE
-)
+# The digit stands before the look-behind, as the search for it is quick.
+_ENHANCED = re.compile(r"([45](?<![\d.].)\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
+_CODE = re.compile(r"[45](?<![\d.].)(?:\d\d(?=[ -]|$)|\.\d{1,3}\.\d{1,3}(?!\.?\d))", re.ASCII | re.MULTILINE)
 _PUNCTUATION = " \t:;,.>)]\"'*"
 _COMMAND = re.compile(r"(?i)\b(?:RCPT|MAIL)\b")
 _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{ADDRESS})")

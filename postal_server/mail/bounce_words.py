@@ -8,19 +8,19 @@ from .phrases import phrases
 MAILERS = phrases(
     """
     mailer-daemon / mailer daemon / mailerdaemon / mailer_daemon / mail-daemon / maildaemon / mdaemon
-    mail delivery / maildelivery / mail-delivery / mail_delivery / delivery subsystem / delivery service
+    mail delivery / maildelivery / mail-delivery / mail_delivery / delivery subsystem
     delivery system / delivery notif / delivery status / delivery fail / delivery agent / postmaster
     post_master / post-master / post master / microsoftexchange / microsoft exchange / system administrator
     systemadministrator / mail administrator / mailadmin / mail-admin / mail_admin / mailmaster
     mail system
     mailsystem / mail-system / mail router / mail server / mailserver / mail transport / mail gateway
-    mail transfer / mail handler / internet mail / email system / e-mail system / bounce / undeliver
+    mail transfer / mail handler / internet mail / email system / e-mail system / undeliver
     daemon@ / mta@ / smtp@ / smtpd / mmdf / pmdf / lotus notes / groupwise / non-delivery / mailsweeper
-    mailmarshal / mail agent / mailagent / inter scan / interscan / system operator / listserv / messaging
+    mailmarshal / mail agent / mailagent / inter scan / interscan / system operator
     systemadministrateur / administrateur système / administrador del sistema / amministratore di sistema
     administrador do sistema / systeembeheerder / systemadministratör / administrator systemu
     системный администратор / система доставки / システム管理者 / メール配信 / 系统管理员 / 系統管理員
-    시스템 관리자 / correo / zustell / mailzustellung / distribution du courrier / 退信
+    시스템 관리자 / distribution du courrier / 退信
     """
 )
 # In a subject: a mail did not arrive.
