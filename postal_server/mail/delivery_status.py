@@ -110,7 +110,9 @@ def _fields(text: str) -> Iterator[tuple[str, str, bool]]:
     """Name in lower case, value, and whether a blank line is above it, of each field with a meaning here."""
     name, values, is_after_blank, has_blank = "", [""], False, False
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", MAX_LINES)
-    for line in lines[:MAX_LINES]:
+    first = next(filter(str.strip, lines), "")
+    indent = first[: len(first) - len(first.lstrip())]  # of all of them
+    for line in (line.removeprefix(indent) for line in lines[:MAX_LINES]):
         if not line.strip():
             has_blank = True
             continue

@@ -16,9 +16,8 @@ _SIGN = re.compile(
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,60}[ \t]*:")
 MAX_BEHIND = 200  # characters behind a field without a value, where a page may have put it
 
-_IDENTITY = re.compile(
-    r"^(?:Message-ID|X-Postal-MsgID)[ \t]*:[ \t]*(?:\n[ \t]+)?[^\s]", re.IGNORECASE | re.MULTILINE
-)
+_TOKEN = re.compile(r"^X-Postal-MsgID[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*(?:\n[ \t]+)?[^\s]", re.IGNORECASE | re.MULTILINE)
 _IN_WORDS = re.compile(
     r"message[- ]?id\b[^<>\n]{0,20}\n?[ \t]{0,20}<([^<>\s@]{1,250}@[^<>\s]{1,250})>", re.IGNORECASE
 )
@@ -32,14 +31,20 @@ def find_header(text: str) -> tuple[int, bytes]:
     """
     first = len(text)
     position = 0
+    header = ""
     for _ in range(MAX_BLOCKS):
         match = _SIGN.search(text, position)
         if match is None or (position and match.start() - position > MAX_GAP):
             break
-        start, position, block = _around(text, match)
-        first = min(first, start)
-        if _IDENTITY.search(block):
-            return first, block.encode("utf-8", "replace")
+        start, end, block = _around(text, match)
+        if _TOKEN.search(header) and _TOKEN.search(block):
+            break  # of another mail
+        first, position = min(first, start), end
+        header += block
+        if _MESSAGE_ID.search(block):
+            break
+    if _MESSAGE_ID.search(header) or _TOKEN.search(header):
+        return first, header.encode("utf-8", "replace")
     if match := _IN_WORDS.search(text, 0, position + MAX_BEHIND if position else len(text)):
         return first, f"Message-ID: <{match[1]}>\n".encode("utf-8", "replace")
     return first, b""

@@ -19,7 +19,7 @@ from .feedback import FEEDBACK_TYPE, Feedback, find_jmrp, is_feedback, read_feed
 from .header import header_values, message_id, subject
 from .mime import Part as MimePart
 from .phrases import has_any, plain
-from .report_tree import MAX_LABEL, VAGUE_TYPES, Message, messages
+from .report_tree import MAX_LABEL, VAGUE_TYPES, Message, content, messages
 from .report_words import find_stage, find_status, find_success, squeeze, words_about
 
 __all__ = ["Feedback", "Kind", "Part", "Report", "read"]
@@ -129,7 +129,7 @@ def _explicit(message: Message) -> Report | None:
 def _complaint(message: Message) -> Report | None:
     part = message.first([FEEDBACK_TYPE]) or _labelled_otherwise(message, is_feedback)
     if part is not None:
-        feedback, recognizer = read_feedback(part.content_of(MAX_STATUS)), "rfc5965"
+        feedback, recognizer = read_feedback(content(part, MAX_STATUS)), "rfc5965"
     elif jmrp := find_jmrp(message.header, message.returned):
         feedback, recognizer = jmrp, "jmrp"
     else:
@@ -159,7 +159,7 @@ def _notification(message: Message) -> Report | None:
         found = [other]
     if not found:
         return None
-    statuses = [read_status(part.content_of(MAX_STATUS // len(found))) for part in found]
+    statuses = [read_status(content(part, MAX_STATUS // len(found))) for part in found]
     parts = [part for status in statuses for part in status.parts]
     return _of_status(replace(statuses[0], parts=tuple(parts[:MAX_RECIPIENTS])), message)
 
@@ -167,7 +167,7 @@ def _notification(message: Message) -> Report | None:
 def _labelled_otherwise(message: Message, test: Callable[[str], bool]) -> MimePart | None:
     """A part whose content passes the test, though its type promises nothing of the kind."""
     for part in message.leaves:
-        if part.mime_type in VAGUE_TYPES and test(decode_undeclared(part.content_of(MAX_LABEL))):
+        if part.mime_type in VAGUE_TYPES and test(decode_undeclared(content(part, MAX_LABEL))):
             return part
     return None
 

@@ -17,6 +17,7 @@ from .delivery_status import is_status
 from .header import header_values, split_header
 from .message_view import body_text
 from .quoted_header import find_header
+from .transfer import is_base64
 
 MAX_DEPTH = 8  # messages inside messages
 MAX_PARTS = 100  # of a message
@@ -33,6 +34,7 @@ HEADER_TYPES = frozenset(["text/rfc822-headers", "message/global-headers", "text
 VAGUE_TYPES = frozenset(["text/plain", "application/octet-stream", "message/partial"])
 
 _INVISIBLE = re.compile(r"(?is)<(style|script|head)\b.*?(?:</\1\s*>|\Z)")
+_PREFORMATTED = re.compile(r"(?i)</?pre\b[^<>]*>")
 _LINE_TAG = re.compile(r"(?i)<(?:br|/?p|/?div|/?tr|/?li|/?h[1-6]|/?table|/?pre|/td|hr)\b[^<>]*>")
 _TAG = re.compile(r"<[^<>]*>")
 _BLANK_LINES = re.compile(r"\n[ \t\n]{2,}")
@@ -116,7 +118,7 @@ class Message:
 def _is_text(part: mime.Part) -> bool:
     """Is it plain text for people? Status fields under that label are none."""
     return part.mime_type == "text/plain" and not (
-        part.start and is_status(decode_undeclared(part.content_of(MAX_LABEL)))
+        part.start and is_status(decode_undeclared(content(part, MAX_LABEL)))
     )
 
 
@@ -134,9 +136,9 @@ def _returned_in(part: mime.Part) -> bytes:
 
 def _header_of(part: mime.Part) -> bytes:
     """The header at the start of a part's content, below blank lines and the `From ` of a mailbox file."""
-    content = part.content_of(mime.MAX_HEADER).lstrip()
-    mailbox_line = _MAILBOX_LINE.match(content)
-    return split_header(content[mailbox_line.end() :] if mailbox_line else content)[0]
+    text = content(part, mime.MAX_HEADER).lstrip()
+    mailbox_line = _MAILBOX_LINE.match(text)
+    return split_header(text[mailbox_line.end() :] if mailbox_line else text)[0]
 
 
 def messages(raw: bytes) -> Iterator[Message]:
@@ -156,13 +158,27 @@ def _inside(part: mime.Part) -> mime.Part | None:
     """The message in an attached one."""
     if part.children:
         return part.children[0]
-    content = part.content_of(MAX_DECODED)
-    return mime.parse(content, into_messages=True, for_reading=True) if content.strip() else None
+    text = content(part, MAX_DECODED)
+    return mime.parse(text, into_messages=True, for_reading=True) if text.strip() else None
+
+
+def content(part: mime.Part, limit: int) -> bytes:
+    """The decoded content of the first `limit` bytes; as it is if it is labelled as base64 and is none."""
+    end = min(part.end, part.body_start + limit)
+    if part.encoding == "base64":
+        first = part.raw[part.body_start : min(end, part.body_start + MAX_LABEL)].strip().partition(b"\n")[0]
+        if not is_base64(first.strip()):
+            return part.raw[part.body_start : end]
+    return part.content_of(limit)
 
 
 def html_text(html: str) -> str:
     """The text of a page, roughly: a line for each block, no tags. Addresses in angle brackets stay."""
-    text = _INVISIBLE.sub(" ", html).replace("\n", " ")
+    pieces = _PREFORMATTED.split(_INVISIBLE.sub(" ", html))
+    # Every other piece stands between two of these tags: its line ends count.
+    text = "\n".join(
+        [piece if number % 2 else piece.replace("\n", " ") for number, piece in enumerate(pieces)]
+    )
     text = unescape(_TAG.sub(_without_tag, _LINE_TAG.sub("\n", text))).replace("\xa0", " ")
     return _BLANK_LINES.sub("\n\n", text)
 

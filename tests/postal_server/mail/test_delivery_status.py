@@ -131,3 +131,7 @@ def test_hostile_fields_never_raise(data):
     read_status(data)
     read_status(TWO.encode() + data)
     is_status(data.decode("latin-1"))
+
+
+def test_fields_that_are_all_indented():
+    assert read_status("".join(f"    {line}\n" for line in TWO.splitlines()).encode()) == EXPECTED

@@ -26,6 +26,19 @@ def test_what_the_returned_mail_quotes_is_not_its_header():
     assert (message_id(header), header_values(header, "X-Postal-MsgID")) == ("own@d.example", ["own"])
 
 
+def test_a_header_in_pieces_is_put_together():
+    text = f"Sorry.\n\n{HEADER.replace('Message', chr(10) + 'Message')}"
+    start, header = find_header(text)
+    assert (start, message_id(header)) == (len("Sorry.\n\n"), "m@d.example")
+    assert header_values(header, "X-Postal-MsgID") == ["tok1"]
+
+
+def test_a_header_that_ends_is_not_continued_by_that_of_another_mail():
+    text = f"X-Postal-MsgID: own\nSubject: x\n\nHello\n\n{HEADER}"
+    header = find_header(text)[1]
+    assert (message_id(header), header_values(header, "X-Postal-MsgID")) == (None, ["own"])
+
+
 def test_a_mail_without_a_message_id_does_not_get_that_of_another():
     text = f"Received: from a by b\nSubject: x\n\n{'A long letter.' * 100}\n\n{HEADER}"
     assert find_header(text) == (0, b"")

@@ -28,6 +28,11 @@ def test_an_attached_message_in_base64_is_opened():
     assert [subject(m.header) for m in messages(raw.encode())] == ["outer", "inner"]
 
 
+def test_what_is_labelled_base64_and_is_none_is_read_as_it_is():
+    raw = mixed(f"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n{ID}\nhello")
+    assert message_id(next(messages(raw.encode())).returned) == "m@d.example"
+
+
 def test_parts_and_messages_are_bounded():
     raw = mixed(*["\nx"] * 300).encode()
     assert len(next(messages(raw)).leaves) < 100
@@ -95,6 +100,7 @@ def test_the_recipients_of_the_returned_message():
         ('<a href="mailto:a@b.example">a</a>&nbsp;b', "a b"),
         ("1 < 2 &amp; <b>x", "1 < 2 & x"),
         ("<script>never closed", ""),
+        ("a\nb<pre>c\nd</pre>e\nf", "a b\nc\nd\ne f"),
     ],
 )
 def test_html_as_text(html, text):
