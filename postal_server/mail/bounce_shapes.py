@@ -353,7 +353,7 @@ def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tup
             more = next(filter(_CODE.search, naming.get(key, ())), "") or _paragraph(block)
             why += "" if more in why else f" {more}"
         text = _diagnostic(why) or _diagnostic(above)
-        via = each.via or next((bare(match["via"]) for match in _VIA.finditer(block[:1000])), None)
+        via = each.via or next((bare(match["via"]) for match in _VIA.finditer(_paragraph(block))), None)
         code = status(text or "")
         if key not in parts or code:
             parts[key] = ShapePart(each.address, action, code, text, via)

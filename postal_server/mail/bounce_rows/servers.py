@@ -10,6 +10,12 @@ _BECAUSE = (
     "|reden|eftersom|fordi|årsag|ponieważ|потому что|причина|理由|原因"
 )
 
+# The address, or that of a pipe or file.
+_INDENTED = (
+    r"^(?: {2,6}|\t)(?:(?:pipe to|save to|[|/:])[^\n]{0,200}\n[ \t]+\(?generated (?:by|from) )?"
+    rf"(?P<to>{ADDRESS})\)?[ \t]{{0,9}}$"
+)
+
 EXIM = (
     Row(
         "exim",
@@ -21,12 +27,12 @@ EXIM = (
             "could not be delivered to all of its recipients",
             "could not be delivered to one or more recipients. this is a permanent error",
         ),
-        recipient=rf"^(?: {{2,6}}|\t)(?P<to>{ADDRESS})[ \t]{{0,9}}$",
+        recipient=_INDENTED,
     ),
     Row(
         "exim",
         starts=("to which the message has not yet been delivered",),
-        recipient=rf"^(?: {{2,6}}|\t)(?P<to>{ADDRESS})[ \t]{{0,9}}$",
+        recipient=_INDENTED,
         is_delay=True,
     ),
 )
@@ -179,7 +185,7 @@ EXCHANGE = (
             "無法送達下列收件者",
             "다음 받는 사람에게 배달하지 못했습니다",
         ),
-        recipient=rf"^[ \t]{{0,40}}['\"]?(?P<to>{ADDRESS})['\"]?[ \t]*{_ON_DATE}?$",
+        recipient=rf"^[ \t]{{0,40}}(?:'[^'\n@]{{1,60}}' )?['\"]?(?P<to>{ADDRESS})['\"]?[ \t]*{_ON_DATE}?$",
     ),
     Row(
         "exchange",
