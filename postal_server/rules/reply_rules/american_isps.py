@@ -54,6 +54,12 @@ ROWS: tuple[Row, ...] = (
         sample="550 5.2.1 <jane@pacbell.net>... blank mailhost - invalid address, relay=[192.0.2.7]",
     ),
     Row(
+        Class.BAD_ADDRESS,
+        "no valid recipients for this mm",
+        source="observed 2023-06",
+        sample="Error: No valid recipients for this MM",
+    ),
+    Row(
         Class.INACTIVE,
         "mailbox currently suspended",
         source="observed 2024-05",

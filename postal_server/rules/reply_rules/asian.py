@@ -363,4 +363,16 @@ ROWS: tuple[Row, ...] = (
         source="observed 2023-05",
         sample="550 宛先不明",
     ),
+    Row(
+        Class.POLICY,
+        "user reject(?!ed)",
+        source=AU,
+        sample="550 5.2.1 <jane@ezweb.ne.jp>... User reject",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "ディレクトリには?見つかりません|登録されていません",
+        source="observed 2023-05",
+        sample="Domino ディレクトリには見つかりません",
+    ),
 )

@@ -191,7 +191,8 @@ ROWS: tuple[Row, ...] = (
         Class.INACTIVE,
         (
             "(?:compte|bo[iî]te).{0,30}d[eé]sactiv|(?:compte|bo[iî]te).{0,30}suspendue?|(?:compte|bo[iî]"
-            "te).{0,30}ferm[eé]e?|(?:compte|bo[iî]te).{0,30}r[eé]sili"
+            "te).{0,30}ferm[eé]e?|(?:compte|bo[iî]te).{0,30}r[eé]sili|(?:compte|bo[iî]te).{0,30}archiv"
+            "[eé]"
         ),
         source="observed 2024-01",
         sample="550 5.2.1 Compte désactivé",

@@ -19,6 +19,7 @@ FORPSI = (
 )
 NICRU = "https://nic.ru/help/mail-diagnostics-and-troubleshooting_14426.html"
 BLUETIE = "https://mxtoolbox.com/Bouncebacks"
+FACEBOOK = "https://postmaster.facebook.com/response_codes"
 CLOUDFLARE = "https://developers.cloudflare.com/email-routing/postmaster/"
 
 ROWS: tuple[Row, ...] = (
@@ -307,5 +308,35 @@ ROWS: tuple[Row, ...] = (
         r"the domain \S{1,80} does not accept mail for this address|alias does not exist",
         source="observed 2024-06",
         sample="550 5.1.1 Alias does not exist",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        r"\brcp-p1\b",
+        source=FACEBOOK,
+        sample="550 5.1.1 RCP-P1 http://postmaster.facebook.com/response_codes?ip=192.0.2.7#rcp",
+    ),
+    Row(
+        Class.POLICY,
+        r"\brcp-p[2-9]\b|\bpol-p\d\b",
+        source=FACEBOOK,
+        sample=(
+            "550 5.1.1 RCP-P2 http://postmaster.facebook.com/response_codes?ip=192.0.2.7#rcp Refused due "
+            "to recipient preferences"
+        ),
+    ),
+    Row(
+        Class.RATE,
+        r"\bpol-t\d\b|\bcon-t\d\b|\brcp-t\d\b",
+        source=FACEBOOK,
+        sample="421 4.7.0 POL-T1 http://postmaster.facebook.com/response_codes?ip=192.0.2.7#pol",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        r"\bdns-p\d\b|\bint-t\d\b|\bsmt-p\d\b",
+        source=FACEBOOK,
+        sample=(
+            "554 5.1.8 DNS-P3 http://postmaster.facebook.com/response_codes?ip=192.0.2.7#dns Host "
+            "returns NXDOMAIN"
+        ),
     ),
 )

@@ -41,8 +41,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.INFRASTRUCTURE,
-        "invalid domain",
-        operator="libero.it",
+        r"invalid domain \[smtp",
         source=LIBERO,
         sample="550 Invalid Domain [smtp-41.iol.local; LIB_650]",
     ),

@@ -89,6 +89,15 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.POLICY,
         (
+            "(?:only|just) accept(?:s|ing)? (?:mail|messages|e-?mails?)|accepts (?:mail|messages|"
+            r"e-?mails?) only|bounce tag|\bbatv\b|backscatter|null sender|bounces (?:are )?not accepted"
+        ),
+        source="observed 2024-02",
+        sample="550 The recipient is only accepting mail from people in the address book",
+    ),
+    Row(
+        Class.POLICY,
+        (
             "policy|prohibit|administrative|forbidden|for security reasons|security (?:reason|policy|"
             "restriction|issue)|compliance"
         ),

@@ -71,7 +71,7 @@ ROWS: tuple[Row, ...] = (
         (
             "(?:mailbox|address|user|recipient) (?:has )?moved(?: to|,|;| and|$)|(?:mailbox|address|user|"
             "recipient) (?:has )?changed(?: to|,|;| and|$)|new (?:e-?mail )?address (?:is|for)|"
-            "address has changed|user has moved"
+            "address has been replaced|address has changed|user has moved"
         ),
         source=RFC3463,
         sample="551 5.1.6 User has moved to <jane@example.net>",
@@ -79,56 +79,79 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.INACTIVE,
         (
-            "account.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
-            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
-            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
-            "revoked|turned off|hibernat|not poped)|mailbox.{0,60}(?:disabled|deactivated|inactive|"
-            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
-            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
-            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|mail ?box.{0,60}(?:"
-            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
-            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
-            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
-            "not poped)|user.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
-            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
-            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
-            "revoked|turned off|hibernat|not poped)|recipient.{0,60}(?:disabled|deactivated|inactive|"
-            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
-            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
-            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|address.{0,60}(?:"
-            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
-            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
-            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
-            "not poped)|e-?mail.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active|"
-            r"discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
-            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
-            "revoked|turned off|hibernat|not poped)|inbox.{0,60}(?:disabled|deactivated|inactive|"
-            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
-            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
-            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|addressee.{0,60}(?:"
-            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
-            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
-            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
-            "not poped)|customer.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|not active"
-            r"|discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|closed|"
-            "cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|ceased|"
-            "revoked|turned off|hibernat|not poped)|alias.{0,60}(?:disabled|deactivated|inactive|"
-            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
-            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
-            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)|member.{0,60}(?:"
-            r"disabled|deactivated|inactive|suspended|de-activated|not active|discontinued|expired|\b"
-            "locked|frozen|terminated|dormant|on hold|not enabled|closed|cancell?ed|deleted|removed|"
-            "retired|archived|blocked account|decommission|abandoned|ceased|revoked|turned off|hibernat|"
-            "not poped)|subscriber.{0,60}(?:disabled|deactivated|inactive|suspended|de-activated|"
-            r"not active|discontinued|expired|\blocked|frozen|terminated|dormant|on hold|not enabled|"
-            "closed|cancell?ed|deleted|removed|retired|archived|blocked account|decommission|abandoned|"
-            "ceased|revoked|turned off|hibernat|not poped)|domain.{0,60}(?:disabled|deactivated|inactive|"
-            r"suspended|de-activated|not active|discontinued|expired|\blocked|frozen|terminated|dormant|"
-            "on hold|not enabled|closed|cancell?ed|deleted|removed|retired|archived|blocked account|"
-            "decommission|abandoned|ceased|revoked|turned off|hibernat|not poped)"
+            "account.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|not active|"
+            "discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|hibernat|not poped"
+            "|suspend the service)|mailbox.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|"
+            "not active|discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|"
+            "hibernat|not poped|suspend the service)|mail ?box.{0,60}(?:disabled|deactivated|de-activated"
+            "|inactive|suspended|not active|discontinued|frozen|terminated|dormant|not enabled|"
+            "decommission|abandoned|hibernat|not poped|suspend the service)|user.{0,60}(?:disabled|"
+            "deactivated|de-activated|inactive|suspended|not active|discontinued|frozen|terminated|"
+            "dormant|not enabled|decommission|abandoned|hibernat|not poped|suspend the service)|"
+            "recipient.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|not active|"
+            "discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|hibernat|not poped"
+            "|suspend the service)|address.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|"
+            "not active|discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|"
+            "hibernat|not poped|suspend the service)|e-?mail.{0,60}(?:disabled|deactivated|de-activated|"
+            "inactive|suspended|not active|discontinued|frozen|terminated|dormant|not enabled|"
+            "decommission|abandoned|hibernat|not poped|suspend the service)|inbox.{0,60}(?:disabled|"
+            "deactivated|de-activated|inactive|suspended|not active|discontinued|frozen|terminated|"
+            "dormant|not enabled|decommission|abandoned|hibernat|not poped|suspend the service)|"
+            "addressee.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|not active|"
+            "discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|hibernat|not poped"
+            "|suspend the service)|customer.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended"
+            "|not active|discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|"
+            "hibernat|not poped|suspend the service)|alias.{0,60}(?:disabled|deactivated|de-activated|"
+            "inactive|suspended|not active|discontinued|frozen|terminated|dormant|not enabled|"
+            "decommission|abandoned|hibernat|not poped|suspend the service)|member.{0,60}(?:disabled|"
+            "deactivated|de-activated|inactive|suspended|not active|discontinued|frozen|terminated|"
+            "dormant|not enabled|decommission|abandoned|hibernat|not poped|suspend the service)|"
+            "subscriber.{0,60}(?:disabled|deactivated|de-activated|inactive|suspended|not active|"
+            "discontinued|frozen|terminated|dormant|not enabled|decommission|abandoned|hibernat|not poped"
+            "|suspend the service)"
         ),
         source=RFC3463,
         sample="550 5.2.1 The account of this user has been suspended",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            r"account(?: \S{1,60})? (?:is |was |has been |have been |has |currently |temporarily |"
+            r"permanently )*(?:expired|\blocked|on hold|closed|cancell?ed|deleted|removed|retired|archived"
+            r"|ceased|revoked|turned off)|mailbox(?: \S{1,60})? (?:is |was |has been |have been |has |"
+            r"currently |temporarily |permanently )*(?:expired|\blocked|on hold|closed|cancell?ed|deleted|"
+            r"removed|retired|archived|ceased|revoked|turned off)|mail ?box(?: \S{1,60})? (?:is |was |"
+            r"has been |have been |has |currently |temporarily |permanently )*(?:expired|\blocked|on hold|"
+            r"closed|cancell?ed|deleted|removed|retired|archived|ceased|revoked|turned off)|user(?: \S"
+            "{1,60})? (?:is |was |has been |have been |has |currently |temporarily |permanently )*(?:"
+            r"expired|\blocked|on hold|closed|cancell?ed|deleted|removed|retired|archived|ceased|revoked|"
+            r"turned off)|recipient(?: \S{1,60})? (?:is |was |has been |have been |has |currently |"
+            r"temporarily |permanently )*(?:expired|\blocked|on hold|closed|cancell?ed|deleted|removed|"
+            r"retired|archived|ceased|revoked|turned off)|address(?: \S{1,60})? (?:is |was |has been |"
+            r"have been |has |currently |temporarily |permanently )*(?:expired|\blocked|on hold|closed|"
+            r"cancell?ed|deleted|removed|retired|archived|ceased|revoked|turned off)|inbox(?: \S{1,60})? "
+            r"(?:is |was |has been |have been |has |currently |temporarily |permanently )*(?:expired|\b"
+            "locked|on hold|closed|cancell?ed|deleted|removed|retired|archived|ceased|revoked|turned off)"
+            r"|addressee(?: \S{1,60})? (?:is |was |has been |have been |has |currently |temporarily |"
+            r"permanently )*(?:expired|\blocked|on hold|closed|cancell?ed|deleted|removed|retired|archived"
+            r"|ceased|revoked|turned off)|customer(?: \S{1,60})? (?:is |was |has been |have been |has |"
+            r"currently |temporarily |permanently )*(?:expired|\blocked|on hold|closed|cancell?ed|deleted|"
+            r"removed|retired|archived|ceased|revoked|turned off)|alias(?: \S{1,60})? (?:is |was |"
+            r"has been |have been |has |currently |temporarily |permanently )*(?:expired|\blocked|on hold|"
+            "closed|cancell?ed|deleted|removed|retired|archived|ceased|revoked|turned off)|subscriber(?: "
+            r"\S{1,60})? (?:is |was |has been |have been |has |currently |temporarily |permanently )*(?:"
+            r"expired|\blocked|on hold|closed|cancell?ed|deleted|removed|retired|archived|ceased|revoked|"
+            "turned off)"
+        ),
+        source=RFC3463,
+        sample="550 5.2.1 The mailbox has been closed",
+    ),
+    Row(
+        Class.INACTIVE,
+        r"(?:account|mailbox|user)(?: of \S{1,60})? (?:is|was|has been) blocked",
+        is_sure=False,
+        source="observed 2024-02",
+        sample="550 The account of jane has been blocked",
     ),
     Row(
         Class.INACTIVE,
@@ -180,19 +203,20 @@ ROWS: tuple[Row, ...] = (
             r"|e-?mail |internet |remote )?host\b|(?:no such|unknown|non-?existent|invalid|bad|unrouteable"
             r"|unroutable|undefined) (?:destination |recipient |mail |e-?mail |internet |remote )?system\b"
             r"|domain (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|"
-            "doesn't exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
-            r"not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|host (?:name )?(?:<?\S"
-            "{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|not exist|"
-            "could not be (?:found|resolved)|cannot be (?:found|resolved)|not valid|invalid|nonexistent|"
-            r"non-existent|has no mx|has no mail)|recipient domain (?:name )?(?:<?\S{0,80}>? )?(?:is |"
-            "was )?(?:unknown|not found|does not exist|doesn't exist|not exist|could not be (?:found|"
-            "resolved)|cannot be (?:found|resolved)|not valid|invalid|nonexistent|non-existent|has no mx|"
-            r"has no mail)|destination domain (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|"
-            "not found|does not exist|doesn't exist|not exist|could not be (?:found|resolved)|cannot be "
-            "(?:found|resolved)|not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|"
-            r"hostname (?:name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|"
-            "doesn't exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
-            "not valid|invalid|nonexistent|non-existent|has no mx|has no mail)"
+            "doesn't exist|doesnt exist|not exist|could not be (?:found|resolved)|cannot be (?:found|"
+            "resolved)|not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|host (?:name )?"
+            r"(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|"
+            "doesnt exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
+            "not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|recipient domain (?:"
+            r"name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|"
+            "doesnt exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
+            "not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|destination domain (?:"
+            r"name )?(?:<?\S{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|"
+            "doesnt exist|not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|"
+            r"not valid|invalid|nonexistent|non-existent|has no mx|has no mail)|hostname (?:name )?(?:<?\S"
+            "{0,80}>? )?(?:is |was )?(?:unknown|not found|does not exist|doesn't exist|doesnt exist|"
+            "not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|not valid|invalid|"
+            "nonexistent|non-existent|has no mx|has no mail)"
         ),
         source=RFC3463,
         sample="550 5.1.2 Recipient domain does not exist",
@@ -200,7 +224,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_DOMAIN,
         (
-            "nxdomain|no (?:valid )?mx for|no (?:valid )?mx found|no (?:valid )?mx host|no (?:"
+            "nxdomain|illegal host/domain|host must exist|domain must exist|no dns a or mx|no a or mx|"
+            "answer with no data|no (?:valid )?mx for|no (?:valid )?mx found|no (?:valid )?mx host|no (?:"
             "valid )?mx entry|no (?:valid )?mx available|no (?:valid )?mx exist|no (?:valid )?mx records?"
             "|no mail (?:exchanger|server|host)s? (?:for|found|available)|dns (?:query|lookup) error|"
             "bad destination (?:system|host|domain)|unable to (?:look up|resolve) (?:host|domain|mx)|"
@@ -435,8 +460,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_ADDRESS,
         (
-            "bad destination (?:mailbox|email|address|e-?mail)|destination (?:mailbox|address|user)."
-            "{0,30}(?:invalid|unknown|not)"
+            "bad destination (?:mailbox|email|address|e-?mail)|destination is considered invalid|"
+            "destination (?:mailbox|address|user).{0,30}(?:invalid|unknown|not)"
         ),
         source=RFC3463,
         sample="550 5.1.1 Bad destination mailbox address",

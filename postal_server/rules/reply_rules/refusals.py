@@ -48,6 +48,37 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.INFRASTRUCTURE,
+        r"5\.1\.[789]\b|4\.1\.[789]\b",
+        source=RFC3463,
+        sample="553 5.1.8 Domain example.org does not exist",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        (
+            r"(?:your|\bfrom|sender|sender's|originator|originating|return) (?:e-?mail )?address\b.{0,40}"
+            "(?:invalid|not valid|not exist|n't exist|unknown|not found|not resolv|malformed)"
+        ),
+        source="observed 2024-02",
+        sample="550 Your address is not valid here",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        "badmailfrom|address not allowed .{0,20}return|return address not allowed",
+        source=QMAIL,
+        sample="553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)",
+    ),
+    Row(
+        Class.REPUTATION,
+        (
+            r"(?:your|sender|sending|sender's) account\b.{0,30}(?:suspend|disabl|\block|block)|(?:your|"
+            r"sender|sending|sender's) mailbox\b.{0,30}(?:suspend|disabl|\block|block)|(?:your|sender|"
+            r"sending|sender's) user\b.{0,30}(?:suspend|disabl|\block|block)"
+        ),
+        source="observed 2024-02",
+        sample="550 Your account has been suspended for sending spam",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
         "sender verif(?:y|ication) fail",
         source=EXIM,
         sample=(
@@ -435,6 +466,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.RATE,
+        "(?:sending|message|hourly|daily|rate|submission|bandwidth|traffic|outgoing|smtp) quota",
+        source="observed 2024-02",
+        sample="550 Hourly quota exceeded, come back later",
+    ),
+    Row(
+        Class.RATE,
         "dictionary attack|directory harvest|harvest attack|possible open relay",
         source="observed 2024-02",
         sample="550 5.7.1 Directory harvest attack, too many unknown users",
@@ -517,8 +554,8 @@ ROWS: tuple[Row, ...] = (
         Class.INFRASTRUCTURE,
         (
             r"relaying (?:denied|not|temporarily|operation|via)|\brelay (?:denied|operation|not|is|"
-            "restrict|disabled|lookup)|we (?:do not|don't) relay|as a relay|mail relay|prohibited relay|"
-            "third[- ]party relay"
+            "restrict|disabled|lookup)|we (?:do not|don't) relay|as a relay|mail relay|"
+            "configured to relay|to relay (?:mail|through|for|from)|prohibited relay|third[- ]party relay"
         ),
         source=SENDMAIL,
         sample="550 5.7.1 <jane@example.com>... Relaying denied. Proper authentication required.",

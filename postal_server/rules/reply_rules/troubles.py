@@ -26,41 +26,6 @@ ROWS: tuple[Row, ...] = (
         sample=("all hosts for 'example.com' have been failing for a long time (and retry time not reached)"),
     ),
     Row(
-        Class.BAD_ADDRESS,
-        (
-            r"55[0-9] (?:\S{1,9} )?(?:<\S{1,12} )?(?:requested (?:mail )?action (?:not taken|"
-            "aborted): )?mailbox (?:is )?(?:currently )?(?:unavailable|not available)"
-        ),
-        is_sure=False,
-        source=RFC5321,
-        sample="550 Requested action not taken: mailbox unavailable",
-    ),
-    Row(
-        Class.BAD_ADDRESS,
-        (
-            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |was )?rejected|"
-            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |was )?refused|"
-            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |"
-            "was )?not accepted|(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:"
-            "has been |was )?unacceptable|(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:"
-            "is )?(?:has been |was )?declined|reject(?:ed|ing)? (?:recipient|address)|refus(?:ed|ing)? "
-            "(?:recipient|address)|undeliverable address|not deliverable|undeliverable"
-        ),
-        is_sure=False,
-        source="observed 2024-02",
-        sample="550 5.1.1 <jane@example.com> recipient rejected",
-    ),
-    Row(
-        Class.BAD_ADDRESS,
-        (
-            "user not local|user (?:is )?unavailable|recipient (?:is )?(?:unavailable|not available|"
-            "unreachable)|address (?:is )?(?:unavailable|not available|unreachable)|try <forward-path>"
-        ),
-        is_sure=False,
-        source=RFC5321,
-        sample="551 User not local; please try <jane@example.net>",
-    ),
-    Row(
         Class.EXPIRED,
         (
             "(?:connection|operation|conversation|session|delivery|read|command|socket|smtp|network|i/?o|"
@@ -96,6 +61,41 @@ ROWS: tuple[Row, ...] = (
         ),
         source=RFC3463,
         sample="5.4.7 Message expired after 5 days in the queue",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            r"55[0-9] (?:\S{1,9} )?(?:<\S{1,12} )?(?:requested (?:mail )?action (?:not taken|"
+            "aborted): )?mailbox (?:is )?(?:currently )?(?:unavailable|not available)"
+        ),
+        is_sure=False,
+        source=RFC5321,
+        sample="550 Requested action not taken: mailbox unavailable",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |was )?rejected|"
+            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |was )?refused|"
+            "(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:has been |"
+            "was )?not accepted|(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:is )?(?:"
+            "has been |was )?unacceptable|(?:recipient|address|user|mailbox|rcpt|to) (?:address )?(?:"
+            "is )?(?:has been |was )?declined|reject(?:ed|ing)? (?:recipient|address)|refus(?:ed|ing)? "
+            "(?:recipient|address)|undeliverable address|not deliverable|undeliverable"
+        ),
+        is_sure=False,
+        source="observed 2024-02",
+        sample="550 5.1.1 <jane@example.com> recipient rejected",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            "user not local|user (?:is )?unavailable|recipient (?:is )?(?:unavailable|not available|"
+            "unreachable)|address (?:is )?(?:unavailable|not available|unreachable)|try <forward-path>"
+        ),
+        is_sure=False,
+        source=RFC5321,
+        sample="551 User not local; please try <jane@example.net>",
     ),
     Row(
         Class.INFRASTRUCTURE,

@@ -215,4 +215,49 @@ ROWS: tuple[Row, ...] = (
         source=ERRORS,
         sample="451 Message temporarily deferred - [160]",
     ),
+    Row(
+        Class.INACTIVE,
+        "due to extended inactivity",
+        source=HELP,
+        sample=(
+            "554 delivery error: dd Due to extended inactivity new mail is not currently being accepted "
+            "for this mailbox. - mta1001.mail.mud.yahoo.com"
+        ),
+    ),
+    Row(
+        Class.INACTIVE,
+        "your recipient never logged (?:onto|on|in)",
+        source="observed 2023-03",
+        sample=(
+            "550 We would love to have gotten this email to jane@aim.com. But, your recipient never "
+            "logged onto their free AIM Mail account."
+        ),
+    ),
+    Row(
+        Class.POLICY,
+        "is not accepting mail from this sender",
+        source="observed 2023-03",
+        sample="550 jane IS NOT ACCEPTING MAIL FROM THIS SENDER",
+    ),
+    Row(
+        Class.RATE,
+        r"\bdyn:t\d",
+        source="observed 2023-03",
+        sample="421 DYN:T1 http://postmaster.info.aol.com/errors/421dynt1.html",
+    ),
+    Row(
+        Class.REPUTATION,
+        r"\(rtr:\w\w|\(rly:\w\w|\(dny:\w\w|aol will not accept delivery",
+        source="observed 2023-03",
+        sample=(
+            "554- (RTR:BB) http://postmaster.info.aol.com/errors/554rtrbb.html 554 AOL will not accept "
+            "delivery of this message."
+        ),
+    ),
+    Row(
+        Class.CONTENT,
+        r"\(hvu:\w\w|\(con:\w\w",
+        source="observed 2023-03",
+        sample="554-: (HVU:B1) http://postmaster.info.aol.com/errors/554hvub1.html",
+    ),
 )
