@@ -351,6 +351,13 @@ ROWS: tuple[Row, ...] = (
         sample="550 Invalid recipient: <jane@i.softbank.jp>",
     ),
     Row(
+        Class.INFRASTRUCTURE,
+        r"553 [\w.-]{3,80} does not exist",
+        operator="softbank.jp",
+        source="observed 2023-05",
+        sample="553 example.org does not exist",
+    ),
+    Row(
         Class.REPUTATION,
         r"\b550 5\.7\.1 .{0,60}(?:blocked|refused)",
         operator="yahoo.co.jp",

@@ -15,7 +15,7 @@ STRATO = "https://www.strato.de/faq/mail/"
 
 # The same line introduces what is wrong with the sender or with the mail.
 MAILBOX_UNAVAILABLE = (
-    "mailbox unavailable(?!.{0,80}(?:invalid dns|resource record|sender address|policy|spam|virus))"
+    "mailbox unavailable(?!.{0,80}(?:invalid dns|resource record|sender address|policy|spam|virus|failure))"
 )
 
 ROWS: tuple[Row, ...] = (

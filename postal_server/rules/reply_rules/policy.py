@@ -90,7 +90,8 @@ ROWS: tuple[Row, ...] = (
         Class.POLICY,
         (
             "(?:only|just) accept(?:s|ing)? (?:mail|messages|e-?mails?)|accepts (?:mail|messages|"
-            r"e-?mails?) only|bounce tag|\bbatv\b|backscatter|null sender|bounces (?:are )?not accepted"
+            r"e-?mails?) only|only registered users|bounce tag|\bbatv\b|backscatter|null sender|bounces "
+            "(?:are )?not accepted"
         ),
         source="observed 2024-02",
         sample="550 The recipient is only accepting mail from people in the address book",
@@ -116,12 +117,12 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.POLICY,
         (
-            "sender address rejected|sender (?:has been |is |was )?(?:rejected|denied|refused|blocked|"
-            "blacklisted|banned)|reject(?:ed)? sender|(?:your|sender'?s) (?:e-?mail )?address (?:is|"
-            "has been|was) (?:blocked|rejected|refused|denied|not)"
+            "sender (?:has been |is |was )?(?:rejected|denied|refused|blocked|blacklisted|banned)|reject"
+            "(?:ed)? sender|(?:your|sender'?s) (?:e-?mail )?address (?:is|has been|was) (?:blocked|"
+            "rejected|refused|denied|not)"
         ),
         source=POSTFIX,
-        sample="554 5.7.1 <news@example.org>: Sender address rejected: Access denied",
+        sample="554 5.7.1 <news@example.org> sender rejected",
     ),
     Row(
         Class.POLICY,

@@ -198,6 +198,12 @@ ROWS: tuple[Row, ...] = (
         sample="550 Access denied - Invalid HELO name (See RFC2821 4.1.1.1)",
     ),
     Row(
+        Class.POLICY,
+        "sender address rejected",
+        source=POSTFIX,
+        sample="550 5.7.1 <news@example.org>: Sender address rejected: mailbox disabled",
+    ),
+    Row(
         Class.REPUTATION,
         r"spamhaus|\bzen\.\w",
         source=SPAMHAUS,

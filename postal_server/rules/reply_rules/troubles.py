@@ -11,6 +11,7 @@ from postal_server.rules.failure_class import FailureClass as Class
 from .rule import ReplyRule as Row
 
 RFC5321 = "https://www.rfc-editor.org/rfc/rfc5321"
+IONOS = "https://www.ionos.com/help/email/postmaster/smtp-error-messages-of-the-ionos-mail-servers/"
 RFC3463 = "https://www.rfc-editor.org/rfc/rfc3463"
 BOUNCE = "https://www.postfix.org/bounce.5.html"
 POSTFIX = "https://www.postfix.org/postconf.5.html"
@@ -20,7 +21,7 @@ ROWS: tuple[Row, ...] = (
         Class.EXPIRED,
         (
             "retry (?:timeout|time not) (?:exceeded|reached)|all hosts .{0,60}"
-            "have been failing for a long time|retry timeout exceeded"
+            "have been failing for a long time|after a long failure period"
         ),
         source="https://www.exim.org/exim-html-current/doc/html/spec_html/",
         sample=("all hosts for 'example.com' have been failing for a long time (and retry time not reached)"),
@@ -61,6 +62,12 @@ ROWS: tuple[Row, ...] = (
         ),
         source=RFC3463,
         sample="5.4.7 Message expired after 5 days in the queue",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "550 requested action not taken: mailbox unavailable$",
+        source=IONOS,
+        sample="550 Requested action not taken: mailbox unavailable",
     ),
     Row(
         Class.BAD_ADDRESS,
