@@ -316,6 +316,15 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.REPUTATION,
+        (
+            "removed from (?:this|the|our) (?:list|block)|removal from (?:this|the|our) list|request (?:"
+            "a )?removal|delist"
+        ),
+        source="observed 2024-02",
+        sample="550 Blocked. To be removed from this list call us",
+    ),
+    Row(
+        Class.REPUTATION,
         "reputation",
         source="observed 2024-02",
         sample="554 5.7.1 Message rejected because of the sender's poor reputation",

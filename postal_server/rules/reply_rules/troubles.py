@@ -44,7 +44,8 @@ ROWS: tuple[Row, ...] = (
             "lost connection|broken pipe|no route to host|network (?:is )?unreachable|host (?:is )?(?:"
             "unreachable|down|not responding|not reachable)|unreachable host|could not connect|"
             "couldn't connect|unable to connect|can't connect|cannot connect|no answer from|"
-            "bad connection|no connection|not responding|server dropped|remote end closed"
+            "bad connection|no connection|not responding|server dropped|remote end closed|"
+            "accept our requests to connect"
         ),
         source=BOUNCE,
         sample="connect to mx.example.com[192.0.2.9]:25: Connection refused",
