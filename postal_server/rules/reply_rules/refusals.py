@@ -150,12 +150,6 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
-        Class.BAD_ADDRESS,
-        "no valid recipients for this mm",
-        source="observed 2026-11",
-        sample="Error: No valid recipients for this MM",
-    ),
-    Row(
         Class.INFRASTRUCTURE,
         "no valid recipients",
         source=POSTFIX,

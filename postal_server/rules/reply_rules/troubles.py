@@ -11,7 +11,6 @@ from postal_server.rules.failure_class import FailureClass as Class
 from .rule import ReplyRule as Row
 
 RFC5321 = "https://www.rfc-editor.org/rfc/rfc5321"
-IONOS = "https://www.ionos.com/help/email/postmaster/smtp-error-messages-of-the-ionos-mail-servers/"
 RFC3463 = "https://www.rfc-editor.org/rfc/rfc3463"
 BOUNCE = "https://www.postfix.org/bounce.5.html"
 POSTFIX = "https://www.postfix.org/postconf.5.html"
@@ -63,12 +62,6 @@ ROWS: tuple[Row, ...] = (
         ),
         source=RFC3463,
         sample="5.4.7 Message expired after 5 days in the queue",
-    ),
-    Row(
-        Class.BAD_ADDRESS,
-        "550 requested action not taken: mailbox unavailable$",
-        source=IONOS,
-        sample="550 Requested action not taken: mailbox unavailable",
     ),
     Row(
         Class.BAD_ADDRESS,
