@@ -9,13 +9,14 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from postal_server import conf
 from postal_server.errors import ConfigurationError
 from postal_server.management.base import ServerCommand
 from postal_server.rules.classification import Answer, classify
 from postal_server.rules.classification.consequence import what_follows
 from postal_server.rules.classification.reply_text import clean
 from postal_server.rules.failure_class import Stage
-from postal_server.rules.suppression import RULES
+from postal_server.services.results.suppression_rules import rules_of
 from postal_server.services.shared.loader import load
 
 STANDARD_INPUT = "-"
@@ -52,6 +53,7 @@ class Command(ServerCommand):
         )
         try:
             found = classify(answer, load().ours)
+            rules = rules_of(conf.config(), is_imported=False)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         reply = clean(
@@ -63,7 +65,7 @@ class Command(ServerCommand):
             "sure": found.is_sure,
             "rule": found.rule,
             "stage": reply.stage.value,
-            "follows": what_follows(found, RULES, is_transient=reply.is_transient),
+            "follows": what_follows(found, rules, is_transient=reply.is_transient),
         }
         if options["json"]:
             self.stdout.write(json.dumps(lines))

@@ -103,7 +103,7 @@ def classify(answer: Answer, ours: Ours) -> Classification:
     if is_early and found.name.about is About.RECIPIENT:
         found = Classification(FailureClass.POLICY, False, f"{found.rule} at {reply.stage.value}", "")
     is_sure = found.is_sure and not reply.is_transient  # which is never proof
-    return replace(found, is_sure=is_sure, operator=answer.operator, stage=reply.stage)
+    return Classification(found.name, is_sure, found.rule, answer.operator, reply.stage)
 
 
 def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | None:

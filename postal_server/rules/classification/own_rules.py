@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.reply_rules import ReplyRule
 
-from .rule_book import GRAM
+from .rule_book import LEAST_WORD
 
 EXPECTED = 'a class and a text are expected, as in `reputation "is not welcome" operator=att.net`'
 SOURCE = "postal.yml"
@@ -29,8 +29,8 @@ def parse_own_rule(text: str) -> ReplyRule:
     name, words, operator = match[1].lower(), " ".join(match[2].split()), (match[3] or "").lower()
     if name not in {each.value for each in FailureClass}:
         raise ValueError(f"{text!r}: {name!r} is none of {', '.join(each.value for each in FailureClass)}")
-    if len(words) < GRAM:
-        raise ValueError(f"{text!r}: the text needs {GRAM} characters or more")
+    if len(words) < LEAST_WORD:
+        raise ValueError(f"{text!r}: the text needs {LEAST_WORD} characters or more")
     if operator and not _OPERATOR.fullmatch(operator):
         raise ValueError(f"{text!r}: {operator!r} is not the domain of an operator of mail hosts")
     return ReplyRule(FailureClass(name), re.escape(words), operator, source=SOURCE, sample=words)

@@ -1,6 +1,6 @@
 """Finds the first of several hundred rules that a text matches, in time proportional to the text.
 
-Each alternative of a rule's pattern is filed under four characters that any text it matches has. Only those
+Each alternative of a rule's pattern is filed under three characters that any text it matches has. Only those
 whose characters occur are looked at, and of these only those whose plain words all occur in their order; most
 have nothing but such words, so that the regular expression is tried for few.
 """
@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.reply_rules import ReplyRule
 
-GRAM = 4  # characters
+GRAM = 3  # characters
+STEP = 2  # of a text only each second gram is looked up: a word is filed under two that follow each other
+LEAST_WORD = GRAM + STEP - 1
 SHORT = 500  # characters of a text that is searched as a whole
 AROUND = 300  # characters of a longer one before and behind a place where a rule's rarest word stands
 PLACES = 4  # of those
+_number = itemgetter(0)
 _GROUPS = ("(", "(?:")  # those that match what they hold
 _ESCAPED = re.compile(r"\\.|[^\\]", re.DOTALL)
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<?[:=!]|\{\d*,?\d*\}|.", re.DOTALL)
@@ -42,7 +47,7 @@ class RuleBook:
 
     def __init__(self, rules: Sequence[ReplyRule]) -> None:
         self._rules = rules
-        self._filed: dict[str, list[tuple[int, Alternative]]] = {}
+        self._filed: dict[str, list[tuple[int, str, Alternative]]] = {}
         frequency: dict[str, int] = {}
         for rule in rules:
             for alternative in alternatives(rule.pattern):
@@ -50,25 +55,29 @@ class RuleBook:
                     frequency[gram] = frequency.get(gram, 0) + 1
         for number, rule in enumerate(rules):
             for alternative in alternatives(rule.pattern):
-                gram = min(_grams(alternative.longest), key=frequency.__getitem__)
-                self._filed.setdefault(gram, []).append((number, alternative))
+                for gram in _two_rarest(_grams(alternative.longest), frequency):
+                    self._filed.setdefault(gram, []).append((number, alternative.longest, alternative))
         self._known = frozenset(self._filed)
 
     def find(self, text: str, without: frozenset[FailureClass] = frozenset()) -> ReplyRule | None:
         """The first rule that a cleaned text matches, of classes that are not in `without`."""
-        grams = self._known.intersection([text[start : start + GRAM] for start in range(len(text))])
-        near = [filed for gram in grams for filed in self._filed[gram]]
+        grams = self._known.intersection([text[start : start + GRAM] for start in range(0, len(text), STEP)])
+        near = [filed for gram in grams for filed in self._filed[gram] if filed[1] in text]
         near.sort(key=_number)
-        for number, alternative in near:
-            if alternative.longest in text and _matches(alternative, self._rules[number].pattern, text):
-                rule = self._rules[number]
-                if rule.failure_class not in without:
-                    return rule
+        last = None
+        for number, _, alternative in near:
+            if alternative is last:  # found by both of its grams
+                continue
+            last = alternative
+            rule = self._rules[number]
+            if rule.failure_class not in without and _matches(alternative, rule.pattern, text):
+                return rule
         return None
 
 
-def _number(filed: tuple[int, Alternative]) -> int:
-    return filed[0]
+def _two_rarest(grams: Sequence[str], frequency: Mapping[str, int]) -> tuple[str, ...]:
+    """The two neighbours that the fewest words have."""
+    return min(pairwise(grams), key=lambda pair: frequency[pair[0]] + frequency[pair[1]])
 
 
 def _matches(alternative: Alternative, pattern: str, text: str) -> bool:
@@ -109,8 +118,8 @@ def alternatives(pattern: str) -> tuple[Alternative, ...]:
         words = tuple(_words(parts))
         longest = max((choice[0] for choice in words if len(choice) == 1), key=len, default="")
         found.append(Alternative(words, longest, is_plain=len(words) == 1 and all(map(_plain, parts))))
-        if len(longest) < GRAM:
-            raise ValueError(f"{pattern!r} has an alternative without {GRAM} plain characters")
+        if len(longest) < LEAST_WORD:
+            raise ValueError(f"{pattern!r} has an alternative without {LEAST_WORD} plain characters")
     return tuple(found)
 
 
