@@ -16,6 +16,10 @@ _SIGN = re.compile(
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,60}[ \t]*:")
 MAX_BEHIND = 200  # characters behind a field without a value, where a page may have put it
 
+_OF_SERVERS = re.compile(
+    r"^(?:X-Postal-MsgID|Received|Return-Path|MIME-Version|DKIM-Signature)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _TOKEN = re.compile(r"^X-Postal-MsgID[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = re.compile(r"^Message-ID[ \t]*:[ \t]*(?:\n[ \t]+)?[^\s]", re.IGNORECASE | re.MULTILINE)
 _IN_WORDS = re.compile(
@@ -26,8 +30,9 @@ _IN_WORDS = re.compile(
 def find_header(text: str) -> tuple[int, bytes]:
     """Where the first quoted header begins in `text`, and that header, unquoted, in UTF-8.
 
-    Without one, the end of the text and `b""`. If it has lost its Message-ID, or there is none, one that a
-    sentence names will do.
+    Without one, the end of the text and `b""`. The mail begins with a field that only servers write; a list of
+    others may be part of what the report says. If the header has lost its Message-ID, or there is none, one
+    that a sentence names will do.
     """
     first = len(text)
     position = 0
@@ -39,8 +44,10 @@ def find_header(text: str) -> tuple[int, bytes]:
         start, end, block = _around(text, match)
         if _TOKEN.search(header) and _TOKEN.search(block):
             break  # of another mail
-        first, position = min(first, start), end
+        position = end
         header += block
+        if _OF_SERVERS.search(block):
+            first = min(first, start)
         if _MESSAGE_ID.search(block):
             break
     if _MESSAGE_ID.search(header) or _TOKEN.search(header):

@@ -184,7 +184,7 @@ def _of_status(status: DeliveryStatus, message: Message) -> Report:
 
 def _completed(parts: Sequence[Part], message: Message) -> list[Part]:
     """Parts of a report that names no recipient in its fields, or has been cut short."""
-    shape = bounce_shapes.find(message.header, message.text, has_null_path=True)
+    shape = _find_shape(message, has_null_path=True)
     said = [_part_of(found) for found in shape.parts] if shape else []
     recipients = [part.final_recipient for part in said if part.final_recipient] or message.returned_to
     if not parts:
@@ -245,7 +245,7 @@ def _in_words(message: Message, reverse_path: str | None) -> Report | None:
         return None
     if not reverse_path and (status := _status_in(message)):
         return _of_status(status, message)
-    shape = bounce_shapes.find(message.header, message.text, has_null_path=not reverse_path)
+    shape = _find_shape(message, has_null_path=not reverse_path)
     if shape is None:
         return None
     parts = [_part_of(found) for found in shape.parts]
@@ -272,6 +272,15 @@ def _part_of(found: bounce_shapes.ShapePart) -> Part:
 def _stage(part: Part, explanation: str, *, is_only: bool) -> str:
     stage = find_stage(part.diagnostic or "")
     return find_stage(words_about(part, explanation, is_only=is_only)) if stage == "report" else stage
+
+
+def _find_shape(message: Message, *, has_null_path: bool) -> bounce_shapes.Shape | None:
+    """What the words say: those above the mail that comes back, or else all, as some put theirs below."""
+    shape = bounce_shapes.find(message.header, message.explanation, has_null_path=has_null_path)
+    is_complete = len(message.explanation) == len(message.text)
+    if is_complete or (shape and shape.parts[0].recipient):
+        return shape
+    return bounce_shapes.find(message.header, message.text, has_null_path=has_null_path) or shape
 
 
 def _status_in(message: Message) -> DeliveryStatus | None:
