@@ -30,9 +30,9 @@ _IN_WORDS = re.compile(
 def find_header(text: str) -> tuple[int, bytes]:
     """Where the first quoted header begins in `text`, and that header, unquoted, in UTF-8.
 
-    Without one, the end of the text and `b""`. The mail begins with a field that only servers write; a list of
-    others may be part of what the report says. If the header has lost its Message-ID, or there is none, one
-    that a sentence names will do.
+    Without one, the end of the text and `b""`. The mail begins with a field that only servers write; a list
+    of others may be part of what the report says. Where no header has a Message-ID, one that a sentence names
+    will do.
     """
     first = len(text)
     position = 0
