@@ -376,6 +376,25 @@ def fill(ours: Installation, number: int, state: str) -> list[float]:
     return [float(milliseconds) for milliseconds in json.loads(output)]
 
 
+def suppressions(scale: Scale) -> Row:
+    """Look-ups in a suppression list of 10,000,000 entries."""
+    number = scale.count(10_000_000)
+    row = Row(
+        "Suppression look-up", f"{number:,} entries, batches of 64 recipients, {scale.storage}", "ms a batch"
+    )
+    with installation(database=scale.database) as ours:
+        command = [
+            *(sys.executable, "-m", "benchmarks.suppressions", str(ours.folder / "postal.yml")),
+            str(number),
+        ]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    times = sorted(json.loads(output))
+    for name, share in (("median", 0.5), ("99 % within", 0.99)):
+        row.add(name, times[int(share * len(times))])
+    row.targets.append(Target("ms, 99 % within", row.median("99 % within"), 3, at_most=True))
+    return row
+
+
 # PostgreSQL
 
 
@@ -589,6 +608,7 @@ ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
     "slow-receivers": slow_receivers,
     "depth": depth,
     "history": history,
+    "suppressions": suppressions,
     "postgresql": postgresql,
     "latency": latency,
     "memory": memory,

@@ -69,14 +69,15 @@ def configuration(tmp_path) -> conf.Config:
         (count_sources, r"(\d):\d{8}"),
         (count_notices, r"notice:(\d):"),
         (count_sessions, r"(\d)\.example"),
-        (suppress, r"'(\d)@dest\.example', '\d@"),
+        (suppress, r"(\d)@dest\.example"),
     ],
 )
 def test_rows_are_locked_in_the_order_of_their_keys(write, key, tmp_path):
     with CaptureQueriesContext(connection) as queries:
         write(configuration(tmp_path))
     [statement] = [query["sql"] for query in queries if "INSERT" in query["sql"]]
-    assert re.findall(key, statement) == ["1", "2", "3", "4"]
+    # Some rows have their key in two columns.
+    assert list(dict.fromkeys(re.findall(key, statement))) == ["1", "2", "3", "4"]
 
 
 def test_endpoints_are_locked_kind_by_kind_whatever_the_order_of_the_batch(tmp_path):

@@ -1,6 +1,8 @@
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from postal_server.models import Suppression
 from postal_server.rules.suppression import ADDRESS_REASONS, Reason, State
@@ -118,3 +120,24 @@ class TestEnd:
         assert [row.reason for row in end([WHO], NOW, "success", reasons=ADDRESS_REASONS)] == ["bad_address"]
         assert [row.scope for row in end([WHO], NOW, "hand", scope="stream:news")] == ["stream:news"]
         assert standing(NOW).get().scope == ""
+
+
+def test_a_look_up_goes_through_the_index(django_assert_num_queries):
+    """With any number of entries: no scan, and no other index, which would have all that last as long."""
+    put(given_entry((1, f"a{n}@x.example"), NOW, keep_until=NOW + MONTH) for n in range(500))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE postal_server_suppression")
+    for servers in (1, 3):
+        with django_assert_num_queries(1) as queries:
+            find([(1 + n % servers, f"a{n}@x.example") for n in range(64)], NOW)
+        [query] = queries.captured_queries
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")  # of so few rows it would be the quicker one
+            explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+            cursor.execute(f"{explain} {query['sql']}")
+            plan = " ".join(str(cell) for row in cursor.fetchall() for cell in row)
+        # SQLite has a name of its own for the index of a constraint.
+        assert re.search(r"one_suppression_per_reason|sqlite_autoindex_\w+ \(server_id=\? AND key=\?\)", plan)
+        assert "SCAN" not in plan
+        assert "keep_until" not in plan
