@@ -82,7 +82,19 @@ class ServerAdmin(SoftDelete):
 
     fieldsets = [
         (None, {"fields": ["organization", "name", "permalink", "mode", "postmaster_address"]}),
-        ("Sending", {"fields": ["ip_pool", "send_limit", "allow_sender", "privacy_mode", "log_smtp_data"]}),
+        (
+            "Sending",
+            {
+                "fields": [
+                    "ip_pool",
+                    "send_limit",
+                    "suppressed_as",
+                    "allow_sender",
+                    "privacy_mode",
+                    "log_smtp_data",
+                ]
+            },
+        ),
         ("Spam", {"fields": ["spam_threshold", "spam_failure_threshold", "outbound_spam_threshold"]}),
         (
             "Retention",

@@ -14,7 +14,7 @@ from postal_server.services.results import suppression_entries as entries
 from postal_server.services.shared.dns_questions import Ask, Question
 from postal_server.services.shared.rows import Transaction
 
-STEP = 500  # entries whose domains are asked about at a time
+STEP = 100  # entries whose domains are asked about at a time: dead ones may take seconds each
 LEAST_AGE = timedelta(days=1)
 BY_CHECK = "domain has MX again"
 

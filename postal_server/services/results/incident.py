@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -14,7 +15,13 @@ from . import operator_answers
 from .batch import Batch
 from .suppression_entries import of_keys
 
+logger = logging.getLogger(__name__)
+
 KEYS_A_STATEMENT = 500
+IN_DOUBT_NOW = (
+    "%s says of addresses that they are bad in %d of %d answers within an hour: "
+    "new suppressions are only proposed until that is over, or confirmed."
+)
 
 
 def open_incidents(samples: Mapping[str, str], batch: Batch) -> dict[str, int]:
@@ -34,6 +41,8 @@ def open_incidents(samples: Mapping[str, str], batch: Batch) -> dict[str, int]:
         if storm.is_storm(with_current, day_before):
             begun[operator] = with_current
     if begun:
+        for operator, tally in begun.items():
+            logger.warning(IN_DOUBT_NOW, operator, tally.blamed, tally.answers)
         _begin(begun, samples, batch.now)
         opened = _open(begun)
         for operator, number in opened.items():

@@ -17,7 +17,7 @@ from postal_server.services.results.suppression import Failure, Stopped, forgive
 from postal_server.services.shared.work import Decision
 from tests.postal_server.services.conftest import DNS, NOW, sent, store
 
-from .conftest import LATER
+from .conftest import LATER, events
 
 DAY = timedelta(days=1)
 ANN = "Ann@Dest.example"
@@ -349,8 +349,11 @@ class TestApply:
         recipient = world.server.pk, "a@dest.example"
         stop = entries.stop_for(recipient, entries.find([recipient], NOW))
         [claim] = store(world)
+        world.add_webhook()
         record(Decision(claim, DeliveryStatus.FAILED, "suppressed", effects=(Stopped(stop),)))
         assert Delivery.objects.get().failure_class == "suppressed"
+        [payload] = events("MessageDeliveryFailed")
+        assert (payload["status"], payload["details"]) == ("HardFail", "suppressed")
         assert FailureEvidence.objects.count() == 1
 
     def test_mail_that_arrives_takes_two_queries_more(self, world, config, django_assert_num_queries):
