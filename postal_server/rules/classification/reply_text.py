@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from postal_server.rules.enhanced_code import enhanced_code
 from postal_server.rules.failure_class import Stage
 
-MAX_TEXT = 1000  # characters of a reply that are read
+MAX_READ = 2000  # characters of a reply that are read: as many as are kept
+MAX_TEXT = 800  # characters of the cleaned text
 ADDRESS = "<address>"  # in place of an address or a Message-ID
 URL = "<url>"
 LEAST_LOCAL_PART = 3  # characters; shorter ones are parts of words
@@ -83,9 +84,9 @@ def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, re
     """The reply in `text`, which may have its codes on every line, on none, or behind a reporter's words.
 
     Codes that are given win over those in the text; but of a report `enhanced` is the status field, which
-    yields to the reply. Lower case, one blank between words, 1,000 characters.
+    yields to the reply. Lower case, one blank between words, 800 characters.
     """
-    words = text[: 2 * MAX_TEXT].lower()
+    words = text[:MAX_READ].lower()
     status = None
     if stage is Stage.REPORT:
         stage, words = _reported(words)
