@@ -218,6 +218,7 @@ ROWS: tuple[Row, ...] = (
             "not exist|could not be (?:found|resolved)|cannot be (?:found|resolved)|not valid|invalid|"
             "nonexistent|non-existent|has no mx|has no mail)"
         ),
+        is_sure=False,
         source=RFC3463,
         sample="550 5.1.2 Recipient domain does not exist",
     ),

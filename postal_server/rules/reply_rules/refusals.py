@@ -226,6 +226,31 @@ ROWS: tuple[Row, ...] = (
         sample="550 5.7.1 Mail from 192.0.2.7 refused - see SORBS",
     ),
     Row(
+        Class.INFRASTRUCTURE,
+        "ip address (?:is )?(?:not|invalid|unknown|does not)|client host rejected: (?:unknown|host|domain)|"
+        "invalid from address|bad from address",
+        source="observed 2024-02",
+        sample="550 Your IP address is not valid for sending mail to our users",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        r"(?:mailbox|account|file) (?:is )?\blocked by|mailbox (?:is )?busy|mailbox (?:is )?in use",
+        source="observed 2024-02",
+        sample="450 4.2.0 Mailbox locked by another process",
+    ),
+    Row(
+        Class.REPUTATION,
+        "honeypot|honey pot|spamtrap|spam trap",
+        source="observed 2024-02",
+        sample="550 5.1.1 This address is a spamtrap",
+    ),
+    Row(
+        Class.POLICY,
+        "whitelist|white list|allowlist|allow list|from unknown|from unregistered",
+        source="observed 2024-02",
+        sample="550 5.7.1 Recipient not found on whitelist",
+    ),
+    Row(
         Class.REPUTATION,
         r"uceprotect|\bbackscatterer\b",
         source=UCEPROTECT,
