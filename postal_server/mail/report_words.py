@@ -60,7 +60,14 @@ _SUCCESS_TEXTS = phrases(
     your message was delivered to the following / your message has been delivered to the following
     """
 )
-_FAILURE_TEXTS = phrases("permanent fatal errors / could not be delivered / delivery failed / has failed")
+# With one of these a subject that speaks of success is that of the mail itself, which is quoted.
+_FAILURES = phrases(
+    """
+    permanent fatal errors / not be delivered / n't be delivered / not delivered / n't delivered
+    not been delivered / undeliver / failed / failure / rejected / unzustellbar / nicht zugestellt
+    non remis / no se pudo / no se ha podido
+    """
+)
 _STAGES = ("connect", "mail", "rcpt", "data", "dot")
 
 
@@ -86,7 +93,7 @@ def find_success(about: str, explanation: str) -> str:
         if about.startswith(beginnings):
             return action
     is_success = has_any(about, _SUCCESS_SUBJECTS) or has_any(words, _SUCCESS_TEXTS)
-    return "delivered" if is_success and not has_any(words, _FAILURE_TEXTS) else ""
+    return "delivered" if is_success and not has_any(f"{about} {words}", _FAILURES) else ""
 
 
 def words_about(part: Part, explanation: str, *, is_only: bool) -> str:

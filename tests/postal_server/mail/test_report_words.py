@@ -61,6 +61,8 @@ def test_the_code_in_words(text, status):
         ("Report", "Your mail was successfully delivered to a@d.example", "delivered"),
         ("Return receipt", "The following addresses had permanent fatal errors", ""),
         ("Undelivered Mail Returned to Sender", "It could not be delivered.", ""),
+        ("Undeliverable: Return receipt", "Your message to a@d.example couldn't be reached.", ""),
+        ("Re: Delivery confirmation", "Your message couldn't be delivered.", ""),
         ("Your parcel", "will be delivered: soon", ""),
     ],
 )
