@@ -10,6 +10,9 @@ from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus
 
 DIAGNOSTIC_CHARACTERS = 2000
+# Classes of what no answer has led to, and is about nobody.
+SUPPRESSED = "suppressed"  # mail to a recipient on the suppression list
+NOT_TRIED = {DeliveryStatus.HELD.value: "held", DeliveryStatus.HOLD_CANCELLED.value: "cancelled"}
 
 
 class ClassifiedRow(Protocol):
@@ -45,14 +48,16 @@ def classification_hash(
     `suppressed` has scope, reason and keep_until where the recipient came on the suppression list. A message
     was given up where no attempt ended it: then nothing says how it was sent.
     """
-    if not row.failure_class:
+    name = row.failure_class or NOT_TRIED.get(row.status)
+    if not name:
         return None
+    is_answer = name not in (SUPPRESSED, *NOT_TRIED.values())
     is_permanent = row.status in (DeliveryStatus.FAILED.value, DeliveryStatus.BOUNCED.value)
     diagnostic = row.diagnostic or row.output or None
     return {
-        "class": row.failure_class,
-        "about": FailureClass(row.failure_class).about.value,
-        "sure": row.is_sure,
+        "class": name,
+        "about": FailureClass(name).about.value if is_answer else None,
+        "sure": row.is_sure or not is_answer,
         "permanent": is_permanent,
         "stage": row.stage or None,
         "smtp_code": row.code,
@@ -60,7 +65,7 @@ def classification_hash(
         "diagnostic": diagnostic and diagnostic[:DIAGNOSTIC_CHARACTERS],
         "operator": row.operator or None,
         "rule": row.rule or None,
-        "gave_up": row.status == DeliveryStatus.FAILED.value and row.sent_with_ssl is None,
+        "gave_up": is_answer and row.status == DeliveryStatus.FAILED.value and row.sent_with_ssl is None,
         "suppressed": suppressed,
     }
 

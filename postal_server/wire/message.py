@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from postal_server.mail.transfer import base64_lines
 from postal_server.rules.status import DeliveryStatus
 
+from .classification import classification_hash
 from .rows import DeliveryRow, MessageRow
 
 PURGED_TEXT = b"\r\n\r\n"  # what Postal shows for a text that is gone (contract Q13)
@@ -116,6 +117,7 @@ def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
             "log_id": row.log_id,
             "time": None if row.seconds is None else round(row.seconds, 2),
             "timestamp": epoch(row.created_at),
+            "classification": classification_hash(row),
         }
         for row in rows
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from .classification import ClassifiedRow
+
 
 class MessageRow(Protocol):
     """What Postal shows of a message. `body_id` is None once the text was purged."""
@@ -53,19 +55,13 @@ class MessageRow(Protocol):
     def created_at(self) -> datetime: ...
 
 
-class DeliveryRow(Protocol):
+class DeliveryRow(ClassifiedRow, Protocol):
     """What is shown of an attempt; `seconds` is how long its transaction took."""
 
     @property
     def id(self) -> int: ...
     @property
-    def status(self) -> str: ...
-    @property
     def details(self) -> str: ...
-    @property
-    def output(self) -> str | None: ...
-    @property
-    def sent_with_ssl(self) -> bool | None: ...
     @property
     def log_id(self) -> str | None: ...
     @property

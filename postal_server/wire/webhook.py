@@ -12,6 +12,7 @@ from uuid import UUID
 
 from postal_server.rules.status import DeliveryStatus
 
+from .classification import classification_hash
 from .http import to_json
 from .report import Reported, report_hash
 from .rows import DeliveryRow, MessageRow
@@ -101,8 +102,10 @@ def message_hash(message: MessageRow, token: str) -> dict[str, Any]:
     }
 
 
-def delivery_payload(message: MessageRow, token: str, delivery: DeliveryRow) -> dict[str, Any]:
-    """Of the four events that follow an attempt or a decision."""
+def delivery_payload(
+    message: MessageRow, token: str, delivery: DeliveryRow, suppressed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Of the four events that follow an attempt or a decision; `suppressed` as in `classification_hash`."""
     return {
         "message": message_hash(message, token),
         "status": delivery.status,
@@ -111,6 +114,7 @@ def delivery_payload(message: MessageRow, token: str, delivery: DeliveryRow) -> 
         "sent_with_ssl": delivery.sent_with_ssl,
         "timestamp": delivery.created_at.timestamp(),
         "time": None if delivery.seconds is None else round(delivery.seconds, 2),
+        "classification": classification_hash(delivery, suppressed),
     }
 
 

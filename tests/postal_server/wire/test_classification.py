@@ -1,5 +1,7 @@
 from types import SimpleNamespace
 
+import pytest
+
 from postal_server.wire.classification import classification_hash
 
 ROW = {
@@ -44,6 +46,20 @@ def test_what_was_sent_has_no_classification():
 
 def test_a_deferral_is_not_permanent():
     assert shown(status="SoftFail")["permanent"] is False
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "name"),
+    [
+        ("Held", "", "held"),
+        ("HoldCancelled", "", "cancelled"),
+        ("Held", "suppressed", "suppressed"),
+        ("HardFail", "suppressed", "suppressed"),
+    ],
+)
+def test_what_no_answer_has_led_to_is_about_nobody(status, stored, name):
+    found = shown(status=status, failure_class=stored, code=None, output=None, sent_with_ssl=None)
+    assert (found["class"], found["about"], found["sure"], found["gave_up"]) == (name, None, True, False)
 
 
 def test_a_decision_without_an_attempt_is_giving_up():

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from postal_server.models import Delivery
 from postal_server.rules.status import DeliveryStatus
 from postal_server.wire import webhook
 from postal_server.wire.http import to_json
@@ -45,7 +46,7 @@ def _again(recorded: dict) -> bytes:
             said["bounce"]["token"],
         )
     elif "status" in said:
-        delivery = SimpleNamespace(
+        delivery = Delivery(
             status=said["status"],
             details=said["details"],
             output=said["output"] or None,

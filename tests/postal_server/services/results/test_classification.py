@@ -10,7 +10,10 @@ from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.classification import GaveUp, classify_outcome, classify_part
 from postal_server.services.shared.work import Decision
+from postal_server.wire import message as wire
 from tests.postal_server.services.conftest import PEER, sent, store
+
+from .conftest import events
 
 UNKNOWN_USER = "550 5.1.1 <a@dest.example>: Recipient address rejected: User unknown"
 
@@ -26,6 +29,18 @@ def test_a_failure_is_classified_on_its_delivery(world, record):
     )
     assert row.rule
     assert row.diagnostic is None  # the output has all of it
+
+
+def test_webhooks_and_the_api_show_the_class(world, record):
+    world.add_webhook()
+    [failing, fine] = store(world, "a@dest.example"), store(world, "b@dest.example")
+    record(sent(*failing, UNKNOWN_USER), sent(*fine))
+    [failed], [arrived] = events("MessageDeliveryFailed"), events("MessageSent")
+    assert list(failed)[-1] == "classification"
+    assert (failed["classification"]["class"], failed["classification"]["sure"]) == ("bad_address", True)
+    assert arrived["classification"] is None
+    [shown] = wire.deliveries(Delivery.objects.filter(status="HardFail"))
+    assert shown["classification"] == failed["classification"]
 
 
 def test_a_deferral_is_never_sure(world, record):
