@@ -89,6 +89,7 @@ class ServerAdmin(SoftDelete):
                     "ip_pool",
                     "send_limit",
                     "suppressed_as",
+                    "stream_from",
                     "allow_sender",
                     "privacy_mode",
                     "log_smtp_data",
@@ -129,6 +130,14 @@ class ServerAdmin(SoftDelete):
     def queued(self, server: models.Server) -> int:
         waiting = models.QueuedMessage.objects.filter(server_id=server.pk)
         return len(waiting.values_list("pk")[:MAX_COUNTED])
+
+
+@admin.register(models.Stream)
+class StreamAdmin(ModelAdmin):
+    list_display = ["name", "server", "kind", "must_arrive", "created_at"]
+    list_filter = ["kind", "must_arrive", "server"]
+    search_fields = ["name"]
+    fields = ["server", "name", "kind", "must_arrive"]
 
 
 class CredentialForm(ModelForm):

@@ -38,6 +38,7 @@ WATCHED: tuple[type[Model], ...] = (
     models.Route,
     models.Server,
     models.SMTPEndpoint,
+    models.Stream,
     models.TrackDomain,
     models.Webhook,
 )

@@ -15,6 +15,7 @@ from .queue import (
 )
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
+from .stream import Stream
 from .sts_policy import StsPolicy
 from .suppression import FailureEvidence, Incident, OperatorAnswers, Suppression
 from .tls_report import TlsResult
@@ -52,6 +53,7 @@ __all__ = [
     "ScheduledTask",
     "Server",
     "Simulation",
+    "Stream",
     "StsPolicy",
     "Suppression",
     "TlsResult",

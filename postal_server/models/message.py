@@ -64,6 +64,10 @@ class Message(models.Model):
     message_id_day = models.IntegerField(null=True)  # days since 1970, with the hash below: a small index
     message_id_hash = models.BigIntegerField(null=True)
     tag = PeerTextField(null=True)
+    stream = models.CharField(max_length=64, blank=True, default="")
+    ignored_stream = PeerCharField(
+        max_length=80, blank=True, default=""
+    )  # what the mail named, if it is no name
     status = models.CharField(max_length=16, default=DeliveryStatus.PENDING.value)
     size_bytes = models.BigIntegerField()
     prefix = models.BinaryField(default=b"")

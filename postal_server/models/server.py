@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from postal_server.rules.status import CredentialType, ServerMode, SuppressedAs
+from postal_server.rules.stream import StreamFrom
 
 from .fields import choices, random_letters_token
 
@@ -85,6 +86,12 @@ class Server(models.Model):
         choices=choices(SuppressedAs),
         default=SuppressedAs.HELD.value,
         help_text="What becomes of mail to a suppressed address.",
+    )
+    stream_from = models.CharField(
+        max_length=16,
+        choices=choices(StreamFrom),
+        default=StreamFrom.NONE.value,
+        help_text="What names the stream of mail that does not name one.",
     )
     # Entries of a server that was imported keep Postal's 30 days until a key says otherwise.
     is_imported = models.BooleanField(default=False, editable=False)

@@ -35,6 +35,8 @@ from postal_server.mail.address_list import Recipient, recipients_in
 from postal_server.mail.header import first
 from postal_server.mail.mime import parse_header_value
 from postal_server.mail.transfer import decode
+from postal_server.rules.stream import NAMES as STREAM_NAMES
+from postal_server.rules.stream import is_name as is_stream_name
 
 from .http import to_json
 
@@ -97,6 +99,7 @@ class SendMessage:
     attachments: Sequence[Attachment] = ()
     headers: Sequence[tuple[str, str]] = ()
     bounce: bool = False
+    stream: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ class SendRaw:
     mail_from: str
     data: bytes = field(repr=False)
     bounce: bool = False
+    stream: str | None = None
 
 
 @dataclass(frozen=True)
@@ -278,7 +282,22 @@ def _send_message(parameters: Parameters) -> SendMessage:
         attachments=_attachments(parameters),
         headers=_headers(parameters),
         bounce=_is_true(parameters.get("bounce")),
+        stream=_stream(parameters),
     )
+
+
+def _stream(parameters: Parameters) -> str | None:
+    name = _text(parameters, "stream", numbers=True)
+    if _is_blank(name):
+        return None
+    check_stream("`stream` parameter", name or "")
+    return name
+
+
+def check_stream(what: str, name: str) -> None:
+    """Raise `ParameterError` for what is no name of a stream; `what` says where it stands."""
+    if not is_stream_name(name):
+        raise ParameterError(f"{what} is not the name of a stream ({STREAM_NAMES}): {name[:80]!r}")
 
 
 def check_before_authorization(message: SendMessage) -> None:
@@ -369,6 +388,7 @@ def read_send_raw(parameters: Parameters) -> SendRaw:
         mail_from=mail_from or "",
         data=decode_base64(data or "", "data"),
         bounce=_is_true(parameters.get("bounce")),
+        stream=_stream(parameters),
     )
 
 

@@ -67,6 +67,7 @@ def details(message: MessageRow) -> dict[str, Any]:
         "bounce_for_id": message.bounce_for_id or 0,
         "tag": message.tag,
         "received_with_ssl": message.received_with_ssl,
+        "stream": message.stream or None,
     }
 
 

@@ -99,6 +99,7 @@ def message_hash(message: MessageRow, token: str) -> dict[str, Any]:
         "timestamp": message.created_at.timestamp(),
         "spam_status": spam_status(message),
         "tag": message.tag,
+        "stream": message.stream or None,
     }
 
 

@@ -75,6 +75,8 @@ def _shared(accepted: Accepted, body_id: int, now: datetime) -> Row:
         "message_id_day": day,
         "message_id_hash": hashed,
         "tag": accepted.tag,
+        "stream": accepted.stream,
+        "ignored_stream": accepted.ignored_stream,
         "status": DeliveryStatus.PENDING.value,
         "size_bytes": len(accepted.raw),
         "received_with_ssl": accepted.received_with_ssl,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postal_server.conf import Config
@@ -17,6 +17,7 @@ from postal_server.errors import (
     HeaderTooLarge,
     MalformedHeader,
     MessageTooLarge,
+    ParameterError,
     UnauthenticatedFromAddress,
 )
 from postal_server.mail.address import (
@@ -35,6 +36,7 @@ from postal_server.mail.header import (
     find_body,
     header_fields,
     is_header_too_large,
+    remove_header,
     subject,
 )
 from postal_server.mail.message import received_line
@@ -48,9 +50,13 @@ from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.work import Accepted, NewMessage
 from postal_server.wire import api
 
+from . import stream
+
 MAX_API_MESSAGE_BYTES = 50 * 1024 * 1024
 AUTHORS = ("from", "sender")
 TAG_HEADER = "x-postal-tag"
+STREAM_HEADER = stream.HEADER.lower()
+IGNORED_CHARACTERS = 80
 
 FIELD_NAMES = re.compile(r"[!-9;-~]*\Z")  # RFC 5322 section 2.2
 NOT_IN_NAME = re.compile(r"[^!-9;-~]")
@@ -80,6 +86,8 @@ class HeaderFacts:
     message_id: str | None
     tag: str | None
     priority: Priority
+    stream: str = ""
+    ignored_stream: str = ""
 
 
 def submit_message(
@@ -96,6 +104,7 @@ def submit_message(
     """What `send/message` asks for. Raises a `Refusal`, the first one in Postal's order."""
     api.check_before_authorization(request)
     server = directory.servers[credential.server_id]
+    named = request.stream or _named_stream(_by_name(request.headers))
     senders = () if request.sender is None else (request.sender,)
     author = neutralize(request.from_ or "")
     domain = authorize(directory, server, (author,), senders)
@@ -120,12 +129,14 @@ def submit_message(
         message_id=new_id,
         tag=_first_not_blank(request.tag, *_tag_headers(request)),
         priority=priority_of_header(_by_name(request.headers)),
+        stream=named,
     )
     return _submit(
         raw,
         recipients,
         credential,
         domain,
+        server,
         mail_from=_author(author),
         facts=facts,
         is_bounce=request.bounce,
@@ -152,6 +163,7 @@ def submit_raw(
         raise MessageTooLarge
     _check_header_size(raw, config)
     head = read_head(raw)
+    named = request.stream or _named_stream(head)
     try:
         domain = authorize(directory, server, head["from"], head["sender"])
     except UnauthenticatedFromAddress as refusal:
@@ -159,14 +171,15 @@ def submit_raw(
         raise
     if not (recipients := api.raw_recipients(request)):
         return None
-    raw, message_id = complete(raw, head, at=0, new_id=new_id, now=now)
+    raw, message_id = complete(_without_stream(raw, head), head, at=0, new_id=new_id, now=now)
     return _submit(
         raw,
         recipients,
         credential,
         domain,
+        server,
         mail_from=as_stored(request.mail_from),
-        facts=_header_facts(head, message_id),
+        facts=replace(_header_facts(head, message_id), stream=named),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -191,14 +204,17 @@ def submit_smtp(
     server = directory.servers[credential.server_id]
     head = read_head(raw)
     domain = authorize(directory, server, head["from"], head["sender"])
+    raw = _without_stream(raw, head)
     raw, message_id = complete(raw, head, at=raw.find(b"\n") + 1, new_id=new_id, now=now)
+    named, ignored = _stream_of_smtp(head)
     return _submit(
         raw,
         [Recipient(recipient, recipient) for recipient in recipients],
         credential,
         domain,
+        server,
         mail_from=reverse_path,
-        facts=_header_facts(head, message_id),
+        facts=replace(_header_facts(head, message_id), stream=named, ignored_stream=ignored),
         received_with_ssl=received_with_ssl or None,
     ).accepted
 
@@ -260,7 +276,7 @@ def _mail(request: api.SendMessage) -> OutgoingMail:
         reply_to=request.reply_to,
         plain_body=request.plain_body,
         html_body=request.html_body,
-        headers=list(request.headers),
+        headers=[(name, value) for name, value in request.headers if name.lower() != STREAM_HEADER],
         attachments=[
             OutgoingAttachment(item.name or "", item.content_type, item.data or b"")
             for item in request.attachments
@@ -325,6 +341,26 @@ def _header_facts(head: Mapping[str, Sequence[str]], message_id: str) -> HeaderF
     )
 
 
+def _named_stream(head: Mapping[str, Sequence[str]]) -> str:
+    """The stream that the header names; empty for none. Raises `ParameterError` for what is no name."""
+    name = (_first_not_blank(*reversed(head.get(STREAM_HEADER, ()))) or "").strip()
+    if name:
+        api.check_stream(f"`{stream.HEADER}` header", name)
+    return name
+
+
+def _stream_of_smtp(head: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """The stream that the header names, and what it has in place of a name: a mail is not refused for it."""
+    try:
+        return _named_stream(head), ""
+    except ParameterError:
+        return "", head[STREAM_HEADER][-1].strip()[:IGNORED_CHARACTERS]
+
+
+def _without_stream(raw: bytes, head: Mapping[str, Sequence[str]]) -> bytes:
+    return remove_header(raw, stream.HEADER) if head.get(STREAM_HEADER) else raw
+
+
 def _first_not_blank(*values: str | None) -> str | None:
     return next((value for value in values if value and value.strip()), None)
 
@@ -334,6 +370,7 @@ def _submit(
     recipients: Sequence[Recipient],
     credential: CredentialEntry,
     domain: DomainEntry,
+    server: ServerEntry,
     *,
     mail_from: str | None,
     facts: HeaderFacts,
@@ -367,6 +404,8 @@ def _submit(
         subject=facts.subject,
         message_id=facts.message_id,
         tag=facts.tag,
+        stream=facts.stream or stream.derived(server, domain, credential, facts.tag),
+        ignored_stream=facts.ignored_stream,
         priority=facts.priority.value,
         received_with_ssl=received_with_ssl,
     )

@@ -24,12 +24,13 @@ from postal_server.rules.classification import Classification
 from postal_server.rules.domain import ED25519_SELECTOR_END
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus, SuppressedAs
+from postal_server.rules.stream import StreamKind
 from postal_server.services.results import suppression, suppression_entries
 from postal_server.services.results.classification import GaveUp
 from postal_server.services.results.suppression_entries import Recipient
 from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.entries import DomainEntry, Source
+from postal_server.services.shared.entries import DomainEntry, Source, StreamEntry
 from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
@@ -148,11 +149,24 @@ def _check_credential(job: Job, context: OutgoingContext) -> Decision | None:
     return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
 
 
+def _is_transactional(job: Job, stream: StreamEntry | None) -> bool:
+    """Is this mail of a transactional stream? One without a row is what its first mail would make it."""
+    if stream is None:
+        return bool(job.message.stream) and not job.claimed.is_bulk
+    return stream.kind is StreamKind.TRANSACTIONAL
+
+
 def _check_suppression(job: Job, context: OutgoingContext) -> Decision | None:
     address = job.message.rcpt_to or ""
     domain = context.domain(job)
-    scopes = rules.scopes_of_mail(domain=domain.name if domain else "")
-    stop = suppression_entries.stop_for((job.server.id, address), context.suppressed, scopes)
+    stream = context.directory.streams.get((job.server.id, job.message.stream))
+    stop = suppression_entries.stop_for(
+        (job.server.id, address),
+        context.suppressed,
+        rules.scopes_of_mail(stream=job.message.stream, domain=domain.name if domain else ""),
+        is_transactional=_is_transactional(job, stream),
+        must_arrive=stream is not None and stream.must_arrive,
+    )
     if stop is None or job.claimed.is_manual:
         return None
     is_held = job.server.suppressed_as is SuppressedAs.HELD

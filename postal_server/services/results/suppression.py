@@ -93,6 +93,7 @@ def _failure(entry: Entry, batch: Batch) -> Failure:
         text=entry.delivery.diagnostic or entry.delivery.output or "",
         code=str(entry.delivery.code or ""),
         sending_domain=domain.name if domain else "",
+        stream=message.stream,
     )
 
 

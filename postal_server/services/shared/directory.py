@@ -27,6 +27,7 @@ from .entries import (
     RouteEntry,
     ServerEntry,
     SourceEntry,
+    StreamEntry,
     TrackDomainEntry,
     WebhookEntry,
 )
@@ -43,6 +44,7 @@ class Directory:
     routes: dict[int, RouteEntry] = field(default_factory=dict)
     endpoints: dict[tuple[str, int], EndpointEntry] = field(default_factory=dict)
     webhooks: dict[int, WebhookEntry] = field(default_factory=dict)
+    streams: dict[tuple[int, str], StreamEntry] = field(default_factory=dict)  # (server, name)
     track_domains: dict[tuple[int, int], TrackDomainEntry] = field(default_factory=dict)  # (server, domain)
     sources: dict[int, SourceEntry] = field(default_factory=dict)
     ip_pool_rules: tuple[IPPoolRuleEntry, ...] = ()  # newest first

@@ -15,6 +15,7 @@ from postal_server.rules.status import (
     SpamMode,
     SuppressedAs,
 )
+from postal_server.rules.stream import StreamFrom, StreamKind
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class ServerEntry:
     ip_pool_id: int | None = None
     suppressed_as: SuppressedAs = SuppressedAs.HELD
     is_imported: bool = False
+    stream_from: StreamFrom = StreamFrom.NONE
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class CredentialEntry:
     secret: str = field(repr=False)  # the SMTP key in clear, for CRAM-MD5; empty for the others
     network: IPv4Network | IPv6Network | None
     hold: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,16 @@ class RouteEntry:
     mode: RouteMode
     spam_mode: SpamMode
     endpoints: tuple[tuple[str, int], ...]  # (type, id): the main one first, then additional ones
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """Mail of one purpose."""
+
+    server_id: int
+    name: str
+    kind: StreamKind
+    must_arrive: bool
 
 
 @dataclass(frozen=True)

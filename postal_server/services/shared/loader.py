@@ -30,6 +30,7 @@ from postal_server.models import (
     Route,
     Server,
     SMTPEndpoint,
+    Stream,
     TrackDomain,
     Webhook,
 )
@@ -45,6 +46,7 @@ from postal_server.rules.status import (
     SpamMode,
     SuppressedAs,
 )
+from postal_server.rules.stream import StreamFrom, StreamKind
 
 from . import credential as credentials
 from .directory import Directory
@@ -60,6 +62,7 @@ from .entries import (
     SMTPEndpointEntry,
     Source,
     SourceEntry,
+    StreamEntry,
     TrackDomainEntry,
     WebhookEntry,
 )
@@ -81,6 +84,7 @@ def load() -> Directory:
         routes={r.id: r for r in _routes() if r.server_id in servers},
         endpoints={(e.type.value, e.id): e for e in _endpoints() if e.server_id in servers},
         webhooks={w.id: w for w in _webhooks() if w.server_id in servers},
+        streams={(s.server_id, s.name): s for s in _streams() if s.server_id in servers},
         track_domains={(t.server_id, t.domain_id): t for t in _track_domains() if t.server_id in servers},
         sources=sources,
         ip_pool_rules=tuple(_ip_pool_rules()),
@@ -134,6 +138,7 @@ def _servers() -> list[ServerEntry]:
             organization_permalink=row.organization.permalink,
             mode=ServerMode(row.mode),
             suppressed_as=SuppressedAs(row.suppressed_as),
+            stream_from=StreamFrom(row.stream_from),
             is_suspended=bool(row.suspended_at or row.organization.suspended_at),
         )
         for row in rows.select_related("organization")
@@ -222,6 +227,10 @@ def _webhooks() -> list[WebhookEntry]:
         )
         for row in Webhook.objects.all()
     ]
+
+
+def _streams() -> list[StreamEntry]:
+    return [from_row(StreamEntry, row, kind=StreamKind(row.kind)) for row in Stream.objects.all()]
 
 
 def _track_domains() -> list[TrackDomainEntry]:

@@ -44,6 +44,8 @@ class Accepted:
     subject: str | None
     message_id: str | None
     tag: str | None = None
+    stream: str = ""
+    ignored_stream: str = ""  # what the mail names, where that is no name of a stream
     priority: int = 0  # a `rules.priority.Priority`
     received_with_ssl: bool | None = None
 

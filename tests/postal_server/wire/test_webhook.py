@@ -32,6 +32,7 @@ def _message(shown: dict) -> SimpleNamespace:
         is_inspected=shown["spam_status"] != "NotChecked",
         is_spam=shown["spam_status"] == "Spam",
         tag=shown["tag"],
+        stream="",
     )
 
 
