@@ -89,7 +89,7 @@ def hash_payload(
             }
             for attachment in parts.attachments
         ]
-    return payload
+    return {**payload, "stream": message.stream or None}
 
 
 def _last(parts: MessageParts, name: str) -> str | None:

@@ -17,6 +17,7 @@ from postal_server.models import (
     Link,
     Message,
     Server,
+    Stream,
     TrackDomain,
 )
 from postal_server.rules.classification import Classification
@@ -33,9 +34,9 @@ from postal_server.services.shared.work import Decision, Dsn, Inspection, Prepar
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 
-def suppress(world, scope: str = "") -> None:
+def suppress(world, scope: str = "", reason: Reason = Reason.BAD_ADDRESS) -> None:
     recipient = world.server.pk, "a@dest.example"
-    put([given_entry(recipient, NOW, keep_until=None, reason=Reason.BAD_ADDRESS, scope=scope)])
+    put([given_entry(recipient, NOW, keep_until=None, reason=reason, scope=scope)])
 
 
 @pytest.fixture
@@ -228,6 +229,27 @@ class TestHold:
     def test_an_entry_for_the_mail_of_one_domain(self, world, prepare, scope, is_stopped):
         suppress(world, scope)
         [item] = prepare(*store(world))
+        assert isinstance(item, Decision) is is_stopped
+
+    @pytest.mark.parametrize(
+        ("scope", "reason", "stream", "is_stopped"),
+        [
+            ("", Reason.BAD_ADDRESS, {}, True),
+            ("", Reason.UNSUBSCRIBE, {}, False),
+            ("", Reason.UNSUBSCRIBE, {"kind": "bulk"}, True),
+            ("stream:news", Reason.UNSUBSCRIBE, {}, True),
+            ("stream:other", Reason.UNSUBSCRIBE, {"kind": "bulk"}, False),
+            ("stream:news", Reason.COMPLAINT, {}, True),
+            ("stream:news", Reason.COMPLAINT, {"must_arrive": True}, False),
+            ("stream:news", Reason.BAD_ADDRESS, {"must_arrive": True}, True),
+            ("", Reason.UNSUBSCRIBE, None, False),  # has no row yet; the mail is transactional
+        ],
+    )
+    def test_which_entries_stop_a_stream(self, world, prepare, scope, reason, stream, is_stopped):
+        if stream is not None:
+            Stream.objects.create(server=world.server, name="news", **stream)
+        suppress(world, scope, reason)
+        [item] = prepare(*store(world, stream="news"))
         assert isinstance(item, Decision) is is_stopped
 
     @pytest.mark.parametrize("is_manual", [False, True])

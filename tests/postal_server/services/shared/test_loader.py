@@ -34,7 +34,7 @@ class TestFromRow:
 def test_it_is_read_with_one_query_a_table(world, django_assert_num_queries):
     for index in range(3):
         world.add_webhook(name=str(index))
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         load()
 
 
