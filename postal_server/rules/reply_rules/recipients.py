@@ -553,6 +553,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.BAD_ADDRESS,
+        "メールアドレスが見つかりません|アドレスが存在しません",
+        source="observed 2026-11",
+        sample="送信先メールアドレスが見つかりません。",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
         "nie ma takiego|nieznany (?:adres|uzytkownik|użytkownik|odbiorca)|uzytkownik nie istnieje|"
         "użytkownik nie istnieje|adres nie istnieje",
         source="observed 2026-11",

@@ -48,7 +48,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         Class.BAD_ADDRESS,
-        "ist nicht im domino-verzeichnis|nicht im domino-verzeichnis",
+        "nicht im domino-verzeichnis|pas dans l'annuaire domino",
         source=DOMINO,
         sample="Benutzer jane (jane@example.com) ist nicht im Domino-Verzeichnis aufgeführt",
     ),
