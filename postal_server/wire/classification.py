@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from postal_server.rules.enhanced_code import enhanced_code
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus
+from postal_server.rules.suppression import Reason
 
 DIAGNOSTIC_CHARACTERS = 2000
 # Classes of what no answer has led to, and is about nobody.
@@ -40,13 +42,32 @@ class ClassifiedRow(Protocol):
     def is_sure(self) -> bool: ...
 
 
+class SuppressedRow(Protocol):
+    """An entry of a suppression list. `reason` is a `rules.suppression.Reason`."""
+
+    @property
+    def scope(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def keep_until(self) -> datetime | None: ...
+
+
+def suppressed_hash(row: SuppressedRow | None) -> dict[str, Any] | None:
+    """What an event about a message says of an entry; `keep_until` is null where it has no end."""
+    if row is None:
+        return None
+    keep_until = row.keep_until.timestamp() if row.keep_until else None
+    return {"scope": row.scope, "reason": Reason(row.reason).value, "keep_until": keep_until}
+
+
 def classification_hash(
     row: ClassifiedRow, suppressed: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
     """The `classification` of a delivery; None where nothing failed.
 
-    `suppressed` has scope, reason and keep_until where the recipient came on the suppression list. A message
-    was given up where no attempt ended it: then nothing says how it was sent.
+    `suppressed` is the `suppressed_hash` of what stops the message, or has come of it. A message was given up
+    where no attempt ended it: then nothing says how it was sent.
     """
     name = row.failure_class or NOT_TRIED.get(row.status)
     if not name:

@@ -106,7 +106,7 @@ def message_hash(message: MessageRow, token: str) -> dict[str, Any]:
 def delivery_payload(
     message: MessageRow, token: str, delivery: DeliveryRow, suppressed: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Of the four events that follow an attempt or a decision; `suppressed` as in `classification_hash`."""
+    """Of the events that follow an attempt or a decision; `suppressed` as in `classification_hash`."""
     return {
         "message": message_hash(message, token),
         "status": delivery.status,
@@ -117,6 +117,13 @@ def delivery_payload(
         "time": None if delivery.seconds is None else round(delivery.seconds, 2),
         "classification": classification_hash(delivery, suppressed),
     }
+
+
+def held_payload(
+    message: MessageRow, token: str, delivery: DeliveryRow, suppressed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Of `MessageHeld`. Postal has the keys of other deliveries alone."""
+    return {**delivery_payload(message, token, delivery, suppressed), "suppression": suppressed}
 
 
 def bounce_payload(

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from postal_server.conf import Config
-from postal_server.models import Delivery, Message
+from postal_server.models import Delivery, Message, Suppression
 from postal_server.rules.classification import Classification
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Decision, Effect, Result
 
+from .suppression_entries import Stop
 from .webhook import MessageEvent, is_wanted
 
 DETAILS_CHARACTERS = 250
@@ -60,6 +61,8 @@ class Batch:
     further_deliveries: list[Delivery] = field(default_factory=list)
     other_statuses: dict[int, DeliveryStatus] = field(default_factory=dict)  # by message id
     events: list[MessageEvent] = field(default_factory=list)
+    # By message id: the entry that stops it, or with which its recipient came on the suppression list.
+    suppressed: dict[int, Stop | Suppression] = field(default_factory=dict)
     withheld_notices: int = 0
 
     def __post_init__(self) -> None:

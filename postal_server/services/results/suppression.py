@@ -57,8 +57,9 @@ class Failure:
 
 def apply(batch: Batch) -> None:
     """Note the failures of outgoing mail, and what has arrived: who comes on the list, and who leaves it."""
-    for entry, _ in batch.carrying(Stopped):
+    for entry, stopped in batch.carrying(Stopped):
         entry.delivery.failure_class = SUPPRESSED
+        batch.suppressed[entry.message.id] = stopped.stop
     failed = {
         entry.message.id: entry
         for entry in batch.entries
@@ -146,10 +147,11 @@ def note_failures(failures: Sequence[Failure], batch: Batch) -> set[int]:
     if not noted:
         return set()
     lists = _read(noted, batch)
-    came_on = {item.failure.message_id for item in noted if _count(item, lists, batch)}
+    came_on = {item.failure.message_id: lists.known[item.key] for item in noted if _count(item, lists, batch)}
+    batch.suppressed.update(came_on)
     insert(lists.new_strikes)
     entries.put(lists.changed.values())
-    return came_on
+    return set(came_on)
 
 
 def _noted(failure: Failure, batch: Batch) -> _Noted | None:

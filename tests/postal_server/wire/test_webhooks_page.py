@@ -25,6 +25,7 @@ DELIVERED = webhook.delivery_payload(MESSAGE, "token", DELIVERY)
 LIMIT = webhook.limit_payload(SERVER, 9, 10)
 PAYLOADS = {
     **dict.fromkeys(webhook.BY_STATUS.values(), DELIVERED),
+    webhook.HELD: webhook.held_payload(MESSAGE, "token", DELIVERY),
     webhook.BOUNCED: webhook.bounce_payload(MESSAGE, "token", MESSAGE, "token"),
     webhook.LINK_CLICKED: {"message": {}, "url": "", "token": "", **VISIT},
     webhook.LOADED: {"message": {}, **VISIT},

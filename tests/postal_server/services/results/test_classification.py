@@ -1,19 +1,24 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from postal_server.mail.report import Part
-from postal_server.models import Delivery, IPAddress, IPPool
+from postal_server.models import Delivery, IPAddress, IPPool, Server
 from postal_server.rules import outcome
 from postal_server.rules.classification import Classification, Ours
 from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
+from postal_server.services.preparation import messages
 from postal_server.services.results.classification import GaveUp, classify_outcome, classify_part
+from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared.work import Decision
 from postal_server.wire import message as wire
-from tests.postal_server.services.conftest import PEER, sent, store
+from tests.postal_server.services.conftest import NOW, PEER, sent, store
 
-from .conftest import events
+from .conftest import LATER, events
+
+FAILED = "MessageDeliveryFailed"
 
 UNKNOWN_USER = "550 5.1.1 <a@dest.example>: Recipient address rejected: User unknown"
 
@@ -39,8 +44,24 @@ def test_webhooks_and_the_api_show_the_class(world, record):
     assert list(failed)[-1] == "classification"
     assert (failed["classification"]["class"], failed["classification"]["sure"]) == ("bad_address", True)
     assert arrived["classification"] is None
+    keep_until = (LATER + timedelta(days=30)).timestamp()
+    entry = {"scope": "", "reason": "bad_address", "keep_until": keep_until}
+    assert failed["classification"]["suppressed"] == entry
     [shown] = wire.deliveries(Delivery.objects.filter(status="HardFail"))
-    assert shown["classification"] == failed["classification"]
+    assert shown["classification"] == {**failed["classification"], "suppressed": None}
+
+
+@pytest.mark.parametrize(("suppressed_as", "event"), [("held", "MessageHeld"), ("failed", FAILED)])
+def test_webhooks_show_the_entry_that_stops_a_message(world, config, record, suppressed_as, event):
+    world.add_webhook()
+    Server.objects.update(suppressed_as=suppressed_as)
+    put([given_entry((world.server.pk, "a@dest.example"), NOW, keep_until=None)])
+    record(*messages.prepare(store(world), world.directory(), config, NOW))
+    [payload] = events(event)
+    entry = {"scope": "", "reason": "manual", "keep_until": None}
+    assert payload["classification"]["class"] == "suppressed"
+    assert payload["classification"]["suppressed"] == entry
+    assert payload.get("suppression", entry) == entry
 
 
 def test_a_deferral_is_never_sure(world, record):
