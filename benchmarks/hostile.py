@@ -34,7 +34,7 @@ from anymail_postal.errors import PostalError  # noqa: E402
 from anymail_postal.testing import raw_fields, webhook_body  # noqa: E402
 from postal_server import conf  # noqa: E402
 from postal_server.errors import PostalServerError  # noqa: E402
-from postal_server.mail import bounce, dkim, dsn, tracking  # noqa: E402
+from postal_server.mail import dkim, dsn, report, tracking  # noqa: E402
 from postal_server.mail.header import is_header_too_large, split_header  # noqa: E402
 from postal_server.mail.header_encoding import encode_header  # noqa: E402
 from postal_server.mail.html import clean  # noqa: E402
@@ -148,9 +148,9 @@ def tracked(raw: bytes) -> None:
 
 
 def recognized(raw: bytes) -> None:
-    """Mail to a return path: is it a bounce?"""
+    """Mail to a return path: what kind of report is it?"""
     if is_taken(raw):
-        bounce.recognize(RECEIVED + raw)
+        report.read(RECEIVED + raw, None)
 
 
 def posted(encoding: str, raw: bytes) -> None:

@@ -13,6 +13,7 @@ from .queue import (
     ScheduledTask,
     Worker,
 )
+from .report import Report
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
 from .stream import Stream
@@ -48,6 +49,7 @@ __all__ = [
     "Organization",
     "QueueSuspension",
     "QueuedMessage",
+    "Report",
     "Route",
     "SMTPEndpoint",
     "ScheduledTask",

@@ -73,6 +73,7 @@ class Message(models.Model):
     prefix = models.BinaryField(default=b"")
     is_bounce = models.BooleanField(default=False)
     bounce_for_id = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=16, blank=True, default="")  # of a report: a `mail.report.Kind`
     received_with_ssl = models.BooleanField(null=True)
     domain_id = models.BigIntegerField(null=True)
     credential_id = models.BigIntegerField(null=True)
@@ -99,6 +100,11 @@ class Message(models.Model):
                 fields=["hold_expires_at"],
                 name="message_held",
                 condition=models.Q(hold_expires_at__isnull=False),
+            ),
+            models.Index(
+                fields=["server_id", "kind", "id"],
+                name="message_report",
+                condition=~models.Q(kind=""),
             ),
         ]
 

@@ -225,7 +225,7 @@ CASES: dict[str, Case] = {
         tests=[
             f"{SERVER}/mail/test_mime.py::test_time_to_read_a_hostile_mail_is_bounded",
             f"{SERVER}/mail/test_mime.py::test_nested_boundaries_cost_no_more_than_the_text_has_bytes",
-            f"{SERVER}/mail/test_bounce.py::test_time_to_recognize_a_hostile_report_is_bounded",
+            f"{SERVER}/mail/test_report.py::test_time_to_read_a_hostile_mail_is_bounded",
         ],
     ),
     "time that cleaning a shown mail takes": Case(
@@ -857,21 +857,45 @@ CASES: dict[str, Case] = {
     "forged bounces": Case(
         guards=[
             Guard(
-                "postal_server/services/preparation/bounce.py",
-                code='and suppression_key(row.rcpt_to or "") in clue.recipients',
+                "postal_server/services/preparation/evidence.py",
+                code='and suppression_key(row.rcpt_to or "") in recipients',
             ),
             Guard(
-                "postal_server/services/preparation/bounce.py",
+                "postal_server/services/preparation/evidence.py",
                 code="""
-                and (row.id in imported or _is_own_path(clue.came_to, row.domain_id, directory, config))
+                if row.server_id != server_id:
+                    return OF_ANOTHER_SERVER
                 """,
+            ),
+            Guard(
+                "postal_server/services/preparation/read_report.py",
+                code="is_strong=found_by not in (FoundBy.MESSAGE_ID, FoundBy.NOTHING),",
+                without="is_strong=True,",
+            ),
+            Guard(
+                "postal_server/services/preparation/delivery_status.py",
+                code="is_strong=reported.is_strong and not read.job.message.mail_from",
+                without="is_strong=reported.is_strong",
+            ),
+            Guard(
+                "postal_server/services/preparation/delivery_status.py",
+                code="own = [part for part in parts if key in reported_keys(part)]",
+                without="own = list(parts)",
+            ),
+            Guard(
+                "postal_server/services/results/report.py",
+                code="return self.counts[original_id, reported.is_strong] >= MOST_KEPT",
+                without="return sum(self.counts[original_id, each] for each in (True, False)) >= MOST_KEPT",
             ),
         ],
         tests=[
-            f"{SERVER}/services/preparation/test_bounce.py::test_recipient_of_a_group_gets_no_other_recipient_bounced",
-            f"{SERVER}/services/preparation/test_bounce.py::"
-            "test_by_message_id_and_recipient_where_the_return_path_has_no_token",
-            f"{SERVER}/services/preparation/test_bounce.py::test_never_by_the_recipient_or_by_the_message_id_alone",
+            f"{SERVER}/services/preparation/test_evidence.py::test_a_message_id_finds_those_recipients_that_are_reported",
+            f"{SERVER}/services/preparation/test_evidence.py::test_reasons_why_a_named_message_does_not_count",
+            f"{SERVER}/services/preparation/test_report.py::test_a_message_id_is_weak_evidence",
+            f"{SERVER}/services/preparation/test_report.py::test_a_bounce_from_somebody_is_weak_and_feedback_is_not",
+            f"{SERVER}/services/preparation/test_report.py::test_each_recipient_is_judged_by_its_own_group",
+            f"{SERVER}/services/results/test_report.py::"
+            "test_forged_reports_by_weak_evidence_keep_no_real_one_from_being_heard",
         ],
     ),
     "backscatter": Case(

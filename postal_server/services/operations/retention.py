@@ -27,6 +27,7 @@ from postal_server.models import (
     Message,
     Organization,
     QueuedMessage,
+    Report,
     Server,
     Simulation,
     Suppression,
@@ -45,7 +46,7 @@ MEGABYTE = 1024 * 1024
 ABOVE_THE_LIMIT = "%s keeps %.1f MB of texts above its limit of %d MB: their mail waits, or is held."
 
 # What hangs on a message by its number. Links stay: they go on redirecting (contract 8.4).
-OF_A_MESSAGE: tuple[type[Model], ...] = (Delivery, Load, Click, ImportedToken)
+OF_A_MESSAGE: tuple[type[Model], ...] = (Delivery, Load, Click, ImportedToken, Report)
 # What hangs on a server by its number; what has a foreign key goes with the server.
 OF_A_SERVER: tuple[type[Model], ...] = (
     QueuedMessage,

@@ -43,10 +43,6 @@ from .guard import guarded
 from .job import Job
 from .outgoing import resent_sender
 
-UNLINKED = (
-    "This message was a bounce but we couldn't link it with any outgoing message "
-    "and there was no route for it."
-)
 NO_ROUTE = "Message does not have a route and/or endpoint available for delivery."
 FAILED_BY_ROUTE = "Message is spam and the route specifies it should be failed."
 BOUNCED_BY_ROUTE = "Message has been bounced because the route asks for this."
@@ -56,7 +52,7 @@ INVALID_ENDPOINT = "Invalid endpoint for route."
 
 @dataclass(frozen=True)
 class IncomingContext(BatchContext):
-    reports: Mapping[int, Decision]  # about those that were recognized, by message id
+    reports: Mapping[int, report.Recognized]  # by message id
 
     def route(self, job: Job) -> RouteEntry | None:
         return self.directory.routes.get(job.message.route_id or 0)
@@ -75,6 +71,9 @@ def _prepare(job: Job, context: IncomingContext) -> Prepared | Decision:
     if decision := first_decision(CHECKS, job, context):
         return decision
     scan, changes = _inspection(job, context)
+    if found := context.reports.get(job.message.id):
+        noted = found.changes
+        changes = replace(changes or Changes(), kind=noted.kind, bounce_for_id=noted.bounce_for_id)
     for judge in JUDGES:
         if decision := judge(job, context, scan):
             return replace(decision, changes=changes)
@@ -90,14 +89,11 @@ def _check_attempts(job: Job, context: IncomingContext) -> Decision | None:
 
 
 def _check_report(job: Job, context: IncomingContext) -> Decision | None:
-    return context.reports.get(job.message.id)
-
-
-def _check_unlinked(job: Job, context: IncomingContext) -> Decision | None:
-    """A report that was not recognized is for the route of return paths, if there is one."""
-    if not job.message.is_report or context.route(job) is not None:
+    """Reports are done with, but for those that the route of return paths gets."""
+    found = context.reports.get(job.message.id)
+    if found is None or (found.is_for_route and context.route(job) is not None):
         return None
-    return Decision(job.claimed, DeliveryStatus.FAILED, UNLINKED)
+    return found.decision
 
 
 CHECKS: Sequence[Callable[[Job, IncomingContext], Decision | None]] = (
@@ -105,7 +101,6 @@ CHECKS: Sequence[Callable[[Job, IncomingContext], Decision | None]] = (
     check_suspension,
     _check_attempts,
     check_text,
-    _check_unlinked,
 )
 
 

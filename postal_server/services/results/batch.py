@@ -43,6 +43,15 @@ class Entry:
         self.details = f"{self.details.removesuffix('.')}. {sentence}" if self.details else sentence
 
 
+@dataclass(frozen=True)
+class News:
+    """What a report says of an outgoing message."""
+
+    entry: Entry
+    effect: Effect
+    original: Message
+
+
 @dataclass
 class Batch:
     """A batch of results, in the caller's transaction.
@@ -64,6 +73,9 @@ class Batch:
     # By message id: the entry that stops it, or with which its recipient came on the suppression list.
     suppressed: dict[int, Stop | Suppression] = field(default_factory=dict)
     withheld_notices: int = 0
+    news: list[News] = field(default_factory=list)
+    confirmed: list[News] = field(default_factory=list)  # what was said before, but by weak evidence
+    surplus: list[tuple[Entry, int]] = field(default_factory=list)  # reports, and the message of each
 
     def __post_init__(self) -> None:
         self._effects = [
@@ -77,16 +89,26 @@ class Batch:
         """The effects of this kind that the batch's decisions carry, each with its entry, in order."""
         return [(entry, effect) for entry, effect in self._effects if isinstance(effect, kind)]
 
-    def add_delivery(self, message_id: int, status: DeliveryStatus, details: str) -> None:
+    def news_of(self, kind: type[E]) -> list[tuple[Entry, E, Message]]:
+        """What reports say for the first time: effects of this kind, and the message of each."""
+        return [
+            (item.entry, item.effect, item.original) for item in self.news if isinstance(item.effect, kind)
+        ]
+
+    def confirmed_of(self, kind: type[E]) -> list[tuple[E, Message]]:
+        """What was said before, but is now by strong evidence."""
+        return [(item.effect, item.original) for item in self.confirmed if isinstance(item.effect, kind)]
+
+    def add_delivery(self, message_id: int, status: DeliveryStatus, details: str) -> Delivery:
         """Add a delivery to any message, whose status stays as it is."""
-        self.further_deliveries.append(
-            Delivery(
-                message_id=message_id,
-                status=status.value,
-                details=details[:DETAILS_CHARACTERS],
-                created_at=self.now,
-            )
+        delivery = Delivery(
+            message_id=message_id,
+            status=status.value,
+            details=details[:DETAILS_CHARACTERS],
+            created_at=self.now,
         )
+        self.further_deliveries.append(delivery)
+        return delivery
 
     def set_status(self, message_id: int, status: DeliveryStatus) -> None:
         """Change the stored status of any message; if it has an entry in this batch, that keeps its own."""

@@ -2,64 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from postal_server.models import Message
-from postal_server.rules.classification import Classification
-from postal_server.rules.failure_class import FailureClass
+from postal_server.models import Delivery, Message
+from postal_server.rules.classification import NOBODY_KNOWS, Classification
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.shared.rows import update_each
-from postal_server.services.shared.work import Effect
 from postal_server.wire import webhook as wire
+from postal_server.wire.classification import classification_hash
+from postal_server.wire.report import Reported as WireReport
 
+from . import classification
 from .batch import Batch
+from .report import Reported
 from .suppression import Failure, note_failures
 
-LINKED = "This has been detected as a bounce message for <msg:{id}>."
 BOUNCED = "We've received a bounce message for this e-mail. See <msg:{id}> for details."
 
 
 @dataclass(frozen=True)
-class Bounced(Effect):
-    """An outgoing message has bounced, according to the report that carries this.
+class Bounced(Reported):
+    """A message could not be delivered behind the host that took it."""
 
-    `is_hard`: its recipient cannot be reached at all.
-    """
-
-    message_id: int
-    is_hard: bool = False
+    classification: Classification = NOBODY_KNOWS
 
 
 def apply(batch: Batch) -> None:
-    """Give each message that bounced a delivery and its status, and emit the event.
+    """Give each message that bounced a delivery and its status, emit the event, and note the failure.
 
-    Hard bounces suppress the recipient; in Postal no report does (contract Q22).
+    In Postal no report suppresses (contract Q22).
     """
-    reports = batch.carrying(Bounced)
-    if not reports:
-        return
-    originals = Message.objects.defer("prefix").in_bulk([bounced.message_id for _, bounced in reports])
-    hard: list[Failure] = []
-    links: dict[int, tuple[int]] = {}
-    linked: set[int] = set()  # reports with a delivery that links to a message: their own links to the first
-    for entry, bounced in reports:
-        report = entry.message
-        if report.id in linked:
-            batch.add_delivery(report.id, entry.status, LINKED.format(id=bounced.message_id))
-        linked.add(report.id)
-        original = originals.get(bounced.message_id)
-        if original is None:
-            continue
-        links[report.id] = (original.id,)
-        if bounced.is_hard:
-            hard.append(_failure(original))
-        batch.add_delivery(original.id, DeliveryStatus.BOUNCED, BOUNCED.format(id=report.id))
+    failed = batch.confirmed_of(Bounced)
+    for entry, bounced, original in batch.news_of(Bounced):
+        failed.append((bounced, original))
+        details = BOUNCED.format(id=entry.message.id)
+        delivery = batch.add_delivery(original.id, DeliveryStatus.BOUNCED, details)
         batch.set_status(original.id, DeliveryStatus.BOUNCED)
-        batch.emit(wire.BOUNCED, original, report, payload=wire.bounce_payload)
-    note_failures(hard, batch)
-    update_each(Message, ("bounce_for_id",), links)
+        classification.note(delivery, bounced.classification, bounced.part.diagnostic)
+        payload = partial(_payload, bounced=bounced, delivery=delivery)
+        batch.emit(wire.BOUNCED, original, entry.message, payload=payload)
+    note_failures([_failure(bounced, original, batch) for bounced, original in failed], batch)
 
 
-def _failure(original: Message) -> Failure:
-    found = Classification(FailureClass.BAD_ADDRESS, True, "report", "")
-    return Failure(original.server_id, original.rcpt_to or "", original.id, found, is_strong=True)
+def _failure(bounced: Bounced, original: Message, batch: Batch) -> Failure:
+    domain = batch.directory.domains.get(original.domain_id or 0)
+    return Failure(
+        original.server_id,
+        original.rcpt_to or "",
+        original.id,
+        bounced.classification,
+        is_strong=bounced.is_strong,
+        is_forwarded=bounced.is_forwarded,
+        text=bounced.part.diagnostic or "",
+        code=bounced.part.status or "",
+        sending_domain=domain.name if domain else "",
+        stream=original.stream,
+    )
+
+
+def _payload(
+    original: Message, token: str, report: Message, report_token: str, *, bounced: Bounced, delivery: Delivery
+) -> Mapping[str, Any]:
+    """Of `MessageBounced`. The report's own status stands where its diagnostic has none."""
+    found = classification_hash(delivery)
+    if found is not None and bounced.part.status:
+        found["enhanced_status"] = bounced.part.status
+    said = WireReport(
+        bounced.kind,
+        "strong" if bounced.is_strong else "weak",
+        bounced.part,
+        bounced.reporting_mta,
+        bounced.is_forwarded,
+    )
+    return wire.bounce_payload(original, token, report, report_token, classification=found, reported=said)

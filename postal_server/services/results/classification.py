@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postal_server.mail.report import Part
+from postal_server.models import Delivery
 from postal_server.rules.classification import Answer, Classification, Ours, classify
 from postal_server.rules.failure_class import Stage
 from postal_server.rules.outcome import Outcome
@@ -33,14 +34,18 @@ def apply(batch: Batch) -> None:
             outcome = entry.result.outcome
             found = classify_outcome(outcome, entry.message.rcpt_to or "", batch.directory.ours)
             if found is not None:
-                _note(entry, found, outcome.output)
+                _note_entry(entry, found, outcome.output)
     for entry, effect in batch.carrying(GaveUp):
-        _note(entry, effect.classification, effect.diagnostic)
+        _note_entry(entry, effect.classification, effect.diagnostic)
 
 
-def _note(entry: Entry, found: Classification, text: str | None) -> None:
+def _note_entry(entry: Entry, found: Classification, text: str | None) -> None:
     entry.classification = found
-    delivery = entry.delivery
+    note(entry.delivery, found, text)
+
+
+def note(delivery: Delivery, found: Classification, text: str | None) -> None:
+    """Note on a delivery why the message was not taken, and what the remote said if it was more."""
     delivery.failure_class, delivery.rule = found.name.value, found.rule
     delivery.operator, delivery.is_sure = found.operator, found.is_sure
     delivery.stage = found.stage.value if found.stage else ""

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from . import (
+    autoreply,
     bounce,
     classification,
+    delay,
     delivery_event,
     endpoint_use,
     failure_notice,
     operator_answers,
+    report,
+    report_limit,
     suppression,
     tls_sessions,
     warm_up,
@@ -28,7 +32,10 @@ EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
     delivery_event.apply,  # the event of an attempt precedes those that follow from it
     suppression.apply,  # adds a sentence to the details of outgoing mail
     failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence
+    report.apply,  # finds out which reports say something new, for the next ones
     bounce.apply,  # suppresses too, after the answers of this batch
+    autoreply.apply,
+    delay.apply,
 )
 # Applied once the batch is written and its events are stored, so that rows that all workers update are locked
 # for a short time. They may not use the methods by which effects add to a batch. Workers update these rows in
@@ -38,4 +45,5 @@ EFFECT_STEPS_ON_SHARED_ROWS: Sequence[Callable[[Batch], None]] = (
     tls_sessions.apply,
     warm_up.apply,
     endpoint_use.apply,
+    report_limit.apply,
 )

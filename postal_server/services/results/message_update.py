@@ -24,6 +24,8 @@ CHANGED_FIELDS = (
     "spam_score",
     "is_threat",
     "threat_details",
+    "kind",
+    "bounce_for_id",
 )
 
 
@@ -52,6 +54,8 @@ def write(batch: Batch) -> None:
             inspection.score if inspection else None,
             inspection.is_threat if inspection else None,
             inspection.threat_details if inspection else None,
+            changes.kind,
+            changes.bounce_for_id,
         )
     update_each(Message, (*STATUS_FIELDS, *CHANGED_FIELDS), changed, keep=CHANGED_FIELDS)
     for status, ids in plain.items():

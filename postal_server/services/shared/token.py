@@ -123,6 +123,25 @@ def message_ids_of(tokens: Iterable[str], server_id: int) -> list[int]:
     return list(dict.fromkeys([*computed, *imported.values_list("message_id", flat=True)]))
 
 
+def ids_by_token(tokens: Iterable[str]) -> dict[str, int]:
+    """The ids that tokens may stand for, by the token; junk is left out. See `message_ids_of`.
+
+    One query where some of them were not made here, none otherwise.
+    """
+    ids: dict[str, int] = {}
+    others = set()
+    for token in tokens:
+        number = message_id_of(token)
+        if number is not None:
+            ids[token] = number
+        elif MSGID.match(token):
+            others.add(token)
+    if others:
+        imported = ImportedToken.objects.filter(token__in=others)
+        ids |= imported.values_list("token", "message_id")
+    return ids
+
+
 def return_path(server: ServerEntry, domain: DomainEntry | None, message_id: int, config: Config) -> str:
     """The envelope sender of an outgoing message: `bounces+<server token>-<message token>@<domain>`.
 

@@ -89,7 +89,8 @@ class Inspection:
 class Changes:
     """What preparing changed on a message's row, written when its result is recorded. None: unchanged.
 
-    `raw` is a body of the message's own, where it must differ from the one that was accepted.
+    `raw` is a body of the message's own, where it must differ from the one that was accepted. `kind` is what
+    a report was taken for, `bounce_for_id` the message that it is about.
     """
 
     prefix: bytes | None = None
@@ -97,6 +98,8 @@ class Changes:
     raw: bytes | None = None
     is_rewritten: bool | None = None
     inspection: Inspection | None = None
+    kind: str | None = None
+    bounce_for_id: int | None = None
 
 
 @dataclass(frozen=True)

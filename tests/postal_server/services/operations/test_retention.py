@@ -13,6 +13,7 @@ from postal_server.models import (
     Message,
     Organization,
     QueuedMessage,
+    Report,
     Server,
     WebhookRequest,
 )
@@ -48,6 +49,17 @@ def test_texts_go_after_30_days_and_messages_after_60(mail, days, messages, bodi
     assert Message.objects.filter(body_id__isnull=False).count() == (2 if bodies else 0)
     assert Delivery.objects.count() == messages
     assert Link.objects.count() == 1
+
+
+def test_what_a_report_said_goes_with_it(world, mail):
+    [report] = delivered(world)
+    Report.objects.create(
+        server_id=world.server.pk, message_id=report, original_id=mail[0], kind="bounce", created_at=NOW
+    )
+    retention.prune(NOW + timedelta(days=59))
+    assert Report.objects.count() == 1
+    retention.prune(NOW + timedelta(days=61))
+    assert Report.objects.count() == 0
 
 
 def test_texts_with_many_recipients_go_in_steps(world):

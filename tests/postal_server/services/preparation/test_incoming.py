@@ -15,6 +15,7 @@ from postal_server.services.results import record
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared import token
 from postal_server.services.shared.work import (
+    Changes,
     Decision,
     Dsn,
     HttpDelivery,
@@ -25,6 +26,7 @@ from postal_server.services.shared.work import (
     Target,
 )
 from tests.postal_server.services.conftest import NOW, store
+from tests.postal_server.services.reports import path_of, status_report
 
 RAW = (
     b"Received: from remote.example (127.0.0.1 [127.0.0.1]) by mx.postal.example.test with SMTP; now\r\n"
@@ -325,29 +327,34 @@ class TestSpam:
 class TestReports:
     def test_a_matched_report_is_processed_without_inspection(self, world, prepare, come_in, http):
         [original] = store(world)
-        path = f"s8halm+{token.message_token(original.id)}@rp.postal.example.test"
-        [item] = prepare(come_in(None, path, is_bounce=True, mail_from=None))
+        report = come_in(None, path_of(original.id), is_bounce=True, mail_from=None, raw=status_report())
+        [item] = prepare(report)
         assert decided(item) == (
             DeliveryStatus.PROCESSED,
             f"This has been detected as a bounce message for <msg:{original.id}>.",
         )
-        assert (item.effects, item.changes) == ((Bounced(original.id),), None)
+        assert item.changes == Changes(kind="bounce", bounce_for_id=original.id)
 
     def test_that_of_a_suspended_server_is_processed_too(self, world, prepare, come_in):
         [original] = store(world)
-        path = f"bounces+s8halm-{token.message_token(original.id)}@psrp.example.test"
+        path = path_of(original.id).replace("@rp.postal.example.test", "@psrp.example.test")
         Server.objects.update(suspended_at=NOW)
-        [item] = prepare(come_in(None, path, is_bounce=True, mail_from=None))
-        assert (item.status, item.effects) == (DeliveryStatus.PROCESSED, (Bounced(original.id),))
+        [item] = prepare(come_in(None, path, is_bounce=True, mail_from=None, raw=status_report()))
+        assert (item.status, type(item.effects[0])) == (DeliveryStatus.PROCESSED, Bounced)
 
-    def test_an_unmatched_report_fails_without_a_notice(self, world, prepare, come_in):
+    def test_an_unmatched_report_is_kept_without_a_notice(self, world, prepare, come_in):
         [item] = prepare(come_in(None, "s8halm@rp.postal.example.test", is_bounce=True))
         assert decided(item) == (
-            DeliveryStatus.FAILED,
-            "This message was a bounce but we couldn't link it with any outgoing message and there was no "
-            "route for it.",
+            DeliveryStatus.PROCESSED,
+            "Kept: no outgoing message could be found for it.",
         )
-        assert (item.effects, item.changes) == ((), None)
+        assert item.changes == Changes(kind="reply")
+
+    def test_a_report_without_its_text_fails(self, world, prepare, come_in):
+        report = come_in(None, "s8halm@rp.postal.example.test", is_bounce=True)
+        Message.objects.update(body_id=None)
+        [item] = prepare(report)
+        assert (item.status, item.changes) == (DeliveryStatus.FAILED, None)
 
     def test_one_that_is_forwarded_asks_for_none_about_itself(self, world, prepare, come_in, make_route):
         endpoint = AddressEndpoint.objects.create(server=world.server, address="f@elsewhere.example")
@@ -361,6 +368,7 @@ class TestReports:
         [prepared] = prepare(come_in(http, "s8halm@rp.postal.example.test", is_bounce=True))
         post = prepared.delivery
         assert json.loads(post.body)["bounce"] is True
+        assert (prepared.changes.kind, prepared.changes.bounce_for_id) == ("reply", None)
 
 
 @pytest.mark.parametrize("count", [1, 15])

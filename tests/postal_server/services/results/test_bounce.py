@@ -1,48 +1,102 @@
 import pytest
 
-from postal_server.models import Delivery, Message, Suppression
-from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.mail.report import Kind, Part
+from postal_server.models import Delivery, FailureEvidence, Message, Suppression
+from postal_server.rules.classification import Classification
+from postal_server.rules.failure_class import FailureClass, Stage
+from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared.work import Decision
 from tests.postal_server.services.conftest import sent, store
+from tests.postal_server.services.reports import arrived
 
 from .conftest import events
 
+DIAGNOSTIC = "550 5.1.1 No such user " + "x" * 3000
+BAD_ADDRESS = Classification(FailureClass.BAD_ADDRESS, True, "5.1.1", "dest.example", Stage.REPORT)
+PART = Part("a@dest.example", "a@dest.example", "failed", "5.1.1", DIAGNOSTIC, "mx.dest.example")
 
-def test_the_original_has_bounced_and_the_report_is_done(world, record):
+
+@pytest.fixture
+def bounce(world, record):
+    """Record a report about a message."""
+
+    def call(original_id, **values):
+        values = {"part": PART, "classification": BAD_ADDRESS, "is_strong": True, **values}
+        effect = Bounced(original_id, Kind.BOUNCE, reporting_mta="mx.dest.example", **values)
+        report = arrived(world, b"x")
+        assert record(Decision(report, DeliveryStatus.PROCESSED, "x", effects=(effect,))).finished == [
+            report.id
+        ]
+        return report.id
+
+    return call
+
+
+def test_the_original_has_bounced_and_says_why(world, record, bounce):
     world.add_webhook()
     [original] = store(world)
     record(sent(original))
-    [report] = store(
-        world, "s8halm@rp.postal.example.test", scope=Scope.INCOMING, is_bounce=True, mail_from=None
+    report = bounce(original.id)
+    assert Message.objects.get(pk=original.id).status == "Bounced"
+    delivery = Delivery.objects.get(message_id=original.id, status="Bounced")
+    assert delivery.details == (
+        f"We've received a bounce message for this e-mail. See <msg:{report}> for details."
     )
-    details = f"This has been detected as a bounce message for <msg:{original.id}>."
-    decision = Decision(report, DeliveryStatus.PROCESSED, details, effects=(Bounced(original.id),))
-    assert record(decision).finished == [report.id]
-    rows = Message.objects.in_bulk([original.id, report.id])
-    assert (rows[original.id].status, rows[report.id].status) == ("Bounced", "Processed")
-    assert rows[report.id].bounce_for_id == original.id
-    bounced = Delivery.objects.get(message_id=original.id, status="Bounced")
-    assert bounced.details == (
-        f"We've received a bounce message for this e-mail. See <msg:{report.id}> for details."
-    )
+    assert (delivery.failure_class, delivery.rule, delivery.stage) == ("bad_address", "5.1.1", "report")
+    assert (delivery.operator, delivery.is_sure, len(delivery.diagnostic)) == ("dest.example", True, 2000)
     [payload] = events("MessageBounced")
-    assert (payload["original_message"]["id"], payload["bounce"]["id"]) == (original.id, report.id)
+    assert (payload["original_message"]["id"], payload["bounce"]["id"]) == (original.id, report)
     assert (payload["bounce"]["from"], payload["bounce"]["spam_status"]) == (None, "NotChecked")
+    found = payload["classification"]
+    assert (found["class"], found["enhanced_status"], found["permanent"]) == ("bad_address", "5.1.1", True)
+    assert payload["report"] == {
+        "kind": "bounce",
+        "evidence": "strong",
+        "final_recipient": "a@dest.example",
+        "original_recipient": "a@dest.example",
+        "action": "failed",
+        "reporting_mta": "mx.dest.example",
+        "remote_mta": "mx.dest.example",
+        "forwarded": False,
+    }
 
 
-def test_a_report_about_two_messages_has_two_events(world, record):
+def test_the_status_of_the_report_stands_where_its_diagnostic_has_none(world, bounce):
     world.add_webhook()
-    one, two = store(world, "a@x.example", "b@x.example")
-    [report] = store(world, "s8halm@rp.postal.example.test", scope=Scope.INCOMING, is_bounce=True)
-    record(Decision(report, DeliveryStatus.PROCESSED, "x", effects=(Bounced(one.id), Bounced(two.id))))
-    assert len(events("MessageBounced")) == 2
-    assert Delivery.objects.filter(message_id=report.id).count() == 2
+    bounce(store(world)[0].id, part=Part(status="5.1.1", diagnostic="User unknown"))
+    [payload] = events("MessageBounced")
+    assert payload["classification"]["enhanced_status"] == "5.1.1"
 
 
-@pytest.mark.parametrize(("is_hard", "suppressed"), [(True, 1), (False, 0)])
-def test_a_hard_bounce_suppresses(world, record, is_hard, suppressed):
+@pytest.mark.parametrize(
+    ("values", "strikes", "entries"),
+    [
+        ({}, 1, 1),
+        ({"is_strong": False}, 0, 0),
+        ({"is_forwarded": True}, 1, 0),
+        ({"classification": Classification(FailureClass.REPUTATION, True, "x", "")}, 0, 0),
+        ({"classification": Classification(FailureClass.MAILBOX_FULL, True, "5.2.2", "")}, 1, 0),
+    ],
+)
+def test_what_follows_for_the_recipient(world, bounce, values, strikes, entries):
     [original] = store(world)
-    [report] = store(world, "s8halm@rp.postal.example.test", scope=Scope.INCOMING, is_bounce=True)
-    record(Decision(report, DeliveryStatus.PROCESSED, "x", effects=(Bounced(original.id, is_hard),)))
-    assert Suppression.objects.filter(key="a@dest.example", reason="bad_address").count() == suppressed
+    bounce(original.id, **values)
+    assert Message.objects.get(pk=original.id).status == "Bounced"
+    assert FailureEvidence.objects.count() == strikes
+    assert Suppression.objects.filter(key="a@dest.example").count() == entries
+
+
+def test_a_forwarded_failure_is_a_strike_of_unknown(world, bounce):
+    bounce(store(world)[0].id, is_forwarded=True)
+    assert FailureEvidence.objects.get().failure_class == "unknown"
+
+
+def test_strong_evidence_after_weak_counts_though_it_is_not_told(world, bounce):
+    world.add_webhook()
+    [original] = store(world)
+    for is_strong, entries in ((False, 0), (True, 1), (True, 1)):
+        bounce(original.id, is_strong=is_strong)
+        assert Suppression.objects.count() == entries
+    assert len(events("MessageBounced")) == 1
+    assert FailureEvidence.objects.count() == 1

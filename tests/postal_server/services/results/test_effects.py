@@ -3,61 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pytest
 
-from postal_server.mail.message import header_values
+from postal_server.mail.report import Kind
 from postal_server.models import Delivery, Message, QueuedMessage, Suppression
-from postal_server.rules.status import DeliveryStatus, Scope
+from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import Reason
 from postal_server.services.preparation import messages, report
 from postal_server.services.results import record as results
+from postal_server.services.results import suppression_entries as entries
 from postal_server.services.results.effects import EFFECT_STEPS, EFFECT_STEPS_ON_SHARED_ROWS
-from postal_server.services.results.suppression_entries import given_entry, put
-from postal_server.services.shared.token import message_id_of, message_token
-from postal_server.services.shared.work import Decision, Effect
+from postal_server.services.results.report import Reported
+from postal_server.services.shared.token import message_token
+from postal_server.services.shared.work import Effect
 from postal_server.wire import webhook as wire
 from tests.postal_server.services.conftest import NOW, store
+from tests.postal_server.services.reports import arrived, feedback, path_of, status_report
 
 from .conftest import LATER, events
 
 
 @dataclass(frozen=True)
-class Complained(Effect):
+class Complained(Reported):
     """The recipient of an outgoing message has complained about it."""
 
-    message_id: int
-    kind: str
+    type: str = ""
 
 
-def recognize_complaints(jobs, directory, config, now) -> dict[int, Decision]:
-    """Reports with a `Feedback-Type`, about the message whose token they name."""
-    decisions = {}
-    for job in jobs:
-        for kind in header_values(job.body, "Feedback-Type"):
-            [token] = header_values(job.body, "X-Complaint-About")
-            effect = Complained(message_id_of(token), kind)
-            decisions[job.message.id] = Decision(
-                job.claimed, DeliveryStatus.PROCESSED, "This is a complaint.", effects=(effect,)
-            )
-    return decisions
+def recognize_complaint(read, ours) -> list[Complained]:
+    """A complaint about each message that the report is about."""
+    return [
+        replace(read.reported(original, Complained), type=read.report.feedback.type)
+        for original in read.found.originals
+    ]
 
 
 def apply_complaints(batch) -> None:
     """The message gets a delivery and keeps its status; the address comes on the list; webhooks report it."""
-    complaints = batch.carrying(Complained)
-    originals = Message.objects.in_bulk([complained.message_id for _, complained in complaints])
-    for entry, complained in complaints:
-        original = originals[complained.message_id]
-        entry.add_sentence(f"It is about <msg:{original.id}>.")
-        batch.add_delivery(original.id, DeliveryStatus.SENT, f"The recipient complained: {complained.kind}")
-        payload = partial(complaint_payload, kind=complained.kind)
+    complained = batch.news_of(Complained)
+    for _, complaint, original in complained:
+        batch.add_delivery(original.id, DeliveryStatus.SENT, f"The recipient complained: {complaint.type}")
+        payload = partial(complaint_payload, kind=complaint.type)
         batch.emit("MessageComplained", original, payload=payload)
-        recipient = original.server_id, original.rcpt_to
-        put([given_entry(recipient, batch.now, keep_until=None, reason=Reason.COMPLAINT)])
+    entries.put(
+        entries.given_entry(
+            (original.server_id, original.rcpt_to), batch.now, keep_until=None, reason=Reason.COMPLAINT
+        )
+        for _, _, original in complained
+    )
 
 
 def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[str, Any]:
@@ -67,15 +64,12 @@ def complaint_payload(original: Message, token: str, *, kind: str) -> Mapping[st
 @pytest.fixture
 def complaint(world, monkeypatch):
     """An outgoing message, and the claim of a complaint about it."""
-    monkeypatch.setattr(report, "RECOGNIZERS", (recognize_complaints, *report.RECOGNIZERS))
+    monkeypatch.setattr(report, "RECOGNIZERS", {**report.RECOGNIZERS, Kind.COMPLAINT: recognize_complaint})
     monkeypatch.setattr(results, "EFFECT_STEPS", (*EFFECT_STEPS, apply_complaints))
     [original] = store(world)
     Message.objects.update(status=DeliveryStatus.SENT.value)
     QueuedMessage.objects.all().delete()
-    raw = f"Feedback-Type: abuse\r\nX-Complaint-About: {message_token(original.id)}\r\n\r\n".encode()
-    path = "s8halm@rp.postal.example.test"
-    [claim] = store(world, path, raw=raw, scope=Scope.INCOMING, is_bounce=True, mail_from=None)
-    return original, claim
+    return original, arrived(world, feedback(), path_of(original.id), "fbl@dest.example")
 
 
 def test_a_new_effect_takes_a_recognizer_and_what_applies_it(world, config, complaint):
@@ -83,7 +77,8 @@ def test_a_new_effect_takes_a_recognizer_and_what_applies_it(world, config, comp
     original, claim = complaint
     directory = world.directory()
     [decision] = messages.prepare([claim], directory, config, NOW)
-    assert decision.effects == (Complained(original.id, "abuse"),)
+    [effect] = decision.effects
+    assert (effect.original_id, effect.type) == (original.id, "abuse")
 
     assert results.record([decision], directory, config, LATER).finished == [claim.id]
 
@@ -91,7 +86,7 @@ def test_a_new_effect_takes_a_recognizer_and_what_applies_it(world, config, comp
     assert (rows[original.id].status, rows[claim.id].status) == ("Sent", "Processed")
     deliveries = dict(Delivery.objects.values_list("message_id", "details"))
     assert deliveries == {
-        claim.id: f"This is a complaint. It is about <msg:{original.id}>.",
+        claim.id: f"This has been detected as a complaint about <msg:{original.id}>.",
         original.id: "The recipient complained: abuse",
     }
     assert Suppression.objects.get().reason == "complaint"
@@ -102,8 +97,7 @@ def test_a_new_effect_takes_a_recognizer_and_what_applies_it(world, config, comp
 
 def test_other_reports_are_still_recognized_beside_it(world, config, complaint):
     original, _ = complaint
-    path = f"s8halm+{message_token(original.id)}@rp.postal.example.test"
-    [claim] = store(world, path, raw=b"Subject: failed\r\n\r\n", scope=Scope.INCOMING, is_bounce=True)
+    claim = arrived(world, status_report(), path_of(original.id))
     directory = world.directory()
     results.record(messages.prepare([claim], directory, config, NOW), directory, config, LATER)
     assert Message.objects.get(pk=original.id).status == "Bounced"
@@ -113,8 +107,8 @@ def test_an_event_without_a_subscriber_is_not_built(world, config, complaint, dj
     _, claim = complaint
     directory = world.directory()
     decisions = messages.prepare([claim], directory, config, NOW)
-    # messages, the original, the suppression, deliveries, the status; no tokens for payloads
-    with django_assert_max_num_queries(5):
+    # messages, originals, earlier reports, reports, the entry, deliveries, the status; no tokens for payloads
+    with django_assert_max_num_queries(7):
         results.record(decisions, directory, config, LATER)
 
 
