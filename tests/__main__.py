@@ -1,4 +1,4 @@
-"""`python -m tests`: all tests but the drills: first in parallel, then what wants a quiet machine.
+"""`python -m tests`: all tests but the drills: first in parallel, then those of each lane (`lanes.py`).
 
 Arguments are those of pytest: files, folders, `-k name`. The status is 0 if all that they choose passed.
 """
@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+
+from .lanes import DAEMONS, FAULTS, MEASURING, paths
 
 
 def run(*words: str) -> int:
@@ -48,20 +51,27 @@ def verdict(statuses: Sequence[int]) -> int:
     return next((status for status in ran if status), pytest.ExitCode.OK)
 
 
+def names_files(words: Sequence[str]) -> bool:
+    """Do these arguments choose files or folders? Otherwise each lane collects its own, which is quicker."""
+    return any(Path(word.partition("::")[0]).exists() for word in words)
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="")
     given, others = parser.parse_known_args(arguments)
 
-    def chosen(part: str) -> list[str]:
-        return ["-m", f"({given.marks}) and {part}" if given.marks else part, *others]
+    def chosen(part: str, places: set[str] | None = None) -> list[str]:
+        found = paths(places) if places and not names_files(others) else []
+        return ["-m", f"({given.marks}) and {part}" if given.marks else part, *others, *found]
 
     statuses = [run("-n", "auto", *chosen("not serial and not drill"))]
     if statuses[0] != pytest.ExitCode.INTERRUPTED:
-        daemons = ["-n", "auto", "--dist", "loadgroup", *chosen("daemons and not drill")]
-        statuses += run_together(daemons, chosen("faults and not drill"))
+        daemons = ["-n", "auto", "--dist", "loadgroup", *chosen("daemons and not drill", DAEMONS)]
+        statuses += run_together(daemons, chosen("faults and not drill", FAULTS))
     if pytest.ExitCode.INTERRUPTED not in statuses:
-        statuses.append(run(*chosen("serial and not daemons and not faults and not drill")))
+        measuring = chosen("serial and not daemons and not faults and not drill", MEASURING)
+        statuses.append(run(*measuring))
     return verdict(statuses)
 
 

@@ -27,7 +27,7 @@ from tests.fakes import FakeHttp, FakeSmtp
 from .conftest import restore, use
 from .test_worker import submission, working
 
-pytestmark = [pytest.mark.serial, pytest.mark.postgresql]
+pytestmark = pytest.mark.postgresql
 SECONDS_AWAY = 2.0
 
 

@@ -12,7 +12,7 @@ from django.db import connections
 
 from tests import postgresql
 
-pytestmark = [pytest.mark.serial, pytest.mark.daemons, pytest.mark.slow, pytest.mark.postgresql]
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 ROOT = Path(__file__).resolve().parents[3]
 
 
