@@ -8,6 +8,7 @@ from datetime import datetime
 
 from postal_server.rules import hold
 from postal_server.rules.status import DeliveryStatus
+from postal_server.services.results.classification import LifetimeOver
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Claimed, Decision, Result
 
@@ -71,5 +72,5 @@ def expired_decision(claimed: Claimed, kind: Kind) -> Decision:
         claimed,
         DeliveryStatus.FAILED,
         f"The maximum lifetime of this {'message' if is_message else 'request'} has been reached.",
-        effects=(GIVEN_UP,) if is_message else (),
+        effects=(GIVEN_UP, LifetimeOver()) if is_message else (),
     )

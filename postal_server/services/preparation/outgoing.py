@@ -7,7 +7,7 @@ The steps and their order are Postal's (contract 6.2). Where something stops a m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -20,13 +20,12 @@ from postal_server.mail.message import last, remove_header
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
 from postal_server.rules import hold, outcome
 from postal_server.rules import suppression as rules
-from postal_server.rules.classification import Classification
 from postal_server.rules.domain import ED25519_SELECTOR_END
-from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus, SuppressedAs
 from postal_server.rules.stream import StreamKind
 from postal_server.services.results import suppression, suppression_entries
-from postal_server.services.results.classification import GaveUp
+from postal_server.services.results.attempts import LastAnswer, last_answers
+from postal_server.services.results.classification import ATTEMPTS_USED_UP, gave_up
 from postal_server.services.results.suppression_entries import Recipient
 from postal_server.services.shared import token
 from postal_server.services.shared.directory import Directory
@@ -35,7 +34,6 @@ from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
 from . import dsn, inspection, rewriting, send_limit, target
-from .attempts import LastAnswer, last_answers
 from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
 from .guard import guarded
 from .job import Job
@@ -45,7 +43,6 @@ NO_RECIPIENT = "Message doesn't have an RCPT to"
 MSGID = "X-Postal-MsgID"
 TAG = "X-Postal-Tag"
 TLS_REQUIRED = "TLS-Required"
-USED_UP = "attempts used up"
 
 
 @dataclass(frozen=True)
@@ -114,17 +111,8 @@ def _check_attempts(job: Job, context: OutgoingContext) -> Decision | None:
     details = attempts_used_up(job, context)
     if details is None:
         return None
-    answer = context.answers.get(job.message.id)
-    effects = (_given_up_for(answer),) if answer else ()
-    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=effects)
-
-
-def _given_up_for(answer: LastAnswer) -> GaveUp:
-    """Why the last attempt failed; where nobody knows, the time to reach the recipient is over."""
-    found = answer.classification or Classification(FailureClass.UNKNOWN, False, "", "")
-    if found.name is FailureClass.UNKNOWN:
-        found = replace(found, name=FailureClass.EXPIRED, rule=USED_UP)
-    return GaveUp(found, answer.text)
+    why = gave_up(context.answers.get(job.message.id), ATTEMPTS_USED_UP)
+    return Decision(job.claimed, DeliveryStatus.FAILED, details, effects=(why,) if why else ())
 
 
 def _check_domain(job: Job, context: OutgoingContext) -> Decision | None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from postal_server.mail.report import Part
 from postal_server.models import Delivery
 from postal_server.rules.classification import Answer, Classification, Ours, classify
-from postal_server.rules.failure_class import Stage
+from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import operator_of
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Effect, Result
 
+from .attempts import LastAnswer, last_answers
 from .batch import Batch, Entry
 
 DIAGNOSTIC_CHARACTERS = 2000
+ATTEMPTS_USED_UP = "attempts used up"
+LIFETIME_OVER = "lifetime over"
 NOT_TAKEN = (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED)
 
 
@@ -27,8 +30,30 @@ class GaveUp(Effect):
     diagnostic: str | None = None
 
 
+@dataclass(frozen=True)
+class LifetimeOver(Effect):
+    """The message fails because it has waited too long; its attempts are not used up."""
+
+
+def gave_up(answer: LastAnswer | None, why: str) -> GaveUp | None:
+    """What is to be noted of a message that fails after this last answer, for the reason `why`.
+
+    Its class is that of the answer; one that nobody knows means that the time to reach the recipient is over.
+    None without an answer that has a class: an error of ours says nothing of the recipient.
+    """
+    if answer is None or answer.classification is None:
+        return None
+    found = answer.classification
+    if found.name is FailureClass.UNKNOWN:
+        found = replace(found, name=FailureClass.EXPIRED, rule=why)
+    return GaveUp(found, answer.text)
+
+
 def apply(batch: Batch) -> None:
-    """Classify the answers of SMTP sessions that did not take a message, and note it on the delivery."""
+    """Classify the answers of SMTP sessions that did not take a message, and note it on the delivery.
+
+    One query if the lifetime of messages is over, none otherwise.
+    """
     for entry in batch.entries:
         if entry.status in NOT_TAKEN and isinstance(entry.result, Result):
             outcome = entry.result.outcome
@@ -37,6 +62,10 @@ def apply(batch: Batch) -> None:
                 _note_entry(entry, found, outcome.output)
     for entry, effect in batch.carrying(GaveUp):
         _note_entry(entry, effect.classification, effect.diagnostic)
+    overdue = {entry.message.id: entry for entry, _ in batch.carrying(LifetimeOver)}
+    for number, answer in last_answers(list(overdue)).items():
+        if found_then := gave_up(answer, LIFETIME_OVER):
+            _note_entry(overdue[number], found_then.classification, found_then.diagnostic)
 
 
 def _note_entry(entry: Entry, found: Classification, text: str | None) -> None:

@@ -66,7 +66,7 @@ def apply(batch: Batch) -> None:
         if entry.status is DeliveryStatus.FAILED and entry.classification is not None and _is_outgoing(entry)
     }
     for message_id in note_failures([_failure(entry, batch) for entry in failed.values()], batch):
-        _say_so(failed[message_id], batch)
+        _say_so(failed[message_id])
     _forgive_reached(batch)
 
 
@@ -98,10 +98,10 @@ def _failure(entry: Entry, batch: Batch) -> Failure:
     )
 
 
-def _say_so(entry: Entry, batch: Batch) -> None:
+def _say_so(entry: Entry) -> None:
     """Add Postal's sentence to the delivery, or one like it."""
     if isinstance(entry.result, Decision):
-        attempts = batch.config.postal.default_maximum_delivery_attempts
+        attempts = entry.result.claimed.attempts
         entry.add_sentence(rules.USED_UP.format(recipient=entry.message.rcpt_to, attempts=attempts))
         return
     reason = entry.classification and rules.reason_of(entry.classification.name)

@@ -26,6 +26,7 @@ from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import Claims
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
+from postal_server.services.results.classification import LifetimeOver
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Changes, Claimed, Decision, Prepared, Result
 from tests.fakes import FakeHttp, FakeSmtp, claimed
@@ -205,7 +206,7 @@ def test_expired_rows_fail_without_a_try(kind, details, is_told):
             pipeline.hand_over(inbox, Claims(expired=[claimed(1)]))
             [decision] = await inbox.wait_for(1)
         assert (decision.status, decision.details) == (DeliveryStatus.FAILED, details)
-        assert (decision.effects == (GIVEN_UP,)) is is_told
+        assert (decision.effects == (GIVEN_UP, LifetimeOver())) is is_told
         assert sender.sent == []
 
     asyncio.run(main())

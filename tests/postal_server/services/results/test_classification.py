@@ -4,13 +4,20 @@ from datetime import timedelta
 import pytest
 
 from postal_server.mail.report import Part
-from postal_server.models import Delivery, IPAddress, IPPool, Server
+from postal_server.models import Delivery, IPAddress, IPPool, Message, Server
 from postal_server.rules import outcome
 from postal_server.rules.classification import Classification, Ours
 from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.preparation import messages
-from postal_server.services.results.classification import GaveUp, classify_outcome, classify_part
+from postal_server.services.results import classification
+from postal_server.services.results.batch import Batch, Entry
+from postal_server.services.results.classification import (
+    GaveUp,
+    LifetimeOver,
+    classify_outcome,
+    classify_part,
+)
 from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared.work import Decision
 from postal_server.wire import message as wire
@@ -99,6 +106,20 @@ def test_what_was_given_up_has_the_class_of_the_last_answer(world, record):
     record(Decision(claim, DeliveryStatus.FAILED, "Maximum...", effects=effects))
     row = Delivery.objects.get()
     assert (row.failure_class, row.stage, row.diagnostic) == ("mailbox_full", "rcpt", "452 4.2.2 over quota")
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_lifetimes_that_are_over_take_one_query(world, config, count, django_assert_num_queries):
+    claims = store(world, *(f"a{number}@dest.example" for number in range(count)))
+    decisions = [Decision(claim, DeliveryStatus.FAILED, "", effects=(LifetimeOver(),)) for claim in claims]
+    rows = [Message(id=claim.id, rcpt_to="a@dest.example") for claim in claims]
+    entries = [
+        Entry(decision, row, decision.status, "", Delivery(message_id=row.id))
+        for decision, row in zip(decisions, rows, strict=True)
+    ]
+    batch = Batch(decisions, entries, world.directory(), config, NOW)
+    with django_assert_num_queries(1):
+        classification.apply(batch)
 
 
 @pytest.mark.parametrize(

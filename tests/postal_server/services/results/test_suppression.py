@@ -3,6 +3,8 @@ from datetime import timedelta
 import pytest
 
 from postal_server import conf
+from postal_server.engine.queue import MESSAGES
+from postal_server.engine.row_decisions import expired_decision
 from postal_server.models import Delivery, FailureEvidence, Incident, OperatorAnswers, Suppression
 from postal_server.rules.classification import Classification
 from postal_server.rules.failure_class import FailureClass
@@ -328,7 +330,7 @@ class TestApply:
     def test_used_up_attempts_are_a_strike(self, world, config, name, reason):
         found = Classification(FailureClass(name), True, "a rule", "dest.example")
         for days in range(3):
-            [claim] = store(world)
+            [claim] = store(world, attempts=18)
             decision = Decision(
                 claim, DeliveryStatus.FAILED, "Used up (18).", effects=(GaveUp(found, "450 no"),)
             )
@@ -337,6 +339,39 @@ class TestApply:
         sentence = " Added a@dest.example to suppression list because delivery has failed 18 times."
         details = Delivery.objects.get(message_id=claim.id).details
         assert details == "Used up (18)." + sentence * bool(reason)
+
+    @pytest.mark.parametrize(
+        ("answer", "name", "reason"),
+        [
+            ("timed out", "expired", "expired"),
+            ("450 try again", "unknown", "expired"),
+            ("452 4.2.2 full", "mailbox_full", "mailbox_full"),
+            ("421 4.7.0 [TSS04] deferred", "rate", None),
+            ("421 4.7.1 blocked", "reputation", None),
+            ("an error of ours", "", None),
+            (None, "", None),
+        ],
+    )
+    def test_a_lifetime_that_is_over_is_a_strike_by_the_last_answer(
+        self, world, config, answer, name, reason
+    ):
+        for days in range(3):
+            [claim] = store(world, attempts=7)
+            for text, of_class in [("450 before", "policy"), (answer, name)] if answer else []:
+                Delivery.objects.create(
+                    message_id=claim.id,
+                    status="SoftFail",
+                    output=text,
+                    failure_class=of_class,
+                    created_at=NOW,
+                )
+            results.record([expired_decision(claim, MESSAGES)], world.directory(), config, NOW + days * DAY)
+        assert list(Suppression.objects.values_list("reason", flat=True)) == [reason] * bool(reason)
+        row = Delivery.objects.filter(message_id=claim.id, status="HardFail").get()
+        assert row.failure_class == (reason or name)
+        sentence = ". Added a@dest.example to suppression list because delivery has failed 7 times."
+        whole = "The maximum lifetime of this message has been reached" + (sentence if reason else ".")
+        assert row.details == whole
 
     def test_a_transient_answer_is_never_sure(self, world, record):
         found = Classification(FailureClass.BAD_ADDRESS, True, "a rule", "dest.example")
