@@ -15,7 +15,7 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Decision, Effect, Result
 
 from .suppression_entries import Stop
-from .webhook import MessageEvent, is_wanted
+from .webhook import MessageEvent, WebhookEvent, is_wanted
 
 DETAILS_CHARACTERS = 250
 
@@ -70,6 +70,7 @@ class Batch:
     further_deliveries: list[Delivery] = field(default_factory=list)
     other_statuses: dict[int, DeliveryStatus] = field(default_factory=dict)  # by message id
     events: list[MessageEvent] = field(default_factory=list)
+    events_of_servers: list[WebhookEvent] = field(default_factory=list)  # those not built from messages
     # By message id: the entry that stops it, or with which its recipient came on the suppression list.
     suppressed: dict[int, Stop | Suppression] = field(default_factory=dict)
     withheld_notices: int = 0

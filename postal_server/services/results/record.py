@@ -44,6 +44,7 @@ def record(
     insert([*(entry.delivery for entry in entries), *batch.further_deliveries])
     message_update.write(batch)
     webhook.emit_about_messages(batch.events, directory, now)
+    webhook.emit(batch.events_of_servers, directory, now)
     for apply in EFFECT_STEPS_ON_SHARED_ROWS:
         apply(batch)
     return _recorded(batch)

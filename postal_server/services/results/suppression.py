@@ -17,7 +17,7 @@ from postal_server.rules.suppression import Reason, Rule, ScopeKind, State, Stri
 from postal_server.services.shared.rows import insert
 from postal_server.services.shared.work import Decision, Effect
 
-from . import incident
+from . import incident, suppression_event
 from . import suppression_entries as entries
 from .batch import Batch, Entry
 from .suppression_entries import Recipient, Stop
@@ -151,6 +151,7 @@ def note_failures(failures: Sequence[Failure], batch: Batch) -> set[int]:
     batch.suppressed.update(came_on)
     insert(lists.new_strikes)
     entries.put(lists.changed.values())
+    batch.events_of_servers += suppression_event.added(came_on.values(), batch.directory)
     return set(came_on)
 
 
@@ -308,4 +309,6 @@ def forgive(recipients: Collection[Recipient], batch: Batch) -> list[Suppression
     if not keys:
         return []
     FailureEvidence.objects.filter(entries.of_keys(keys)).delete()
-    return entries.end(keys, batch.now, entries.BY_SUCCESS, reasons=rules.ADDRESS_REASONS)
+    ended = entries.end(keys, batch.now, entries.BY_SUCCESS, reasons=rules.ADDRESS_REASONS)
+    batch.events_of_servers += suppression_event.removed(ended, batch.directory)
+    return ended

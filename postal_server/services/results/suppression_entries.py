@@ -199,6 +199,8 @@ def end(
     if scope is not None:
         rows = rows.filter(scope=scope)
     ended = [row for row in rows.order_by("pk") if is_standing(row, now)]
+    for row in ended:
+        row.ended_at, row.ended_by = now, by[:ENDED_BY_CHARACTERS]
     if ended:
         Suppression.objects.filter(pk__in=[row.pk for row in ended]).update(
             ended_at=now, ended_by=by[:ENDED_BY_CHARACTERS]
