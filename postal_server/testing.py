@@ -440,12 +440,13 @@ class MailServer:
             "ANYMAIL": anymail,
         }
 
-    def post_events_to(self, url: str) -> None:
+    def post_events_to(self, url: str, *, beyond_postal: bool = True) -> None:
         """Send all events to `url`, such as `live_server.url + "/anymail/postal/tracking/"`.
 
-        With the project's WEBHOOK_SECRET, unless the URL has a user and password of its own.
+        Without `beyond_postal` only those that Postal has too. With the project's WEBHOOK_SECRET, unless the
+        URL has a user and password of its own.
         """
-        self.control("POST", "webhooks", {"url": _with_secret(url)})
+        self.control("POST", "webhooks", {"url": _with_secret(url), "beyond_postal": beyond_postal})
 
     def post_mail_to(self, url: str, name: str | None = None, format: str = "RawMessage") -> str:
         """Send mail for `name` at the domain to `url`, and return that address.

@@ -137,8 +137,12 @@ def servers(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
 
 @control("POST")
 def webhooks(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
-    """Post all events to `url`."""
-    return {"id": provisioning.add_webhook(Server.objects.get(pk=server_id), _text(given, "url")).pk}
+    """Post all events to `url`; without `beyond_postal` only those that Postal has."""
+    beyond_postal = given.get("beyond_postal", True)
+    if not isinstance(beyond_postal, bool):
+        raise WrongRequest("beyond_postal: true or false.")
+    server = Server.objects.get(pk=server_id)
+    return {"id": provisioning.add_webhook(server, _text(given, "url"), beyond_postal=beyond_postal).pk}
 
 
 @control("POST")
