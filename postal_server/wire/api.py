@@ -60,6 +60,7 @@ EXPANSIONS = (
     "headers",
     "raw_message",
     "activity_entries",
+    "reports",
 )
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 

@@ -11,6 +11,7 @@ from postal_server.mail.transfer import base64_lines
 from postal_server.rules.status import DeliveryStatus
 
 from .classification import classification_hash
+from .report import ReportRow, report_row_hash
 from .rows import DeliveryRow, MessageRow
 
 PURGED_TEXT = b"\r\n\r\n"  # what Postal shows for a text that is gone (contract Q13)
@@ -67,6 +68,7 @@ def details(message: MessageRow) -> dict[str, Any]:
         "bounce_for_id": message.bounce_for_id or 0,
         "tag": message.tag,
         "received_with_ssl": message.received_with_ssl,
+        "kind": message.kind or None,
         "stream": message.stream or None,
     }
 
@@ -119,6 +121,21 @@ def deliveries(rows: Sequence[DeliveryRow]) -> list[dict[str, Any]]:
             "time": None if row.seconds is None else round(row.seconds, 2),
             "timestamp": epoch(row.created_at),
             "classification": classification_hash(row),
+        }
+        for row in rows
+    ]
+
+
+def reports(rows: Iterable[ReportRow]) -> list[dict[str, Any]]:
+    """The expansion `reports`: what came back about a message, in the order of `rows`."""
+    return [
+        {
+            "id": row.message_id,
+            **report_row_hash(row),
+            "status": row.status or None,
+            "diagnostic": row.diagnostic,
+            "class": row.failure_class or None,
+            "timestamp": epoch(row.created_at),
         }
         for row in rows
     ]

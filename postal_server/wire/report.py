@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from postal_server.mail.report import Kind, Part
 
@@ -21,6 +22,44 @@ class Reported:
     part: Part
     reporting_mta: str | None = None
     is_forwarded: bool = False
+
+
+class ReportRow(Protocol):
+    """What is stored of a report about one message. `message_id` is the report itself."""
+
+    @property
+    def message_id(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def is_strong(self) -> bool: ...
+    @property
+    def is_forwarded(self) -> bool: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def final_recipient(self) -> str | None: ...
+    @property
+    def original_recipient(self) -> str | None: ...
+    @property
+    def reporting_mta(self) -> str | None: ...
+    @property
+    def remote_mta(self) -> str | None: ...
+    @property
+    def diagnostic(self) -> str | None: ...
+    @property
+    def failure_class(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+def report_row_hash(row: ReportRow) -> dict[str, Any]:
+    """A stored report with the keys of `report_hash`."""
+    part = Part(row.final_recipient, row.original_recipient, row.action, remote_mta=row.remote_mta)
+    evidence = "strong" if row.is_strong else "weak"
+    return report_hash(Reported(Kind(row.kind), evidence, part, row.reporting_mta, row.is_forwarded))
 
 
 def report_hash(reported: Reported) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from postal_server.errors import MessageNotFound
 from postal_server.mail.message_view import MessageParts, parts
-from postal_server.models import Body, Click, Delivery, Load, Message
+from postal_server.models import Body, Click, Delivery, Load, Message, Report
 from postal_server.services.shared.token import tokens_of
 from postal_server.wire import message as wire
 from postal_server.wire.api import MAX_ID
@@ -66,6 +66,10 @@ def _activity(message: StoredMessage) -> dict[str, Any]:
     return wire.activity(loads, ((click.link.url, click) for click in clicks))
 
 
+def _reports(message: StoredMessage) -> list[dict[str, Any]]:
+    return wire.reports(Report.objects.filter(original_id=message.row.id).order_by("created_at", "id"))
+
+
 EXPANSIONS: Mapping[str, Callable[[StoredMessage], Any]] = {
     "status": lambda message: wire.status(message.row),
     "details": lambda message: wire.details(message.row),
@@ -76,4 +80,5 @@ EXPANSIONS: Mapping[str, Callable[[StoredMessage], Any]] = {
     "headers": lambda message: message.parts.headers,
     "raw_message": lambda message: wire.mime_base64(message.raw or wire.PURGED_TEXT),
     "activity_entries": _activity,
+    "reports": _reports,
 }

@@ -11,7 +11,7 @@ from postal_server.models import Delivery, Message
 from postal_server.rules.classification import NOBODY_KNOWS, Classification
 from postal_server.rules.status import DeliveryStatus
 from postal_server.wire import webhook as wire
-from postal_server.wire.classification import classification_hash
+from postal_server.wire.classification import classification_hash, suppressed_hash
 from postal_server.wire.report import Reported as WireReport
 
 from . import classification
@@ -41,7 +41,7 @@ def apply(batch: Batch) -> None:
         delivery = batch.add_delivery(original.id, DeliveryStatus.BOUNCED, details)
         batch.set_status(original.id, DeliveryStatus.BOUNCED)
         classification.note(delivery, bounced.classification, bounced.part.diagnostic)
-        payload = partial(_payload, bounced=bounced, delivery=delivery)
+        payload = partial(_payload, batch=batch, bounced=bounced, delivery=delivery)
         batch.emit(wire.BOUNCED, original, entry.message, payload=payload)
     note_failures([_failure(bounced, original, batch) for bounced, original in failed], batch)
 
@@ -63,10 +63,17 @@ def _failure(bounced: Bounced, original: Message, batch: Batch) -> Failure:
 
 
 def _payload(
-    original: Message, token: str, report: Message, report_token: str, *, bounced: Bounced, delivery: Delivery
+    original: Message,
+    token: str,
+    report: Message,
+    report_token: str,
+    *,
+    batch: Batch,
+    bounced: Bounced,
+    delivery: Delivery,
 ) -> Mapping[str, Any]:
     """Of `MessageBounced`. The report's own status stands where its diagnostic has none."""
-    found = classification_hash(delivery)
+    found = classification_hash(delivery, suppressed_hash(batch.suppressed.get(original.id)))
     if found is not None and bounced.part.status:
         found["enhanced_status"] = bounced.part.status
     said = WireReport(

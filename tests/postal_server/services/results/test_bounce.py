@@ -5,12 +5,13 @@ from postal_server.models import Delivery, FailureEvidence, Message, Suppression
 from postal_server.rules.classification import Classification
 from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
+from postal_server.services.operations import stored_message
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.shared.work import Decision
 from tests.postal_server.services.conftest import sent, store
 from tests.postal_server.services.reports import arrived
 
-from .conftest import events
+from .conftest import LATER, events
 
 DIAGNOSTIC = "550 5.1.1 No such user " + "x" * 3000
 BAD_ADDRESS = Classification(FailureClass.BAD_ADDRESS, True, "5.1.1", "dest.example", Stage.REPORT)
@@ -50,6 +51,7 @@ def test_the_original_has_bounced_and_says_why(world, record, bounce):
     assert (payload["bounce"]["from"], payload["bounce"]["spam_status"]) == (None, "NotChecked")
     found = payload["classification"]
     assert (found["class"], found["enhanced_status"], found["permanent"]) == ("bad_address", "5.1.1", True)
+    assert found["suppressed"]["reason"] == "bad_address"
     assert payload["report"] == {
         "kind": "bounce",
         "evidence": "strong",
@@ -60,6 +62,26 @@ def test_the_original_has_bounced_and_says_why(world, record, bounce):
         "remote_mta": "mx.dest.example",
         "forwarded": False,
     }
+
+
+def test_the_api_lists_what_came_back(world, bounce):
+    [original], [other] = store(world), store(world, "b@dest.example")
+    report = bounce(original.id)
+    found = stored_message.find(world.server.pk, original.id)
+    [shown] = stored_message.show(found, ["reports"])["reports"]
+    assert (shown["id"], shown["kind"], shown["evidence"]) == (report, "bounce", "strong")
+    assert (shown["status"], shown["class"], shown["forwarded"]) == ("5.1.1", "bad_address", False)
+    assert len(shown["diagnostic"]) == 2000
+    assert shown["timestamp"] == LATER.timestamp()
+    nothing = stored_message.find(world.server.pk, other.id)
+    assert stored_message.show(nothing, ["reports"]) == {
+        "id": other.id,
+        "token": nothing.token,
+        "reports": [],
+    }
+    Message.objects.filter(pk=report).update(kind="bounce")
+    shown = stored_message.show(stored_message.find(world.server.pk, report), ["details"])["details"]
+    assert (shown["kind"], shown["stream"]) == ("bounce", None)
 
 
 def test_the_status_of_the_report_stands_where_its_diagnostic_has_none(world, bounce):
