@@ -48,6 +48,7 @@ GROUPS = {
     "shaping": "Rate limits for destinations. Not in Postal.",
     "bounces": "What failures mean. Not in Postal.",
     "suppression": "Who comes on suppression lists, and for how long. Not in Postal.",
+    "hold": "Mail that waits for a person. Not in Postal.",
     "tracking": "Open and click tracking. Not in Postal.",
     "tls_reports": "TLS reports to other domains (RFC 8460). Not in Postal.",
     "control": "The interface of the test fixture. Not in Postal.",

@@ -370,6 +370,22 @@ class Bounces:
 
 
 @dataclass(frozen=True)
+class HeldMail:
+    """How long mail waits for a person."""
+
+    expiry: tuple[tuple[str, int], ...] = key(
+        (),
+        "Days until a hold expires, by its reason: `{suppressed: 3, spam: 30}`, with the reasons suppressed, "
+        "send_limit, development_mode, credential, suspended, spam, route, poison and admin. For the others "
+        "postal.default_maximum_hold_expiry_days applies.",
+        least=1,
+    )
+    release_send_limit: bool = key(
+        False, "Release what a send limit holds, the oldest first, as soon as the hour has room."
+    )
+
+
+@dataclass(frozen=True)
 class Tracking:
     """Tracked links."""
 
@@ -416,6 +432,7 @@ GROUPS: Mapping[str, type] = {
     "shaping": Shaping,
     "bounces": Bounces,
     "suppression": SuppressionLists,
+    "hold": HeldMail,
     "tracking": Tracking,
     "tls_reports": TlsReports,
     "control": Control,
@@ -425,6 +442,12 @@ NOT_IN_A_HOST = re.compile(r"[\s/@]")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 ADDRESS_SCOPES = ("server", "stream")
+HOLD_REASONS = (
+    *("suppressed", "send_limit", "development_mode", "credential", "suspended"),
+    *("spam", "route", "poison", "admin"),
+)
+MAX_HOLD_DAYS = 3650
+NUMBERS = tuple[tuple[str, int], ...]  # the type of keys that have a whole number for each name
 CATCH = "catch"
 DELIVERY_MODES = (CATCH, "mx", "relays")
 OUR_GROUPS = frozenset(
@@ -435,6 +458,7 @@ OUR_GROUPS = frozenset(
         "shaping",
         "bounces",
         "suppression",
+        "hold",
         "tracking",
         "tls_reports",
         "control",
@@ -474,6 +498,7 @@ class Config:
     shaping: Shaping = field(default_factory=Shaping)
     bounces: Bounces = field(default_factory=Bounces)
     suppression: SuppressionLists = field(default_factory=SuppressionLists)
+    hold: HeldMail = field(default_factory=HeldMail)
     tracking: Tracking = field(default_factory=Tracking)
     tls_reports: TlsReports = field(default_factory=TlsReports)
     control: Control = field(default_factory=Control)
@@ -510,6 +535,20 @@ class Config:
         return self.smtp_server.max_header_size * 1024
 
 
+def _numbers(name: str, value: Any, least: int) -> tuple[tuple[str, int], ...]:
+    """A mapping of names to whole numbers; in an environment variable `name=number`, separated by commas."""
+    if isinstance(value, str):
+        pairs = [item.partition("=")[::2] for item in value.split(",") if item.strip()]
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        raise ConfigurationError(f"{name}: {value!r} is not a number for each name.")
+    return tuple(
+        (str(each).strip(), _convert(f"{name}.{str(each).strip()}", number, int, least))
+        for each, number in pairs
+    )
+
+
 def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     """`value` as the type of the key `name`; raises `ConfigurationError` that names the key."""
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
@@ -518,6 +557,8 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
             return None
         raise ConfigurationError(f"{name}: a value is required.")
     kind = next(k for k in kinds if k is not type(None))
+    if kind == NUMBERS:
+        return _numbers(name, value, least)
     if typing.get_origin(kind) is tuple:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
@@ -613,6 +654,13 @@ def _check(config: Config) -> None:
     ):
         if value not in choices:
             raise ConfigurationError(f"{name}: {value!r} is none of {', '.join(choices)}.")
+    for reason, days in config.hold.expiry:
+        if reason not in HOLD_REASONS:
+            raise ConfigurationError(f"hold.expiry: {reason!r} is none of {', '.join(HOLD_REASONS)}.")
+        if days > MAX_HOLD_DAYS:
+            raise ConfigurationError(
+                f"hold.expiry.{reason}: {days} is too much; the most is {MAX_HOLD_DAYS}."
+            )
     if config.delivery.mode == "relays" and not config.postal.smtp_relays:
         raise ConfigurationError("delivery.mode: relays needs postal.smtp_relays.")
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,9 +19,9 @@ from postal_server import models
 from postal_server.mail.address import as_stored
 from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
+from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.operations import held, stored_message
-from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.token import message_ids_of
 
 from .base import (
@@ -34,6 +35,7 @@ from .base import (
 )
 from .mail_view import MailViewAdmin
 
+MAX_STREAMS = 200  # of a list's filter
 UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server held` or `queue`."
 
 
@@ -44,10 +46,47 @@ class HeldFilter(admin.SimpleListFilter):
     parameter_name = "waiting"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("held", "held")]
+        by_reason = [(reason.value, f"held: {reason.value.replace('_', ' ')}") for reason in HoldReason]
+        return [("held", "held"), *by_reason]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(hold_expires_at__isnull=False) if self.value() == "held" else queryset
+        chosen = self.value()
+        if chosen not in dict(self.lookup_choices):
+            return queryset
+        held = queryset.filter(hold_expires_at__isnull=False)
+        return held if chosen == "held" else held.filter(hold_reason=chosen)
+
+
+class HeldSinceFilter(admin.SimpleListFilter):
+    """Held mail by how long it has been held; only that, as no index has the time of each last attempt."""
+
+    title = "held for more than"
+    parameter_name = "held_for"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "an hour"), ("24", "a day"), ("72", "three days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in dict(self.lookup_choices):
+            return queryset
+        before = timezone.now() - timedelta(hours=int(self.value() or 0))
+        return queryset.filter(hold_expires_at__isnull=False, last_attempt_at__lte=before)
+
+
+class HeldStreamFilter(admin.SimpleListFilter):
+    """Held mail by its stream; only that, as no index has the streams."""
+
+    title = "stream of held mail"
+    parameter_name = "held_stream"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = models.Stream.objects.order_by("name").values_list("name", flat=True).distinct()
+        return [(name, name) for name in names[:MAX_STREAMS]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        return queryset.filter(hold_expires_at__isnull=False, stream=self.value())
 
 
 @admin.register(models.Message)
@@ -58,10 +97,15 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    list_display = ["id", "created_at", "status", "mail_from", "rcpt_to", "subject", "tag", "server", "scope"]
+    list_display = [
+        *("id", "created_at", "status", "hold_reason", "mail_from", "rcpt_to", "subject", "tag", "stream"),
+        *("server", "scope"),
+    ]
     list_display_links = ["id", "subject"]
     list_filter = [
         HeldFilter,
+        HeldSinceFilter,
+        HeldStreamFilter,
         one_of("status", [status.value for status in DeliveryStatus]),
         "scope",
         ServerFilter,
@@ -114,7 +158,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
     def cancel(self, request: HttpRequest, queryset: QuerySet[models.Message]) -> HttpResponse | None:
         if not request.POST.get("sure"):
             return self._ask(request, queryset, "cancel", "Cancel the hold: they are never sent")
-        self._do(request, queryset, held.cancel, "cancelled")
+        self._do(request, queryset, partial(held.cancel, by=HoldEnd.ADMIN), "cancelled")
         return None
 
     @admin.action(description="Try again now", permissions=["change"])
@@ -150,7 +194,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         self,
         request: HttpRequest,
         queryset: QuerySet[models.Message],
-        action: Callable[[Sequence[int], OperationContext], Iterator[int]],
+        action: held.Operation,
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))

@@ -74,6 +74,7 @@ TASKS: Mapping[str, Task] = {
     "notice_counts": Task(f"{SERVICES}.results.notice_limit.forget", QUARTER_PAST),
     "queue_suspensions": Task(f"{SERVICES}.operations.queue.keep_suspensions", QUARTER_TO),
     "hold_expiry": Task(f"{SERVICES}.operations.held.expire", QUARTER_PAST),
+    "send_limit_release": Task(f"{SERVICES}.operations.send_limit_release.release", EACH_MINUTE),
     "ip_pools": Task(f"{SERVICES}.shared.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
     "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from postal_server.rules import hold
+from postal_server.rules.hold import HoldReason
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.classification import LifetimeOver
 from postal_server.services.results.failure_notice import GIVEN_UP
@@ -58,11 +59,11 @@ Timed = tuple[float, Item]  # when it was added, and the item
 def poison_decision(claimed: Claimed, kind: Kind) -> Decision:
     """The decision on poison: a message is held for a person to look at, a webhook request fails."""
     metrics.POISON.labels(kind.name).inc()
-    return Decision(
-        claimed,
-        DeliveryStatus.HELD if kind is MESSAGES else DeliveryStatus.FAILED,
-        hold.POISON if kind is MESSAGES else "Workers stopped while they processed this request.",
-    )
+    if kind is not MESSAGES:
+        details = "Workers stopped while they processed this request."
+        return Decision(claimed, DeliveryStatus.FAILED, details)
+    why = hold.by(HoldReason.POISON)
+    return Decision(claimed, DeliveryStatus.HELD, why.sentence, hold_reason=why.reason)
 
 
 def expired_decision(claimed: Claimed, kind: Kind) -> Decision:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -10,6 +12,9 @@ from django.core.exceptions import ValidationError
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.models.webhook import WEBHOOK_URL
 from postal_server.rules.selection import destination_name
+
+UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "min": timedelta(minutes=1)}
+DURATION = re.compile(rf"(\d{{1,4}})({'|'.join(UNITS)})", re.ASCII)
 
 
 def domain(text: str) -> str:
@@ -36,6 +41,14 @@ def destination(text: str) -> str:
     if not name or not set(name).isdisjoint(" \t@/"):
         raise ArgumentTypeError(f"{text!r} is not a destination such as example.com")
     return name
+
+
+def duration(text: str) -> timedelta:
+    """A length of time: `5d`, `12h` or `30min`."""
+    match = DURATION.fullmatch(text)
+    if not match:
+        raise ArgumentTypeError(f"{text!r} is not a length of time such as 5d, 12h or 30min")
+    return int(match[1]) * UNITS[match[2]]
 
 
 def url(text: str) -> str:

@@ -87,6 +87,9 @@ class Message(models.Model):
     threat_details = PeerTextField(null=True)
     is_rewritten = models.BooleanField(default=False)  # links are rewritten and the pixel is added
     hold_expires_at = models.DateTimeField(null=True)
+    hold_reason = models.CharField(
+        max_length=16, blank=True, default=""
+    )  # of the last hold, until its release
     last_attempt_at = models.DateTimeField(null=True)
     loaded_at = models.DateTimeField(null=True)
     clicked_at = models.DateTimeField(null=True)
@@ -105,6 +108,11 @@ class Message(models.Model):
                 fields=["server_id", "kind", "id"],
                 name="message_report",
                 condition=~models.Q(kind=""),
+            ),
+            models.Index(
+                fields=["hold_reason", "server_id", "id"],
+                name="message_held_by_reason",
+                condition=models.Q(hold_expires_at__isnull=False),
             ),
         ]
 

@@ -77,6 +77,13 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
         ),
         ({"version": 2, "dns": {"track_domain": "a b"}}, "dns.track_domain: 'a b' is not a host name"),
         ({"version": 2, "dns": {"mx_records": ["10 mx.a.test"]}}, "dns.mx_records: '10 mx.a.test' is not"),
+        ({"version": 2, "hold": {"expiry": {"spam": "x"}}}, r"hold\.expiry\.spam: 'x' is not a whole number"),
+        ({"version": 2, "hold": {"expiry": {"spam": None}}}, r"hold\.expiry\.spam: a value is required"),
+        ({"version": 2, "hold": {"expiry": {"spam": 0}}}, r"hold\.expiry\.spam: 0 is too small"),
+        ({"version": 2, "hold": {"expiry": {"spam": 4000}}}, r"hold\.expiry\.spam: 4000 is too much"),
+        ({"version": 2, "hold": {"expiry": {"ham": 1}}}, r"hold\.expiry: 'ham' is none of suppressed, send"),
+        ({"version": 2, "hold": {"expiry": 7}}, r"hold\.expiry: 7 is not a number for each name"),
+        ({"version": 2, "hold": {"expiry": "spam"}}, r"hold\.expiry\.spam: '' is not a whole number"),
         ({"version": 2, "logging": {"level": "LOUD"}}, "logging.level: 'LOUD' is none of DEBUG"),
         ({"version": 2, "logging": {"format": "xml"}}, "logging.format: 'xml' is none of text, json"),
     ],
@@ -84,6 +91,17 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
 def test_what_is_wrong_is_named(tmp_path, document, named):
     with pytest.raises(ConfigurationError, match=named):
         load(tmp_path, document)
+
+
+@pytest.mark.parametrize(
+    ("document", "environ"),
+    [
+        ({"version": 2, "hold": {"expiry": {"suppressed": 3, "spam": 30}}}, {}),
+        ({"version": 2, "hold": {"expiry": {"spam": 1}}}, {"HOLD_EXPIRY": "suppressed=3, spam=30"}),
+    ],
+)
+def test_holds_expire_by_their_reasons(tmp_path, document, environ):
+    assert dict(load(tmp_path, document, environ).hold.expiry) == {"suppressed": 3, "spam": 30}
 
 
 def test_environment_variable_that_is_wrong_is_named(tmp_path):

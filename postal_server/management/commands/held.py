@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from postal_server.management import arguments
 from postal_server.management.base import (
     ServerCommand,
     counted,
@@ -16,9 +18,15 @@ from postal_server.management.base import (
     server_named,
     span,
 )
+from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.services.operations import held
 
-OPERATIONS = {"release": (held.release, "released"), "cancel": (held.cancel, "cancelled")}
+OPERATIONS: dict[str, tuple[held.Operation, str]] = {
+    "release": (held.release, "released"),
+    "cancel": (partial(held.cancel, by=HoldEnd.ADMIN), "cancelled"),
+}
+
+NARROWING = ("ids", "server", "reason", "stream", "older_than", "recipient", "tag", "because", "all")
 
 
 class Command(ServerCommand):
@@ -29,14 +37,30 @@ class Command(ServerCommand):
         for name, about in (
             ("list", "held messages, the oldest first, and why they are held"),
             ("release", "send them after all"),
-            ("cancel", "never send them; no event is sent"),
+            ("cancel", "never send them; webhooks beyond Postal get MessageHoldCancelled"),
         ):
             action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these messages")
             action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
+            action.add_argument(
+                "--reason",
+                type=HoldReason,
+                choices=list(HoldReason),
+                metavar="REASON",
+                help=f"for this reason: {', '.join(reason.value for reason in HoldReason)}",
+            )
+            action.add_argument("--stream", help="of this stream")
+            action.add_argument(
+                "--older-than",
+                type=arguments.duration,
+                metavar="TIME",
+                help="held for this long or longer, such as 12h or 5d",
+            )
             action.add_argument("--recipient", metavar="ADDRESS", help="to this address, or @DOMAIN")
             action.add_argument("--tag", help="with this tag")
-            action.add_argument("--because", metavar="TEXT", help="with this in the reason, as listed")
+            action.add_argument(
+                "--because", metavar="TEXT", help="with this in the sentence that says why, as listed"
+            )
             if name == "list":
                 action.add_argument("--limit", type=int, default=50, help="messages shown, 50 by default")
             else:
@@ -49,8 +73,11 @@ class Command(ServerCommand):
         server = server_named(options["server"]) if options["server"] else None
         messages = held.held(
             server_id=server.pk if server else None,
+            reason=options["reason"],
+            stream=options["stream"] or "",
             recipient=options["recipient"] or "",
             tag=options["tag"] or "",
+            held_before=timezone.now() - options["older_than"] if options["older_than"] else None,
             because=options["because"] or "",
         )
         if options["ids"]:
@@ -60,8 +87,7 @@ class Command(ServerCommand):
                 raise CommandError(f"Not held, or not in that part: {numbers}. `held list` shows what is.")
         if options["action"] == "list":
             return self._list(messages[: options["limit"]])
-        narrowed = [options[name] for name in ("ids", "server", "recipient", "tag", "because", "all")]
-        if not any(narrowed):
+        if not any(options[name] for name in NARROWING):
             raise CommandError("Name the messages by their numbers, an option, or --all.")
         expected = messages.count()
         if options["dry_run"]:
@@ -81,17 +107,18 @@ class Command(ServerCommand):
     def _list(self, messages: Any) -> None:
         now = timezone.now()
         rows = list(messages)
-        reasons = held.reasons([row.pk for row in rows])
+        sentences = held.sentences([row.pk for row in rows])
         self.print_table(
-            ("id", "age", "ends", "from", "to", "reason"),
+            ("id", "held for", "ends", "from", "to", "reason", "why"),
             [
                 (
                     row.pk,
-                    span(now - row.created_at),
+                    span(now - (row.last_attempt_at or row.created_at)),
                     moment(row.hold_expires_at, now),
                     row.mail_from or "",
                     row.rcpt_to or "",
-                    reasons.get(row.pk, ""),
+                    row.hold_reason,
+                    sentences.get(row.pk, ""),
                 )
                 for row in rows
             ],

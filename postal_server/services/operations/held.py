@@ -17,9 +17,11 @@ from postal_server.mail.address import as_stored, domain_key
 from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
+from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.lane import ANY_SOURCE, LOCAL, Lane, lane_of_endpoint
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.results import record
+from postal_server.services.results.hold import HoldEnded
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.recipient import envelope_recipient
@@ -30,25 +32,30 @@ from .context import OperationContext
 
 CHUNK = 100  # messages a transaction
 
+Operation = Callable[[Sequence[int], OperationContext], Iterator[int]]  # on the messages with these ids
+
 REMOVED = "Removed from the queue by an administrator."
 
 
-def requeue(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
-    """Try messages again at once, as a person's wish: how many there are.
+def requeue(
+    message_ids: Sequence[int], context: OperationContext, *, is_manual: bool = True
+) -> Iterator[int]:
+    """Try messages again at once: how many there are.
 
-    Passes credential hold, suppression, development mode, quarantine and hold routes; not the send limit.
-    What waits for its next attempt is brought forward; what is being tried is left alone.
+    As a person's wish (`is_manual`) they pass credential hold, suppression, development mode, quarantine and
+    hold routes; not the send limit. What waits for its next attempt is brought forward; what is being tried
+    is left alone.
     """
     for chunk in _chunks(message_ids):
-        yield _requeue(chunk, context)
+        yield _requeue(chunk, context, is_manual=is_manual)
 
 
-def _requeue(message_ids: Sequence[int], context: OperationContext) -> int:
+def _requeue(message_ids: Sequence[int], context: OperationContext, *, is_manual: bool) -> int:
     config = context.config
     with context.write_transaction():
         waiting = QueuedMessage.objects.filter(pk__in=message_ids)
         queued = set(waiting.values_list("pk", flat=True))
-        brought_forward = waiting.filter(WAITING).update(due_at=None, is_manual=True, attempts=0)
+        brought_forward = waiting.filter(WAITING).update(due_at=None, is_manual=is_manual, attempts=0)
         # Locked, so that retention does not take the texts meanwhile.
         rows = Message.objects.filter(pk__in=set(message_ids) - queued, body_id__isnull=False)
         rows = rows.select_for_update().order_by("pk").defer("prefix")
@@ -56,21 +63,26 @@ def _requeue(message_ids: Sequence[int], context: OperationContext) -> int:
         sources = (
             ip_pool.choose_again(list(rows), context.directory, config) if config.postal.use_ip_pools else {}
         )
-        new = [_queue_row(row, sources.get(row.id, ANY_SOURCE), context.now, lifetime) for row in rows]
+        new = [
+            _queue_row(row, sources.get(row.id, ANY_SOURCE), context.now, lifetime, is_manual=is_manual)
+            for row in rows
+        ]
         QueuedMessage.objects.bulk_create(new)
         # A released message does not expire while it is on its way.
-        Message.objects.filter(pk__in=message_ids).update(hold_expires_at=None)
+        Message.objects.filter(pk__in=message_ids).update(hold_expires_at=None, hold_reason="")
     return brought_forward + len(new)
 
 
-def _queue_row(row: Message, source_id: int, now: datetime, lifetime: timedelta) -> QueuedMessage:
+def _queue_row(
+    row: Message, source_id: int, now: datetime, lifetime: timedelta, *, is_manual: bool
+) -> QueuedMessage:
     return QueuedMessage(
         id=row.id,
         server_id=row.server_id,
         source_id=source_id,
         destination=_lane(row),
         size_bytes=row.size_bytes,
-        is_manual=True,
+        is_manual=is_manual,
         created_at=now,
         expires_at=now + lifetime,
     )
@@ -82,41 +94,56 @@ def _lane(row: Message) -> Lane:
     return lane_of_endpoint(row.endpoint_type, row.endpoint_id) if row.endpoint_type else LOCAL
 
 
-def release(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
-    """Send held messages after all; how many were held."""
+def release(
+    message_ids: Sequence[int], context: OperationContext, *, is_manual: bool = True
+) -> Iterator[int]:
+    """Send held messages after all, as `requeue` does; how many were held."""
     for chunk in _chunks(message_ids):
         held = Message.objects.filter(pk__in=chunk, status=DeliveryStatus.HELD.value)
-        yield _requeue(list(held.values_list("pk", flat=True)), context)
+        yield _requeue(list(held.values_list("pk", flat=True)), context, is_manual=is_manual)
 
 
 def held(
-    *, server_id: int | None = None, recipient: str = "", tag: str = "", because: str = ""
+    *,
+    server_id: int | None = None,
+    reason: HoldReason | None = None,
+    stream: str = "",
+    recipient: str = "",
+    tag: str = "",
+    held_before: datetime | None = None,
+    because: str = "",
 ) -> QuerySet[Message]:
-    """Held messages, oldest first. `recipient` is an address or `@domain`; `because` a part of the reason."""
-    found = Message.objects.filter(hold_expires_at__isnull=False).defer("prefix").order_by("pk")
-    if server_id is not None:
-        found = found.filter(server_id=server_id)
+    """Held messages that match all that is given, oldest first.
+
+    `recipient` is an address or `@domain`; `because` a part of the sentence that says why.
+    """
+    equal = {"server_id": server_id, "hold_reason": reason and reason.value, "stream": stream, "tag": tag}
+    found = Message.objects.filter(
+        hold_expires_at__isnull=False, **{name: value for name, value in equal.items() if value}
+    )
+    found = found.defer("prefix").order_by("pk")
     if recipient.startswith("@"):
         found = found.filter(rcpt_to__iendswith=f"@{domain_key(recipient[1:])}")
     elif recipient:
         found = found.filter(rcpt_to__iexact=as_stored(recipient))
-    if tag:
-        found = found.filter(tag=tag)
+    if held_before is not None:
+        found = found.filter(last_attempt_at__lte=held_before)  # which the hold was
     if because:
         why = Delivery.objects.filter(message_id=OuterRef("pk"), status=DeliveryStatus.HELD.value)
         found = found.filter(Exists(why.filter(details__icontains=because)))
     return found
 
 
-def reasons(message_ids: Sequence[int]) -> dict[int, str]:
-    """Why each message was held last."""
+def sentences(message_ids: Sequence[int]) -> dict[int, str]:
+    """Why each message was held last, as people read it."""
     why = Delivery.objects.filter(message_id__in=message_ids, status=DeliveryStatus.HELD.value)
     return dict(why.order_by("pk").values_list("message_id", "details"))
 
 
 def keep_back(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
     """Hold messages that wait for an attempt; how many. What is being tried cannot be held any more."""
-    decide = partial(Decision, status=DeliveryStatus.HELD, details=hold.BY_PERSON)
+    why = hold.by(HoldReason.ADMIN)
+    decide = partial(Decision, status=DeliveryStatus.HELD, details=why.sentence, hold_reason=why.reason)
     return _take_out(message_ids, decide, context)
 
 
@@ -140,15 +167,17 @@ def _take_out(
         yield len(decisions)
 
 
-def cancel(message_ids: Sequence[int], context: OperationContext) -> Iterator[int]:
-    """End the hold of messages without sending them; how many were held. No event tells of it."""
+def cancel(message_ids: Sequence[int], context: OperationContext, by: HoldEnd) -> Iterator[int]:
+    """End the hold of messages without sending them; how many were held."""
     for chunk in _chunks(message_ids):
         with context.write_transaction():
             held = Message.objects.filter(
                 pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
             )
             decisions = [
-                Decision(_claimed(row), DeliveryStatus.HOLD_CANCELLED, hold.CANCELLED)
+                Decision(
+                    _claimed(row), DeliveryStatus.HOLD_CANCELLED, hold.CANCELLED, effects=(HoldEnded(by),)
+                )
                 for row in held.select_for_update().defer("prefix")
             ]
             record.record(decisions, context.directory, context.config, context.now)
@@ -160,7 +189,7 @@ def expire(config: Config, now: datetime, write_transaction: Transaction) -> int
     due = list(Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True))
     if not due:
         return 0  # without loading the directory
-    return sum(cancel(due, OperationContext(config, now, load(), write_transaction)))
+    return sum(cancel(due, OperationContext(config, now, load(), write_transaction), HoldEnd.EXPIRY))
 
 
 def _claimed(row: Message) -> Claimed:

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from postal_server.conf import Config
 from postal_server.rules import hold
+from postal_server.rules.hold import Hold, HoldReason
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.directory import Directory
-from postal_server.services.shared.work import Decision
+from postal_server.services.shared.work import Changes, Decision, Effect
 
 from .job import Job
 
@@ -41,8 +42,22 @@ def first_decision(
     return None
 
 
+def held(
+    job: Job, why: Hold, *, changes: Changes | None = None, effects: tuple[Effect, ...] = ()
+) -> Decision:
+    """The decision to hold a message."""
+    return Decision(
+        job.claimed,
+        DeliveryStatus.HELD,
+        why.sentence,
+        changes=changes,
+        effects=effects,
+        hold_reason=why.reason,
+    )
+
+
 def check_suspension(job: Job, context: BatchContext) -> Decision | None:
-    return Decision(job.claimed, DeliveryStatus.HELD, hold.SUSPENDED) if job.server.is_suspended else None
+    return held(job, hold.by(HoldReason.SUSPENDED)) if job.server.is_suspended else None
 
 
 def check_text(job: Job, context: BatchContext) -> Decision | None:

@@ -16,6 +16,7 @@ from postal_server.mail.message import parts
 from postal_server.mail.transport_encoding import repair_lines
 from postal_server.rules import hold
 from postal_server.rules import route as route_rules
+from postal_server.rules.hold import HoldReason
 from postal_server.rules.status import DeliveryStatus, RouteMode, SpamMode
 from postal_server.services.results.failure_notice import GIVEN_UP, NotifySender
 from postal_server.services.shared.directory import Directory
@@ -38,7 +39,7 @@ from postal_server.services.shared.work import (
 from postal_server.wire import endpoint as wire
 
 from . import dsn, inspection, report, target
-from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
+from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision, held
 from .guard import guarded
 from .job import Job
 from .outgoing import resent_sender
@@ -144,14 +145,14 @@ def _judge_score(job: Job, context: IncomingContext, scan: Inspection) -> Decisi
 
 def _judge_server_mode(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     why = hold.by_mode(job.server.mode, job.claimed.is_manual)
-    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+    return held(job, why) if why else None
 
 
 def _judge_route(job: Job, context: IncomingContext, scan: Inspection) -> Decision | None:
     if context.route(job) is not None:
         return None
     if route_rules.is_role(split_address(job.message.rcpt_to or "")[0]):
-        return _held(job)  # postmaster@ without a route: a person reads it in the administration
+        return _kept(job)  # postmaster@ without a route: a person reads it in the administration
     return Decision(job.claimed, DeliveryStatus.FAILED, NO_ROUTE)
 
 
@@ -160,7 +161,7 @@ def _judge_spam(job: Job, context: IncomingContext, scan: Inspection) -> Decisio
     if route is None or not scan.is_spam or job.claimed.is_manual:
         return None
     if route.spam_mode is SpamMode.QUARANTINE:
-        return Decision(job.claimed, DeliveryStatus.HELD, hold.QUARANTINE)
+        return held(job, hold.by(HoldReason.SPAM))
     if route.spam_mode is SpamMode.FAIL:
         return Decision(job.claimed, DeliveryStatus.FAILED, FAILED_BY_ROUTE)
     return None
@@ -170,9 +171,9 @@ def _judge_route_mode(job: Job, context: IncomingContext, scan: Inspection) -> D
     route = context.route(job)
     mode = route.mode if route else RouteMode.ENDPOINT
     if mode is RouteMode.ACCEPT:
-        return Decision(job.claimed, DeliveryStatus.PROCESSED, hold.NO_ENDPOINT)
+        return Decision(job.claimed, DeliveryStatus.PROCESSED, hold.SENTENCES[HoldReason.ROUTE])
     if mode is RouteMode.HOLD:
-        return _held(job)
+        return _kept(job)
     if mode in (RouteMode.BOUNCE, RouteMode.REJECT):
         return Decision(
             job.claimed,
@@ -183,10 +184,10 @@ def _judge_route_mode(job: Job, context: IncomingContext, scan: Inspection) -> D
     return None
 
 
-def _held(job: Job) -> Decision:
+def _kept(job: Job) -> Decision:
     if job.claimed.is_manual:
         return Decision(job.claimed, DeliveryStatus.PROCESSED, hold.RELEASED_WITHOUT_ENDPOINT)
-    return Decision(job.claimed, DeliveryStatus.HELD, hold.NO_ENDPOINT)
+    return held(job, hold.by(HoldReason.ROUTE))
 
 
 JUDGES: Sequence[Callable[[Job, IncomingContext, Inspection], Decision | None]] = (

@@ -34,7 +34,7 @@ from postal_server.services.shared.keys import dkim_key, installation_key
 from postal_server.services.shared.work import Changes, Decision, Inspection, Prepared, SmtpDelivery
 
 from . import dsn, inspection, rewriting, send_limit, target
-from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision
+from .checks import BatchContext, attempts_used_up, check_suspension, check_text, first_decision, held
 from .guard import guarded
 from .job import Job
 
@@ -95,12 +95,10 @@ def prepare(
             drafts.append((job, draft))
         else:
             decided[job.claimed.id] = draft
-    reasons = send_limit.admit([job.server for job, _ in drafts], now)
-    for (job, draft), reason in zip(drafts, reasons, strict=True):
-        why = reason or hold.by_mode(job.server.mode, job.claimed.is_manual)
-        decided[job.claimed.id] = (
-            Decision(job.claimed, DeliveryStatus.HELD, why, changes=draft.changes) if why else draft
-        )
+    holds = send_limit.admit([job.server for job, _ in drafts], now)
+    for (job, draft), by_limit in zip(drafts, holds, strict=True):
+        why = by_limit or hold.by_mode(job.server.mode, job.claimed.is_manual)
+        decided[job.claimed.id] = held(job, why, changes=draft.changes) if why else draft
     return [decided[job.claimed.id] for job in jobs]
 
 
@@ -134,7 +132,7 @@ def _check_recipient(job: Job, context: OutgoingContext) -> Decision | None:
 def _check_credential(job: Job, context: OutgoingContext) -> Decision | None:
     entry = context.directory.credentials.get(job.message.credential_id or 0)
     why = hold.by_credential(entry is not None and entry.hold, job.claimed.is_manual)
-    return Decision(job.claimed, DeliveryStatus.HELD, why) if why else None
+    return held(job, why) if why else None
 
 
 def _is_transactional(job: Job, stream: StreamEntry | None) -> bool:
@@ -157,10 +155,11 @@ def _check_suppression(job: Job, context: OutgoingContext) -> Decision | None:
     )
     if stop is None or job.claimed.is_manual:
         return None
-    is_held = job.server.suppressed_as is SuppressedAs.HELD
-    status = DeliveryStatus.HELD if is_held else DeliveryStatus.FAILED
     why = hold.by_suppression(address, stop.text)
-    return Decision(job.claimed, status, why, effects=(suppression.Stopped(stop),))
+    effects = (suppression.Stopped(stop),)
+    if job.server.suppressed_as is SuppressedAs.HELD:
+        return held(job, why, effects=effects)
+    return Decision(job.claimed, DeliveryStatus.FAILED, why.sentence, effects=effects)
 
 
 CHECKS: Sequence[Callable[[Job, OutgoingContext], Decision | None]] = (

@@ -14,6 +14,7 @@ from django.db.models import Q
 from postal_server.conf import Config
 from postal_server.models import Counter, Server
 from postal_server.rules import hold
+from postal_server.rules.hold import Hold
 from postal_server.services.results.webhook import WebhookEvent, emit
 from postal_server.services.shared import counters, operator_mail
 from postal_server.services.shared.directory import Directory
@@ -49,7 +50,7 @@ def volumes(servers: Sequence[ServerEntry], now: datetime) -> dict[int, int]:
     return found
 
 
-def admit(servers: Sequence[ServerEntry], now: datetime) -> list[str | None]:
+def admit(servers: Sequence[ServerEntry], now: datetime) -> list[Hold | None]:
     """For one attempt of each server in `servers`, in order: why it is held, or None; then it is counted.
 
     Without a limited server there is no query. Counting and reading are one transaction, so that workers do
@@ -58,7 +59,7 @@ def admit(servers: Sequence[ServerEntry], now: datetime) -> list[str | None]:
     limited = [server for server in servers if server.send_limit is not None]
     if not limited:
         return [None] * len(servers)
-    answers: list[str | None] = []
+    answers: list[Hold | None] = []
     counted: dict[int, int] = defaultdict(int)
     exceeded, approaching = set(), set()
     with transaction.atomic():

@@ -18,6 +18,7 @@ from . import (
     delivery_event,
     endpoint_use,
     failure_notice,
+    hold,
     operator_answers,
     report,
     report_limit,
@@ -29,6 +30,7 @@ from .batch import Batch
 
 EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
     classification.apply,  # first: events tell it, and others depend on it
+    hold.apply,  # events tell why and until when
     delivery_event.apply,  # the event of an attempt precedes those that follow from it
     suppression.apply,  # adds a sentence to the details of outgoing mail
     failure_notice.apply,  # quotes the details of incoming mail, and adds a sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from postal_server.models import Body, Message
 from postal_server.rules.status import DeliveryStatus
@@ -30,8 +30,10 @@ CHANGED_FIELDS = (
 
 
 def write(batch: Batch) -> None:
-    """One statement for those that preparing changed, one for each other status; two where it made texts."""
-    hold_until = batch.now + timedelta(days=batch.config.postal.default_maximum_hold_expiry_days)
+    """One statement for those that preparing changed, one for each other status; two where it made texts.
+
+    And one for each reason to hold.
+    """
     bodies = _store_bodies(batch.entries, batch.now)
     changed: dict[int, tuple[object, ...]] = {}
     plain: dict[DeliveryStatus, list[int]] = defaultdict(list)
@@ -44,7 +46,7 @@ def write(batch: Batch) -> None:
         changed[message.id] = (
             entry.status.value,
             batch.now,
-            hold_until if entry.status is DeliveryStatus.HELD else None,
+            None,
             changes.prefix,
             changes.tag,
             bodies.get(message.id),
@@ -62,9 +64,19 @@ def write(batch: Batch) -> None:
         Message.objects.filter(id__in=ids).update(
             status=status.value,
             last_attempt_at=batch.now,
-            hold_expires_at=hold_until if status is DeliveryStatus.HELD else None,
+            hold_expires_at=None,
         )
+    _write_holds(entry.message for entry in batch.entries if entry.status is DeliveryStatus.HELD)
     _write_other_statuses(batch.other_statuses, batch.now)
+
+
+def _write_holds(held: Iterable[Message]) -> None:
+    """All that are held for the same reason end at the same time."""
+    ids: dict[tuple[str, datetime | None], list[int]] = defaultdict(list)
+    for message in held:
+        ids[message.hold_reason, message.hold_expires_at].append(message.id)
+    for (reason, expires_at), of_reason in ids.items():
+        Message.objects.filter(id__in=of_reason).update(hold_reason=reason, hold_expires_at=expires_at)
 
 
 def _write_other_statuses(statuses: Mapping[int, DeliveryStatus], now: datetime) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from postal_server.rules.hold import HoldReason
 from postal_server.rules.lane import ANY_SOURCE
 from postal_server.rules.outcome import Outcome
 from postal_server.rules.status import DeliveryStatus, Scope
@@ -179,7 +180,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Decision:
-    """A claimed row with nothing to send: its message gets this status at once, and the effects apply."""
+    """A claimed row with nothing to send: its message gets this status at once, and the effects apply.
+
+    `hold_reason` goes with the status Held.
+    """
 
     claimed: Claimed
     status: DeliveryStatus
@@ -187,6 +191,7 @@ class Decision:
     output: str | None = None
     changes: Changes | None = None
     effects: tuple[Effect, ...] = ()
+    hold_reason: HoldReason | None = None
 
 
 @dataclass(frozen=True)

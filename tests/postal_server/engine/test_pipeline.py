@@ -24,6 +24,7 @@ from postal_server.engine.queue import MESSAGES, WEBHOOKS, Kind
 from postal_server.engine.row_decisions import Delayed, Returned, SuspectCleared, SuspectMarked
 from postal_server.engine.shaping import Shaping
 from postal_server.engine.work_stream import Claims
+from postal_server.rules.hold import HoldReason
 from postal_server.rules.shaping import parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.classification import LifetimeOver
@@ -179,15 +180,16 @@ def test_without_the_database_rows_are_given_back_untried(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [(MESSAGES, DeliveryStatus.HELD), (WEBHOOKS, DeliveryStatus.FAILED)]
+    ("kind", "status", "why"),
+    [(MESSAGES, DeliveryStatus.HELD, HoldReason.POISON), (WEBHOOKS, DeliveryStatus.FAILED, None)],
 )
-def test_poison_is_not_tried(kind, status):
+def test_poison_is_not_tried(kind, status, why):
     async def main() -> None:
         async with running(prepare_mails, kind=kind) as (pipeline, inbox):
             pipeline.hand_over(inbox, Claims(poison=[claimed(1, claims=4)]))
             [decision] = await inbox.wait_for(1)
         assert isinstance(decision, Decision)
-        assert decision.status is status
+        assert (decision.status, decision.hold_reason) == (status, why)
 
     asyncio.run(main())
 

@@ -43,10 +43,18 @@ def run(server) -> Callable[..., str]:
 
 @pytest.fixture
 def add(server) -> Callable[..., int]:
-    """Store a message that waits; its id. `held` has it held for this reason instead."""
+    """Store a message that waits; its id. `held` is why it is held instead, `reason` that as a word."""
     last = 0
 
-    def call(rcpt_to: str = "ann@dest.example", tag: str | None = None, held: str = "", **row) -> int:
+    def call(
+        rcpt_to: str = "ann@dest.example",
+        tag: str | None = None,
+        held: str = "",
+        reason: str = "",
+        stream: str = "",
+        held_for: timedelta = timedelta(),
+        **row,
+    ) -> int:
         nonlocal last
         last += 1
         models.Body.objects.create(id=last, server_id=server.pk, created_at=NOW, raw=b"x")
@@ -60,6 +68,9 @@ def add(server) -> Callable[..., int]:
             size_bytes=1000,
             created_at=NOW,
             status="Held" if held else "Pending",
+            stream=stream,
+            hold_reason=reason,
+            last_attempt_at=NOW - held_for if held else None,
             hold_expires_at=NOW + timedelta(days=7) if held else None,
         )
         if held:

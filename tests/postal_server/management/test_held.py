@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.core.management.base import CommandError
 
@@ -8,13 +11,16 @@ from postal_server.models import Message, QueuedMessage
 from postal_server.services.operations import held
 from postal_server.services.shared.loader import load
 
+DEVELOPMENT = "Server is in development mode."
+SUPPRESSED = "Recipient (bob@dest.example) is on the suppression list"
+
 
 @pytest.fixture
 def three(add) -> list[int]:
     return [
-        add("ann@dest.example", held="Server is in development mode.", tag="news"),
-        add("bob@dest.example", held="Recipient (bob@dest.example) is on the suppression list"),
-        add("cy@other.example", held="Server is in development mode."),
+        add("ann@dest.example", held=DEVELOPMENT, reason="development_mode", tag="news", stream="bulk"),
+        add("bob@dest.example", held=SUPPRESSED, reason="suppressed", held_for=timedelta(days=3)),
+        add("cy@other.example", held=DEVELOPMENT, reason="development_mode", held_for=timedelta(hours=2)),
     ]
 
 
@@ -23,7 +29,8 @@ def test_list_says_who_waits_and_why(run, add, three):
     lines = run("held", "list").splitlines()
     assert len(lines) == 4
     assert lines[2].split()[0] == str(three[1])
-    assert lines[2].endswith("is on the suppression list")
+    assert lines[2].split()[1:3] == ["3", "d"]
+    assert re.search(r" suppressed +Recipient \(bob@dest.example\) is on the suppression list$", lines[2])
     assert "in 6 d 23 h" in lines[1]
 
 
@@ -35,6 +42,13 @@ def test_list_says_who_waits_and_why(run, add, three):
         (["--recipient", "BOB@dest.example"], [1]),
         (["--recipient", "@dest.example"], [0, 1]),
         (["--tag", "news"], [0]),
+        (["--reason", "development_mode"], [0, 2]),
+        (["--reason", "suppressed"], [1]),
+        (["--reason", "spam"], []),
+        (["--stream", "bulk"], [0]),
+        (["--older-than", "1h"], [1, 2]),
+        (["--older-than", "3d"], [1]),
+        (["--older-than", "1h", "--reason", "development_mode"], [2]),
         (["--because", "development"], [0, 2]),
         (["--because", "development", "--recipient", "@dest.example"], [0]),
     ],
@@ -43,6 +57,15 @@ def test_release_by_filter(run, three, words, which):
     messages = "1 message" if len(which) == 1 else f"{len(which)} messages"
     assert run("held", "release", *words) == f"{messages} released.\n"
     assert set(QueuedMessage.objects.values_list("pk", flat=True)) == {three[n] for n in which}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(["--reason", "wrong"], "wrong"), (["--older-than", "5"], "'5' is not a length of time such as 5d")],
+)
+def test_what_is_no_filter_is_named(run, three, words, named):
+    with pytest.raises(CommandError, match=named):
+        run("held", "list", *words)
 
 
 def test_by_number(run, three):

@@ -1,10 +1,13 @@
 import contextlib
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
 from postal_server.models import Delivery, Message, QueuedMessage, WebhookRequest
+from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.operations import held
 from postal_server.services.results import record
@@ -14,9 +17,9 @@ from tests.postal_server.services.conftest import NOW, sent, store
 
 @pytest.fixture
 def make_held(world, config):
-    def call(*recipients, **values):
+    def call(*recipients, reason=HoldReason.DEVELOPMENT_MODE, config=config, **values):
         claims = store(world, *recipients, **values)
-        decisions = [Decision(claim, DeliveryStatus.HELD, "x") for claim in claims]
+        decisions = [Decision(claim, DeliveryStatus.HELD, "x", hold_reason=reason) for claim in claims]
         record.record(decisions, world.directory(), config, NOW)
         QueuedMessage.objects.all().delete()
         return [claim.id for claim in claims]
@@ -31,7 +34,8 @@ class TestRelease:
         row = QueuedMessage.objects.get()
         assert (row.id, row.destination, row.is_manual, row.due_at) == (number, "dest.example", True, None)
         assert row.expires_at > NOW
-        assert Message.objects.get().hold_expires_at is None
+        message = Message.objects.get()
+        assert (message.hold_expires_at, message.hold_reason) == (None, "")
 
     @pytest.mark.parametrize(
         ("values", "lane"),
@@ -93,22 +97,30 @@ class TestTakeOut:
 
 
 class TestCancel:
-    def test_the_message_is_never_sent_and_there_is_no_event(self, world, make_held, config):
+    def test_the_message_is_never_sent(self, world, make_held, config):
         [number] = make_held("a@dest.example")
-        world.add_webhook()
-        assert sum(held.cancel([number], world.context(config))) == 1
+        assert sum(held.cancel([number], world.context(config), HoldEnd.ADMIN)) == 1
         row = Message.objects.get()
         assert (row.status, row.hold_expires_at) == ("HoldCancelled", None)
         assert Delivery.objects.get(status="HoldCancelled").details == (
             "The hold on this message has been removed without action."
         )
-        assert not WebhookRequest.objects.exists()
-        assert sum(held.cancel([number], world.context(config))) == 0
+        assert sum(held.cancel([number], world.context(config), HoldEnd.ADMIN)) == 0
+
+    def test_only_webhooks_beyond_postal_hear_of_it(self, world, make_held, config):
+        [number] = make_held("a@dest.example")
+        world.add_webhook(name="as Postal", beyond_postal=False)
+        ours = world.add_webhook(beyond_postal=True)
+        sum(held.cancel([number], world.context(config), HoldEnd.ADMIN))
+        row = WebhookRequest.objects.get()
+        payload = json.loads(bytes(row.body))["payload"]
+        assert (row.webhook_id, row.event) == (ours.pk, "MessageHoldCancelled")
+        assert (payload["hold_reason"], payload["by"]) == ("development_mode", "admin")
 
     def test_released_mail_is_not_cancelled(self, world, make_held, config):
         [number] = make_held("a@dest.example")
         sum(held.release([number], world.context(config)))
-        assert sum(held.cancel([number], world.context(config))) == 0
+        assert sum(held.cancel([number], world.context(config), HoldEnd.ADMIN)) == 0
 
 
 class TestExpire:
@@ -117,6 +129,18 @@ class TestExpire:
         make_held(*[f"a{n}@dest.example" for n in range(150)])
         assert held.expire(config, NOW + timedelta(days=days), transaction.atomic) == ended
         assert Message.objects.filter(status="HoldCancelled").count() == ended
+
+    def test_each_reason_has_its_time_and_an_event(self, world, make_held, config):
+        config = replace(config, hold=replace(config.hold, expiry=(("suppressed", 1),)))
+        for reason in HoldReason:
+            make_held(f"{reason.value}@dest.example", reason=reason, config=config)
+        world.add_webhook(beyond_postal=True)
+        assert held.expire(config, NOW + timedelta(days=1), transaction.atomic) == 1
+        assert held.expire(config, NOW + timedelta(days=7), transaction.atomic) == len(HoldReason) - 1
+        told = [json.loads(bytes(row.body))["payload"] for row in WebhookRequest.objects.order_by("pk")]
+        assert told[0]["hold_reason"] == "suppressed"
+        assert {payload["hold_reason"] for payload in told} == {reason.value for reason in HoldReason}
+        assert {payload["by"] for payload in told} == {"expiry"}
 
     def test_nothing_due_costs_one_query(self, make_held, config, django_assert_num_queries):
         make_held("a@dest.example")

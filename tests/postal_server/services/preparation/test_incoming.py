@@ -8,7 +8,7 @@ import pytest
 
 from postal_server.mail.message import header_values
 from postal_server.models import AddressEndpoint, Delivery, HTTPEndpoint, Message, Route, Server, SMTPEndpoint
-from postal_server.rules import outcome
+from postal_server.rules import hold, outcome
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.preparation import inspection, messages
 from postal_server.services.results import record
@@ -86,6 +86,7 @@ def http(world, make_route):
 
 def decided(item):
     assert isinstance(item, Decision)
+    assert item.hold_reason is (hold.reason_of(item.details) if item.status is DeliveryStatus.HELD else None)
     return item.status, item.details
 
 

@@ -20,6 +20,7 @@ from postal_server.models import (
     Stream,
     TrackDomain,
 )
+from postal_server.rules import hold
 from postal_server.rules.classification import Classification
 from postal_server.rules.failure_class import FailureClass, Stage
 from postal_server.rules.status import DeliveryStatus
@@ -187,6 +188,7 @@ class TestSend:
 
 def held(item):
     assert isinstance(item, Decision)
+    assert item.hold_reason is (hold.reason_of(item.details) if item.status is DeliveryStatus.HELD else None)
     return item.status, item.details
 
 

@@ -5,6 +5,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from postal_server.models import Counter, Server, WebhookRequest
+from postal_server.rules import hold
+from postal_server.rules.hold import HoldReason
 from postal_server.services.preparation import send_limit
 from postal_server.services.shared import operator_mail
 from postal_server.services.shared.loader import load
@@ -32,7 +34,7 @@ def test_attempts_are_counted_over_an_hour(server):
 
 def test_the_limit_holds_within_a_batch(server):
     answers = send_limit.admit([server] * 12, NOW)
-    assert answers == [None] * 10 + ["Message held because send limit (10) has been reached."] * 2
+    assert answers == [None] * 10 + [hold.by(HoldReason.SEND_LIMIT, limit=10)] * 2
     assert send_limit.volumes([server], NOW) == {server.id: 10}
 
 
