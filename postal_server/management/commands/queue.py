@@ -21,8 +21,9 @@ from postal_server.management.base import (
     span,
 )
 from postal_server.models import QueueSuspension
+from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.selection import Selection
-from postal_server.services.operations import queue
+from postal_server.services.operations import queue, retry
 
 ACTIONS = {
     "list": "what waits, by destination, the oldest first",
@@ -30,6 +31,7 @@ ACTIONS = {
     "resume": "end a suspension",
     "flush": "try deferred mail, and destinations that are paused, now",
     "purge": "fail waiting mail for good, and send the webhooks",
+    "retry": "send failed mail again whose class of failure says that it was not its own fault",
 }
 
 
@@ -57,8 +59,35 @@ class Command(ServerCommand):
             action.add_argument("--dry-run", action="store_true", help="only show how much would be affected")
             if name == "suspend":
                 action.add_argument("--reason", default="", help="a note to show in the list")
+            if name == "retry":
+                self._add_failures(action)
             if name == "purge":
                 action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
+
+    def _add_failures(self, action: ArgumentParser) -> None:
+        classes = ", ".join(each.value for each in FailureClass)
+        action.add_argument(
+            "--class",
+            dest="failure_class",
+            required=True,
+            type=FailureClass,
+            choices=list(FailureClass),
+            metavar="CLASS",
+            help=f"that failed last with this class: {classes}",
+        )
+        action.add_argument(
+            "--operator",
+            type=arguments.domain,
+            metavar="DOMAIN",
+            help="that the mail hosts of this operator refused, whatever the recipient's domain",
+        )
+        action.add_argument(
+            "--since",
+            type=arguments.duration,
+            default="5d",
+            metavar="TIME",
+            help="that failed within this time, such as 12h; 5d by default",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = server_named(options["server"]) if options["server"] else None
@@ -68,7 +97,7 @@ class Command(ServerCommand):
             options["tag"] or "",
         )
         action = options["action"]
-        if selection == Selection() and action not in ("list", "flush"):
+        if selection == Selection() and action not in ("list", "flush", "retry"):
             raise CommandError(f"queue {action}: say which part: --server, --destination or --tag.")
         getattr(self, f"_{action}")(selection, options)
 
@@ -140,6 +169,25 @@ class Command(ServerCommand):
             return
         done = self.watched(queue.flush(selection, write_transaction), expected)
         self.stdout.write(counted(done, "message is tried now.", "messages are tried now."))
+
+    def _retry(self, selection: Selection, options: dict[str, Any]) -> None:
+        since = timezone.now() - options["since"]
+        failures = retry.Failures(options["failure_class"], since, selection, options["operator"] or "")
+        expected = purged = 0
+        for found in retry.find(failures):
+            expected += len(found.ids)
+            purged += found.purged
+        if options["dry_run"]:
+            self.stdout.write(
+                counted(expected, "message would be sent again.", "messages would be sent again.")
+            )
+        else:
+            done = self.watched(retry.send_again(failures, operation_context()), expected)
+            self.stdout.write(counted(done, "message is sent again.", "messages are sent again."))
+        if purged:
+            self.stdout.write(
+                counted(purged, "message has no text any more.", "messages have no text any more.")
+            )
 
     def _purge(self, selection: Selection, options: dict[str, Any]) -> None:
         expected = queue.waiting(selection).count()

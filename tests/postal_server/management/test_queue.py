@@ -8,7 +8,14 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server.management import base
-from postal_server.models import DestinationPause, Message, QueuedMessage, QueueSuspension, ScheduledTask
+from postal_server.models import (
+    Delivery,
+    DestinationPause,
+    Message,
+    QueuedMessage,
+    QueueSuspension,
+    ScheduledTask,
+)
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import queue
 
@@ -104,3 +111,39 @@ def test_suspend_counts_what_waits_for_its_next_attempt_too(run, add):
     words = ["queue", "suspend", "--destination", "dest.example"]
     assert run(*words, "--dry-run") == "2 messages would wait.\n"
     assert run(*words) == "Suspended; 2 messages wait.\n"
+
+
+@pytest.fixture
+def failed(add):
+    """Two messages that a blocklist failed, one of them without its text, and one that failed otherwise."""
+    ids = [add("ann@att.example"), add("bob@att.example"), add("cy@att.example")]
+    QueuedMessage.objects.all().delete()
+    Message.objects.update(status="HardFail")
+    Message.objects.filter(pk=ids[1]).update(body_id=None)
+    for pk, name in zip(ids, ["reputation", "reputation", "bad_address"], strict=True):
+        Delivery.objects.create(
+            message_id=pk, status="HardFail", failure_class=name, details="no", created_at=NOW
+        )
+    return ids
+
+
+def test_failed_mail_is_sent_again_by_its_class(run, failed):
+    words = ("queue", "retry", "--class", "reputation", "--destination", "ATT.example", "--since", "5d")
+    assert run(*words, "--dry-run") == "1 message would be sent again.\n1 message has no text any more.\n"
+    assert not QueuedMessage.objects.exists()
+    assert run(*words) == "1 message is sent again.\n1 message has no text any more.\n"
+    assert QueuedMessage.objects.get().pk == failed[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], "--class"),
+        (["--class", "wrong"], "wrong"),
+        (["--class", "reputation", "--since", "yesterday"], "'yesterday' is not a length of time such as 5d"),
+        (["--class", "reputation", "--operator", "x y"], "'x y' is not a domain"),
+    ],
+)
+def test_what_is_no_part_of_failed_mail_is_named(run, words, named):
+    with pytest.raises(CommandError, match=named):
+        run("queue", "retry", *words)
