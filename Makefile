@@ -36,8 +36,8 @@ test: $(VENV)/.dev ## Run all tests but the drills (ARGS='-k name' to choose)
 quick: $(VENV)/.dev ## Run the quick tests (ARGS='-k name' to choose)
 	$(BIN)/python -m pytest -n auto -m "not slow and not serial" $(ARGS)
 
-coverage: $(VENV)/.dev ## Run the quick tests, and fail if they reach fewer branches than they did
-	$(BIN)/python -m pytest -n auto -m "not slow and not serial" --cov $(ARGS)
+coverage: $(VENV)/.dev ## Run what each pair of versions runs, and fail if it reaches fewer branches than it did
+	$(BIN)/python -m pytest -n auto -m "not serial and (not slow or versions)" --cov $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .

@@ -18,9 +18,28 @@ SLOW = {
     "fuzz",
     "story",
     "anymail_postal/test_time.py",
-    "postal_server/admin/test_filters.py",
     "postal_server/runtime/test_process.py",
     "postal_server/test_cli.py",
+}
+# Slow as well, but what they prove depends on the versions of Python and Django.
+VERSIONS = {
+    "anymail_postal/store/test_admin.py",
+    "anymail_postal/test_backend_both.py",
+    "anymail_postal/test_backend_recorded.py",
+    "anymail_postal/test_project.py",
+    "postal_server/admin/test_filters.py",
+    "postal_server/admin/test_pages.py",
+    "postal_server/api/test_recorded.py",
+    "postal_server/smtpd/test_recorded.py",
+    "postal_server/test_migrations.py",
+    "postal_server/test_settings.py",
+    "postal_server/transports/http/test_pool.py",
+    "postal_server/transports/smtp/test_connect.py",
+    "postal_server/transports/smtp/test_pool.py",
+    "postal_server/transports/smtp/test_session.py",
+    "postal_server/web/test_administration.py",
+    "postal_server/web/test_server.py",
+    "postal_server/web/test_streaming.py",
 }
 CLOCK = "process_time"
 
@@ -55,6 +74,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_property = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
         if is_property or is_in(SLOW, place) or bounds_time(function):
             item.add_marker(pytest.mark.slow)
+        elif is_in(VERSIONS, place):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.versions)
 
 
 @pytest.fixture(autouse=True, scope="module")

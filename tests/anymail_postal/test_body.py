@@ -1,6 +1,7 @@
 import json
 from contextlib import suppress
 from datetime import datetime, timezone
+from operator import attrgetter
 from urllib.parse import quote_plus
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from anymail_postal import body
 from anymail_postal.errors import UnreadableBody
+from tests.each import each
 
 from .recorded import MAILS
 
@@ -100,7 +102,7 @@ def test_any_bytes_are_a_form_or_unreadable(content):
     body.parse_form(content)
 
 
-@pytest.mark.parametrize("post", MAILS, ids=lambda post: f"{post.endpoint}")
+@each("post", MAILS, ids=attrgetter("endpoint"))
 def test_recorded_forms_have_the_fields_of_the_recorded_json(post):
     assert {"id", "rcpt_to", "mail_from"} <= body.parse(post.body, post.content_type).keys()
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal.charsets import decode, decode_html, find_codec
+from tests.each import each
 
 # text, and the codec that writes it -> labels under which mail programs send it
 TEXTS = {
@@ -99,7 +100,7 @@ TEXTS = {
 CASES = [(label, text, codec) for (text, codec), labels in TEXTS.items() for label in labels]
 
 
-@pytest.mark.parametrize(("label", "text", "codec"), CASES)
+@each("label, text, codec", CASES)
 def test_label_means_what_mail_programs_mean_by_it(label, text, codec):
     assert decode(text.encode(codec), label) == text
 

@@ -3,6 +3,7 @@ import pickle
 from collections import defaultdict
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timedelta, timezone
+from itertools import product
 
 import pytest
 from anymail.inbound import AnymailInboundMessage
@@ -14,6 +15,7 @@ from anymail_postal import body, inbound
 from anymail_postal.errors import UnreadableBody
 from anymail_postal.structure import MAX_PARTS
 from anymail_postal.testing import form_bytes, hash_fields, json_bytes, mime_base64, raw_fields
+from tests.each import each
 
 from .recorded import MAILS
 
@@ -335,8 +337,7 @@ HOSTILE_HEADERS = [
 ]
 
 
-@pytest.mark.parametrize("value", HOSTILE_HEADERS)
-@pytest.mark.parametrize("field", sorted(inbound.HASH_HEADERS.keys() - {"reply_to"}))
+@each("field, value", list(product(sorted(inbound.HASH_HEADERS.keys() - {"reply_to"}), HOSTILE_HEADERS)))
 def test_hash_header_with_a_strange_value(field, value):
     message = from_hash(**{field: value}).message
     assert "Bcc" not in message
@@ -573,8 +574,7 @@ def test_file_name_with_a_blank_needs_no_quotes():
     assert message.get_filename() == "a b.pdf"
 
 
-@pytest.mark.parametrize("disposition", DISPOSITIONS)
-@pytest.mark.parametrize("content_type", TYPES)
+@each("content_type, disposition", list(product(TYPES, DISPOSITIONS)))
 def test_headers_are_read_as_anymail_reads_them(content_type, disposition):
     headers = f"Content-Type: {content_type}\n"
     if disposition is not None:
@@ -612,11 +612,11 @@ def test_any_parameters_are_read_as_anymail_reads_them(header, is_disposition):
 
 
 def read_everything(message):
-    for each in message.walk():
-        seen(each)
-        if each.get_content_maintype() != "multipart":
-            each.get_content_bytes()
-            each.get_content_text()
+    for part in message.walk():
+        seen(part)
+        if part.get_content_maintype() != "multipart":
+            part.get_content_bytes()
+            part.get_content_text()
     return (
         message.from_email,
         message.to,

@@ -4,6 +4,7 @@ import base64
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
+from operator import attrgetter
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from anymail_postal import body, structure
 from anymail_postal.inbound_message import InboundMessage, parse
+from tests.each import each
 
 from .recorded import MAILS
 
@@ -82,13 +84,13 @@ WELL_FORMED = {
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
-@pytest.mark.parametrize("text", WELL_FORMED.values(), ids=WELL_FORMED)
+@each("text", WELL_FORMED.values())
 def test_parts_are_those_that_python_finds(text: str, line_end: str) -> None:
     raw = text.replace("\n", line_end).encode("latin-1")
     assert tree(parse(raw)) == tree(pythons(raw))
 
 
-@pytest.mark.parametrize("post", MAILS, ids=lambda post: post.endpoint)
+@each("post", MAILS, ids=attrgetter("endpoint"))
 def test_parts_of_recorded_mail_are_those_that_python_finds(post) -> None:
     fields = body.parse(post.body, post.content_type)
     if "message" in fields:

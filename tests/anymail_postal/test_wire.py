@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from anymail_postal import wire
 from anymail_postal.wire import PostalMessageId, WireError
+from tests.each import each
 
 RECORDED = {
     each["name"]: each
@@ -35,7 +36,7 @@ def data_of(name: str) -> Any:
     return wire.read_answer(json.loads(RECORDED[name]["response"]["body"])).data
 
 
-@pytest.mark.parametrize("name", READABLE)
+@each("name", READABLE)
 def test_every_recorded_answer_is_read(name: str) -> None:
     body = json.loads(RECORDED[name]["response"]["body"])
     answer = wire.read_answer(body)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
+from operator import itemgetter
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from postal_server.models import Body, Click, Delivery, Link, Load, Message
+from tests.each import each
 
 from ..installation import VECTORS, call, load_script, recorded
 
@@ -47,10 +52,22 @@ def check(name: str, expected: Any, actual: Any) -> None:
     assert list(compare.differences(expected, actual)) == []
 
 
+def rolled_back(check: Callable[..., None]) -> Callable[..., None]:
+    """Leave no row of a case to the next one."""
+
+    @functools.wraps(check)
+    def check_and_forget(**given: Any) -> None:
+        with transaction.atomic():
+            check(**given)
+            transaction.set_rollback(True)
+
+    return check_and_forget
+
+
 SENDS = [r for r in RECORDS if "/send/" in r["request"]["path"] and not rule_of(r["name"]).get("skip")]
 
 
-@pytest.mark.parametrize("record", SENDS, ids=lambda record: record["name"])
+@each("record", SENDS, ids=itemgetter("name"))
 def test_send_is_answered_as_recorded(app, record) -> None:
     check(record["name"], compare.answer(record["response"], SIDE), replay(app, record))
 
@@ -123,7 +140,8 @@ SHOWN = [r for r in RECORDS if "message" in r and "X-Server-API-Key" in r["reque
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("record", SHOWN, ids=lambda record: record["name"])
+@each("record", SHOWN, ids=itemgetter("name"))
+@rolled_back
 def test_stored_message_is_shown_as_recorded(app, recorded_directory, record) -> None:
     message = store(record)
     Message.objects.update(server_id=server_of(recorded_directory, record))
@@ -138,7 +156,8 @@ LOOKUPS = [r for r in RECORDS if "/messages/" in r["request"]["path"]]
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("record", LOOKUPS, ids=lambda record: record["name"])
+@each("record", LOOKUPS, ids=itemgetter("name"))
+@rolled_back
 def test_lookup_is_answered_as_recorded(app, recorded_directory, record) -> None:
     server_id = server_of(recorded_directory, record)
     wanted = json.loads(record["request"]["body"] or "{}").get("id")

@@ -16,13 +16,18 @@ TOKEN = "a-token-of-tests"
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 
-@pytest.fixture(autouse=True)
-def config(tmp_path, monkeypatch):
-    files.write_configuration(tmp_path / "postal.yml")
-    config = conf.load(tmp_path / "postal.yml", {"CONTROL_TOKEN": TOKEN})
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("control")
+    files.write_configuration(folder / "postal.yml")
+    config = conf.load(folder / "postal.yml", {"CONTROL_TOKEN": TOKEN})
     files.write_secrets(config)
-    monkeypatch.setattr(conf, "config", lambda: config)
     return config
+
+
+@pytest.fixture(autouse=True)
+def _configured(config, monkeypatch):
+    monkeypatch.setattr(conf, "config", lambda: config)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import email
 import email.policy
 import re
 from datetime import datetime, timezone
+from operator import itemgetter
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from postal_server.mail.compose import (
 )
 from postal_server.mail.header import decode_header, first, header_fields, message_id, remove_header
 from postal_server.mail.message import format_date, parse_date
+from tests.each import each
 
 from .recordings import comparable, sent_messages
 
@@ -67,7 +69,7 @@ def from_parameters(parameters):
 SENT = [(n, p, raw) for n, p, raw in sent_messages() if not n.startswith("track-")]
 
 
-@pytest.mark.parametrize(("name", "parameters", "raw"), SENT, ids=[name for name, _, _ in SENT])
+@each("name, parameters, raw", SENT, ids=itemgetter(0))
 def test_recorded_messages_are_composed_byte_for_byte(name, parameters, raw):
     raw = remove_header(raw, "DKIM-Signature")
     if "X-Postal-MsgID" not in (parameters.get("headers") or {}):

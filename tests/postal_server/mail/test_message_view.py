@@ -2,6 +2,7 @@ import base64
 import email.message
 import hashlib
 from dataclasses import replace
+from operator import itemgetter
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from postal_server.mail.message import parts
 from postal_server.mail.mime import MAX_PARTS
+from tests.each import each
 
 from .recordings import expansions, inbound_payloads
 
@@ -22,7 +24,7 @@ def mime_text(data):
     return "".join(text[i : i + 60] + "\n" for i in range(0, len(text), 60))
 
 
-@pytest.mark.parametrize(("name", "raw", "data"), RECORDED, ids=[name for name, _, _ in RECORDED])
+@each("name, raw, data", RECORDED, ids=itemgetter(0))
 def test_recorded_messages_are_shown_as_postal_shows_them(name, raw, data):
     shown = parts(raw)
     assert (shown.plain_body, shown.html_body) == (data["plain_body"], data["html_body"])
@@ -40,9 +42,7 @@ def test_recorded_messages_are_shown_as_postal_shows_them(name, raw, data):
     ] == data["attachments"]
 
 
-@pytest.mark.parametrize(
-    ("name", "raw", "payload", "is_form"), POSTED, ids=[f"{n}{'-form' if f else ''}" for n, _, _, f in POSTED]
-)
+@each("name, raw, payload, is_form", POSTED, ids=itemgetter(0, 3))
 def test_incoming_mail_is_shown_as_postal_posts_it(name, raw, payload, is_form):
     shown = parts(raw)
     missing = "" if is_form else None

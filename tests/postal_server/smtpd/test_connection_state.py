@@ -17,6 +17,7 @@ from postal_server.smtpd.connection_state import (
 )
 from postal_server.smtpd.protocol import SmtpProtocol
 from postal_server.smtpd.replies import Answer
+from tests.each import each
 
 
 def test_every_phase_has_an_answer_to_every_verb():
@@ -34,7 +35,7 @@ def test_every_state_has_a_reader():
     assert set(SmtpProtocol.readers) == set(State)
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(State, Event)), ids=lambda value: value.name)
+@each("state, event", list(product(State, Event)))
 def test_every_event_leads_somewhere_or_is_impossible(state, event):
     is_impossible = event in IMPOSSIBLE[state]
     assert ((state, event) in TRANSITIONS) is not is_impossible

@@ -6,12 +6,14 @@ import base64
 import hmac
 import json
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from postal_server.smtpd.tls import Certificates
+from tests.each import each
 from tests.loops import LOOPS, run
 
 from .talk import HOSTNAME, Running, Talk
@@ -108,7 +110,7 @@ def recorded(case: dict[str, Any]) -> tuple[list[str], list[set[str]]]:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+@each("case", CASES, ids=itemgetter("name"))
 def test_replies_have_the_recorded_classes(case, loop, certificate):
     async def dialogue() -> None:
         async with Running(certificates=Certificates(*certificate)) as server:

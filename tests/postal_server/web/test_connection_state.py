@@ -8,6 +8,7 @@ import pytest
 
 from postal_server.net.state_table import ImpossibleTransition, next_state
 from postal_server.web.connection_state import IMPOSSIBLE, TRANSITIONS, Event, State
+from tests.each import each
 
 PAIRS = list(product(State, Event))
 
@@ -20,7 +21,7 @@ def reachable(start: State) -> set[State]:
     return found
 
 
-@pytest.mark.parametrize(("state", "event"), PAIRS, ids=lambda value: value.name)
+@each("state, event", PAIRS)
 def test_every_event_leads_somewhere_or_is_impossible(state, event):
     is_impossible = event in IMPOSSIBLE[state]
     assert ((state, event) in TRANSITIONS) is not is_impossible

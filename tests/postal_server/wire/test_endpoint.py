@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from datetime import datetime, timezone
+from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
@@ -12,6 +13,7 @@ import pytest
 
 from postal_server.mail.message import message_id, parts
 from postal_server.wire import endpoint
+from tests.each import each
 
 CORPUS = Path(__file__).parents[2] / "vectors/recorded"
 MADE_UP_NAME = re.compile(r"\b\d+\.eml")  # of an attached message without a name: random in Postal
@@ -51,14 +53,14 @@ def _cases(is_raw):
             else dict(parse_qsl(body.decode(), keep_blank_values=True))
         )
         if is_raw:
-            yield pytest.param(label, content_type, body, said, None, id=f"{label}-{said['id']}")
+            yield label, content_type, body, said, None
             continue
         key = (said["rcpt_to"], said.get("message_id") or None)
         if key in MAILS:
             name, raw = MAILS[key]
             if name in ("body-latin1-undeclared", "nested-multipart"):
                 continue  # what Postal loses of them is posted: see test_message_view.py
-            yield pytest.param(label, content_type, body, said, raw, id=f"{label}-{name}")
+            yield label, content_type, body, said, raw
 
 
 def _message(said, body):
@@ -82,7 +84,7 @@ def _stable(body: bytes) -> str:
     return re.sub(r"(timestamp[\":=]+)(\d+\.\d{1,6})\d*", lambda m: m[1] + f"{float(m[2]):.4f}", text)
 
 
-@pytest.mark.parametrize(("label", "content_type", "body", "said", "raw"), list(_cases(is_raw=False)))
+@each("label, content_type, body, said, raw", list(_cases(is_raw=False)), ids=itemgetter(0, 1))
 def test_a_parsed_mail_is_posted_byte_for_byte_as_recorded_but_for_a_last_key(
     label, content_type, body, said, raw
 ):
@@ -102,7 +104,7 @@ def test_a_parsed_mail_is_posted_byte_for_byte_as_recorded_but_for_a_last_key(
     assert written_type == content_type
 
 
-@pytest.mark.parametrize(("label", "content_type", "body", "said", "raw"), list(_cases(is_raw=True)))
+@each("label, content_type, body, said, raw", list(_cases(is_raw=True)), ids=itemgetter(0, 1))
 def test_a_raw_mail_is_posted_byte_for_byte_as_recorded(label, content_type, body, said, raw):
     is_form = "json" not in content_type
     encoding = endpoint.AS_FORM if is_form else endpoint.AS_JSON
