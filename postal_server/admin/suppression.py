@@ -6,16 +6,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from postal_server import conf, models
 from postal_server.mail.address import suppression_key
 from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import suppression_list
+from postal_server.services.operations import suppression_changes, suppression_list
 from postal_server.services.results import suppression_entries as entries
 
-from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin
+from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin, operation_context
+
+BY_ADMINISTRATION = "administration"
 
 
 class SuppressionForm(ModelForm):
@@ -62,6 +65,16 @@ class SuppressionAdmin(ServerScopedAdmin):
     search_fields = ["=key", "=address"]
     paginator = BoundedPaginator
     show_full_result_count = False
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        suppression_changes.saved(obj, operation_context())
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        suppression_changes.delete([obj], operation_context(), BY_ADMINISTRATION)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        suppression_changes.delete(list(queryset), operation_context(), BY_ADMINISTRATION)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         until = entries.default_keep_until(conf.config(), timezone.now())

@@ -15,10 +15,17 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import write_transaction
 from postal_server.errors import HostileInput
-from postal_server.management.base import ServerCommand, batches, counted, moment, server_named
+from postal_server.management.base import (
+    ServerCommand,
+    batches,
+    counted,
+    moment,
+    operation_context,
+    server_named,
+)
 from postal_server.models import Server
 from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import suppression_list
+from postal_server.services.operations import suppression_changes, suppression_list
 from postal_server.services.results import suppression_entries as entries
 
 TOGETHER = 500  # addresses a transaction
@@ -77,21 +84,22 @@ class Command(ServerCommand):
         )
 
     def _add(self, server: Server, options: dict[str, Any]) -> None:
-        now = timezone.now()
+        context = operation_context()
+        now = context.now
         days = options["days"]
-        until = entries.default_keep_until(conf.config(), now) if days is None else now + timedelta(days=days)
+        until = (
+            entries.default_keep_until(context.config, now) if days is None else now + timedelta(days=days)
+        )
         wanted = [
             entries.given_entry((server.pk, address), now, keep_until=until, text=options["reason"])
             for address in self._addresses(options)
         ]
-        with write_transaction():
-            entries.put(wanted)
+        suppression_changes.add(wanted, context)
         self.stdout.write(counted(len(wanted), *SUPPRESSED))
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
-        with write_transaction():
-            wanted = [(server.pk, address) for address in self._addresses(options)]
-            ended = entries.end(wanted, timezone.now(), BY_COMMAND)
+        wanted = [(server.pk, address) for address in self._addresses(options)]
+        ended = suppression_changes.remove(wanted, operation_context(), BY_COMMAND)
         self.stdout.write(
             counted(
                 len({row.key for row in ended}),

@@ -11,8 +11,12 @@ from django.db.models import QuerySet
 from postal_server.models import FailureEvidence, Incident, OperatorAnswers, Suppression
 from postal_server.rules import storm
 from postal_server.rules.suppression import CLASSES_IN_DOUBT, State
+from postal_server.services.results import suppression_entries as entries
+from postal_server.services.results import suppression_event, webhook
 from postal_server.services.results.operator_answers import of_last_hour_and_day
 from postal_server.services.shared.rows import Transaction
+
+from .context import OperationContext
 
 CONFIRMED, DROPPED = "confirmed", "dropped"
 STEP = 1000  # entries a transaction
@@ -41,13 +45,16 @@ def review(now: datetime, write_transaction: Transaction = transaction.atomic) -
     return dropped
 
 
-def confirm(incident: Incident, now: datetime, write_transaction: Transaction) -> Iterator[int]:
+def confirm(incident: Incident, context: OperationContext) -> Iterator[int]:
     """Believe the operator: the proposed entries stop mail from now on. Yields how many each step has."""
+    directory, now = context.directory, context.now
     decided = 0
     for ids in _proposed(incident):
-        with write_transaction():
+        with context.write_transaction():
             rows = Suppression.objects.filter(pk__in=ids)
             count = rows.update(state=State.ACTIVE.value, incident_id=None)
+            standing = [row for row in rows if entries.is_standing(row, now)]
+            webhook.emit(suppression_event.added(standing, directory), directory, now)
         decided += count
         yield count
     _end(incident, CONFIRMED, decided, now)

@@ -11,7 +11,9 @@ from postal_server.mail.address import split_address
 from postal_server.models import Suppression
 from postal_server.rules.suppression import Reason
 from postal_server.services.results import suppression_entries as entries
+from postal_server.services.results import suppression_event, webhook
 from postal_server.services.shared.dns_questions import Ask, Question
+from postal_server.services.shared.loader import load
 from postal_server.services.shared.rows import Transaction
 
 STEP = 100  # entries whose domains are asked about at a time: dead ones may take seconds each
@@ -21,21 +23,24 @@ BY_CHECK = "domain has MX again"
 
 def check(now: datetime, ask: Ask, write_transaction: Transaction = transaction.atomic) -> int:
     """End the entries of domains that have mail hosts again; how many."""
-    ended = 0
+    ended, directory = 0, None
     for step in _steps(now):
-        of_domain = {row.pk: Question(split_address(row.key)[1], "MX") for row in step}
-        answers = ask(sorted(set(of_domain.values()), key=lambda question: question.name))
-        back = [pk for pk, question in of_domain.items() if _takes_mail(answers.get(question))]
-        with write_transaction():
-            rows = Suppression.objects.filter(pk__in=back, ended_at=None)
-            ended += rows.update(ended_at=now, ended_by=BY_CHECK)
+        of_domain = [(row, Question(split_address(row.key)[1], "MX")) for row in step]
+        answers = ask(sorted({question for _, question in of_domain}, key=lambda question: question.name))
+        back = [row for row, question in of_domain if _takes_mail(answers.get(question))]
+        if back:
+            directory = directory or load()
+            with write_transaction():
+                entries.mark_ended(back, now, BY_CHECK)
+                webhook.emit(suppression_event.removed(back, directory), directory, now)
+            ended += len(back)
     return ended
 
 
 def _steps(now: datetime) -> Iterator[Sequence[Suppression]]:
     rows = entries.standing(now).filter(reason=Reason.BAD_DOMAIN.value, created_at__lte=now - LEAST_AGE)
     last = 0
-    while step := list(rows.filter(pk__gt=last).order_by("pk").only("pk", "key")[:STEP]):
+    while step := list(rows.filter(pk__gt=last).order_by("pk")[:STEP]):
         yield step
         last = step[-1].pk
 

@@ -11,7 +11,7 @@ from postal_server.rules import storm
 from postal_server.rules.storm import Tally
 from postal_server.rules.suppression import CLASSES_IN_DOUBT, IN_DOUBT, State
 
-from . import operator_answers
+from . import operator_answers, suppression_event
 from .batch import Batch
 from .suppression_entries import of_keys
 
@@ -46,7 +46,7 @@ def open_incidents(samples: Mapping[str, str], batch: Batch) -> dict[str, int]:
         _begin(begun, samples, batch.now)
         opened = _open(begun)
         for operator, number in opened.items():
-            _propose_last_hour(operator, number, batch.now)
+            _propose_last_hour(operator, number, batch)
         found |= opened
     return found
 
@@ -72,8 +72,9 @@ def _begin(tallies: Mapping[str, Tally], samples: Mapping[str, str], now: dateti
     )
 
 
-def _propose_last_hour(operator: str, incident_id: int, now: datetime) -> None:
+def _propose_last_hour(operator: str, incident_id: int, batch: Batch) -> None:
     """What the operator has put on lists in the hour before waits for the decision as well."""
+    now = batch.now
     strikes = FailureEvidence.objects.filter(
         created_at__gt=now - storm.HOUR,
         operator=operator,
@@ -81,10 +82,16 @@ def _propose_last_hour(operator: str, incident_id: int, now: datetime) -> None:
     )
     keys = sorted(set(strikes.values_list("server_id", "key")))
     for start in range(0, len(keys), KEYS_A_STATEMENT):
-        Suppression.objects.filter(
-            of_keys(keys[start : start + KEYS_A_STATEMENT]),
-            reason__in=[reason.value for reason in IN_DOUBT],
-            state=State.ACTIVE.value,
-            created_at__gt=now - storm.HOUR,
-            ended_at=None,
-        ).update(state=State.PROPOSED.value, incident_id=incident_id)
+        found = list(
+            Suppression.objects.filter(
+                of_keys(keys[start : start + KEYS_A_STATEMENT]),
+                reason__in=[reason.value for reason in IN_DOUBT],
+                state=State.ACTIVE.value,
+                created_at__gt=now - storm.HOUR,
+                ended_at=None,
+            )
+        )
+        batch.events_of_servers += suppression_event.removed(found, batch.directory)
+        Suppression.objects.filter(pk__in=[row.pk for row in found]).update(
+            state=State.PROPOSED.value, incident_id=incident_id
+        )

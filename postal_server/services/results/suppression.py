@@ -151,7 +151,7 @@ def note_failures(failures: Sequence[Failure], batch: Batch) -> set[int]:
     batch.suppressed.update(came_on)
     insert(lists.new_strikes)
     entries.put(lists.changed.values())
-    batch.events_of_servers += suppression_event.added(came_on.values(), batch.directory)
+    batch.events_of_servers += suppression_event.added(lists.changed.values(), batch.directory)
     return set(came_on)
 
 

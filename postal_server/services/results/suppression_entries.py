@@ -199,10 +199,14 @@ def end(
     if scope is not None:
         rows = rows.filter(scope=scope)
     ended = [row for row in rows.order_by("pk") if is_standing(row, now)]
-    for row in ended:
-        row.ended_at, row.ended_by = now, by[:ENDED_BY_CHARACTERS]
     if ended:
-        Suppression.objects.filter(pk__in=[row.pk for row in ended]).update(
-            ended_at=now, ended_by=by[:ENDED_BY_CHARACTERS]
-        )
+        mark_ended(ended, now, by)
     return ended
+
+
+def mark_ended(rows: Sequence[Suppression], now: datetime, by: str) -> None:
+    """End these entries, here and as stored. One query, which passes over those that ended meanwhile."""
+    for row in rows:
+        row.ended_at, row.ended_by = now, by[:ENDED_BY_CHARACTERS]
+    stored = Suppression.objects.filter(pk__in=[row.pk for row in rows], ended_at=None)
+    stored.update(ended_at=now, ended_by=by[:ENDED_BY_CHARACTERS])

@@ -1,4 +1,7 @@
-"""The events of suppression lists: an address came on one, or left it before its time."""
+"""The events of suppression lists: an address came on one, or left it before its time.
+
+An entry that reaches its `keep_until` has none: whoever was told of it knows the time.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,8 @@ from .webhook import WebhookEvent, is_wanted
 
 
 def added(rows: Iterable[Suppression], directory: Directory) -> list[WebhookEvent]:
-    """That these entries stop mail from now on; proposed ones do not."""
-    active = (row for row in rows if row.state == State.ACTIVE.value)
-    return _events(our_events.SUPPRESSION_ADDED, active, directory)
+    """That these entries stop mail from now on, or for longer than before."""
+    return _events(our_events.SUPPRESSION_ADDED, rows, directory)
 
 
 def removed(rows: Iterable[Suppression], directory: Directory) -> list[WebhookEvent]:
@@ -24,9 +26,12 @@ def removed(rows: Iterable[Suppression], directory: Directory) -> list[WebhookEv
 
 
 def _events(name: str, rows: Iterable[Suppression], directory: Directory) -> list[WebhookEvent]:
-    """Those that a webhook wants. They follow the other events of the message that led to the entry."""
+    """Those that a webhook wants. They follow the other events of the message that led to the entry.
+
+    Proposed entries stop no mail and have none.
+    """
     return [
         WebhookEvent(row.server_id, name, our_events.suppression_payload(row), row.source_message_id)
         for row in rows
-        if is_wanted(row.server_id, name, directory)
+        if row.state == State.ACTIVE.value and is_wanted(row.server_id, name, directory)
     ]

@@ -83,6 +83,19 @@ def test_an_address_is_suppressed_in_the_spelling_that_is_compared(page, server)
     assert models.Suppression.objects.get().key == "bob@dest.example"
 
 
+def test_webhooks_hear_of_what_is_saved_and_deleted(page, server) -> None:
+    models.Webhook.objects.create(server=server, name="w", url="http://hook.example/", all_events=True)
+    suppress(page, server, "ann@dest.example")
+    suppress(page, server, "bob@dest.example")
+    ann, bob = models.Suppression.objects.order_by("key")
+    page.post(reverse("admin:postal_server_suppression_delete", args=[ann.pk]), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": [bob.pk], "post": "yes"}
+    page.post(reverse("admin:postal_server_suppression_changelist"), chosen)
+    assert not models.Suppression.objects.exists()
+    told = models.WebhookRequest.objects.order_by("pk").values_list("event", flat=True)
+    assert list(told) == ["SuppressionAdded"] * 2 + ["SuppressionRemoved"] * 2
+
+
 @pytest.mark.parametrize("address", ["ann@dest.example", "ANN@dest.example", "nobody", "a\0@x.example"])
 def test_twice_or_no_address_is_refused(page, server, address) -> None:
     suppress(page, server, "ann@dest.example")

@@ -8,6 +8,7 @@ from postal_server.rules.suppression import Reason, State
 from postal_server.services.operations import incidents
 from postal_server.services.results.suppression_entries import given_entry, put
 from tests.postal_server.services.conftest import NOW
+from tests.postal_server.services.results.conftest import events
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -43,9 +44,14 @@ def states() -> dict[str, str]:
     return dict(Suppression.objects.values_list("key", "state"))
 
 
-def test_confirmed_proposals_stop_mail(incident):
-    assert list(incidents.confirm(incident, NOW, transaction.atomic)) == [NUMBER]
+def test_confirmed_proposals_stop_mail_and_are_told(incident, world, config):
+    Suppression.objects.update(server_id=world.server.pk)
+    world.add_webhook()
+    context = world.context(config)
+    assert list(incidents.confirm(incident, context)) == [NUMBER]
     assert set(states().values()) == {"active"}
+    told = {payload["suppression"]["address"] for payload in events("SuppressionAdded")}
+    assert told == {f"a{number}@x.example" for number in range(NUMBER)}
     incident.refresh_from_db()
     assert (incident.outcome, incident.decided, incident.ended_at) == ("confirmed", NUMBER, NOW)
     assert incidents.review(NOW + 9 * HOUR) == 0

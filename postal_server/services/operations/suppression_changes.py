@@ -1,0 +1,45 @@
+"""What people change on suppression lists: entries that they add, and entries that they end. With events.
+
+Files are imported without events: `suppression_entries.put`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from postal_server.models import Suppression
+from postal_server.services.results import suppression_entries as entries
+from postal_server.services.results import suppression_event, webhook
+from postal_server.services.results.suppression_entries import Recipient
+
+from .context import OperationContext
+
+
+def add(rows: Collection[Suppression], context: OperationContext) -> None:
+    """Put these entries on their lists. One transaction."""
+    with context.write_transaction():
+        entries.put(rows)
+        webhook.emit(suppression_event.added(rows, context.directory), context.directory, context.now)
+
+
+def saved(row: Suppression, context: OperationContext) -> None:
+    """Tell of an entry that was saved by itself. The caller holds the transaction."""
+    webhook.emit(suppression_event.added([row], context.directory), context.directory, context.now)
+
+
+def delete(rows: Sequence[Suppression], context: OperationContext, by: str) -> None:
+    """Delete these entries, without a trace of them. One transaction."""
+    with context.write_transaction():
+        entries.mark_ended(rows, context.now, by)
+        webhook.emit(suppression_event.removed(rows, context.directory), context.directory, context.now)
+        Suppression.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def remove(
+    recipients: Iterable[Recipient], context: OperationContext, by: str, *, scope: str | None = None
+) -> list[Suppression]:
+    """End the entries of these recipients, in all scopes unless one is given; returns them."""
+    with context.write_transaction():
+        ended = entries.end(recipients, context.now, by, scope=scope)
+        webhook.emit(suppression_event.removed(ended, context.directory), context.directory, context.now)
+    return ended
