@@ -22,6 +22,7 @@ COMMANDS = {
     "queue": "list, suspend, resume, flush and purge parts of the queue",
     "held": "list, release and cancel held messages",
     "suppressions": "list, add, remove, export and import suppressed addresses",
+    "reports": "list what came back about mail: bounces, automatic replies and more",
     "classify": "say what an answer of a mail host is taken for",
     "webhooks": "list webhooks, and resend events",
     "make-user": "create an administrator",

@@ -13,7 +13,7 @@ from .queue import (
     ScheduledTask,
     Worker,
 )
-from .report import Report
+from .report import Report, ReportMail
 from .route import AdditionalRouteEndpoint, AddressEndpoint, HTTPEndpoint, Route, SMTPEndpoint
 from .server import Credential, IPPool, Organization, Server
 from .stream import Stream
@@ -50,6 +50,7 @@ __all__ = [
     "QueueSuspension",
     "QueuedMessage",
     "Report",
+    "ReportMail",
     "Route",
     "SMTPEndpoint",
     "ScheduledTask",

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from .fields import PeerCharField, PeerTextField
+from .message import Message
 
 
 class Report(models.Model):
@@ -53,3 +54,11 @@ class Report(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} about message {self.original_id}"
+
+
+class ReportMail(Message):
+    """The message that a report came in, for the administration."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "report"

@@ -132,6 +132,8 @@ def reports(rows: Iterable[ReportRow]) -> list[dict[str, Any]]:
         {
             "id": row.message_id,
             **report_row_hash(row),
+            "found_by": row.found_by or None,
+            "repeated": row.is_repeated,
             "status": row.status or None,
             "diagnostic": row.diagnostic,
             "class": row.failure_class or None,

@@ -9,10 +9,12 @@ from typing import Any
 
 from postal_server.errors import MessageNotFound
 from postal_server.mail.message_view import MessageParts, parts
-from postal_server.models import Body, Click, Delivery, Load, Message, Report
+from postal_server.models import Body, Click, Delivery, Load, Message
 from postal_server.services.shared.token import tokens_of
 from postal_server.wire import message as wire
 from postal_server.wire.api import MAX_ID
+
+from . import reports
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _activity(message: StoredMessage) -> dict[str, Any]:
 
 
 def _reports(message: StoredMessage) -> list[dict[str, Any]]:
-    return wire.reports(Report.objects.filter(original_id=message.row.id).order_by("created_at", "id"))
+    return wire.reports(reports.about(message.row.id))
 
 
 EXPANSIONS: Mapping[str, Callable[[StoredMessage], Any]] = {
