@@ -571,7 +571,9 @@ class HttpProtocol(LimitedConnection):
         self._waiting.clear()
         if self._is_paused:
             self._transport.resume_reading()  # or that the client closes its side would not be noticed
-        if self._transport.can_write_eof():
+        if self._has_left:
+            self._transport.close()  # once all is sent: the client has sent all it will
+        elif self._transport.can_write_eof():
             with suppress(OSError):  # the client is gone: `connection_lost` follows
                 self._transport.write_eof()
 

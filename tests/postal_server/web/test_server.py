@@ -249,8 +249,7 @@ def test_no_content_has_neither_length_nor_body(address):
 
 
 @pytest.mark.parametrize("path", [b"/fail", b"/lean/fail", b"/route/fail", b"/begin/fail"])
-def test_a_bug_is_a_500_and_logged(running, address, path, caplog, monkeypatch):
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+def test_a_bug_is_a_500_and_logged(running, address, path, caplog):
     assert statuses(talk(address, get(path))) == [500]
     assert "could not be answered" in caplog.text
     wait_for(lambda: not running.connections)
@@ -492,6 +491,19 @@ def test_requests_that_wait_for_others_are_held_back(running, address):
         assert statuses(listen(wire)) == [200] * 5001
 
 
+def test_who_closed_its_side_before_the_answer_keeps_no_connection(running, address, monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 60)
+    with socket.create_connection(address, timeout=10) as wire:
+        wire.sendall(get(b"/wait"))
+        wire.shutdown(socket.SHUT_WR)
+        assert running.echo.begun.wait(10)
+        [connection] = running.connections
+        wait_for(lambda: connection._has_left)
+        running.echo.go_on.set()
+        assert statuses(listen(wire)) == [200]
+        wait_for(lambda: not running.connections)
+
+
 @pytest.fixture(params=LOOPS)
 def hasty(request, monkeypatch):
     """A server whose patience is short."""
@@ -727,8 +739,7 @@ def test_who_made_least_progress_gives_way_first(running, address):
         assert listen(wires[0]).endswith(b"x" * 20_001)
 
 
-def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address, monkeypatch):
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+def test_a_client_has_so_many_connections_and_a_proxy_any_number(running, address):
     running.server._shared.max_per_client = 5
     with connections(address, 8) as wires:
         for wire in wires[5:]:
