@@ -86,6 +86,7 @@ def posted(mail: bytes, format: str, encoding: str) -> bytes:
     row = SimpleNamespace(
         id=1, rcpt_to="a@b.example", mail_from=None, subject=None, message_id=None, created_at=NOW,
         size_bytes=len(mail), is_inspected=False, is_spam=False, is_bounce=False, received_with_ssl=None,
+        stream="",
     )  # fmt: skip
     if format == endpoint.RAW:
         return endpoint.raw_body(row, mail, encoding)[0]

@@ -12,10 +12,26 @@ from postal_server.mail.report import Kind, Part, read
 
 from .recordings import load
 from .reports import samples
-from .test_dsn import RETURNED, notice, report
+from .test_dsn import notice
+
+RETURNED = b"--r\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <a@b>\r\nSubject: x\r\n"
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 NULL = None
+
+
+def report(status, returned=b"", kind=b"message/delivery-status"):
+    return (
+        b"From: MAILER-DAEMON@mx.dest.example\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=r\r\n\r\n"
+        b"--r\r\n\r\nSorry.\r\n--r\r\nContent-Type: "
+        + kind
+        + b"\r\n\r\n"
+        + status
+        + b"\r\n"
+        + returned
+        + b"--r--\r\n"
+    )
 
 
 def read_wrong(file):
