@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from .readme import ROOT
+from .readme import ROOT, commands
 
 SECONDS = 120
 
@@ -76,6 +77,26 @@ def started(
         finally:
             process.terminate()
             assert process.wait(60) == ends, log.read_text()
+
+
+def commands_of_new_environment(factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of an environment into which the README's words have installed the wheel.
+
+    The first that asks makes it, for all processes of a run of tests.
+    """
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all processes
+    made = folder / "installed"
+    with (folder / "installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            making = factory.mktemp("installing")
+            (making / "wheel").mkdir()
+            (making / "environment").mkdir()
+            wanted = [words[-1] for words in commands(ROOT / "README.md") if words[:2] == ["pip", "install"]]
+            made.symlink_to(new_environment(making / "environment", build_wheel(making / "wheel"), wanted))
+    return made.resolve()
 
 
 def build_wheel(folder: Path) -> Path:

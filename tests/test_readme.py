@@ -18,7 +18,7 @@ import requests
 
 from postal_server.testing import RunningServer, free_ports
 
-from .installed import SECONDS, build_wheel, environment, new_environment, run, started
+from .installed import SECONDS, commands_of_new_environment, environment, run, started
 from .readme import ROOT, blocks, commands
 
 README = ROOT / "README.md"
@@ -109,9 +109,7 @@ def test_demo_ends_with_status_0() -> None:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new virtual environment with the wheel, installed by the README's words; its folder of commands."""
-    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
-    wanted = [words[-1] for words in COMMANDS if words[:2] == ["pip", "install"]]
-    return new_environment(tmp_path_factory.mktemp("environment"), wheel, wanted)
+    return commands_of_new_environment(tmp_path_factory)
 
 
 def test_pip_install_brings_both_packages_complete(installed: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from postal_server.testing import free_ports
 
-from ..installed import build_wheel, new_environment
+from ..installed import commands_of_new_environment
 from .stranger import Browser, Stranger, read, wait_for
 
 WANTED = "anymail-postal[server]"
@@ -87,11 +87,8 @@ class Caught:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     """Chapter 1: the package is installed, by the README's words."""
     folder = tmp_path_factory.mktemp("story")
-    for name in ("work", "wheel", "environment"):
-        (folder / name).mkdir()
     ports = dict(zip((5000, 2525, 2526, 8000), free_ports(4), strict=True))
-    scripts = new_environment(folder / "environment", build_wheel(folder / "wheel"), [WANTED])
-    stranger = Stranger(folder / "work", scripts, ports)
+    stranger = Stranger(folder, commands_of_new_environment(tmp_path_factory), ports)
     yield stranger
     stranger.stop()
 
