@@ -76,6 +76,7 @@ soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1,
 drills: $(VENV)/.dev ## Run the long tests, then remove each security guard and see it missed, an hour (CASES='smuggling SQL' for some guards alone)
 	@# Too long for .ci/run, as are fuzz and soak: kills and faults are drilled there.
 	$(if $(CASES),,$(BIN)/python -m pytest -m drill $(ARGS))
+	$(if $(CASES),,$(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile long $(ARGS))
 	$(BIN)/python -m tests.security.remove_guards $(CASES)
 
 clean: ## Remove what the other commands made, but for ./postal

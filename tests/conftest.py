@@ -8,9 +8,15 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from .lanes import DAEMONS, FAULTS, HERE, MEASURING, TOGETHER, is_in
+
+# A busy machine is no failure: what must be fast says so itself. `make drills` tries more.
+hypothesis.settings.register_profile("suite", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=500, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # They try many inputs each, start many processes, or let much time pass. So do tests that read a clock: it is
 # that of their own process, so that others may run meanwhile, but not under coverage.

@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import hypothesis
 import pytest
 from anymail.signals import inbound, tracking
 from django.conf import settings
@@ -11,10 +10,6 @@ from django.test import override_settings
 from anymail_postal.conf import STORE_APP
 
 from .receivers import listening
-
-# A busy machine is no failure: what must be fast says so itself.
-hypothesis.settings.register_profile("calm", deadline=None)
-hypothesis.settings.load_profile("calm")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from anymail.inbound import AnymailInboundMessage
 from anymail.signals import AnymailInboundEvent
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal import body, inbound
@@ -604,7 +604,6 @@ content_type = st.builds(
 )
 
 
-@settings(max_examples=300)
 @given(content_type, st.booleans())
 def test_any_parameters_are_read_as_anymail_reads_them(header, is_disposition):
     name = "Content-Disposition" if is_disposition else "Content-Type"
@@ -668,7 +667,6 @@ FRAGMENTS = [
 ]
 
 
-@settings(max_examples=400)
 @given(st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5)).map("".join) | st.binary(max_size=300))
 def test_no_mail_is_too_odd(content):
     content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
@@ -697,7 +695,6 @@ hostile = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
 @given(hostile | st.dictionaries(st.text(), anything))
 def test_any_fields_are_a_mail_or_unreadable(fields):
     try:

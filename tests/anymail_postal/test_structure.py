@@ -7,7 +7,7 @@ from email.policy import compat32
 from operator import attrgetter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal import body, structure
@@ -109,7 +109,6 @@ part = st.recursive(
 )
 
 
-@settings(max_examples=200)
 @given(part, st.sampled_from(["\n", "\r\n"]))
 def test_any_parts_within_parts_are_those_that_python_finds(text: str, line_end: str) -> None:
     raw = (MAIL + text).replace("\n", line_end).encode("latin-1")

@@ -23,7 +23,7 @@ from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.test import Client, RequestFactory, override_settings
 from django.urls import reverse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal import conf, signals, signatures, testing, webhooks
@@ -893,7 +893,6 @@ content_types = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(bodies, content_types, st.sampled_from(["tracking", "inbound"]))
 def test_any_signed_body_has_an_answer_of_the_table(body, content_type, kind):
     view = webhooks.VIEWS[kind]
@@ -910,7 +909,6 @@ def test_any_signed_body_has_an_answer_of_the_table(body, content_type, kind):
 header_values = st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=80)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

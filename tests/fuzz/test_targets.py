@@ -7,8 +7,8 @@ import pytest
 from .search import search
 from .targets import CORPUS, TARGETS
 
-EXAMPLES = 120
-LONG_EXAMPLES = 10
+EXAMPLES = 20
+LONG_EXAMPLES = 3
 by_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 
 

@@ -326,14 +326,14 @@ parameters = st.fixed_dictionaries(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [SEND, RAW, SHOW, DELIVERIES])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=json_values | parameters)
 def test_any_json_is_answered_without_a_500(app, path, value) -> None:
     assert post(app, path, json.dumps(value).encode("utf-8", "surrogatepass")).status in (200, 400)
 
 
 @pytest.mark.parametrize("path", [SEND, RAW])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=parameters, text=st.text(max_size=60), data=st.binary(max_size=200))
 def test_almost_good_mail_is_answered_without_a_500(app, path, value, text, data) -> None:
     value = {
@@ -347,7 +347,7 @@ def test_almost_good_mail_is_answered_without_a_500(app, path, value, text, data
     assert post(app, path, json.dumps(value).encode("utf-8", "surrogatepass")).status in (200, 400)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=300),
     content_type=st.sampled_from(

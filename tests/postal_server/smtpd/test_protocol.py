@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server import errors
@@ -102,7 +102,6 @@ class TestSmuggling:
         assert envelope.data == content
 
     @given(st.binary(max_size=600))
-    @settings(max_examples=30, deadline=None)
     def test_any_bytes_leave_the_server_alive(self, data):
         async def test(talk, server):
             talk.send(data + b"\r\n.\r\nQUIT\r\n")

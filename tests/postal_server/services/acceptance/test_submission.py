@@ -384,7 +384,7 @@ ENTRIES = st.one_of(
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ENTRIES, min_size=1, max_size=4))
 def test_exactly_the_recipients_answered_with_success_get_the_mail(api_key, config, entries):
     """Each `@` outside of quotes and routes stands for a recipient, or the call is refused."""
