@@ -10,13 +10,16 @@ from django.db.models import Max
 from postal_server.mail.address import suppression_key
 from postal_server.models import ImportedToken, Link, Message, Suppression
 from postal_server.models.message import message_id_key
+from postal_server.rules import hold
+from postal_server.rules.hold import HoldReason
+from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import REASON_OF_TEXT, Reason
 from postal_server.services.shared.sequence import allocate_ids, start_ids_above
 
 from .records import Records
 from .source import Columns, Row, Source, from_epoch
 
-TABLES = ("suppressions", "messages", "links")
+TABLES = ("suppressions", "deliveries", "messages", "links")
 BATCH = 500
 
 
@@ -40,12 +43,16 @@ def import_messages(
         if table == "links":
             links.append(row)  # after all messages: they refer to them
             continue
+        if table == "deliveries":
+            database.note_hold(row)
+            continue
         batches[table].append(row)
         if len(batches[table]) >= BATCH:
             importers[table](batches[table])
             batches[table] = []
     for table, rows in batches.items():
         importers[table](rows)
+    database.set_hold_reasons()
     for chunk in _chunks(links):
         database.import_links(chunk)
     start_ids_above(Message.objects.aggregate(last=Max("id"))["last"] or 0)
@@ -59,6 +66,7 @@ class MessageDatabase:
     records: Records
     progress: Callable[[str, int], None]
     ids: dict[int, int] = field(default_factory=dict)
+    hold_reasons: dict[int, HoldReason] = field(default_factory=dict)  # of the last hold, by Postal's ids
 
     def import_suppressions(self, rows: list[Row]) -> None:
         """Suppressions, by their addresses."""
@@ -108,6 +116,26 @@ class MessageDatabase:
             )
         fresh = iter(allocate_ids(len(moved)))
         return {row["token"]: next(fresh) if row["id"] in in_use else int(row["id"]) for row in new}
+
+    def note_hold(self, row: Row) -> None:
+        """A delivery: of these, only why a message was held is taken over."""
+        if row["status"] == DeliveryStatus.HELD.value:
+            reason = hold.reason_of(row["details"] or "")
+            if reason is not None:
+                self.hold_reasons[int(row["message_id"])] = reason
+
+    def set_hold_reasons(self) -> None:
+        """Call it after all messages and deliveries."""
+        ids: dict[HoldReason, list[int]] = {}
+        for message_id, reason in self.hold_reasons.items():
+            if message_id in self.ids:
+                ids.setdefault(reason, []).append(self.ids[message_id])
+        for reason, of_reason in ids.items():
+            for start in range(0, len(of_reason), BATCH):
+                held = Message.objects.filter(
+                    pk__in=of_reason[start : start + BATCH], status=DeliveryStatus.HELD.value
+                )
+                held.update(hold_reason=reason.value)
 
     def import_links(self, rows: list[Row]) -> None:
         """Tracked links. Call it after all messages, which links refer to."""

@@ -25,7 +25,8 @@ from postal_server.management.base import (
 )
 from postal_server.models import Server
 from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import suppression_changes, suppression_list
+from postal_server.services.operations import held, suppression_changes, suppression_list
+from postal_server.services.operations.context import OperationContext
 from postal_server.services.results import suppression_entries as entries
 
 TOGETHER = 500  # addresses a transaction
@@ -57,6 +58,9 @@ class Command(ServerCommand):
         adding.add_argument("--days", type=int, help="for how many days; by default as configured")
         removing = action("remove", "take addresses off the list", needs_server=True)
         removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        removing.add_argument(
+            "--release", action="store_true", help="and send the mail that is held because of them"
+        )
         action("export", "write the list to standard output, as CSV", needs_server=False)
         importing = action(
             "import", "put the addresses of a file on the list: an export, or one a line", needs_server=True
@@ -98,8 +102,10 @@ class Command(ServerCommand):
         self.stdout.write(counted(len(wanted), *SUPPRESSED))
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
-        wanted = [(server.pk, address) for address in self._addresses(options)]
-        ended = suppression_changes.remove(wanted, operation_context(), BY_COMMAND)
+        addresses = self._addresses(options)
+        context = operation_context()
+        wanted = [(server.pk, address) for address in addresses]
+        ended = suppression_changes.remove(wanted, context, BY_COMMAND)
         self.stdout.write(
             counted(
                 len({row.key for row in ended}),
@@ -107,6 +113,19 @@ class Command(ServerCommand):
                 "addresses were removed from the list.",
             )
         )
+        if waiting := held.waiting_for(server.pk, addresses):
+            self._release(waiting, context, options)
+
+    def _release(self, waiting: list[int], context: OperationContext, options: dict[str, Any]) -> None:
+        """Send what is held because of them, or say how much that is."""
+        if not options["release"]:
+            self.stdout.write(
+                counted(len(waiting), "held message for it", "held messages for it")
+                + "; --release sends them."
+            )
+            return
+        done = self.watched(held.release(waiting, context), len(waiting))
+        self.stdout.write(counted(done, "held message released.", "held messages released."))
 
     def _addresses(self, options: dict[str, Any]) -> list[str]:
         try:

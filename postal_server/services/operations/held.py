@@ -13,7 +13,7 @@ from functools import partial
 from django.db.models import Exists, OuterRef, QuerySet
 
 from postal_server.conf import Config
-from postal_server.mail.address import as_stored, domain_key
+from postal_server.mail.address import as_stored, domain_key, suppression_key
 from postal_server.models import Delivery, Message, QueuedMessage
 from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
@@ -132,6 +132,13 @@ def held(
         why = Delivery.objects.filter(message_id=OuterRef("pk"), status=DeliveryStatus.HELD.value)
         found = found.filter(Exists(why.filter(details__icontains=because)))
     return found
+
+
+def waiting_for(server_id: int, addresses: Iterable[str]) -> list[int]:
+    """The messages that are held because these recipients are, or were, on the suppression list."""
+    keys = {suppression_key(address) for address in addresses}
+    recipients = held(server_id=server_id, reason=HoldReason.SUPPRESSED).values_list("pk", "rcpt_to")
+    return [pk for pk, address in recipients.iterator() if suppression_key(address or "") in keys]
 
 
 def sentences(message_ids: Sequence[int]) -> dict[int, str]:

@@ -149,6 +149,32 @@ def test_messages_and_links_keep_their_tokens_and_new_ids_start_above():
     assert allocate_ids(1)[0] > 900
 
 
+def test_held_messages_keep_their_reason():
+    def held(message_id, details, status="Held"):
+        return "deliveries", {"message_id": message_id, "status": status, "details": details}
+
+    run(
+        {
+            1: Rows(
+                held(41, "Server is in development mode."),
+                held(41, "Message held because send limit (10) has been reached."),
+                held(42, "Server is in development mode."),
+                held(43, "Server is in development mode.", status="SoftFail"),
+                held(44, "Something else."),
+                held(99, "Message placed into quarantine."),
+                *(("messages", message(n, f"MessageTokenAA{n}", status="Held")) for n in (41, 43, 44)),
+                ("messages", message(42, "MessageTokenAA42", status="Sent")),
+            )
+        }
+    )
+    assert dict(Message.objects.values_list("pk", "hold_reason")) == {
+        41: "send_limit",
+        42: "",
+        43: "",
+        44: "",
+    }
+
+
 def test_two_servers_with_the_same_ids_the_second_gets_new_ones_and_it_is_said():
     first = Rows(("messages", message(41, "MessageTokenAAAA")))
     second = Rows(("messages", message(41, "MessageTokenCCCC")), ("links", link(1, "LinkTokenCCCCCCC", 41)))

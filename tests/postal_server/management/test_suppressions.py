@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.core.management.base import CommandError
 
-from postal_server.models import Suppression
+from postal_server.models import QueuedMessage, Suppression
 
 from .conftest import NOW
 
@@ -81,3 +81,26 @@ def test_a_file_that_is_no_list_is_an_error_that_names_the_line(run, tmp_path, c
 def test_a_file_that_is_not_there(run, tmp_path):
     with pytest.raises(CommandError, match="No such file"):
         run("suppressions", "import", *SERVER, str(tmp_path / "list"))
+
+
+@pytest.fixture
+def waiting(run, add):
+    """Two messages for a suppressed address, one of them under its other spelling, and one for another."""
+    run("suppressions", "add", "--server", "acme/shop", "ann@dest.example")
+    ids = [add(to, held="x", reason="suppressed") for to in ("ann@dest.example", "Ann@Dest.example")]
+    add("bob@dest.example", held="x", reason="suppressed")
+    add("ann@dest.example", held="x", reason="send_limit")
+    return ids
+
+
+REMOVE = ("suppressions", "remove", "--server", "acme/shop", "ann@dest.example")
+
+
+def test_what_is_held_for_a_removed_address_is_named(run, waiting):
+    assert run(*REMOVE).splitlines()[-1] == "2 held messages for it; --release sends them."
+    assert not QueuedMessage.objects.exists()
+
+
+def test_what_is_held_for_a_removed_address_can_be_released(run, waiting):
+    assert run(*REMOVE, "--release").splitlines()[-1] == "2 held messages released."
+    assert set(QueuedMessage.objects.values_list("pk", flat=True)) == set(waiting)
