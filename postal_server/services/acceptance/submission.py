@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from postal_server.conf import Config
@@ -104,7 +104,8 @@ def submit_message(
     """What `send/message` asks for. Raises a `Refusal`, the first one in Postal's order."""
     api.check_before_authorization(request)
     server = directory.servers[credential.server_id]
-    named = request.stream or _named_stream(_by_name(request.headers))
+    head = _by_name(request.headers)
+    named = request.stream or _named_stream(head)
     senders = () if request.sender is None else (request.sender,)
     author = neutralize(request.from_ or "")
     domain = authorize(directory, server, (author,), senders)
@@ -128,7 +129,7 @@ def submit_message(
         subject=subject(raw),
         message_id=new_id,
         tag=_first_not_blank(request.tag, *_tag_headers(request)),
-        priority=priority_of_header(_by_name(request.headers)),
+        priority=priority_of_header(head),
         stream=named,
     )
     return _submit(
@@ -179,7 +180,7 @@ def submit_raw(
         domain,
         server,
         mail_from=as_stored(request.mail_from),
-        facts=replace(_header_facts(head, message_id), stream=named),
+        facts=_header_facts(head, message_id, named),
         is_bounce=request.bounce,
         received_with_ssl=True,
     )
@@ -214,7 +215,7 @@ def submit_smtp(
         domain,
         server,
         mail_from=reverse_path,
-        facts=replace(_header_facts(head, message_id), stream=named, ignored_stream=ignored),
+        facts=_header_facts(head, message_id, named, ignored),
         received_with_ssl=received_with_ssl or None,
     ).accepted
 
@@ -330,7 +331,9 @@ def _author(text: str) -> str:
         return bare_address(text)
 
 
-def _header_facts(head: Mapping[str, Sequence[str]], message_id: str) -> HeaderFacts:
+def _header_facts(
+    head: Mapping[str, Sequence[str]], message_id: str, named_stream: str, ignored_stream: str = ""
+) -> HeaderFacts:
     """What the header of a complete message says; of repeated fields the last one counts."""
     subjects = head["subject"]
     return HeaderFacts(
@@ -338,12 +341,15 @@ def _header_facts(head: Mapping[str, Sequence[str]], message_id: str) -> HeaderF
         message_id=message_id,
         tag=_first_not_blank(*reversed(head[TAG_HEADER])),
         priority=priority_of_header(head),
+        stream=named_stream,
+        ignored_stream=ignored_stream,
     )
 
 
 def _named_stream(head: Mapping[str, Sequence[str]]) -> str:
     """The stream that the header names; empty for none. Raises `ParameterError` for what is no name."""
-    name = (_first_not_blank(*reversed(head.get(STREAM_HEADER, ()))) or "").strip()
+    values = head.get(STREAM_HEADER)
+    name = (_first_not_blank(*reversed(values)) or "").strip() if values else ""
     if name:
         api.check_stream(f"`{stream.HEADER}` header", name)
     return name
