@@ -70,6 +70,7 @@ def details(message: MessageRow) -> dict[str, Any]:
         "received_with_ssl": message.received_with_ssl,
         "kind": message.kind or None,
         "stream": message.stream or None,
+        "hold_reason": message.hold_reason or None,
     }
 
 

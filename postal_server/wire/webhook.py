@@ -14,6 +14,7 @@ from postal_server.rules.status import DeliveryStatus
 
 from .classification import classification_hash
 from .http import to_json
+from .message import epoch
 from .report import Reported, report_hash
 from .rows import DeliveryRow, MessageRow
 
@@ -123,7 +124,12 @@ def held_payload(
     message: MessageRow, token: str, delivery: DeliveryRow, suppressed: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Of `MessageHeld`. Postal has the keys of other deliveries alone."""
-    return {**delivery_payload(message, token, delivery, suppressed), "suppression": suppressed}
+    return {
+        **delivery_payload(message, token, delivery, suppressed),
+        "hold_reason": message.hold_reason or None,
+        "hold_expires_at": epoch(message.hold_expires_at),
+        "suppression": suppressed,
+    }
 
 
 def bounce_payload(

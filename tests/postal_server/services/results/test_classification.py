@@ -69,6 +69,10 @@ def test_webhooks_show_the_entry_that_stops_a_message(world, config, record, sup
     assert payload["classification"]["class"] == "suppressed"
     assert payload["classification"]["suppressed"] == entry
     assert payload.get("suppression", entry) == entry
+    if suppressed_as == "held":
+        assert list(payload)[-3:] == ["hold_reason", "hold_expires_at", "suppression"]
+        assert payload["hold_reason"] == "suppressed"
+        assert payload["hold_expires_at"] > LATER.timestamp()
 
 
 def test_a_deferral_is_never_sure(world, record):
