@@ -75,6 +75,12 @@ def text(fields: Mapping[str, Any], key: str) -> str | None:
     raise _wrong(key, "text")
 
 
+def short_text(fields: Mapping[str, Any], key: str, characters: int) -> str | None:
+    """A text like `text`, cut after so many characters."""
+    value = text(fields, key)
+    return value and value[:characters]
+
+
 def storable(value: str) -> str:
     """`value` without NUL, which PostgreSQL refuses. Lone surrogates, which all refuse, become U+FFFD."""
     if "\0" in value:

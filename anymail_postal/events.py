@@ -1,4 +1,4 @@
-"""Postal's events as Anymail's.
+"""Postal's events, and those that our server has beyond them, as Anymail's.
 
 Source: contract 3.3 for the fields, appendix A for the texts.
 """
@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from anymail.exceptions import AnymailInvalidAddress
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
 from anymail.utils import parse_single_address
 
-from . import body
+from . import body, classification, reported
+from .classification import Classification, Suppression
 from .errors import UnreadableBody
 
 # Anymail's event type by Postal's event name. Other names are of the type unknown.
@@ -30,6 +31,13 @@ EVENT_TYPES: Mapping[str, str] = {
     "DomainDNSError": EventType.UNKNOWN,
     "SendLimitApproaching": EventType.UNKNOWN,
     "SendLimitExceeded": EventType.UNKNOWN,
+    # only from our server, to webhooks that are beyond Postal
+    "MessageHoldCancelled": EventType.FAILED,
+    "MessageComplained": EventType.COMPLAINED,
+    "MessageUnsubscribed": EventType.UNSUBSCRIBED,
+    "MessageAutoReplied": EventType.AUTORESPONDED,
+    "SuppressionAdded": EventType.UNKNOWN,
+    "SuppressionRemoved": EventType.UNKNOWN,
 }
 
 # Delivery events by the status in the payload.
@@ -41,14 +49,14 @@ EVENT_BY_STATUS = {
 }
 DELIVERY_EVENTS = frozenset(EVENT_BY_STATUS.values())
 SEND_LIMIT_EVENTS = frozenset({"SendLimitApproaching", "SendLimitExceeded"})
+SUPPRESSION_EVENTS = frozenset({"SuppressionAdded", "SuppressionRemoved"})
+BEYOND_POSTAL = SUPPRESSION_EVENTS | {
+    "MessageHoldCancelled",
+    "MessageComplained",
+    "MessageUnsubscribed",
+    "MessageAutoReplied",
+}
 
-# "550 5.1.1 no such user", also "550-5.1.1 ..." (RFC 5321 section 4.2, RFC 3463)
-SMTP_REPLY = re.compile(r"\s*([2-5]\d\d)(?:[ -]+([245]\.\d{1,3}\.\d{1,3})(?!\d))?(?!\d)", re.ASCII)
-SPAM_WORDS = re.compile(r"\b(spam|spammy|junk|unsolicited|uce|ube)\b", re.IGNORECASE)
-BLOCK_WORDS = re.compile(
-    r"block|black ?list|deny ?list|denied|banned|dnsbl|\brbl\b|spamhaus|reputation|not allowed|refused",
-    re.IGNORECASE,
-)
 MAX_REASON = 1000  # characters at the end of `details`
 SUPPRESSED = re.compile(r"is on the suppression list(?: \(reason: (?P<reason>.*)\))?\s*\Z", re.DOTALL)
 
@@ -64,19 +72,32 @@ HOLD_REASONS = (
     ("Credential is configured to hold", "credential"),
     ("suspended", "suspended"),
 )
-SUPPRESSION_REASONS = {
-    "too many hard fails": RejectReason.BOUNCED,
-    "too many soft fails": RejectReason.TIMED_OUT,
-}
 
-Verdict = tuple[str, "str | None"]  # Anymail's event type and reject reason
+
+class Verdict(NamedTuple):
+    """What Anymail's event says of it. `description` and `mta_response` are None where Postal's texts fit."""
+
+    event_type: str
+    reject_reason: str | None = None
+    description: str | None = None
+    mta_response: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the settings choose: `POSTAL_` and the names in upper case."""
+
+    hardfail_as_bounced: bool = True
+    blocked_as_failed: bool = False
+    held_suppressed_as_rejected: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostalEvent:
     """The contents of a webhook: `event.postal` of every tracking event. Times are aware UTC.
 
-    For a bounce, the fields are those of the original message, and `bounce_id` is the id of the bounce.
+    For a bounce, the fields are those of the original message, and `bounce_id` is the id of the bounce. What
+    Postal does not send, from `stream` to `hold_ended_by`, is None, but that its texts have a `classification`.
     `occurred_at` is the time of the attempt, of the arrival of the bounce, or else of the webhook.
     """
 
@@ -94,17 +115,30 @@ class PostalEvent:
     occurred_at: datetime | None = None
     status: str | None = None
     details: str | None = None
-    output: str | None = None  # the reply of the receiving server, at most 250 characters
+    output: str | None = None  # the reply of the receiving server, at most 250 characters; see classification
     smtp_code: int | None = None
     enhanced_status: str | None = None  # RFC 3463, such as "5.1.1"
     sent_with_ssl: bool | None = None
     duration: float | None = None  # seconds
-    hold_reason: str | None = None  # suppressed, send_limit, development_mode, credential, suspended, other
+    hold_reason: str | None = (
+        None  # suppressed, send_limit, development_mode, credential, suspended, other ...
+    )
     ip_address: str | None = None
     user_agent: str | None = None
     url: str | None = None
     link_token: str | None = None
     bounce_id: int | None = None
+    stream: str | None = None  # the name for mail of one purpose within a mail server
+    classification: Classification | None = None  # why the message was not taken
+    suppression: Suppression | None = (
+        None  # the entry that the event is about, came of it, or stopped the mail
+    )
+    report: reported.Report | None = None
+    complaint: reported.Complaint | None = None
+    unsubscription: reported.Unsubscription | None = None
+    auto_reply: reported.AutoReply | None = None
+    hold_expires_at: datetime | None = None
+    hold_ended_by: str | None = None  # expiry, admin, api
     metadata: dict[str, Any] = field(default_factory=dict)
     server_info: dict[str, Any] = field(default_factory=dict)  # uuid, name, permalink, organization
     headers: dict[str, Any] = field(default_factory=dict)  # of the message, if Postal ever sends them
@@ -113,6 +147,44 @@ class PostalEvent:
     def is_incoming(self) -> bool:
         """Is this about incoming mail, whose recipient is our own inbound view?"""
         return self.direction == "incoming"
+
+    @property
+    def failure_class(self) -> str | None:
+        """Why the message was not taken, as one word: a key of `classification.CLASSES`."""
+        return self.classification.name if self.classification else None
+
+    @property
+    def about(self) -> str | None:
+        """Whom the failure is about: recipient, way, us, mail, receiver, unknown."""
+        return self.classification.about if self.classification else None
+
+    @property
+    def stage(self) -> str | None:
+        """The step of the session that was answered: connect, mail, rcpt, data, dot; or report."""
+        return self.classification.stage if self.classification else None
+
+    @property
+    def evidence(self) -> str | None:
+        """How surely what came back is about the message: "strong", or "weak" if anybody can send it."""
+        came_back = self.report or self.complaint
+        return came_back.evidence if came_back else None
+
+    @property
+    def may_suppress(self) -> bool:
+        """May a bounce or rejection keep further mail from the recipient, for good?
+
+        Not for full mailboxes, refusals because of us or of the mail, and failures of an address to which the
+        recipient forwards; not where anybody can have sent the report, and not where the mail server's own
+        list has stopped the message: its entries end.
+        """
+        found = self.classification
+        if found is None or (found.name == classification.SUPPRESSED and not found.is_sure):
+            return True  # Postal's events
+        if self.report is not None and self.report.is_forwarded:
+            return False
+        if self.name == "MessageBounced" and self.evidence != "strong":
+            return False
+        return found.name in classification.GONE
 
 
 class TrackingEvent(AnymailTrackingEvent):
@@ -126,8 +198,7 @@ def read(
     *,
     server: str = "default",
     event_types: Mapping[str, str] = EVENT_TYPES,
-    hardfail_as_bounced: bool = True,
-    held_suppressed_as_rejected: bool = False,
+    options: Options = Options(),
     tag_separator: str | None = None,
     find_metadata: Callable[[PostalEvent], dict[str, Any] | None] = lambda event: None,
 ) -> TrackingEvent:
@@ -143,31 +214,20 @@ def read(
     metadata = None if facts.is_incoming or facts.id is None else find_metadata(facts)
     if metadata:
         facts = replace(facts, metadata=metadata)
-
-    event_type, reject_reason = event_types.get(kind, EventType.UNKNOWN), None
-    if facts.is_incoming:
-        if facts.status != "Sent":
-            event_type = EventType.INBOUND_FAILED
-    elif kind == "MessageBounced":
-        reject_reason = RejectReason.BOUNCED
-    elif kind == "MessageDeliveryFailed":
-        event_type, reject_reason = read_failure(facts, hardfail_as_bounced) or (event_type, None)
-    elif kind == "MessageHeld" and held_suppressed_as_rejected:
-        event_type, reject_reason = read_hold(facts) or (event_type, None)
-
+    verdict = _judge(facts, kind, event_types.get(kind, EventType.UNKNOWN), options)
     created_at = body.time(fields, "timestamp")
     event = TrackingEvent(  # type: ignore[no-untyped-call]
-        event_type=event_type,
+        event_type=verdict.event_type,
         timestamp=created_at and created_at.replace(microsecond=0),
         event_id=body.text(fields, "uuid"),
         esp_event=fields,
         click_url=facts.url,
-        description=facts.details,
+        description=facts.details if verdict.description is None else verdict.description,
         message_id=facts.id,
         metadata=metadata or None,
-        mta_response=facts.output,
-        recipient=_recipient(_message(payload)),
-        reject_reason=reject_reason,
+        mta_response=facts.output if verdict.mta_response is None else verdict.mta_response,
+        recipient=_recipient(_address(payload)),
+        reject_reason=verdict.reject_reason,
         tags=_tags(facts.tag, tag_separator),
         user_agent=facts.user_agent,
     )
@@ -175,37 +235,93 @@ def read(
     return event
 
 
-def read_failure(facts: PostalEvent, hardfail_as_bounced: bool) -> Verdict | None:
-    """The event type and reject reason of a permanent failure, by Postal's text; None if just failed."""
-    details = facts.details or ""
-    if details.startswith("Permanent SMTP delivery error"):
-        return EventType.BOUNCED if hardfail_as_bounced else EventType.FAILED, _refusal_reason(facts)
-    if details.startswith("Maximum number of delivery attempts"):
-        return EventType.BOUNCED, RejectReason.TIMED_OUT
-    if "is likely spam" in details:
-        return EventType.REJECTED, RejectReason.SPAM
-    return None
+# --- what it means to Anymail ---
 
 
-def _refusal_reason(facts: PostalEvent) -> str:
-    """The reject reason by the receiving server's enhanced status code (RFC 3463) and its text."""
-    enhanced, output = facts.enhanced_status or "", facts.output or ""
-    if enhanced.startswith("5.1."):
-        return RejectReason.INVALID
-    if enhanced.startswith("5.7."):
-        if SPAM_WORDS.search(output):
-            return RejectReason.SPAM
-        if BLOCK_WORDS.search(output):
-            return RejectReason.BLOCKED
-    return RejectReason.BOUNCED
+def _judge(facts: PostalEvent, kind: str, event_type: str, options: Options) -> Verdict:
+    """What an event means; `event_type` is that of its name."""
+    if facts.is_incoming:
+        return Verdict(event_type if facts.status == "Sent" else EventType.INBOUND_FAILED)
+    read_kind = VERDICTS.get(kind)
+    return read_kind(facts, event_type, options) if read_kind else Verdict(event_type)
 
 
-def read_hold(facts: PostalEvent) -> Verdict | None:
-    """Rejected for mail to a suppressed address, which Postal drops silently; None for any other hold."""
-    suppressed = SUPPRESSED.search((facts.details or "")[-MAX_REASON:])
-    if not suppressed:
-        return None
-    return EventType.REJECTED, SUPPRESSION_REASONS.get(suppressed["reason"], RejectReason.BLOCKED)
+def read_failure(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """A permanent failure: bounced where a mail host was asked, rejected where it was not."""
+    found, details = facts.classification, facts.details or ""
+    if found is None:
+        is_spam = "is likely spam" in details  # by the scanner of our own side
+        return Verdict(EventType.REJECTED, RejectReason.SPAM) if is_spam else Verdict(event_type)
+    if found.name == classification.SUPPRESSED:
+        return Verdict(EventType.REJECTED, found.reject_reason)
+    is_failed = found.about == "us" and options.blocked_as_failed
+    if is_failed or not (options.hardfail_as_bounced or found.has_given_up):
+        return Verdict(EventType.FAILED, found.reject_reason, None, found.diagnostic)
+    return Verdict(EventType.BOUNCED, found.reject_reason, None, found.diagnostic)
+
+
+def read_delay(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """A transient failure, with the whole answer."""
+    found = facts.classification
+    return Verdict(event_type, mta_response=found.diagnostic if found else None)
+
+
+def read_bounce(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """A report of another host. Postal says nothing of its contents."""
+    found, report = facts.classification, facts.report
+    if found is None:
+        return Verdict(event_type, RejectReason.BOUNCED)
+    host = (report.reporting_mta or report.remote_mta) if report else None
+    by = f"Reported by {host}" if host else "Reported"
+    description = f"{by}: {found.enhanced_status}" if found.enhanced_status else by
+    return Verdict(event_type, found.reject_reason, description, found.diagnostic)
+
+
+def read_hold(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """Mail to a suppressed address is rejected, as it will not be sent, if the settings say so."""
+    found, wanted = facts.classification, options.held_suppressed_as_rejected
+    if found is None or found.name != classification.SUPPRESSED:
+        return Verdict(event_type)
+    is_rejected = found.is_sure if wanted == "auto" else wanted
+    return Verdict(EventType.REJECTED, found.reject_reason) if is_rejected else Verdict(event_type)
+
+
+def read_hold_end(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """A message that was held, and is not sent."""
+    return Verdict(event_type, RejectReason.OTHER)
+
+
+def read_complaint(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """A recipient's complaint, by its type and who passed it on."""
+    complaint = facts.complaint
+    words = (complaint.type, complaint.operator and f"from {complaint.operator}") if complaint else ()
+    return Verdict(event_type, RejectReason.SPAM, " ".join(filter(None, words)) or None)
+
+
+def read_unsubscription(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """That a recipient unsubscribed."""
+    return Verdict(event_type, RejectReason.UNSUBSCRIBED)
+
+
+def read_auto_reply(facts: PostalEvent, event_type: str, options: Options) -> Verdict:
+    """An automatic reply, by its subject."""
+    return Verdict(event_type, description=facts.auto_reply.subject if facts.auto_reply else None)
+
+
+# Of the events that are more than their type.
+VERDICTS: Mapping[str, Callable[[PostalEvent, str, Options], Verdict]] = {
+    "MessageDelayed": read_delay,
+    "MessageDeliveryFailed": read_failure,
+    "MessageBounced": read_bounce,
+    "MessageHeld": read_hold,
+    "MessageHoldCancelled": read_hold_end,
+    "MessageComplained": read_complaint,
+    "MessageUnsubscribed": read_unsubscription,
+    "MessageAutoReplied": read_auto_reply,
+}
+
+
+# --- its fields ---
 
 
 def hold_reason(details: str) -> str:
@@ -236,11 +352,15 @@ def _message(payload: Mapping[str, Any]) -> dict[str, Any]:
     return original if _is_bounce(payload) else body.mapping(payload, "message") or original
 
 
+def _address(payload: Mapping[str, Any]) -> str | None:
+    """Whom an event is about: the recipient, or who came on the suppression list or left it."""
+    return body.text(_message(payload), "to") or body.text(body.mapping(payload, "suppression"), "address")
+
+
 def _facts(fields: Mapping[str, Any], payload: Mapping[str, Any], server: str) -> PostalEvent:
     message, bounce = _message(payload), body.mapping(payload, "bounce")
-    status, details = body.text(payload, "status"), body.text(payload, "details")
-    output = body.text(payload, "output")
-    reply = SMTP_REPLY.match(output or "")
+    status, output = body.text(payload, "status"), body.text(payload, "output")
+    reply = classification.SMTP_REPLY.match(output or "")
     occurred_at = body.time(payload, "timestamp") or body.time(bounce, "timestamp")
     return PostalEvent(
         name=body.text(fields, "event") or _kind(fields, payload),
@@ -256,21 +376,63 @@ def _facts(fields: Mapping[str, Any], payload: Mapping[str, Any], server: str) -
         stored_at=body.time(message, "timestamp"),
         occurred_at=occurred_at or body.time(fields, "timestamp"),
         status=status,
-        details=details,
+        details=body.text(payload, "details"),
         output=output,
         smtp_code=int(reply[1]) if reply else None,
         enhanced_status=reply[2] if reply else None,
         sent_with_ssl=body.flag(payload, "sent_with_ssl"),
         duration=body.number(payload, "time"),
-        hold_reason=hold_reason(details or "") if status == "Held" else None,
         ip_address=body.text(payload, "ip_address"),
         user_agent=body.text(payload, "user_agent"),
         url=body.text(payload, "url"),
         link_token=body.text(payload, "token"),
         bounce_id=body.whole(bounce, "id"),
+        stream=body.short_text(message, "stream", classification.WORD),
+        report=reported.read_report(payload),
+        complaint=reported.read_complaint(payload),
+        unsubscription=reported.read_unsubscription(payload),
+        auto_reply=reported.read_auto_reply(payload),
         server_info=body.mapping(payload, "server"),
         headers=_headers(payload) or _headers(message),
+        **_why(payload, status),
     )
+
+
+def _why(payload: Mapping[str, Any], status: str | None) -> dict[str, Any]:
+    """Why a message was not taken or is held: as our server says, else by Postal's texts."""
+    found = classification.read(payload)
+    suppression = classification.read_suppression(payload)
+    reason = body.short_text(payload, "hold_reason", classification.WORD)
+    details = body.text(payload, "details") or ""
+    if status == "Held":
+        reason, found = _read_hold(reason, found, details)
+    elif found is None:
+        found = classification.judge(status, details, body.text(payload, "output") or "")
+    if found is not None and found.name == classification.SUPPRESSED:
+        stopped_by = suppression or found.suppressed or _suppression_in(details)
+        found = replace(found, suppressed=stopped_by)
+    return {
+        "classification": found,
+        "suppression": suppression or (found and found.suppressed),
+        "hold_reason": reason,
+        "hold_expires_at": body.time(payload, "hold_expires_at"),
+        "hold_ended_by": body.short_text(payload, "by", classification.WORD),
+    }
+
+
+def _read_hold(reason: str | None, found: Classification | None, details: str) -> tuple[str, Classification]:
+    """The reason for a hold and its class, which is sure if the server has said it rather than its text."""
+    read_reason = reason or hold_reason(details)
+    if found is None:
+        name = classification.SUPPRESSED if read_reason == "suppressed" else classification.HELD
+        found = Classification(name=name, about=None, is_sure=reason is not None)
+    return read_reason, found
+
+
+def _suppression_in(details: str) -> Suppression | None:
+    """The entry that Postal's text names by its reason."""
+    named = SUPPRESSED.search(details[-MAX_REASON:])
+    return Suppression(reason=(named["reason"] or "")[: classification.WORD]) if named else None
 
 
 def _headers(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,9 +441,8 @@ def _headers(fields: Mapping[str, Any]) -> dict[str, Any]:
     return headers if isinstance(headers, dict) else {}
 
 
-def _recipient(message: Mapping[str, Any]) -> str | None:
+def _recipient(to: str | None) -> str | None:
     """The bare address of the envelope recipient; None if it is missing or not an address."""
-    to = body.text(message, "to")
     if to is None or BARE_ADDRESS.fullmatch(to):
         return to
     if len(to) > MAX_ADDRESS:

@@ -59,7 +59,9 @@ class EventReceipt:
 
     `name` is Postal's (MessageSent), `event_type` and `reject_reason` are Anymail's. `occurred_at` is
     `payload.timestamp`, None if the payload has none. By it, an event that two webhooks of one mail server
-    send to one URL is recognized although the uuids differ.
+    send to one URL is recognized although the uuids differ. `failure_class` is why a message was not taken, a
+    word of `anymail_postal.classification`, "" if it was. `may_suppress`: may a bounce or rejection keep
+    further mail from the recipient?
     """
 
     server: str
@@ -70,8 +72,10 @@ class EventReceipt:
     recipient: str = ""
     occurred_at: datetime | None = None
     reject_reason: str | None = None
+    failure_class: str = ""
     details: str = ""
     output: str = ""
+    may_suppress: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class StoredEvent:
     name: str
     event_type: str
     reject_reason: str
+    failure_class: str
     recipient: str
     details: str
     output: str

@@ -16,6 +16,10 @@ send_limit = Signal()
 #: Postal could not deliver an incoming mail, usually because our own inbound view refused it.
 inbound_failed = Signal()
 
+#: An address came on a mail server's suppression list, or left it before its time; `event.postal.name`
+#: distinguishes the two, and `event.postal.suppression` is the entry. Only from `postal_server`.
+suppression_changed = Signal()
+
 # From the inbound view; arguments: match (a ReplyMatch or None), message (an AnymailInboundMessage),
 # event (the AnymailInboundEvent), reason (text or None).
 

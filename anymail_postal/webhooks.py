@@ -267,8 +267,11 @@ class PostalTrackingWebhookView(PostalWebhookView):
             fields,
             server=self.config.name,
             event_types=self.event_types,
-            hardfail_as_bounced=self.config.hardfail_as_bounced,
-            held_suppressed_as_rejected=self.config.held_suppressed_as_rejected,
+            options=events.Options(
+                hardfail_as_bounced=self.config.hardfail_as_bounced,
+                blocked_as_failed=self.config.blocked_as_failed,
+                held_suppressed_as_rejected=self.config.held_suppressed_as_rejected,
+            ),
             tag_separator=self.config.tag_separator,
             find_metadata=self.find_metadata,
         )
@@ -303,11 +306,12 @@ class PostalTrackingWebhookView(PostalWebhookView):
             event_type=event.event_type,
             postal_id=facts.id,
             recipient=event.recipient or "",
-            # Opens and clicks have no time of their own, only the post's.
-            occurred_at=facts.occurred_at if facts.status or facts.bounce_id else None,
+            occurred_at=facts.occurred_at if is_dated(facts) else None,
             reject_reason=event.reject_reason,
-            details=facts.details or "",
-            output=facts.output or "",
+            failure_class=facts.failure_class or "",
+            details=event.description or "",
+            output=event.mta_response or "",
+            may_suppress=facts.may_suppress,
         )
 
     def deferred_receipt(self) -> EventReceipt | None:
@@ -454,7 +458,14 @@ def own_signal(facts: events.PostalEvent) -> Signal | None:
         return signals.inbound_failed
     if facts.name == "DomainDNSError":
         return signals.domain_dns_error
+    if facts.name in events.SUPPRESSION_EVENTS:
+        return signals.suppression_changed
     return signals.send_limit if facts.name in events.SEND_LIMIT_EVENTS else None
+
+
+def is_dated(facts: events.PostalEvent) -> bool:
+    """Has the event a time of its own? Opens and clicks have only the post's."""
+    return bool(facts.status or facts.bounce_id) or facts.name in events.BEYOND_POSTAL
 
 
 def is_recent(facts: events.PostalEvent) -> bool:

@@ -70,6 +70,7 @@ class Delivery:
     log_id: str | None
     duration_seconds: float | None
     at: datetime
+    classification: dict[str, Any] | None = None  # as in webhooks; from `postal_server` only
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ class PostalMessage:
     bounce_for_id: int | None = None
     tag: str | None = None
     received_with_ssl: bool | None = None
+    # details, from `postal_server` only
+    stream: str | None = None
+    kind: str | None = None  # of a report: what it was taken for
+    hold_reason: str | None = None
     # inspection
     is_inspected: bool | None = None
     is_spam: bool | None = None
@@ -218,6 +223,9 @@ def _details(data: Mapping[str, Any]) -> dict[str, Any]:
         "bounce_for_id": _optional(int, data.get("bounce_for_id")) or None,  # Postal has 0 for none
         "tag": _optional(str, data.get("tag")),
         "received_with_ssl": _optional(bool, data.get("received_with_ssl")),
+        "stream": _optional(str, data.get("stream")),
+        "kind": _optional(str, data.get("kind")),
+        "hold_reason": _optional(str, data.get("hold_reason")),
     }
 
 
@@ -266,6 +274,7 @@ def _delivery(data: Any) -> Delivery:
         log_id=_optional(str, data.get("log_id")),
         duration_seconds=_float(data.get("time")),
         at=at,
+        classification=_optional(dict, data.get("classification")),
     )
 
 

@@ -34,7 +34,7 @@ def registry(name: str) -> dict[str, Any] | None:
 
 
 def test_every_setting_of_the_table_is_an_attribute() -> None:
-    assert len(conf.SETTINGS) == 35
+    assert len(conf.SETTINGS) == 36
     config = conf.server(api_key="k", api_url="https://p.test")
     for setting in conf.SERVER_SETTINGS:
         assert setting.name == f"POSTAL_{setting.attribute.upper()}"

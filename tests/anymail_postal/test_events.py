@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from anymail_postal import body, events
 from anymail_postal.errors import UnreadableBody
+from anymail_postal.events import Options
 from anymail_postal.testing import webhook_body
 
 from .recorded import WEBHOOKS
@@ -38,7 +39,13 @@ def read(event="MessageSent", options=None, **values):
         ("DomainDNSError", "unknown"),
         ("SendLimitApproaching", "unknown"),
         ("SendLimitExceeded", "unknown"),
-        ("MessageComplained", "unknown"),
+        ("MessageHoldCancelled", "failed"),
+        ("MessageComplained", "complained"),
+        ("MessageUnsubscribed", "unsubscribed"),
+        ("MessageAutoReplied", "autoresponded"),
+        ("SuppressionAdded", "unknown"),
+        ("SuppressionRemoved", "unknown"),
+        ("MessageReturned", "unknown"),
     ],
 )
 def test_event_type_by_name(event, event_type):
@@ -96,10 +103,14 @@ FAILURES = [
     (REFUSED, "554 5.7.1 Unsolicited bulk mail, blocked", "bounced", "spam"),
     (REFUSED, "554 5.7.1 blocked using zen.spamhaus.org", "bounced", "blocked"),
     (REFUSED, "554 5.7.606 Access denied, banned sending IP", "bounced", "blocked"),
-    (REFUSED, "550 5.7.26 not authenticated", "bounced", "bounced"),
+    (REFUSED, "550 5.7.26 not authenticated", "bounced", "blocked"),
+    (REFUSED, "550 5.1.8 sender's domain unknown", "bounced", "blocked"),
+    (REFUSED, "550 no PTR record for 192.0.2.1", "bounced", "blocked"),
+    (REFUSED, "552 5.3.4 message too large", "bounced", "other"),
+    (REFUSED, "550 <spam-reports@x.example>: No such user", "bounced", "invalid"),
     (REFUSED, "552 5.2.2 over quota", "bounced", "bounced"),
-    (REFUSED, "550 spam", "bounced", "bounced"),
-    (REFUSED, "550 5.11.1 spam", "bounced", "bounced"),
+    (REFUSED, "550 spam", "bounced", "spam"),
+    (REFUSED, "550 5.11.1 spam", "bounced", "spam"),
     (REFUSED, "", "bounced", "bounced"),
     (
         REFUSED + ". Recipient added to suppression list (too many hard fails)",
@@ -124,7 +135,10 @@ def test_final_failure_by_its_text(details, output, event_type, reason):
 
 def test_refusal_may_stay_a_failure():
     found = read(
-        "MessageDeliveryFailed", {"hardfail_as_bounced": False}, details=REFUSED, output="550 5.1.1 x"
+        "MessageDeliveryFailed",
+        {"options": Options(hardfail_as_bounced=False)},
+        details=REFUSED,
+        output="550 5.1.1 x",
     )
     assert (found.event_type, found.reject_reason) == ("failed", "invalid")
 
@@ -150,7 +164,7 @@ def test_hold_by_its_text(details, hold_reason, event_type, reason):
     found = read("MessageHeld", details=details)
     assert (found.event_type, found.reject_reason) == ("queued", None)
     assert found.postal.hold_reason == hold_reason
-    found = read("MessageHeld", {"held_suppressed_as_rejected": True}, details=details)
+    found = read("MessageHeld", {"options": Options(held_suppressed_as_rejected=True)}, details=details)
     assert (found.event_type, found.reject_reason) == (event_type, reason)
 
 
@@ -210,7 +224,7 @@ def test_table_can_be_replaced():
 
 @pytest.mark.parametrize("event", ["MessageDelayed", "MessageDeliveryFailed", "MessageHeld"])
 def test_incoming_mail_that_we_did_not_get(event):
-    found = read(event, {"held_suppressed_as_rejected": True}, direction="incoming")
+    found = read(event, {"options": Options(held_suppressed_as_rejected=True)}, direction="incoming")
     assert (found.event_type, found.reject_reason) == ("inbound_failed", None)
     assert found.postal.is_incoming
 

@@ -813,7 +813,7 @@ SAME_EVENTS = {
     "clicked": ("MessageLinkClicked", {"url": "https://example.com/?a=<b>&c"}),
     "server event": ("DomainDNSError", {}),
     "incoming": ("MessageDeliveryFailed", {"direction": "incoming"}),
-    "new event": ("MessageComplained", {}),
+    "new event": ("MessageReturned", {}),
 }
 
 

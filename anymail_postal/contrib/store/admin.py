@@ -32,11 +32,14 @@ class ReadOnlyAdmin(ModelAdmin):
 
 @admin.register(PostalMessage)
 class PostalMessageAdmin(ReadOnlyAdmin):
-    list_display = ["sent_at", "recipient", "subject", "event_type", "reject_reason", "tag", "server"]
-    list_filter = ["event_type", "server", "tag", "sent_at"]
+    list_display = [
+        "sent_at", "recipient", "subject", "event_type", "reject_reason", "failure_class", "tag", "server",
+    ]  # fmt: skip
+    list_filter = ["event_type", "failure_class", "server", "tag", "sent_at"]
     search_fields = ["recipient", "subject", "rfc_message_id", "token", "=postal_id"]
     fieldsets = [
-        (None, {"fields": ["recipient", "subject", "tag", "metadata", "event_type", "reject_reason"]}),
+        (None, {"fields": ["recipient", "subject", "tag", "metadata"]}),
+        ("State", {"fields": ["event_type", "reject_reason", "failure_class"]}),
         ("Postal", {"fields": ["server", "postal_id", "token", "rfc_message_id"]}),
         ("Timeline", {"fields": ["timeline"]}),
     ]
@@ -45,15 +48,16 @@ class PostalMessageAdmin(ReadOnlyAdmin):
     @admin.display(description="")
     def timeline(self, message: PostalMessage) -> SafeString:
         """The acceptance of the message and its events, in order."""
-        rows = [(message.sent_at, "accepted", "", "")]
+        rows = [(message.sent_at, "accepted", "", "", "")]
         rows += [
-            (event.happened_at, event.event_type, event.details, event.output) for event in message.events()
+            (event.happened_at, event.event_type, event.failure_class, event.details, event.output)
+            for event in message.events()
         ]
         return format_html(
             "<table><tbody>{}</tbody></table>",
             format_html_join(
                 "",
-                "<tr><td>{}</td><td><strong>{}</strong></td><td>{}<br>{}</td></tr>",
+                "<tr><td>{}</td><td><strong>{}</strong></td><td>{}</td><td>{}<br>{}</td></tr>",
                 ((localize(localtime(at)), *texts) for at, *texts in rows),
             ),
         )
@@ -61,8 +65,11 @@ class PostalMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(PostalEvent)
 class PostalEventAdmin(ReadOnlyAdmin):
-    list_display = ["happened_at", "name", "event_type", "reject_reason", "recipient", "postal_id", "server"]
-    list_filter = ["event_type", "name", "server", "happened_at"]
+    list_display = [
+        "happened_at", "name", "event_type", "reject_reason", "failure_class", "recipient", "postal_id",
+        "server",
+    ]  # fmt: skip
+    list_filter = ["event_type", "failure_class", "name", "server", "happened_at"]
     search_fields = ["recipient", "=postal_id"]
 
 

@@ -49,6 +49,7 @@ class PostalMessage(ServerRow):
     sent_at = models.DateTimeField(default=now)
     event_type = models.CharField("state", max_length=20, default=EventType.QUEUED)
     reject_reason = models.CharField(max_length=20, blank=True)
+    failure_class = models.CharField(max_length=64, blank=True)
     event_at = models.DateTimeField("since", null=True, blank=True)
 
     class Meta:
@@ -94,6 +95,7 @@ class PostalEvent(Receipt):
     name = models.CharField("Postal's name", max_length=100)
     event_type = models.CharField("type", max_length=20)
     reject_reason = models.CharField(max_length=20, blank=True)
+    failure_class = models.CharField(max_length=64, blank=True)
     occurred_at = models.DateTimeField(null=True, blank=True, help_text="As Postal says, where it does.")
     happened_at = models.DateTimeField("time", default=now)
     details = models.TextField(blank=True)

@@ -14,6 +14,7 @@ from anymail_postal import conf, ports
 from anymail_postal.ports import (
     Claim,
     Delivery,
+    EventReceipt,
     MailReceipt,
     Receipt,
     ScheduledSend,
@@ -53,14 +54,14 @@ class Store(ports.Store):
         row = _row(receipt)
         row.handled_at = now()
         with transaction.atomic(using=_database(row)):
-            yield _claim(row)
+            yield _claim(row, receipt)
 
     def keep(self, receipt: Receipt, body: bytes, content_type: str) -> str | None:
         row = _row(receipt)
         row.body = body
         row.content_type = content_type[:255]
         with transaction.atomic(using=_database(row)):
-            kept = row if _insert(row) else _rows(row).earliest("pk")
+            kept = row if _insert(row, receipt) else _rows(row).earliest("pk")
         return f"{_kind(kept)}-{kept.pk}" if kept.handled_at is None else None
 
     @contextmanager
@@ -109,13 +110,14 @@ def _row(receipt: Receipt) -> PostalEvent | InboundMail:
     if isinstance(receipt, MailReceipt):
         return fitted(InboundMail(**vars(receipt)))
     values = {**vars(receipt), "reject_reason": receipt.reject_reason or ""}
+    del values["may_suppress"]
     return fitted(PostalEvent(**values, happened_at=receipt.occurred_at or now()))
 
 
-def _claim(row: PostalEvent | InboundMail) -> Claim:
+def _claim(row: PostalEvent | InboundMail, receipt: Receipt) -> Claim:
     """Insert the row of a request in the caller's transaction, unless it exists."""
     try:
-        if _insert(row):
+        if _insert(row, receipt):
             return Claim.NEW
     except OperationalError as error:
         if not is_lock_timeout(error):
@@ -126,7 +128,7 @@ def _claim(row: PostalEvent | InboundMail) -> Claim:
     return Claim.NEW if waiting.update(handled_at=row.handled_at, body=b"") else Claim.DONE
 
 
-def _insert(row: PostalEvent | InboundMail) -> bool:
+def _insert(row: PostalEvent | InboundMail, receipt: Receipt) -> bool:
     """Insert a row and what follows from it; whether the row is new."""
     database = _database(row)
     try:
@@ -140,7 +142,8 @@ def _insert(row: PostalEvent | InboundMail) -> bool:
         return False
     if isinstance(row, PostalEvent):
         update_message(row)
-        _suppress(row)
+        if isinstance(receipt, EventReceipt) and receipt.may_suppress:
+            _suppress(row)
     return True
 
 
@@ -151,7 +154,10 @@ def update_message(event: PostalEvent) -> None:
         return
     less = [event_type for event_type, other in WEIGHTS.items() if other < weight]
     PostalMessage.objects.filter(server=event.server, postal_id=event.postal_id, event_type__in=less).update(
-        event_type=event.event_type, reject_reason=event.reject_reason, event_at=event.happened_at
+        event_type=event.event_type,
+        reject_reason=event.reject_reason,
+        failure_class=event.failure_class,
+        event_at=event.happened_at,
     )
 
 
@@ -179,6 +185,7 @@ def _stored(row: PostalEvent) -> StoredEvent:
         name=row.name,
         event_type=row.event_type,
         reject_reason=row.reject_reason,
+        failure_class=row.failure_class,
         recipient=row.recipient,
         details=row.details,
         output=row.output,

@@ -1,8 +1,8 @@
 """Send the signals for missed webhooks, from the deliveries and activity in Postal's API.
 
-Postal gives up a webhook after 36 minutes, and has none for the end of a hold. A missed event is handled as
-the webhook that would have reported it, with a uuid made from its contents, so that it is sent once however
-often this runs.
+Postal gives up a webhook after 36 minutes, and has none for the end of a hold, which our server has. A missed
+event is handled as the webhook that would have reported it, with a uuid made from its contents, so that it is
+sent once however often this runs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from anymail.signals import EventType
 from django.db.models import QuerySet
 
 from anymail_postal import wire
 from anymail_postal.client import PostalClient
 from anymail_postal.errors import PostalMessageNotFound
-from anymail_postal.events import EVENT_BY_STATUS, EVENT_TYPES
+from anymail_postal.events import EVENT_BY_STATUS
 from anymail_postal.ports import Claim
 from anymail_postal.webhooks import PostalTrackingWebhookView
 
@@ -36,8 +35,7 @@ SAME_MOMENT = timedelta(seconds=1)
 # A hold lasts a week, attempts three days. After that the status of a message does not change.
 CHANGES_FOR = timedelta(days=14)
 
-HOLD_CANCELLED = "MessageHoldCancelled"  # a name of ours: Postal has none
-NAMES = {**EVENT_BY_STATUS, "HoldCancelled": HOLD_CANCELLED, "Bounced": "MessageBounced"}
+NAMES = {**EVENT_BY_STATUS, "HoldCancelled": "MessageHoldCancelled", "Bounced": "MessageBounced"}
 BOUNCE_ID = re.compile(r"<msg:(\d{1,18})>", re.ASCII)
 EXPANSIONS = ("details", "activity_entries")
 
@@ -90,6 +88,7 @@ def _missed_deliveries(
             payload = {
                 "original_message": _message_hash(message),
                 "bounce": _message_hash(bounce) if bounce else {},
+                "classification": delivery.classification,
             }
         if not any(name == other and abs(at - seen) < SAME_MOMENT for other, seen in known):
             yield at, _webhook(row.server, name, at, payload, str(delivery.id))
@@ -134,7 +133,6 @@ def _bounce(delivery: wire.Delivery, client: PostalClient) -> wire.PostalMessage
 def _emit(server: str, at: datetime, webhook: Webhook) -> bool:
     """Send the signals for a webhook, unless it has been handled; whether it was sent."""
     view = PostalTrackingWebhookView(server=server, may_retry=False)
-    view.event_types = {**EVENT_TYPES, HOLD_CANCELLED: EventType.FAILED}
     view.config = view.find_config(server)
     view.body = json.dumps(webhook).encode()
     [event] = view.read_events(view.parse_fields(view.body, "application/json"))
@@ -166,6 +164,7 @@ def _delivery_payload(message: wire.PostalMessage, delivery: wire.Delivery) -> d
         "sent_with_ssl": delivery.sent_with_ssl,
         "timestamp": delivery.at.timestamp(),
         "time": delivery.duration_seconds,
+        "classification": delivery.classification,
     }
 
 
@@ -181,4 +180,5 @@ def _message_hash(message: wire.PostalMessage) -> dict[str, Any]:
         "timestamp": message.created_at.timestamp() if message.created_at else None,
         "spam_status": "NotChecked",
         "tag": message.tag,
+        "stream": message.stream,
     }

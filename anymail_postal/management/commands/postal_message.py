@@ -40,12 +40,14 @@ def describe(message: PostalMessage) -> Iterator[str]:
         "token": message.id.token,
         "status": message.status,
         "held until": message.hold_expires_at,
+        "held for": message.hold_reason,
         "direction": message.direction,
         "from": message.mail_from,
         "to": message.recipient,
         "subject": message.subject,
         "Message-ID": message.id.rfc_message_id,
         "tag": message.tag,
+        "stream": message.stream,
         "created": message.created_at,
         "size": None if message.size_bytes is None else f"{message.size_bytes} bytes",
         "spam score": message.spam_score,
@@ -64,6 +66,7 @@ def describe_all(deliveries: list[Delivery]) -> Iterator[str]:
     if not deliveries:
         yield "No attempt to deliver it yet."
     for delivery in deliveries:
-        yield f"{delivery.at} {delivery.status}: {delivery.details}"
+        why = (delivery.classification or {}).get("class")
+        yield f"{delivery.at} {delivery.status}{f' ({why})' if why else ''}: {delivery.details}"
         if delivery.output:
             yield f"    {delivery.output}"

@@ -49,6 +49,7 @@ class Command(BaseCommand):
                 event.server,
                 event.name,
                 f"{event.event_type}/{event.reject_reason}" if event.reject_reason else event.event_type,
+                event.failure_class,
                 event.recipient,
                 event.output or event.details,
             )

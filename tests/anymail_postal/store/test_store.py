@@ -402,6 +402,11 @@ class TestSuppression:
         received(store, event(event_type=event_type, reject_reason=reason, recipient="Ann@Example.org"))
         assert store.suppressed("default", ["ann@example.org"]) == ({"ann@example.org"} if feeds else set())
 
+    @pytest.mark.parametrize("name", ["MessageDeliveryFailed", "MessageBounced"])
+    def test_what_says_nothing_of_the_address_does_not(self, store, name):
+        received(store, event(name=name, event_type="bounced", reject_reason="blocked", may_suppress=False))
+        assert not Suppression.objects.exists()
+
     def test_addresses_come_back_as_given(self, store):
         received(store, event(event_type="bounced", recipient="Ann@Example.org"))
         asked = ["ANN@example.org", "ann@EXAMPLE.org", "bob@example.org"]
@@ -489,6 +494,7 @@ class TestEvents:
             name="MessageSent",
             event_type="delivered",
             reject_reason="",
+            failure_class="",
             recipient="ann@example.org",
             details="ok",
             output="250 Ok",

@@ -185,7 +185,7 @@ def test_a_hold_that_ended_in_silence_has_failed(postal, sent):
     postal.knows(5, delivery("Held"), delivery("HoldCancelled", 60, text))
     sync()
     [event] = sent
-    assert (event.event_type, event.description, event.reject_reason) == ("failed", text, None)
+    assert (event.event_type, event.description, event.reject_reason) == ("failed", text, "other")
     assert event.postal.name == "MessageHoldCancelled"
     message.refresh_from_db()
     assert message.event_type == "failed"

@@ -56,8 +56,7 @@ def webhook_bodies(data: bytes) -> None:
             fields,
             server="default",
             event_types=events.EVENT_TYPES,
-            hardfail_as_bounced=True,
-            held_suppressed_as_rejected=True,
+            options=events.Options(held_suppressed_as_rejected=True, blocked_as_failed=True),
             tag_separator=",",
             find_metadata=lambda facts: None,
         )
