@@ -260,8 +260,8 @@ class ServerConfig:
     held_suppressed_as_rejected = Setting[Literal["auto"] | bool](
         "POSTAL_HELD_SUPPRESSED_AS_REJECTED", one_of("auto", True, False), "auto", "E012",
         '"auto", True or False',
-        "Report mail that is held for a suppressed recipient as rejected instead of queued: auto does so where"
-        " the server says why it holds mail, as `postal_server` does and Postal does not.",
+        "Report mail that is held for a suppressed recipient as rejected instead of queued: auto does so"
+        " where the server says why it holds mail, as `postal_server` does and Postal does not.",
         in_views=True,
     )  # fmt: skip
     hardfail_as_bounced = Setting[bool](
@@ -271,8 +271,8 @@ class ServerConfig:
     )  # fmt: skip
     blocked_as_failed = Setting[bool](
         "POSTAL_BLOCKED_AS_FAILED", boolean, False, "E012", "bool",
-        "Report a refusal that is about us (reputation, pace, authentication, DNS) as failed instead of bounced:"
-        " it says nothing of the recipient.",
+        "Report a refusal that is about us (reputation, pace, authentication, DNS) as failed instead of"
+        " bounced: it says nothing of the recipient.",
         in_views=True,
     )  # fmt: skip
     server_events_on_tracking = Setting[bool](

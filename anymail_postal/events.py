@@ -97,7 +97,7 @@ class PostalEvent:
     """The contents of a webhook: `event.postal` of every tracking event. Times are aware UTC.
 
     For a bounce, the fields are those of the original message, and `bounce_id` is the id of the bounce. What
-    Postal does not send, from `stream` to `hold_ended_by`, is None, but that its texts have a `classification`.
+    Postal does not send, from `stream` to `hold_ended_by`, is None; a `classification` is made of its texts.
     `occurred_at` is the time of the attempt, of the arrival of the bounce, or else of the webhook.
     """
 
