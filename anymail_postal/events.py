@@ -401,7 +401,9 @@ def _facts(fields: Mapping[str, Any], payload: Mapping[str, Any], server: str) -
 def _why(payload: Mapping[str, Any], status: str | None) -> dict[str, Any]:
     """Why a message was not taken or is held: as our server says, else by Postal's texts."""
     found = classification.read(payload)
-    suppression = classification.read_suppression(payload)
+    suppression = classification.read_suppression(payload) or classification.read_suppression(
+        payload, "suppressed"
+    )
     reason = body.short_text(payload, "hold_reason", classification.WORD)
     details = body.text(payload, "details") or ""
     if status == "Held":

@@ -163,6 +163,10 @@ class Store(Protocol):
         """The subset of `addresses` that must not be mailed, compared without case."""
         ...
 
+    def event_names(self, server: str) -> set[str]:
+        """Postal's names of the events of a server that are kept."""
+        ...
+
     def events(self, limit: int, *, server: str | None = None, after: int | None = None) -> list[StoredEvent]:
         """The last `limit` events by their numbers, or the first `limit` after the number `after`.
 

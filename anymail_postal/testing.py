@@ -225,14 +225,40 @@ SERVER = {
     "permalink": "example",
     "organization": "example",
 }
+WHAT_CAME_BACK: Mapping[str, dict[str, Any]] = {
+    "MessageComplained": {
+        "complaint": {
+            "type": "abuse",
+            "source": "192.0.2.1",
+            "operator": "mail.example",
+            "user_agent": "Feedback/1.0",
+            "received_at": None,
+            "evidence": "strong",
+        },
+        "suppressed": {"scope": "stream:news", "reason": "complaint", "keep_until": None},
+    },
+    "MessageUnsubscribed": {
+        "unsubscribe": {"how": "one-click", "ip_address": "192.0.2.7"},
+        "suppressed": {"scope": "stream:news", "reason": "unsubscribe", "keep_until": None},
+    },
+    "MessageAutoReplied": {"reply": {"subject": "Out of office", "challenge": False}},
+}
+# What our server adds to the payloads of Postal's events.
+OUR_KEYS = {
+    **dict.fromkeys(STATUS, ("classification",)),
+    "MessageHeld": ("classification", "hold_reason", "hold_expires_at", "suppression"),
+    "MessageBounced": ("classification", "report"),
+}
 
 
 def webhook_body(event: str, **values: Any) -> dict[str, Any]:
-    """The fields of a webhook (contract 3.3).
+    """The fields of a webhook of Postal (contract 3.3), or of an event that only our server has.
 
     `values` replace fields of the webhook (`uuid`, `timestamp`), of the message (`to`, `sender` for `from`,
     `subject`, `tag`, `id`, `message_id`, `direction`) or of the payload (`details`, `output`, `url`,
-    `user_agent`). `metadata` is sealed in the Message-ID. Raises TypeError for names that the event lacks.
+    `user_agent`). What only our server sends is there if it is given: `stream`, `classification` (such as
+    `{"class": "mailbox_full"}`), `report`, `hold_reason`, `suppression`. `metadata` is sealed in the
+    Message-ID. Raises TypeError for names that the event lacks.
     """
     if "sender" in values:
         values["from"] = values.pop("sender")
@@ -248,8 +274,12 @@ def webhook_body(event: str, **values: Any) -> dict[str, Any]:
     message = _message()
     if event.startswith("Message"):
         _take(values, message)
+        if "stream" in values:
+            message["stream"] = values.pop("stream")
     fields["payload"] = fields["payload"] or _payload(event, message)
     _take(values, fields["payload"])
+    ours = values.keys() & OUR_KEYS.get(event, ())
+    fields["payload"].update({name: values.pop(name) for name in sorted(ours)})
     if values:
         raise TypeError(f"A {event} has no {', '.join(sorted(values))}.")
     return fields
@@ -268,6 +298,12 @@ def _payload(event: str, message: dict[str, Any]) -> dict[str, Any]:
         report = {**_message(), "message_id": None, "from": None, "to": "abcdef@rp.example.com"}
         report["direction"] = "incoming"
         return {"original_message": message, "bounce": report}
+    if event == "MessageHoldCancelled":
+        return {"message": message, "hold_reason": "send_limit", "by": "expiry"}
+    if event in WHAT_CAME_BACK:
+        return {"original_message": message, **WHAT_CAME_BACK[event]}
+    if event.startswith("Suppression"):
+        return {"suppression": _suppression(has_ended=event == "SuppressionRemoved")}
     if event == "DomainDNSError":
         return _dns_error()
     if event.startswith("SendLimit"):
@@ -305,6 +341,23 @@ def _delivery(event: str, message: Mapping[str, Any]) -> dict[str, Any]:
         "sent_with_ssl": None if status == "Held" else True,
         "timestamp": time.time(),
         "time": None if status == "Held" else 0.25,
+    }
+
+
+def _suppression(*, has_ended: bool) -> dict[str, Any]:
+    now = time.time()
+    return {
+        "address": "recipient@example.com",
+        "scope": "",
+        "reason": "bad_address",
+        "text": "too many hard fails",
+        "source_message": next(_numbers),
+        "evidence": {"answer": "550 5.1.1 no such user", "code": "550", "rule": "no such user"},
+        "times": 1,
+        "created_at": now,
+        "keep_until": now + 30 * 86400,
+        "ended_at": now if has_ended else None,
+        "ended_by": "admin" if has_ended else None,
     }
 
 

@@ -24,6 +24,7 @@ from postal_server import cli
 from postal_server import conf as server_conf
 from postal_server import pytest_plugin as server_pytest_plugin
 
+from . import event_table
 from .readme import PAGES, ROOT, Block, blocks, commands
 
 DOCS = ROOT / "docs"
@@ -152,8 +153,13 @@ def test_exceptions_have_the_parents_listed() -> None:
 
 
 def test_events_listed_are_those_that_are_read() -> None:
-    listed = re.findall(r"`([A-Z][a-z]\w+)`", "".join(table_column("receiving.md", "Postal's event")))
-    assert set(listed) == set(events.EVENT_TYPES)
+    columns = "".join(name for kind in event_table.HEADERS for name in table_column("receiving.md", kind))
+    assert set(re.findall(r"`([A-Z][a-z]\w+)`", columns)) == set(events.EVENT_TYPES)
+
+
+def test_events_are_listed_as_they_are_read() -> None:
+    for table in event_table.tables().values():
+        assert f"\n\n{table}\n\n" in TEXT["receiving.md"], "python -m tests.event_table writes it"
 
 
 def test_fixtures_are_described() -> None:
@@ -221,6 +227,7 @@ def test_configuration_keys_named_exist() -> None:
 
 def test_attributes_of_events_named_exist() -> None:
     facts = {item.name for item in dataclasses.fields(events.PostalEvent)}
+    facts |= {name for name, each in vars(events.PostalEvent).items() if isinstance(each, property)}
     assert set(re.findall(r"event\.postal\.(\w+)", ALL)) <= facts
 
 

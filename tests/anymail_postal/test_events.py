@@ -3,6 +3,7 @@ import json
 import pickle
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from anymail.exceptions import AnymailInvalidAddress
@@ -17,6 +18,8 @@ from anymail_postal.events import Options
 from anymail_postal.testing import webhook_body
 
 from .recorded import WEBHOOKS
+
+CORPUS = Path(__file__).parent.parent / "corpus"
 
 REFUSED = "Permanent SMTP delivery error when sending to 192.0.2.1:25 (mx.example.com)"
 SUPPRESSED = "Recipient (a@b.example) is on the suppression list (reason: {})"
@@ -438,10 +441,23 @@ PAYLOAD_KEYS = {
     for key in webhook_body(name)["payload"]
     if key not in ("message", "bounce")
 }
+OUR_VALUES = {
+    "classification": ["class", "about", "sure", "stage", "smtp_code", "diagnostic", "suppressed"],
+    "report": ["kind", "evidence", "final_recipient", "forwarded"],
+    "suppression": ["scope", "reason", "keep_until", "address", "evidence", "times"],
+    "complaint": ["type", "operator", "received_at"],
+    "unsubscribe": ["how"],
+    "reply": ["subject", "challenge"],
+}
+our_parts = {
+    name: anything | st.fixed_dictionaries({}, optional=dict.fromkeys(keys, anything))
+    for name, keys in OUR_VALUES.items()
+}
 payload = st.fixed_dictionaries(
     {},
     optional={
         **dict.fromkeys(sorted(PAYLOAD_KEYS), anything),
+        **our_parts,
         **dict.fromkeys(["message", "bounce", "original_message"], message | anything),
     },
 )
@@ -478,6 +494,244 @@ def test_any_recipient_is_read_as_anymail_reads_it(to):
     except AnymailInvalidAddress:
         wanted = None
     assert read("MessageSent", to=to).recipient == wanted
+
+
+# --- what our server says beyond Postal ---
+
+OURS = json.loads((CORPUS / "wire" / "our_webhooks.json").read_text("utf-8"))
+OUR_EVENTS = {
+    # case -> event type, reject reason and class of each event but SuppressionAdded
+    "away": [("delivered", None, None), ("autoresponded", None, None), ("autoresponded", None, None)],
+    "blocked": [("bounced", "blocked", "reputation")],
+    "dmarc": [("bounced", "blocked", "authentication")],
+    "fine": [("delivered", None, None)],
+    "full": [("bounced", "bounced", "mailbox_full")],
+    "large": [("bounced", "other", "too_large")],
+    "later": [("deferred", None, "infrastructure")],
+    "long": [("bounced", "invalid", "bad_address")],
+    "policy": [("bounced", "blocked", "policy")],
+    "ptr": [("bounced", "blocked", "infrastructure")],
+    "reported": [("delivered", None, None), ("bounced", "invalid", "bad_address")],
+    "reported-full": [("delivered", None, None), ("bounced", "bounced", "mailbox_full")],
+    "slow": [("deferred", None, "rate")],
+    "spam": [("bounced", "spam", "content")],
+    "strange": [("bounced", "blocked", "policy")],
+    "unknown": [
+        ("bounced", "invalid", "bad_address"),
+        ("rejected", "bounced", "suppressed"),
+        ("failed", "other", None),
+    ],
+}
+
+
+def ours(case, event):
+    return next(events.read(post) for post in OURS[case] if post["event"] == event)
+
+
+def test_recorded_events_of_our_server_are_read_by_their_class():
+    found = {
+        case: [
+            (event.event_type, event.reject_reason, event.postal.failure_class)
+            for event in map(events.read, posts)
+            if event.postal.name not in events.SUPPRESSION_EVENTS
+        ]
+        for case, posts in OURS.items()
+    }
+    assert found == OUR_EVENTS
+    assert {event.recipient for posts in OURS.values() for event in map(events.read, posts)} == {
+        f"{case}@dest.example" for case in OURS
+    }
+
+
+def test_answer_is_whole():
+    found = ours("long", "MessageDeliveryFailed")
+    assert len(found.postal.output) == 250
+    assert found.mta_response == found.postal.classification.diagnostic
+    assert found.mta_response.startswith(found.postal.output)
+    assert (found.postal.about, found.postal.stage) == ("recipient", "rcpt")
+
+
+def test_report_is_described():
+    found = ours("reported", "MessageBounced")
+    assert (found.description, found.mta_response) == (
+        "Reported by catch.localhost: 5.1.1",
+        "550 5.1.1 No such user here",
+    )
+    report = found.postal.report
+    assert (report.kind, report.action, report.is_forwarded) == ("bounce", "failed", False)
+    assert report.final_recipient == "reported@dest.example"
+    assert (found.postal.evidence, found.postal.stage) == ("strong", "report")
+    assert found.postal.suppression.reason == "bad_address"
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "description"),
+    [
+        ({"reporting_mta": "a.example", "remote_mta": "b.example"}, "5.1.1", "Reported by a.example: 5.1.1"),
+        ({"remote_mta": "b.example"}, None, "Reported by b.example"),
+        ({}, "5.2.2", "Reported: 5.2.2"),
+        (None, None, "Reported"),
+    ],
+)
+def test_description_of_a_report_has_what_is_known(report, status, description):
+    why = {"class": "unknown", "enhanced_status": status}
+    assert read("MessageBounced", classification=why, report=report).description == description
+
+
+def test_hold_says_which_entry_stops_the_mail():
+    found = ours("unknown", "MessageHeld")
+    assert found.postal.suppression.reason == "bad_address"
+    assert found.postal.suppression.keep_until > found.timestamp
+    assert found.postal.hold_reason == "suppressed"
+
+
+@pytest.mark.parametrize("setting", ["auto", True, False])
+@pytest.mark.parametrize(
+    "says", [{"hold_reason": "suppressed"}, {"classification": {"class": "suppressed", "sure": True}}]
+)
+def test_hold_of_our_server_is_rejected_unless_switched_off(setting, says):
+    entry = {"scope": "", "reason": "expired", "keep_until": None}
+    options = Options(held_suppressed_as_rejected=setting)
+    found = read("MessageHeld", {"options": options}, details="Whatever.", suppression=entry, **says)
+    wanted = ("queued", None) if setting is False else ("rejected", "timed_out")
+    assert (found.event_type, found.reject_reason) == wanted
+
+
+@pytest.mark.parametrize("setting", ["auto", False])
+def test_hold_of_postal_stays_queued(setting):
+    options = Options(held_suppressed_as_rejected=setting)
+    found = read("MessageHeld", {"options": options}, details=SUPPRESSED.format("too many hard fails"))
+    assert (found.event_type, found.reject_reason) == ("queued", None)
+    assert (found.postal.failure_class, found.postal.suppression.reason) == (
+        "suppressed",
+        "too many hard fails",
+    )
+
+
+def test_hold_for_another_reason_stays_queued():
+    found = read(
+        "MessageHeld", details=SUPPRESSED.format("x"), hold_reason="admin", hold_expires_at=1606753101.5
+    )
+    assert (found.event_type, found.postal.hold_reason, found.postal.failure_class) == (
+        "queued",
+        "admin",
+        "held",
+    )
+    assert found.postal.hold_expires_at.timestamp() == 1606753101.5
+
+
+def test_suppressed_mail_that_fails_is_rejected():
+    why = {"class": "suppressed", "sure": True, "suppressed": {"scope": "", "reason": "complaint"}}
+    found = read("MessageDeliveryFailed", details="x", output="", classification=why)
+    assert (found.event_type, found.reject_reason) == ("rejected", "spam")
+    why["suppressed"] = None
+    found = read(
+        "MessageDeliveryFailed", details=SUPPRESSED.format("too many soft fails"), classification=why
+    )
+    assert (found.event_type, found.reject_reason) == ("rejected", "timed_out")
+
+
+ABOUT_US = [{"output": "554 blocked using zen.spamhaus.org"}, {"classification": {"class": "reputation"}}]
+
+
+@pytest.mark.parametrize("values", ABOUT_US, ids=["Postal", "ours"])
+def test_what_is_about_us_may_be_a_failure(values):
+    values = {"details": REFUSED, **values}
+    assert read("MessageDeliveryFailed", **values).event_type == "bounced"
+    options = {"options": Options(blocked_as_failed=True)}
+    found = read("MessageDeliveryFailed", options, **values)
+    assert (found.event_type, found.reject_reason) == ("failed", "blocked")
+    assert (
+        read("MessageDeliveryFailed", options, details=REFUSED, output="550 5.1.1 x").event_type == "bounced"
+    )
+
+
+def test_given_up_is_bounced_even_if_refusals_are_not():
+    why = {"class": "mailbox_full", "gave_up": True}
+    found = read("MessageDeliveryFailed", {"options": Options(hardfail_as_bounced=False)}, classification=why)
+    assert (found.event_type, found.reject_reason) == ("bounced", "bounced")
+
+
+MAY_SUPPRESS = [
+    ("MessageDeliveryFailed", {"details": REFUSED, "output": "550 5.1.1 x"}, True),
+    ("MessageDeliveryFailed", {"details": REFUSED, "output": "554 as asked"}, True),
+    ("MessageDeliveryFailed", {"details": REFUSED, "output": "552 5.2.2 full"}, False),
+    ("MessageDeliveryFailed", {"details": REFUSED, "output": "554 spamhaus"}, False),
+    ("MessageDeliveryFailed", {"classification": {"class": "inactive"}}, True),
+    ("MessageDeliveryFailed", {"classification": {"class": "expired"}}, False),
+    ("MessageDeliveryFailed", {"classification": {"class": "suppressed", "sure": True}}, False),
+    ("MessageHeld", {"details": SUPPRESSED.format("too many hard fails")}, True),
+    ("MessageBounced", {}, True),
+    ("MessageBounced", {"classification": {"class": "bad_address"}, "report": {"evidence": "strong"}}, True),
+    ("MessageBounced", {"classification": {"class": "bad_address"}, "report": {"evidence": "weak"}}, False),
+    ("MessageBounced", {"classification": {"class": "bad_address"}}, False),
+    (
+        "MessageBounced",
+        {"classification": {"class": "bad_address"}, "report": {"evidence": "strong", "forwarded": True}},
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "values", "may_suppress"), MAY_SUPPRESS, ids=str)
+def test_only_what_is_for_good_about_the_recipient_may_suppress(event, values, may_suppress):
+    assert read(event, **values).postal.may_suppress is may_suppress
+
+
+def test_forwarded_failure_is_a_bounce_all_the_same():
+    found = read("MessageBounced", classification={"class": "bad_address"}, report={"forwarded": True})
+    assert (found.event_type, found.reject_reason) == ("bounced", "invalid")
+    assert found.postal.report.is_forwarded
+
+
+def test_end_of_a_hold():
+    found = ours("unknown", "MessageHoldCancelled")
+    assert (found.event_type, found.reject_reason) == ("failed", "other")
+    assert (found.postal.hold_reason, found.postal.hold_ended_by) == ("suppressed", "admin")
+
+
+def test_complaint():
+    found = read("MessageComplained", to="ann@example.com")
+    assert (found.event_type, found.reject_reason, found.recipient) == (
+        "complained",
+        "spam",
+        "ann@example.com",
+    )
+    assert found.description == "abuse from mail.example"
+    assert (found.postal.complaint.user_agent, found.postal.evidence) == ("Feedback/1.0", "strong")
+    assert found.postal.suppression.scope == "stream:news"
+
+
+def test_complaint_of_nobody_known_is_one():
+    found = read("MessageComplained", payload={"original_message": {"id": 5}})
+    assert (found.event_type, found.description, found.message_id) == ("complained", None, 5)
+
+
+def test_unsubscription():
+    found = read("MessageUnsubscribed", stream="news")
+    assert (found.event_type, found.reject_reason) == ("unsubscribed", "unsubscribed")
+    assert (found.postal.unsubscription.how, found.postal.stream) == ("one-click", "news")
+
+
+def test_automatic_reply_is_described_by_its_subject():
+    first, second = (events.read(post) for post in OURS["away"] if post["event"] == "MessageAutoReplied")
+    assert (first.event_type, first.description) == ("autoresponded", "Out of office: Hello")
+    assert (first.postal.auto_reply.is_challenge, second.postal.auto_reply.is_challenge) == (False, True)
+
+
+def test_change_of_the_suppression_list():
+    found = ours("reported", "SuppressionAdded")
+    entry = found.postal.suppression
+    assert (found.event_type, found.message_id, found.recipient) == ("unknown", None, entry.address)
+    assert (entry.reason, entry.times, entry.answer) == ("bad_address", 1, "550 5.1.1 No such user here")
+    assert entry.created_at < entry.keep_until
+    assert read("SuppressionRemoved").postal.suppression.ended_by == "admin"
+
+
+def test_long_values_of_ours_are_cut():
+    long = "x" * 100_000
+    found = read("MessageAutoReplied", stream=long, payload={"reply": {"subject": long}})
+    assert len(found.description) == 1000
 
 
 # --- the recording ---

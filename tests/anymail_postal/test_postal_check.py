@@ -2,17 +2,22 @@
 
 import base64
 import json
+from contextlib import nullcontext
 
 import django.core.mail
 import pytest
 import requests
 import responses
+from anymail.signals import tracking
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
-from anymail_postal import conf
+from anymail_postal import conf, signals
+from anymail_postal.ports import EventReceipt
 from anymail_postal.signatures import parse_keys
+from tests.anymail_postal.receivers import listening
 from tests.anymail_postal.recorded import DKIM_RECORD, KEY_ID
 
 URL = "https://postal.example.com"
@@ -113,6 +118,54 @@ def test_a_good_set_up(postal, doctor):
         "  ok    webhooks: the path for Postal's HTTP endpoints is /anymail/postal/inbound/",
         "  ok    webhooks: requests with incoming mail may have 52428800 bytes",
     ]
+
+
+COMPLAINED = EventReceipt("default", "k1", "MessageComplained", "complained")
+SENT = EventReceipt("default", "k2", "MessageSent", "delivered")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("receipts", "signal", "is_noted"),
+    [
+        ([SENT], tracking, True),
+        ([SENT], signals.suppression_changed, True),
+        ([SENT, COMPLAINED], tracking, False),
+        ([SENT], None, False),
+        ([], tracking, False),
+    ],
+)
+def test_events_that_never_came_are_noted_if_somebody_waits_for_them(
+    postal, doctor, receipts, signal, is_noted
+):
+    for receipt in receipts:
+        with conf.store().receive(receipt):
+            pass
+    with listening(signal) if signal else nullcontext():
+        well, said = doctor()
+    assert well
+    assert ("note  webhooks: no complaint, automatic reply" in said) == is_noted
+
+
+@pytest.mark.parametrize(("signal", "is_noted"), [(signals.suppression_changed, True), (tracking, False)])
+def test_without_the_store_only_certain_receivers_are_noted(postal, doctor, settings, signal, is_noted):
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != conf.STORE_APP]
+    with listening(signal):
+        well, said = doctor()
+    assert well
+    assert ("note  webhooks: suppression_changed has receivers, only postal_server" in said) == is_noted
+
+
+@pytest.mark.django_db
+def test_store_that_cannot_be_read_fails(postal, doctor, monkeypatch):
+    def fail(*arguments):
+        raise DatabaseError("no such table")
+
+    monkeypatch.setattr(type(conf.store()), "event_names", fail)
+    with listening(tracking):
+        well, said = doctor()
+    assert not well
+    assert "FAIL  webhooks: the store cannot be read, run migrate: no such table" in said
 
 
 def test_bad_settings_fail_and_notes_do_not(postal, doctor, settings):

@@ -173,6 +173,27 @@ def test_options_of_the_server_count(tracked, anymail):
     assert tracked[0]["event"].tags == ["a", "b"]
 
 
+def test_what_is_about_us_may_be_a_failure(tracked, anymail):
+    anymail["POSTAL_BLOCKED_AS_FAILED"] = True
+    webhook("MessageDeliveryFailed", output="554 blocked using zen.spamhaus.org").send()
+    assert [call["event"].event_type for call in tracked] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": "HardFail", "classification": "rate"},
+        {"original_message": {}, "complaint": []},
+        {"suppression": {"address": 5}},
+        {"original_message": {}, "reply": {"challenge": "maybe"}},
+    ],
+    ids=str,
+)
+def test_event_of_ours_with_wrong_types_is_refused(tracked, payload):
+    assert webhook("MessageComplained", payload=payload).send().status_code == 400
+    assert tracked == []
+
+
 def test_subclass_may_replace_the_table(tracked):
     class View(PostalTrackingWebhookView):
         event_types = {"MessageLoaded": "unknown"}
@@ -191,6 +212,8 @@ def test_subclass_may_replace_the_table(tracked):
         ("DomainDNSError", signals.domain_dns_error),
         ("SendLimitApproaching", signals.send_limit),
         ("SendLimitExceeded", signals.send_limit),
+        ("SuppressionAdded", signals.suppression_changed),
+        ("SuppressionRemoved", signals.suppression_changed),
     ],
 )
 @pytest.mark.parametrize("on_tracking", [True, False])

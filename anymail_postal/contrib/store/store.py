@@ -95,6 +95,11 @@ class Store(ports.Store):
         found = set(rows.values_list("address", flat=True))
         return {address for address in addresses if address.lower() in found}
 
+    def event_names(self, server: str) -> set[str]:
+        return set(
+            PostalEvent.objects.filter(server=server).order_by().values_list("name", flat=True).distinct()
+        )
+
     def events(self, limit: int, *, server: str | None = None, after: int | None = None) -> list[StoredEvent]:
         rows = PostalEvent.objects.all() if server is None else PostalEvent.objects.filter(server=server)
         if after is None:

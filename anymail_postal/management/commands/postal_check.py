@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 
 import requests
 from anymail.exceptions import AnymailConfigurationError, AnymailInvalidAddress
+from anymail.signals import tracking
 from anymail.utils import parse_single_address
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.urls import NoReverseMatch, resolve, reverse
 
-from ... import checks, conf, keys
+from ... import checks, conf, events, keys, signals
 from ...api import tls_hint
 from ...client import PostalClient
 from ...errors import PostalAPIError, PostalAuthError, PostalSenderError
@@ -24,6 +26,10 @@ from ...webhooks import PostalWebhookView
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 SIGN = "sign"  # a consequence of another failure: printed as FAIL, but not counted
+BEYOND_POSTAL = (
+    "only postal_server has such events, and only for webhooks that are beyond Postal"
+    " (postal-server webhooks set ID --beyond-postal yes)"
+)
 Result = tuple[str, str]  # one of these, and a sentence
 
 
@@ -59,6 +65,7 @@ class Command(BaseCommand):
             self.report("public keys", check_keys(config))
             self.report("API", check_api(config, senders or default_senders()))
             self.report("webhooks", check_webhooks(config))
+            self.report("webhooks", check_events(config))
         if wrong := self.failures or min(self.signs, 1):
             raise CommandError("1 thing is wrong." if wrong == 1 else f"{wrong} things are wrong.")
 
@@ -186,6 +193,28 @@ def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
         else:
             yield OK, f"the path for Postal's {menu} is {path}"
     yield OK, f"requests with incoming mail may have {config.inbound_max_bytes} bytes"
+
+
+def check_events(config: conf.ServerConfig) -> Iterator[Result]:
+    """Say if events that only a webhook beyond Postal gets are waited for, and none has come.
+
+    Which webhooks are beyond Postal, only their server knows: what can be seen here is what came.
+    """
+    store = conf.store()
+    if store is None:
+        if signals.suppression_changed.has_listeners():
+            yield NOTE, f"suppression_changed has receivers, {BEYOND_POSTAL}"
+    elif signals.suppression_changed.has_listeners() or tracking.has_listeners():
+        try:
+            names = store.event_names(config.name)
+        except DatabaseError as error:
+            yield FAIL, f"the store cannot be read, run migrate: {error}"
+            return
+        if names and not names & events.BEYOND_POSTAL:
+            yield (
+                NOTE,
+                f"no complaint, automatic reply or change of a suppression list has come: {BEYOND_POSTAL}",
+            )
 
 
 def find_path(kind: str, server: str) -> str | None:

@@ -499,3 +499,8 @@ class TestEvents:
             details="ok",
             output="250 Ok",
         )
+
+    def test_names_of_the_events_of_a_server(self, store):
+        received(store, event(server="eu", key="k9", name="MessageHeld"))
+        assert store.event_names("eu") == {"MessageHeld", "MessageSent"}
+        assert store.event_names("nowhere") == set()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from datetime import date
+from pathlib import Path
 
-from anymail_postal import body, events, inbound, signatures, testing, wire
+from anymail_postal import body, classification, events, inbound, signatures, testing, wire
 from anymail_postal.errors import (
     KeysUnavailable,
     ReplyTokenError,
@@ -27,6 +28,11 @@ KEY = testing.make_key()
 KEYS = signatures.parse_keys(testing.public_key(KEY))
 
 
+OUR_WEBHOOKS = json.loads(
+    (Path(__file__).parents[2] / "corpus" / "wire" / "our_webhooks.json").read_text("utf-8")
+)
+
+
 def webhook(event: str) -> bytes:
     return b"\x00" + json.dumps(testing.webhook_body(event, timestamp=1.5)).encode()
 
@@ -34,9 +40,21 @@ def webhook(event: str) -> bytes:
 @target(
     [
         b"\x00" + webhook(name)
-        for name in ("MessageSent", "MessageBounced", "MessageLinkClicked", "DomainDNSError")
-    ],
+        for name in (
+            "MessageSent",
+            "MessageBounced",
+            "MessageLinkClicked",
+            "DomainDNSError",
+            "MessageComplained",
+            "SuppressionRemoved",
+        )
+    ]
+    + [b"\x00" + json.dumps(post).encode() for posts in OUR_WEBHOOKS.values() for post in posts],
     (
+        b'"classification":{',
+        b'"class":',
+        b'"suppressed":{',
+        b'"report":{',
         b'"status":',
         b'"bounce":{',
         b'"original_message":{',
@@ -61,8 +79,18 @@ def webhook_bodies(data: bytes) -> None:
             find_metadata=lambda facts: None,
         )
         assert isinstance(event.event_type, str)
-        for text in (event.recipient, event.postal.details, event.postal.token, *event.tags):
+        facts = event.postal
+        for text in (event.recipient, facts.details, facts.token, event.reject_reason, *event.tags):
             (text or "").encode()
+        for part in (
+            facts.classification,
+            facts.suppression,
+            facts.report,
+            facts.complaint,
+            facts.auto_reply,
+        ):
+            texts = [value for value in vars(part).values() if isinstance(value, str)] if part else []
+            assert all(len(text.encode()) <= 4 * classification.DIAGNOSTIC for text in texts)
     with contextlib.suppress(wire.WireError):
         wire_answer(data[1:])
 
