@@ -894,6 +894,7 @@ CASES: dict[str, Case] = {
             f"{SERVER}/services/preparation/test_report.py::test_a_message_id_is_weak_evidence",
             f"{SERVER}/services/preparation/test_report.py::test_a_bounce_from_somebody_is_weak_and_feedback_is_not",
             f"{SERVER}/services/preparation/test_report.py::test_each_recipient_is_judged_by_its_own_group",
+            f"{SERVER}/services/test_forgery.py::test_no_sequence_of_mails_suppresses_another_recipient",
             f"{SERVER}/services/results/test_report.py::"
             "test_forged_reports_by_weak_evidence_keep_no_real_one_from_being_heard",
         ],

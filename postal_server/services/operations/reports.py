@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from postal_server.mail.address import as_stored, suppression_key
+from postal_server.mail.charset import storable
 from postal_server.models import Message, Report
 from postal_server.models.message import message_id_key
 from postal_server.rules.status import Scope
@@ -35,7 +36,7 @@ def find(
         found = found.filter(server_id=server_id)
     if since is not None:
         found = found.filter(created_at__gte=since)
-    term = search.strip().strip("<>")
+    term = storable(search.strip().strip("<>"))
     return found.filter(matching(term, now)) if term else found
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from postal_server.mail.address import suppression_key
 from postal_server.mail.report import Kind, Part
 from postal_server.rules.classification import Ours
+from postal_server.services.results.arrival import Arrived
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.results.classification import classify_part
 from postal_server.services.results.delay import Delayed
@@ -26,11 +27,16 @@ _KIND_OF_ACTION = {
     "relayed": Kind.RELAYED,
     "expanded": Kind.EXPANDED,
 }
-_EFFECTS: dict[Kind, type[Reported]] = {Kind.BOUNCE: Bounced, Kind.DELAYED: Delayed}
+_EFFECTS: dict[Kind, type[Reported]] = {
+    Kind.BOUNCE: Bounced,
+    Kind.DELAYED: Delayed,
+    Kind.DELIVERED: Arrived,
+}
+_FAILURES = (Kind.BOUNCE, Kind.DELAYED)
 
 
 def recognize(read: ReadReport, ours: Ours) -> list[Reported]:
-    """What follows for each message that the report is about; nothing follows from a delivery."""
+    """What follows for each message that the report is about."""
     return [
         _effect(read, original, part, ours, is_forwarded=is_forwarded)
         for original in read.found.originals
@@ -61,6 +67,6 @@ def _effect(read: ReadReport, original: Original, part: Part, ours: Ours, *, is_
     )
     if kind is Kind.BOUNCE:
         reported = replace(reported, is_strong=reported.is_strong and not read.job.message.mail_from)
-    if kind not in _EFFECTS:
+    if kind not in _FAILURES:
         return reported
     return replace(reported, classification=classify_part(part, ours))

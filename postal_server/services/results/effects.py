@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from . import (
+    arrival,
     autoreply,
     bounce,
     classification,
@@ -38,6 +39,7 @@ EFFECT_STEPS: Sequence[Callable[[Batch], None]] = (
     bounce.apply,  # suppresses too, after the answers of this batch
     autoreply.apply,
     delay.apply,
+    arrival.apply,
 )
 # Applied once the batch is written and its events are stored, so that rows that all workers update are locked
 # for a short time. They may not use the methods by which effects add to a batch. Workers update these rows in

@@ -56,7 +56,7 @@ def test_by_kind_server_and_age(world, came):
         ("{id}", [1, 2]),
         ("undelivered", [1]),
         ("nothing like it", []),
-        ("\0", []),
+        ("nothing\0", []),
         ("9" * 30, []),
     ],
 )

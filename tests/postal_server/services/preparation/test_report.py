@@ -9,6 +9,7 @@ from postal_server.models import HTTPEndpoint, ImportedToken, Route
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.preparation import evidence, messages, report
+from postal_server.services.results.arrival import Arrived
 from postal_server.services.results.autoreply import AutoReplied
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.results.delay import Delayed
@@ -54,7 +55,7 @@ FROM = {"mail_from": "a@dest.example"}
     [
         (status_report(), {}, Kind.BOUNCE, Bounced),
         (status_report(group(action="delayed", status="4.4.1")), {}, Kind.DELAYED, Delayed),
-        (status_report(group(action="delivered", status="2.0.0")), {}, Kind.DELIVERED, Reported),
+        (status_report(group(action="delivered", status="2.0.0")), {}, Kind.DELIVERED, Arrived),
         (status_report(group(action="relayed", status="2.0.0")), {}, Kind.RELAYED, Reported),
         (status_report(group(action="expanded", status="2.0.0")), {}, Kind.EXPANDED, Reported),
         (VACATION, {}, Kind.AUTOREPLY, AutoReplied),
