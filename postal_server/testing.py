@@ -536,7 +536,7 @@ class MailServer:
         self.control("POST", "simulations", values)
 
     def advance(self, seconds: float) -> int:
-        """Bring waiting retries forward by `seconds`, and return how many there are."""
+        """Let `seconds` pass for retries and the suppression list; return how many retries wait."""
         waiting: int = self.control("POST", "clock", {"seconds": seconds})["waiting"]
         return waiting
 

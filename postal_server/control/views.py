@@ -258,5 +258,5 @@ def answers(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict
 
 @control("POST")
 def advance(request: HttpRequest, given: dict[str, Any], server_id: int) -> dict[str, Any]:
-    """Bring the server's waiting attempts forward by `seconds`."""
+    """Let `seconds` pass for the server's waiting attempts and its suppression list."""
     return {"waiting": clock.advance(server_id, timedelta(seconds=_number(given, "seconds", 0)))}

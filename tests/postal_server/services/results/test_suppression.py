@@ -228,6 +228,13 @@ class TestStorm:
         assert not fail(operator="google.com")
         assert fail("bad_domain", address="b@dest.example", operator="google.com")
 
+    def test_where_all_mail_is_caught_no_operator_is_in_doubt(self, world, config):
+        caught = conf.parse({"dns": DNS, "delivery": {"mode": "catch"}}, {}, config.root)
+        claims = store(world, *(f"a{number}@dest.example" for number in range(30)))
+        results.record([sent(claim, "550 5.1.1 no") for claim in claims], world.directory(), caught, NOW)
+        assert Suppression.objects.filter(state="active").count() == 30
+        assert not OperatorAnswers.objects.exists()
+
 
 class TestForgive:
     def test_a_success_removes_strikes_and_ends_what_failures_made(self, fail, world, config):
