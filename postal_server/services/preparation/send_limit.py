@@ -141,12 +141,12 @@ class Notice:
         path = f"{self.server.organization_permalink}/{self.server.permalink}"
         return f"[{path}] Mail server {self.kind.words} its send limit"
 
-    @property
-    def text(self) -> str:
+    def text(self, config: Config) -> str:
+        until = "the hour has room" if config.hold.release_send_limit else "a person releases it"
         return (
             f"The mail server {self.server.name} may send {self.server.send_limit} messages an hour.\n"
-            f"It sent {self.volume} in the last 60 minutes. What is beyond the limit is held until a person\n"
-            "releases it or the hold expires.\n"
+            f"It sent {self.volume} in the last 60 minutes. What is beyond the limit is held until\n"
+            f"{until} or the hold expires.\n"
         )
 
 
@@ -170,7 +170,8 @@ def _mail(notices: Sequence[Notice], config: Config) -> None:
         postmaster = notice.server.postmaster_address
         recipients = [postmaster] if postmaster else operator_mail.administrators()
         if recipients:
-            mails.append(operator_mail.compose(recipients, notice.subject, notice.text, config.smtp))
+            text = notice.text(config)
+            mails.append(operator_mail.compose(recipients, notice.subject, text, config.smtp))
     try:
         if mails:
             operator_mail.send(mails, operator_mail.host(config))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -112,6 +113,15 @@ class TestNotify:
         assert mail["Subject"] == "[example/live] Mail server has exceeded its send limit"
         assert "may send 10 messages an hour" in mail.get_content()
         assert given.port == 25
+
+    @pytest.mark.parametrize(
+        ("is_on", "until"), [(False, "until\na person releases it or"), (True, "until\nthe hour has room or")]
+    )
+    def test_the_mail_says_when_held_mail_goes_on(self, server, config, mailed, is_on, until):
+        Server.objects.update(postmaster_address="postmaster@example.test")
+        admit(server, 11)
+        send_limit.notify(replace(config, hold=replace(config.hold, release_send_limit=is_on)), NOW)
+        assert until in mailed[0][0].get_content().replace("\r\n", "\n")
 
     def test_administrators_are_mailed_where_there_is_no_postmaster(self, server, notify, mailed):
         for name, rights in (("root", {"is_superuser": True}), ("clerk", {}), ("gone", {"is_active": False})):
