@@ -49,6 +49,7 @@ def test_the_end_of_a_hold_is_told_and_a_release_is_sent(project, heard, command
     project.wait_until_quiet()
     held = [event for event in heard["tracking"] if of("MessageHeld")(event)]
     assert sorted(event.recipient for event in held) == ["ann@example.org", "bob@example.org"]
+    assert {event.esp_event["payload"]["hold_reason"] for event in held} == {"suppressed"}
 
     words = ("--server", server, "--reason", "suppressed", "--recipient", "ann@example.org", "--yes")
     assert command("held", "cancel", *words) == "1 message cancelled.\n"

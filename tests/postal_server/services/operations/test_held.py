@@ -58,6 +58,45 @@ class TestRelease:
         assert not QueuedMessage.objects.exists()
 
 
+def test_each_reason_is_found_alone_and_released(world, make_held, config):
+    ids = {reason: make_held(f"{reason.value}@dest.example", reason=reason) for reason in HoldReason}
+    for reason, expected in ids.items():
+        found = list(held.held(reason=reason).values_list("pk", flat=True))
+        assert found == expected
+        assert sum(held.release(found, world.context(config))) == 1
+    assert not held.held().exists()
+    assert set(Message.objects.values_list("hold_reason", flat=True)) == {""}
+    assert QueuedMessage.objects.count() == len(HoldReason)
+
+
+@pytest.mark.parametrize(
+    ("values", "which"),
+    [
+        ({"held_before": NOW - timedelta(days=2)}, ["old"]),
+        ({"held_before": NOW}, ["old", "new"]),
+        ({"stream": "news"}, ["new"]),
+        ({"tag": "t"}, ["old"]),
+        ({"recipient": "@DEST.example", "held_before": NOW - timedelta(days=2)}, ["old"]),
+        ({"server_id": 10**9}, []),
+        ({"because": "x"}, ["old", "new"]),
+    ],
+)
+def test_held_mail_is_found_by_what_is_given(make_held, values, which):
+    ids = {"old": make_held("a@dest.example", tag="t"), "new": make_held("b@dest.example", stream="news")}
+    Message.objects.filter(pk__in=ids["old"]).update(last_attempt_at=NOW - timedelta(days=2))
+    assert [
+        name for name in ids if set(ids[name]) <= set(held.held(**values).values_list("pk", flat=True))
+    ] == which
+
+
+def test_what_waits_for_an_address_is_known_by_its_key(world, make_held):
+    suppressed = HoldReason.SUPPRESSED
+    ids = make_held("Ann@bücher.example", "ann@xn--bcher-kva.example", reason=suppressed)
+    make_held("bob@dest.example", reason=suppressed)
+    make_held("ann@xn--bcher-kva.example", reason=HoldReason.SPAM)
+    assert held.waiting_for(world.server.pk, ["ann@BÜCHER.example"]) == ids
+
+
 @pytest.mark.slow
 def test_ten_thousand_are_released_step_by_step_and_what_stops_it_does_no_harm(world, make_held, config):
     recipients = [f"a{n}@dest.example" for n in range(10_000)]

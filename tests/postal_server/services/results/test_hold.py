@@ -35,6 +35,17 @@ def test_each_reason_is_noted_and_ends_in_its_own_time(world, config):
         assert row.hold_expires_at == LATER + timedelta(days=days.get(reason, 7))
 
 
+@pytest.mark.parametrize("reason", HoldReason)
+def test_the_event_says_why_and_until_when(world, record, reason):
+    world.add_webhook()
+    [claim] = store(world)
+    record(held(claim, reason))
+    [payload] = events("MessageHeld")
+    assert list(payload)[-3:] == ["hold_reason", "hold_expires_at", "suppression"]
+    assert payload["hold_reason"] == reason.value
+    assert payload["hold_expires_at"] == (LATER + timedelta(days=7)).timestamp()
+
+
 @pytest.mark.parametrize("count", [1, 40])
 def test_held_mail_takes_one_statement_for_each_reason(world, config, count, django_assert_num_queries):
     claims = store(world, *[f"a{n}@dest.example" for n in range(count)])
