@@ -71,17 +71,22 @@ def deliveries(server, number, wanted):
     raise AssertionError("nothing was tried")
 
 
-@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
-def test_endpoint_inside_the_network_is_not_posted_to(guarded, site, host):
-    server = guarded.add()
-    server.deliver(server.post_mail_to(f"http://{host}:{site.port}/latest/meta-data"), text="x")
-    message = taken(server)
-    [tried] = deliveries(server, message["id"], 1)
+def posts(server, urls):
+    """What became of a mail to an endpoint at each of these URLs, by URL."""
+    addresses = {server.post_mail_to(url, name=f"to-{number}"): url for number, url in enumerate(urls)}
+    server.deliver(list(addresses), text="x")
+    taken = {row["rcpt_to"]: row["id"] for row in server.messages() if row["scope"] == "incoming"}
+    tried = {url: deliveries(server, taken[address], 1) for address, url in addresses.items()}
+    return {url: rows[0] for url, rows in tried.items()}
+
+
+def test_endpoint_inside_the_network_is_not_posted_to(guarded, site):
+    tried = posts(guarded.add(), [f"http://{host}:{site.port}/latest/meta-data" for host in HOSTS.values()])
     assert site.requests == []
-    assert tried["status"] == "SoftFail"
-    assert (
-        "an address that may not be posted to" in tried["output"] or "cannot be looked up" in tried["output"]
-    )
+    assert {found["status"] for found in tried.values()} == {"SoftFail"}
+    reasons = ("an address that may not be posted to", "cannot be looked up")
+    outputs = {url: found["output"] for url, found in tried.items()}
+    assert {url: said for url, said in outputs.items() if not any(reason in said for reason in reasons)} == {}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "127.1"])
@@ -103,21 +108,22 @@ LITERALS = ["[127.0.0.1]", "[IPv6:::1]", "[IPv6:::ffff:127.0.0.1]", "[0.0.0.0]",
 SECRET = "550 5.7.1 mynetworks 10.1.2.0/24 only"
 
 
-@pytest.mark.parametrize("literal", LITERALS)
-def test_mail_to_an_address_inside_the_network_is_not_sent(sending, inside, literal):
+def test_mail_to_an_address_inside_the_network_is_not_sent(sending, inside):
     """Nor does anybody hear what a host there would have said."""
     server = sending.add()
+    recipients = [f"root@{literal}" for literal in LITERALS]
     sent = requests.post(
         f"{server.url}/api/v1/send/message",
-        json={"to": [f"root@{literal}"], "from": f"app@{server.domain}", "plain_body": "x"},
+        json={"to": recipients, "from": f"app@{server.domain}", "plain_body": "x"},
         headers={"X-Server-API-Key": server.api_key},
         timeout=10,
-    ).json()["data"]["messages"][f"root@{literal}"]
-    [tried] = deliveries(server, sent["id"], 1)
+    ).json()["data"]["messages"]
+    for recipient in recipients:
+        [tried] = deliveries(server, sent[recipient]["id"], 1)
+        assert tried["status"] == "SoftFail", recipient
+        assert "no address that mail may be sent to" in tried["output"], recipient
+        assert "mynetworks" not in str(tried), recipient
     assert inside.connections == 0
-    assert tried["status"] == "SoftFail"
-    assert "no address that mail may be sent to" in tried["output"]
-    assert "mynetworks" not in str(tried)
 
 
 class Inside:
@@ -158,15 +164,10 @@ def sending(inside):
         yield running
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://127.0.0.1/", "//127.0.0.1/"]
-)
-def test_only_http_is_spoken(guarded, site, url):
-    server = guarded.add()
-    server.deliver(server.post_mail_to(url), text="x")
-    message = taken(server)
-    [tried] = deliveries(server, message["id"], 1)
-    assert "Not an http or https URL" in tried["output"]
+def test_only_http_is_spoken(guarded):
+    urls = ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://127.0.0.1/", "//127.0.0.1/"]
+    tried = posts(guarded.add(), urls)
+    assert [url for url in urls if "Not an http or https URL" not in tried[url]["output"]] == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -180,7 +181,7 @@ def test_redirect_into_the_network_is_not_followed(postal, site, status):
 
 
 def test_compression_bomb_of_an_endpoint_is_not_unpacked(postal, site, growth):
-    bomb = gzip.compress(b"\0" * (200 * 1024 * 1024), 9)
+    bomb = gzip.compress(b"\0" * (100 * 1024 * 1024), 1)
     site.answer = (503, {"Content-Encoding": "gzip"}, bomb)
     postal.deliver(postal.post_mail_to(site.url), text="x")
     message = taken(postal)

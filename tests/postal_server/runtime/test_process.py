@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -37,21 +38,26 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "postal_server", *words]
 
 
+@pytest.fixture(scope="module")
+def new_installation(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("new")
+    (folder / "postal.yml").write_text("version: 2\n")
+    subprocess.run(
+        command("initialize"), env=environment(folder), check=True, capture_output=True, timeout=60
+    )
+    return folder
+
+
 @pytest.fixture
-def installation(tmp_path) -> Path:
+def installation(new_installation, tmp_path) -> Path:
+    """One of `initialize`, copied, with ports of its own."""
+    shutil.copytree(new_installation, tmp_path, dirs_exist_ok=True)
     (tmp_path / "postal.yml").write_text(
         "version: 2\n"
         f"web_server: {{default_port: {free_port()}}}\n"
         f"smtp_server: {{default_port: {free_port()}, default_bind_address: 127.0.0.1}}\n"
         f"delivery: {{catch_port: {free_port()}}}\n"
         f"worker: {{default_health_server_port: {free_port()}}}\n"
-    )
-    subprocess.run(
-        command("initialize"),
-        env=environment(tmp_path),
-        check=True,
-        capture_output=True,
-        timeout=60,
     )
     return tmp_path
 
