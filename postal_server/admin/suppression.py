@@ -13,7 +13,8 @@ from django.utils import timezone
 from postal_server import conf, models
 from postal_server.mail.address import suppression_key
 from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import suppression_changes, suppression_list
+from postal_server.services.operations import suppression_changes
+from postal_server.services.operations.suppression_formats import address_in
 from postal_server.services.results import suppression_entries as entries
 
 from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin, operation_context
@@ -33,7 +34,7 @@ class SuppressionForm(ModelForm):
 
     def clean_address(self) -> str:
         try:
-            address = suppression_list.address_in(self.cleaned_data["address"])
+            address = address_in(self.cleaned_data["address"])
         except ValueError as error:
             raise forms.ValidationError(f"{error}.") from error
         self.instance.key = suppression_key(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -12,6 +12,8 @@ from django.core.exceptions import ValidationError
 from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
 from postal_server.models.webhook import WEBHOOK_URL
 from postal_server.rules.selection import destination_name
+from postal_server.rules.suppression import valid_scope
+from postal_server.services.operations.suppression_formats import moment_in
 
 UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "min": timedelta(minutes=1)}
 DURATION = re.compile(rf"(\d{{1,4}})({'|'.join(UNITS)})", re.ASCII)
@@ -33,6 +35,22 @@ def address(text: str) -> str:
     if not is_plausible_recipient(text):
         raise ArgumentTypeError(f"{text!r} is not an address such as ann@example.com")
     return text
+
+
+def moment(text: str) -> datetime:
+    """A day, which begins at midnight UTC, or a time with its offset from UTC."""
+    try:
+        return moment_in(f"{text}T00:00:00Z" if len(text) == len("2030-01-31") else text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither a day such as 2030-01-31 nor a time") from error
+
+
+def scope(text: str) -> str:
+    """Which mail an entry of a suppression list stops."""
+    try:
+        return valid_scope(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def destination(text: str) -> str:

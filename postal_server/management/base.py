@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,15 +45,22 @@ class ServerCommand(BaseCommand):
             require_current_database()
         return super().execute(*args, **options)
 
-    def watched(self, steps: Iterable[int], expected: int) -> int:
-        """Run all steps of long work and report progress. Returns the number of items done."""
+    def watched(self, steps: Iterable[int], expected: int | None) -> int:
+        """Run all steps of long work and report progress. Returns the number of items done.
+
+        None: nobody knows how many are expected.
+        """
         done, reported_at = 0, time.monotonic()
         for count in steps:
             done += count
             if time.monotonic() - reported_at >= PROGRESS_INTERVAL:
                 reported_at = time.monotonic()
-                self.stderr.write(f"{done:,} of {expected:,}")
+                self.stderr.write(f"{done:,}" if expected is None else f"{done:,} of {expected:,}")
         return done
+
+    def print_json(self, value: Any) -> None:
+        """Print for programs; times as ISO 8601."""
+        self.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_json))
 
     def print_table(self, titles: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
         """Print columns as wide as their content, but no wider than 60 characters."""
@@ -61,6 +69,10 @@ class ServerCommand(BaseCommand):
         for line in cells:
             padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             self.stdout.write("  ".join(padded).rstrip())
+
+
+def _json(value: datetime) -> str:
+    return value.isoformat()
 
 
 def _cell(value: Any) -> str:
@@ -106,21 +118,14 @@ def server_named(text: str) -> Server:
     return server
 
 
+def server_names() -> dict[int, str]:
+    """`organization/server` of all mail servers by their ids, deleted ones included."""
+    return {row.pk: str(row) for row in Server.objects.select_related("organization")}
+
+
 def operation_context() -> OperationContext:
     """What an operation is given. Reads the directory."""
     return OperationContext(conf.config(), timezone.now(), load(), write_transaction)
-
-
-def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """The items in lists of `size`, the last one shorter."""
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def bring_database_up_to_date(verbosity: int) -> None:

@@ -6,13 +6,17 @@ replies never suppress. Source: contract 7.3, RFC 3463 sections 3.2 to 3.8.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from postal_server.mail.address import domain_to_ascii
+
 from .failure_class import About, FailureClass
+from .stream import is_name as is_stream_name
 
 HARD_FAILS = "too many hard fails"  # Postal's words, as those for soft fails
 SOFT_FAILS = "too many soft fails"
@@ -69,6 +73,7 @@ ADDRESS_REASONS = frozenset(
         Reason.UNKNOWN,
     )
 )
+WISHES = frozenset((Reason.COMPLAINT, Reason.UNSUBSCRIBE))  # of recipients
 # What receivers have said of good addresses for hours: believed only if they do not say it of everybody.
 IN_DOUBT = frozenset((Reason.BAD_ADDRESS, Reason.INACTIVE))
 
@@ -242,6 +247,17 @@ def scope_of(kind: ScopeKind, *, stream: str = "", domain: str = "") -> str:
     if kind is ScopeKind.DOMAIN and domain:
         return f"domain:{domain}"
     return ""
+
+
+def valid_scope(text: str) -> str:
+    """The scope that a person writes: empty, `stream:news` or `domain:shop.example`. Raises ValueError."""
+    kind, _, name = text.partition(":")
+    if not text or (kind == ScopeKind.STREAM.value and is_stream_name(name)):
+        return text
+    if kind == ScopeKind.DOMAIN.value and name:
+        with contextlib.suppress(ValueError):
+            return f"{kind}:{domain_to_ascii(name)}"
+    raise ValueError(f"{text[:80]!r} is not a scope such as stream:news or domain:example.com")
 
 
 def scopes_of_mail(*, stream: str = "", domain: str = "") -> tuple[str, ...]:

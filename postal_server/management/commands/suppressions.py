@@ -3,153 +3,432 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import IO, Any
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
 from django.core.management.base import CommandError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from postal_server import conf
 from postal_server.engine.database import write_transaction
 from postal_server.errors import HostileInput
+from postal_server.management import arguments
 from postal_server.management.base import (
     ServerCommand,
-    batches,
     counted,
     moment,
     operation_context,
     server_named,
+    server_names,
 )
-from postal_server.models import Server
-from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import held, suppression_changes, suppression_list
-from postal_server.services.operations.context import OperationContext
+from postal_server.models import Server, Suppression
+from postal_server.rules.suppression import Reason
+from postal_server.services.operations import (
+    held,
+    suppression_changes,
+    suppression_file,
+    suppression_import,
+    suppression_list,
+)
+from postal_server.services.operations.suppression_file import BadLine
+from postal_server.services.operations.suppression_formats import address_in
+from postal_server.services.operations.suppression_list import MOST_CHECKED, Selection
 from postal_server.services.results import suppression_entries as entries
 
+T = TypeVar("T")
 TOGETHER = 500  # addresses a transaction
 BY_COMMAND = "command line"
 SUPPRESSED = "address is suppressed.", "addresses are suppressed."
+SHOWN_BAD_LINES = 20
+WRITTEN_TOGETHER = 2000  # lines of an export
+ACTIONS = {
+    "list": "who is on the list, and why, the newest first",
+    "add": "put addresses on the list",
+    "remove": "take addresses off the list",
+    "check": f"whom mail would not be sent to, and why; up to {MOST_CHECKED} addresses",
+    "history": "all that is remembered of an address, ended entries and failures included",
+    "export": "write the list to standard output",
+    "import": "put the addresses of a file on the list: an export of this or another service, or one a line",
+}
+NEED_SERVER = ("add", "remove", "check", "import")
+REASONS = tuple(reason.value for reason in Reason)
 
 
 class Command(ServerCommand):
-    help = "The recipients that a mail server does not send to: list, add, remove, export and import them."
+    help = "The recipients that a mail server does not send to."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-        def action(name: str, about: str, *, needs_server: bool) -> ArgumentParser:
-            made: ArgumentParser = actions.add_parser(
+        for name, about in ACTIONS.items():
+            action: ArgumentParser = actions.add_parser(
                 name, help=about, description=f"{about[0].upper()}{about[1:]}."
             )
-            made.add_argument(
-                "--server", metavar="ORG/SERVER", required=needs_server, help="of this mail server"
+            action.add_argument(
+                "--server", metavar="ORG/SERVER", required=name in NEED_SERVER, help="of this mail server"
             )
-            return made
+            if name not in ("export", "import"):
+                action.add_argument("--json", action="store_true", help="print it for programs")
+            getattr(self, f"_arguments_of_{name}")(action)
 
-        listing = action("list", "who is on the list, and why", needs_server=False)
-        listing.add_argument("--search", metavar="TEXT", default="", help="addresses that contain this")
-        listing.add_argument("--limit", type=int, default=50, help="addresses shown, 50 by default")
-        adding = action("add", "put addresses on the list", needs_server=True)
-        adding.add_argument("addresses", nargs="+", metavar="ADDRESS")
-        adding.add_argument("--reason", default=BY_PERSON, help="reason to show to senders")
-        adding.add_argument("--days", type=int, help="for how many days; by default as configured")
-        removing = action("remove", "take addresses off the list", needs_server=True)
-        removing.add_argument("addresses", nargs="+", metavar="ADDRESS")
-        removing.add_argument(
-            "--release", action="store_true", help="and send the mail that is held because of them"
+    def _arguments_of_list(self, action: ArgumentParser) -> None:
+        self._filters(action)
+        action.add_argument("--search", metavar="TEXT", default="", help="addresses that contain this")
+        action.add_argument("--limit", type=int, default=50, help="entries shown, 50 by default")
+
+    def _filters(self, action: ArgumentParser) -> None:
+        action.add_argument("--reason", choices=REASONS, help="for this reason")
+        self._scope(action, "only entries about this mail: stream:NAME or domain:NAME")
+        action.add_argument(
+            "--expires-before", type=arguments.moment, metavar="DAY", help="that end before this day or time"
         )
-        action("export", "write the list to standard output, as CSV", needs_server=False)
-        importing = action(
-            "import", "put the addresses of a file on the list: an export, or one a line", needs_server=True
+        which = action.add_mutually_exclusive_group()
+        which.add_argument("--ended", action="store_true", help="those that have ended, kept for 90 days")
+        which.add_argument("--proposed", action="store_true", help="those that wait for a decision")
+
+    def _scope(self, action: ArgumentParser, about: str) -> None:
+        action.add_argument("--scope", type=arguments.scope, metavar="SCOPE", help=about)
+
+    def _arguments_of_add(self, action: ArgumentParser) -> None:
+        action.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        action.add_argument(
+            "--reason", choices=REASONS, default=Reason.MANUAL.value, help="manual by default"
         )
-        importing.add_argument("file", help="the file; `-` is standard input")
+        action.add_argument("--text", default="", help="what to show to senders as the reason")
+        self._scope(action, "stop only this mail: stream:NAME or domain:NAME")
+        action.add_argument("--days", type=int, help="for how many days; by default as configured")
+
+    def _arguments_of_remove(self, action: ArgumentParser) -> None:
+        action.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        action.add_argument("--reason", choices=REASONS, help="only entries for this reason")
+        self._scope(action, "only entries about this mail: stream:NAME or domain:NAME")
+        action.add_argument("--release", action="store_true", help="send the mail that was held for them")
+
+    def _arguments_of_check(self, action: ArgumentParser) -> None:
+        action.add_argument("addresses", nargs="+", metavar="ADDRESS")
+        action.add_argument("--stream", default="", metavar="NAME", help="for mail of this stream")
+        action.add_argument(
+            "--domain", type=arguments.domain, help="for mail from this domain of the mail server"
+        )
+
+    def _arguments_of_history(self, action: ArgumentParser) -> None:
+        action.add_argument("address", metavar="ADDRESS")
+
+    def _arguments_of_export(self, action: ArgumentParser) -> None:
+        self._filters(action)
+        action.add_argument(
+            "--format",
+            choices=tuple(suppression_file.WRITERS),
+            default="csv",
+            help="csv or jsonl; CSV by default",
+        )
+
+    def _arguments_of_import(self, action: ArgumentParser) -> None:
+        action.add_argument("file", help="the file, CSV or JSON lines; `-` is standard input")
+        action.add_argument(
+            "--as",
+            choices=REASONS,
+            dest="reason",
+            help="the reason of all entries, whatever the file says",
+        )
+        self._scope(action, "of entries without one: stream:NAME or domain:NAME")
+        action.add_argument("--dry-run", action="store_true", help="only read the file, to the end")
+        action.add_argument("--skip-bad", action="store_true", help="go on after lines that cannot be taken")
+        action.add_argument("--errors", metavar="FILE", help="write the lines that were skipped to this CSV")
 
     def handle(self, *args: Any, **options: Any) -> None:
         server = server_named(options["server"]) if options["server"] else None
         getattr(self, f"_{options['action']}")(server, options)
 
-    def _rows(self, server: Server | None) -> Any:
-        rows = entries.standing(timezone.now()).order_by("pk")
-        return rows.filter(server_id=server.pk) if server else rows
+    # Look
+
+    def _rows(self, server: Server | None, options: dict[str, Any]) -> QuerySet[Suppression]:
+        selection = Selection(
+            server.pk if server else None,
+            Reason(options["reason"]) if options["reason"] else None,
+            options["scope"],
+            options.get("search", ""),
+            options["expires_before"],
+            options["ended"],
+            options["proposed"],
+        )
+        return suppression_list.select(selection, timezone.now())
 
     def _list(self, server: Server | None, options: dict[str, Any]) -> None:
-        now = timezone.now()
-        names = {row.pk: str(row) for row in Server.objects.select_related("organization")}
-        rows = self._rows(server).filter(key__contains=options["search"].lower())
+        now, names = timezone.now(), server_names()
+        rows = self._rows(server, options).order_by("-pk")[: options["limit"]]
+        if options["json"]:
+            return self.print_json([suppression_file.record(row, names) for row in rows])
         self.print_table(
-            ("address", "server", "ends", "reason"),
+            ("address", "server", "reason", "scope", "ends", "text"),
             [
-                (row.address, names.get(row.server_id, ""), moment(row.keep_until, now), row.text)
-                for row in rows.order_by("-pk")[: options["limit"]]
+                (
+                    row.address,
+                    names.get(row.server_id, ""),
+                    row.reason,
+                    row.scope,
+                    _end(row, now),
+                    row.text,
+                )
+                for row in rows
             ],
         )
+        return None
+
+    def _check(self, server: Server, options: dict[str, Any]) -> None:
+        addresses = self._addresses(options)
+        if len(addresses) > MOST_CHECKED:
+            raise CommandError(
+                f"{len(addresses):,} addresses are too many: {MOST_CHECKED:,} are checked at once."
+            )
+        now = timezone.now()
+        found = suppression_list.check(
+            addresses, server.pk, now, stream=options["stream"], domain=options["domain"] or ""
+        )
+        if options["json"]:
+            return self.print_json(
+                [
+                    {
+                        "address": address,
+                        "is_suppressed": stop is not None,
+                        "reason": stop.reason.value if stop else None,
+                        "scope": stop.scope if stop else None,
+                        "keep_until": stop.keep_until if stop else None,
+                        "text": stop.text if stop else None,
+                    }
+                    for address, stop in found
+                ]
+            )
+        self.print_table(
+            ("address", "sent", "reason", "scope", "ends", "text"),
+            [
+                (
+                    address,
+                    "no",
+                    stop.reason.value,
+                    stop.scope,
+                    moment(stop.keep_until, now) or "never",
+                    stop.text,
+                )
+                if stop
+                else (address, "yes", "", "", "", "")
+                for address, stop in found
+            ],
+        )
+        return None
+
+    def _history(self, server: Server | None, options: dict[str, Any]) -> None:
+        address = self._address(options["address"])
+        found = suppression_list.history(address, server.pk if server else None)
+        now, names = timezone.now(), server_names()
+        if options["json"]:
+            strikes = [
+                {
+                    "server": names.get(row.server_id, str(row.server_id)),
+                    "class": row.failure_class,
+                    "scope": row.scope,
+                    "sure": row.is_sure,
+                    "operator": row.operator,
+                    "message_id": row.message_id,
+                    "created_at": row.created_at,
+                }
+                for row in found.strikes
+            ]
+            rows = [
+                {
+                    **suppression_file.record(row, names),
+                    "ended_by": row.ended_by,
+                    "source_message_id": row.source_message_id,
+                    "incident": row.incident_id,
+                }
+                for row in found.entries
+            ]
+            return self.print_json({"entries": rows, "failures": strikes})
+        self.print_table(
+            ("since", "server", "reason", "scope", "times", "ends", "message", "answer"),
+            [
+                (
+                    f"{row.created_at:%Y-%m-%d %H:%M}",
+                    names.get(row.server_id, ""),
+                    row.reason,
+                    row.scope,
+                    row.times,
+                    _end(row, now),
+                    row.source_message_id or "",
+                    row.answer,
+                )
+                for row in found.entries
+            ],
+        )
+        for strike in found.strikes:
+            at = f"{strike.created_at:%Y-%m-%d %H:%M}"
+            self.stdout.write(f"{at}: message {strike.message_id} failed: {strike.failure_class}")
+        return None
+
+    # Change
 
     def _add(self, server: Server, options: dict[str, Any]) -> None:
-        context = operation_context()
-        now = context.now
-        days = options["days"]
-        until = (
-            entries.default_keep_until(context.config, now) if days is None else now + timedelta(days=days)
-        )
+        context, days, reason = operation_context(), options["days"], Reason(options["reason"])
+        until = entries.default_keep_until(context.config, context.now, reason)
+        if days is not None:
+            try:
+                until = context.now + timedelta(days=days)
+            except OverflowError as error:
+                raise CommandError(f"--days: {days} days end after the year 9999.") from error
+        addresses = self._addresses(options)
         wanted = [
-            entries.given_entry((server.pk, address), now, keep_until=until, text=options["reason"])
-            for address in self._addresses(options)
+            entries.given_entry(
+                (server.pk, address),
+                context.now,
+                keep_until=until,
+                reason=reason,
+                text=options["text"],
+                scope=options["scope"] or "",
+            )
+            for address in addresses
         ]
-        suppression_changes.add(wanted, context)
-        self.stdout.write(counted(len(wanted), *SUPPRESSED))
+        for some in _in_steps(wanted):
+            suppression_changes.add(some, context)
+        if options["json"]:
+            return self.print_json({"suppressed": len(addresses)})
+        self.stdout.write(counted(len(addresses), *SUPPRESSED))
+        return None
 
     def _remove(self, server: Server, options: dict[str, Any]) -> None:
-        addresses = self._addresses(options)
-        context = operation_context()
-        wanted = [(server.pk, address) for address in addresses]
-        ended = suppression_changes.remove(wanted, context, BY_COMMAND)
+        addresses, context = self._addresses(options), operation_context()
+        reasons = [Reason(options["reason"])] if options["reason"] else None
+        removed: set[str] = set()
+        for some in _in_steps([(server.pk, address) for address in addresses]):
+            ended = suppression_changes.remove(
+                some, context, BY_COMMAND, reasons=reasons, scope=options["scope"]
+            )
+            removed.update(row.key for row in ended)
+        waiting = held.waiting_for(server.pk, addresses)
+        released = 0
+        if waiting and options["release"]:
+            released = self.watched(held.release(waiting, context), len(waiting))
+        if options["json"]:
+            left = len(waiting) - released
+            return self.print_json({"removed": len(removed), "held": left, "released": released})
         self.stdout.write(
             counted(
-                len({row.key for row in ended}),
-                "address was removed from the list.",
-                "addresses were removed from the list.",
+                len(removed), "address was removed from the list.", "addresses were removed from the list."
             )
         )
-        if waiting := held.waiting_for(server.pk, addresses):
-            self._release(waiting, context, options)
+        if released:
+            self.stdout.write(counted(released, "held message released.", "held messages released."))
+        elif waiting:
+            of = counted(len(waiting), "held message for it", "held messages for it")
+            self.stdout.write(f"{of}; --release sends them.")
+        return None
 
-    def _release(self, waiting: list[int], context: OperationContext, options: dict[str, Any]) -> None:
-        """Send what is held because of them, or say how much that is."""
-        if not options["release"]:
-            self.stdout.write(
-                counted(len(waiting), "held message for it", "held messages for it")
-                + "; --release sends them."
-            )
-            return
-        done = self.watched(held.release(waiting, context), len(waiting))
-        self.stdout.write(counted(done, "held message released.", "held messages released."))
-
-    def _addresses(self, options: dict[str, Any]) -> list[str]:
+    def _address(self, text: str) -> str:
         try:
-            return [suppression_list.address_in(text) for text in options["addresses"]]
+            return address_in(text)
         except ValueError as error:
             raise CommandError(f"{error}.") from error
 
+    def _addresses(self, options: dict[str, Any]) -> list[str]:
+        return [self._address(text) for text in options["addresses"]]
+
+    # Files
+
     def _export(self, server: Server | None, options: dict[str, Any]) -> None:
-        suppression_list.write_csv(self._rows(server).iterator(), self.stdout)
+        rows = self._rows(server, options).iterator(chunk_size=WRITTEN_TOGETHER)
+        lines = suppression_file.WRITERS[options["format"]](rows, server_names())
+        self.watched(self._write(lines), None)
+
+    def _write(self, lines: Iterable[str]) -> Iterator[int]:
+        for number, line in enumerate(lines, 1):
+            self.stdout.write(line, ending="")
+            if number % WRITTEN_TOGETHER == 0:
+                yield WRITTEN_TOGETHER
 
     def _import(self, server: Server, options: dict[str, Any]) -> None:
-        name = options["file"]
+        tally = suppression_import.Tally()
+        target = suppression_import.Target(server.pk, conf.config(), timezone.now(), options["scope"] or "")
+        with contextlib.ExitStack() as files:
+            file = self._opened(options["file"], files)
+            skip = None
+            if options["errors"] and not options["skip_bad"]:
+                raise CommandError("--errors is for the lines that --skip-bad skips.")
+            if options["skip_bad"] or options["dry_run"]:
+                skip = self._reporter(options["errors"], files)
+            items = suppression_file.read(file, Reason(options["reason"]) if options["reason"] else None)
+            steps = suppression_import.steps(
+                items, target, tally, None if options["dry_run"] else write_transaction, skip
+            )
+            try:
+                self.watched(steps, None)
+            except suppression_import.Stopped as error:
+                done = counted(tally.put + tally.kept, *SUPPRESSED)
+                raise CommandError(
+                    f"{options['file']}: {error}. The lines above it were imported: {done} Mend the line and "
+                    "import the file again, which does no harm, or skip such lines with --skip-bad."
+                ) from error
+            except HostileInput as error:
+                raise CommandError(f"{options['file']}: {error}.") from error
+        self._say_what_was_imported(tally, options)
+
+    def _opened(self, name: str, files: contextlib.ExitStack) -> TextIO:
+        """The file as text; what is not UTF-8 is told apart later, by line."""
         try:
-            with contextlib.nullcontext(sys.stdin) if name == "-" else open(name, encoding="utf-8") as file:
-                done = self.watched(self._import_steps(server, file), 0)
-        except (HostileInput, UnicodeDecodeError) as error:
-            raise CommandError(f"{name}: {error}. The lines above it were imported.") from error
+            raw: Any = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - by `files`
         except OSError as error:
             raise CommandError(f"{name}: {error.strerror}.") from error
-        self.stdout.write(counted(done, *SUPPRESSED))
+        return files.enter_context(io.TextIOWrapper(raw, "utf-8-sig", "surrogateescape", newline=""))
 
-    def _import_steps(self, server: Server, lines: IO[str]) -> Iterator[int]:
-        rows = suppression_list.read_csv(lines, server.pk, conf.config(), timezone.now())
-        for batch in batches(rows, TOGETHER):
-            with write_transaction():
-                entries.put(batch)
-            yield len(batch)
+    def _reporter(self, errors: str | None, files: contextlib.ExitStack) -> Callable[[BadLine], Any]:
+        """What is done with each bad line: written to the file `errors`, or to standard error."""
+        if errors:
+            try:
+                raw = Path(errors).open("w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+            except OSError as error:
+                raise CommandError(f"--errors {errors}: {error.strerror}.") from error
+            file = files.enter_context(raw)
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("line", "column", "why", "text"))
+            return lambda bad: writer.writerow((bad.number, bad.column, bad.why, bad.text.rstrip("\r\n")))
+        shown: list[BadLine] = []
+
+        def show(bad: BadLine) -> None:
+            if len(shown) < SHOWN_BAD_LINES:
+                shown.append(bad)
+                self.stderr.write(str(bad))
+
+        return show
+
+    def _say_what_was_imported(self, tally: suppression_import.Tally, options: dict[str, Any]) -> None:
+        if options["dry_run"]:
+            self.stdout.write(counted(tally.put, "entry would be imported.", "entries would be imported."))
+        else:
+            self.stdout.write(counted(tally.put, *SUPPRESSED))
+        for number, one, more in (
+            (
+                tally.kept,
+                "entry was there for as long, or twice in the file.",
+                "entries were there for as long, or twice in the file.",
+            ),
+            (tally.over, "entry has ended and was left out.", "entries have ended and were left out."),
+            (tally.bad, "line was skipped.", "lines were skipped."),
+        ):
+            if number:
+                self.stdout.write(counted(number, one, more))
+        if tally.bad and not options["skip_bad"]:
+            raise CommandError("The import would stop at the first bad line. --skip-bad goes on after them.")
+
+
+def _in_steps(items: list[T]) -> Iterator[list[T]]:
+    return (items[start : start + TOGETHER] for start in range(0, len(items), TOGETHER))
+
+
+def _end(row: Suppression, now: Any) -> str:
+    if row.ended_at is not None:
+        return f"{row.ended_at:%Y-%m-%d %H:%M} by {row.ended_by}"
+    return moment(row.keep_until, now) or "never"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from postal_server.models import FailureEvidence, Incident, OperatorAnswers, Suppression
 from postal_server.rules import storm
@@ -25,6 +25,12 @@ STEP = 1000  # entries a transaction
 def incidents() -> QuerySet[Incident]:
     """All incidents, newest first; those that are open have no `ended_at`."""
     return Incident.objects.order_by("-pk")
+
+
+def proposed(incident_ids: Collection[int]) -> dict[int, int]:
+    """How many entries each of these incidents has proposed that are not decided."""
+    rows = Suppression.objects.filter(incident_id__in=incident_ids, state=State.PROPOSED.value)
+    return dict(rows.values_list("incident_id").annotate(Count("pk")).order_by())
 
 
 def review(now: datetime, write_transaction: Transaction = transaction.atomic) -> int:

@@ -1,6 +1,6 @@
 """What people change on suppression lists: entries that they add, and entries that they end. With events.
 
-Files are imported without events: `suppression_entries.put`.
+Files are imported without events: `suppression_import`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from postal_server.models import Suppression
+from postal_server.rules.suppression import Reason
 from postal_server.services.results import suppression_entries as entries
 from postal_server.services.results import suppression_event, webhook
 from postal_server.services.results.suppression_entries import Recipient
@@ -36,10 +37,15 @@ def delete(rows: Sequence[Suppression], context: OperationContext, by: str) -> N
 
 
 def remove(
-    recipients: Iterable[Recipient], context: OperationContext, by: str, *, scope: str | None = None
+    recipients: Iterable[Recipient],
+    context: OperationContext,
+    by: str,
+    *,
+    reasons: Collection[Reason] | None = None,
+    scope: str | None = None,
 ) -> list[Suppression]:
-    """End the entries of these recipients, in all scopes unless one is given; returns them."""
+    """End the entries of these recipients, of all reasons and scopes unless some are given; returns them."""
     with context.write_transaction():
-        ended = entries.end(recipients, context.now, by, scope=scope)
+        ended = entries.end(recipients, context.now, by, reasons=reasons, scope=scope)
         webhook.emit(suppression_event.removed(ended, context.directory), context.directory, context.now)
     return ended

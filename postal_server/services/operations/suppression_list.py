@@ -1,84 +1,109 @@
-"""The suppression list as people write it: addresses, and lists as CSV."""
+"""Look at the suppression lists: which entries there are, who would be stopped, and what is remembered."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from postal_server.conf import Config
-from postal_server.errors import HostileInput
-from postal_server.mail.address_list import recipients_in
-from postal_server.models import Suppression
-from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.results.suppression_entries import default_keep_until, given_entry
+from django.db.models import Q, QuerySet
 
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
+from postal_server.mail.address import suppression_key
+from postal_server.models import FailureEvidence, Message, Stream, Suppression
+from postal_server.rules import suppression as rules
+from postal_server.rules.stream import StreamKind
+from postal_server.rules.suppression import Reason, State
+from postal_server.services.results import suppression_entries as entries
+from postal_server.services.results.suppression_entries import Stop
 
-COLUMNS = ("server_id", "address", "reason", "created_at", "keep_until")
-
-
-def write_csv(suppressions: Iterable[Suppression], file: SupportsWrite[str]) -> int:
-    """Write them as CSV with a header line, times as ISO 8601; how many there were."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    count = 0
-    for row in suppressions:
-        count += 1
-        keep_until = row.keep_until.isoformat() if row.keep_until else ""
-        writer.writerow((row.server_id, row.address, row.text, row.created_at.isoformat(), keep_until))
-    return count
+MOST_CHECKED = 1000  # addresses
 
 
-def read_csv(lines: Iterable[str], server_id: int, config: Config, now: datetime) -> Iterator[Suppression]:
-    """What `write_csv` wrote, for `server_id`, or one address a line. Raises `HostileInput` with the line.
+@dataclass(frozen=True)
+class Selection:
+    """Which entries: those that stop mail, or else the proposed or the ended ones.
 
-    What is missing is filled in as for an address that is added now.
+    `scope` None is any, empty those for all mail. `text` is a part of the address.
     """
-    columns: Sequence[str] = ("address", "reason")
-    reader = csv.reader(lines)
-    for line in _csv_lines(reader):
-        if reader.line_num == 1 and "address" in line:
-            columns = line
-            continue
-        if not any(line):
-            continue
-        values = dict(zip(columns, (cell.strip() for cell in line), strict=False))
-        try:
-            yield _suppression(values, server_id, config, now)
-        except ValueError as error:
-            raise HostileInput(f"line {reader.line_num}: {error}") from error
+
+    server_id: int | None = None
+    reason: Reason | None = None
+    scope: str | None = None
+    text: str = ""
+    expires_before: datetime | None = None
+    is_ended: bool = False
+    is_proposed: bool = False
 
 
-def _csv_lines(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise HostileInput(f"not CSV: {error}") from error
+def select(selection: Selection, now: datetime) -> QuerySet[Suppression]:
+    """These entries, the oldest first."""
+    past = Q(ended_at__isnull=False) | Q(keep_until__lte=now)
+    rows = Suppression.objects.filter(past) if selection.is_ended else entries.standing(now)
+    if not selection.is_ended:
+        rows = rows.filter(state=(State.PROPOSED if selection.is_proposed else State.ACTIVE).value)
+    if selection.server_id is not None:
+        rows = rows.filter(server_id=selection.server_id)
+    if selection.reason is not None:
+        rows = rows.filter(reason=selection.reason.value)
+    if selection.scope is not None:
+        rows = rows.filter(scope=selection.scope)
+    if selection.text:
+        rows = rows.filter(key__contains=selection.text.lower())
+    if selection.expires_before is not None:
+        rows = rows.filter(keep_until__lt=selection.expires_before)
+    return rows.order_by("pk")
 
 
-def address_in(text: str) -> str:
-    """The address in `Name <address>`. Raises ValueError unless there is exactly one."""
-    try:
-        [found] = recipients_in(text)
-    except ValueError as error:
-        raise ValueError(f"{text[:80]!r} is not an address") from error
-    return found.address
+# Ask
 
 
-def _suppression(values: Mapping[str, str], server_id: int, config: Config, now: datetime) -> Suppression:
-    address = address_in(values.get("address", ""))
-    created_at, keep_until = (
-        datetime.fromisoformat(values[name]) if values.get(name) else None
-        for name in ("created_at", "keep_until")
+def check(
+    addresses: Sequence[str], server_id: int, now: datetime, *, stream: str = "", domain: str = ""
+) -> list[tuple[str, Stop | None]]:
+    """What would stop mail of a stream and from a domain to each of these addresses; None: nothing.
+
+    Two queries. A stream that has sent no mail yet is taken for bulk mail.
+    """
+    known = Stream.objects.filter(server_id=server_id, name=stream).first() if stream else None
+    found = entries.find([(server_id, address) for address in addresses], now)
+    scopes = rules.scopes_of_mail(stream=stream, domain=domain)
+    return [
+        (
+            address,
+            entries.stop_for(
+                (server_id, address),
+                found,
+                scopes,
+                is_transactional=known is not None and known.kind == StreamKind.TRANSACTIONAL.value,
+                must_arrive=known is not None and known.must_arrive,
+            ),
+        )
+        for address in addresses
+    ]
+
+
+@dataclass(frozen=True)
+class History:
+    """All that is remembered of an address: its entries, and the failures that may lead to one."""
+
+    entries: Sequence[Suppression]
+    strikes: Sequence[FailureEvidence]
+
+
+def history(address: str, server_id: int | None = None) -> History:
+    """What is remembered of an address, on one server or on all; the newest first."""
+    key = suppression_key(address)
+    which = Q(key=key) if server_id is None else Q(key=key, server_id=server_id)
+    return History(
+        list(Suppression.objects.filter(which).order_by("-created_at", "-pk")),
+        list(FailureEvidence.objects.filter(which).order_by("-created_at", "-pk")),
     )
-    if any(time is not None and time.tzinfo is None for time in (created_at, keep_until)):
-        raise ValueError("a time needs its offset from UTC")
-    return given_entry(
-        (server_id, address),
-        created_at or now,
-        keep_until=keep_until or default_keep_until(config, now),
-        text=values.get("reason", "").replace("\0", "") or BY_PERSON,
-    )
+
+
+def made_by(message_id: int) -> QuerySet[Suppression]:
+    """The entries that followed from a message."""
+    recipient = Message.objects.filter(pk=message_id).values_list("server_id", "rcpt_to").first()
+    if recipient is None or recipient[1] is None:
+        return Suppression.objects.none()
+    server_id, key = entries.key_of((recipient[0], recipient[1]))
+    return Suppression.objects.filter(server_id=server_id, key=key, source_message_id=message_id)

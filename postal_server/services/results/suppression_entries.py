@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
@@ -19,6 +19,7 @@ from postal_server.mail.charset import storable
 from postal_server.models import Suppression
 from postal_server.rules import suppression as rules
 from postal_server.rules.suppression import Reason, State
+from postal_server.services.shared.rows import upsert_values
 
 Recipient = tuple[int, str]  # server id, address
 M = TypeVar("M", bound=Model)
@@ -27,6 +28,7 @@ TEXT_CHARACTERS = 250
 ENDED_BY_CHARACTERS = 64
 BY_SUCCESS = "success"
 
+UNIQUE = ["server_id", "key", "scope", "reason"]
 # What putting an address on a list again changes.
 RENEWED = (
     "address",
@@ -131,15 +133,21 @@ def stop_for(
             stop.scope, stop.reason, scopes, is_transactional=is_transactional, must_arrive=must_arrive
         )
     ]
-    return max(stops, key=_end, default=None)
+    return max(stops, key=lambda stop: _until(stop.keep_until), default=None)
 
 
-def _end(stop: Stop) -> tuple[bool, float]:
-    return stop.keep_until is None, stop.keep_until.timestamp() if stop.keep_until else 0.0
+def _until(keep_until: datetime | None) -> tuple[bool, float]:
+    """What compares the ends of entries: none is the latest."""
+    return keep_until is None, keep_until.timestamp() if keep_until else 0.0
 
 
-def default_keep_until(config: Config, now: datetime) -> datetime:
-    """When an entry ends that a person adds now without saying for how long."""
+def default_keep_until(config: Config, now: datetime, reason: Reason = Reason.MANUAL) -> datetime | None:
+    """When an entry ends that a person or a file adds now without saying for how long; None: never.
+
+    What a recipient wishes has no end.
+    """
+    if reason in rules.WISHES:
+        return None
     return now + timedelta(days=config.postal.default_suppression_list_automatic_removal_days)
 
 
@@ -174,8 +182,31 @@ def put(entries: Iterable[Suppression]) -> None:
             [rows[key] for key in sorted(rows)],  # all workers in one order: none waits for another
             update_conflicts=True,
             update_fields=RENEWED,
-            unique_fields=["server_id", "key", "scope", "reason"],
+            unique_fields=UNIQUE,
         )
+
+
+# An entry that stops mail for at least as long as the new one stays as it is.
+_IS_SHORTER = f"""
+old.ended_at IS NOT NULL OR old.state = '{State.PROPOSED.value}' OR (
+  old.keep_until IS NOT NULL AND (excluded.keep_until IS NULL OR excluded.keep_until > old.keep_until)
+)"""
+
+
+def put_longer(entries: Iterable[Mapping[str, Any]]) -> int:
+    """Put these on their lists unless they are on it for as long; how many were put. One statement for 500.
+
+    Entries are values by column, the same columns for all, `keep_until` and what identifies an entry among
+    them. Of two for the same reason the longer one counts.
+    """
+    rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in entries:
+        key = row["server_id"], row["key"], row["scope"], row["reason"]
+        other = rows.get(key)
+        if other is None or _until(row["keep_until"]) > _until(other["keep_until"]):
+            rows[key] = row
+    ordered = [rows[key] for key in sorted(rows)]  # all workers in one order: none waits for another
+    return upsert_values(Suppression, ordered, UNIQUE, _IS_SHORTER)
 
 
 def end(

@@ -7,6 +7,7 @@ long as `update_each`. SQLite and PostgreSQL both support these statements.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
@@ -102,6 +103,38 @@ def _insert_statement(model: type[Model], fields: tuple[Column, ...], count: int
     columns = ", ".join(f'"{field.column}"' for field in fields)
     values = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * count)
     return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {values}'  # noqa: S608 - our names
+
+
+def upsert_values(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], unique: Sequence[str], condition: str
+) -> int:
+    """As `insert_values`; a row that has the same `unique` columns is replaced where SQL `condition` holds.
+
+    In it the row there is `old`, and the new one `excluded`. No two of `rows` may have the same `unique`
+    columns. Returns how many were inserted or replaced.
+    """
+    if not rows:
+        return 0
+    fields, defaults = _columns(model, tuple(rows[0]))
+    values = _adapted(fields, [(*row.values(), *defaults) for row in rows])
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    changes = ", ".join(f'"{field.column}" = excluded."{field.column}"' for field in fields)
+    into = f'INSERT INTO "{model._meta.db_table}" AS old ({columns})'
+    otherwise = f"ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {changes} WHERE {condition}"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # One text for all: a parameter for each value takes several times as long, as do arrays.
+            names = [field.column for field in fields]
+            objects = [dict(zip(names, row, strict=True)) for row in values]
+            cursor.execute(
+                f"{into} SELECT {columns} FROM "  # noqa: S608 - names of ours only
+                f'json_populate_recordset(NULL::"{model._meta.db_table}", %s::json) {otherwise}',
+                [json.dumps(objects, default=str)],
+            )
+            return int(cursor.rowcount)
+        marks = ", ".join(["%s"] * len(fields))
+        cursor.executemany(f"{into} VALUES ({marks}) {otherwise}", values)
+        return int(cursor.rowcount)
 
 
 def update_each(

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.management.base import CommandError
 
-from postal_server.management.base import batches, moment, server_named, span
+from postal_server.management.base import moment, server_named, span
 
 from .conftest import NOW
 
@@ -28,11 +28,6 @@ def test_span(length, text):
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0, "now"), (-1, "now"), (90, "in 1 min 30 s")])
 def test_moment(seconds, text):
     assert moment(None if seconds is None else NOW + timedelta(seconds=seconds), NOW) == text
-
-
-def test_batches():
-    assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(batches([], 2)) == []
 
 
 def test_servers_are_named_by_path_token_or_number(server):
