@@ -31,11 +31,14 @@ def test_what_a_line_says(capsys):
         "a",
         event_type="bounced",
         reject_reason="invalid",
+        failure_class="bad_address",
         output="550 5.1.1\nno such user",
         details="Permanent",
     )
     (line,) = tail(capsys, follow=False)
-    assert line.endswith("  default  MessageSent  bounced/invalid  a@example.com  550 5.1.1 no such user")
+    assert line.endswith(
+        "  default  MessageSent  bounced/invalid  bad_address  a@example.com  550 5.1.1 no such user"
+    )
 
 
 @pytest.mark.django_db

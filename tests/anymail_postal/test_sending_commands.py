@@ -87,6 +87,7 @@ MESSAGE = {
     "status": {"status": "Sent", "last_delivery_attempt": 2.0, "held": False, "hold_expiry": None},
     "details": {
         "rcpt_to": "ann@b.test", "message_id": "x@y", "subject": "Hello", "size": "873", "timestamp": 1.0,
+        "stream": "news", "hold_reason": "admin", "kind": None,
     },
     "activity_entries": {
         "loads": [{"ip_address": "192.0.2.1", "user_agent": "x", "timestamp": "2026-01-02T03:04:05.000Z"}],
@@ -99,7 +100,7 @@ DELIVERY = {"id": 1, "status": "Sent", "details": "accepted", "output": "250 ok"
 def test_a_message_is_shown(postal: FakePostal) -> None:
     postal.answers = [
         envelope("success", MESSAGE),
-        envelope("success", [DELIVERY, {**DELIVERY, "output": None}]),
+        envelope("success", [DELIVERY, {**DELIVERY, "output": None, "classification": {"class": "rate"}}]),
     ]
     printed = run("postal_message", "7")
     assert postal.bodies == [
@@ -110,16 +111,18 @@ def test_a_message_is_shown(postal: FakePostal) -> None:
         "id:          7",
         "token:       abc",
         "status:      Sent",
+        "held for:    admin",
         "to:          ann@b.test",
         "subject:     Hello",
         "Message-ID:  x@y",
+        "stream:      news",
         "created:     1970-01-01 00:00:01+00:00",
         "size:        873 bytes",
         "opened:      2026-01-02 03:04:05+00:00  192.0.2.1",
         "clicked:     2026-01-02 03:04:06+00:00 https://a.test",
         "1970-01-01 00:00:03+00:00 Sent: accepted",
         "    250 ok",
-        "1970-01-01 00:00:03+00:00 Sent: accepted",
+        "1970-01-01 00:00:03+00:00 Sent (rate): accepted",
     ]
 
 

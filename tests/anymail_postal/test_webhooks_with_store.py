@@ -11,6 +11,7 @@ from anymail.signals import tracking as tracking_signal
 from django.test import Client
 
 from anymail_postal import conf, dispatch, testing, webhooks
+from anymail_postal.contrib.store.models import PostalEvent
 from anymail_postal.ports import SentMessage
 from anymail_postal.testing import inbound_request, make_key, public_key, simple_mail, webhook_request
 
@@ -113,6 +114,47 @@ def test_every_open_counts(tracked):
     for uuid in ("a", "b"):
         webhook_request("MessageLoaded", payload=fields["payload"], uuid=uuid).send()
     assert len(tracked) == 2
+
+
+def test_events_of_our_server_come_once_and_keep_why(tracked):
+    event = webhook_request(
+        "MessageDeliveryFailed", id=5, classification={"class": "rate", "diagnostic": "421 x"}
+    )
+    event.send()
+    end = webhook_request("MessageHoldCancelled", id=5, timestamp=1606753101.5)
+    end.send()
+    # A second webhook on this URL has the event with another uuid.
+    webhook_request("MessageHoldCancelled", id=5, timestamp=1606753101.5).send()
+    assert [call["event"].event_type for call in tracked] == ["bounced", "failed"]
+    kept = {row.name: row for row in PostalEvent.objects.all()}
+    failure, hold_end = kept["MessageDeliveryFailed"], kept["MessageHoldCancelled"]
+    assert (failure.failure_class, failure.reject_reason, failure.output) == ("rate", "timed_out", "421 x")
+    assert hold_end.occurred_at.timestamp() == 1606753101.5
+
+
+@pytest.mark.parametrize(
+    ("event", "values", "is_suppressed"),
+    [
+        ("MessageDeliveryFailed", {"classification": {"class": "bad_address"}}, True),
+        ("MessageDeliveryFailed", {"classification": {"class": "reputation"}}, False),
+        ("MessageDeliveryFailed", {"output": "552 5.2.2 over quota"}, False),
+        ("MessageDeliveryFailed", {"output": "550 5.1.1 no such user"}, True),
+        ("MessageBounced", {}, True),
+        (
+            "MessageBounced",
+            {"classification": {"class": "bad_address"}, "report": {"evidence": "weak"}},
+            False,
+        ),
+        ("MessageHeld", {"classification": {"class": "suppressed", "sure": True}}, False),
+    ],
+)
+@pytest.mark.parametrize("dispatch", ["sync", f"{__name__}.enqueue"])
+def test_only_bad_addresses_are_suppressed(anymail, event, values, is_suppressed, dispatch):
+    anymail.update(POSTAL_SUPPRESSION="store", POSTAL_WEBHOOK_DISPATCH=dispatch)
+    webhook_request(event, to="ann@example.com", **values).send()
+    assert conf.store().suppressed("default", ["ann@example.com"]) == (
+        {"ann@example.com"} if is_suppressed else set()
+    )
 
 
 def test_receiver_that_raises_leaves_no_mark():

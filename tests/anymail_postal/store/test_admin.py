@@ -34,7 +34,9 @@ def rows(db):
     store.record_sent("default", [SentMessage(5, "tok", "ann@example.org", subject="<b>Hello</b>")])
     for key, event_type, output in (("1", "deferred", "450 <later>"), ("2", "bounced", "550 no")):
         with store.receive(
-            EventReceipt("default", key, "Name", event_type, 5, "ann@example.org", output=output)
+            EventReceipt(
+                "default", key, "Name", event_type, 5, "ann@example.org", failure_class="rate", output=output
+            )
         ):
             pass
     with store.receive(MailReceipt("default", "m", 9, "bob@example.org", "reply@r.example", "Re: Hello")):
@@ -79,6 +81,7 @@ def test_a_message_has_its_timeline(browser, rows):
     )
     assert accepted < deferred < bounced
     assert "450 &lt;later&gt;" in page
+    assert page.count("<td>rate</td>") == 2
     assert "<later>" not in page
 
 

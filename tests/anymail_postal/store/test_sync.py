@@ -191,6 +191,28 @@ def test_a_hold_that_ended_in_silence_has_failed(postal, sent):
     assert message.event_type == "failed"
 
 
+def test_end_of_a_hold_that_came_by_webhook_is_not_sent_again(postal, sent):
+    row()
+    came("MessageHoldCancelled", LONG_AGO + timedelta(minutes=60), "failed")
+    postal.knows(5, delivery("HoldCancelled", 60))
+    sync()
+    assert sent == []
+
+
+def test_what_our_server_says_of_a_delivery_counts(postal, sent):
+    row()
+    postal.knows(5, delivery("HardFail", 0, "Whatever", "554 short"), stream="news")
+    postal.deliveries[5][0]["classification"] = {"class": "content", "diagnostic": "554 the whole answer"}
+    sync()
+    [event] = sent
+    assert (event.event_type, event.reject_reason, event.mta_response) == (
+        "bounced",
+        "spam",
+        "554 the whole answer",
+    )
+    assert (event.postal.failure_class, event.postal.stream) == ("content", "news")
+
+
 @pytest.mark.parametrize("status", ["Processed", "Error", "Unheard"])
 def test_other_states_have_no_event(postal, sent, status):
     row()
