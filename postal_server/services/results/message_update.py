@@ -85,7 +85,9 @@ def _write_other_statuses(statuses: Mapping[int, DeliveryStatus], now: datetime)
     for message_id, status in statuses.items():
         ids[status].append(message_id)
     for status, of_status in ids.items():
-        Message.objects.filter(id__in=of_status).update(status=status.value, last_attempt_at=now)
+        Message.objects.filter(id__in=of_status).update(
+            status=status.value, last_attempt_at=now, hold_expires_at=None
+        )
 
 
 def _store_bodies(entries: Sequence[Entry], now: datetime) -> dict[int, int]:

@@ -64,6 +64,13 @@ def test_the_original_has_bounced_and_says_why(world, record, bounce):
     }
 
 
+def test_a_message_that_is_held_meanwhile_is_held_no_longer(world, bounce):
+    [original] = store(world)
+    Message.objects.filter(pk=original.id).update(status="Held", hold_expires_at=LATER)
+    bounce(original.id)
+    assert Message.objects.get(pk=original.id).hold_expires_at is None
+
+
 def test_the_api_lists_what_came_back(world, bounce):
     [original], [other] = store(world), store(world, "b@dest.example")
     report = bounce(original.id)
