@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -32,6 +32,7 @@ FIRST_CHARACTERS = 3000  # of the text, where a notice has said what it is
 MAX_MENTIONS = 3  # of one recipient
 MAX_BLOCK = 4000  # characters below a recipient
 MAX_LINES_NAMING = 10
+BEFORE_ADDRESS, BEHIND_ADDRESS = 400, 2000  # characters that patterns see around an address
 REASON_LINES = 30
 
 
@@ -140,6 +141,11 @@ class _Notice:
         return " ".join(self.folded.split())
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of `flat`."""
+        return frozenset(self.flat.split(" "))
+
+    @cached_property
     def is_mailer(self) -> bool:
         """Does its From look like a mail server's?"""
         return has_any(plain(self.sender), MAILERS)
@@ -231,23 +237,30 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 class _Form(NamedTuple):
-    """A row made ready: its phrases are plain text."""
+    """A row made ready: its phrases are plain text. `starts` have the words that each holds as a whole."""
 
     row: Row
-    starts: tuple[str, ...]
+    starts: tuple[tuple[str, frozenset[str]], ...]
     ends: tuple[str, ...]
 
 
-_FORMS = tuple(_Form(row, tuple(map(plain, row.starts)), tuple(map(plain, row.ends))) for row in ROWS)
+def _form(row: Row) -> _Form:
+    starts = tuple((phrase, frozenset(phrase.split()[1:-1])) for phrase in map(plain, row.starts))
+    return _Form(row, starts, tuple(map(plain, row.ends)))
+
+
+_FORMS = tuple(map(_form, ROWS))
 
 
 def _read(form: _Form, notice: _Notice) -> Shape | None:
     """What a notice of this shape says, or None if it has another."""
     row = form.row
-    phrase = next((phrase for phrase in form.starts if phrase in notice.flat), "")
+    phrase = next(
+        (phrase for phrase, words in form.starts if words <= notice.words and phrase in notice.flat), ""
+    )
     if (form.starts and not phrase) or not _is_from(row, notice):
         return None
-    if not phrase and not _compiled(row.recipient).search(notice.text):
+    if not phrase and not any(_near_addresses(_compiled(row.recipient), notice.text)):
         return None
     start = notice.line_of(phrase) if phrase else 0
     end = notice.end_from(start, form.ends)
@@ -256,7 +269,8 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
     # Some say what has failed before they say that it has, or show a heading first.
     for lines in (slice(start, end), slice(end), slice(start, None)):
         said = "\n".join(notice.lines[lines])
-        each = (_found(match, domain) for match in pattern.finditer(said))
+        matches = pattern.finditer(said) if domain else _near_addresses(pattern, said)
+        each = (_found(match, domain) for match in matches)
         found = _limited(
             one for one in each if (lines.start == start and lines.stop == end) or notice.may_have_failed(one)
         )
@@ -266,6 +280,27 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
         return None
     action = "delayed" if row.is_delay or _is_delay(notice, said) else "failed"
     return Shape(row.name, _parts(said, found, row.reason, action))
+
+
+def _near_addresses(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches of a pattern for an address: most text is far from any, and costs no time."""
+    for start, end in _near(text):
+        yield from pattern.finditer(text, start, end)
+
+
+def _near(text: str) -> list[tuple[int, int]]:
+    """The parts of a text, in whole lines, that have addresses in them."""
+    found: list[tuple[int, int]] = []
+    at = text.find("@")
+    while at >= 0:
+        start = text.rfind("\n", 0, max(at - BEFORE_ADDRESS, 0)) + 1
+        end = text.find("\n", at + BEHIND_ADDRESS)
+        end = len(text) if end < 0 else end
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, end))
+        at = text.find("@", max(at + 1, end - BEHIND_ADDRESS))
+    return found
 
 
 def _is_from(row: Row, notice: _Notice) -> bool:
@@ -331,8 +366,8 @@ _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{AD
 
 def status(text: str) -> str | None:
     """The enhanced status code of a failure in what a server said, or None (RFC 3463)."""
-    match = _ENHANCED_AFTER_CODE.search(text) or _ENHANCED.search(text)
-    return match[1] if match else None
+    match = _ENHANCED.search(text)
+    return (_ENHANCED_AFTER_CODE.search(text) or match)[1] if match else None
 
 
 def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tuple[ShapePart, ...]:
@@ -479,8 +514,10 @@ def _named(addresses: Sequence[str], said: str) -> list[_Found]:
 
 def _general_recipients(said: str, notice: _Notice) -> list[_Found]:
     """The recipients that a text names in the most telling of several ways."""
-    labelled = (match for match in _LABELLED.finditer(said) if plain(match["label"]) in RECIPIENT_LABELS)
-    others = (_compiled(pattern).finditer(said) for pattern in _GENERAL)
+    labelled = (
+        match for match in _near_addresses(_LABELLED, said) if plain(match["label"]) in RECIPIENT_LABELS
+    )
+    others = (_near_addresses(_compiled(pattern), said) for pattern in _GENERAL)
     for matches in chain([labelled], others):
         all_found = (_found(match, "") for match in matches)
         found = _limited(each for each in all_found if notice.may_have_failed(each))

@@ -178,6 +178,7 @@ GIVEN_UP = phrases(
     giving up
     no further attempts / no further delivery / will not be retried / not be attempted / has been removed
     too long / expired / endgültig / définitive / aufgegeben
+    delivery has failed to / stopped trying / we have stopped / retries exhausted
     """
 )
 # A heading above the mail that came back begins so.

@@ -10,7 +10,8 @@ from .phrases import has_any, phrases, plain
 NEAR = 1500  # characters below a recipient that may be about it
 
 # A code that is marked as one counts before what may be a version (`Exim 4.1.2`).
-_STATUS = re.compile(r"(?<![\d.])([245]\.[0-7]\.\d{1,3})(?!\.?\d)", re.ASCII)
+# The digit stands before the look-behind, as the search for it is quick.
+_STATUS = re.compile(r"([245](?<![\d.].)\.[0-7]\.\d{1,3})(?!\.?\d)", re.ASCII)
 _MARKED_STATUS = re.compile(
     r"(?:\b[245]\d\d[ -]|#|(?:status|code)[ \t]{0,3}[:=]?[ \t]{0,3})([245]\.[0-7]\.\d{1,3})(?!\.?\d)",
     re.ASCII | re.IGNORECASE,
@@ -18,10 +19,14 @@ _MARKED_STATUS = re.compile(
 _STAGE = re.compile(
     r"(?:in (?:reply|response|answer) to|after|during|>>>) (?:the |sending |pipelined ){0,2}"
     r"(?:(initial connection|ehlo|helo|starttls|auth)|(mail)|(rcpt)|(data)|(end of data))\b"
-    # qmail's sentences
-    r"|(greeting failed|my name was rejected)|(but sender was rejected)|(does not like recipient)"
-    r"|(failed on DATA command)|(failed after I sent the message)",
-    re.IGNORECASE,
+)
+_QMAIL_STAGES = (
+    ("greeting failed", "connect"),
+    ("my name was rejected", "connect"),
+    ("but sender was rejected", "mail"),
+    ("does not like recipient", "rcpt"),
+    ("failed on data command", "data"),
+    ("failed after i sent the message", "dot"),
 )
 # Notices of success. Exchange puts the first word of each before the subject of the mail.
 _SUCCESS_SUBJECTS = phrases(
@@ -73,17 +78,17 @@ _STAGES = ("connect", "mail", "rcpt", "data", "dot")
 
 def find_status(text: str) -> str | None:
     """The enhanced code (RFC 3463) in words."""
-    match = _MARKED_STATUS.search(text) or _STATUS.search(text)
-    return match[1] if match else None
+    match = _STATUS.search(text)
+    return (_MARKED_STATUS.search(text) or match)[1] if match else None
 
 
 def find_stage(text: str) -> str:
     """Which command was answered: as in Postfix's `(in reply to RCPT TO command)`, or `"report"`."""
+    text = text.lower()
     match = _STAGE.search(text)
     if match is None:
-        return "report"
-    groups = match.groups()
-    return next(stage for stage, *found in zip(_STAGES, groups[:5], groups[5:], strict=True) if any(found))
+        return next((stage for sentence, stage in _QMAIL_STAGES if sentence in text), "report")
+    return next(stage for stage, found in zip(_STAGES, match.groups(), strict=True) if found)
 
 
 def find_success(about: str, explanation: str) -> str:

@@ -44,9 +44,9 @@ FILTERS = (
     ),
     Row(
         "interscan",
-        starts=("sent >>> rcpt to", "received <<<", "unable to deliver message to"),
+        starts=("sent >>> rcpt to", "sent <<< rcpt to", "received <<<", "unable to deliver message to"),
         recipient=rf"(?:RCPT TO: ?|deliver message to:?\s{{1,3}})(?P<to>{ADDRESS})",
-        reason=rf"Received <<< ?{LINE}",
+        reason=rf"Received (?:<<<|>>>) ?{LINE}",
     ),
     Row(
         "m-filter",

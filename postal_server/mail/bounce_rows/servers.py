@@ -387,12 +387,17 @@ UNIX = (
         starts=(
             "this message was undeliverable due to the following reason",
             "was rejected by a remote mail server",
-            "the user(s) account is",
             "the following recipients did not receive this message",
             "the following recipients did not receive your message",
         ),
         ends=("please reply to",),
         recipient=rf"^[ \t]{{0,20}}(?:Recipient:[ \t]*)?(?P<to>{ADDRESS})",
+    ),
+    Row(
+        "openwave",
+        starts=("the user(s) account is",),
+        recipient=rf"^[ \t]{{0,20}}(?P<to>{ADDRESS})",
+        reason=r"(?P<why>The user\(s\) account is [^\n]+)",
     ),
     Row(
         "mx-vms",
