@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -27,7 +28,20 @@ _REFUSAL = re.compile(
     r"block|black.?list|listed|denied|deny|refus|reject|banned|spam|abuse|reputation|unsolicited|not allowed|"
     r"not accept|prohibited|disconnect"
 )
+# A name of ours is not there, in the words of a remote: what stands before and behind it.
+_ABSENT_BEFORE = re.compile(
+    r"(?:\b(?:unknown|unresolvable|no such|non-?existent) |not (?:find|resolve|look up|verify) )"
+    "(?:(?:the|a|your|sender|sending|sender's|domain|host|hostname|name|client|helo|address|of|"
+    r"for) ){0,4}\W{0,3}\Z"
+)
+_ABSENT_BEHIND = re.compile(
+    r"\W{0,4}(?:(?:domain|host|is|was|does|could|can|be|name|lookup) ){0,4}"
+    r"(?:not exist|not found|unknown|not resolve|cannot be found|not be (?:found|resolved))"
+)
+_NEAR = 60  # characters
+_UNKNOWN_USER = re.compile(r"unknown user|user unknown|no such user")
 _BEFORE_RECIPIENT = frozenset([Stage.CONNECT, Stage.MAIL])
+_AFTER_RECIPIENT = frozenset([Stage.DATA, Stage.DOT])
 _ABOUT_RECIPIENT = frozenset(name for name in FailureClass if name.about is About.RECIPIENT)
 _NOT_ABOUT_US = frozenset(name for name in FailureClass if name.about is not About.US)
 _OF_BASIC_CODE = {
@@ -113,12 +127,24 @@ def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | 
     domain = answer.recipient.rpartition("@")[2].lower()
     named = {word.strip(".-_:") for word in _HOSTS.findall(reply.text)}
     ours_named = (ours.names.intersection(named) - {domain}) or _addresses(named) & ours.addresses
-    if not ours_named or not _REFUSAL.search(reply.text):
+    if not ours_named or not (_REFUSAL.search(reply.text) or _is_absent(ours_named, reply.text)):
         return None
     rule = _book(ours.rules, answer.operator).find(reply.text, without=_NOT_ABOUT_US)
     if rule is not None:
         return replace(_of_rule(rule), is_sure=True)
     return Classification(FailureClass.REPUTATION, True, f"names {min(ours_named)}", "")
+
+
+def _is_absent(names: Iterable[str], text: str) -> bool:
+    """Does the text say of one of these names that it is not known: `sender domain a.example not found`?"""
+    for name in names:
+        start = text.find(name)
+        end = start + len(name)
+        if _ABSENT_BEFORE.search(text[max(start - _NEAR, 0) : start]) or _ABSENT_BEHIND.match(
+            text[end : end + _NEAR]
+        ):
+            return True
+    return False
 
 
 def _addresses(words: set[str]) -> set[str]:
@@ -137,7 +163,22 @@ def _by_rule(
     reply: ReplyText, answer: Answer, ours: Ours, without: frozenset[FailureClass]
 ) -> Classification | None:
     rule = _book(ours.rules, answer.operator).find(reply.text, without)
-    return _of_rule(rule) if rule else None
+    if rule is None:
+        return None
+    found = _of_rule(rule)
+    if found.name is FailureClass.BAD_ADDRESS and _is_of_filter(reply):
+        return replace(found, is_sure=False)
+    return found
+
+
+def _is_of_filter(reply: ReplyText) -> bool:
+    """May a filter of the recipient's say `550 Unknown user`, when the recipient had been accepted?
+
+    Mobile operators do so. With a code about addresses the words mean what they say.
+    """
+    about_address = reply.enhanced is not None and reply.enhanced[1] == "1"
+    is_late = reply.stage in _AFTER_RECIPIENT and not about_address
+    return is_late and _UNKNOWN_USER.search(reply.text) is not None
 
 
 def _of_rule(rule: ReplyRule) -> Classification:

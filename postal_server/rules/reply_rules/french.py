@@ -111,6 +111,12 @@ ROWS: tuple[Row, ...] = (
         sample="501 5.5.2 Commande invalide. LPN007_402",
     ),
     Row(
+        Class.BAD_ADDRESS,
+        "bo[iî]te (?:aux? lettres? )?(?:du destinataire )?inconnue|utilisateur inconnu|destinataire inconnu",
+        source=LAPOSTE,
+        sample="550 5.5.0 Boite du destinataire inconnue. Recipient mailbox unknown. LPN007_511",
+    ),
+    Row(
         Class.REPUTATION,
         (
             r"\blpn\w{3}_500\b|\blpn\w{3}_501\b|\blpn\w{3}_502\b|\blpn\w{3}_503\b|\blpn\w{3}_506\b|\blpn\w"

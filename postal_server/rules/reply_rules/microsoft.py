@@ -28,7 +28,10 @@ EXCHANGE = (
 ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_ADDRESS,
-        r"5\.(?:4\.1|7\.504) .{0,200}recipient address rejected: access denied",
+        (
+            r"5\.(?:4\.1|7\.504) .{0,200}recipient address rejected: access denied|"
+            "all recipient addresses rejected ?: access denied"
+        ),
         source=EDGE,
         sample=(
             "550 5.4.1 [jane@example.com]: Recipient address rejected: Access denied. "

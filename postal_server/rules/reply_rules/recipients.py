@@ -226,6 +226,7 @@ ROWS: tuple[Row, ...] = (
         Class.BAD_DOMAIN,
         (
             "nxdomain|illegal host/domain|host must exist|domain must exist|no dns a or mx|no a or mx|"
+            "no mx or a |appear to be registered|"
             "answer with no data|no (?:valid )?mx for|no (?:valid )?mx found|no (?:valid )?mx host|no (?:"
             "valid )?mx entry|no (?:valid )?mx available|no (?:valid )?mx exist|no (?:valid )?mx records?"
             "|no mail (?:exchanger|server|host)s? (?:for|found|available)|dns (?:query|lookup) error|"
@@ -461,6 +462,15 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_ADDRESS,
         (
+            r"mailbox \S{1,80} at \S{1,100} (?:does not|doesn't) exist|"
+            r"user \S{1,80} at \S{1,100} (?:does not|doesn't) exist"
+        ),
+        source="observed 2026-11",
+        sample="Sorry, the mailbox jane at example.com does not exist.",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
             "bad destination (?:mailbox|email|address|e-?mail)|destination is considered invalid|"
             "destination (?:mailbox|address|user).{0,30}(?:invalid|unknown|not)"
         ),
@@ -550,6 +560,62 @@ ROWS: tuple[Row, ...] = (
         "(?:benutzer|empfaenger|empfänger|adresse|postfach|konto|mailbox|user) existiert nicht",
         source="observed 2026-11",
         sample="550 Der Empfänger <jane@example.com> existiert nicht",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            r"user you(?:'re| are) (?:trying|attempting) to (?:reach|contact).{0,20}(?:not|n't|unknown)|"
+            "address you (?:sent|entered|have entered|specified|mailed).{0,30}(?:not|n't|invalid|unknown)|"
+            "not a local address"
+        ),
+        source="observed 2026-11",
+        sample="550 The address you sent to is not valid",
+    ),
+    Row(
+        Class.BAD_DOMAIN,
+        r"domain (?:\S{1,80} )?is expired|domain (?:\S{1,80} )?is parked|domain parked|"
+        r"domain (?:\S{1,80} )?has lapsed",
+        is_sure=False,
+        source="observed 2026-11",
+        sample="554 domain is expired",
+    ),
+    Row(
+        Class.MAILBOX_FULL,
+        "disk allowance|storage limit of (?:the )?(?:recipient|user|mailbox|account)|"
+        "メールボックスがいっぱい|"
+        "メールボックスの容量|容量オーバー|메일함이 가득|편지함이 가득",
+        source="observed 2026-11",
+        sample="552 This account is over its disk allowance",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "宛先が見つかりません|宛先が存在しません|宛先不明|ユーザーが存在しません|ユーザーが見つかりません|"
+        "ユーザが存在しません|ユーザが見つかりません|ユーザーは存在しません|あて先不明",
+        source="observed 2026-11",
+        sample="宛先が見つかりません",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        "使用者不存在|帳號不存在|账号不存在|帐号不存在|信箱不存在|郵件地址不存在|查无此人|无此用户|沒有此用戶|"
+        "존재하지 않는|사용자를 찾을|존재하지 않습니다|없는 사용자|없는 계정|메일 주소가 없",
+        source="observed 2026-11",
+        sample="550 존재하지 않는 사용자",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        r"bruger\w{0,4} findes ikke|postkasse\w{0,4} findes ikke|modtager\w{0,4} findes ikke|"
+        r"adresse\w{0,4} findes ikke|bruker\w{0,4} finnes ikke|mottaker\w{0,4} finnes ikke|"
+        r"adresse\w{0,4} finnes ikke|mottagare\w{0,4} finns inte|användare\w{0,4} finns inte|"
+        r"adress\w{0,4} finns inte|brevlåda\w{0,4} finns inte|uživatel (?:nebyl nalezen|neexistuje)|"
+        "schránka (?:nebyla nalezena|neexistuje)|adresa (?:nebyla nalezena|neexistuje)|"
+        "felhasználó nem (?:található|létezik)|címzett nem (?:található|létezik)|"
+        "postafiók nem (?:található|létezik)|kullanıcı (?:mevcut değil|yok)|alıcı bulunamadı|"
+        "adres bulunamadı|vastaanottajaa ei (?:löydy|löytynyt|ole)|käyttäjää ei (?:löydy|löytynyt|ole)|"
+        "osoitetta ei (?:löydy|löytynyt|ole)|konto nie istnieje|brak takiego |brak takiej |"
+        "utilizator necunoscut|utilizatorul nu exist|нет такого|адрес не существует|"
+        "адресат не (?:найден|существует)",
+        source="observed 2026-11",
+        sample="Denne postkasse findes ikke",
     ),
     Row(
         Class.BAD_ADDRESS,

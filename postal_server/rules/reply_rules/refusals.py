@@ -55,6 +55,35 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.INFRASTRUCTURE,
         (
+            "sender domain must exist|for sender domain|sender user unknown|sending user does not exist|"
+            r"sender callout|callout verification|callback verification|your domain \S{0,80} ?has no|"
+            r"your domain (?:does not|doesn't) (?:exist|resolve)|unknown (?:host|client) \[?\d"
+        ),
+        source=EXIM,
+        sample="553 sorry, your envelope sender domain must exist (#5.7.1)",
+    ),
+    Row(
+        Class.POLICY,
+        (
+            r"sender (?:is )?denied|for this sender\b|user ?not ?allowed ?to ?post|user(?:'s|s|"
+            r"-defined)? rules?\b|"
+            "due to user rule"
+        ),
+        source="observed 2026-11",
+        sample="550 5.2.1 Message rejected due to user rules",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        (
+            "system config(?:uration)? error|config(?:uration)? error|arguments: |"
+            "(?:mailer|server) (?:is )?misconfigured"
+        ),
+        source=SENDMAIL,
+        sample="553 5.3.5 system config error",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        (
             r"(?:your|\bfrom|sender|sender's|originator|originating|return) (?:e-?mail )?address\b.{0,40}"
             "(?:invalid|not valid|not exist|n't exist|unknown|not found|not resolv|malformed)"
         ),
@@ -598,8 +627,8 @@ ROWS: tuple[Row, ...] = (
         Class.INFRASTRUCTURE,
         (
             "list of allowed rcpthosts|rcpthosts|not (?:hosted|handled|served|accepted|local|configured) "
-            "(?:here|on this|by this|at this)|don't handle (?:mail|that)|not a local|not an? (?:gateway|"
-            "local domain)|non-?local (?:recipient|domain|address)"
+            "(?:here|on this|by this|at this)|don't handle (?:mail|that)|not a local(?! address)|"
+            "not an? (?:gateway|local domain)|non-?local (?:recipient|domain|address)"
         ),
         source=QMAIL,
         sample="553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",

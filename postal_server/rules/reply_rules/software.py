@@ -447,6 +447,12 @@ ROWS: tuple[Row, ...] = (
         sample="D101 unknown user: GroupWise D500 unknown user jane",
     ),
     Row(
+        Class.BAD_ADDRESS,
+        "command died with status 67",  # EX_NOUSER of sysexits.h
+        source=PROCMAIL,
+        sample='Command died with status 67: "/usr/local/bin/deliver". Command output: User unknown',
+    ),
+    Row(
         Class.INFRASTRUCTURE,
         (
             "can't create (?:user )?output|mailer died|unknown mailer error|local configuration error|"

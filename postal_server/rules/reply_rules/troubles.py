@@ -55,7 +55,8 @@ ROWS: tuple[Row, ...] = (
             "(?:message|delivery|mail|queue|retry|time|lifetime).{0,40}expired|(?:message|delivery|mail|"
             "queue|retry|time|lifetime).{0,40}too long in|(?:message|delivery|mail|queue|retry|time|"
             "lifetime).{0,40}been in the queue|(?:message|delivery|mail|queue|retry|time|lifetime).{0,40}"
-            r"time limit|gave up|giving up|given up|after \d+ (?:hours?|days?|attempts|tries|retries)|for "
+            r"time limit|gave up|giving up(?! on \S)|given up|after \d+ (?:hours?|days?|attempts|tries|"
+            "retries)|for "
             r"\d+ (?:hours?|days?|attempts|tries|retries)|maximum (?:number of )?(?:retries|attempts|"
             "delivery attempts|time)|too old|still (?:undelivered|being)|retries exhausted|"
             "unable to deliver .{0,40}(?:after|for|within)"
@@ -97,6 +98,12 @@ ROWS: tuple[Row, ...] = (
         is_sure=False,
         source=RFC5321,
         sample="551 User not local; please try <jane@example.net>",
+    ),
+    Row(
+        Class.BAD_DOMAIN,
+        r"\[internal\] domain lookup failed",
+        source="observed 2026-11",
+        sample="554 5.4.4 [internal] Domain Lookup Failed",
     ),
     Row(
         Class.INFRASTRUCTURE,

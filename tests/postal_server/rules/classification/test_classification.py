@@ -158,3 +158,46 @@ def test_hostile_texts_take_no_longer_than_others(stage):
         for _ in range(3):
             found(text, stage, recipient="a@d.example")
         assert time.process_time() - began < 0.06, text[:20]  # some hundredfold of what it takes
+
+
+class TestOursIsNotThere:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "550 sender domain example.test does not exist",
+            "550 example.test not found",
+            "550 Unknown host out.example.test",
+            "550 cannot resolve your domain example.test",
+            "550 unknown client [192.0.2.1]",
+            "450 out.example.test: host not found",
+        ],
+    )
+    def test_a_name_of_ours_that_is_not_known_blames_no_recipient(self, text):
+        assert found(text).name.about is About.US
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "550 5.1.1 User unknown (connection from out.example.test)",
+            "550 no such user, reported to 192.0.2.1",
+            "550 <a@d.example> does not exist [192.0.2.1]",
+        ],
+    )
+    def test_a_refusal_that_only_mentions_us_is_about_the_recipient(self, text):
+        assert name(text) == "bad_address"
+
+
+class TestAfterTheRecipient:
+    @pytest.mark.parametrize("stage", [Stage.DATA, Stage.DOT])
+    def test_an_unknown_user_may_be_a_filter(self, stage):
+        answer = found("550 Unknown user a@d.example", stage)
+        assert (answer.name, answer.is_sure) == (FailureClass.BAD_ADDRESS, False)
+
+    @pytest.mark.parametrize(
+        "text", ["550 5.1.1 User unknown", "554 This user doesn't have a yahoo.com account"]
+    )
+    def test_a_code_and_words_that_no_filter_says_are_sure(self, text):
+        assert found(text, Stage.DOT).is_sure
+
+    def test_at_rcpt_it_is_sure(self):
+        assert found("550 Unknown user a@d.example", Stage.RCPT).is_sure

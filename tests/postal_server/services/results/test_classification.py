@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from postal_server.mail.report import Part
+from postal_server.mail.report import Part, read
 from postal_server.models import Delivery, IPAddress, IPPool, Message, Server
 from postal_server.rules import outcome
 from postal_server.rules.classification import Classification, Ours
@@ -21,6 +21,7 @@ from postal_server.services.results.classification import (
 from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared.work import Decision
 from postal_server.wire import message as wire
+from tests.postal_server.mail.reports import samples
 from tests.postal_server.services.conftest import NOW, PEER, sent, store
 
 from .conftest import LATER, events
@@ -28,6 +29,33 @@ from .conftest import LATER, events
 FAILED = "MessageDeliveryFailed"
 
 UNKNOWN_USER = "550 5.1.1 <a@dest.example>: Recipient address rejected: User unknown"
+
+
+NEVER_AGAIN = {FailureClass.BAD_ADDRESS, FailureClass.BAD_DOMAIN, FailureClass.INACTIVE}
+
+
+def judged():
+    """The notices of the corpus that say whether their recipient is gone: name, class and truth."""
+    for folder in ("dsn", "shapes"):
+        for name, raw, wanted in samples(folder):
+            if "is_gone" in wanted:
+                [part] = read(raw, wanted["reverse_path"]).parts
+                yield name, classify_part(part, Ours(frozenset(["198.51.100.9"]))), wanted["is_gone"]
+
+
+def test_reports_of_many_systems_stop_mail_to_those_who_are_gone_and_to_nobody_else():
+    missed, innocent = [], []
+    for name, found, is_gone in judged():
+        if is_gone and found.name not in NEVER_AGAIN:
+            missed.append((name, found))
+        if (
+            not is_gone
+            and found.name in NEVER_AGAIN
+            and found.is_sure
+            and found.name != FailureClass.INACTIVE
+        ):
+            innocent.append((name, found))
+    assert (missed, innocent) == ([], [])
 
 
 def test_a_failure_is_classified_on_its_delivery(world, record):
