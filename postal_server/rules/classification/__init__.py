@@ -44,6 +44,8 @@ _BEFORE_RECIPIENT = frozenset([Stage.CONNECT, Stage.MAIL])
 _AFTER_RECIPIENT = frozenset([Stage.DATA, Stage.DOT])
 _ABOUT_RECIPIENT = frozenset(name for name in FailureClass if name.about is About.RECIPIENT)
 _NOT_ABOUT_US = frozenset(name for name in FailureClass if name.about is not About.US)
+# RFC 4954: what a server says of the credentials of its client.
+_OF_CREDENTIALS = frozenset([534, 535, 538])
 _OF_BASIC_CODE = {
     550: FailureClass.BAD_ADDRESS,
     551: FailureClass.BAD_ADDRESS,
@@ -108,7 +110,7 @@ def classify(answer: Answer, ours: Ours) -> Classification:
     )
     is_early = reply.stage in _BEFORE_RECIPIENT
     found = _about_us(reply, answer, ours) or _by_rule(
-        reply, answer, ours, _ABOUT_RECIPIENT if is_early else frozenset()
+        reply, answer, ours, _ABOUT_RECIPIENT if is_early or reply.code in _OF_CREDENTIALS else frozenset()
     )
     of_code = _by_enhanced_code(reply)
     if found is None or (of_code is not None and _says_more(of_code, found)):

@@ -503,6 +503,42 @@ ROWS: tuple[Row, ...] = (
         sample="550 Not our customer",
     ),
     Row(
+        Class.INFRASTRUCTURE,
+        (
+            r"temporary (?:failure|error|problem)|temporarily unable|ldap (?:server|error|lookup|failure)|"
+            r"server (?:is )?down\b|i/o error|right now\b|database (?:is )?(?:unavailable|down|error)"
+        ),
+        source="observed 2026-11",
+        sample="550 temporary failure: cannot look up user in database",
+    ),
+    Row(
+        Class.BAD_ADDRESS,
+        (
+            r"unknown to (?:this|us\b|our)|no record of|never existed|no such entry|mailbox you(?:'re|"
+            " are) (?:trying"
+            r"|attempting) to|account you (?:tried|are trying) to"
+        ),
+        source="observed 2026-11",
+        sample="550 We have no record of this user",
+    ),
+    Row(
+        Class.INACTIVE,
+        (
+            "does not receive mail (?:here )?any ?more|been shut down|subscription (?:has )?(?:ended|"
+            "lapsed)|"
+            r"ex-employee|former employee|no longer reachable"
+        ),
+        source="observed 2026-11",
+        sample="550 ex-employee, no longer reachable",
+    ),
+    Row(
+        Class.BAD_DOMAIN,
+        r"no longer host (?:this|that|the) domain|domain is no longer (?:hosted|served)",
+        is_sure=False,
+        source="observed 2026-11",
+        sample="550 we no longer host this domain",
+    ),
+    Row(
         Class.BAD_ADDRESS,
         (
             "account (?:was )?not found|can't (?:find|locate|resolve|verify|recogni[sz]e|identify|match|"

@@ -63,8 +63,22 @@ ROWS: tuple[Row, ...] = (
         sample="553 sorry, your envelope sender domain must exist (#5.7.1)",
     ),
     Row(
+        Class.INACTIVE,
+        "account (?:is |was |has been )?(?:blocked|locked|disabled|suspended) by (?:the |an? |"
+        "our )?(?:admin|owner)",
+        source="observed 2026-11",
+        sample="550 account blocked by administrator",
+    ),
+    Row(
+        Class.CONTENT,
+        r"(?:url|link|hyperlink)s? in (?:your|the|this) (?:message|mail|e-?mail|body) (?:points|leads)",
+        source="observed 2026-11",
+        sample="554 URL in your message points to unknown host",
+    ),
+    Row(
         Class.POLICY,
         (
+            "you are not (?:a member|subscribed|registered|an? (?:authori[sz]ed|approved))|"
             r"sender (?:is )?denied|for this sender\b|user ?not ?allowed ?to ?post|user(?:'s|s|"
             r"-defined)? rules?\b|"
             "due to user rule"
@@ -84,7 +98,9 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.INFRASTRUCTURE,
         (
-            r"(?:your|\bfrom|sender|sender's|originator|originating|return) (?:e-?mail )?address\b.{0,40}"
+            r"(?:your|\bfrom|sender|sender's|originator|originating|return|reply|bounce|"
+            "envelope) (?:e-?mail )?"
+            r"address\b.{0,40}"
             "(?:invalid|not valid|not exist|n't exist|unknown|not found|not resolv|malformed)"
         ),
         source="observed 2024-02",

@@ -201,3 +201,8 @@ class TestAfterTheRecipient:
 
     def test_at_rcpt_it_is_sure(self):
         assert found("550 Unknown user a@d.example", Stage.RCPT).is_sure
+
+
+@pytest.mark.parametrize("code", [534, 535, 538])
+def test_an_answer_to_our_credentials_is_not_about_the_recipient(code):
+    assert found(f"{code} account disabled", Stage.REPORT).name.about is not About.RECIPIENT
