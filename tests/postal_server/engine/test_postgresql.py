@@ -1,4 +1,7 @@
-"""The queue and the engine on PostgreSQL too: the same tests, in a process of their own."""
+"""The queue on PostgreSQL too: the same tests, in a process of their own.
+
+`tox -e postgresql`, which `.ci/run` runs, has those of the whole engine.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgresql]
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_engine_behaves_the_same_on_postgresql():
+def test_the_queue_behaves_the_same_on_postgresql():
     if connections["default"].vendor == "postgresql":
         pytest.skip("these are the tests on PostgreSQL")
     if postgresql.binaries() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("PostgreSQL is not installed")
         pytest.skip("PostgreSQL is not installed")
-    words = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not postgresql", str(Path(__file__).parent)]
+    words = [
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not postgresql",
+        str(Path(__file__).with_name("test_queue.py")),
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=ROOT,
