@@ -10,6 +10,8 @@ import socket
 import pytest
 import requests
 
+from tests.each import each
+
 MEGABYTE = 1024 * 1024
 INJECTED = "x\r\nBcc: victim@example.org\r\nX-Injected: 1\r\n\r\n<p>Body</p>"
 
@@ -78,7 +80,8 @@ def test_command_injection_through_a_recipient_is_refused(postal, call, field, b
     assert postal.messages() == []
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize("action", ["messages/message", "messages/deliveries"])
+@each(
     "value",
     [
         {"id": 1},
@@ -96,9 +99,7 @@ def test_command_injection_through_a_recipient_is_refused(postal, call, field, b
         -1,
         10**30,
     ],
-    ids=repr,
 )
-@pytest.mark.parametrize("action", ["messages/message", "messages/deliveries"])
 def test_sql_through_an_id_finds_nothing(postal, postal_server, call, action, value):
     """Postal used an object as a column filter (contract, Q1)."""
     other = postal_server.add()
@@ -145,7 +146,7 @@ def test_sql_through_expansions_expands_nothing(postal, call, shape):
 
 
 @pytest.mark.parametrize("action", ["messages/message", "messages/deliveries"])
-@pytest.mark.parametrize("sql", SQL)
+@each("sql", SQL)
 def test_sql_through_another_parameter_finds_nothing_else(postal, postal_server, call, action, sql):
     other = postal_server.add()
     foreign = call("send/message", good(other), key=other.api_key).json()["data"]["messages"]
