@@ -21,7 +21,7 @@ from postal_server.mail.message_view import MessageParts
 from postal_server.models.message import message_id_key
 from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.status import DeliveryStatus
-from postal_server.services.operations import held, reports, stored_message
+from postal_server.services.operations import held, reports, stored_message, suppression_list
 from postal_server.services.shared.token import message_ids_of
 
 from .base import (
@@ -221,6 +221,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
             "deliveries": [(item, link_messages(item.details)) for item in stored_message.deliveries(pk)],
             "activity": stored_message.show(found, ["activity_entries"])["activity_entries"],
             "reports": reports.said_by([pk])[pk] if found.row.kind else reports.about(pk),
+            "suppressions": suppression_list.made_by(found.row),
             "queued": models.QueuedMessage.objects.filter(pk=pk).first(),
             "buttons": self._buttons(found.row) if self.has_change_permission(request) else [],
         }

@@ -1,29 +1,61 @@
-"""Who is not written to."""
+"""Who is not written to, and what is in doubt about that."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib import admin, messages
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from postal_server import conf, models
 from postal_server.mail.address import suppression_key
-from postal_server.rules.suppression import BY_PERSON
-from postal_server.services.operations import suppression_changes
+from postal_server.rules.suppression import BY_PERSON, Reason, State, valid_scope
+from postal_server.services.operations import incidents, suppression_changes
+from postal_server.services.operations.context import OperationContext
 from postal_server.services.operations.suppression_formats import address_in
 from postal_server.services.results import suppression_entries as entries
 
-from .base import BoundedPaginator, ModelForm, ServerFilter, ServerScopedAdmin, operation_context
+from .base import (
+    BoundedPaginator,
+    ModelForm,
+    ReadOnlyAdmin,
+    ServerFilter,
+    ServerScopedAdmin,
+    one_of,
+    operation_context,
+    within,
+)
 
 BY_ADMINISTRATION = "administration"
+GIVEN = ("on", "address", "reason", "scope", "text", "keep_until")
+EVIDENCE = (
+    "source",
+    "answer",
+    "code",
+    "rule",
+    "times",
+    "state",
+    "incident",
+    "created_at",
+    "ended_at",
+    "ended_by",
+)
+UNFINISHED = " That took long enough: do it again for the rest, or use `postal-server incidents`."
 
 
 class SuppressionForm(ModelForm):
-    """The server by its name, the address in the spelling that is compared."""
+    """The server by its name, the address in the spelling that is compared.
+
+    An entry that stops nothing any more is taken over by a new one for the same reason.
+    """
 
     on = forms.ModelChoiceField(models.Server.objects.filter(deleted_at=None), label="Server")
 
@@ -40,16 +72,28 @@ class SuppressionForm(ModelForm):
         self.instance.key = suppression_key(address)
         return address
 
+    def clean_scope(self) -> str:
+        try:
+            return valid_scope(self.cleaned_data["scope"])
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.") from error
+
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
-        if server := given.get("on"):
-            self.instance.server_id = server.pk
-        others = models.Suppression.objects.exclude(pk=self.instance.pk)
-        same = others.filter(
-            server_id=self.instance.server_id, key=self.instance.key, scope="", reason=self.instance.reason
+        server = given.get("on")
+        if server is None or not {"address", "reason", "scope"}.issubset(given):
+            return given
+        self.instance.server_id = server.pk
+        same = models.Suppression.objects.exclude(pk=self.instance.pk).filter(
+            server_id=server.pk, key=self.instance.key, scope=given["scope"], reason=given["reason"]
         )
-        if server and same.exists():
-            self.add_error("address", "This address is on the server's list already.")
+        if there := same.first():
+            if self.instance.pk or (
+                there.state == State.ACTIVE.value and entries.is_standing(there, timezone.now())
+            ):
+                self.add_error("address", "This address is on the server's list already for this reason.")
+            else:
+                self.instance.pk, self.instance._state.adding = there.pk, False
         return given
 
     def save(self, commit: bool = True) -> Any:
@@ -57,26 +101,166 @@ class SuppressionForm(ModelForm):
         return super().save(commit)
 
 
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("active", "stops mail"), ("proposed", "proposed"), ("ended", "ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        past = Q(ended_at__isnull=False) | Q(keep_until__isnull=False, keep_until__lte=timezone.now())
+        conditions = {
+            "active": ~past & Q(state=State.ACTIVE.value),
+            "proposed": ~past & Q(state=State.PROPOSED.value),
+            "ended": past,
+        }
+        return queryset.filter(conditions.get(self.value() or "", Q()))
+
+
+class EndFilter(admin.SimpleListFilter):
+    title = "end"
+    parameter_name = "ends"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("7", "within seven days"), ("30", "within thirty days"), ("never", "never")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "never":
+            return queryset.filter(keep_until=None)
+        if self.value() not in ("7", "30"):
+            return queryset
+        now = timezone.now()
+        until = now + timedelta(days=int(self.value() or ""))
+        return queryset.filter(keep_until__gt=now, keep_until__lte=until)
+
+
 @admin.register(models.Suppression)
 class SuppressionAdmin(ServerScopedAdmin):
+    """Entries are ended rather than deleted: what was on the list stays to be seen for 90 days."""
+
     form = SuppressionForm
-    list_display = ["address", "server", "reason", "text", "created_at", "keep_until"]
-    list_filter = [ServerFilter]
-    fields = ["on", "address", "text", "keep_until"]
-    search_fields = ["=key", "=address"]
+    list_display = ["address", "server", "reason", "about", "text", "created_at", "keep_until", "ended"]
+    list_filter = [
+        StateFilter,
+        one_of("reason", [reason.value for reason in Reason]),
+        EndFilter,
+        ServerFilter,
+    ]
+    readonly_fields = EVIDENCE
+    search_fields = ["=key"]
+    search_help_text = "A whole address, or a scope such as stream:news"
+    ordering = ["-id"]
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    actions = ["end_entries"]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return [*GIVEN, *(EVIDENCE if obj else ())]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.replace("\0", "").strip()
+        if not term:
+            return queryset, False
+        found = {"key": suppression_key(term)} if "@" in term else {"scope": term}
+        return queryset.filter(**found), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # it would leave no trace: end it instead
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         suppression_changes.saved(obj, operation_context())
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        suppression_changes.delete([obj], operation_context(), BY_ADMINISTRATION)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        suppression_changes.delete(list(queryset), operation_context(), BY_ADMINISTRATION)
+    @admin.action(description="Take off the list", permissions=["change"])
+    def end_entries(self, request: HttpRequest, queryset: QuerySet[models.Suppression]) -> None:
+        ended = suppression_changes.end(list(queryset), operation_context(), BY_ADMINISTRATION)
+        messages.info(request, f"{ended} entries ended.")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         until = entries.default_keep_until(conf.config(), timezone.now())
         return {"text": BY_PERSON, "keep_until": until}
+
+    @admin.display(description="Which mail", ordering="scope")
+    def about(self, row: models.Suppression) -> str:
+        return row.scope or "all"
+
+    @admin.display(description="Ended")
+    def ended(self, row: models.Suppression) -> str:
+        if row.state == State.PROPOSED.value and row.ended_at is None:
+            return "only proposed"
+        return f"{row.ended_at:%Y-%m-%d %H:%M} by {row.ended_by}" if row.ended_at else ""
+
+    @admin.display(description="Message")
+    def source(self, row: models.Suppression) -> SafeString | str:
+        return _link("message", row.source_message_id)
+
+    @admin.display(description="Incident")
+    def incident(self, row: models.Suppression) -> SafeString | str:
+        return _link("incident", row.incident_id)
+
+
+@admin.register(models.Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    """Operators whose answers are or were in doubt. What they say of addresses is only proposed."""
+
+    list_display = [
+        "operator",
+        "created_at",
+        "count",
+        "answers",
+        "proposed",
+        "ended_at",
+        "outcome",
+        "decided",
+    ]
+    list_filter = [one_of("outcome", [incidents.CONFIRMED, incidents.DROPPED])]
+    search_fields = ["=operator"]
+    ordering = ["-id"]
+    actions = ["confirm", "drop"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("postal_server.change_incident")
+
+    @admin.display(description="Proposed entries")
+    def proposed(self, row: models.Incident) -> SafeString:
+        address = reverse("admin:postal_server_suppression_changelist")
+        count = incidents.proposed([row.pk]).get(row.pk, 0)
+        return format_html('<a href="{}?incident_id={}">{}</a>', address, row.pk, count)
+
+    @admin.action(description="Believe the answers: the entries stop mail", permissions=["decide"])
+    def confirm(self, request: HttpRequest, queryset: QuerySet[models.Incident]) -> None:
+        self._decide(request, queryset, incidents.confirm, "entries stop mail now")
+
+    @admin.action(description="Do not believe them: drop the entries", permissions=["decide"])
+    def drop(self, request: HttpRequest, queryset: QuerySet[models.Incident]) -> None:
+        self._decide(request, queryset, _drop, "entries dropped")
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[models.Incident],
+        decide: Callable[[models.Incident, OperationContext], Iterator[int]],
+        words: str,
+    ) -> None:
+        context = operation_context()
+        open_ones = queryset.filter(ended_at=None)
+        done, is_finished = within(count for row in open_ones for count in decide(row, context))
+        messages.info(request, f"{done} {words}." + ("" if is_finished else UNFINISHED))
+
+
+def _drop(row: models.Incident, context: OperationContext) -> Iterator[int]:
+    return incidents.drop(row, context.now, context.write_transaction)
+
+
+def _link(model: str, pk: int | None) -> SafeString | str:
+    if pk is None:
+        return ""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:postal_server_{model}_change", args=[pk]), pk)

@@ -5,7 +5,7 @@ Files are imported without events: `suppression_import`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from postal_server.models import Suppression
 from postal_server.rules.suppression import Reason
@@ -28,12 +28,13 @@ def saved(row: Suppression, context: OperationContext) -> None:
     webhook.emit(suppression_event.added([row], context.directory), context.directory, context.now)
 
 
-def delete(rows: Sequence[Suppression], context: OperationContext, by: str) -> None:
-    """Delete these entries, without a trace of them. One transaction."""
+def end(rows: Iterable[Suppression], context: OperationContext, by: str) -> int:
+    """End those of these entries that have not ended; how many. One transaction."""
+    standing = [row for row in rows if entries.is_standing(row, context.now)]
     with context.write_transaction():
-        entries.mark_ended(rows, context.now, by)
-        webhook.emit(suppression_event.removed(rows, context.directory), context.directory, context.now)
-        Suppression.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        entries.mark_ended(standing, context.now, by)
+        webhook.emit(suppression_event.removed(standing, context.directory), context.directory, context.now)
+    return len(standing)
 
 
 def remove(

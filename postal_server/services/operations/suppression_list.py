@@ -100,10 +100,8 @@ def history(address: str, server_id: int | None = None) -> History:
     )
 
 
-def made_by(message_id: int) -> QuerySet[Suppression]:
-    """The entries that followed from a message."""
-    recipient = Message.objects.filter(pk=message_id).values_list("server_id", "rcpt_to").first()
-    if recipient is None or recipient[1] is None:
-        return Suppression.objects.none()
-    server_id, key = entries.key_of((recipient[0], recipient[1]))
-    return Suppression.objects.filter(server_id=server_id, key=key, source_message_id=message_id)
+def made_by(message: Message) -> list[Suppression]:
+    """The entries that followed from a message, or from what came back about it."""
+    server_id, key = entries.key_of((message.server_id, message.rcpt_to or ""))
+    rows = Suppression.objects.filter(server_id=server_id, key=key, source_message_id=message.pk)
+    return list(rows.order_by("pk"))

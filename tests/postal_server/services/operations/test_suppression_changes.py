@@ -35,12 +35,13 @@ def test_what_a_person_adds_and_removes(world, context):
     assert changes.remove([(world.server.pk, ANN)], context, "command line") == []
 
 
-def test_what_a_person_saves_and_deletes(world, context):
+def test_what_a_person_saves_and_ends(world, context):
     [row] = rows(world, ANN)
     row.save()
     changes.saved(row, context)
-    changes.delete([row], context, "administration")
-    assert not Suppression.objects.exists()
+    assert changes.end([row], context, "administration") == 1
+    assert changes.end([row], context, "administration") == 0
+    assert Suppression.objects.get().ended_by == "administration"
     assert (told("SuppressionAdded"), told("SuppressionRemoved")) == (
         [(ANN, None)],
         [(ANN, "administration")],
