@@ -583,6 +583,7 @@ def test_hold_says_which_entry_stops_the_mail():
     assert found.postal.suppression.reason == "bad_address"
     assert found.postal.suppression.keep_until > found.timestamp
     assert found.postal.hold_reason == "suppressed"
+    assert found.postal.hold_expires_at > found.timestamp
 
 
 @pytest.mark.parametrize("setting", ["auto", True, False])
@@ -725,7 +726,19 @@ def test_change_of_the_suppression_list():
     assert (found.event_type, found.message_id, found.recipient) == ("unknown", None, entry.address)
     assert (entry.reason, entry.times, entry.answer) == ("bad_address", 1, "550 5.1.1 No such user here")
     assert entry.created_at < entry.keep_until
-    assert read("SuppressionRemoved").postal.suppression.ended_by == "admin"
+    ended = ours("unknown", "SuppressionRemoved").postal.suppression
+    assert (ended.ended_by, ended.ended_at > ended.created_at) == ("command line", True)
+
+
+@pytest.mark.parametrize("event", sorted(events.BEYOND_POSTAL - {"MessageComplained", "MessageUnsubscribed"}))
+def test_events_for_tests_of_projects_are_like_those_of_our_server(event):
+    recorded = next(post for posts in OURS.values() for post in posts if post["event"] == event)
+    made = webhook_body(event, stream=None) if event.startswith("Message") else webhook_body(event)
+    assert made.keys() == recorded.keys()
+    for name, part in recorded["payload"].items():
+        assert (
+            part.keys() == made["payload"][name].keys() if isinstance(part, dict) else name in made["payload"]
+        )
 
 
 def test_long_values_of_ours_are_cut():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,9 +26,25 @@ def live_server():
     one that outlives it may not close its database connection any more, fails, and leaves its socket open.
     """
     server = LiveServer("localhost")
-    server.thread.httpd.daemon_threads = False  # so that stop() waits for them
+    httpd = server.thread.httpd
+    httpd.daemon_threads = False  # so that stop() waits for them
+    httpd.set_app(one_at_a_time(httpd.get_app()))
     yield server
     server.stop()
+
+
+def one_at_a_time(application: Callable[..., Any]) -> Callable[..., Any]:
+    """The application without requests beside each other, such as a failure and its suppression.
+
+    All of them use the one connection that a database in memory has. It takes one transaction at a time.
+    """
+    lock = threading.Lock()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        with lock:
+            return application(environ, start_response)
+
+    return answer
 
 
 class Heard(list):

@@ -17,16 +17,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.e
 RECORDED = json.loads(FILE.read_text("utf-8"))
 
 
-@pytest.fixture
-def project(project, settings):
-    """The project, which keeps no requests: a failure and its suppression come at the same time.
-
-    The tests' database in memory has one connection, which takes one transaction at a time.
-    """
-    settings.ANYMAIL = {**settings.ANYMAIL, "POSTAL_WEBHOOK_DEDUPE": "off"}
-    return project
-
-
 def send(postal, to, subject="Hello"):
     AnymailMessage(subject=subject, body="Hello\n", from_email=f"app@{postal.domain}", to=[to]).send()
 
