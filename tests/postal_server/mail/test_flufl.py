@@ -32,6 +32,25 @@ UNKNOWN = """
     other-simplewarn other-softbank other-spamfilter other-sympatico other-t-online
     other-thai-undeliv other-tobit other-twig other-uol other-wp.pl other-x400-1 other-yandex
     other-zimbra
+    seen-027-postfix seen-035-postfix-text seen-036-postfix-text seen-054-sendmail5
+    seen-055-sendmail5 seen-056-sendmail86 seen-057-sendmail86 seen-058-sendmail86 seen-093-qmail
+    seen-094-qmail seen-095-qmail seen-096-qmail seen-1092-exchange2010-plain seen-1098-groupwise
+    seen-1101-opensmtpd seen-1106-mercury seen-1107-james seen-1108-ldap-plain seen-1109-ldap-plain
+    seen-1110-ldap-plain seen-1111-ldap-plain seen-1112-ldap-plain seen-114-exchange2010-plain
+    seen-115-exchange2010-plain seen-116-exchange2010-plain seen-117-exchange2010-plain
+    seen-143-notes seen-144-notes seen-145-notes seen-146-mdaemon seen-147-mdaemon seen-148-mdaemon
+    seen-151-imail seen-158-gmx seen-159-gmx seen-190-pmdf seen-191-james seen-192-james seen-193-au
+    seen-194-au seen-195-au seen-196-au-disabled seen-197-au-disabled seen-198-au-disabled
+    seen-2001-html-only seen-2002-html-only seen-2003-html-only seen-2004-status-as-text
+    seen-2005-status-as-text seen-2008-status-b64 seen-2009-status-b64 seen-201-mailmarshal
+    seen-2010-smtputf8 seen-2015-quoted-gt seen-2016-quoted-gt seen-2018-iso2022 seen-2019-iso2022
+    seen-202-mailmarshal seen-2020-koi8 seen-2021-koi8 seen-203-mcafee seen-204-mcafee
+    seen-210-groupwise seen-211-groupwise seen-215-mmdf seen-216-smail seen-217-smail
+    seen-219-mercury seen-220-opensmtpd seen-221-opensmtpd seen-222-qq seen-223-qq
+    seen-226-ldap-plain seen-227-ldap-plain seen-229-ldap-plain seen-230-ldap-plain
+    seen-231-ldap-plain seen-232-ldap-plain seen-233-ldap-plain seen-234-ldap-plain
+    seen-235-ldap-plain seen-236-ldap-plain seen-237-ldap-plain seen-238-ldap-plain
+    seen-239-ldap-plain seen-240-ldap-plain
 """
 # It wants a status part that is whole, decoded, and where RFC 3464 has it; or an address at the beginning.
 INCOMPLETE = """
@@ -48,6 +67,11 @@ STOPPED = """
 """
 # It finds somebody else, or another fate.
 OTHERWISE = {
+    "seen-1099-imail": "It leaves a colon on the address.",
+    "seen-2022-two-hops": "It takes Original-Recipient for the one that failed; we tell both.",
+    "seen-214-x400": "It takes Original-Recipient for the one that failed; we tell both.",
+    "seen-244-outlookcom": "A report that the mail was relayed; it takes it for a failure.",
+    "seen-246-exim": "A warning that the server goes on trying; it takes it for a failure.",
     "other-sendmail-reason-multi": "It also takes the list that the mail came through for a recipient.",
     "barracuda": "It takes this for a temporary failure, although the mail has not been delivered.",
     "ionos": "It reads on into the mail that came back: its Message-ID and From are no recipients.",
