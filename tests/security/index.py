@@ -884,8 +884,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/services/results/report.py",
-                code="return self.counts[original_id, reported.is_strong] >= MOST_KEPT",
-                without="return sum(self.counts[original_id, each] for each in (True, False)) >= MOST_KEPT",
+                code="return self.counts[original_id, is_failure, reported.is_strong] >= MOST_KEPT",
+                without="return sum(self.counts[original_id, is_failure, x] for x in (0, 1)) >= MOST_KEPT",
             ),
         ],
         tests=[

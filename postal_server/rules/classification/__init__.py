@@ -119,7 +119,7 @@ def classify(answer: Answer, ours: Ours) -> Classification:
     if is_early and found.name.about is About.RECIPIENT:
         found = Classification(FailureClass.POLICY, False, f"{found.rule} at {reply.stage.value}", "")
     is_sure = found.is_sure and not reply.is_transient  # which is never proof
-    return Classification(found.name, is_sure, found.rule, answer.operator, reply.stage)
+    return Classification(found.name, is_sure, found.rule[:MAX_RULE], answer.operator, reply.stage)
 
 
 def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | None:
@@ -185,7 +185,7 @@ def _is_of_filter(reply: ReplyText) -> bool:
 
 def _of_rule(rule: ReplyRule) -> Classification:
     name = f"{rule.operator}: {rule.pattern}" if rule.operator else rule.pattern
-    return Classification(rule.failure_class, rule.is_sure, name[:MAX_RULE], "")
+    return Classification(rule.failure_class, rule.is_sure, name, "")
 
 
 def _says_more(of_code: Classification, by_words: Classification) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from postal_server.mail.report import Part
@@ -20,6 +21,8 @@ DIAGNOSTIC_CHARACTERS = 2000
 ATTEMPTS_USED_UP = "attempts used up"
 LIFETIME_OVER = "lifetime over"
 NOT_TAKEN = (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED)
+# What reports put around the name: `mx.example. (192.0.2.1, the server for the domain example)`.
+_REMOTE_HOST = re.compile(r"[<\[ ]{0,3}([a-z0-9._-]{1,253})(?![a-z0-9._-])", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,14 @@ def classify_part(part: Part, ours: Ours) -> Classification:
             enhanced=part.status,
             text=part.diagnostic or "",
             stage=Stage(part.stage),
-            operator=operator_of(part.remote_mta) if part.remote_mta else "",
+            operator=_remote_operator(part.remote_mta or ""),
             recipient=part.final_recipient or part.original_recipient or "",
         ),
         ours,
     )
+
+
+def _remote_operator(remote_mta: str) -> str:
+    """Whose mail host a report names; empty for what cannot be a host."""
+    host = _REMOTE_HOST.match(remote_mta)
+    return operator_of(host[1]) if host else ""

@@ -19,7 +19,7 @@ from .batch import Batch, News
 from .classification import DIAGNOSTIC_CHARACTERS
 
 REPEATED_WITHIN = timedelta(days=7)
-MOST_KEPT = 20  # about one message in that time, by strong and by weak evidence each
+MOST_KEPT = 20  # about one message in that time: failures and others, by strong and by weak evidence each
 ADDRESS_CHARACTERS = 320
 
 # What the deliveries of reports say. That of bounces is Postal's.
@@ -113,11 +113,12 @@ def apply(batch: Batch) -> None:
 class _Known:
     """What was reported lately, and whether by strong evidence; what this batch adds to it is included.
 
-    Weak reports are counted apart: whoever forges them must not keep others from being heard.
+    Weak reports are counted apart: whoever forges them must not keep others from being heard. So are
+    failures: a host that reports a delay every few hours reports in the end that it has given up.
     """
 
     said: dict[tuple[int, str, str], bool] = field(default_factory=dict)
-    counts: Counter[tuple[int, bool]] = field(default_factory=Counter)
+    counts: Counter[tuple[int, bool, bool]] = field(default_factory=Counter)  # message, failure, strong
 
     @classmethod
     def of(cls, ids: Collection[int], now: datetime) -> _Known:
@@ -131,7 +132,8 @@ class _Known:
         return known
 
     def are_enough(self, original_id: int, reported: Reported) -> bool:
-        return self.counts[original_id, reported.is_strong] >= MOST_KEPT
+        is_failure = reported.kind is Kind.BOUNCE
+        return self.counts[original_id, is_failure, reported.is_strong] >= MOST_KEPT
 
     def add(self, original_id: int, reported: Reported) -> bool | None:
         """Add it. Was the same said before by strong evidence? None: it was not said at all."""
@@ -141,7 +143,8 @@ class _Known:
         return before
 
     def _count(self, said: tuple[int, str, str], *, is_strong: bool) -> None:
-        self.counts[said[0], is_strong] += 1
+        original_id, kind, _ = said
+        self.counts[original_id, kind == Kind.BOUNCE.value, is_strong] += 1
         self.said[said] = self.said.get(said, False) or is_strong
 
 

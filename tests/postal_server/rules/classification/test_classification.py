@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from postal_server.rules.classification import Answer, Ours, classify
+from postal_server.rules.classification import MAX_RULE, Answer, Ours, classify
 from postal_server.rules.classification.own_rules import parse_own_rules
 from postal_server.rules.failure_class import About, FailureClass, Stage
 
@@ -206,3 +206,9 @@ class TestAfterTheRecipient:
 @pytest.mark.parametrize("code", [534, 535, 538])
 def test_an_answer_to_our_credentials_is_not_about_the_recipient(code):
     assert found(f"{code} account disabled", Stage.REPORT).name.about is not About.RECIPIENT
+
+
+def test_the_name_of_a_rule_fits_its_column():
+    ours = Ours(names=frozenset([f"{'a' * 60}.{'b' * 60}.{'c' * 60}.example"]))
+    found = classify(Answer(550, None, f"mail of {min(ours.names)} was refused", Stage.RCPT), ours)
+    assert (found.name, len(found.rule)) == (FailureClass.REPUTATION, MAX_RULE)

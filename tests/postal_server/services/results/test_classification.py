@@ -202,3 +202,20 @@ PART = Part(
 def test_a_report_is_classified_as_the_answer_that_it_quotes(changes, name, is_sure):
     found = classify_part(replace(PART, **changes), Ours())
     assert (found.name, found.is_sure, found.operator) == (name, is_sure, "dest.example")
+
+
+@pytest.mark.parametrize(
+    ("remote_mta", "operator"),
+    [
+        ("gmail-smtp-in.l.google.com. (192.0.2.26, the server for the domain dest.example.)", "google.com"),
+        ("MX1.Dest.Example", "dest.example"),
+        ("[198.51.100.5]", "198.51.100.5"),
+        ("<mx.dest.example>", "dest.example"),
+        (f"{'a' * 250}.example", ""),
+        ("\0\udc80", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_operator_of_a_report_is_that_of_the_host_it_names(remote_mta, operator):
+    assert classify_part(replace(PART, remote_mta=remote_mta), Ours()).operator == operator

@@ -174,6 +174,15 @@ def test_forged_reports_by_weak_evidence_keep_no_real_one_from_being_heard(origi
     assert Report.objects.filter(is_strong=True, is_repeated=False).count() == 1
 
 
+def test_a_failure_is_heard_after_any_number_of_delays(original, come_back):
+    delay = status_report(group(action="delayed", status="4.4.1"))
+    come_back(*[delay] * (MOST_KEPT + 1), path=path_of(original))
+    assert Report.objects.count() == MOST_KEPT
+    come_back(status_report(group(status="4.4.7")), path=path_of(original))
+    assert Message.objects.get(pk=original).status == "Bounced"
+    assert len(events("MessageBounced")) == 1
+
+
 # Cost
 
 
