@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -7,8 +8,9 @@ from django.db import transaction
 from postal_server.models import Suppression
 from postal_server.rules.suppression import Reason
 from postal_server.services.operations import suppression_import
-from postal_server.services.operations.suppression_file import read
+from postal_server.services.operations.suppression_file import csv_lines, read
 from postal_server.services.operations.suppression_import import Stopped, Tally, Target, steps
+from postal_server.services.operations.suppression_list import Selection, select
 from postal_server.services.results.suppression_entries import given_entry, put
 from tests.postal_server.services.conftest import NOW
 
@@ -136,3 +138,30 @@ def test_a_step_has_a_bounded_number_of_queries(load, django_assert_max_num_quer
     with django_assert_max_num_queries(3):  # with those of the transaction
         load(text)
     assert Reason(Suppression.objects.first().reason) is Reason.MANUAL
+
+
+class LongFile:
+    """A file of so many lines, which is nowhere whole."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = iter(range(lines))
+
+    def readline(self, limit: int) -> str:
+        number = next(self._lines, None)
+        return "" if number is None else f"a{number}@x{number % 1000}.example\n"
+
+
+@pytest.mark.slow
+def test_the_length_of_a_list_takes_no_memory(recorded_config) -> None:
+    """Of 20,000 entries, which are never all there, in and out."""
+    now = Target(1, recorded_config, NOW)
+    tracemalloc.start()
+    try:
+        tally = Tally()
+        assert sum(steps(read(LongFile(20_000)), now, tally, transaction.atomic)) == 20_000
+        assert tally.put == 20_000
+        rows = select(Selection(1), NOW).iterator(chunk_size=2000)
+        assert sum(1 for _ in csv_lines(rows, {})) == 20_001
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    finally:
+        tracemalloc.stop()
