@@ -176,6 +176,7 @@ def _of_status(status: DeliveryStatus, message: Message) -> Report:
     parts: Sequence[Part] = status.parts
     if not any("@" in f"{part.final_recipient} {part.original_recipient}" for part in parts):
         parts = _completed(parts, message)
+    parts = _unfolded(parts, message)
     is_only = len(parts) == 1
     parts = [_explained(part, message, is_only=is_only) for part in parts]
     report = _report(_kind_of(parts), message, "rfc3464", parts)
@@ -193,6 +194,31 @@ def _completed(parts: Sequence[Part], message: Message) -> list[Part]:
         name = "original_recipient" if parts[0].final_recipient else "final_recipient"
         return [replace(parts[0], **{name: recipients[0]})]
     return list(parts)
+
+
+def _unfolded(parts: Sequence[Part], message: Message) -> Sequence[Part]:
+    """Parts that name an alias, with who is behind it as their recipient. Exim says that in words only."""
+    if "generated from" not in message.explanation:
+        return parts
+    shape = _find_shape(message, has_null_path=True)
+    behind = [found for found in (shape.parts if shape else ()) if found.original_recipient]
+    unfolded = []
+    for part in parts:
+        found = next((each for each in behind if each.original_recipient == part.final_recipient), None)
+        if found is None:
+            unfolded.append(part)
+            continue
+        behind.remove(found)
+        diagnostic = part.diagnostic or found.diagnostic
+        unfolded.append(
+            replace(
+                part,
+                final_recipient=found.recipient,
+                original_recipient=part.final_recipient,
+                diagnostic=diagnostic,
+            )
+        )
+    return unfolded
 
 
 def _explained(part: Part, message: Message, *, is_only: bool) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mailbox
+import os
 import pwd
 import subprocess
 import time
@@ -41,7 +42,10 @@ smtpd_tls_key_file = {folder}/smtp.key
 smtpd_tls_received_header = yes
 virtual_mailbox_domains = example.org
 virtual_mailbox_base = {folder}/mail
-virtual_mailbox_maps = inline:{{{{bob@example.org = bob/}}}}
+virtual_mailbox_maps = inline:{{{{bob@example.org = bob/}}, {{full@example.org = full}}}}
+virtual_alias_maps = inline:{{{{team@example.org = bob@example.org left@example.org gone@example.org}}}}
+virtual_mailbox_limit = 50000
+message_size_limit = 50000
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
@@ -126,6 +130,9 @@ class Postfix:
         for name in ("data", "mail"):
             (self.folder / name).chmod(0o700)
             subprocess.run(["chown", "postfix", str(self.folder / name)], check=True)
+        full = self.folder / "mail/full"
+        full.write_bytes(bytes(60_000))  # beyond virtual_mailbox_limit
+        os.chown(full, user.pw_uid, user.pw_gid)
         write_certificate(self.folder, HOST_NAME)
         values = {
             **self._values, "folder": self.folder, "etc": self._etc, "host": HOST_NAME,

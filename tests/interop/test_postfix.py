@@ -12,6 +12,7 @@ import requests
 
 from postal_server.testing import free_ports
 from tests.altered import relaying_to
+from tests.end_to_end.suppression_list import entries
 
 from .daemons import shared_folder
 from .postfix import HOST_NAME, Postfix
@@ -170,3 +171,38 @@ def test_without_dsn_a_report_names_neither_and_comes_all_the_same(pair):
         _, report = wait_for_report(postal, send(postal, "nobody@example.org", "no dsn"))
     assert "Original-Envelope-Id" not in report
     assert "Action: failed\n" in report
+
+
+def report_of(postal, number: int) -> tuple[dict, dict]:
+    """The first report on a message, and its class, as the API shows them."""
+    [report, *_] = ask(postal, "messages/message", id=number, _expansions=["reports"])["reports"]
+    return report, ask(postal, "messages/deliveries", id=number)[-1]["classification"]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "name", "is_forwarded"),
+    [
+        ("nobody@example.org", "bad_address", False),
+        ("full@example.org", "mailbox_full", False),
+        ("team@example.org", "bad_address", True),  # two of three members are gone
+    ],
+)
+def test_its_reports_are_classified(pair, recipient, name, is_forwarded):
+    postal, _ = pair
+    number = send(postal, recipient, "why")
+    wait_for_status(postal, number, "Bounced")
+    report, found = report_of(postal, number)
+    assert (report["kind"], report["evidence"]) == ("bounce", "strong")
+    assert (found["class"], report["forwarded"]) == (name, is_forwarded), (report, found)
+    listed = [entry.key for entry in entries(postal)]
+    assert listed == (["nobody@example.org"] if name == "bad_address" and not is_forwarded else [])
+
+
+def test_a_delay_leaves_the_message_as_it_is(pair):
+    postal, _ = pair
+    number = send(postal, "ann@down.example", "later")
+    wait_for_report(postal, number)
+    postal.wait_until_quiet()
+    assert wait_for_status(postal, number, "Sent")
+    report, _ = report_of(postal, number)
+    assert (report["kind"], report["class"]) == ("delayed", "expired")

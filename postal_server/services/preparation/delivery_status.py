@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from postal_server.mail.address import suppression_key
+from postal_server.mail.address import split_address, suppression_key
 from postal_server.mail.report import Kind, Part
 from postal_server.rules.classification import Ours
+from postal_server.rules.shaping import operator_of
 from postal_server.services.results.arrival import Arrived
 from postal_server.services.results.bounce import Bounced
 from postal_server.services.results.classification import classify_part
@@ -47,14 +48,35 @@ def recognize(read: ReadReport, ours: Ours) -> list[Reported]:
 def _parts_about(original: Original, parts: Sequence[Part]) -> list[tuple[Part, bool]]:
     """The parts about a message's recipient, and whether each is about somebody behind it.
 
-    Where none names it, the mail was forwarded: the first failure counts, or else the first part.
+    Where none names it, or all that do are about others behind it, the mail was forwarded: the first failure
+    counts, or else the first part.
     """
     key = suppression_key(original.rcpt_to or "")
     own = [part for part in parts if key in reported_keys(part)]
     own = own or [part for part in parts if not reported_keys(part)]
-    if own or not parts:
-        return [(part, False) for part in own or [Part()]]
-    return [(next((part for part in parts if part.action == "failed"), parts[0]), True)]
+    others = {_final_key(part) for part in own} - {None, key}
+    is_list = len(others) > 1
+    about_it = [part for part in own if not _is_behind(_final_key(part), key, is_list=is_list)]
+    if about_it or not parts:
+        return [(part, False) for part in about_it or [Part()]]
+    behind = own or parts
+    return [(next((part for part in behind if part.action == "failed"), behind[0]), True)]
+
+
+def _final_key(part: Part) -> str | None:
+    return suppression_key(part.final_recipient) if part.final_recipient else None
+
+
+def _is_behind(final: str | None, key: str, *, is_list: bool) -> bool:
+    """Is this somebody else, to whom mail for `key` went on?
+
+    Each member of a list is. A host that only rewrites the address on its way inwards leaves the local part,
+    or stays with the domain's owner.
+    """
+    if final is None or final == key or is_list:
+        return final not in (None, key)
+    (local, domain), (own_local, own_domain) = split_address(final), split_address(key)
+    return local != own_local and operator_of(domain) != operator_of(own_domain)
 
 
 def _effect(read: ReadReport, original: Original, part: Part, ours: Ours, *, is_forwarded: bool) -> Reported:

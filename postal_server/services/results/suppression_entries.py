@@ -11,6 +11,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
 
+from django.db import connection
 from django.db.models import Model, Q, QuerySet
 
 from postal_server.conf import Config
@@ -75,10 +76,13 @@ def rows_of(model: type[M], keys: Collection[Recipient], condition: str = "") ->
 
     `condition` is SQL. One query.
     """
-    parts, values = [], []
+    has_arrays = connection.vendor == "postgresql"  # one parameter for all keys halves the time of a look-up
+    parts: list[str] = []
+    values: list[object] = []
     for server_id, of_server in _by_server(keys).items():
-        parts.append(f"(server_id = %s AND key IN ({', '.join(['%s'] * len(of_server))}))")
-        values += [server_id, *of_server]
+        one_of = "= ANY(%s)" if has_arrays else f"IN ({', '.join(['%s'] * len(of_server))})"
+        parts.append(f"(server_id = %s AND key {one_of})")
+        values += [server_id, *([of_server] if has_arrays else of_server)]
     table = model._meta.db_table
     query = f"SELECT * FROM {table} WHERE ({' OR '.join(parts)}){condition}"  # noqa: S608 - names of ours only
     return model._default_manager.raw(query, values)

@@ -67,6 +67,7 @@ STOPPED = """
 """
 # It finds somebody else, or another fate.
 OTHERWISE = {
+    "exim-alias": "It takes the alias for the one that failed; we tell both, the member from the words.",
     "seen-1099-imail": "It leaves a colon on the address.",
     "seen-2022-two-hops": "It takes Original-Recipient for the one that failed; we tell both.",
     "seen-214-x400": "It takes Original-Recipient for the one that failed; we tell both.",

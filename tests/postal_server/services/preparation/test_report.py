@@ -155,7 +155,10 @@ def test_two_messages_of_one_report_have_each_their_group(world, effects):
     ("groups", "is_forwarded"),
     [
         ([group("target@other.example")], True),
-        ([group("target@other.example", original="A@dest.example")], False),
+        ([group("target@other.example", original="A@dest.example")], True),
+        ([group("target@mx.dest.example", original="A@dest.example")], False),
+        ([group("a@other.example", original="A@dest.example")], False),
+        ([group(f"{name}@dest.example", original="A@dest.example") for name in ("b", "c")], True),
         ([group("target@other.example", original="x@other.example")], True),
         ([group("b@other.example", "delivered", "2.0.0"), group("c@other.example")], True),
         ([group(None)], False),
