@@ -858,7 +858,8 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/services/preparation/evidence.py",
-                code='and suppression_key(row.rcpt_to or "") in recipients',
+                code="for key, original in of_mail if key in recipients",
+                without="for key, original in of_mail",
             ),
             Guard(
                 "postal_server/services/preparation/evidence.py",

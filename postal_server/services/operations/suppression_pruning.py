@@ -31,5 +31,6 @@ def _delete(
     rows = model._default_manager.filter(which).values_list("pk", flat=True)
     while ids := list(rows[:STEP]):
         with write_transaction():
-            deleted += model._default_manager.filter(pk__in=ids).delete()[0]
+            # Entries that came on once more meanwhile stay.
+            deleted += model._default_manager.filter(which, pk__in=ids).delete()[0]
     return deleted

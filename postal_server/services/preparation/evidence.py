@@ -6,7 +6,8 @@ a report about the others. The token of a message is known to its receiver alone
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import starmap
@@ -26,6 +27,9 @@ from .job import Job
 
 # How long after a mail a report is matched by the Message-ID; mail servers give up sooner.
 MESSAGE_ID_DAYS = 14
+# Messages with the Message-IDs of a batch of reports. Applications may give all their mail the same one, and
+# who knows it may send any number of reports.
+MOST_ROWS = 10_000
 
 NOT_STORED = "The message that it names is no longer stored."
 OF_ANOTHER_SERVER = "It names a message of another mail server."
@@ -138,19 +142,22 @@ def _by_message_id(
     reports: Mapping[int, tuple[int, Report]], now: datetime
 ) -> dict[int, tuple[Original, ...]]:
     """The messages that have the Message-ID and a recipient of a report, by the number of the report."""
-    wanted = {report.message_id for _, report in reports.values() if report.message_id and report.parts}
+    wanted = {
+        (server_id, report.message_id)
+        for server_id, report in reports.values()
+        if report.message_id and report.parts
+    }
     if not wanted:
         return {}
-    rows = list(_sent_lately(wanted, now))
+    sent = defaultdict(list)
+    for row in _sent_lately(wanted, now):
+        key = suppression_key(row.rcpt_to or "")
+        sent[row.server_id, row.message_id].append((key, Original(row.id, row.rcpt_to)))
     found = {}
     for index, (server_id, report) in reports.items():
         recipients = {key for part in report.parts for key in reported_keys(part)}
-        originals = tuple(
-            Original(row.id, row.rcpt_to)
-            for row in rows
-            if (row.server_id, row.message_id) == (server_id, report.message_id)
-            and suppression_key(row.rcpt_to or "") in recipients
-        )
+        of_mail = sent.get((server_id, report.message_id), ())
+        originals = tuple(original for key, original in of_mail if key in recipients)
         if originals:
             found[index] = originals
     return found
@@ -162,10 +169,14 @@ def reported_keys(part: Part) -> set[str]:
     return {suppression_key(address) for address in named if address}
 
 
-def _sent_lately(message_ids: Iterable[str], now: datetime) -> Iterator[_Row]:
+def _sent_lately(wanted: Collection[tuple[int, str]], now: datetime) -> Iterator[_Row]:
+    """The messages of these servers that may have these Message-IDs, `MOST_ROWS` at most."""
     days = [message_id_key("", now - timedelta(days=age))[0] for age in range(MESSAGE_ID_DAYS + 1)]
-    hashes = [message_id_key(text, now)[1] for text in message_ids]
+    hashes = {message_id_key(text, now)[1] for _, text in wanted}
     rows = Message.objects.filter(
-        message_id_day__in=days, message_id_hash__in=hashes, scope=Scope.OUTGOING.value
+        message_id_day__in=days,
+        message_id_hash__in=hashes,
+        scope=Scope.OUTGOING.value,
+        server_id__in={server_id for server_id, _ in wanted},
     )
-    return starmap(_Row, rows.order_by("id").values_list(*_Row._fields))
+    return starmap(_Row, rows.order_by("id").values_list(*_Row._fields)[:MOST_ROWS])

@@ -84,7 +84,7 @@ def apply(batch: Batch) -> None:
     if not carried:
         return
     ids = {reported.original_id for _, reported in carried if reported.original_id is not None}
-    originals = Message.objects.defer("prefix").in_bulk(ids) if ids else {}
+    originals = _locked(ids)
     known = _Known.of(ids, batch.now)
     rows: list[Report] = []
     named: dict[int, set[int]] = defaultdict(set)  # messages, by the report that names them
@@ -107,6 +107,12 @@ def apply(batch: Batch) -> None:
         elif reported.is_strong and not before:
             batch.confirmed.append(News(entry, reported, original))
     insert(rows)
+
+
+def _locked(ids: Collection[int]) -> dict[int, Message]:
+    """These messages, locked: of two workers with the same report, only one may find that it is new."""
+    rows = Message.objects.filter(pk__in=ids).select_for_update().order_by("pk").defer("prefix")
+    return {row.id: row for row in rows} if ids else {}
 
 
 @dataclass

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -40,3 +41,16 @@ def test_history_is_kept_while_it_counts():
     assert not Suppression.objects.filter(key__in=gone).exists()
     assert Suppression.objects.count() == 5
     assert FailureEvidence.objects.get().message_id == 29
+
+
+@pytest.mark.django_db
+def test_what_comes_on_again_meanwhile_stays():
+    suppress("again", age=365, keep=30)
+
+    @contextmanager
+    def transaction():
+        Suppression.objects.update(created_at=NOW, keep_until=None)
+        yield
+
+    assert prune(NOW, transaction) == 0
+    assert Suppression.objects.exists()

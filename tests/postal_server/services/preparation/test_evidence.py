@@ -127,3 +127,22 @@ def test_a_batch_takes_three_queries(world, config, three, django_assert_num_que
     with django_assert_num_queries(3):
         found = evidence.find(reports, directory, config, NOW)
     assert [len(item.originals) for item in found] == [1, 1, 1, 1, 1, 0, 1]
+
+
+def test_many_messages_with_one_message_id_cost_each_report_little(world, config, three, monkeypatch):
+    """What is compared grows with the messages, not with their number times that of the reports."""
+    calls = []
+    real = evidence.suppression_key
+    monkeypatch.setattr(evidence, "suppression_key", lambda address: calls.append(address) or real(address))
+    raw = status_report(returned="Message-ID: <x@rp.postal.example.test>\n")
+    jobs = jobs_of(world, [arrived(world, raw) for _ in range(20)])
+    found = evidence.find([(job, read(job.body, None)) for job in jobs], world.directory(), config, NOW)
+    assert [ids(each) for each in found] == [three[:1]] * 20
+    assert len(calls) == 20 + len(three)
+
+
+def test_messages_with_one_message_id_are_bounded(find, three, monkeypatch):
+    monkeypatch.setattr(evidence, "MOST_ROWS", 2)
+    groups = [group(f"{letter}@dest.example") for letter in "abc"]
+    found = find(status_report(*groups, returned="Message-ID: <x@rp.postal.example.test>\n"))
+    assert ids(found) == three[:2]

@@ -1,8 +1,10 @@
 import re
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 
 from postal_server.mail.report import Kind, Part
 from postal_server.mail.report import Report as ReadMail
@@ -126,6 +128,35 @@ def test_a_message_that_is_gone_meanwhile_leaves_the_report_alone(world, record)
     changes = Changes(kind="bounce", bounce_for_id=10**6)
     record(Decision(report, DeliveryStatus.PROCESSED, "x", changes=changes, effects=(effect,)))
     assert Report.objects.get().original_id is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_with_the_same_report_tell_it_once(world, config):
+    """The second waits for the first, and finds what that has stored."""
+    if not connection.features.has_select_for_update:
+        pytest.skip("one writer at a time")
+    world.add_webhook()
+    [original] = store(world)
+    directory = world.directory()
+    batches = [
+        messages.prepare([arrived(world, status_report(), path_of(original.id))], directory, config, NOW)
+        for _ in range(2)
+    ]
+    second = threading.Thread(target=_record, args=(batches[1], directory, config))
+    with transaction.atomic():
+        results.record(batches[0], directory, config, LATER)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(10)
+    assert sorted(Report.objects.values_list("is_repeated", flat=True)) == [False, True]
+    assert len(events("MessageBounced")) == 1
+
+
+def _record(decisions, directory, config):
+    with transaction.atomic():
+        results.record(decisions, directory, config, LATER)
+    connection.close()
 
 
 # Floods
