@@ -21,7 +21,7 @@ from . import reply_codes
 from .reply_text import ReplyText, clean
 from .rule_book import RuleBook
 
-MAX_RULE = 128  # characters of a rule's name
+MAX_RULE = 128  # characters of the words by which a rule was found
 
 _HOSTS = re.compile(r"[\w:.-]{4,}")
 _REFUSAL = re.compile(
@@ -84,8 +84,9 @@ class Ours:
 
 @dataclass(frozen=True)
 class Classification:
-    """Why, and by which rule. `is_sure`: no second answer is needed to believe it.
+    """Why, and by what. `is_sure`: no second answer is needed to believe it.
 
+    `rule` is what decided: the words that a rule found, behind its operator if it has one; or a code.
     `stage` is that of the answer, or the one that a report names.
     """
 
@@ -131,9 +132,9 @@ def _about_us(reply: ReplyText, answer: Answer, ours: Ours) -> Classification | 
     ours_named = (ours.names.intersection(named) - {domain}) or _addresses(named) & ours.addresses
     if not ours_named or not (_REFUSAL.search(reply.text) or _is_absent(ours_named, reply.text)):
         return None
-    rule = _book(ours.rules, answer.operator).find(reply.text, without=_NOT_ABOUT_US)
-    if rule is not None:
-        return replace(_of_rule(rule), is_sure=True)
+    found = _book(ours.rules, answer.operator).find(reply.text, without=_NOT_ABOUT_US)
+    if found is not None:
+        return replace(_of_rule(*found), is_sure=True)
     return Classification(FailureClass.REPUTATION, True, f"names {min(ours_named)}", "")
 
 
@@ -164,10 +165,10 @@ def _addresses(words: set[str]) -> set[str]:
 def _by_rule(
     reply: ReplyText, answer: Answer, ours: Ours, without: frozenset[FailureClass]
 ) -> Classification | None:
-    rule = _book(ours.rules, answer.operator).find(reply.text, without)
-    if rule is None:
+    match = _book(ours.rules, answer.operator).find(reply.text, without)
+    if match is None:
         return None
-    found = _of_rule(rule)
+    found = _of_rule(*match)
     if found.name is FailureClass.BAD_ADDRESS and _is_of_filter(reply):
         return replace(found, is_sure=False)
     return found
@@ -183,8 +184,8 @@ def _is_of_filter(reply: ReplyText) -> bool:
     return is_late and _UNKNOWN_USER.search(reply.text) is not None
 
 
-def _of_rule(rule: ReplyRule) -> Classification:
-    name = f"{rule.operator}: {rule.pattern}" if rule.operator else rule.pattern
+def _of_rule(rule: ReplyRule, words: str) -> Classification:
+    name = f"{rule.operator}: {words}" if rule.operator else words
     return Classification(rule.failure_class, rule.is_sure, name, "")
 
 

@@ -59,8 +59,8 @@ class RuleBook:
                     self._filed.setdefault(gram, []).append((number, alternative.longest, alternative))
         self._known = frozenset(self._filed)
 
-    def find(self, text: str, without: frozenset[FailureClass] = frozenset()) -> ReplyRule | None:
-        """The first rule that a cleaned text matches, of classes that are not in `without`."""
+    def find(self, text: str, without: frozenset[FailureClass] = frozenset()) -> tuple[ReplyRule, str] | None:
+        """The first rule that a cleaned text matches, and by which words; none of classes in `without`."""
         grams = self._known.intersection([text[start : start + GRAM] for start in range(0, len(text), STEP)])
         near = [filed for gram in grams for filed in self._filed[gram] if filed[1] in text]
         near.sort(key=_number)
@@ -70,8 +70,8 @@ class RuleBook:
                 continue
             last = alternative
             rule = self._rules[number]
-            if rule.failure_class not in without and _matches(alternative, rule.pattern, text):
-                return rule
+            if rule.failure_class not in without and (words := _matched(alternative, rule.pattern, text)):
+                return rule, words
         return None
 
 
@@ -80,34 +80,36 @@ def _two_rarest(grams: Sequence[str], frequency: Mapping[str, int]) -> tuple[str
     return min(pairwise(grams), key=lambda pair: frequency[pair[0]] + frequency[pair[1]])
 
 
-def _matches(alternative: Alternative, pattern: str, text: str) -> bool:
+def _matched(alternative: Alternative, pattern: str, text: str) -> str:
+    """The words of the text that the rule matches, empty if it does not. The plain ones occur in it."""
     if alternative.is_plain:
-        return True
+        return alternative.longest
     position = 0
     for choice in alternative.words:
         ends = [start + len(word) for word in choice if (start := text.find(word, position)) >= 0]
         if not ends:
-            return False
+            return ""
         position = min(ends)
-    return _is_found(_compiled(pattern), alternative, text)
+    match = _search(_compiled(pattern), alternative, text)
+    return match[0] if match else ""
 
 
-def _is_found(pattern: re.Pattern[str], alternative: Alternative, text: str) -> bool:
-    """Is the pattern found, in a long text beside the first places where its rarest word stands?
+def _search(pattern: re.Pattern[str], alternative: Alternative, text: str) -> re.Match[str] | None:
+    """The pattern's match, in a long text beside the first places where its rarest word stands.
 
     A long text that repeats the beginning of a pattern hundreds of times would take long.
     """
     if len(text) <= SHORT:
-        return pattern.search(text) is not None
+        return pattern.search(text)
     word = min((choice[0] for choice in alternative.words if len(choice) == 1), key=text.count)
     position = -1
     for _ in range(PLACES):
         position = text.find(word, position + 1)
         if position < 0:
-            return False
-        if pattern.search(text, max(position - AROUND, 0), position + AROUND):
-            return True
-    return False
+            return None
+        if match := pattern.search(text, max(position - AROUND, 0), position + AROUND):
+            return match
+    return None
 
 
 @functools.cache

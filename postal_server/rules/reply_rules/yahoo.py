@@ -71,13 +71,19 @@ ROWS: tuple[Row, ...] = (
         sample="554 delivery error: dd No such domain - mta2.mail.bf1.yahoo.com",
     ),
     Row(
-        Class.REPUTATION,
-        r"\[tss0[1-9]\]",
+        Class.RATE,
+        r"\[tss0[1-8]\]",
         source=ERRORS,
         sample=(
             "421 4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to unexpected volume or "
             "user complaints - 4.16.55.1; see https://postmaster.yahooinc.com/error-codes"
         ),
+    ),
+    Row(
+        Class.REPUTATION,
+        r"\[tss09\]",
+        source=ERRORS,
+        sample="553 5.7.1 [TSS09] All messages from 192.0.2.7 will be permanently deferred.",
     ),
     Row(
         Class.REPUTATION,

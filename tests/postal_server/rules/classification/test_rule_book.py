@@ -13,8 +13,8 @@ def book(*patterns, names=()):
 
 
 def found(text, *patterns):
-    rule = book(*patterns).find(text)
-    return rule and rule.pattern
+    match = book(*patterns).find(text)
+    return match and match[0].pattern
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,13 @@ def test_patterns_may_be_written_in_any_case():
 
 
 def test_classes_may_be_left_out():
-    assert (
-        book("mailbox full", "full", names=[FULL]).find("mailbox full", frozenset([FULL])).pattern == "full"
-    )
+    rule, _ = book("mailbox full", "full", names=[FULL]).find("mailbox full", frozenset([FULL]))
+    assert rule.pattern == "full"
+
+
+def test_the_words_that_were_matched_are_given():
+    assert book("user unknown|no such").find("550 no such user")[1] == "no such"
+    assert book(r"mailbox.{0,9}full").find("the mailbox is full.")[1] == "mailbox is full"
 
 
 def test_a_match_is_found_in_a_long_text():

@@ -122,7 +122,7 @@ class TestPost:
         [prepared] = prepare(come_in(http))
         post = prepared.delivery
         assert dict(post.headers)["Content-Type"] == "application/x-www-form-urlencoded"
-        assert post.body.endswith(b"&plain_body=Hello&replies_from_plain_body")
+        assert post.body.endswith(b"&plain_body=Hello&replies_from_plain_body&stream")
 
     def test_a_retry_posts_the_same_bytes(self, world, prepare, come_in, http, config):
         claim = come_in(http)
