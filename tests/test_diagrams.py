@@ -10,7 +10,8 @@ import pytest
 from tests.diagrams import FOLDER, dot, transitions
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("a-messages-way.md", "engine.md", "glossary.md")
+PAGES = ("docs/a-messages-way.md", "docs/engine.md", "docs/glossary.md", "CONTRIBUTING.md")
+FOLDERS = ("postal_server", "anymail_postal", "tests")
 NAMED = re.compile(r"`(\w[\w/]*(?:\.py|/))`")
 
 
@@ -26,12 +27,14 @@ def test_diagram_is_drawn_from_the_table(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_names_files_that_exist(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text("utf-8")
+    text = (ROOT / page).read_text("utf-8")
     named = set(NAMED.findall(text))
     assert named
     for name in named:
         places = [ROOT / name, ROOT / "postal_server" / name, ROOT / "anymail_postal" / name]
         is_there = any(place.exists() for place in places)
         # A bare name follows a path in its sentence.
-        is_there = is_there or ("/" not in name and any((ROOT / "postal_server").rglob(name)))
+        is_there = is_there or (
+            "/" not in name and any(any((ROOT / folder).rglob(name)) for folder in FOLDERS)
+        )
         assert is_there, f"{page} names {name}"
