@@ -16,6 +16,8 @@ from pathlib import Path
 
 import django
 
+from postal_server.testing import RunningServer
+
 CORPUS = Path(__file__).resolve().parents[1] / "corpus" / "scanners"
 
 
@@ -57,11 +59,13 @@ class Listener:
 def dialogues() -> Iterator[tuple[str, dict[str, object]]]:
     from .daemons import shared_folder
     from .scanners import BAD, CLEAN, SCANNERS
-    from .test_scanners import inspect
+    from .test_scanners import inspect, letter
 
+    with RunningServer() as ours:
+        sent = letter(ours.add())
     for name, scanner in SCANNERS.items():
         with shared_folder() as folder, scanner.running(folder) as port:
-            for kind, mail in (("clean", CLEAN), ("bad", BAD[name])):
+            for kind, mail in (("clean", CLEAN), ("bad", BAD[name]), ("sent", sent)):
                 listener = Listener(port)
                 found = inspect(name, listener.port, mail)
                 listener.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from postal_server import conf
 from postal_server.models import Message
@@ -47,6 +48,23 @@ def inspect(name: str, port: int, raw: bytes) -> Inspection:
     return inspection.inspect(raw, message, conf.parse(given, {}, Path()))
 
 
+def letter(postal) -> bytes:
+    """A mail as the next host gets it from a mail server."""
+    given = {
+        "to": ["Bob <bob@example.org>"],
+        "from": f"Shop <app@{postal.domain}>",
+        "subject": "Your order 4711 is on its way",
+        "plain_body": "Hello Bob,\n\nyour order has left our store today.\n",
+        "html_body": "<html><body><p>Hello Bob,</p><p>your order has left our store today.</p></body></html>",
+        "tag": "orders",
+        "headers": {"List-Unsubscribe": f"<mailto:leave@{postal.domain}>"},
+    }
+    headers = {"X-Server-API-Key": postal.api_key}
+    answer = requests.post(f"{postal.url}/api/v1/send/message", json=given, headers=headers, timeout=10)
+    assert answer.json()["status"] == "success", answer.text
+    return postal.outbox.wait_for(to="bob@example.org").raw
+
+
 @pytest.fixture(scope="module", params=list(SCANNERS))
 def scanner(request):
     """The scanner's name and port."""
@@ -63,6 +81,14 @@ class TestReal:
             False,
             "No threats found" if name == "clamav" else None,
         )
+
+    def test_mail_that_we_send_passes_with_all_that_we_add(self, scanner, postal):
+        """As the next host gets it: signed, with our fields."""
+        name, port = scanner
+        raw = letter(postal)
+        assert b"X-Postal-MsgID: " in raw
+        assert b"DKIM-Signature: " in raw
+        assert inspect(name, port, raw).score < THRESHOLD
 
     def test_bad_mail_is_recognized(self, scanner):
         name, port = scanner
@@ -174,5 +200,5 @@ def test_recorded_dialogue_is_repeated(path):
 
 def test_every_scanner_was_recorded():
     assert {path.stem for path in RECORDED} == {
-        f"{name}-{kind}" for name in SCANNERS for kind in ("clean", "bad")
+        f"{name}-{kind}" for name in SCANNERS for kind in ("clean", "bad", "sent")
     }
