@@ -167,6 +167,7 @@ def test_mail_that_is_failed_instead_of_held(project, heard):
         "from postal_server.models import Server\n"
         f"server = Server.objects.get(pk={project.id}); server.suppressed_as = 'failed'; server.save()",
     )
+    project.advance(0)  # has the server read its configuration
     assert send(project, BOB, BOB) == ["HardFail", "HardFail"]
     assert len(project.outbox) == 0
     event = heard["tracking"].wait_for(
