@@ -223,7 +223,8 @@ def end(
 ) -> list[Suppression]:
     """End the entries of these recipients, of all reasons and scopes unless said otherwise; returns them.
 
-    `by` says who or what ended them. Two queries at most.
+    `by` says who or what ended them. They are locked, so that each is ended, and told, once. Two queries at
+    most; the caller holds the transaction.
     """
     keys = {key_of(recipient) for recipient in recipients}
     if not keys:
@@ -233,7 +234,7 @@ def end(
         rows = rows.filter(reason__in=[reason.value for reason in reasons])
     if scope is not None:
         rows = rows.filter(scope=scope)
-    ended = [row for row in rows.order_by("pk") if is_standing(row, now)]
+    ended = [row for row in rows.order_by("pk").select_for_update() if is_standing(row, now)]
     if ended:
         mark_ended(ended, now, by)
     return ended

@@ -1,8 +1,9 @@
 import re
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from postal_server.models import Suppression
 from postal_server.rules.suppression import ADDRESS_REASONS, Reason, State
@@ -120,6 +121,28 @@ class TestEnd:
         assert [row.reason for row in end([WHO], NOW, "success", reasons=ADDRESS_REASONS)] == ["bad_address"]
         assert [row.scope for row in end([WHO], NOW, "hand", scope="stream:news")] == ["stream:news"]
         assert standing(NOW).get().scope == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_workers_that_end_an_entry_only_one_does():
+    if not connection.features.has_select_for_update:
+        pytest.skip("one writer at a time")
+    suppress()
+    found = []
+    second = threading.Thread(target=_end, args=(found,))
+    with transaction.atomic():
+        assert len(end([WHO], NOW, "success")) == 1
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(10)
+    assert found == [[]]
+
+
+def _end(found: list) -> None:
+    with transaction.atomic():
+        found.append(end([WHO], NOW, "success"))
+    connection.close()
 
 
 def test_a_look_up_goes_through_the_index(django_assert_num_queries):
