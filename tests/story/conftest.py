@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -24,6 +25,41 @@ from talk.models import Contact, Conversation
 User.objects.create_user("bob", "bob@example.com")
 Contact.objects.create(email="bob@example.com")
 Conversation.objects.create(topic="Hike")
+"""
+# What a mail server says of mail that it had taken: RFC 3464, as Postfix writes it.
+REPORT = """\
+From: Mail Delivery System <MAILER-DAEMON@mx.example.com>
+To: {to}
+Subject: Undelivered Mail Returned to Sender
+Date: Tue, 3 Jan 2023 04:05:06 +0000
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+I'm sorry to have to inform you that your message could not be delivered.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.com
+
+Final-Recipient: rfc822; bob@example.com
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 <bob@example.com>: user unknown
+
+--b
+Content-Type: text/rfc822-headers
+
+{header}
+--b--
+"""
+EVENTS = """\
+from talk.models import Event
+print(*Event.objects.filter(kind={kind!r}).values_list("recipient", "reject_reason", "failure_class"))
 """
 NOTIFY = """\
 from django.contrib.auth.models import User
@@ -55,12 +91,20 @@ class Event(models.Model):
     kind = models.CharField(max_length=20)
     recipient = models.EmailField()
     metadata = models.JSONField(default=dict)
+    reject_reason = models.CharField(max_length=20, null=True)
+    failure_class = models.CharField(max_length=20, null=True)
 """
 NOTE_EVENT = """
 
 @receiver(tracking)
 def note_event(event, **kwargs):
-    Event.objects.create(kind=event.event_type, recipient=event.recipient, metadata=event.metadata or {})
+    Event.objects.create(
+        kind=event.event_type,
+        recipient=event.recipient,
+        metadata=event.metadata or {},
+        reject_reason=event.reject_reason,
+        failure_class=event.postal.failure_class,
+    )
 """
 APP = """\
 from django.apps import AppConfig
@@ -130,7 +174,8 @@ def project(installed: Stranger, initialized: str, server: Browser) -> Stranger:
     receivers = [
         "from .models import Contact, Conversation, Event\n",
         stranger.code("docs/replies.md", "@receiver(reply_received)"),
-        stranger.code("docs/receiving.md", "@receiver(tracking)"),
+        stranger.code("docs/receiving.md", "def note_bounce("),
+        stranger.code("docs/receiving.md", "def note_failure("),
         stranger.code("docs/receiving.md", "@receiver(inbound)"),
         NOTE_EVENT,
     ]
@@ -150,6 +195,27 @@ def notification(project: Stranger, server: Browser) -> Caught:
     """Chapter 4: a notification was sent to Bob, and caught."""
     project.shell(NOTIFY)
     return wait_for(lambda: caught(server, "bob@example.com"), "the notification")
+
+
+@pytest.fixture(scope="package")
+def bounced(project: Stranger, notification: Caught) -> str:
+    """Chapter 6: what the project heard as the notification came back hours later."""
+    header = "".join(
+        f"{name}: {value}\n" for name, value in notification.message.items() if name != "DKIM-Signature"
+    )
+    post(project, "", notification.return_path, REPORT.format(to=notification.return_path, header=header))
+    return wait_for(lambda: events(project, "bounced"), "the bounce")
+
+
+def events(project: Stranger, kind: str) -> str:
+    """Recipient, reject reason and class of the events of a kind that the project has had."""
+    return project.shell(EVENTS.format(kind=kind))
+
+
+def post(stranger: Stranger, sender: str, recipient: str, mail: str) -> None:
+    """Hand a mail to the server, as another mail server does."""
+    with smtplib.SMTP("127.0.0.1", stranger.ports[2525]) as client:
+        client.sendmail(sender, [recipient], mail.replace("\n", "\r\n").encode())
 
 
 def printed_settings(said: str) -> str:

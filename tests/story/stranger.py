@@ -47,6 +47,11 @@ class Stranger:
         """A text of the documentation with the ports of this machine."""
         return re.sub(r"\b(5000|2525|2526|8000)\b", lambda found: str(self.ports[int(found[0])]), text)
 
+    @staticmethod
+    def for_bob(words: list[str]) -> list[str]:
+        """A command of the documentation, about Bob instead of Ann."""
+        return [word.replace("ann@example.com", "bob@example.com") for word in words]
+
     # The pages
 
     def command(self, page: str, *start: str) -> list[str]:

@@ -43,6 +43,8 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         text = sys.stdin.read() if options["text"] == STANDARD_INPUT else options["text"]
+        if not (text.strip() or options["code"] or options["enhanced"]):
+            raise CommandError("There is no answer to classify: the text is empty.")
         answer = Answer(
             options["code"],
             options["enhanced"],

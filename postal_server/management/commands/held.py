@@ -25,7 +25,7 @@ OPERATIONS: dict[str, tuple[held.Operation, str]] = {
     "release": (held.release, "released"),
     "cancel": (partial(held.cancel, by=HoldEnd.ADMIN), "cancelled"),
 }
-
+REASONS = tuple(reason.value for reason in HoldReason)
 NARROWING = ("ids", "server", "reason", "stream", "older_than", "recipient", "tag", "because", "all")
 
 
@@ -44,10 +44,9 @@ class Command(ServerCommand):
             action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
             action.add_argument(
                 "--reason",
-                type=HoldReason,
-                choices=list(HoldReason),
+                choices=REASONS,
                 metavar="REASON",
-                help=f"for this reason: {', '.join(reason.value for reason in HoldReason)}",
+                help=f"for this reason: {', '.join(REASONS)}",
             )
             action.add_argument("--stream", help="of this stream")
             action.add_argument(
@@ -73,7 +72,7 @@ class Command(ServerCommand):
         server = server_named(options["server"]) if options["server"] else None
         messages = held.held(
             server_id=server.pk if server else None,
-            reason=options["reason"],
+            reason=HoldReason(options["reason"]) if options["reason"] else None,
             stream=options["stream"] or "",
             recipient=options["recipient"] or "",
             tag=options["tag"] or "",

@@ -65,15 +65,14 @@ class Command(ServerCommand):
                 action.add_argument("--yes", action="store_true", help="yes, this mail is not to be sent")
 
     def _add_failures(self, action: ArgumentParser) -> None:
-        classes = ", ".join(each.value for each in FailureClass)
+        classes = [each.value for each in FailureClass]
         action.add_argument(
             "--class",
             dest="failure_class",
             required=True,
-            type=FailureClass,
-            choices=list(FailureClass),
+            choices=classes,
             metavar="CLASS",
-            help=f"that failed last with this class: {classes}",
+            help=f"that failed last with this class: {', '.join(classes)}",
         )
         action.add_argument(
             "--operator",
@@ -172,7 +171,9 @@ class Command(ServerCommand):
 
     def _retry(self, selection: Selection, options: dict[str, Any]) -> None:
         since = timezone.now() - options["since"]
-        failures = retry.Failures(options["failure_class"], since, selection, options["operator"] or "")
+        failures = retry.Failures(
+            FailureClass(options["failure_class"]), since, selection, options["operator"] or ""
+        )
         expected = purged = 0
         for found in retry.find(failures):
             expected += len(found.ids)

@@ -49,6 +49,12 @@ def test_standard_input_is_read(run, monkeypatch):
     assert "bad_address" in run("classify", "-")
 
 
+def test_an_empty_text_is_no_answer(run):
+    with pytest.raises(CommandError, match="the text is empty"):
+        run("classify", " ")
+    assert "bad_address" in run("classify", "", "--enhanced", "5.1.1")
+
+
 def test_own_rules_count_and_a_wrong_one_is_named(run, monkeypatch, recorded_config):
     def with_rules(*rules):
         config = replace(recorded_config, bounces=conf.Bounces(rules=rules))

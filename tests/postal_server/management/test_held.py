@@ -61,7 +61,10 @@ def test_release_by_filter(run, three, words, which):
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [(["--reason", "wrong"], "wrong"), (["--older-than", "5"], "'5' is not a length of time such as 5d")],
+    [
+        (["--reason", "wrong"], "'wrong' .choose from '?suppressed"),
+        (["--older-than", "5"], "'5' is not a length of time such as 5d"),
+    ],
 )
 def test_what_is_no_filter_is_named(run, three, words, named):
     with pytest.raises(CommandError, match=named):

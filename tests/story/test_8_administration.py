@@ -1,4 +1,4 @@
-"""Chapter 7: a second domain with a route of its own, made in the administration."""
+"""Chapter 8: a second domain with a route of its own, made in the administration."""
 
 from __future__ import annotations
 
