@@ -880,8 +880,8 @@ CASES: dict[str, Case] = {
             ),
             Guard(
                 "postal_server/services/preparation/delivery_status.py",
-                code="own = [part for part in parts if key in reported_keys(part)]",
-                without="own = list(parts)",
+                code="own = [part for part, keys in named if key in keys]",
+                without="own = [part for part, keys in named]",
             ),
             Guard(
                 "postal_server/services/results/report.py",

@@ -5,7 +5,7 @@ One report may be about several recipients, who fare differently: each is judged
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from postal_server.mail.address import split_address, suppression_key
@@ -38,28 +38,32 @@ _FAILURES = (Kind.BOUNCE, Kind.DELAYED)
 
 def recognize(read: ReadReport, ours: Ours) -> list[Reported]:
     """What follows for each message that the report is about."""
+    named = [(part, reported_keys(part)) for part in read.report.parts]
     return [
         _effect(read, original, part, ours, is_forwarded=is_forwarded)
         for original in read.found.originals
-        for part, is_forwarded in _parts_about(original, read.report.parts)
+        for part, is_forwarded in _parts_about(original, named)
     ]
 
 
-def _parts_about(original: Original, parts: Sequence[Part]) -> list[tuple[Part, bool]]:
+def _parts_about(
+    original: Original, named: Sequence[tuple[Part, Collection[str]]]
+) -> list[tuple[Part, bool]]:
     """The parts about a message's recipient, and whether each is about somebody behind it.
 
-    Where none names it, or all that do are about others behind it, the mail was forwarded: the first failure
-    counts, or else the first part.
+    `named` are all parts, with the keys of the recipients that they name. Where none names this one, or all
+    that do are about others behind it, the mail was forwarded: the first failure counts, or else the first
+    part.
     """
     key = suppression_key(original.rcpt_to or "")
-    own = [part for part in parts if key in reported_keys(part)]
-    own = own or [part for part in parts if not reported_keys(part)]
+    own = [part for part, keys in named if key in keys]
+    own = own or [part for part, keys in named if not keys]
     others = {_final_key(part) for part in own} - {None, key}
     is_list = len(others) > 1
     about_it = [part for part in own if not _is_behind(_final_key(part), key, is_list=is_list)]
-    if about_it or not parts:
+    if about_it or not named:
         return [(part, False) for part in about_it or [Part()]]
-    behind = own or parts
+    behind = own or [part for part, _ in named]
     return [(next((part for part in behind if part.action == "failed"), behind[0]), True)]
 
 

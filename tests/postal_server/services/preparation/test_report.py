@@ -8,7 +8,7 @@ from postal_server.mail.report import Kind
 from postal_server.models import HTTPEndpoint, ImportedToken, Route
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus, Scope
-from postal_server.services.preparation import evidence, messages, report
+from postal_server.services.preparation import delivery_status, evidence, messages, report
 from postal_server.services.results.arrival import Arrived
 from postal_server.services.results.autoreply import AutoReplied
 from postal_server.services.results.bounce import Bounced
@@ -149,6 +149,16 @@ def test_two_messages_of_one_report_have_each_their_group(world, effects):
     raw = status_report(*groups, returned="Message-ID: <x@rp.postal.example.test>\n")
     found = effects(raw, "s8halm@rp.postal.example.test")
     assert [(item.original_id, item.part.status) for item in found] == [(one, "5.1.1"), (two, "5.2.2")]
+
+
+def test_a_report_about_many_messages_has_its_groups_read_once(world, effects, monkeypatch):
+    addresses = [f"a{number}@dest.example" for number in range(20)]
+    store(world, *addresses)
+    calls = []
+    real = delivery_status.reported_keys
+    monkeypatch.setattr(delivery_status, "reported_keys", lambda part: calls.append(part) or real(part))
+    raw = status_report(*map(group, addresses), returned="Message-ID: <x@rp.postal.example.test>\n")
+    assert len(effects(raw, "s8halm@rp.postal.example.test")) == len(calls) == 20
 
 
 @pytest.mark.parametrize(
