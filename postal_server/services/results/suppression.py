@@ -191,6 +191,8 @@ def _count(item: _Noted, lists: _Lists, batch: Batch) -> bool:
     if any(row.message_id == item.failure.message_id for row in earlier):
         return False  # it was recorded before
     known = lists.known.get(item.key)
+    if known is not None and _is_left_over(known, item, lists):
+        known = None
     # Strikes that have put the address on the list once are used up.
     fresh = [row for row in earlier if known is None or row.created_at > known.created_at]
     strike = _strike(item, batch)
@@ -207,6 +209,12 @@ def _count(item: _Noted, lists: _Lists, batch: Batch) -> bool:
     entry = _new_entry(item, known, lists, batch)
     lists.known[item.key] = lists.changed[item.key] = entry
     return entry.state == State.ACTIVE.value
+
+
+def _is_left_over(known: Suppression, item: _Noted, lists: _Lists) -> bool:
+    """Is it proposed, but by no open incident of this operator? A worker may propose while one is decided."""
+    incident_id = lists.incidents.get(item.failure.classification.operator)
+    return known.state == State.PROPOSED.value and known.incident_id != incident_id
 
 
 def _strike(item: _Noted, batch: Batch) -> FailureEvidence:

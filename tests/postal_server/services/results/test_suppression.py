@@ -228,6 +228,15 @@ class TestStorm:
         assert not fail(operator="google.com")
         assert fail("bad_domain", address="b@dest.example", operator="google.com")
 
+    def test_what_was_proposed_while_the_incident_ended_does_not_wait_for_ever(self, fail):
+        self.answers(100, 100, 0.4)
+        assert not fail(operator="google.com")
+        assert not fail(operator="google.com", days=0.01)
+        Incident.objects.update(ended_at=NOW)
+        assert fail(operator="google.com", days=2)
+        row = Suppression.objects.get()
+        assert (row.state, row.incident_id) == ("active", None)
+
     def test_where_all_mail_is_caught_no_operator_is_in_doubt(self, world, config):
         caught = conf.parse({"dns": DNS, "delivery": {"mode": "catch"}}, {}, config.root)
         claims = store(world, *(f"a{number}@dest.example" for number in range(30)))
