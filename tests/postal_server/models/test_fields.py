@@ -9,6 +9,7 @@ from postal_server.models.fields import PeerCharField, PeerTextField
 
 HOSTILE = "a\0b\ud83dc\ud83d\ude00\udc00ü"
 STORED = "ab\ufffdc😀\ufffdü"
+OF_MESSAGES = {"ignored_stream", "mail_from", "message_id", "rcpt_to", "subject", "tag", "threat_details"}
 OF_PEERS = {
     "CaughtMail": {"mail_from", "rcpt_to", "subject"},
     "Click": {"user_agent"},
@@ -17,7 +18,20 @@ OF_PEERS = {
     "Incident": {"sample"},
     "Link": {"url"},
     "Load": {"user_agent"},
-    "Message": {"mail_from", "message_id", "rcpt_to", "subject", "tag", "threat_details"},
+    "Message": OF_MESSAGES,
+    "Report": {
+        "action",
+        "address",
+        "diagnostic",
+        "final_recipient",
+        "original_recipient",
+        "recognizer",
+        "remote_mta",
+        "reporting_mta",
+        "rule",
+        "status",
+    },
+    "ReportMail": OF_MESSAGES,
     "StsPolicy": {"text"},
     "Suppression": {"address", "answer", "code", "ended_by", "key", "text"},
     "TlsResult": {"host", "hosts", "policy", "reason"},
