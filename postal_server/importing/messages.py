@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Max
@@ -14,6 +14,7 @@ from postal_server.rules import hold
 from postal_server.rules.hold import HoldReason
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import REASON_OF_TEXT, Reason
+from postal_server.services.shared.rows import chunks
 from postal_server.services.shared.sequence import allocate_ids, start_ids_above
 
 from .records import Records
@@ -53,7 +54,7 @@ def import_messages(
     for table, rows in batches.items():
         importers[table](rows)
     database.set_hold_reasons()
-    for chunk in _chunks(links):
+    for chunk in chunks(links, BATCH):
         database.import_links(chunk)
     start_ids_above(Message.objects.aggregate(last=Max("id"))["last"] or 0)
 
@@ -131,13 +132,11 @@ class MessageDatabase:
             if message_id in self.ids:
                 ids.setdefault(reason, []).append(self.ids[message_id])
         for reason, of_reason in ids.items():
-            for start in range(0, len(of_reason), BATCH):
-                held = Message.objects.filter(
-                    pk__in=of_reason[start : start + BATCH], status=DeliveryStatus.HELD.value
-                )
+            for some in chunks(of_reason, BATCH):
+                held = Message.objects.filter(pk__in=some, status=DeliveryStatus.HELD.value)
                 held.update(hold_reason=reason.value)
 
-    def import_links(self, rows: list[Row]) -> None:
+    def import_links(self, rows: Sequence[Row]) -> None:
         """Tracked links. Call it after all messages, which links refer to."""
         tokens = [row["token"] for row in rows]
         known = set(Link.objects.filter(imported_token__in=tokens).values_list("imported_token", flat=True))
@@ -156,11 +155,6 @@ class MessageDatabase:
         )
         self.records.count("link", made=len(new), updated=len(known))
         self.progress("links", len(rows))
-
-
-def _chunks(rows: list[Row]) -> Iterator[list[Row]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
 
 
 def _message(server_id: int, number: int, row: Row) -> Message:

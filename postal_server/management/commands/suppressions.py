@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from django.core.management.base import CommandError
 from django.db.models import QuerySet
@@ -41,8 +41,8 @@ from postal_server.services.operations.suppression_file import BadLine
 from postal_server.services.operations.suppression_formats import address_in
 from postal_server.services.operations.suppression_list import MOST_CHECKED, Selection
 from postal_server.services.results import suppression_entries as entries
+from postal_server.services.shared.rows import chunks
 
-T = TypeVar("T")
 TOGETHER = 500  # addresses a transaction
 BY_COMMAND = "command line"
 SUPPRESSED = "address is suppressed.", "addresses are suppressed."
@@ -293,7 +293,7 @@ class Command(ServerCommand):
             )
             for address in addresses
         ]
-        for some in _in_steps(wanted):
+        for some in chunks(wanted, TOGETHER):
             suppression_changes.add(some, context)
         if options["json"]:
             return self.print_json({"suppressed": len(addresses)})
@@ -304,7 +304,7 @@ class Command(ServerCommand):
         addresses, context = self._addresses(options), operation_context()
         reasons = [Reason(options["reason"])] if options["reason"] else None
         removed: set[str] = set()
-        for some in _in_steps([(server.pk, address) for address in addresses]):
+        for some in chunks([(server.pk, address) for address in addresses], TOGETHER):
             ended = suppression_changes.remove(
                 some, context, BY_COMMAND, reasons=reasons, scope=options["scope"]
             )
@@ -422,10 +422,6 @@ class Command(ServerCommand):
                 self.stdout.write(counted(number, one, more))
         if tally.bad and not options["skip_bad"]:
             raise CommandError("The import would stop at the first bad line. --skip-bad goes on after them.")
-
-
-def _in_steps(items: list[T]) -> Iterator[list[T]]:
-    return (items[start : start + TOGETHER] for start in range(0, len(items), TOGETHER))
 
 
 def _end(row: Suppression, now: Any) -> str:

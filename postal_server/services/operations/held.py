@@ -25,7 +25,7 @@ from postal_server.services.results.hold import HoldEnded
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.recipient import envelope_recipient
-from postal_server.services.shared.rows import Transaction
+from postal_server.services.shared.rows import Transaction, chunks
 from postal_server.services.shared.work import Claimed, Decision
 
 from .context import OperationContext
@@ -46,7 +46,7 @@ def requeue(
     hold routes; not the send limit. What waits for its next attempt is brought forward; what is being tried
     is left alone.
     """
-    for chunk in _chunks(message_ids):
+    for chunk in chunks(message_ids, CHUNK):
         yield _requeue(chunk, context, is_manual=is_manual)
 
 
@@ -98,7 +98,7 @@ def release(
     message_ids: Sequence[int], context: OperationContext, *, is_manual: bool = True
 ) -> Iterator[int]:
     """Send held messages after all, as `requeue` does; how many were held."""
-    for chunk in _chunks(message_ids):
+    for chunk in chunks(message_ids, CHUNK):
         held = Message.objects.filter(pk__in=chunk, status=DeliveryStatus.HELD.value)
         yield _requeue(list(held.values_list("pk", flat=True)), context, is_manual=is_manual)
 
@@ -163,7 +163,7 @@ def remove(message_ids: Sequence[int], context: OperationContext) -> Iterator[in
 def _take_out(
     message_ids: Sequence[int], decide: Callable[[Claimed], Decision], context: OperationContext
 ) -> Iterator[int]:
-    for chunk in _chunks(message_ids):
+    for chunk in chunks(message_ids, CHUNK):
         with context.write_transaction():
             waiting = QueuedMessage.objects.filter(WAITING, pk__in=chunk).select_for_update()
             ids = list(waiting.values_list("pk", flat=True))
@@ -176,7 +176,7 @@ def _take_out(
 
 def cancel(message_ids: Sequence[int], context: OperationContext, by: HoldEnd) -> Iterator[int]:
     """End the hold of messages without sending them; how many were held."""
-    for chunk in _chunks(message_ids):
+    for chunk in chunks(message_ids, CHUNK):
         with context.write_transaction():
             held = Message.objects.filter(
                 pk__in=chunk, status=DeliveryStatus.HELD.value, hold_expires_at__isnull=False
@@ -202,7 +202,3 @@ def expire(config: Config, now: datetime, write_transaction: Transaction) -> int
 def _claimed(row: Message) -> Claimed:
     """A held message as the results of claimed ones are; it has no row in the queue to finish."""
     return Claimed(row.id, row.server_id, "", 0, True, row.size_bytes, row.created_at)
-
-
-def _chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

@@ -6,7 +6,7 @@ import email.utils
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -22,7 +22,7 @@ from postal_server.services.shared.dns_questions import Ask, Question
 from postal_server.services.shared.entries import DomainEntry, ServerEntry
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.recipient import envelope_recipient
-from postal_server.services.shared.rows import Transaction
+from postal_server.services.shared.rows import Transaction, chunks
 from postal_server.services.shared.work import Accepted, NewMessage
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def send(config: Config, now: datetime, ask: Ask, post: PostBody, write_transact
     done = 0
     waiting = TlsResult.objects.filter(day__lt=today).order_by("day", "domain")
     pairs = list(waiting.values_list("day", "domain").distinct())
-    for step in _steps(pairs):
+    for step in chunks(pairs, DOMAINS_A_STEP):
         names = {domain: Question(f"{mail.RECORD_NAME}.{domain}", "TXT") for _, domain in step}
         answers = ask(list(names.values()))
         for day, domain in step:
@@ -59,11 +59,6 @@ def send(config: Config, now: datetime, ask: Ask, post: PostBody, write_transact
             if records is not None:
                 done += sender.report(day, domain, mail.addresses(records), now)
     return done
-
-
-def _steps(pairs: Sequence[tuple[date, str]]) -> Iterator[Sequence[tuple[date, str]]]:
-    for start in range(0, len(pairs), DOMAINS_A_STEP):
-        yield pairs[start : start + DOMAINS_A_STEP]
 
 
 @dataclass(frozen=True)

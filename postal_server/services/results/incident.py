@@ -10,6 +10,7 @@ from postal_server.models import FailureEvidence, Incident, Suppression
 from postal_server.rules import storm
 from postal_server.rules.storm import Tally
 from postal_server.rules.suppression import CLASSES_IN_DOUBT, IN_DOUBT, State
+from postal_server.services.shared.rows import chunks
 
 from . import operator_answers, suppression_event
 from .batch import Batch
@@ -81,10 +82,10 @@ def _propose_last_hour(operator: str, incident_id: int, batch: Batch) -> None:
         failure_class__in=[name.value for name in CLASSES_IN_DOUBT],
     )
     keys = sorted(set(strikes.values_list("server_id", "key")))
-    for start in range(0, len(keys), KEYS_A_STATEMENT):
+    for some in chunks(keys, KEYS_A_STATEMENT):
         found = list(
             Suppression.objects.filter(
-                of_keys(keys[start : start + KEYS_A_STATEMENT]),
+                of_keys(some),
                 reason__in=[reason.value for reason in IN_DOUBT],
                 state=State.ACTIVE.value,
                 created_at__gt=now - storm.HOUR,

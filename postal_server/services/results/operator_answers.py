@@ -14,6 +14,7 @@ from postal_server.rules.shaping import operator_of
 from postal_server.rules.status import Scope
 from postal_server.rules.storm import Tally
 from postal_server.rules.suppression import CLASSES_IN_DOUBT
+from postal_server.services.shared.rows import chunks
 from postal_server.services.shared.work import Result
 
 from .batch import Batch, Entry
@@ -31,8 +32,7 @@ def apply(batch: Batch) -> None:
     """Add the answers of this batch. One query."""
     counted = sorted(tallies(batch).items())  # all workers in one order
     since = OperatorAnswers._meta.get_field("since").get_db_prep_value(storm.slot_of(batch.now), connection)
-    for start in range(0, len(counted), ROWS_A_STATEMENT):
-        chunk = counted[start : start + ROWS_A_STATEMENT]
+    for chunk in chunks(counted, ROWS_A_STATEMENT):
         values = [value for name, tally in chunk for value in (name, since, tally.answers, tally.blamed)]
         with connection.cursor() as cursor:
             cursor.execute(ADD.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(chunk))), values)

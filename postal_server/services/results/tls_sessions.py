@@ -9,6 +9,7 @@ from datetime import date
 from django.db import connection
 
 from postal_server.models import TlsResult
+from postal_server.services.shared.rows import chunks
 from postal_server.services.shared.work import Result, TlsSession
 
 from .batch import Batch
@@ -42,8 +43,7 @@ def apply(batch: Batch) -> None:
     rows: list[tuple[date | str | int, ...]] = [
         (batch.now.date(), *key, *_rest(latest[key]), number) for key, number in sorted(counted.items())
     ]
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        chunk = rows[start : start + ROWS_A_STATEMENT]
+    for chunk in chunks(rows, ROWS_A_STATEMENT):
         marks = f"({', '.join(['%s'] * len(COLUMNS))})"
         with connection.cursor() as cursor:
             cursor.execute(

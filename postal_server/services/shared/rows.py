@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from django.db import connection, connections, models
 from django.db.models import Field, Model
@@ -19,6 +19,7 @@ from django.db.models import Field, Model
 from postal_server.mail.charset import storable
 from postal_server.models.fields import PeerCharField, PeerTextField
 
+T = TypeVar("T")
 ROWS_A_STATEMENT = 500
 PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 
@@ -28,6 +29,11 @@ PLAIN = (models.IntegerField, models.BooleanField, models.FloatField, models.Cha
 OF_PEERS = (PeerTextField, PeerCharField)
 Column: TypeAlias = "Field[Any, Any]"
 Transaction: TypeAlias = Callable[[], AbstractContextManager[Any]]  # opens the transaction of one step
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in order, `size` at a time, the last ones fewer."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -54,8 +60,7 @@ def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None
         _copy(model, fields, values)
         return
     step = min(ROWS_A_STATEMENT, PARAMETERS_A_STATEMENT // len(fields))
-    for start in range(0, len(values), step):
-        chunk = values[start : start + step]
+    for chunk in chunks(values, step):
         with connection.cursor() as cursor:
             cursor.execute(_insert_statement(model, fields, len(chunk)), list(chain.from_iterable(chunk)))
 
@@ -150,8 +155,7 @@ def update_each(
     )
     marks = f"({', '.join(_mark(field) for field in fields)})"
     items = [(pk, *own) for pk, own in values.items()]
-    for start in range(0, len(items), ROWS_A_STATEMENT):
-        chunk = items[start : start + ROWS_A_STATEMENT]
+    for chunk in chunks(items, ROWS_A_STATEMENT):
         rows = ", ".join([marks] * len(chunk))
         with connection.cursor() as cursor:
             cursor.execute(
