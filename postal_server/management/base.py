@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,6 +45,13 @@ class ServerCommand(BaseCommand):
         if self.needs_database:
             require_current_database()
         return super().execute(*args, **options)
+
+    @staticmethod
+    def actions_of(parser: ArgumentParser, about: Mapping[str, str]) -> Iterator[tuple[str, ArgumentParser]]:
+        """A parser for each action of the command; `about` is the help of each."""
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for name, text in about.items():
+            yield name, actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
 
     def watched(self, steps: Iterable[int], expected: int | None) -> int:
         """Run all steps of long work and report progress. Returns the number of items done.

@@ -28,18 +28,18 @@ OPERATIONS: dict[str, tuple[held.Operation, str]] = {
 REASONS = tuple(reason.value for reason in HoldReason)
 NARROWING = ("ids", "server", "reason", "stream", "older_than", "recipient", "tag", "because", "all")
 
+ACTIONS = {
+    "list": "held messages, the oldest first, and why they are held",
+    "release": "send them after all",
+    "cancel": "never send them; webhooks beyond Postal get MessageHoldCancelled",
+}
+
 
 class Command(ServerCommand):
     help = "Look at held messages, and release them or cancel their hold, many at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        for name, about in (
-            ("list", "held messages, the oldest first, and why they are held"),
-            ("release", "send them after all"),
-            ("cancel", "never send them; webhooks beyond Postal get MessageHoldCancelled"),
-        ):
-            action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        for name, action in self.actions_of(parser, ACTIONS):
             action.add_argument("ids", nargs="*", type=int, metavar="ID", help="only these messages")
             action.add_argument("--server", metavar="ORG/SERVER", help="of this mail server")
             action.add_argument(

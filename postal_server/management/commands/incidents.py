@@ -22,9 +22,7 @@ class Command(ServerCommand):
     help = "Operators of mail hosts that have suddenly refused many addresses, and what to make of that."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        for name, about in ACTIONS.items():
-            action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        for name, action in self.actions_of(parser, ACTIONS):
             action.add_argument("--json", action="store_true", help="print it for programs")
             if name == "list":
                 action.add_argument("--open", action="store_true", help="only those that have not ended")

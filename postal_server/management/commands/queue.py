@@ -42,9 +42,7 @@ class Command(ServerCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        for name, about in ACTIONS.items():
-            action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        for name, action in self.actions_of(parser, ACTIONS):
             action.add_argument("--server", metavar="ORG/SERVER", help="mail of this mail server")
             action.add_argument(
                 "--destination",

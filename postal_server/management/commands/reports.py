@@ -11,8 +11,8 @@ from typing import Any
 from django.utils import timezone
 
 from postal_server.mail.report import Kind
-from postal_server.management.base import ServerCommand, server_named, span
-from postal_server.models import Message, Report, Server
+from postal_server.management.base import ServerCommand, server_named, server_names, span
+from postal_server.models import Message, Report
 from postal_server.services.operations import reports
 
 
@@ -74,7 +74,7 @@ class Command(ServerCommand):
         return None
 
     def _print_json(self, rows: Sequence[Message], said: Mapping[int, Sequence[Report]]) -> None:
-        names = {row.pk: str(row) for row in Server.objects.select_related("organization")}
+        names = server_names()
         for row in rows:
             shown = reports.show(row, said.get(row.pk, ()))
             shown["server"] = names.get(row.server_id, "")

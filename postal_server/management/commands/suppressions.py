@@ -65,11 +65,7 @@ class Command(ServerCommand):
     help = "The recipients that a mail server does not send to."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        for name, about in ACTIONS.items():
-            action: ArgumentParser = actions.add_parser(
-                name, help=about, description=f"{about[0].upper()}{about[1:]}."
-            )
+        for name, action in self.actions_of(parser, ACTIONS):
             action.add_argument(
                 "--server", metavar="ORG/SERVER", required=name in NEED_SERVER, help="of this mail server"
             )
