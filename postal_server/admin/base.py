@@ -134,6 +134,11 @@ class ReadOnlyAdmin(ModelAdmin):
 # Shown safely
 
 
+def change_link(model: str, pk: int) -> SafeString:
+    """A link to the page of a row, by its number; `model` is in lower case."""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:postal_server_{model}_change", args=[pk]), pk)
+
+
 def link_messages(details: str) -> SafeString:
     """The details of a delivery, escaped, with `<msg:ID>` as a link to that message."""
 

@@ -11,9 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timeuntil
 
@@ -29,6 +28,7 @@ from .base import (
     ReadOnlyAdmin,
     ServerFilter,
     ServerScopedAdmin,
+    change_link,
     operation_context,
     within,
 )
@@ -93,8 +93,7 @@ class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Message", ordering="id")
     def message(self, row: models.QueuedMessage) -> SafeString:
-        address = reverse("admin:postal_server_message_change", args=[row.pk])
-        return format_html('<a href="{}">{}</a>', address, row.pk)
+        return change_link("message", row.pk)
 
     @admin.display(description="State")
     def state(self, row: models.QueuedMessage) -> str:

@@ -8,16 +8,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from postal_server import models
 from postal_server.mail.report import Kind
 from postal_server.services.operations import reports
 
-from .base import ReadOnlyAdmin, ServerFilter, ServerScopedAdmin, one_of
+from .base import ReadOnlyAdmin, ServerFilter, ServerScopedAdmin, change_link, one_of
 
 AGES = {"1": "one day", "7": "seven days", "30": "thirty days"}
 
@@ -62,12 +60,8 @@ class ReportAdmin(ServerScopedAdmin, ReadOnlyAdmin):
 
     @admin.display(description="Report", ordering="id")
     def message(self, row: Any) -> SafeString:
-        return _link(row.pk)
+        return change_link("message", row.pk)
 
     @admin.display(description="About")
     def about(self, row: Any) -> SafeString | str:
-        return _link(row.bounce_for_id) if row.bounce_for_id else "nothing that was found"
-
-
-def _link(pk: int) -> SafeString:
-    return format_html('<a href="{}">{}</a>', reverse("admin:postal_server_message_change", args=[pk]), pk)
+        return change_link("message", row.bounce_for_id) if row.bounce_for_id else "nothing that was found"

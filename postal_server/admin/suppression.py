@@ -29,6 +29,7 @@ from .base import (
     ReadOnlyAdmin,
     ServerFilter,
     ServerScopedAdmin,
+    change_link,
     one_of,
     operation_context,
     within,
@@ -197,11 +198,11 @@ class SuppressionAdmin(ServerScopedAdmin):
 
     @admin.display(description="Message")
     def source(self, row: models.Suppression) -> SafeString | str:
-        return _link("message", row.source_message_id)
+        return "" if row.source_message_id is None else change_link("message", row.source_message_id)
 
     @admin.display(description="Incident")
     def incident(self, row: models.Suppression) -> SafeString | str:
-        return _link("incident", row.incident_id)
+        return "" if row.incident_id is None else change_link("incident", row.incident_id)
 
 
 @admin.register(models.Incident)
@@ -258,9 +259,3 @@ class IncidentAdmin(ReadOnlyAdmin):
 
 def _drop(row: models.Incident, context: OperationContext) -> Iterator[int]:
     return incidents.drop(row, context.now, context.write_transaction)
-
-
-def _link(model: str, pk: int | None) -> SafeString | str:
-    if pk is None:
-        return ""
-    return format_html('<a href="{}">{}</a>', reverse(f"admin:postal_server_{model}_change", args=[pk]), pk)
