@@ -110,7 +110,7 @@ class StateFilter(admin.SimpleListFilter):
         return [("active", "stops mail"), ("proposed", "proposed"), ("ended", "ended")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        past = Q(ended_at__isnull=False) | Q(keep_until__isnull=False, keep_until__lte=timezone.now())
+        past = entries.past(timezone.now())
         conditions = {
             "active": ~past & Q(state=State.ACTIVE.value),
             "proposed": ~past & Q(state=State.PROPOSED.value),

@@ -37,8 +37,7 @@ class Selection:
 
 def select(selection: Selection, now: datetime) -> QuerySet[Suppression]:
     """These entries, the oldest first."""
-    past = Q(ended_at__isnull=False) | Q(keep_until__lte=now)
-    rows = Suppression.objects.filter(past) if selection.is_ended else entries.standing(now)
+    rows = Suppression.objects.filter(entries.past(now)) if selection.is_ended else entries.standing(now)
     if not selection.is_ended:
         rows = rows.filter(state=(State.PROPOSED if selection.is_proposed else State.ACTIVE).value)
     if selection.server_id is not None:

@@ -102,6 +102,11 @@ def standing(now: datetime) -> QuerySet[Suppression]:
     return Suppression.objects.filter(in_time, ended_at=None)
 
 
+def past(now: datetime) -> Q:
+    """The condition on entries that have ended, or are past their time."""
+    return Q(ended_at__isnull=False) | Q(keep_until__isnull=False, keep_until__lte=now)
+
+
 def is_standing(entry: Suppression, now: datetime) -> bool:
     """The same of one entry."""
     return entry.ended_at is None and (entry.keep_until is None or entry.keep_until > now)
