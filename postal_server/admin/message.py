@@ -22,7 +22,7 @@ from postal_server.models.message import message_id_key
 from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.operations import held, reports, stored_message, suppression_list
-from postal_server.services.shared.token import message_ids_of
+from postal_server.services.shared.token import ids_by_token
 
 from .base import (
     BoundedPaginator,
@@ -133,13 +133,8 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
             return queryset, False
         if term.isascii() and term.isdigit() and len(term) < 19:
             return queryset.filter(pk=int(term)), False
-        ids = [
-            number
-            for server_id in models.Server.objects.values_list("pk", flat=True)
-            for number in message_ids_of([term], server_id)
-        ]
         if "@" not in term:
-            return queryset.filter(pk__in=ids), False
+            return queryset.filter(pk__in=ids_by_token([term]).values()), False
         hashed = message_id_key(term, timezone.now())[1]
         by_message_id = queryset.filter(message_id_hash=hashed, message_id=term)
         return by_message_id | queryset.filter(rcpt_to=as_stored(term)), False

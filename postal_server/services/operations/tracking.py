@@ -16,7 +16,7 @@ from postal_server.services.results import webhook
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import ServerEntry
 from postal_server.services.shared.rows import Transaction
-from postal_server.services.shared.token import link_id_of, message_ids_of
+from postal_server.services.shared.token import ids_by_token, link_id_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ def record_load(
     server: ServerEntry, token: str, visitor: Visitor, directory: Directory, now: datetime
 ) -> bool:
     """Store one request for a message's pixel and tell the webhooks. False if there is no such message."""
-    message = Message.objects.filter(server_id=server.id, id__in=message_ids_of([token], server.id)).first()
+    ids = ids_by_token([token], server.id).values()
+    message = Message.objects.filter(server_id=server.id, id__in=ids).first()
     if message is None:
         return False
     with transaction.atomic():

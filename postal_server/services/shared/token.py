@@ -110,23 +110,11 @@ def tokens_of(message_ids: Iterable[int]) -> dict[int, str]:
     return {number: message_token(number) for number in ids} | dict(imported)
 
 
-def message_ids_of(tokens: Iterable[str], server_id: int) -> list[int]:
-    """The ids that `tokens` may stand for in this server, computed and imported ones; junk is left out.
+def ids_by_token(tokens: Iterable[str], server_id: int | None = None) -> dict[str, int]:
+    """The ids that tokens may stand for, in this server or in any, by the token; junk is left out.
 
-    Computed ids are not looked up: whether such a message exists is for the caller to see.
-    """
-    known = [token for token in dict.fromkeys(tokens) if MSGID.match(token)]
-    computed = [number for token in known if (number := message_id_of(token)) is not None]
-    if len(computed) == len(known):
-        return computed
-    imported = ImportedToken.objects.filter(token__in=known, server_id=server_id)
-    return list(dict.fromkeys([*computed, *imported.values_list("message_id", flat=True)]))
-
-
-def ids_by_token(tokens: Iterable[str]) -> dict[str, int]:
-    """The ids that tokens may stand for, by the token; junk is left out. See `message_ids_of`.
-
-    One query where some of them were not made here, none otherwise.
+    Computed ids are not looked up: whether such a message exists is for the caller to see. One query where
+    some of the tokens were not made here, none otherwise.
     """
     ids: dict[str, int] = {}
     others = set()
@@ -138,6 +126,8 @@ def ids_by_token(tokens: Iterable[str]) -> dict[str, int]:
             others.add(token)
     if others:
         imported = ImportedToken.objects.filter(token__in=others)
+        if server_id is not None:
+            imported = imported.filter(server_id=server_id)
         ids |= imported.values_list("token", "message_id")
     return ids
 

@@ -47,13 +47,14 @@ def test_link_and_message_tokens_differ():
 def test_imported_messages_keep_their_tokens(db):
     ImportedToken.objects.create(token="ftbsTOe5ZBhzNrQn", server_id=1, message_id=8)
     assert token.tokens_of([7, 8]) == {7: token.message_token(7), 8: "ftbsTOe5ZBhzNrQn"}
-    assert token.message_ids_of(["ftbsTOe5ZBhzNrQn", token.message_token(7), "x y"], server_id=1) == [7, 8]
-    assert token.message_ids_of(["ftbsTOe5ZBhzNrQn"], server_id=2) == []
+    tokens = ["ftbsTOe5ZBhzNrQn", token.message_token(7), "x y"]
+    assert list(token.ids_by_token(tokens, server_id=1).values()) == [7, 8]
+    assert list(token.ids_by_token(["ftbsTOe5ZBhzNrQn"], server_id=2).values()) == []
 
 
 def test_computed_tokens_need_no_query(db, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert token.message_ids_of([token.message_token(7)], server_id=1) == [7]
+        assert list(token.ids_by_token([token.message_token(7)], server_id=1).values()) == [7]
 
 
 OURS, OWN = "rp.postal.example.test", "psrp.example.test"
