@@ -9,6 +9,7 @@ from typing import Any
 
 from postal_server.conf import Config
 from postal_server.errors import HostileInput
+from postal_server.rules.classification import MAX_RULE
 from postal_server.rules.suppression import TEXTS
 from postal_server.services.results import suppression_entries as entries
 from postal_server.services.results.suppression import ANSWER_CHARACTERS, CODE_CHARACTERS
@@ -18,7 +19,6 @@ from .suppression_file import BadLine, Item
 from .suppression_formats import Given
 
 TOGETHER = 2000  # entries a transaction
-RULE_CHARACTERS = 128
 
 
 class Stopped(HostileInput):
@@ -111,7 +111,7 @@ def _values(given: Given, target: Target) -> dict[str, Any]:
         "keep_until": _keep_until(given, target),
         "times": given.times,
         "code": given.code[:CODE_CHARACTERS],
-        "rule": given.rule[:RULE_CHARACTERS],
+        "rule": given.rule[:MAX_RULE],
         "answer": given.answer[:ANSWER_CHARACTERS],
     }
 

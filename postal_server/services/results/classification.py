@@ -13,11 +13,11 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import operator_of
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Effect, Result
+from postal_server.wire.classification import DIAGNOSTIC_CHARACTERS
 
 from .attempts import LastAnswer, last_answers
 from .batch import Batch, Entry
 
-DIAGNOSTIC_CHARACTERS = 2000
 ATTEMPTS_USED_UP = "attempts used up"
 LIFETIME_OVER = "lifetime over"
 NOT_TAKEN = (DeliveryStatus.FAILED, DeliveryStatus.DEFERRED)

@@ -14,13 +14,13 @@ from postal_server.models import Message, Report
 from postal_server.rules.classification import Classification
 from postal_server.services.shared.rows import insert
 from postal_server.services.shared.work import Effect
+from postal_server.wire.classification import DIAGNOSTIC_CHARACTERS
 
 from .batch import Batch, News
-from .classification import DIAGNOSTIC_CHARACTERS
+from .suppression_entries import ADDRESS_CHARACTERS
 
 REPEATED_WITHIN = timedelta(days=7)
 MOST_KEPT = 20  # about one message in that time: failures and others, by strong and by weak evidence each
-ADDRESS_CHARACTERS = 320
 
 # What the deliveries of reports say. That of bounces is Postal's.
 LINKED = "This has been detected as {what} <msg:{id}>."

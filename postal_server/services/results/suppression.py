@@ -16,6 +16,7 @@ from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.rules.suppression import Reason, Rule, ScopeKind, State, Strike
 from postal_server.services.shared.rows import insert
 from postal_server.services.shared.work import Decision, Effect
+from postal_server.wire.classification import SUPPRESSED
 
 from . import incident, suppression_event
 from . import suppression_entries as entries
@@ -23,7 +24,6 @@ from .batch import Batch, Entry
 from .suppression_entries import Recipient, Stop
 from .suppression_rules import rules_of
 
-SUPPRESSED = "suppressed"  # the class of a message that was not tried
 ANSWER_CHARACTERS = 500
 CODE_CHARACTERS = 16
 
