@@ -19,6 +19,7 @@ from .address_list import addresses_in
 from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
+from .delivery_status import Part
 from .header import decode_header, header_fields
 from .phrases import fold, has_any, plain
 
@@ -37,22 +38,14 @@ REASON_LINES = 30
 
 
 @dataclass(frozen=True)
-class ShapePart:
-    """What a notice says of one recipient. `action` is "failed" or "delayed" (RFC 3464, section 2.3.3)."""
-
-    recipient: str | None
-    action: str
-    status: str | None = None
-    diagnostic: str | None = None
-    original_recipient: str | None = None
-
-
-@dataclass(frozen=True)
 class Shape:
-    """A notice: the name of its row, and what it says of each recipient. There is at least one part."""
+    """A notice: the name of its row, and what it says of each recipient. There is at least one part.
+
+    The action of a part is "failed" or "delayed"; it has neither remote host nor stage.
+    """
 
     name: str
-    parts: tuple[ShapePart, ...]
+    parts: tuple[Part, ...]
 
 
 def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | None:
@@ -67,7 +60,7 @@ def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | No
     unfinished: Shape | None = None
     for form in _FORMS:
         shape = _read(form, notice)
-        if shape and shape.parts[0].recipient:
+        if shape and shape.parts[0].final_recipient:
             return shape
         unfinished = unfinished or shape
     shape = _general(notice)
@@ -370,15 +363,15 @@ def status(text: str) -> str | None:
     return (_ENHANCED_AFTER_CODE.search(text) or match)[1] if match else None
 
 
-def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tuple[ShapePart, ...]:
+def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tuple[Part, ...]:
     """A part for each recipient with the reason that `said`, the explanation, gives for it."""
     if not found:
-        return (ShapePart(None, action, status(said), _diagnostic(said[:FIRST_CHARACTERS])),)
+        return (Part(None, None, action, status(said), _diagnostic(said[:FIRST_CHARACTERS])),)
     blocks = _blocks(said, found)
     reasons = _reasons(said, blocks, pattern)
     above = said[: found[0].start].rstrip().rpartition("\n\n")[2]
     naming = _lines_naming(said)
-    parts: dict[str, ShapePart] = {}
+    parts: dict[str, Part] = {}
     for each, block, reason in zip(found, blocks, reasons, strict=True):
         key = each.address.lower()
         if key in parts and parts[key].status:
@@ -391,7 +384,7 @@ def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tup
         via = each.via or next((bare(match["via"]) for match in _VIA.finditer(_paragraph(block))), None)
         code = status(text or "")
         if key not in parts or code:
-            parts[key] = ShapePart(each.address, action, code, text, via)
+            parts[key] = Part(each.address, via, action, code, text)
     [*others, last] = parts.values()
     if not others and last.status is None:
         last = replace(last, status=status(said))

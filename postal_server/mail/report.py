@@ -186,7 +186,7 @@ def _of_status(status: DeliveryStatus, message: Message) -> Report:
 def _completed(parts: Sequence[Part], message: Message) -> list[Part]:
     """Parts of a report that names no recipient in its fields, or has been cut short."""
     shape = _find_shape(message, has_null_path=True)
-    said = [_part_of(found) for found in shape.parts] if shape else []
+    said = list(shape.parts) if shape else []
     recipients = [part.final_recipient for part in said if part.final_recipient] or message.returned_to
     if not parts:
         return said or [Part(address) for address in recipients[:1]] or [Part()]
@@ -213,7 +213,7 @@ def _unfolded(parts: Sequence[Part], message: Message) -> Sequence[Part]:
         unfolded.append(
             replace(
                 part,
-                final_recipient=found.recipient,
+                final_recipient=found.final_recipient,
                 original_recipient=part.final_recipient,
                 diagnostic=diagnostic,
             )
@@ -274,25 +274,14 @@ def _in_words(message: Message, reverse_path: str | None) -> Report | None:
     shape = _find_shape(message, has_null_path=not reverse_path)
     if shape is None:
         return None
-    parts = [_part_of(found) for found in shape.parts]
+    parts = list(shape.parts)
     if success := _success(message):
         parts = [replace(part, action=success) for part in parts]
     if len(parts) == 1 and not parts[0].final_recipient and len(message.returned_to) == 1:
         parts = [replace(parts[0], final_recipient=message.returned_to[0])]
     is_only = len(parts) == 1
     parts = [replace(part, stage=_stage(part, message.explanation, is_only=is_only)) for part in parts]
-    report = _report(_kind_of(parts), message, shape.name, parts)
-    return report
-
-
-def _part_of(found: bounce_shapes.ShapePart) -> Part:
-    return Part(
-        final_recipient=found.recipient,
-        original_recipient=found.original_recipient,
-        action=found.action,
-        status=found.status,
-        diagnostic=found.diagnostic,
-    )
+    return _report(_kind_of(parts), message, shape.name, parts)
 
 
 def _stage(part: Part, explanation: str, *, is_only: bool) -> str:
@@ -304,7 +293,7 @@ def _find_shape(message: Message, *, has_null_path: bool) -> bounce_shapes.Shape
     """What the words say: those above the mail that comes back, or else all, as some put theirs below."""
     shape = bounce_shapes.find(message.header, message.explanation, has_null_path=has_null_path)
     is_complete = len(message.explanation) == len(message.text)
-    if is_complete or (shape and shape.parts[0].recipient):
+    if is_complete or (shape and shape.parts[0].final_recipient):
         return shape
     return bounce_shapes.find(message.header, message.text, has_null_path=has_null_path) or shape
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.bounce_rows import ROWS
-from postal_server.mail.bounce_shapes import ShapePart, find, status
+from postal_server.mail.bounce_shapes import find, status
+from postal_server.mail.delivery_status import Part
 from postal_server.mail.report import read
 
 from .reports import header_and_text, samples
@@ -25,7 +26,7 @@ def test_a_notice_names_its_recipients_and_their_reasons():
     shape = find(b"From: Mailer-Daemon@mx.example\r\n\r\n", EXIM)
     reason = "host mx.dest.example: 550 5.1.1 User unknown"
     assert shape.name == "exim"
-    assert shape.parts == (ShapePart("a@dest.example", "failed", "5.1.1", reason),)
+    assert shape.parts == (Part("a@dest.example", None, "failed", "5.1.1", reason),)
 
 
 def differences(raw, expected):
@@ -35,7 +36,7 @@ def differences(raw, expected):
     if shape is None:
         return ["not recognized"]
     wanted = expected["recipients"]
-    said = [(part.recipient, part.action, part.status, part.original_recipient) for part in shape.parts]
+    said = [(part.final_recipient, part.action, part.status, part.original_recipient) for part in shape.parts]
     right = [(r["recipient"], r["action"], r["status"], r.get("original_recipient")) for r in wanted]
     wrong = [] if shape.name == expected["shape"] else [f"shape {shape.name}"]
     wrong += [] if said == right else [f"says {said}"]
