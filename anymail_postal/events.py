@@ -120,9 +120,7 @@ class PostalEvent:
     enhanced_status: str | None = None  # RFC 3463, such as "5.1.1"
     sent_with_ssl: bool | None = None
     duration: float | None = None  # seconds
-    hold_reason: str | None = (
-        None  # suppressed, send_limit, development_mode, credential, suspended, other ...
-    )
+    hold_reason: str | None = None  # suppressed, send_limit, credential, ..., other
     ip_address: str | None = None
     user_agent: str | None = None
     url: str | None = None
@@ -130,9 +128,7 @@ class PostalEvent:
     bounce_id: int | None = None
     stream: str | None = None  # the name for mail of one purpose within a mail server
     classification: Classification | None = None  # why the message was not taken
-    suppression: Suppression | None = (
-        None  # the entry that the event is about, came of it, or stopped the mail
-    )
+    suppression: Suppression | None = None  # that the event is about, or came of it, or stopped the mail
     report: reported.Report | None = None
     complaint: reported.Complaint | None = None
     unsubscription: reported.Unsubscription | None = None

@@ -39,9 +39,7 @@ from postal_server.services.shared.work import Accepted, NewMessage
 
 OUTGOING, INCOMING, BOUNCE = "outgoing", "incoming", "bounce"
 MAX_HOPS = 4  # Received headers that name this host
-MAX_DECODED_SUBJECT = (
-    16_384  # characters; a longer one is kept as it came, so that decoding it does not take long
-)
+MAX_DECODED_SUBJECT = 16_384  # characters; decoding a longer one would take long, so it is kept as it came
 
 
 @dataclass(frozen=True)
