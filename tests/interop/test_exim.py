@@ -24,13 +24,6 @@ def installed():
             yield ours, server
 
 
-@pytest.fixture
-def pair(installed):
-    """A mail server of that installation, and the Exim."""
-    ours, server = installed
-    return ours.add(), server
-
-
 def last_class(postal, number: int) -> dict:
     """Why the message was not taken, as the API says."""
     return ask(postal, "messages/deliveries", id=number)[-1]["classification"]

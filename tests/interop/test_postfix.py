@@ -92,13 +92,6 @@ def installed():
             yield ours, server
 
 
-@pytest.fixture
-def pair(installed):
-    """A mail server of that installation, and the Postfix."""
-    ours, server = installed
-    return ours.add(), server
-
-
 def test_receives_what_we_send(pair):
     postal, server = pair
     number = send(postal, "bob@example.org", "out")
