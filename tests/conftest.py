@@ -37,7 +37,6 @@ VERSIONS = {
     "postal_server/admin/test_pages.py",
     "postal_server/api/test_recorded.py",
     "postal_server/smtpd/test_recorded.py",
-    "postal_server/test_migrations.py",
     "postal_server/test_settings.py",
     "postal_server/transports/http/test_pool.py",
     "postal_server/transports/smtp/test_connect.py",
