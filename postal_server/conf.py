@@ -289,11 +289,18 @@ class Logins:
 
 
 @dataclass(frozen=True)
-class DeliveryPolicy:
+class Deliveries:
     """Where mail may go, and for how long it is tried."""
 
     mode: str = key(
-        "catch", "`catch` keeps all mail here, `mx` sends to the internet, `relays` to postal.smtp_relays."
+        "catch",
+        "`catch` keeps all mail here, `allowlist` all but that for delivery.allowlist, `mx` sends to the "
+        "internet, `relays` to postal.smtp_relays.",
+    )
+    allowlist: tuple[str, ...] = key(
+        (),
+        "Addresses and domains whose mail is sent with the mode `allowlist`: to postal.smtp_relays if they "
+        "are set, else to the internet. `example.com` is all its addresses, but not its subdomains.",
     )
     catch_port: int = key(2526, "Port of the catch listener, on loopback.")
     catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
@@ -428,7 +435,7 @@ GROUPS: Mapping[str, type] = {
     "rails": Rails,
     "storage": Storage,
     "login": Logins,
-    "delivery": DeliveryPolicy,
+    "delivery": Deliveries,
     "shaping": Shaping,
     "bounces": Bounces,
     "suppression": SuppressionLists,
@@ -448,8 +455,8 @@ HOLD_REASONS = (
 )
 MAX_HOLD_DAYS = 3650
 NUMBERS = tuple[tuple[str, int], ...]  # the type of keys that have a whole number for each name
-CATCH = "catch"
-DELIVERY_MODES = (CATCH, "mx", "relays")
+CATCH, ALLOWLIST = "catch", "allowlist"
+DELIVERY_MODES = (CATCH, ALLOWLIST, "mx", "relays")
 OUR_GROUPS = frozenset(
     {
         "storage",
@@ -494,7 +501,7 @@ class Config:
     rails: Rails = field(default_factory=Rails)
     storage: Storage = field(default_factory=Storage)
     login: Logins = field(default_factory=Logins)
-    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    delivery: Deliveries = field(default_factory=Deliveries)
     shaping: Shaping = field(default_factory=Shaping)
     bounces: Bounces = field(default_factory=Bounces)
     suppression: SuppressionLists = field(default_factory=SuppressionLists)
@@ -615,6 +622,7 @@ def parse(
     if path is not None and not OUR_GROUPS & set(document):
         groups, notes = _as_postal_does(groups)
         warnings += notes
+    warnings += _useless_list(groups["delivery"])
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     _check(config)
     return config
@@ -635,13 +643,22 @@ def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _as_postal_does(groups: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A file with none of our groups is Postal's own: keep what its users rely on, and warn about it."""
     warnings = []
-    if groups["delivery"].mode == "catch":
+    if groups["delivery"].mode == CATCH:
         warnings.append("delivery.mode: not set, so all mail is kept here; `mx` sends it out.")
     smtp = groups["smtp_server"]
     if smtp.tls_enabled and smtp.plaintext_auth is None:
         groups = {**groups, "smtp_server": dataclasses.replace(smtp, plaintext_auth=True)}
         warnings.append("smtp_server.plaintext_auth: not set, so AUTH is offered without TLS, as by Postal.")
     return groups, warnings
+
+
+def _useless_list(delivery: Deliveries) -> list[str]:
+    """A warning where the mode and the list of who gets mail do not fit together."""
+    if delivery.mode == ALLOWLIST and not delivery.allowlist:
+        return ["delivery.allowlist: is empty, so all mail is caught."]
+    if delivery.allowlist and delivery.mode != ALLOWLIST:
+        return [f"delivery.allowlist: has no effect with delivery.mode {delivery.mode}."]
+    return []
 
 
 def _check(config: Config) -> None:

@@ -132,12 +132,16 @@ class Shaping:
 
     `connections` is the limit for a destination without a pace. `find_operator` finds the operator of a
     domain's mail hosts; None if the lookup fails for now. `address_of` gives the address of a source's id.
+    `is_shaped`: does mail of this lane go to mail hosts of others? `catch` is the host that takes what does
+    not; nothing is learned from its answers.
     """
 
     connections: int
     find_operator: FindOperator
     rules: Mapping[str, Rule] = field(default_factory=dict)
     address_of: Callable[[int], str] = lambda source_id: ""
+    is_shaped: Callable[[str], bool] = is_domain
+    catch: str = ""
     _paces: Undoable[Key, Pace] = field(default_factory=Undoable)
     _operators: dict[str, str] = field(default_factory=dict)  # by lane
     _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # by lane
@@ -151,7 +155,7 @@ class Shaping:
 
     def room(self, source_id: int, lane: str, room: int, held: int, now: datetime) -> int:
         """How many of `room` more rows of a lane may be claimed while `held` are."""
-        if not (self._paces or self.rules) or not is_domain(lane):
+        if not (self._paces or self.rules) or not self.is_shaped(lane):
             return room
         for key, cap in self._caps(source_id, lane):
             gate = self._gates.get(key) or Gate()
@@ -210,7 +214,7 @@ class Shaping:
         changed: dict[Key, Pace | None] = {}
         for result in results:
             claimed, outcome = result.claimed, result.outcome
-            if not outcome.host or not is_domain(claimed.lane):
+            if outcome.host in (None, "", self.catch) or not self.is_shaped(claimed.lane):
                 continue
             operator = operator_of(outcome.host)
             self._remember(claimed.lane, operator)
@@ -300,7 +304,7 @@ class Shaping:
 
     def _enter(self, row: Claimed, now: float) -> float | None:
         """Count a row as under way, or return when it may be tried again, in seconds since 1970."""
-        if not is_domain(row.lane):
+        if not self.is_shaped(row.lane):
             return None
         caps = [
             (self._gates.setdefault(key, Gate()), cap, key)
@@ -317,7 +321,7 @@ class Shaping:
 
     async def _find_operators(self, lanes: Iterable[str]) -> None:
         """Look up the unknown operators of lanes. A slow answer counts from the next batch on."""
-        unknown = [lane for lane in lanes if lane not in self._operators and is_domain(lane)]
+        unknown = [lane for lane in lanes if lane not in self._operators and self.is_shaped(lane)]
         if not unknown:
             return
         for lane in unknown:

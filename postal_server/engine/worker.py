@@ -10,8 +10,10 @@ from functools import partial
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.models import ScheduledTask
+from postal_server.rules.lane import is_domain
 from postal_server.rules.shaping import parse_rules
 from postal_server.services.results.suppression_rules import rules_of
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.directory import Directory
 
 from . import clock
@@ -35,12 +37,11 @@ from .work_stream import BatchServices, WorkStream
 
 @dataclass(frozen=True)
 class Transports:
-    """How the worker talks. `is_shaped`: to hosts whose patience is to be minded, not to the catch."""
+    """How the worker talks."""
 
     sender: SmtpSender
     poster: HttpPoster
     resolver: Resolver
-    is_shaped: bool = False
 
 
 # Called in the event loop, with what is to be awaited before each final dot.
@@ -72,7 +73,7 @@ class Worker:
         self._questions = DomainQuestions(talk.resolver)
         self._posts = Posts(talk.poster)
         self._sources = LocalSources(directory, use_pools=config.postal.use_ip_pools)
-        self._shaping = self._make_shaping(talk.resolver) if talk.is_shaped else None
+        self._shaping = self._make_shaping(talk.resolver)
         self._housekeeping = Housekeeping(
             config, self.lease, acceptance.disk, ask=self._questions, post=self._posts
         )
@@ -102,14 +103,27 @@ class Worker:
         self._recorders.append(recorder)
         self._claimers.append(Claimer(stream, self.lease, partial(self.pipeline.hand_over, recorder)))
 
-    def _make_shaping(self, resolver: Resolver) -> Shaping:
-        """Raises `ConfigurationError` for an invalid rule."""
+    def _make_shaping(self, resolver: Resolver) -> Shaping | None:
+        """None where all mail is caught: only patience of others is minded.
+
+        Raises `ConfigurationError` for an invalid rule.
+        """
         try:
             rules = parse_rules(self._config.shaping.rules)
         except ValueError as error:
             raise ConfigurationError(f"shaping.rules: {error}.") from error
+        policy = policy_of(self._config)
+        if policy.catches_all:
+            return None
         connections = self._config.worker.connections_per_destination
-        return Shaping(connections, operators_by_mx(resolver), rules, self._sources.address_of)
+        return Shaping(
+            connections,
+            operators_by_mx(resolver),
+            rules,
+            self._sources.address_of,
+            is_shaped=lambda lane: is_domain(lane) and policy.may_reach(lane),
+            catch=self._config.delivery.catch_host if policy.needs_catch else "",
+        )
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()

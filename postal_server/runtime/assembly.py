@@ -14,12 +14,13 @@ from pathlib import Path
 
 from postal_server.conf import MAX_PORT, Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
-from postal_server.engine.ports import Source
+from postal_server.engine.ports import Resolver, Source
 from postal_server.engine.sts_policy_store import StoredPolicies
 from postal_server.engine.worker import MakeTransports, Transports
 from postal_server.errors import ConfigurationError
 from postal_server.net.listening import CannotListen
 from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.throttle import Limits as LoginLimits
 from postal_server.smtpd import catch, metrics
 from postal_server.smtpd.mail_handler import MailHandler
@@ -28,7 +29,7 @@ from postal_server.smtpd.server import ListenAddress, SmtpServer
 from postal_server.smtpd.tls import Certificates
 from postal_server.transports.http.hosts import HostResolver
 from postal_server.transports.http.pool import HttpPool
-from postal_server.transports.smtp.connect import CatchHosts, Connector, MxHosts
+from postal_server.transports.smtp.connect import CatchHosts, Connector, HostFinder, HostsByDomain, MxHosts
 from postal_server.transports.smtp.policy import MtaSts, TlsPolicies, policy_fetcher
 from postal_server.transports.smtp.pool import PoolLimits, SmtpPool
 from postal_server.transports.smtp.session import Timeouts
@@ -49,12 +50,16 @@ def run(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -
 
 
 def process_spec(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> ProcessSpec:
-    """The parts of a process. `PORT` and its like are Postal's, and for processes of one role."""
+    """The parts of a process. `PORT` and its like are Postal's, and for processes of one role.
+
+    Raises `ConfigurationError`.
+    """
     alone = len(roles) == 1
+    policy = policy_of(config)  # a wrong list is said by every process
     listeners: list[MakeListener] = []
     if Role.SMTP in roles:
         listeners.append(partial(SmtpListener, honour_environment=alone))
-        if config.catches_all_mail:
+        if policy.needs_catch:
             listeners.append(CatchListener)
     if Role.WEB in roles:
         listeners.append(partial(WebListener, honour_environment=alone))
@@ -179,19 +184,29 @@ def helo_name(config: Config, source: Source | None) -> str:
     return (source.hostname if source else "") or config.dns.helo_hostname or config.postal.smtp_hostname
 
 
+def host_finder(config: Config, names: Resolver) -> HostFinder:
+    """Finds the mail hosts, but only the catch for a domain of which nobody may get mail.
+
+    This is the second safeguard: `services.preparation.target` names the catch already, and this one holds
+    whatever target a mistake produces.
+    """
+    mx_hosts = MxHosts(names, config.smtp_client.port)
+    policy = policy_of(config)
+    if not policy.needs_catch:
+        return mx_hosts
+    catch_hosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
+    return HostsByDomain(policy.may_reach, mx_hosts, catch_hosts)
+
+
 def _transports(config: Config) -> MakeTransports:
     def make(before_dot: Callable[[], Awaitable[None]]) -> Transports:
         names = resolver(config)
         given = config.smtp_client
         allowed = allowed_destinations(config)
-        if config.catches_all_mail:
-            finder: CatchHosts | MxHosts = CatchHosts(config.delivery.catch_host, config.delivery.catch_port)
-        else:
-            finder = MxHosts(names, given.port)
         poster = HttpPool(allowed.permits, HostResolver(names.host_addresses))
         sts = MtaSts(names, policy_fetcher(poster), store=StoredPolicies()) if given.mta_sts else None
         connector = Connector(
-            finder,
+            host_finder(config, names),
             names,
             partial(helo_name, config),
             allowed_mail_hosts(config).permits,
@@ -204,8 +219,7 @@ def _transports(config: Config) -> MakeTransports:
         limits = PoolLimits(
             per_destination=config.worker.connections_per_destination, total=config.worker.max_connections
         )
-        is_shaped = not config.catches_all_mail
-        return Transports(SmtpPool(connector, limits), poster, names, is_shaped)
+        return Transports(SmtpPool(connector, limits), poster, names)
 
     return make
 

@@ -104,6 +104,21 @@ def test_holds_expire_by_their_reasons(tmp_path, document, environ):
     assert dict(load(tmp_path, document, environ).hold.expiry) == {"suppressed": 3, "spam": 30}
 
 
+@pytest.mark.parametrize(
+    ("mode", "allowlist", "warning"),
+    [
+        ("allowlist", "", "delivery.allowlist: is empty, so all mail is caught."),
+        ("allowlist", "ann@a.test, b.test", None),
+        ("mx", "ann@a.test", "delivery.allowlist: has no effect with delivery.mode mx."),
+        ("mx", "", None),
+    ],
+)
+def test_a_list_of_recipients_that_does_not_fit_the_mode_is_said(tmp_path, mode, allowlist, warning):
+    config = load(tmp_path, {"version": 2, "delivery": {"mode": mode}}, {"DELIVERY_ALLOWLIST": allowlist})
+    assert config.delivery.allowlist == (tuple(allowlist.split(", ")) if allowlist else ())
+    assert config.warnings == ((warning,) if warning else ())
+
+
 def test_environment_variable_that_is_wrong_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="WORKER_THREADS: 'x'"):
         load(tmp_path, {"version": 2}, {"WORKER_THREADS": "x"})

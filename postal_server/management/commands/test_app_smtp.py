@@ -11,12 +11,13 @@ from postal_server import conf
 from postal_server.management import arguments
 from postal_server.management.base import ServerCommand
 from postal_server.services.shared import operator_mail
+from postal_server.services.shared.delivery_policy import policy_of
 
 
 class Command(ServerCommand):
     help = (
         "Send a test mail through the host that takes the installation's own notices: that of `smtp` in the "
-        "file, or the catch where all mail is caught."
+        "file, or the catch where mail for this address is caught."
     )
     needs_database = False
 
@@ -25,10 +26,11 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = conf.config()
-        host = operator_mail.host(config)
+        host = operator_mail.host(options["address"], config)
+        is_caught = policy_of(config).catches(options["address"])
         name = f"{host.host}:{host.port}"
-        if config.catches_all_mail:
-            name += " (the catch, as delivery.mode is catch)"
+        if is_caught:
+            name += f" (the catch, as delivery.mode is {config.delivery.mode})"
         mail = operator_mail.compose(
             [options["address"]],
             "A test of the notices of postal-server",
@@ -36,8 +38,8 @@ class Command(ServerCommand):
             host,
         )
         try:
-            operator_mail.send([mail], host)
+            operator_mail.send([mail], config)
         except operator_mail.FAILURES as error:
-            hint = " Is postal-server running?" if config.catches_all_mail else " See the keys `smtp`."
+            hint = " Is postal-server running?" if is_caught else " See the keys `smtp`."
             raise CommandError(f"{name} did not take it: {error}.{hint}") from error
         self.stdout.write(f"{name} took it.")

@@ -265,11 +265,10 @@ def _forward(
     """
     message = job.message
     recipient = entry.address if isinstance(entry, AddressEndpointEntry) else message.rcpt_to or ""
-    domain = recipient.rpartition("@")[2]
     to = (
-        target.for_domain(domain, context.config)
+        target.for_recipient(recipient, context.config)
         if isinstance(entry, AddressEndpointEntry)
-        else target.for_endpoint(entry, domain, context.config)
+        else target.for_endpoint(entry, recipient, context.config)
     )
     reverse_path = None
     if not message.is_report:

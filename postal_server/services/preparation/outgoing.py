@@ -224,7 +224,7 @@ def _delivery(job: Job, prefix: bytes, body: bytes, context: OutgoingContext) ->
         reverse_path,
         address,
         b"".join([resent_sender(reverse_path, context.config), prefix, body]),
-        target.for_domain(address.rpartition("@")[2], context.config, tls_optional=_is_tls_optional(body)),
+        target.for_recipient(address, context.config, tls_optional=_is_tls_optional(body)),
         source=context.source(job),
         dsn=dsn.wanted_reports(dsn.OF_OUTGOING, reverse_path, message.id, address, context.config),
     )

@@ -174,7 +174,7 @@ def _mail(notices: Sequence[Notice], config: Config) -> None:
             mails.append(operator_mail.compose(recipients, notice.subject, text, config.smtp))
     try:
         if mails:
-            operator_mail.send(mails, operator_mail.host(config))
+            operator_mail.send(mails, config)
     except operator_mail.FAILURES as error:
         logger.warning("The mail about send limits was not sent: %s", error)
 

@@ -9,19 +9,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
+from postal_server.mail.address import split_address
 from postal_server.rules.request_destination import AllowedDestinations
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.entries import SMTPEndpointEntry
 from postal_server.services.shared.work import Target
 
 SSL_MODES = {mode.lower(): mode for mode in ("None", "Auto", "STARTTLS", "TLS")}
 
 
-def for_domain(domain: str, config: Config, *, tls_optional: bool = False) -> Target:
-    """Who takes mail for `domain`: the catch, the relays in their order, or the domain's MX.
+def for_recipient(recipient: str, config: Config, *, tls_optional: bool = False) -> Target:
+    """Who takes mail for `recipient`: the catch, the relays in their order, or the MX of its domain.
 
     `tls_optional`: deliver whatever TLS policy the domain has (RFC 8689).
     """
-    if config.catches_all_mail:
+    domain = split_address(recipient)[1]
+    if policy_of(config).catches(recipient):
         return _catch(domain, config)
     if relays := _relays(config.postal.smtp_relays):
         first, *others = (replace(relay, domain=domain) for relay in relays)
@@ -29,9 +32,10 @@ def for_domain(domain: str, config: Config, *, tls_optional: bool = False) -> Ta
     return Target(domain, tls_optional=tls_optional)
 
 
-def for_endpoint(endpoint: SMTPEndpointEntry, domain: str, config: Config) -> Target:
-    """Who takes what an SMTP endpoint gets. `domain` is the recipient's, for the details."""
-    if config.catches_all_mail:
+def for_endpoint(endpoint: SMTPEndpointEntry, recipient: str, config: Config) -> Target:
+    """Who takes what an SMTP endpoint gets for `recipient`."""
+    domain = split_address(recipient)[1]
+    if policy_of(config).catches(recipient):
         return _catch(domain, config)
     return Target(domain, host=endpoint.hostname, port=endpoint.port, ssl_mode=endpoint.ssl_mode)
 

@@ -14,6 +14,7 @@ from postal_server.rules.shaping import operator_of
 from postal_server.rules.status import Scope
 from postal_server.rules.storm import Tally
 from postal_server.rules.suppression import CLASSES_IN_DOUBT
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.rows import chunks
 from postal_server.services.shared.work import Result
 
@@ -39,13 +40,14 @@ def apply(batch: Batch) -> None:
 
 
 def tallies(batch: Batch) -> dict[str, Tally]:
-    """The answers that outgoing mail of a batch got, by the operator; none where all mail is caught."""
-    if batch.config.catches_all_mail:
+    """The answers that outgoing mail of a batch got, by the operator; those of the catch are nobody's."""
+    policy = policy_of(batch.config)
+    if policy.catches_all:
         return {}
     answers: defaultdict[str, int] = defaultdict(int)
     blamed: defaultdict[str, int] = defaultdict(int)
     for entry in batch.entries:
-        if operator := _operator(entry):
+        if (operator := _operator(entry)) and not policy.catches(entry.message.rcpt_to or ""):
             answers[operator] += 1
             if entry.classification is not None and entry.classification.name in CLASSES_IN_DOUBT:
                 blamed[operator] += 1

@@ -49,6 +49,7 @@ from postal_server.rules.status import (
 from postal_server.rules.stream import StreamFrom, StreamKind
 
 from . import credential as credentials
+from .delivery_policy import policy_of
 from .directory import Directory
 from .entries import (
     AddressEndpointEntry,
@@ -160,7 +161,7 @@ def _credentials() -> list[CredentialEntry]:
 
 
 def _domains() -> list[DomainEntry]:
-    is_caught = conf.config().catches_all_mail
+    is_caught = policy_of(conf.config()).catches_all
     return [
         from_row(
             DomainEntry,

@@ -1,20 +1,24 @@
 """Mail of the installation itself to the people who run it, through the host that the group `smtp` names.
 
-Not a message of any server: it is neither stored nor counted. Where all mail is caught, so is this.
+Not a message of any server: it is neither stored nor counted. It is caught where other mail for its recipient
+is.
 """
 
 from __future__ import annotations
 
 import smtplib
 import ssl
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from email.message import EmailMessage
-from email.utils import formataddr
+from email.utils import formataddr, getaddresses
 
 from django.contrib.auth import get_user_model
 
 from postal_server.conf import Config, Smtp
+
+from .delivery_policy import policy_of
 
 TIMEOUT_SECONDS = 30
 FAILURES = (OSError, smtplib.SMTPException)
@@ -31,8 +35,20 @@ def compose(recipients: Iterable[str], subject: str, text: str, smtp: Smtp) -> E
     return mail
 
 
-def send(mails: Sequence[EmailMessage], smtp: Smtp) -> None:
-    """Send the mails. Raises one of `FAILURES`."""
+def send(mails: Sequence[EmailMessage], config: Config) -> None:
+    """Send the mails, each of their recipients' through the host that takes it. Raises one of `FAILURES`."""
+    waiting: defaultdict[Smtp, list[tuple[EmailMessage, list[str]]]] = defaultdict(list)
+    for mail in mails:
+        recipients = defaultdict(list)
+        for _, address in getaddresses([mail["To"]]):
+            recipients[host(address, config)].append(address)
+        for smtp, addresses in recipients.items():
+            waiting[smtp].append((mail, addresses))
+    for smtp, letters in waiting.items():
+        _hand_over(letters, smtp)
+
+
+def _hand_over(letters: Sequence[tuple[EmailMessage, Sequence[str]]], smtp: Smtp) -> None:
     context = ssl.create_default_context()
     if smtp.openssl_verify_mode == "none":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -42,13 +58,13 @@ def send(mails: Sequence[EmailMessage], smtp: Smtp) -> None:
             client.starttls(context=context)
         if smtp.username:
             client.login(smtp.username, smtp.password)
-        for mail in mails:
-            client.send_message(mail)
+        for mail, recipients in letters:
+            client.send_message(mail, to_addrs=recipients)
 
 
-def host(config: Config) -> Smtp:
-    """The group `smtp`, or the catch in its place where all mail is caught."""
-    if not config.catches_all_mail:
+def host(recipient: str, config: Config) -> Smtp:
+    """The group `smtp`, or the catch in its place where mail for `recipient` is caught."""
+    if not policy_of(config).catches(recipient):
         return config.smtp
     catch = config.delivery
     return replace(

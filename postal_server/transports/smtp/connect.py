@@ -93,17 +93,26 @@ class MxHosts:
 
 
 class CatchHosts:
-    """Finds the same listener for every target: nothing leaves this machine, and nothing is looked up.
-
-    This is the second safeguard: `services.preparation.target` names the catch already, and this one holds
-    whatever target a mistake produces.
-    """
+    """Finds the same listener for every target: nothing leaves this machine, and nothing is looked up."""
 
     def __init__(self, address: str, port: int) -> None:
         self._resolved = ResolvedHosts(Lookup.FOUND, (Host(address, port),))
 
     async def find(self, target: Target) -> ResolvedHosts:
         return self._resolved
+
+
+@dataclass(frozen=True)
+class HostsByDomain:
+    """Finds hosts by `others` where mail may reach the target's domain, and by `catch` where it may not."""
+
+    may_reach: Callable[[str], bool]
+    others: HostFinder
+    catch: HostFinder
+
+    async def find(self, target: Target) -> ResolvedHosts:
+        finder = self.others if self.may_reach(target.domain) else self.catch
+        return await finder.find(target)
 
 
 @dataclass

@@ -278,6 +278,19 @@ class TestBackOff:
         assert paces.room(7, "gmail.com", 40, 0, NOW) == 0
         assert paces.room(0, "gmail.com", 40, 0, NOW) == 40
 
+    def test_answers_of_the_catch_are_no_operators(self):
+        paces = shaping("google.com connections=1")
+        paces.catch = "127.0.0.1"
+        paces.learn([result()], NOW)  # the lane's operator is known from here on
+        assert paces.learn([result(TOO_FAST, host="127.0.0.1")], NOW) == {}
+        assert admit(paces, rows(2))[0] == [1]
+
+    def test_mail_that_is_caught_is_not_slowed_down_nor_looked_up(self):
+        paces = shaping("gmail.com connections=1", "qa.example connections=1")
+        paces.is_shaped = lambda lane: lane == "qa.example"
+        assert admit(paces, rows(3))[0] == [1, 2, 3]
+        assert admit(paces, rows(3, lane="qa.example", first=4))[0] == [4]
+
     def test_what_other_workers_know_is_taken_over(self):
         paces = shaping()
         paces.load([Row("", "google.com", NOW + MINUTE, 50.0, 10, 1, "slow down")])

@@ -379,15 +379,23 @@ class TestSourceAddresses:
 
 
 class TestShaping:
-    @pytest.mark.parametrize(("is_shaped", "sent"), [(True, 1), (False, 3)])
-    def test_rules_hold_where_mail_leaves_this_machine(self, config, directory, is_shaped, sent):
-        rules = {"shaping": {"rules": ["dest.example rate=1/h"]}}
+    @pytest.mark.parametrize(
+        ("delivery", "sent"),
+        [
+            ({"mode": "mx"}, 1),
+            ({"mode": "allowlist", "allowlist": ["0@dest.example"]}, 1),
+            ({"mode": "allowlist", "allowlist": ["qa.example"]}, 3),
+            ({"mode": "catch"}, 3),
+        ],
+    )
+    def test_rules_hold_where_mail_may_leave_this_machine(self, config, directory, delivery, sent):
+        rules = {"shaping": {"rules": ["dest.example rate=1/h"]}, "delivery": delivery}
         limited = conf.parse(rules, {}, config.root)
         sender = FakeSmtp()
         resolver = FakeResolver({"dest.example": {"MX": ["mx.dest.example"]}})
 
         async def main() -> None:
-            talk = partial(Transports, sender, FakeHttp(), resolver, is_shaped)
+            talk = partial(Transports, sender, FakeHttp(), resolver)
             async with working(limited, directory, sender, FakeHttp(), talk) as (journal, _):
                 names = [f"{number}@dest.example" for number in range(3)]
                 await journal.append_async(submission(directory, *names))
@@ -407,7 +415,7 @@ class TestShaping:
                 load,
                 Journal(box),
                 box,
-                lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver(), True),
+                lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver()),
                 messages=MessageServices(broken, load),
                 webhooks=WebhookServices(broken, load),
             )

@@ -16,7 +16,7 @@ from postal_server.services.shared import operator_mail
 def configured(tmp_path, monkeypatch):
     def set(mode):
         groups = {
-            "delivery": {"mode": mode, "catch_port": 2599},
+            "delivery": {"mode": mode, "catch_port": 2599, "allowlist": ["qa.example"]},
             "smtp": {"host": "notices.example", "port": 587},
         }
         config = conf.parse(groups, {}, tmp_path)
@@ -29,17 +29,18 @@ def configured(tmp_path, monkeypatch):
     ("mode", "said"),
     [
         ("catch", "127.0.0.1:2599 (the catch, as delivery.mode is catch) took it.\n"),
+        ("allowlist", "127.0.0.1:2599 (the catch, as delivery.mode is allowlist) took it.\n"),
         ("mx", "notices.example:587 took it.\n"),
     ],
 )
 def test_it_takes_the_way_that_notices_take(configured, monkeypatch, mode, said):
     configured(mode)
     sent = []
-    monkeypatch.setattr(operator_mail, "send", lambda mails, given: sent.append((given.host, given.port)))
+    monkeypatch.setattr(operator_mail, "_hand_over", lambda letters, given: sent.append(given))
     out = io.StringIO()
     call_command("test_app_smtp", "ann@example.com", stdout=out)
     assert out.getvalue() == said
-    assert sent == [("127.0.0.1", 2599) if mode == "catch" else ("notices.example", 587)]
+    assert [f"{each.host}:{each.port}" for each in sent] == [said.split()[0]]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from postal_server import conf, files
-from postal_server.engine.ports import Source
+from postal_server.engine.ports import Source, Target
 from postal_server.errors import ConfigurationError
 from postal_server.runtime import assembly
 from postal_server.runtime.process import Role
+from tests.fakes import FakeResolver
 
 SMTP, HELO = {"smtp_hostname": "mx.example"}, {"helo_hostname": "helo.example"}
 
@@ -30,13 +31,48 @@ def test_the_name_in_ehlo(tmp_path, groups, source, name):
     assert assembly.helo_name(conf.parse(groups, {}, tmp_path), source) == name
 
 
-@pytest.mark.parametrize(("mode", "is_shaped"), [("catch", False), ("mx", True)])
-def test_the_catch_s_patience_is_not_minded(tmp_path, mode, is_shaped):
-    make = assembly._transports(conf.parse({"delivery": {"mode": mode}}, {}, tmp_path))
+# The second safeguard: whatever the target, only these hosts are found.
+RELAY = Target("dest.example", "relay.example", 587)
 
-    async def before_dot() -> None: ...
 
-    assert make(before_dot).is_shaped is is_shaped
+@pytest.mark.parametrize(
+    ("mode", "targets", "hosts", "asked"),
+    [
+        ("catch", [Target("qa.example"), RELAY], ["127.0.0.1", "127.0.0.1"], False),
+        ("allowlist", [Target("dest.example"), RELAY], ["127.0.0.1", "127.0.0.1"], False),
+        ("allowlist", [Target("sub.qa.example"), Target("[192.0.2.1]")], ["127.0.0.1", "127.0.0.1"], False),
+        (
+            "allowlist",
+            [Target("QA.example."), Target("one.example")],
+            ["mx.qa.example", "mx.one.example"],
+            True,
+        ),
+        ("mx", [RELAY], ["relay.example"], False),
+    ],
+)
+def test_hosts_are_found_only_for_domains_that_mail_may_reach(tmp_path, mode, targets, hosts, asked):
+    listed = {"mode": mode, "allowlist": ["qa.example", "ann@one.example"]}
+    names = FakeResolver({f"{name}.example": {"MX": [f"mx.{name}.example"]} for name in ("qa", "one")})
+    finder = assembly.host_finder(conf.parse({"delivery": listed}, {}, tmp_path), names)
+    found = [asyncio.run(finder.find(target)).hosts[0].name for target in targets]
+    assert found == hosts
+    assert bool(names.asked) is asked
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_catch"), [("catch", True), ("allowlist", True), ("mx", False), ("relays", False)]
+)
+def test_the_catch_listens_where_any_mail_is_caught(tmp_path, mode, has_catch):
+    groups = {"delivery": {"mode": mode}, "postal": {"smtp_relays": ["smtp://relay.example"]}}
+    spec = assembly.process_spec(conf.parse(groups, {}, tmp_path), [Role.SMTP])
+    assert (assembly.CatchListener in spec.listeners) is has_catch
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_process_starts_with_a_list_that_cannot_be_read(tmp_path, role):
+    wrong = {"mode": "allowlist", "allowlist": ["ann@example.com", "*.example.com"]}
+    with pytest.raises(ConfigurationError, match=r"^delivery\.allowlist: '\*\.example\.com' is neither"):
+        assembly.process_spec(conf.parse({"delivery": wrong}, {}, tmp_path), [role])
 
 
 # Addresses that cannot be listened on

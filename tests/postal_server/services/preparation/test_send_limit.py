@@ -59,7 +59,7 @@ def events():
 
 @pytest.fixture
 def mailed(monkeypatch):
-    """What `notification.send` was given: pairs of mail and host."""
+    """What `operator_mail.send` was given: pairs of mail and configuration."""
     found = []
     monkeypatch.setattr(
         operator_mail, "send", lambda mails, given: found.extend((mail, given) for mail in mails)
@@ -104,7 +104,7 @@ class TestNotify:
         notify(NOW + timedelta(minutes=60))
         assert not Counter.objects.filter(name__startswith="sent:").exists()
 
-    def test_the_postmaster_is_mailed(self, server, notify, mailed):
+    def test_the_postmaster_is_mailed(self, server, notify, mailed, config):
         Server.objects.update(postmaster_address="postmaster@example.test")
         admit(server, 11)
         notify(NOW)
@@ -112,7 +112,7 @@ class TestNotify:
         assert (mail["To"], mail["From"]) == ("postmaster@example.test", "Postal <postal@example.com>")
         assert mail["Subject"] == "[example/live] Mail server has exceeded its send limit"
         assert "may send 10 messages an hour" in mail.get_content()
-        assert given.port == 25
+        assert given == config
 
     @pytest.mark.parametrize(
         ("is_on", "until"), [(False, "until\na person releases it or"), (True, "until\nthe hour has room or")]

@@ -8,6 +8,7 @@ from postal_server.services.preparation import target
 from postal_server.services.shared.entries import SMTPEndpointEntry
 from postal_server.services.shared.work import Target
 
+CAUGHT = Target("dest.example", host="127.0.0.1", port=2526)
 ENDPOINT = SMTPEndpointEntry(1, 1, "s", hostname="mx.internal", ssl_mode="TLS")
 
 
@@ -16,21 +17,38 @@ def config(tmp_path, **groups):
 
 
 def test_by_default_everything_is_caught(tmp_path):
-    caught = Target("dest.example", host="127.0.0.1", port=2526)
     relays = {"smtp_relays": ["smtp://relay.example"]}
-    assert target.for_domain("dest.example", config(tmp_path, postal=relays)) == caught
-    assert target.for_endpoint(ENDPOINT, "dest.example", config(tmp_path)) == caught
+    assert target.for_recipient("a@dest.example", config(tmp_path, postal=relays)) == CAUGHT
+    assert target.for_endpoint(ENDPOINT, "a@dest.example", config(tmp_path)) == CAUGHT
+
+
+def test_only_who_is_listed_gets_mail(tmp_path):
+    listed = config(tmp_path, delivery={"mode": "allowlist", "allowlist": ["a@dest.example", "qa.example"]})
+    assert target.for_recipient("a@dest.example", listed) == Target("dest.example")
+    assert target.for_recipient("b@dest.example", listed) == CAUGHT
+    assert target.for_endpoint(ENDPOINT, "in@qa.example", listed).host == "mx.internal"
+    assert target.for_endpoint(ENDPOINT, "b@dest.example", listed) == CAUGHT
+
+
+def test_relays_take_the_mail_of_who_is_listed(tmp_path):
+    listed = config(
+        tmp_path,
+        delivery={"mode": "allowlist", "allowlist": "qa.example"},
+        postal={"smtp_relays": ["smtp://relay.example"]},
+    )
+    assert target.for_recipient("a@qa.example", listed).host == "relay.example"
+    assert target.for_recipient("a@dest.example", listed) == CAUGHT
 
 
 def test_mx_mode_goes_to_the_domain_and_to_the_endpoints_host(tmp_path):
     mx = config(tmp_path, delivery={"mode": "mx"})
-    assert target.for_domain("dest.example", mx) == Target("dest.example")
-    assert target.for_endpoint(ENDPOINT, "d.example", mx) == Target("d.example", "mx.internal", None, "TLS")
+    assert target.for_recipient("a@dest.example", mx) == Target("dest.example")
+    assert target.for_endpoint(ENDPOINT, "a@d.example", mx) == Target("d.example", "mx.internal", None, "TLS")
 
 
 def test_mail_for_which_tls_is_optional_says_so_where_a_domain_has_a_policy(tmp_path):
     mx = config(tmp_path, delivery={"mode": "mx"})
-    assert target.for_domain("dest.example", mx, tls_optional=True) == Target(
+    assert target.for_recipient("a@dest.example", mx, tls_optional=True) == Target(
         "dest.example", tls_optional=True
     )
 
@@ -39,7 +57,7 @@ def test_relays_are_tried_in_their_order(tmp_path):
     urls = ["smtp://user:p%40ss@one.example:587?ssl_mode=STARTTLS", "smtp://two.example"]
     relayed = config(tmp_path, delivery={"mode": "mx"}, postal={"smtp_relays": urls})
     second = Target("dest.example", "two.example", 25)
-    assert target.for_domain("dest.example", relayed) == Target(
+    assert target.for_recipient("a@dest.example", relayed) == Target(
         "dest.example", "one.example", 587, "STARTTLS", "user", "p@ss", (second,)
     )
 

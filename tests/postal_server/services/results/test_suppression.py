@@ -244,6 +244,13 @@ class TestStorm:
         assert Suppression.objects.filter(state="active").count() == 30
         assert not OperatorAnswers.objects.exists()
 
+    def test_answers_to_mail_that_is_caught_are_no_operators(self, world, config):
+        delivery = {"mode": "allowlist", "allowlist": ["a1@dest.example"]}
+        listed = conf.parse({"dns": DNS, "delivery": delivery}, {}, config.root)
+        claims = store(world, *(f"a{number}@dest.example" for number in range(3)))
+        results.record([sent(claim) for claim in claims], world.directory(), listed, NOW)
+        assert OperatorAnswers.objects.get().answers == 1
+
 
 class TestForgive:
     def test_a_success_removes_strikes_and_ends_what_failures_made(self, fail, world, config):

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from postal_server import conf
 from postal_server.models import (
     Domain,
     Route,
@@ -83,6 +84,19 @@ class TestAuthorizedDomain:
         entry = next(s for s in directory.servers.values() if s.permalink == server)
         found = directory.authorized_domain(entry, address)
         assert (found and found.name) == domain
+
+    @pytest.mark.parametrize(("mode", "is_allowed"), [("catch", True), ("allowlist", False), ("mx", False)])
+    def test_where_any_mail_is_sent_a_domain_for_any_sender_where_caught_is_none(
+        self, world, tmp_path, monkeypatch, mode, is_allowed
+    ):
+        Domain.objects.create(
+            server=world.server, name="a.test", verified_at=NOW, use_for_any=True, only_where_caught=True
+        )
+        config = conf.parse({"delivery": {"mode": mode, "allowlist": ["qa.example"]}}, {}, tmp_path)
+        monkeypatch.setattr(conf, "config", lambda: config)
+        directory = load()
+        found = directory.authorized_domain(directory.servers[world.server.pk], "x@elsewhere.test")
+        assert (found is not None) is is_allowed
 
     def test_the_servers_own_domain_wins(self, names, world):
         directory = load()
