@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -20,20 +20,18 @@ from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
 from .delivery_status import Part
-from .header import decode_header, header_fields
-from .phrases import fold, has_any, plain
+from .header import Fields, decode_header
+from .phrases import Phrases, Text, has_any, plain
 
-MAX_HEADER = 64_000  # bytes of the header that are read
-MAX_FIELDS = 500
-MAX_VALUE = 2000  # bytes of a value, and characters of a reason
-MAX_TEXT = 50_000  # characters of the text that are read
-MAX_LINES = 2000
+MAX_VALUE = 2000  # characters of a field's value, and of a reason
 MAX_RECIPIENTS = 500
 FIRST_CHARACTERS = 3000  # of the text, where a notice has said what it is
 MAX_MENTIONS = 3  # of one recipient
 MAX_BLOCK = 4000  # characters below a recipient
 MAX_LINES_NAMING = 10
-BEFORE_ADDRESS, BEHIND_ADDRESS = 400, 2000  # characters that patterns see around an address
+# Characters that patterns see around an address: those of rows, which see the reason too, and all others.
+BEFORE_ADDRESS, BEHIND_ADDRESS = 400, 2000
+CLOSE_BEFORE, CLOSE_BEHIND = 150, 350
 REASON_LINES = 30
 
 
@@ -48,18 +46,21 @@ class Shape:
     parts: tuple[Part, ...]
 
 
-def find(header: bytes, text: str, *, has_null_path: bool = False) -> Shape | None:
+def find(header: Fields, text: Text, *, has_null_path: bool = False) -> Shape | None:
     """What a failure notice says, or None for any other mail. Never raises.
 
-    `text` is the decoded text of the message, in which any mail that came back may still stand;
-    `has_null_path`: it came with the null reverse-path, as notices must (RFC 5321, section 4.5.5).
+    `text` is that of the message, in which any mail that came back may still stand; `has_null_path`: it came
+    with the null reverse-path, as notices must (RFC 5321, section 4.5.5).
     """
-    notice = _Notice(header[:MAX_HEADER], text[:MAX_TEXT], has_null_path)
+    notice = _Notice(header, text, has_null_path)
     if not notice.is_of_machine:
         return None
+    said = _STARTS.all_in(text)
     unfinished: Shape | None = None
     for form in _FORMS:
-        shape = _read(form, notice)
+        if form.starts and said.isdisjoint(form.starts):
+            continue
+        shape = _read(form, notice, next(filter(said.__contains__, form.starts), ""))
         if shape and shape.parts[0].final_recipient:
             return shape
         unfinished = unfinished or shape
@@ -73,6 +74,7 @@ _HEADER_LINE = re.compile(
 _FIELD_LINE = re.compile(r"(?i)(?:from|to|subject|date|message-id|reply-to|cc|sender): ?\S")
 _DECORATED = re.compile(r"[ \t]{0,40}[-=*_|#+~]{2}")
 _DECORATION = " \t-=*_|#+~>.<"
+_FIRST_TWO = frozenset([end[:2] for end in ENDS])
 _OWN_NAMES = re.compile(
     r"(?i)<?(?:postmaster|mailer-daemon|mail-daemon|abuse|support|help|helpdesk|hostmaster|noreply|no-reply|root|webmaster"
     r"|microsoftexchange[0-9a-f]{32}|mdaemon|mailmaster|double-bounce)@"
@@ -87,20 +89,13 @@ _REPLY_OR_FORWARD = re.compile(
 class _Notice:
     """A mail that may be a notice, as the rows look at it."""
 
-    header: bytes
-    raw_text: str
+    header: Fields
+    said: Text
     has_null_path: bool
-    fields: list[tuple[str, str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.fields = [
-            (name, value[:MAX_VALUE].decode("utf-8", "replace"))
-            for name, value in header_fields(self.header, limit=MAX_FIELDS)
-        ]
 
     def values(self, name: str) -> list[str]:
         """The values of the fields with this name in lower case."""
-        return [value for key, value in self.fields if key.lower() == name]
+        return [value[:MAX_VALUE] for value in self.header.values(name)]
 
     @cached_property
     def sender(self) -> str:
@@ -109,34 +104,13 @@ class _Notice:
 
     @cached_property
     def subject(self) -> str:
-        """The Subject, decoded."""
+        """The Subject, decoded; all of them, where a gateway has put one of its own beside it."""
         return decode_header(" ".join(self.values("subject"))[:MAX_VALUE])
 
-    @cached_property
+    @property
     def lines(self) -> list[str]:
         """The lines of the text."""
-        text = self.raw_text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").replace("\xa0", " ")
-        return text.split("\n")[:MAX_LINES]
-
-    @cached_property
-    def text(self) -> str:
-        """The text with LF line ends."""
-        return "\n".join(self.lines)
-
-    @cached_property
-    def folded(self) -> str:
-        """The text in lower case without accents, with the same lines."""
-        return fold(self.text)
-
-    @cached_property
-    def flat(self) -> str:
-        """The text in lower case without accents, one blank between words."""
-        return " ".join(self.folded.split())
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """The words of `flat`."""
-        return frozenset(self.flat.split(" "))
+        return self.said.lines
 
     @cached_property
     def is_mailer(self) -> bool:
@@ -151,8 +125,8 @@ class _Notice:
     @cached_property
     def tells(self) -> bool:
         """Do its first lines speak of mail that did not arrive, or not yet?"""
-        first = self.flat[:FIRST_CHARACTERS]
-        return has_any(first, FAILURE_TEXTS) or has_any(first, DELAYS)
+        first = self.said.plain[:FIRST_CHARACTERS]
+        return _FAILURES.is_any_in(self.said, first) or _DELAYS.is_any_in(self.said, first)
 
     @cached_property
     def is_of_machine(self) -> bool:
@@ -184,20 +158,23 @@ class _Notice:
         return not _OWN_NAMES.match(found.address) and found.address.lower() not in self.own_addresses
 
     def line_of(self, phrase: str) -> int:
-        """The number of the line in which a phrase of `flat` begins."""
+        """The number of the line in which a phrase of the plain text begins."""
         words = r"\s{1,200}".join(map(re.escape, phrase.split()))
-        match = re.search(words, self.folded)
-        return self.folded.count("\n", 0, match.start()) if match else 0
+        match = re.search(words, self.said.folded)
+        return self.said.folded.count("\n", 0, match.start()) if match else 0
 
     @cached_property
     def headings(self) -> list[int]:
         """The numbers of the lines at which a mail that came back may begin, in ascending order."""
         found, run = [], 0
-        for number, (line, folded) in enumerate(zip(self.lines, self.folded.split("\n"), strict=True)):
-            run = run + 1 if _FIELD_LINE.match(line) else 0
+        for number, (line, folded) in enumerate(zip(self.lines, self.said.folded.split("\n"), strict=True)):
+            may_be_field = ":" in line
+            run = run + 1 if may_be_field and _FIELD_LINE.match(line) else 0
             if run == 3:  # of its header fields
                 found.append(number - 2)
-            elif _HEADER_LINE.match(line) or _is_heading(line, folded[:200].strip(_DECORATION)):
+            elif (may_be_field and _HEADER_LINE.match(line)) or _is_heading(
+                line, folded[:200].strip(_DECORATION)
+            ):
                 found.append(number)
         return found
 
@@ -205,7 +182,7 @@ class _Notice:
         """The number of the first line, after `start`, of the mail that came back."""
         end = next((number for number in self.headings if number > start), len(self.lines))
         if ends:
-            for number, line in enumerate(self.folded.split("\n")[start + 1 : end], start + 1):
+            for number, line in enumerate(self.said.folded.split("\n")[start + 1 : end], start + 1):
                 if line.strip(_DECORATION).startswith(ends):
                     return number
         return end
@@ -213,7 +190,7 @@ class _Notice:
 
 def _is_heading(line: str, text: str) -> bool:
     """Does this line, `text` without decoration, announce the mail that came back?"""
-    if not text.startswith(ENDS) or text.startswith("the original message was"):
+    if text[:2] not in _FIRST_TWO or not text.startswith(ENDS) or text.startswith("the original message was"):
         return False
     return bool(
         _DECORATED.match(line)
@@ -230,39 +207,33 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 class _Form(NamedTuple):
-    """A row made ready: its phrases are plain text. `starts` have the words that each holds as a whole."""
+    """A row made ready: its phrases are plain text."""
 
     row: Row
-    starts: tuple[tuple[str, frozenset[str]], ...]
+    starts: tuple[str, ...]
     ends: tuple[str, ...]
 
 
-def _form(row: Row) -> _Form:
-    starts = tuple((phrase, frozenset(phrase.split()[1:-1])) for phrase in map(plain, row.starts))
-    return _Form(row, starts, tuple(map(plain, row.ends)))
+_FORMS = tuple(_Form(row, tuple(map(plain, row.starts)), tuple(map(plain, row.ends))) for row in ROWS)
+_STARTS = Phrases(phrase for form in _FORMS for phrase in form.starts)
+_FAILURES, _DELAYS, _GIVEN_UP = Phrases(FAILURE_TEXTS), Phrases(DELAYS), Phrases(GIVEN_UP)
 
 
-_FORMS = tuple(map(_form, ROWS))
-
-
-def _read(form: _Form, notice: _Notice) -> Shape | None:
-    """What a notice of this shape says, or None if it has another."""
+def _read(form: _Form, notice: _Notice, phrase: str) -> Shape | None:
+    """What a notice of this shape says, or None if it has another. `phrase` is one of its `starts`."""
     row = form.row
-    phrase = next(
-        (phrase for phrase, words in form.starts if words <= notice.words and phrase in notice.flat), ""
-    )
-    if (form.starts and not phrase) or not _is_from(row, notice):
+    if not _is_from(row, notice):
         return None
-    if not phrase and not any(_near_addresses(_compiled(row.recipient), notice.text)):
+    pattern = _compiled(row.recipient)
+    if not phrase and not any(_near_addresses(pattern, notice.said.text)):
         return None
     start = notice.line_of(phrase) if phrase else 0
     end = notice.end_from(start, form.ends)
     domain = notice.sender_domain if row.domain == "@" else row.domain
-    pattern = _compiled(row.recipient)
     # Some say what has failed before they say that it has, or show a heading first.
     for lines in (slice(start, end), slice(end), slice(start, None)):
         said = "\n".join(notice.lines[lines])
-        matches = pattern.finditer(said) if domain else _near_addresses(pattern, said)
+        matches = _matches(pattern, said, 0, len(said)) if domain else _near_addresses(pattern, said)
         each = (_found(match, domain) for match in matches)
         found = _limited(
             one for one in each if (lines.start == start and lines.stop == end) or notice.may_have_failed(one)
@@ -275,25 +246,49 @@ def _read(form: _Form, notice: _Notice) -> Shape | None:
     return Shape(row.name, _parts(said, found, row.reason, action))
 
 
-def _near_addresses(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+def _near_addresses(
+    pattern: re.Pattern[str], text: str, before: int = BEFORE_ADDRESS, behind: int = BEHIND_ADDRESS
+) -> Iterator[re.Match[str]]:
     """The matches of a pattern for an address: most text is far from any, and costs no time."""
-    for start, end in _near(text):
-        yield from pattern.finditer(text, start, end)
+    for start, end in _near(text, before, behind):
+        yield from _matches(pattern, text, start, end)
 
 
-def _near(text: str) -> list[tuple[int, int]]:
+def _near(text: str, before: int, behind: int) -> list[tuple[int, int]]:
     """The parts of a text, in whole lines, that have addresses in them."""
     found: list[tuple[int, int]] = []
     at = text.find("@")
     while at >= 0:
-        start = text.rfind("\n", 0, max(at - BEFORE_ADDRESS, 0)) + 1
-        end = text.find("\n", at + BEHIND_ADDRESS)
+        start = text.rfind("\n", 0, max(at - before, 0)) + 1
+        end = text.find("\n", at + behind)
         end = len(text) if end < 0 else end
         if found and start <= found[-1][1]:
             start = found.pop()[0]
         found.append((start, end))
-        at = text.find("@", max(at + 1, end - BEHIND_ADDRESS))
+        at = text.find("@", max(at + 1, end - behind))
     return found
+
+
+def _matches(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """The matches in a part of a text that begins with a line, as `finditer` finds them.
+
+    A pattern that begins with `^` is tried where lines begin, and at no other character.
+    """
+    if not pattern.pattern.startswith("^"):
+        yield from pattern.finditer(text, start, end)
+        return
+    newline, line = 0, start
+    while newline >= 0:
+        match = pattern.match(text, line, end)
+        if match:
+            yield match
+        newline = text.find("\n", match.end() - 1 if match else line, end)
+        line = newline + 1
+
+
+def _close(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """As `_near_addresses`, of a pattern that sees only what stands right beside an address."""
+    return _near_addresses(pattern, text, CLOSE_BEFORE, CLOSE_BEHIND)
 
 
 def _is_from(row: Row, notice: _Notice) -> bool:
@@ -303,7 +298,7 @@ def _is_from(row: Row, notice: _Notice) -> bool:
     if row.subject and not _compiled(row.subject).search(notice.subject):
         return False
     return not row.field or any(
-        _compiled(row.field).match(f"{name}: {value}") for name, value in notice.fields
+        _compiled(row.field).match(f"{name}: {value[:MAX_VALUE]}") for name, value in notice.header.all
     )
 
 
@@ -452,8 +447,8 @@ def _is_delay(notice: _Notice, said: str) -> bool:
     """Does the server go on trying?"""
     about = plain(notice.subject)
     text = plain(said[:FIRST_CHARACTERS])
-    return (has_any(about, DELAYS) or has_any(text, DELAYS)) and not (
-        has_any(about, GIVEN_UP) or has_any(text, GIVEN_UP)
+    return (has_any(about, DELAYS) or _DELAYS.is_any_in(notice.said, text)) and not (
+        has_any(about, GIVEN_UP) or _GIVEN_UP.is_any_in(notice.said, text)
     )
 
 
@@ -474,15 +469,15 @@ _GENERAL = (
 
 def _general(notice: _Notice) -> Shape | None:
     """A notice of no known shape: its sender, subject and first lines must agree that mail has failed."""
-    if autoreply.is_challenge(notice.header, notice.raw_text) or _REPLY_OR_FORWARD.match(notice.subject):
+    if _REPLY_OR_FORWARD.match(notice.subject):
         return None
     failed = [address for value in notice.values("x-failed-recipients") for address in value.split(",")]
     if notice.is_mailer or failed:
         is_notice = notice.is_about_failure or notice.tells
     else:
-        has_code = _CODE.search(notice.flat[:FIRST_CHARACTERS]) is not None
+        has_code = _CODE.search(notice.said.plain[:FIRST_CHARACTERS]) is not None
         is_notice = notice.has_null_path and (notice.is_about_failure or (notice.tells and has_code))
-    if not is_notice:
+    if not is_notice or autoreply.is_challenge(notice.header, notice.said):
         return None
     end = notice.end_from(0, ())
     said = "\n".join(notice.lines[:end])
@@ -507,10 +502,8 @@ def _named(addresses: Sequence[str], said: str) -> list[_Found]:
 
 def _general_recipients(said: str, notice: _Notice) -> list[_Found]:
     """The recipients that a text names in the most telling of several ways."""
-    labelled = (
-        match for match in _near_addresses(_LABELLED, said) if plain(match["label"]) in RECIPIENT_LABELS
-    )
-    others = (_near_addresses(_compiled(pattern), said) for pattern in _GENERAL)
+    labelled = (match for match in _close(_LABELLED, said) if plain(match["label"]) in RECIPIENT_LABELS)
+    others = (_close(_compiled(pattern), said) for pattern in _GENERAL)
     for matches in chain([labelled], others):
         all_found = (_found(match, "") for match in matches)
         found = _limited(each for each in all_found if notice.may_have_failed(each))

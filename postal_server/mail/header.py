@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import cached_property
 from itertools import islice
 
 from .charset import decode, decode_undeclared
 
+MAX_SUBJECT = 2000  # bytes of one that is looked through for words
 MAX_WORDS = 2000  # encoded words of one value
 MAX_FIELDS = 10_000  # what follows them is not looked at
 # Above what can be configured, so that all accepted fields, and those added here, are read.
@@ -88,6 +90,28 @@ def header_values(raw: bytes, name: str) -> list[str]:
 def _values(raw: bytes, name: str) -> list[bytes]:
     wanted = name.lower()
     return [value for key, value in header_fields(raw) if key.lower() == wanted]
+
+
+class Fields:
+    """The fields of a header, read once for those who ask for many; their names in lower case."""
+
+    def __init__(self, header: bytes, limit: int = MAX_FIELDS) -> None:
+        self._fields = [(name.lower(), value) for name, value in header_fields(header, limit)]
+
+    @cached_property
+    def all(self) -> list[tuple[str, str]]:
+        """All of them, with values as those of `header_values`."""
+        return [(name, value.decode("utf-8", "replace")) for name, value in self._fields]
+
+    def values(self, name: str) -> list[str]:
+        """The values of every field with this name, which is in lower case."""
+        return [value for key, value in self.all if key == name]
+
+    @cached_property
+    def subject(self) -> str:
+        """The beginning of the Subject, decoded; the last one counts. Empty without one."""
+        values = [value for name, value in self._fields if name == "subject"]
+        return decode_header(values[-1][:MAX_SUBJECT]) if values else ""
 
 
 def first(raw: bytes, name: str) -> str | None:

@@ -9,9 +9,11 @@ MAX_LINES = 400  # of a header, in each direction
 MAX_GAP = 1000  # characters between the pieces of a header whose lines were broken
 
 # What shows that lines are a header: fields that no one writes into an explanation, and a Message-ID.
+# A line end is looked for faster than `^`.
 _SIGN = re.compile(
-    r"^([ \t>|*]{0,12})(?:Message-ID|X-Postal-MsgID|Received|Return-Path|MIME-Version|DKIM-Signature)[ \t]*:",
-    re.IGNORECASE | re.MULTILINE,
+    r"\n([ \t>|*]{0,12})"
+    r"(?:Message-ID|X-Postal-MsgID|Received|Return-Path|MIME-Version|DKIM-Signature)[ \t]*:",
+    re.IGNORECASE,
 )
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,60}[ \t]*:")
 MAX_BEHIND = 200  # characters behind a field without a value, where a page may have put it
@@ -34,12 +36,18 @@ def find_header(text: str) -> tuple[int, bytes]:
     of others may be part of what the report says. Where no header has a Message-ID, one that a sentence names
     will do.
     """
+    first, header = _find("\n" + text)
+    return first - 1, header
+
+
+def _find(text: str) -> tuple[int, bytes]:
+    """The same in a text that begins with a line end."""
     first = len(text)
     position = 0
     header = ""
     for _ in range(MAX_BLOCKS):
-        match = _SIGN.search(text, position)
-        if match is None or (position and match.start() - position > MAX_GAP):
+        match = _SIGN.search(text, max(position - 1, 0))
+        if match is None or (position and match.start() + 1 - position > MAX_GAP):
             break
         start, end, block = _around(text, match)
         if _TOKEN.search(header) and _TOKEN.search(block):
@@ -52,18 +60,19 @@ def find_header(text: str) -> tuple[int, bytes]:
             break
     if _MESSAGE_ID.search(header) or _TOKEN.search(header):
         return first, header.encode("utf-8", "replace")
-    if match := _IN_WORDS.search(text, 0, position + MAX_BEHIND if position else len(text)):
+    may_name_it = "<" in text and "message" in text.lower()
+    if may_name_it and (match := _IN_WORDS.search(text, 0, position + MAX_BEHIND if position else len(text))):
         return first, f"Message-ID: <{match[1]}>\n".encode("utf-8", "replace")
     return first, b""
 
 
 def _around(text: str, match: re.Match[str]) -> tuple[int, int, str]:
-    """Start, end and text of the header that the line at `match` belongs to, without what quotes it."""
+    """Start, end and text of the header that the line below `match` belongs to, without what quotes it."""
     prefix = match[1]
-    start = match.start()
+    start = sign = match.start() + 1
     for _ in range(MAX_LINES):
-        above = text.rfind("\n", 0, max(start - 1, 0)) + 1
-        if start == 0 or not _belongs(text[above : start - 1], prefix):
+        above = text.rfind("\n", 0, start - 1) + 1
+        if not _belongs(text[above : start - 1], prefix):
             break
         start = above
     lines = []
@@ -72,7 +81,7 @@ def _around(text: str, match: re.Match[str]) -> tuple[int, int, str]:
         end = text.find("\n", position)
         end = end if end >= 0 else len(text)
         line = text[position:end]
-        if position > match.start() and not _belongs(line, prefix):
+        if position > sign and not _belongs(line, prefix):
             break
         lines.append(line.removeprefix(prefix))
         position = min(end + 1, len(text))

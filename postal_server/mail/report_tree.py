@@ -14,14 +14,16 @@ from . import mime
 from .address_list import addresses_in
 from .charset import decode_undeclared
 from .delivery_status import is_status
-from .header import header_values, split_header
+from .header import Fields, header_values, split_header
 from .message_view import body_text
+from .phrases import Text
 from .quoted_header import find_header
 from .transfer import is_base64
 
 MAX_DEPTH = 8  # messages inside messages
 MAX_PARTS = 100  # of a message
 MAX_TEXT = 50_000  # characters that are read of a message
+MAX_HEADER_FIELDS = 500
 MAX_FIELDS = 10  # of one name
 MAX_FIELD = 10_000  # characters
 MAX_ADDRESSES = 100
@@ -53,6 +55,11 @@ class Message:
     def header(self) -> bytes:
         """Its header fields."""
         return self.part.raw[self.part.start : min(self.part.body_start, self.part.start + mime.MAX_HEADER)]
+
+    @cached_property
+    def fields(self) -> Fields:
+        """The same, read."""
+        return Fields(self.header, MAX_HEADER_FIELDS)
 
     @cached_property
     def leaves(self) -> list[mime.Part]:
@@ -94,6 +101,16 @@ class Message:
         return self.text[: self.quoted[0]]
 
     @cached_property
+    def words(self) -> Text:
+        """Its text, to look for words in."""
+        return Text(self.text)
+
+    @cached_property
+    def explaining_words(self) -> Text:
+        """Its explanation, to look for words in."""
+        return self.words if len(self.explanation) == len(self.text) else Text(self.explanation)
+
+    @cached_property
     def returned(self) -> bytes:
         """The header of the message that it returns, attached or in its text; empty where it returns none."""
         for part in self.leaves:
@@ -107,8 +124,9 @@ class Message:
     def returned_to(self) -> list[str]:
         """The recipients in the header of the message that it returns, up to 100."""
         addresses: list[str] = []
-        for name in ("X-Original-To", "Delivered-To", "To", "Cc"):
-            for value in header_values(self.returned, name)[:MAX_FIELDS]:
+        returned = Fields(self.returned)
+        for name in ("x-original-to", "delivered-to", "to", "cc"):
+            for value in returned.values(name)[:MAX_FIELDS]:
                 addresses += [address for address in addresses_in(value[:MAX_FIELD]) if "@" in address]
             if addresses:
                 break

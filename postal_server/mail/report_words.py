@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .delivery_status import MAX_DIAGNOSTIC, Part
-from .phrases import has_any, phrases, plain
+from .phrases import has_any, phrases
 
 NEAR = 1500  # characters below a recipient that may be about it
 
@@ -92,13 +92,15 @@ def find_stage(text: str) -> str:
 
 
 def find_success(about: str, explanation: str) -> str:
-    """`"delivered"`, `"relayed"` or `"expanded"` if subject and words speak of success alone, else `""`."""
-    about, words = plain(about), plain(explanation)
+    """`"delivered"`, `"relayed"` or `"expanded"` if subject and words speak of success alone, else `""`.
+
+    Both are plain text.
+    """
     for action, beginnings in _FIRST_WORDS.items():
         if about.startswith(beginnings):
             return action
-    is_success = has_any(about, _SUCCESS_SUBJECTS) or has_any(words, _SUCCESS_TEXTS)
-    return "delivered" if is_success and not has_any(f"{about} {words}", _FAILURES) else ""
+    is_success = has_any(about, _SUCCESS_SUBJECTS) or has_any(explanation, _SUCCESS_TEXTS)
+    return "delivered" if is_success and not has_any(f"{about} {explanation}", _FAILURES) else ""
 
 
 def words_about(part: Part, explanation: str, *, is_only: bool) -> str:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from postal_server.mail import mime
+from postal_server.mail.header import Fields
 from postal_server.mail.message_view import body_text
+from postal_server.mail.phrases import Text
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 
@@ -16,7 +18,7 @@ def samples(folder):
 
 
 def header_and_text(raw):
-    """The header of a mail and its first text, decoded."""
+    """The fields of a mail and its first text, decoded."""
     root = mime.parse(raw, for_reading=True)
     text = next((part for part in root.walk() if part.mime_type == "text/plain"), None)
-    return raw[: root.body_start], body_text(text) if text else ""
+    return Fields(raw[: root.body_start]), Text(body_text(text) if text else "")

@@ -3,6 +3,8 @@ import time
 import pytest
 
 from postal_server.mail.autoreply import is_autoreply, is_challenge
+from postal_server.mail.header import Fields
+from postal_server.mail.phrases import Text
 from postal_server.mail.report import read
 
 from .reports import header_and_text, samples
@@ -24,14 +26,14 @@ from .reports import header_and_text, samples
     ],
 )
 def test_programs_say_so_by_a_field_or_the_subject(header, reverse_path, expected):
-    assert is_autoreply(f"{header}\r\n\r\n".encode(), reverse_path) is expected
+    assert is_autoreply(Fields(f"{header}\r\n\r\n".encode()), reverse_path) is expected
 
 
 def test_a_challenge_asks_for_confirmation():
-    header = b"Subject: Your email requires verification verify#1\r\n\r\n"
+    header = Fields(b"Subject: Your email requires verification verify#1\r\n\r\n")
     text = "The message you sent requires that you verify that you are a real live human being. Please reply."
-    assert is_challenge(header, text)
-    assert not is_challenge(header, "Hello")
+    assert is_challenge(header, Text(text))
+    assert not is_challenge(header, Text("Hello"))
 
 
 def test_vacations_receipts_challenges_and_replies_are_told_apart():
@@ -54,6 +56,7 @@ def test_time_to_tell_a_hostile_mail_is_bounded(flood):
     text = flood * (1_000_000 // len(flood))
     header = b"Subject: " + text.encode() + b"\r\n\r\n"
     start = time.process_time()
-    is_challenge(header, text)
-    is_autoreply(header, None)
+    fields = Fields(header)
+    is_challenge(fields, Text(text))
+    is_autoreply(fields, None)
     assert time.process_time() - start < 0.5

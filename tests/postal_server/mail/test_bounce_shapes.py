@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from postal_server.mail.bounce_rows import ROWS
 from postal_server.mail.bounce_shapes import find, status
 from postal_server.mail.delivery_status import Part
+from postal_server.mail.header import Fields
+from postal_server.mail.phrases import Text
 from postal_server.mail.report import read
 
 from .reports import header_and_text, samples
@@ -23,7 +25,7 @@ Received: from x
 
 
 def test_a_notice_names_its_recipients_and_their_reasons():
-    shape = find(b"From: Mailer-Daemon@mx.example\r\n\r\n", EXIM)
+    shape = find(Fields(b"From: Mailer-Daemon@mx.example\r\n\r\n"), Text(EXIM))
     reason = "host mx.dest.example: 550 5.1.1 User unknown"
     assert shape.name == "exim"
     assert shape.parts == (Part("a@dest.example", None, "failed", "5.1.1", reason),)
@@ -70,7 +72,7 @@ def test_every_row_has_a_sample():
 @pytest.mark.parametrize("has_null_path", [True, False])
 def test_what_people_say_about_a_notice_is_none(subject, has_null_path):
     header = f"From: ann@x.example\r\nSubject: {subject}\r\n\r\n".encode()
-    assert find(header, EXIM, has_null_path=has_null_path) is None
+    assert find(Fields(header), Text(EXIM), has_null_path=has_null_path) is None
 
 
 def test_automatic_replies_are_no_notices():
@@ -96,8 +98,9 @@ def test_the_status_is_the_one_that_follows_a_code(text, expected):
 
 @given(st.binary(max_size=300), st.text(max_size=500), st.booleans())
 def test_hostile_mail_never_raises(header, text, has_null_path):
-    find(header, text, has_null_path=has_null_path)
-    find(b"From: postmaster@x\r\nX-Failed-Recipients: " + header + b"\r\n\r\n", "failure\n" + text)
+    find(Fields(header), Text(text), has_null_path=has_null_path)
+    notice = Fields(b"From: postmaster@x\r\nX-Failed-Recipients: " + header + b"\r\n\r\n")
+    find(notice, Text("failure\n" + text))
 
 
 MAILER = b"From: MAILER-DAEMON@x.example\r\nSubject: Undeliverable\r\n"
@@ -126,5 +129,5 @@ def test_time_to_read_a_hostile_notice_is_bounded(beginning, flood):
     text = beginning + flood * (200_000 // len(flood))
     header = MAILER + b"X-Failed-Recipients: " + b"a@b.example, " * 10_000 + b"\r\n\r\n"
     start = time.process_time()
-    find(header, text)
+    find(Fields(header), Text(text))
     assert time.process_time() - start < 0.5

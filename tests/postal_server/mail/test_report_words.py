@@ -1,6 +1,7 @@
 import pytest
 
 from postal_server.mail.delivery_status import Part
+from postal_server.mail.phrases import plain
 from postal_server.mail.report_words import find_stage, find_status, find_success, squeeze, words_about
 
 
@@ -67,7 +68,7 @@ def test_the_code_in_words(text, status):
     ],
 )
 def test_words_of_success(about, explanation, action):
-    assert find_success(about, explanation) == action
+    assert find_success(plain(about), plain(explanation)) == action
 
 
 TEXT = "Sorry.\n\n<a@d.example>: no\nroom\n\n<b@d.example>: gone\n\nBye.\n"
