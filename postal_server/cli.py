@@ -17,6 +17,7 @@ COMMANDS = {
     "web": "the web process: API, JWKS, tracking, admin",
     "smtp": "the SMTP process: incoming mail, submission, and the catch",
     "worker": "a worker process: deliveries, webhooks and scheduled tasks",
+    "health": "ask a running process whether it is ready",
     "initialize": "create configuration, keys, database and a mail server",
     "upgrade": "update the database",
     "queue": "list, suspend, resume, flush and purge parts of the queue",
@@ -40,6 +41,9 @@ ALIASES = {
     "console": "shell",
     "import": "import_postal",
 }
+WITHOUT_MODELS = frozenset(
+    {"health"}
+)  # called every few seconds: loading the models would cost more than the work
 MISSING_EXTRA = "postal-server needs its extra: pip install 'anymail-postal[server]' ({name} is missing)."
 
 
@@ -154,7 +158,8 @@ def _django(name: str, shown_name: str, words: list[str]) -> int:
     from django.core.management import load_command_class  # noqa: PLC0415
     from django.core.management.base import CommandError  # noqa: PLC0415
 
-    django.setup()
+    if name not in WITHOUT_MODELS:
+        django.setup()
     app = "django.core" if name == "shell" else "postal_server"
     command = load_command_class(app, name.replace("-", "_"))
     # Wrong options print the usage and exit with status 2 instead of raising an exception.

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -21,24 +21,15 @@ from postal_server.models import Server
 from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.loader import load
 
+from .plain import PlainCommand
+
 PROGRESS_INTERVAL = 2.0  # seconds between lines about the progress of long work
 COLUMN_WIDTH = 60
 
 
-class ServerCommand(BaseCommand):
-    """A command of `postal-server`. Django's general options are accepted, but left out of the help."""
+class ServerCommand(PlainCommand):
+    """A command that works with the database."""
 
-    suppressed_base_arguments = {
-        "--version",
-        "--settings",
-        "--pythonpath",
-        "--traceback",
-        "--no-color",
-        "--force-color",
-        "--skip-checks",
-        "--verbosity",
-    }
-    requires_system_checks: list[str] = []
     needs_database = True
 
     def execute(self, *args: Any, **options: Any) -> Any:

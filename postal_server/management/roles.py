@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from postal_server import conf, files
 from postal_server.errors import ConfigurationError
 from postal_server.runtime import assembly
-from postal_server.runtime.process import Role
+from postal_server.runtime.role import Role
 from postal_server.services.preparation.target import check_relays
 from postal_server.services.shared.keys import request_key
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from postal_server.conf import MAX_PORT, Config
+from postal_server.conf import Config
 from postal_server.conf import SmtpServer as SmtpServerConfig
 from postal_server.engine.ports import Resolver, Source
 from postal_server.engine.sts_policy_store import StoredPolicies
@@ -37,11 +35,9 @@ from postal_server.web.server import HttpServer
 
 from . import web
 from .acceptance import AcceptanceCore
-from .process import Addresses, MakeListener, Process, ProcessSpec, Role
+from .process import Addresses, MakeListener, Process, ProcessSpec
 from .resolver import resolver
-
-PORT, BIND = "PORT", "BIND_ADDRESS"
-HEALTH_PORT, HEALTH_BIND = "HEALTH_SERVER_PORT", "HEALTH_SERVER_BIND_ADDRESS"
+from .role import Role, health_place, smtp_place, web_place
 
 
 def run(config: Config, roles: Sequence[Role], ready_file: Path | None = None) -> None:
@@ -80,9 +76,7 @@ class SmtpListener:
     def __init__(self, core: AcceptanceCore, *, honour_environment: bool) -> None:
         config = core.config
         given = config.smtp_server
-        place = Place("smtp_server.default_", given.default_bind_address, given.default_port)
-        if honour_environment:
-            place = place.overridden(BIND, PORT)
+        place = smtp_place(config, honour_environment=honour_environment)
         self._addresses = [ListenAddress(place.host, place.port)]
         self._host_key, self._port_keys = place.host_key, {place.port: place.port_key}
         if given.implicit_tls_port:
@@ -152,9 +146,7 @@ class WebListener:
 
     def __init__(self, core: AcceptanceCore, *, honour_environment: bool) -> None:
         given = core.config.web_server
-        self._place = Place("web_server.default_", given.default_bind_address, given.default_port)
-        if honour_environment:
-            self._place = self._place.overridden(BIND, PORT)
+        self._place = web_place(core.config, honour_environment=honour_environment)
         application = web.create(
             core.config,
             journal=core.journal,
@@ -246,45 +238,8 @@ def _certificates(config: Config) -> Certificates | None:
 
 def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int, str] | None:
     """Postal's SMTP and worker processes have a health server; the web process answers for itself."""
-    if Role.WORKER in roles:
-        group = "worker"
-        address = config.worker.default_health_server_bind_address
-        port = config.worker.default_health_server_port
-    elif Role.SMTP in roles:
-        group = "smtp_server"
-        address = config.smtp_server.default_health_server_bind_address
-        port = config.smtp_server.default_health_server_port
-    else:
-        return None
-    place = Place(f"{group}.default_health_server_", address, port)
-    place = place.overridden(HEALTH_BIND, HEALTH_PORT)
-    return (place.host, place.port, place.port_key) if place.port else None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to listen, and what says so: two keys that begin alike, or the environment variables that won."""
-
-    keys: str
-    host: str
-    port: int
-    variables: tuple[str, str] = ("", "")
-
-    @property
-    def host_key(self) -> str:
-        return self.variables[0] or f"{self.keys}bind_address"
-
-    @property
-    def port_key(self) -> str:
-        return self.variables[1] or f"{self.keys}port"
-
-    def overridden(self, host_variable: str, port_variable: str) -> Place:
-        """With what these environment variables say instead. Raises `ConfigurationError`."""
-        host, port = os.environ.get(host_variable), os.environ.get(port_variable)
-        if port and not (port.isdecimal() and int(port) <= MAX_PORT):
-            raise ConfigurationError(f"{port_variable}: {port!r} is not a port.")
-        variables = (host_variable if host else "", port_variable if port else "")
-        return Place(self.keys, host or self.host, int(port) if port else self.port, variables)
+    place = health_place(config, roles)
+    return (place.host, place.port, place.port_key) if place and place.port else None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import json
 import logging
 import os
@@ -32,6 +31,7 @@ from postal_server.engine.worker import MakeTransports, Worker
 from .acceptance import AcceptanceCore
 from .batch_services import MessageServices, WebhookServices
 from .health import HealthServer
+from .role import Role
 
 try:
     import uvloop
@@ -47,14 +47,6 @@ SWITCH_INTERVAL = 0.0005
 OPEN_FILES = 65_536
 
 Addresses = Sequence[tuple[str, int]]
-
-
-class Role(str, enum.Enum):
-    """What a process does; `run` does all three."""
-
-    WEB = "web"
-    SMTP = "smtp"
-    WORKER = "worker"
 
 
 class Listener(Protocol):

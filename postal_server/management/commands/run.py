@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 
 from postal_server.management.roles import RoleCommand
-from postal_server.runtime.process import Role
+from postal_server.runtime.role import Role
 
 
 class Command(RoleCommand):

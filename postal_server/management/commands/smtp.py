@@ -1,7 +1,7 @@
 """`postal-server smtp`."""
 
 from postal_server.management.roles import RoleCommand
-from postal_server.runtime.process import Role
+from postal_server.runtime.role import Role
 
 
 class Command(RoleCommand):

@@ -11,7 +11,7 @@ from postal_server import conf, files
 from postal_server.engine.ports import Source, Target
 from postal_server.errors import ConfigurationError
 from postal_server.runtime import assembly
-from postal_server.runtime.process import Role
+from postal_server.runtime.role import Role
 from tests.fakes import FakeResolver
 
 SMTP, HELO = {"smtp_hostname": "mx.example"}, {"helo_hostname": "helo.example"}
