@@ -40,7 +40,7 @@ GROUPS = {
     "rspamd": "Spam scanner.",
     "spamd": "Spam scanner (SpamAssassin).",
     "clamav": "Virus scanner.",
-    "logging": "Logs, which go to standard error.",
+    "logging": "Logs.",
     "rails": "Named after the framework of Postal.",
     "storage": "The database. Not in Postal.",
     "login": "Limits for logins. Not in Postal.",

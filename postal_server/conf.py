@@ -2,12 +2,13 @@
 
 This is the only module that reads them. Keys are spelt as in the file: `config().dns.route_domain`.
 Every key also has an environment variable, `<GROUP>_<KEY>` in upper case, which wins; lists are separated
-by commas there. Source: contract 11.5.
+by commas there. `<GROUP>_<KEY>_FILE` names a file with the value instead. Source: contract 11.5.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import os
 import re
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 
 import yaml
 
+from .conf_environment import mistyped, read
 from .conf_v1 import translate
 from .errors import ConfigurationError
 
@@ -243,9 +245,10 @@ class Clamav(Scanner):
 class Logging:
     """What is logged, and how."""
 
-    enabled: bool = key(True, "Write logs to standard error.")
+    enabled: bool = key(True, "Write logs.")
     level: str = key("INFO", "Lowest level that is written.")
-    format: str = key("text", "`text` or `json`.")
+    format: str = key("text", "`text`, or `json` for one object a line.")
+    stream: str = key("stderr", "Where logs go: `stderr`, or `stdout` as is usual for containers.")
     rails_log_enabled: bool = key(False, "Understood, without effect.")
     highlighting_enabled: bool = key(False, "Understood, without effect.")
     sentry_dsn: str = key("", "Understood, without effect.")
@@ -448,6 +451,7 @@ MAX_PORT = 65535
 NOT_IN_A_HOST = re.compile(r"[\s/@]")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
+LOG_STREAMS = ("stderr", "stdout")
 ADDRESS_SCOPES = ("server", "stream")
 HOLD_REASONS = (
     *("suppressed", "send_limit", "development_mode", "credential", "suspended"),
@@ -472,7 +476,7 @@ OUR_GROUPS = frozenset(
     }
 )
 NOT_HONOURED: Mapping[str, str] = {
-    "gelf": "Graylog logging is not supported; logs go to standard error.",
+    "gelf": "Graylog logging is not supported; see `logging`.",
     "oidc": "Login by OpenID Connect is not supported.",
     "migration_waiter": "There is no migration waiter; run `postal-server upgrade` first.",
 }
@@ -590,13 +594,24 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     return converted
 
 
+def _variable(group: str, name: str) -> str:
+    return f"{group}_{name}".upper()
+
+
+def variables() -> tuple[str, ...]:
+    """The environment variables of all keys."""
+    return tuple(
+        _variable(group, item.name) for group, kind in GROUPS.items() for item in dataclasses.fields(kind)
+    )
+
+
 def _group(name: str, kind: type, settings: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     hints = typing.get_type_hints(kind)
     values = {}
     for item in dataclasses.fields(kind):
-        variable, hint, least = f"{name}_{item.name}".upper(), hints[item.name], item.metadata.get("least", 0)
-        if variable in environ:
-            values[item.name] = _convert(variable, environ[variable], hint, least)
+        hint, least = hints[item.name], item.metadata.get("least", 0)
+        if found := read(_variable(name, item.name), environ):
+            values[item.name] = _convert(*found, hint, least)
         elif item.name in settings and settings[item.name] is not None:
             values[item.name] = _convert(f"{name}.{item.name}", settings[item.name], hint, least)
     return kind(**values)
@@ -623,6 +638,7 @@ def parse(
         groups, notes = _as_postal_does(groups)
         warnings += notes
     warnings += _useless_list(groups["delivery"])
+    warnings += mistyped(environ, variables(), [_variable(name, "") for name in GROUPS])
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     _check(config)
     return config
@@ -634,7 +650,8 @@ def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     ignored = []
     for name, value in settings.items():
         if name not in fields:
-            ignored.append((name, "unknown key, ignored."))
+            meant = difflib.get_close_matches(name, fields, 1)
+            ignored.append((name, f"unknown key, ignored.{f' Did you mean {meant[0]}?' if meant else ''}"))
         elif fields[name].metadata["about"].startswith(WITHOUT_EFFECT) and value != fields[name].default:
             ignored.append((name, "has no effect here."))
     return ignored
@@ -667,6 +684,7 @@ def _check(config: Config) -> None:
         ("delivery.mode", config.delivery.mode, DELIVERY_MODES),
         ("logging.level", config.logging.level.upper(), LOG_LEVELS),
         ("logging.format", config.logging.format, LOG_FORMATS),
+        ("logging.stream", config.logging.stream, LOG_STREAMS),
         ("suppression.address_scope", config.suppression.address_scope, ADDRESS_SCOPES),
     ):
         if value not in choices:

@@ -98,14 +98,15 @@ LOGGING: dict[str, Any] = {
         "json": {"()": "postal_server.logs.JSONFormatter"},
     },
     "handlers": {
-        "stderr": {
+        "stream": {
             "class": "logging.StreamHandler",
+            "stream": f"ext://sys.{_config.logging.stream}",
             "formatter": "json" if _config.logging.format == "json" else "text",
         },
         "null": {"class": "logging.NullHandler"},
     },
     "root": {
-        "handlers": ["stderr" if _config.logging.enabled else "null"],
+        "handlers": ["stream" if _config.logging.enabled else "null"],
         "level": _config.logging.level.upper(),
     },
     "loggers": {

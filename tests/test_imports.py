@@ -19,7 +19,8 @@ STDLIB_WITH_IO = {"asyncio", "socket", "ssl", "smtplib", "subprocess", "sqlite3"
 STORAGE = {"models", "rules", "mail", "errors", "conf"}
 SERVER = {
     "errors": set(),
-    "conf": {"errors", "conf_v1"},
+    "conf": {"errors", "conf_environment", "conf_v1"},
+    "conf_environment": {"errors"},
     "conf_v1": set(),
     "files": {"conf"},
     "mail": {"errors"},
@@ -47,7 +48,7 @@ SERVER = {
     "formats": set(),
     "testing": {"files", "mail"},
     "pytest_plugin": {"testing"},
-    "cli": {"files", "conf", "errors"},
+    "cli": {"files", "conf", "conf_environment", "errors"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -103,7 +103,7 @@ class DeliveryPolicy:
         return not self.catches_all
 
     def __str__(self) -> str:
-        return SENTENCES[self.mode]
+        return f"{SENTENCES[self.mode]} (delivery.mode: {self.mode.value})"
 
 
 SENTENCES = {

@@ -26,7 +26,8 @@ class HealthServer:
     """Answers in the event loop of the process: if that is stuck, the process does not count as alive.
 
     `problem()` says why the process is not ready, and is empty if it is. `measure` is called, in a thread,
-    before metrics are shown. `key` is that of the configuration which names the port.
+    before metrics are shown. `key` is that of the configuration which names the port. `ready` is the text of
+    `/ready` without a problem.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class HealthServer:
         measure: Callable[[], None] = lambda: None,
         *,
         key: str = "health server",
+        ready: str = "OK",
     ) -> None:
         self._name = name
         self._host = host
@@ -45,6 +47,7 @@ class HealthServer:
         self._problem = problem
         self._measure = measure
         self._key = key
+        self._ready = ready
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -96,7 +99,7 @@ class HealthServer:
             return "200 OK", TEXT, "OK"
         if path == "/ready":
             problem = self._problem()
-            return ("503 Service Unavailable", TEXT, problem) if problem else ("200 OK", TEXT, "OK")
+            return ("503 Service Unavailable", TEXT, problem) if problem else ("200 OK", TEXT, self._ready)
         if path == "/metrics":
             return "200 OK", CONTENT_TYPE_LATEST, generate_latest().decode()
         return "404 Not Found", TEXT, "Not Found"

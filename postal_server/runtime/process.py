@@ -27,6 +27,8 @@ from postal_server.conf import Config
 from postal_server.engine import directory as directories
 from postal_server.engine.depth import Depth
 from postal_server.engine.worker import MakeTransports, Worker
+from postal_server.services.shared.delivery_policy import policy_of
+from postal_server.web.probes import ready_text
 
 from .acceptance import AcceptanceCore
 from .batch_services import MessageServices, WebhookServices
@@ -178,7 +180,8 @@ class Process:
 
         depth = Depth(timedelta(hours=self.config.delivery.max_lifetime_hours))
         measure = depth.measure if worker else _nothing
-        return HealthServer(self.spec.name, host, port, problem, measure, key=key)
+        ready = ready_text(policy_of(self.config))
+        return HealthServer(self.spec.name, host, port, problem, measure, key=key, ready=ready)
 
     def _announce(self, addresses: dict[str, Addresses]) -> None:
         places = ", ".join(
@@ -186,11 +189,13 @@ class Process:
             for name, listening in addresses.items()
             for host, port in listening
         )
-        seconds = time.monotonic() - self.started_at
-        print(
-            f"postal-server {self.spec.name} is ready after {seconds:.1f} s: {places or 'working'}",
-            flush=True,
-        )
+        seconds, policy = time.monotonic() - self.started_at, policy_of(self.config)
+        line = f"{self.spec.name} is ready after {seconds:.1f} s: {places or 'working'}; {policy}"
+        if self.config.logging.stream == "stdout":  # what reads logs there gets nothing else
+            logger.info("%s", line)
+        else:
+            print(f"postal-server {line}", flush=True)
+            logger.info("Ready: %s", policy)
         if self.spec.ready_file:
             content = {"pid": os.getpid(), "addresses": addresses}
             draft = self.spec.ready_file.with_suffix(".draft")

@@ -11,6 +11,7 @@ from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API, Journal
 from postal_server.conf import Config
 from postal_server.engine.ports import Resolver
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.keys import request_key
 from postal_server.web import pages, probes, tracking
@@ -37,9 +38,11 @@ def create(
     `problem()` says why nothing can be accepted, and is empty if it can.
     """
     api = API(config, directory, journal, ClientNames(_reverse_look_up(resolver)))
+    public = pages.Pages(lambda: request_key(config))
+    asked = probes.Probes(problem, probes.ready_text(policy_of(config)))
     return Application(
         config=config,
-        routes=make_routes(api, pages.Pages(lambda: request_key(config)), probes.Probes(problem)),
+        routes=make_routes(api, public, asked),
         tracking_routes=make_tracking_routes(tracking.Tracking(config, directory)),
         tracking_mark=tracking.MARK,
         make_django=make_django,

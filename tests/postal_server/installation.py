@@ -17,12 +17,13 @@ from postal_server import conf
 from postal_server.api.client_name import ClientNames
 from postal_server.api.views import API
 from postal_server.errors import Busy
+from postal_server.rules.delivery_policy import DeliveryMode, DeliveryPolicy
 from postal_server.runtime.routes import make_routes, make_tracking_routes
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Accepted, Stored
 from postal_server.web.application import Application
 from postal_server.web.pages import Pages
-from postal_server.web.probes import Probes
+from postal_server.web.probes import Probes, ready_text
 from postal_server.web.tracking import MARK, Tracking
 from postal_server.wire.signing import SigningKey
 
@@ -100,7 +101,7 @@ def application(
 ) -> Application:
     """The web process without Django's pages."""
     api = API(config, lambda: directory, journal, ClientNames(lambda address: None))
-    pages, probes = Pages(lambda: key), Probes(lambda: "")
+    pages, probes = Pages(lambda: key), Probes(lambda: "", ready_text(DeliveryPolicy(DeliveryMode.ALLOWLIST)))
     return Application(
         config=config,
         routes=make_routes(api, pages, probes),

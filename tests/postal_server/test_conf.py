@@ -86,6 +86,7 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
         ({"version": 2, "hold": {"expiry": "spam"}}, r"hold\.expiry\.spam: '' is not a whole number"),
         ({"version": 2, "logging": {"level": "LOUD"}}, "logging.level: 'LOUD' is none of DEBUG"),
         ({"version": 2, "logging": {"format": "xml"}}, "logging.format: 'xml' is none of text, json"),
+        ({"version": 2, "logging": {"stream": "file"}}, "logging.stream: 'file' is none of stderr, stdout"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, document, named):
@@ -129,6 +130,14 @@ def test_what_cannot_be_honoured_is_said_by_name(tmp_path):
         tmp_path, {"version": 2, "storage": {}, "oidc": {"enabled": True}, "dns": {"nmae": 1}, "x": {}}
     )
     assert [warning.split(":")[0] for warning in config.warnings] == ["dns.nmae", "oidc", "x"]
+
+
+def test_a_mistyped_key_is_said_with_what_was_meant(tmp_path):
+    config = load(tmp_path, {"version": 2, "storage": {}, "smtp_server": {"defaul_port": 25, "zzz": 1}})
+    assert config.warnings == (
+        "smtp_server.defaul_port: unknown key, ignored. Did you mean default_port?",
+        "smtp_server.zzz: unknown key, ignored.",
+    )
 
 
 def test_key_that_changes_nothing_here_is_said_if_it_asks_for_something(tmp_path):

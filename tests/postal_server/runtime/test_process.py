@@ -128,14 +128,37 @@ def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(instal
     assert ready["pid"] == process.pid
     assert set(ready["addresses"]) == {"smtp", "catch", "web"}
     assert health(installation, "/health") == (200, "OK")
-    wait_until(lambda: health(installation, "/ready") == (200, "OK"))
+    wait_until(lambda: health(installation, "/ready") == (200, "OK\ndelivery.mode: catch"))
     assert len(workers(installation)) == 1
     asked_at = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(SECONDS_TO_STOP * 2) == 0
     assert time.monotonic() - asked_at < SECONDS_TO_STOP
     assert workers(installation) == []
-    assert "is ready after" in process.stdout.read()
+    assert "is ready after" in (said := process.stdout.read())
+    assert said.endswith("; all mail is caught (delivery.mode: catch)\n")
+    assert "Ready: all mail is caught (delivery.mode: catch)" in process.stderr.read()
+
+
+def test_a_container_gets_its_logs_as_json_on_standard_output_and_nothing_else(
+    installation, start, monkeypatch
+):
+    monkeypatch.setenv("LOGGING_FORMAT", "json")
+    monkeypatch.setenv("LOGGING_STREAM", "stdout")
+    monkeypatch.setenv("DELIVERY_MODE", "allowlist")
+    (installation / "listed").write_text("qa.example\n")
+    monkeypatch.setenv("DELIVERY_ALLOWLIST_FILE", str(installation / "listed"))
+    monkeypatch.setenv("DELIVERY_CATCH_PROT", "2599")
+    process = start("smtp")
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate(timeout=SECONDS_TO_STOP * 2)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert errors == ""
+    messages = [line["message"] for line in lines]
+    assert "DELIVERY_CATCH_PROT: has no effect. Did you mean DELIVERY_CATCH_PORT?" in messages
+    [ready] = [message for message in messages if "is ready after" in message]
+    assert ready.startswith("smtp is ready after")
+    assert "mail for delivery.allowlist is sent, all other mail is caught (delivery.mode: allowlist)" in ready
 
 
 def test_a_process_may_open_as_many_files_as_the_system_lets_it(start):

@@ -10,11 +10,11 @@ from postal_server.wire.http import Request
 from ..installation import call
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize(("path", "text"), [("/health", b"OK"), ("/ready", b"OK\ndelivery.mode: allowlist")])
 @pytest.mark.parametrize("host", ["postal.example.test", "10.0.0.7:5000", ""])
-def test_probes_are_answered_whatever_they_call_us(app, path, host) -> None:
+def test_probes_are_answered_whatever_they_call_us(app, path, text, host) -> None:
     reply = call(app, path, method="GET", headers={"Host": host}, peer="10.0.0.1")
-    assert (reply.status, reply.body) == (200, b"OK")
+    assert (reply.status, reply.body) == (200, text)
     assert call(app, path, method="HEAD", headers={"Host": host}).body == b""
 
 
