@@ -20,10 +20,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from . import conf, keys, setting_values
+from . import conf, delivery_mode, keys, setting_values
 from .webhooks import PostalWebhookView
 
 TAG = "anymail_postal"
+NETWORK_TAG = "anymail_postal.network"  # of the check that asks the servers
 ANYMAIL_VIEWS = "anymail.webhooks.postal"
 SHORTEST_MAX_AGE = timedelta(seconds=2400)  # Postal repeats a webhook for 36 minutes, plus slack
 # A mail of 14 MiB, which Postal accepts by default, is 20.2 million bytes as JSON.
@@ -36,6 +37,7 @@ def register() -> None:
     """Register the checks with Django."""
     django.core.checks.register(check_settings, TAG)
     django.core.checks.register(check_deployment, TAG, deploy=True)
+    django.core.checks.register(check_delivery, NETWORK_TAG, deploy=True)
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -75,6 +77,26 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             if server.has_key_source:
                 messages += _check_exposure(server, routes)
     return _once(messages)
+
+
+def check_delivery(**kwargs: Any) -> list[CheckMessage]:
+    """Ask the servers, with `check --deploy`, if mail that this project sends in production is delivered.
+
+    The only check that uses the network: for two seconds at most for each server. One that cannot be
+    reached, and a Postal, which delivers all mail, say nothing about it.
+    """
+    if settings.DEBUG or not any(map(conf.is_our_backend, conf.backends())):
+        return []
+    servers = {server.get("api_url"): server for server in _servers()}
+    return [
+        warning(
+            "W009",
+            f"{server.where('api_url')} names a server that {kept} (delivery.mode: {mode}).",
+            "Set delivery.mode to mx or relays in its postal.yml, or POSTAL_API_URL to another server.",
+        )
+        for url, server in servers.items()
+        if url and (kept := delivery_mode.what_is_kept(mode := delivery_mode.fetch_mode(url)))
+    ]
 
 
 def _once(messages: list[CheckMessage]) -> list[CheckMessage]:

@@ -7,6 +7,8 @@ from types import ModuleType
 import django
 import django.core.mail
 import pytest
+import requests
+import responses
 from anymail.urls import urlpatterns as anymail_urlpatterns
 from django.core.checks import Error, Info, Warning, run_checks
 from django.db import OperationalError
@@ -14,7 +16,7 @@ from django.test import modify_settings, override_settings
 from django.urls import include, path
 from django.views import View
 
-from anymail_postal import checks
+from anymail_postal import checks, conf
 from anymail_postal.webhooks import PostalTrackingWebhookView
 from tests.anymail_postal.recorded import DKIM_RECORD as PUBLIC_KEY
 
@@ -458,6 +460,97 @@ class TestDeployment:
         project(OURS, webhook_key=PUBLIC_KEY, webhook_dedupe="x", webhook_secret=5, webhook_max_age="x")
         assert set(found()) == {"E009", "E012"}
         assert found(deploy=True) == ["I001", "I002"]
+
+
+class TestDelivery:
+    """With `check --deploy`, the servers are asked if they deliver mail."""
+
+    URL = "https://postal.example.com"
+
+    @pytest.fixture(autouse=True)
+    def sending(self, project, settings):
+        project(api_url=self.URL, api_key="key")
+        use_backend(settings, conf.BACKEND)
+
+    @responses.activate
+    @pytest.mark.parametrize(
+        ("mode", "says"),
+        [
+            ("catch", "catches all mail: none reaches its recipients (delivery.mode: catch)"),
+            ("allowlist", "and catches all other mail (delivery.mode: allowlist)"),
+        ],
+    )
+    def test_a_server_that_catches_mail_is_reported(self, mode, says):
+        responses.get(f"{self.URL}/ready", body=f"OK\ndelivery.mode: {mode}")
+        [message] = checks.check_delivery()
+        assert (message.id, type(message)) == ("anymail_postal.W009", Warning)
+        assert message.msg.startswith("POSTAL_API_URL names a server that ")
+        assert says in message.msg
+        assert "delivery.mode to mx or relays" in message.hint
+
+    @responses.activate
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"body": "OK\ndelivery.mode: mx"},
+            {"body": "OK\ndelivery.mode: relays\n"},
+            {"body": "OK\ndelivery.mode: something_new"},
+            {"body": "OK"},
+            {"body": "<html>\ndelivery.mode: catch"},
+            {"body": "delivery.mode: catch", "status": 503},
+            {"status": 302, "headers": {"Location": "https://postal.example.com/login"}},
+            {"body": "<html>Not found", "status": 404},
+            {"body": requests.ConnectionError("refused")},
+            {"body": requests.Timeout("too slow")},
+            {"body": b"\xff" * 100_000},
+        ],
+        ids=lambda answer: str(answer)[:40],
+    )
+    def test_others_and_those_that_do_not_say_are_not(self, answer):
+        responses.get(f"{self.URL}/ready", **answer)
+        assert checks.check_delivery() == []
+        assert len(responses.calls) == 1
+
+    @responses.activate
+    def test_a_project_in_development_does_not_ask(self, settings):
+        settings.DEBUG = True
+        assert checks.check_delivery() == []
+        assert len(responses.calls) == 0
+
+    @responses.activate
+    def test_nor_does_one_that_sends_by_another_backend(self, settings):
+        use_backend(settings, "django.core.mail.backends.dummy.EmailBackend")
+        assert checks.check_delivery() == []
+        assert len(responses.calls) == 0
+
+    @responses.activate
+    def test_each_server_is_asked_once(self, project):
+        responses.get(f"{self.URL}/ready", body="OK\ndelivery.mode: mx")
+        responses.get("https://staging.example.com/ready", body="OK\ndelivery.mode: allowlist")
+        named = {"eu": {"api_url": "https://staging.example.com"}, "us": {"api_url": self.URL}}
+        project(api_url=self.URL, api_key="key", servers=named)
+        [message] = checks.check_delivery()
+        assert message.msg.startswith("POSTAL_SERVERS['eu']['api_url'] names")
+        assert len(responses.calls) == 2
+
+    @responses.activate
+    def test_bad_urls_do_not_raise(self, project):
+        project(api_url="no url", api_key="key")
+        assert checks.check_delivery() == []
+
+    @responses.activate
+    def test_an_ordinary_check_does_not_use_the_network(self):
+        run_checks()
+        assert len(responses.calls) == 0
+        run_checks(include_deployment_checks=True)
+        assert len(responses.calls) == 1
+
+
+def use_backend(settings, path):
+    if HAS_MAILERS:
+        settings.MAILERS = {"default": {"BACKEND": path}}
+    else:
+        settings.EMAIL_BACKEND = path
 
 
 def test_without_the_app_nothing_is_checked_and_all_else_works():

@@ -120,6 +120,23 @@ def test_a_good_set_up(postal, doctor):
     ]
 
 
+@pytest.mark.parametrize(
+    ("mode", "line"),
+    [
+        ("catch", "note  delivery: the server catches all mail: none reaches its recipients"),
+        ("allowlist", "note  delivery: the server sends mail only to the recipients of its allowlist"),
+        ("mx", "ok    delivery: the server sends mail (delivery.mode: mx)"),
+    ],
+)
+def test_whether_the_server_delivers_mail_is_said(postal, doctor, mode, line):
+    postal.add("GET", f"{URL}/ready", body=f"OK\ndelivery.mode: {mode}")
+    well, said = doctor()
+    assert well
+    assert line in said
+    assert f"(delivery.mode: {mode})" in said
+    assert said.count("delivery.mode") == 1
+
+
 COMPLAINED = EventReceipt("default", "k1", "MessageComplained", "complained")
 SENT = EventReceipt("default", "k2", "MessageSent", "delivered")
 
@@ -367,7 +384,8 @@ class TestServers:
         well, said = doctor(server="eu")
         assert well
         assert "Server 'default'" not in said
-        assert postal.calls[-1].request.headers["X-Server-API-Key"] == "eu-key"
+        keys = [call.request.headers.get("X-Server-API-Key") for call in postal.calls]
+        assert set(keys) == {None, "eu-key"}
 
     def test_an_unknown_one_is_an_error(self):
         with pytest.raises(CommandError, match="no Postal server 'us'"):

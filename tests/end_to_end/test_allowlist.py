@@ -11,6 +11,7 @@ import pytest
 import requests
 from aiosmtpd.controller import Controller
 
+from anymail_postal.delivery_mode import fetch_mode
 from postal_server.testing import MailServer, RunningServer, free_ports
 
 LISTED = "qa@dest.example, partner.example, listed@own.test"
@@ -133,6 +134,7 @@ def test_every_way_out_is_open_to_who_is_listed_alone(start, receiver):
     deliver(box, "gone@own.test", "sender@partner.example")
     assert f"127.0.0.1:{receiver.port} took it" in command(box, "test-app-smtp", "boss@partner.example")
     assert "the catch, as delivery.mode is allowlist" in command(box, "test-app-smtp", "boss@dest.example")
+    assert fetch_mode(box.url) == "allowlist"
     box.wait_until_quiet()
     sent = ["QA@Dest.Example", "anybody@partner.example", "boss@partner.example", "listed@own.test"]
     sent += ["qa@dest.example", "qa@dest.example", "sender@partner.example"]

@@ -1462,7 +1462,7 @@ CASES: dict[str, Case] = {
     "a key set that never ends": Case(
         guards=[
             Guard(
-                "anymail_postal/keys.py",
+                "anymail_postal/fetching.py",
                 code="""
                 if seconds <= 0:
                     raise TimeoutError("the response takes too long")
@@ -1470,16 +1470,16 @@ CASES: dict[str, Case] = {
                 """,
             ),
             Guard(
-                "anymail_postal/keys.py",
+                "anymail_postal/fetching.py",
                 code="""
                 if len(content) > MAX_BYTES:
-                    raise ValueError("the response is too large for a key set")
+                    raise ValueError("the response is too large")
                 """,
             ),
         ],
         tests=[
-            f"{LIBRARY}/test_keys.py::test_answer_that_drips_is_given_up_in_time",
-            f"{LIBRARY}/test_keys.py::test_answer_is_bounded_in_size",
+            f"{LIBRARY}/test_fetching.py::test_answer_that_drips_is_given_up_in_time",
+            f"{LIBRARY}/test_fetching.py::test_answer_is_bounded_in_size",
         ],
     ),
     "the API key taken along by a redirect": Case(

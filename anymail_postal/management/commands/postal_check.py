@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.urls import NoReverseMatch, resolve, reverse
 
-from ... import checks, conf, events, keys, signals
+from ... import checks, conf, delivery_mode, events, keys, signals
 from ...api import tls_hint
 from ...client import PostalClient
 from ...errors import PostalAPIError, PostalAuthError, PostalSenderError
@@ -64,6 +64,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Server {config.name!r}:")
             self.report("public keys", check_keys(config))
             self.report("API", check_api(config, senders or default_senders()))
+            self.report("delivery", check_delivery(config))
             self.report("webhooks", check_webhooks(config))
             self.report("webhooks", check_events(config))
         if wrong := self.failures or min(self.signs, 1):
@@ -182,6 +183,15 @@ def check_sender(client: PostalClient, sender: str) -> Result:
     except PostalAPIError as error:
         return FAIL, f"cannot find out whether mail may be sent from {address}: {error}"
     return OK, f"mail may be sent from {address}"
+
+
+def check_delivery(config: conf.ServerConfig) -> Iterator[Result]:
+    """Say if the server delivers mail. A Postal does not say, and does."""
+    mode = delivery_mode.fetch_mode(config.api_url) if config.api_url else None
+    if kept := delivery_mode.what_is_kept(mode):
+        yield NOTE, f"the server {kept} (delivery.mode: {mode})"
+    elif mode:
+        yield OK, f"the server sends mail (delivery.mode: {mode})"
 
 
 def check_webhooks(config: conf.ServerConfig) -> Iterator[Result]:
