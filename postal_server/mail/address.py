@@ -23,6 +23,9 @@ _QUOTED_LOCAL = re.compile(r'"((?:[^"\\\x00-\x1f\x7f]|\\[ -~])*)"\Z')
 _DOT_ATOM = re.compile(rf"[^.{_NO_ATOM}]+(?:\.[^.{_NO_ATOM}]+)*\Z")
 _ALNUM_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ORDINARY = re.compile(rf"[A-Za-z0-9.+_=-]+@{_ALNUM_LABEL}(?:\.{_ALNUM_LABEL})*\Z")  # has one spelling only
+_ATOM = r"[A-Za-z0-9+_=-]+"
+# Of these the key is the lower case.
+_ORDINARY_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_ALNUM_LABEL}(?:\.{_ALNUM_LABEL})*\Z")
 _ESCAPED = re.compile(r"\\(.)")
 _DOTS = {".", "\u3002", "\uff0e", "\uff61"}  # RFC 3490 section 3.1
 
@@ -122,7 +125,9 @@ def suppression_key(address: str) -> str:
 
     Dots and tags stay: they name other mailboxes. Text that is no address is its own key, in lower case.
     """
-    return _suppression_key(address) if len(address) <= MAX_KEPT else address.lower()
+    if len(address) > MAX_KEPT or (len(address) <= MAX_ADDRESS and _ORDINARY_KEY.match(address)):
+        return address.lower()
+    return _suppression_key(address)
 
 
 @functools.lru_cache(maxsize=4096)  # looked for several times on a message's way

@@ -156,9 +156,10 @@ def _cell(value: Any) -> str:
 
 
 def _given(number: int, cells: Cells, line: str, known: Format, reason: Reason | None) -> Given | BadLine:
-    for name, value in cells.items():
-        if not value.isascii() and not _is_unicode(value):
-            return BadLine(number, name, f"{value[:SHOWN_CHARACTERS]!r} is not UTF-8", line)
+    if not "".join(cells.values()).isascii():
+        for name, value in cells.items():
+            if not _is_unicode(value):
+                return BadLine(number, name, f"{value[:SHOWN_CHARACTERS]!r} is not UTF-8", line)
     try:
         given = known.read(cells)
     except BadValue as error:

@@ -10,6 +10,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
@@ -172,17 +173,16 @@ def _mark(field: Column) -> str:
     return f"CAST(%s AS {field.rel_db_type(connection) if field.primary_key else field.db_type(connection)})"
 
 
-def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """All values of all rows, converted for the database."""
+def _adapted(fields: Sequence[Column], rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """All values of all rows, converted for the database, column by column."""
     database = connections[connection.alias]  # only once: the proxy does a look-up each time
-    converters = [_converter(field, database) for field in fields]
-    return [
-        [
-            value if value is None or convert is None else convert(value)
-            for value, convert in zip(row, converters, strict=True)
-        ]
-        for row in rows
-    ]
+    columns = []
+    for field, column in zip(fields, zip(*rows, strict=True), strict=True):
+        convert = _converter(field, database)
+        columns.append(
+            column if convert is None else [value if value is None else convert(value) for value in column]
+        )
+    return list(zip(*columns, strict=True))
 
 
 def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
@@ -190,6 +190,11 @@ def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
         return storable
     if isinstance(field, PLAIN):
         return None
-    convert = functools.partial(field.get_db_prep_save, connection=database)
-    # The rows of a batch share most of their times.
-    return functools.cache(convert) if isinstance(field, models.DateTimeField) else convert
+    if isinstance(field, models.DateTimeField):
+        return _utc_text if database.vendor == "sqlite" else None
+    return functools.partial(field.get_db_prep_save, connection=database)
+
+
+def _utc_text(moment: datetime) -> str:
+    """A time as Django stores it in SQLite, in a tenth of the time that Django takes for it."""
+    return str(moment.astimezone(timezone.utc).replace(tzinfo=None))
