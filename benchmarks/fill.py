@@ -18,10 +18,9 @@ from typing import Any
 
 import django
 
-from .load import SENDER, mail
+from .load import DESTINATIONS, SENDER, mail
 
 SIZE = 1024
-DESTINATIONS = 50
 CLAIM = 64
 CLAIMS = 50
 SERIES = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < %s) "

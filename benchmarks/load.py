@@ -6,13 +6,14 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import uvloop
 
 SENDER = "load@sender.example"
+DESTINATIONS = 50
 LINE = "The quick brown fox jumps over the lazy dog, again and again, and then once more.\r\n"
 
 
@@ -44,7 +45,7 @@ class Load:
     key: str = ""
     size: int = 10_240
     connections: int = 20
-    destinations: int = 50
+    destinations: int = DESTINATIONS
     host: str = "127.0.0.1"
 
 
@@ -90,9 +91,9 @@ class SmtpClient(asyncio.Protocol):
         if key:
             await self.exchange(b"AUTH PLAIN " + b64encode(f"\0load\0{key}".encode()) + b"\r\n")
 
-    async def send(self, rcpt_to: str, body: bytes) -> None:
+    async def send(self, rcpt_to: str, body: bytes, mail_from: str = SENDER) -> None:
         """One transaction, pipelined if the server offers it, as a mail server would."""
-        commands = [f"MAIL FROM:<{SENDER}>\r\n", f"RCPT TO:<{rcpt_to}>\r\n", "DATA\r\n"]
+        commands = [f"MAIL FROM:<{mail_from}>\r\n", f"RCPT TO:<{rcpt_to}>\r\n", "DATA\r\n"]
         if self.pipelines:
             await self.exchange("".join(commands).encode(), 3)
         else:
@@ -137,6 +138,20 @@ def smtp(load: Load) -> float:
         await client.begin(load.key)
         for number in numbers:
             await client.send(recipient(number, load.destinations), body)
+        await client.exchange(b"QUIT\r\n")
+
+    return _timed(one_connection, load.connections)
+
+
+def reports(load: Load, mails: Iterable[tuple[str, bytes]]) -> float:
+    """Send reports to return paths; seconds until the last one was acknowledged."""
+    waiting = iter(mails)
+
+    async def one_connection() -> None:
+        client = await _connect(SmtpClient, load)
+        await client.begin("")
+        for return_path, body in waiting:
+            await client.send(return_path, body + b".\r\n", mail_from="")
         await client.exchange(b"QUIT\r\n")
 
     return _timed(one_connection, load.connections)

@@ -7,6 +7,7 @@ affects all of them; compare within one row only.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -26,6 +27,9 @@ from .load import Load
 from .peers import Peer
 from .plots import Chart
 from .report import Row, Target, conditions
+from .reports import FULL, UNKNOWN
+from .reports import SIZE as REPORT_SIZE
+from .reports import report as report_of
 from .sink import Sink
 
 SQLITE, POSTGRESQL = "SQLite WAL, synchronous=FULL", "PostgreSQL, durable"
@@ -211,6 +215,47 @@ def deliver_webhook(scale: Scale) -> Row:
             for _ in range(scale.runs):
                 row.add("postal_server", in_and_out(own, sink, webhooks=1))
     row.targets.append(Target("messages/s", row.median("postal_server"), 500))
+    return row
+
+
+def returned(scale: Scale) -> Row:
+    """Reports of 10 KB to return paths, until each has become an event that a webhook has got.
+
+    A full mailbox is one event. An unknown user is two: the address comes on the suppression list as well.
+    """
+    number = scale.count(3_000)
+    warm_up = number // 4
+    cases = {"full mailbox": (FULL, 1), "unknown user": (UNKNOWN, 2)}
+    row = Row(
+        "Reports, from SMTP to their webhook",
+        conditions(number, REPORT_SIZE, 20, scale.storage) + ", 1 smtp and 1 worker process",
+        "reports/s",
+    )
+    with (
+        Sink() as sink,
+        installation(sink, database=scale.database, webhook=True) as ours,
+    ):
+        command = [sys.executable, "-m", "benchmarks.reports", str(ours.folder / "postal.yml")]
+        command.append(str(warm_up + number * scale.runs * len(cases)))
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        paths = iter(enumerate(json.loads(output)))
+        with ours.start("smtp", "worker") as started:
+            port = started["smtp"].ports["smtp"]
+
+            def rate(count: int, why: tuple[str, str], events: int) -> float:
+                mails = [(path, report_of(n, why)) for n, path in itertools.islice(paths, count)]
+                sink.reset()
+                os.sync()  # as in `_rate`
+                began = time.monotonic()
+                load.reports(Load(port, count), mails)
+                return count / (sink.wait(0, count * events) - began)
+
+            rate(warm_up, *cases["full mailbox"])
+            with processor_time(row, processes_of(started), number * scale.runs * len(cases)):
+                for _ in range(scale.runs):
+                    for name, case in cases.items():
+                        row.add(name, rate(number, *case))
+    row.targets += [Target(f"{name}, reports/s", row.median(name), 300) for name in cases]
     return row
 
 
@@ -605,6 +650,7 @@ ROWS: dict[str, Callable[[Scale], Row | tuple[Row, Chart] | str]] = {
     "api-accept": api_accept,
     "deliver": deliver,
     "deliver-webhook": deliver_webhook,
+    "reports": returned,
     "slow-receivers": slow_receivers,
     "depth": depth,
     "history": history,

@@ -169,12 +169,12 @@ def _noted(failure: Failure, batch: Batch) -> _Noted | None:
 
 
 def _read(noted: Sequence[_Noted], batch: Batch) -> _Lists:
-    of_keys = entries.of_keys({item.key[:2] for item in noted})
+    keys = {item.key[:2] for item in noted}
     strikes: defaultdict[Key, list[FailureEvidence]] = defaultdict(list)
-    for row in FailureEvidence.objects.filter(of_keys).order_by("created_at", "pk"):
+    for row in entries.rows_of(FailureEvidence, keys, " ORDER BY created_at, id"):
         strikes[row.server_id, row.key, row.scope, row.failure_class].append(row)
     known = {
-        (row.server_id, row.key, row.scope, row.reason): row for row in Suppression.objects.filter(of_keys)
+        (row.server_id, row.key, row.scope, row.reason): row for row in entries.rows_of(Suppression, keys)
     }
     samples = {
         item.failure.classification.operator: item.failure.text

@@ -20,7 +20,7 @@ from postal_server.mail.charset import storable
 from postal_server.models import Suppression
 from postal_server.rules import suppression as rules
 from postal_server.rules.suppression import Reason, State
-from postal_server.services.shared.rows import upsert_values
+from postal_server.services.shared.rows import upsert_values, values_of
 
 Recipient = tuple[int, str]  # server id, address
 M = TypeVar("M", bound=Model)
@@ -30,22 +30,6 @@ ENDED_BY_CHARACTERS = 64
 BY_SUCCESS = "success"
 
 UNIQUE = ["server_id", "key", "scope", "reason"]
-# What putting an address on a list again changes.
-RENEWED = (
-    "address",
-    "text",
-    "source_message_id",
-    "answer",
-    "rule",
-    "code",
-    "times",
-    "state",
-    "incident_id",
-    "created_at",
-    "keep_until",
-    "ended_at",
-    "ended_by",
-)
 
 
 class Stop(NamedTuple):
@@ -74,7 +58,7 @@ def of_keys(keys: Collection[Recipient]) -> Q:
 def rows_of(model: type[M], keys: Collection[Recipient], condition: str = "") -> Iterable[M]:
     """The same rows, for what is asked for every batch: building the query by the ORM takes longer than it.
 
-    `condition` is SQL. One query.
+    `condition` is SQL that follows. One query.
     """
     has_arrays = connection.vendor == "postgresql"  # one parameter for all keys halves the time of a look-up
     parts: list[str] = []
@@ -186,13 +170,8 @@ def given_entry(
 def put(entries: Iterable[Suppression]) -> None:
     """Put these on their lists; those that were on it for the same reason are replaced. One query."""
     rows = {(row.server_id, row.key, row.scope, row.reason): row for row in entries}
-    if rows:
-        Suppression.objects.bulk_create(
-            [rows[key] for key in sorted(rows)],  # all workers in one order: none waits for another
-            update_conflicts=True,
-            update_fields=RENEWED,
-            unique_fields=UNIQUE,
-        )
+    ordered = [rows[key] for key in sorted(rows)]  # all workers in one order: none waits for another
+    upsert_values(Suppression, values_of(ordered), UNIQUE, "TRUE")
 
 
 # An entry that stops mail for at least as long as the new one stays as it is.

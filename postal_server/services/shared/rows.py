@@ -43,8 +43,13 @@ def insert(rows: Sequence[Model]) -> None:
     Defaults are those set when the objects were created; nothing else is computed, and no signal is sent.
     """
     if rows:
-        names = [field.attname for field in _inserted(type(rows[0]))]
-        insert_values(type(rows[0]), [{name: row.__dict__[name] for name in names} for row in rows])
+        insert_values(type(rows[0]), values_of(rows))
+
+
+def values_of(rows: Sequence[Model]) -> list[Mapping[str, Any]]:
+    """What rows of one model hold, by attribute name, for `insert_values` and `upsert_values`."""
+    names = [field.attname for field in _inserted(type(rows[0]))] if rows else []
+    return [{name: row.__dict__[name] for name in names} for row in rows]
 
 
 def insert_values(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
