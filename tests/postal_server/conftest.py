@@ -13,7 +13,7 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
 from postal_server.wire.signing import SigningKey
 
-from .installation import VECTORS, FakeJournal, application, configuration
+from .recorded_installation import VECTORS, FakeJournal, application, configuration
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from postal_server import conf
 from postal_server.runtime import web
-from tests.postal_server.installation import FakeJournal, call
+from tests.postal_server.recorded_installation import FakeJournal, call
 app = web.create(
     conf.config(), journal=FakeJournal(), directory=lambda: None, resolver=None, problem=lambda: ""
 )

@@ -50,7 +50,7 @@ from postal_server.web.shared import Shared as WebShared
 from postal_server.wire import api as wire
 from postal_server.wire import scanner
 from postal_server.wire.http import Request
-from tests.postal_server.installation import FakeJournal, configuration
+from tests.postal_server.recorded_installation import FakeJournal, configuration
 from tests.postal_server.smtpd.talk import HOSTNAME, MemoryHandler
 
 from . import pieces, target

@@ -17,7 +17,7 @@ from django.db import transaction
 from postal_server.models import Body, Click, Delivery, Link, Load, Message
 from tests.each import each
 
-from ..installation import VECTORS, call, load_script, recorded
+from ..recorded_installation import VECTORS, call, load_script, recorded
 
 compare = load_script("compare")
 SIDE = compare.Side(VECTORS / "recorded", VECTORS / "postal.json")

@@ -16,7 +16,7 @@ from postal_server.api import views
 from postal_server.errors import Busy
 from postal_server.services.acceptance import submission
 
-from ..installation import NAMES, Reply, call
+from ..recorded_installation import NAMES, Reply, call
 
 SEND, RAW = "/api/v1/send/message", "/api/v1/send/raw"
 SHOW, DELIVERIES = "/api/v1/messages/message", "/api/v1/messages/deliveries"

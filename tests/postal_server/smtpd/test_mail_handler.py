@@ -10,7 +10,7 @@ from postal_server.errors import LoopDetected, MessageTooLarge, UnauthenticatedF
 from postal_server.smtpd.handler import ClientSession, Envelope
 from postal_server.smtpd.mail_handler import MailHandler
 
-from ..installation import NAMES
+from ..recorded_installation import NAMES
 
 pytestmark = pytest.mark.django_db  # for the directory
 OURS = b"From: me@example.test\r\nSubject: Hi\r\n\r\nHello\r\n"

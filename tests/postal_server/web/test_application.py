@@ -11,7 +11,7 @@ from postal_server.errors import Busy
 from postal_server.web.application import MAX_PAGE_BYTES
 from postal_server.web.gateway import BodyLimit
 
-from ..installation import NAMES, call
+from ..recorded_installation import NAMES, call
 
 SEND = "/api/v1/send/message"
 KEY = {"HTTP_X_SERVER_API_KEY": NAMES["api_key"]}

@@ -12,7 +12,7 @@ from postal_server import conf
 from postal_server.errors import ConfigurationError
 from postal_server.web.application import MAX_LOGGED_HOSTS, allowed_hosts, trusted_proxies
 
-from ..installation import call, recorded
+from ..recorded_installation import call, recorded
 
 
 @pytest.mark.parametrize("record", [r for r in recorded("more")["gets"] if r["name"] == "jwks"])

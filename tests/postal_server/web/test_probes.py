@@ -7,7 +7,7 @@ import pytest
 from postal_server.web.probes import Probes
 from postal_server.wire.http import Request
 
-from ..installation import call
+from ..recorded_installation import call
 
 
 @pytest.mark.parametrize(("path", "text"), [("/health", b"OK"), ("/ready", b"OK\ndelivery.mode: allowlist")])

@@ -7,7 +7,7 @@ import pytest
 from postal_server.web.handlers import InThread
 from postal_server.web.routing import ANY_METHOD, Route, Routes
 
-from ..installation import call
+from ..recorded_installation import call
 
 
 def handler() -> InThread:

@@ -17,7 +17,7 @@ from postal_server.services.operations import tracking
 from postal_server.services.shared.token import link_token, message_token
 from postal_server.web.tracking import PIXEL
 
-from ..installation import NAMES, Reply, call, recorded
+from ..recorded_installation import NAMES, Reply, call, recorded
 
 NOW = datetime.now(timezone.utc)  # links end, so that no fixed time will do
 TARGET = "https://www.example.com/plain?x=1"
