@@ -130,6 +130,7 @@ class SmtpServer:
     tls_private_key_path: str = key("$config-file-root/smtp.key", "PEM file with its private key.")
     tls_ciphers: str = key("", "OpenSSL cipher list.")
     ssl_version: str = key("SSLv23", "Understood, without effect: TLS 1.2 and newer.")
+    submission_port: int = key(0, "Another port with STARTTLS, for mail programs (587); 0 for none.")
     implicit_tls_port: int = key(0, "Port for implicit TLS (465); 0 for none.")
     plaintext_auth: bool | None = key(None, "Offer AUTH without TLS; by default only when TLS is off.")
     proxy_protocol: bool = key(False, "Expect a PROXY line before the banner.")
