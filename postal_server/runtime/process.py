@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,16 @@ def ask_for_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def tell_systemd(state: str) -> None:
+    """Tell systemd of a new state, if it asked for that (`Type=notify`; sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+        sock.sendall(state.encode("ascii"))
+
+
 @dataclass
 class Process:
     """Runs what a specification names until a signal stops it."""
@@ -135,7 +146,9 @@ class Process:
                 await health.start()
             self._is_ready = True
             self._announce(addresses)
+            tell_systemd("READY=1")
             await stopped.wait()
+            tell_systemd("STOPPING=1")
             logger.info("Stopping")
         finally:
             self._is_ready = False

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from postal_server.runtime.process import tell_systemd
+
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS_TO_STOP = 5
 
@@ -67,12 +69,12 @@ def start(installation) -> Iterator[Callable[..., subprocess.Popen]]:
     """Start a process and wait until it says that it is ready."""
     started: list[subprocess.Popen] = []
 
-    def run(role: str) -> subprocess.Popen:
+    def run(role: str, **environ: str) -> subprocess.Popen:
         ready = installation / "ready"
         ready.unlink(missing_ok=True)
         process = subprocess.Popen(
             command(role, "--ready-file", str(ready)),
-            env=environment(installation),
+            env=environment(installation) | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -120,6 +122,30 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < ends_at, "it did not happen"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def systemd() -> Iterator[socket.socket]:
+    """Where systemd listens for what services say of themselves."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        yield sock
+
+
+def test_systemd_is_told_when_a_process_is_ready_and_when_it_stops(systemd, start):
+    systemd.bind("")  # the kernel finds an abstract name
+    process = start("web", NOTIFY_SOCKET="@" + systemd.getsockname()[1:].decode())
+    assert systemd.recv(100) == b"READY=1"
+    process.terminate()
+    assert systemd.recv(100) == b"STOPPING=1"
+    assert process.wait(SECONDS_TO_STOP * 2) == 0
+
+
+def test_systemd_is_told_over_a_socket_of_the_file_system(systemd, tmp_path, monkeypatch):
+    systemd.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    tell_systemd("READY=1")
+    assert systemd.recv(100) == b"READY=1"
 
 
 def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(installation, start):
