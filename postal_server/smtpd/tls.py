@@ -20,6 +20,7 @@ class Certificates:
         self.ciphers = ciphers
         self._seen = self._times()
         self._context = self._load()
+        self._problem = ""  # the last one that was logged
         self._look_at = time.monotonic() + CHECK_INTERVAL
 
     def context(self) -> ssl.SSLContext:
@@ -49,9 +50,14 @@ class Certificates:
             if times != self._seen:
                 self._context = self._load()
                 self._seen = times
+                self._problem = ""
                 logger.info("Loaded the certificate %s again", self.certificate)
-        except (OSError, ssl.SSLError) as error:
-            logger.warning("Cannot load the certificate %s, keeping the old one: %s", self.certificate, error)
+        except OSError as error:  # ssl.SSLError is one
+            if str(error) != self._problem:
+                self._problem = str(error)
+                logger.warning(
+                    "Cannot load the certificate %s, keeping the old one: %s", self.certificate, error
+                )
 
     def _times(self) -> tuple[int, int]:
         return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns

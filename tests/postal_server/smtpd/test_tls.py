@@ -55,6 +55,23 @@ def test_half_a_renewal_leaves_the_old_one(tmp_path, always_looking, caplog):
     assert served_certificate(certificates.context()) == old
 
 
+def test_a_certificate_without_its_key_is_reported_once(tmp_path, always_looking, caplog):
+    paths = write_certificate(tmp_path)
+    certificates = Certificates(*paths)
+    old, key = served_certificate(certificates.context()), paths[1].read_bytes()
+    write_certificate(tmp_path)
+    renewed = paths[1].read_bytes()
+    paths[1].write_bytes(key)
+    for _ in range(3):
+        assert served_certificate(certificates.context()) == old
+    assert caplog.text.count("keeping the old one") == 1
+    paths[1].write_bytes(renewed)
+    assert served_certificate(certificates.context()) == ssl.PEM_cert_to_DER_cert(paths[0].read_text())
+    paths[1].write_bytes(key)
+    certificates.context()
+    assert caplog.text.count("keeping the old one") == 2
+
+
 def test_files_that_are_no_certificate_cannot_be_used(tmp_path):
     (tmp_path / "x").write_text("no")
     with pytest.raises(ssl.SSLError):
