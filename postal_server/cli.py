@@ -19,6 +19,7 @@ COMMANDS = {
     "worker": "a worker process: deliveries, webhooks and scheduled tasks",
     "health": "ask a running process whether it is ready",
     "initialize": "create configuration, keys, database and a mail server",
+    "service": "have systemd run the server",
     "upgrade": "update the database",
     "queue": "list, suspend, resume, flush and purge parts of the queue",
     "held": "list, release and cancel held messages",

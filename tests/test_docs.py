@@ -23,6 +23,7 @@ from benchmarks import compare
 from postal_server import cli
 from postal_server import conf as server_conf
 from postal_server import pytest_plugin as server_pytest_plugin
+from postal_server.installation import service
 
 from . import event_table
 from .readme import PAGES, ROOT, Block, blocks, commands
@@ -254,6 +255,9 @@ def test_configuration_shown_is_understood(block: Block) -> None:
     assert config.warnings == ()
 
 
+OTHER_PROGRAMS = {"make", "pip", "sqlite3", "mysqldump", "systemctl", "certbot", f"/{service.HOOK}"}
+
+
 def shown_commands() -> Iterator[Any]:
     for page in PAGES:
         for words in commands(page):
@@ -277,7 +281,7 @@ def test_commands_shown_exist_and_take_these_options(words: list[str]) -> None:
     elif words[:4] == ["python", "-m", "benchmarks", "compare"]:
         compare.argument_parser().parse_args(words[4:])
     else:
-        assert words[0] in ("make", "pip", "sqlite3", "mysqldump")
+        assert words[0] in OTHER_PROGRAMS
 
 
 # --- links and paths ---

@@ -36,11 +36,21 @@ SERVER = {
     "api": {"mail", "wire", "errors", "conf", "engine", "services"},
     "web": {"rules", "wire", "errors", "conf", "net", "engine", "services"},
     "control": {"mail", "rules", "models", "conf", "engine", "services.operations"},
+    "installation": {"conf", "errors"},
     "runtime": {"errors", "conf", "net", "engine", "services", "transports", "smtpd", "api", "web"},
     "admin": STORAGE
     | {"wire", "services", "engine.database", "engine.directory", "engine.sync_dns", "runtime.resolver"},
     "management": STORAGE
-    | {"files", "services", "importing", "runtime", "engine.database", "transports.http", "web.application"},
+    | {
+        "files",
+        "services",
+        "importing",
+        "installation",
+        "runtime",
+        "engine.database",
+        "transports.http",
+        "web.application",
+    },
     "settings": {"conf", "engine.database", "web.application"},
     "urls": {"conf", "web.start"},
     "apps": {"engine.directory"},

@@ -79,6 +79,9 @@ class SmtpListener:
         place = smtp_place(config, honour_environment=honour_environment)
         self._addresses = [ListenAddress(place.host, place.port)]
         self._host_key, self._port_keys = place.host_key, {place.port: place.port_key}
+        if given.submission_port:
+            self._addresses.append(ListenAddress(place.host, given.submission_port))
+            self._port_keys[given.submission_port] = "smtp_server.submission_port"
         if given.implicit_tls_port:
             self._addresses.append(ListenAddress(place.host, given.implicit_tls_port, implicit_tls=True))
             self._port_keys[given.implicit_tls_port] = "smtp_server.implicit_tls_port"
@@ -230,6 +233,11 @@ def _certificates(config: Config) -> Certificates | None:
     certificate, key = config.file(given.tls_certificate_path), config.file(given.tls_private_key_path)
     try:
         return Certificates(certificate, key, given.tls_ciphers)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"smtp_server.tls_certificate_path: this user may not read {certificate} and {key}. Of those of "
+            "certbot, name copies: `postal-server service install --certbot` keeps them current."
+        ) from error
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(
             f"smtp_server.tls_certificate_path: {certificate}, {key}: {error}"

@@ -302,3 +302,17 @@ def test_file_modes_start_up_warns_of_what_others_can_open(installation):
     database = installation / "postal.sqlite3"
     assert f"{database}: other users of this machine can open it (mode 0644)" in done.stderr
     assert "postal.yml" not in done.stderr
+
+
+def test_a_service_needs_systemd(installation, tmp_path):
+    done = postal_server(
+        "--config",
+        "installation/postal.yml",
+        "service",
+        "install",
+        folder=tmp_path,
+        environ={"PATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("postal-server: There is no systemd on this machine: ")

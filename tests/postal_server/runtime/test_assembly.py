@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from functools import partial
 from types import SimpleNamespace
@@ -123,11 +124,26 @@ def test_a_port_in_use_is_reported_with_its_key(tmp_path, taken, listener, group
     assert said == f"{group}.{name}: cannot listen on 127.0.0.1:{taken}: Address already in use."
 
 
-def test_the_port_for_tls_from_the_first_byte_has_a_key_of_its_own(tmp_path, taken):
+@pytest.mark.parametrize("key", ["implicit_tls_port", "submission_port"])
+def test_each_further_port_has_a_key_of_its_own(tmp_path, taken, key):
     files.write_secrets(conf.parse({"smtp_server": {"tls_enabled": True}}, {}, tmp_path))
     given = {"default_port": 0, "default_bind_address": "127.0.0.1", "tls_enabled": True}
-    said = start(SMTPD, core(tmp_path, smtp_server={**given, "implicit_tls_port": taken}))
-    assert said.startswith(f"smtp_server.implicit_tls_port: cannot listen on 127.0.0.1:{taken}")
+    said = start(SMTPD, core(tmp_path, smtp_server={**given, key: taken}))
+    assert said.startswith(f"smtp_server.{key}: cannot listen on 127.0.0.1:{taken}")
+
+
+def test_a_certificate_of_another_user_is_reported_with_what_to_do(tmp_path, monkeypatch):
+    files.write_secrets(conf.parse({"smtp_server": {"tls_enabled": True}}, {}, tmp_path))
+
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(assembly, "Certificates", refuse)  # root may read everything
+    with pytest.raises(
+        ConfigurationError, match=r"^smtp_server\.tls_certificate_path: this user may not"
+    ) as error:
+        SMTPD(core(tmp_path, smtp_server={"tls_enabled": True}))
+    assert "postal-server service install --certbot" in str(error.value)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid"])

@@ -1,0 +1,1 @@
+"""An installation on one machine: its configuration, its service, its backups. Only commands import it."""
