@@ -47,6 +47,8 @@ VERSIONS = {
     "postal_server/web/test_streaming.py",
 }
 CLOCK = "process_time"
+# What is collected stays to the end: to look whether it can go costs more than all that goes meanwhile.
+gc.disable()
 
 
 @functools.cache
@@ -82,6 +84,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif is_in(VERSIONS, place):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.versions)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="module")

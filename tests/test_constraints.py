@@ -5,9 +5,10 @@ from __future__ import annotations
 import configparser
 import re
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.each import each
 
 from .readme import ROOT
 
@@ -49,13 +50,13 @@ def pinned() -> dict[str, list[tuple[str, list[str]]]]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(FIXED))
+@each("name", sorted(FIXED))
 def test_no_version_without_a_known_fix_may_be_installed(name: str) -> None:
     lowest = [each.version for each in required()[name].specifier if each.operator == ">="]
     assert lowest == [FIXED[name]]
 
 
-@pytest.mark.parametrize("name", sorted(required()))
+@each("name", sorted(required()))
 def test_constraints_are_in_step_with_what_is_required(name: str) -> None:
     versions = [version for version, _ in pinned().get(name, [])]
     assert versions, f"{name} is not in constraints.txt: run `make constraints`"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.diagrams import FOLDER, dot, transitions
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("docs/a-messages-way.md", "docs/engine.md", "docs/glossary.md", "CONTRIBUTING.md")
@@ -15,7 +14,7 @@ FOLDERS = ("postal_server", "anymail_postal", "tests")
 NAMED = re.compile(r"`(\w[\w/]*(?:\.py|/))`")
 
 
-@pytest.mark.parametrize("name", transitions())
+@each("name", transitions())
 def test_diagram_is_drawn_from_the_table(name: str) -> None:
     assert (FOLDER / f"{name}.dot").read_text("utf-8") == dot(transitions()[name]), (
         "run python -m tests.diagrams"
@@ -25,7 +24,7 @@ def test_diagram_is_drawn_from_the_table(name: str) -> None:
         assert f">{words}<" in picture
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each("page", PAGES)
 def test_page_names_files_that_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     named = set(NAMED.findall(text))

@@ -24,6 +24,7 @@ from postal_server import cli
 from postal_server import conf as server_conf
 from postal_server import pytest_plugin as server_pytest_plugin
 from postal_server.installation import service
+from tests.each import each
 
 from . import event_table
 from .readme import PAGES, ROOT, Block, blocks, commands
@@ -148,8 +149,8 @@ def test_exceptions_listed_are_those_that_there_are() -> None:
 
 def test_exceptions_have_the_parents_listed() -> None:
     for name, parents, _ in table("api.md", "exception"):
-        for each in re.findall(r"`(\w+)`", name):
-            names = {kind.__name__ for kind in getattr(errors, each).__mro__}
+        for error in re.findall(r"`(\w+)`", name):
+            names = {kind.__name__ for kind in getattr(errors, error).__mro__}
             assert names >= {"PostalError", *re.findall(r"`(\w+)`", parents)}
 
 
@@ -165,8 +166,8 @@ def test_events_are_listed_as_they_are_read() -> None:
 
 def test_fixtures_are_described() -> None:
     for plugin in (pytest_plugin, server_pytest_plugin):
-        for name, each in vars(plugin).items():
-            if type(each).__name__ == "FixtureFunctionDefinition" or hasattr(each, "_pytestfixturefunction"):
+        for name, item in vars(plugin).items():
+            if type(item).__name__ == "FixtureFunctionDefinition" or hasattr(item, "_pytestfixturefunction"):
                 assert re.search(rf"\b{name}\b", TEXT["testing.md"]), name
 
 
@@ -237,7 +238,7 @@ def python_blocks() -> Iterator[Block]:
         yield from blocks(page, "python")
 
 
-@pytest.mark.parametrize("block", list(python_blocks()), ids=lambda block: block.name)
+@each("block", list(python_blocks()), ids=lambda block: block.name)
 def test_python_compiles_and_imports_what_exists(block: Block) -> None:
     tree = ast.parse(block.text, block.name)
     for node in ast.walk(tree):
@@ -264,7 +265,7 @@ def shown_commands() -> Iterator[Any]:
             yield pytest.param(words, id=f"{page.name}: {' '.join(words)}")
 
 
-@pytest.mark.parametrize("words", list(shown_commands()))
+@each("words", list(shown_commands()))
 def test_commands_shown_exist_and_take_these_options(words: list[str]) -> None:
     if words[0] == "sudo":
         words = words[3:]

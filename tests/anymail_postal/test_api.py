@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from anymail_postal import api, errors
 from anymail_postal.api import tls_hint
 from anymail_postal.client import PostalClient
+from tests.each import each
 
 from .answers import KEY, URL, FakePostal, answer, envelope, error, success
 
@@ -26,14 +27,13 @@ def postal(monkeypatch: pytest.MonkeyPatch) -> FakePostal:
     return FakePostal().install(monkeypatch)
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "code"),
+@each(
+    "body, kind, code",
     [
         *((error(code, message="m"), kind, code) for code, kind in errors.CLASS_BY_CODE.items()),
         (envelope("parameter-error", {"message": "m"}), errors.PostalValidationError, "parameter-error"),
         (error("Brand new"), errors.PostalAPIError, "Brand new"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_codes_become_exceptions(
     postal: FakePostal, body: object, kind: type[errors.PostalAPIError], code: str
@@ -57,8 +57,8 @@ def test_an_answer_without_a_sentence_gets_one(postal: FakePostal, code: str, sa
     assert said in str(raised.value).splitlines()[0]
 
 
-@pytest.mark.parametrize(
-    ("response", "text"),
+@each(
+    "response, text",
     [
         (answer("nonsense"), "Invalid JSON in Postal API response"),
         (answer(""), "Invalid JSON in Postal API response"),

@@ -5,6 +5,7 @@ from email.message import EmailMessage
 import pytest
 
 from anymail_postal.auto_response import is_auto_response
+from tests.each import each
 
 
 def message(**headers):
@@ -78,12 +79,12 @@ PERSONAL = {
 }
 
 
-@pytest.mark.parametrize("headers", AUTOMATIC.values(), ids=AUTOMATIC)
+@each("headers", AUTOMATIC.values(), ids=AUTOMATIC)
 def test_a_machine_wrote_this(headers):
     assert is_auto_response(message(**headers), "ann@example.org")
 
 
-@pytest.mark.parametrize("headers", PERSONAL.values(), ids=PERSONAL)
+@each("headers", PERSONAL.values(), ids=PERSONAL)
 def test_a_person_wrote_this(headers):
     assert not is_auto_response(message(**headers), "ann@example.org")
 

@@ -29,6 +29,7 @@ from django.template import TemplateDoesNotExist
 from anymail_postal import conf, errors, metadata
 from anymail_postal.backend import EmailBackend
 from anymail_postal.ports import ScheduledSend, SentMessage
+from tests.each import each
 
 from .answers import KEY, URL, FakePostal, answer, error, success
 
@@ -239,7 +240,7 @@ def test_the_body_of_send_message(postal: FakePostal, case: str) -> None:
     assert message.anymail_status.status == {"queued"}
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"subject": "a\nb"},
@@ -280,8 +281,8 @@ LINE_BREAKS = {
 }
 
 
-@pytest.mark.parametrize("api", ["auto", "raw", "message"])
-@pytest.mark.parametrize("fields", LINE_BREAKS.values(), ids=LINE_BREAKS)
+@each("api", ["auto", "raw", "message"])
+@each("fields", LINE_BREAKS.values(), ids=LINE_BREAKS)
 def test_line_breaks_in_addresses_are_refused_as_django_promises(
     postal: FakePostal, fields: dict[str, Any], api: str
 ) -> None:
@@ -291,7 +292,7 @@ def test_line_breaks_in_addresses_are_refused_as_django_promises(
     assert postal.calls == []
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"subject": "a\nb"},
@@ -494,7 +495,7 @@ TRACKING = [
 ]
 
 
-@pytest.mark.parametrize(("server", "wanted", "clicks", "opens"), TRACKING, ids=str)
+@each("server, wanted, clicks, opens", TRACKING)
 def test_tracking_switches(
     postal: FakePostal, server: str | None, wanted: bool, clicks: bool, opens: bool
 ) -> None:
@@ -556,8 +557,8 @@ OWN_ID = {"Message-ID": "<own@example.test>"}
 BIG = {"note": "x" * 300}
 
 
-@pytest.mark.parametrize(
-    ("fields", "channel"),
+@each(
+    "fields, channel",
     [({"metadata": BIG}, "auto"), ({"metadata": {"a": 1}, "headers": OWN_ID}, "auto"),
      ({"metadata": BIG}, "message_id"), ({"metadata": {"a": 1}, "headers": OWN_ID}, "message_id")],
     ids=["big", "own-id", "big-no-choice", "own-id-no-choice"],

@@ -30,6 +30,7 @@ from django.utils.functional import lazy
 
 from anymail_postal import conf, errors
 from anymail_postal.backend import EmailBackend
+from tests.each import each
 
 from .answers import KEY, URL, FakePostal, answer, envelope, error, success
 
@@ -236,7 +237,7 @@ UNSUPPORTED = {
 }
 
 
-@pytest.mark.parametrize("feature", UNSUPPORTED)
+@each("feature", UNSUPPORTED)
 def test_unsupported_features_are_named_and_nothing_is_sent(
     postal: FakePostal, make: Make, feature: str
 ) -> None:
@@ -353,7 +354,7 @@ def test_create_session_may_be_overridden(postal: FakePostal) -> None:
 # --- status ---
 
 
-@pytest.mark.parametrize("kind", ["to", "cc", "bcc"])
+@each("kind", ["to", "cc", "bcc"])
 def test_the_status_of_a_send(postal: FakePostal, make: Make, kind: str) -> None:
     message = mail(**{"to": [], kind: ["A <a@b.test>"]})
     postal.answers = [success("a@b.test", first_id=1503)]
@@ -387,7 +388,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@each("failure", FAILURES)
 def test_errors_say_what_postal_said(postal: FakePostal, make: Make, failure: str) -> None:
     postal.answers = [FAILURES[failure][0]]
     message = mail()
@@ -411,9 +412,7 @@ def test_an_answer_that_is_not_json_is_kept(postal: FakePostal, make: Make) -> N
     assert status.esp_response.text == "nonsense"
 
 
-@pytest.mark.parametrize(
-    "fields", [{"tags": [Decimal("1.5")]}, {"headers": {"X-A": Decimal("1.5")}}], ids=["tag", "header"]
-)
+@each("fields", [{"tags": [Decimal("1.5")]}, {"headers": {"X-A": Decimal("1.5")}}], ids=["tag", "header"])
 def test_what_json_cannot_say(postal: FakePostal, make: Make, fields: dict[str, Any]) -> None:
     with pytest.raises(AnymailSerializationError) as raised:
         make().send_messages([mail(**fields)])
@@ -468,7 +467,7 @@ def test_a_mail_without_recipients_is_not_sent(postal: FakePostal, make: Make) -
 # --- better than the built-in, in this mode too ---
 
 
-@pytest.mark.parametrize(("code", "kind"), errors.CLASS_BY_CODE.items(), ids=list(errors.CLASS_BY_CODE))
+@each("code, kind", errors.CLASS_BY_CODE.items(), ids=list(errors.CLASS_BY_CODE))
 def test_errors_are_typed(postal: FakePostal, code: str, kind: type[errors.PostalAPIError]) -> None:
     postal.answers = [error(code)]
     with pytest.raises(kind) as raised:

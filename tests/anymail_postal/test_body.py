@@ -17,9 +17,7 @@ from .recorded import MAILS
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "application/json; charset=utf-8", "", "text/plain"]
-)
+@each("content_type", ["application/json", "application/json; charset=utf-8", "", "text/plain"])
 def test_json_is_read_whatever_it_is_called(content_type):
     assert body.parse(b'{"a": 1, "b": null}', content_type) == {"a": 1, "b": None}
 
@@ -50,7 +48,7 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+@each("content", UNREADABLE.values(), ids=UNREADABLE)
 def test_unreadable_json(content):
     with pytest.raises(UnreadableBody):
         body.parse(content, "application/json")
@@ -72,7 +70,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("content", "fields"), FORMS.values(), ids=FORMS)
+@each("content, fields", FORMS.values(), ids=FORMS)
 def test_form_values(content, fields):
     assert body.parse_form(content) == fields
 
@@ -142,21 +140,19 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("read", "value", "wanted"), TYPED)
+@each("read, value, wanted", TYPED)
 def test_value_of_the_right_type(read, value, wanted):
     found = read({"key": value}, "key")
     assert found == wanted
     assert type(found) is type(wanted)
 
 
-@pytest.mark.parametrize(
-    ("read", "value"), [(read, value) for read, values in WRONG.items() for value in values]
-)
+@each("read, value", [(read, value) for read, values in WRONG.items() for value in values])
 def test_value_of_a_wrong_type(read, value):
     with pytest.raises(UnreadableBody, match="'key' is not"):
         read({"key": value}, "key")
 
 
-@pytest.mark.parametrize("read", WRONG)
+@each("read", WRONG)
 def test_missing_key_is_null(read):
     assert read({}, "key") in (None, {})

@@ -115,7 +115,7 @@ JAPANESE = {
 }
 
 
-@pytest.mark.parametrize(("raw", "label", "text"), JAPANESE.values(), ids=JAPANESE)
+@each("raw, label, text", JAPANESE.values(), ids=JAPANESE)
 def test_japanese_has_the_characters_of_windows(raw, label, text):
     assert decode(raw, label) == text
 
@@ -133,7 +133,7 @@ def test_japanese_of_windows_comes_back_from_its_seven_bits(text):
     assert decode(b"\x1b$B" + b"".join(rows) + b"\x1b(B", "iso-2022-jp") == text
 
 
-@pytest.mark.parametrize(
+@each(
     "label",
     [
         "idna",
@@ -152,15 +152,13 @@ def test_codec_of_python_that_is_no_charset_is_unknown(label):
     assert decode(b"Gr\xc3\xbc", label) == "Grü"
 
 
-@pytest.mark.parametrize(
-    "label", [None, "", "x-unknown", "8bit", "unknown-8bit", "\0", "x" * 1000, "cp0", "é"]
-)
+@each("label", [None, "", "x-unknown", "8bit", "unknown-8bit", "\0", "x" * 1000, "cp0", "é"])
 def test_unknown_charset_is_utf_8_or_else_windows_1252(label):
     assert decode("Grüße".encode(), label) == "Grüße"
     assert decode(b"Gr\xfc 5 \x80", label) == "Grü 5 €"
 
 
-@pytest.mark.parametrize("label", [None, "iso-8859-1", "windows-1252", "us-ascii"])
+@each("label", [None, "iso-8859-1", "windows-1252", "us-ascii"])
 def test_no_byte_of_windows_1252_is_lost(label):
     text = decode(bytes(range(256)), label)
     assert len(set(text)) == 256
@@ -172,8 +170,8 @@ META = '<meta charset="windows-1251"><p>'
 META_HTTP = "<META http-equiv=Content-Type content='text/html; charset=koi8-r'><p>"
 
 
-@pytest.mark.parametrize(
-    ("raw", "label", "text"),
+@each(
+    "raw, label, text",
     [
         ((META + "Привет").encode("cp1251"), None, META + "Привет"),
         ((META_HTTP + "Привет").encode("koi8-r"), None, META_HTTP + "Привет"),
@@ -189,7 +187,7 @@ def test_html_without_a_label_says_its_charset_itself(raw, label, text):
     assert decode_html(raw, label) == text
 
 
-@pytest.mark.parametrize("label", [None, "utf-8", "iso-8859-1", "gb2312"])
+@each("label", [None, "utf-8", "iso-8859-1", "gb2312"])
 def test_mark_of_utf_8_says_more_than_the_label(label):
     assert decode("\N{BYTE ORDER MARK}Grüße".encode(), label) == "Grüße"
 

@@ -19,6 +19,7 @@ from django.views import View
 from anymail_postal import checks, conf
 from anymail_postal.webhooks import PostalTrackingWebhookView
 from tests.anymail_postal.recorded import DKIM_RECORD as PUBLIC_KEY
+from tests.each import each
 
 OURS = path("anymail/", include("anymail_postal.urls"))
 OURS_NAMED = path("anymail/", include("anymail_postal.urls", namespace="anymail_postal"))
@@ -115,13 +116,13 @@ BAD_VALUES = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_VALUES)
+@each("case", BAD_VALUES)
 def test_a_bad_value_is_reported(project, case):
     project(**BAD_VALUES[case])
     assert found() == [case.split()[0]]
 
 
-@pytest.mark.parametrize(
+@each(
     "values",
     [
         {"api_url": "http://localhost:5000"},
@@ -209,7 +210,7 @@ def test_a_setting_at_the_root_that_is_read_nowhere_is_reported(project, setting
     assert "ANYMAIL['POSTAL_REPLY_SENDER_CHECK']" in message.hint
 
 
-@pytest.mark.parametrize(
+@each(
     "read",
     [
         {"ANYMAIL": {"POSTAL_API_URL": "https://postal.example.com"}},
@@ -229,8 +230,8 @@ def test_a_setting_at_the_root_that_may_come_from_there_is_not(project, settings
 
 @pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting is deprecated")
 class TestSending:
-    @pytest.mark.parametrize(
-        ("values", "ids"),
+    @each(
+        "values, ids",
         [
             ({}, ["E001", "E002"]),
             ({"api_key": "key"}, ["E002"]),
@@ -238,7 +239,6 @@ class TestSending:
             ({"api_key": "key", "api_url": "https://postal.example.com"}, []),
             ({"api_key": 5, "api_url": "https://postal.example.com"}, ["E001"]),
         ],
-        ids=str,
     )
     def test_key_and_url_are_missed_where_mail_is_sent(self, project, values, ids):
         project(**values)
@@ -289,12 +289,12 @@ class TestParts:
         {"webhook_dispatch": "tests.anymail_postal.test_checks.found"},
     ]
 
-    @pytest.mark.parametrize("values", NEED_STORE, ids=str)
+    @each("values", NEED_STORE, ids=str)
     def test_what_needs_the_store_says_so(self, project, values):
         project(store=False, **values)
         assert found() == ["E010"]
 
-    @pytest.mark.parametrize("values", NEED_STORE, ids=str)
+    @each("values", NEED_STORE, ids=str)
     def test_with_the_store_all_is_well(self, project, values):
         project(**values)
         assert found() == []
@@ -312,7 +312,7 @@ class TestParts:
 
 
 class TestKeySources:
-    @pytest.mark.parametrize(
+    @each(
         "values",
         [
             {"webhook_key": PUBLIC_KEY},
@@ -357,8 +357,8 @@ def no_server(name):
     return None
 
 
-@pytest.mark.parametrize(
-    ("urlpatterns", "ids"),
+@each(
+    "urlpatterns, ids",
     [
         ([OURS], []),
         ([ANYMAIL], []),
@@ -388,8 +388,8 @@ class TestDeployment:
         "webhook_max_age": 7200,
     }
 
-    @pytest.mark.parametrize(
-        ("values", "ids"),
+    @each(
+        "values, ids",
         [
             ({}, []),
             ({"webhook_secret": None}, ["W005"]),
@@ -399,7 +399,6 @@ class TestDeployment:
             ({"webhook_dedupe": "cache"}, ["W004"]),
             ({"webhook_dedupe": "off"}, []),
         ],
-        ids=str,
     )
     def test_what_strangers_could_use_is_reported(self, project, values, ids):
         project(OURS, **{**self.GOOD, **values})

@@ -10,6 +10,7 @@ import pytest
 from anymail_postal import answer_words, body, classification
 from anymail_postal.classification import Classification, Suppression
 from anymail_postal.errors import UnreadableBody
+from tests.each import each
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 OURS = json.loads((CORPUS / "wire" / "our_webhooks.json").read_text("utf-8"))
@@ -58,8 +59,8 @@ def test_words_in_addresses_and_urls_are_no_evidence():
     )
 
 
-@pytest.mark.parametrize(
-    ("answer", "name"),
+@each(
+    "answer, name",
     [
         ("554 as asked", "unknown"),
         ("550", "unknown"),
@@ -164,14 +165,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=json.dumps)
+@each("wrong", WRONG, ids=json.dumps)
 def test_wrong_types_are_unreadable(wrong):
     with pytest.raises(UnreadableBody):
         classification.read({"classification": wrong})
 
 
-@pytest.mark.parametrize(
-    ("reason", "reject_reason"),
+@each(
+    "reason, reject_reason",
     [
         ("bad_address", "bounced"), ("bad_domain", "bounced"), ("inactive", "bounced"),
         ("mailbox_full", "bounced"), ("unknown", "bounced"), ("expired", "timed_out"), ("complaint", "spam"),

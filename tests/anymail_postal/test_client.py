@@ -9,6 +9,7 @@ from anymail.exceptions import AnymailConfigurationError
 
 from anymail_postal import errors
 from anymail_postal.client import PostalClient
+from tests.each import each
 
 from .answers import KEY, URL, FakePostal, envelope, error, success
 
@@ -63,7 +64,7 @@ def test_deliveries(postal: FakePostal) -> None:
     assert postal.endpoints == ["messages/deliveries"]
 
 
-@pytest.mark.parametrize("postal_id", ["7", 7.0, True, None, {"id": 7}], ids=repr)
+@each("postal_id", ["7", 7.0, True, None, {"id": 7}], ids=repr)
 def test_ids_must_be_ints(postal: FakePostal, postal_id: Any) -> None:
     for look_up in (PostalClient().message, PostalClient().deliveries):
         with pytest.raises(TypeError, match="int"):

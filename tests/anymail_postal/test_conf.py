@@ -11,6 +11,7 @@ from anymail.exceptions import AnymailConfigurationError, AnymailInvalidMailer
 from anymail_postal import conf
 from anymail_postal.backend import EmailBackend
 from anymail_postal.errors import UnknownServer
+from tests.each import each
 
 BACKEND = "anymail_postal.backend.EmailBackend"
 needs_mailers = pytest.mark.skipif(
@@ -46,7 +47,7 @@ def test_every_setting_of_the_table_is_an_attribute() -> None:
     }
 
 
-@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.name)
+@each("setting", conf.SETTINGS, ids=lambda setting: setting.name)
 def test_the_default_of_every_setting_is_good_and_explained(setting: conf.Setting[Any]) -> None:
     setting.read(setting.default)
     assert setting.says.endswith(".")
@@ -85,7 +86,7 @@ def test_the_order_of_the_flat_settings(settings: Any, written: dict[str, Any], 
     assert conf.server().api_key == expected
 
 
-@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.name)
+@each("setting", conf.SETTINGS, ids=lambda setting: setting.name)
 def test_root_level_settings_are_honoured_for_every_setting(
     settings: Any, setting: conf.Setting[Any]
 ) -> None:
@@ -95,7 +96,7 @@ def test_root_level_settings_are_honoured_for_every_setting(
     assert conf.find(setting) == (setting.name, value)
 
 
-@pytest.mark.parametrize("setting", conf.SETTINGS, ids=lambda setting: setting.name)
+@each("setting", conf.SETTINGS, ids=lambda setting: setting.name)
 def test_bare_names_count_for_the_two_keys_only(settings: Any, setting: conf.Setting[Any]) -> None:
     settings.ANYMAIL = {}
     setattr(settings, setting.name, "bare")
@@ -141,15 +142,15 @@ def test_unknown_servers_are_an_error_of_their_own(settings: Any) -> None:
         conf.server("us", api_key="an argument does not make it known")
 
 
-@pytest.mark.parametrize("name", ["", "tenant 1", "tenant\0", "Tenant", "tenant/../1", "tenant-é"])
+@each("name", ["", "tenant 1", "tenant\0", "Tenant", "tenant/../1", "tenant-é"])
 def test_a_registry_is_asked_for_possible_names_only(settings: Any, name: str) -> None:
     settings.ANYMAIL = {"POSTAL_SERVER_REGISTRY": f"{__name__}.registry"}
     with pytest.raises(UnknownServer):
         conf.server(name)
 
 
-@pytest.mark.parametrize(
-    ("written", "check"),
+@each(
+    "written, check",
     [
         ({"POSTAL_SERVERS": []}, "E004"),
         ({"POSTAL_SERVERS": {"EU": {}}}, "E004"),

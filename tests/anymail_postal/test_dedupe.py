@@ -7,6 +7,7 @@ from django.core.cache import cache
 from anymail_postal import conf, dedupe
 from anymail_postal.dedupe import CacheMemory, event_key, mail_key
 from anymail_postal.ports import Claim, EventReceipt, MailReceipt
+from tests.each import each
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
 
@@ -20,7 +21,7 @@ def test_same_event_has_the_same_key():
     assert len(event_key(*EVENT)) <= 64
 
 
-@pytest.mark.parametrize("place", range(4))
+@each("place", range(4))
 def test_other_event_has_another_key(place):
     other = list(EVENT)
     other[place] = 8 if place == 3 else "other"

@@ -3,7 +3,6 @@
 import pickle
 from typing import Any
 
-import pytest
 import requests
 from anymail.exceptions import (
     AnymailAPIError,
@@ -16,12 +15,13 @@ from django.core.exceptions import SuspiciousOperation
 
 from anymail_postal import errors
 from anymail_postal.api import network_error
+from tests.each import each
 
 from .answers import KEY, answer, envelope, error
 
 
-@pytest.mark.parametrize(
-    ("kind", "parents"),
+@each(
+    "kind, parents",
     [
         (
             errors.PostalAPIError,
@@ -43,7 +43,6 @@ from .answers import KEY, answer, envelope, error
         (errors.ReplyTokenError, (errors.PostalError,)),
         (errors.UnknownServer, (errors.PostalError, AnymailConfigurationError, LookupError)),
     ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
 def test_parents(kind: type[Exception], parents: tuple[type, ...]) -> None:
     assert all(issubclass(kind, parent) for parent in parents)
@@ -68,8 +67,8 @@ def test_the_text_holds_status_and_answer() -> None:
     assert '"code": "NoContent"' in text
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
+@each(
+    "body, expected",
     [
         ("<html>Bad Gateway", "Postal API response 502 (Not Fine): '<html>Bad Gateway'"),
         ("", "Postal API response 502 (Not Fine): ''"),
@@ -82,8 +81,8 @@ def test_answers_of_others_are_shown_as_they_are(body: object, expected: str) ->
     assert expected in str(refusal(body, 502))
 
 
-@pytest.mark.parametrize(
-    ("body", "shown"),
+@each(
+    "body, shown",
     [
         (error("InvalidServerAPIKey", message="not valid", token=KEY), '"token": "[redacted]"'),
         (envelope("error", {"token": "another secret"}), '"token": "[redacted]"'),
@@ -104,8 +103,8 @@ def test_the_key_is_redacted(body: object, shown: str) -> None:
 PAGE = "<!DOCTYPE html><html><head><title lang='en'>\n  Not found &amp;\n gone</title></head>" + "<p>x" * 500
 
 
-@pytest.mark.parametrize(
-    ("body", "shown"),
+@each(
+    "body, shown",
     [
         (PAGE, ": a page with the title 'Not found & gone'; is POSTAL_API_URL the address of Postal's"),
         ("<p>" * 500, ": a page; is POSTAL_API_URL the address"),
@@ -183,7 +182,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("raised", ERRORS, ids=lambda raised: type(raised).__name__)
+@each("raised", ERRORS, ids=lambda raised: type(raised).__name__)
 def test_every_error_can_be_pickled_for_a_task_queue_without_the_key(raised: Exception) -> None:
     pickled = pickle.dumps(raised)
     assert KEY.encode() not in pickled

@@ -16,6 +16,7 @@ from anymail_postal import body, events
 from anymail_postal.errors import UnreadableBody
 from anymail_postal.events import Options
 from anymail_postal.testing import webhook_body
+from tests.each import each
 
 from .recorded import WEBHOOKS
 
@@ -29,8 +30,8 @@ def read(event="MessageSent", options=None, **values):
     return events.read(webhook_body(event, **values), **(options or {}))
 
 
-@pytest.mark.parametrize(
-    ("event", "event_type"),
+@each(
+    "event, event_type",
     [
         ("MessageSent", "delivered"),
         ("MessageDelayed", "deferred"),
@@ -76,9 +77,7 @@ def test_event_without_any_name_has_an_empty_one():
     assert (found.postal.name, found.event_type) == ("", "unknown")
 
 
-@pytest.mark.parametrize(
-    "fields", [{}, {"payload": {}}, {"payload": None, "uuid": "x", "timestamp": 1}, {"event": ""}], ids=str
-)
+@each("fields", [{}, {"payload": {}}, {"payload": None, "uuid": "x", "timestamp": 1}, {"event": ""}], ids=str)
 def test_neither_a_name_nor_a_payload_is_no_event(fields):
     with pytest.raises(UnreadableBody):
         events.read(fields)
@@ -129,7 +128,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("details", "output", "event_type", "reason"), FAILURES)
+@each("details, output, event_type, reason", FAILURES)
 def test_final_failure_by_its_text(details, output, event_type, reason):
     found = read("MessageDeliveryFailed", details=details, output=output)
     assert (found.event_type, found.reject_reason) == (event_type, reason)
@@ -162,7 +161,7 @@ HOLDS = [
 ]
 
 
-@pytest.mark.parametrize(("details", "hold_reason", "event_type", "reason"), HOLDS)
+@each("details, hold_reason, event_type, reason", HOLDS)
 def test_hold_by_its_text(details, hold_reason, event_type, reason):
     found = read("MessageHeld", details=details)
     assert (found.event_type, found.reject_reason) == ("queued", None)
@@ -178,8 +177,8 @@ def test_only_holds_have_a_hold_reason():
 # --- which event it is ---
 
 
-@pytest.mark.parametrize(
-    ("status", "event_type"),
+@each(
+    "status, event_type",
     [
         ("Sent", "delivered"),
         ("SoftFail", "deferred"),
@@ -188,13 +187,13 @@ def test_only_holds_have_a_hold_reason():
         ("New", "unknown"),
     ],
 )
-@pytest.mark.parametrize("name", ["MessageSent", "MessageDelayed", None])
+@each("name", ["MessageSent", "MessageDelayed", None])
 def test_delivery_events_are_named_after_their_status(name, status, event_type):
     fields = {"event": name, "payload": {"status": status}}
     assert events.read(fields).event_type == event_type
 
 
-@pytest.mark.parametrize("name", ["MessageBounced", "MessageDelayed", "Whatever", None])
+@each("name", ["MessageBounced", "MessageDelayed", "Whatever", None])
 def test_bounce_payload_is_a_bounce_whatever_it_is_called(name):
     fields = {**webhook_body("MessageBounced", to="ann@example.com", id=7), "event": name}
     fields["payload"]["bounce"]["id"] = 8
@@ -214,7 +213,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "event_type"), SHAPES)
+@each("fields, event_type", SHAPES)
 def test_shape_counts_only_without_a_name(fields, event_type):
     found = events.read(fields)
     assert found.event_type == event_type
@@ -322,14 +321,14 @@ REPLIES = [
 ]
 
 
-@pytest.mark.parametrize(("output", "code", "enhanced"), REPLIES)
+@each("output, code, enhanced", REPLIES)
 def test_smtp_reply(output, code, enhanced):
     facts = read("MessageDelayed", output=output).postal
     assert (facts.smtp_code, facts.enhanced_status) == (code, enhanced)
 
 
-@pytest.mark.parametrize(
-    ("tag", "separator", "tags"),
+@each(
+    "tag, separator, tags",
     [
         ("two words", None, ["two words"]),
         (None, None, []),
@@ -353,12 +352,12 @@ RECIPIENTS = {
 }
 
 
-@pytest.mark.parametrize(("to", "recipient"), RECIPIENTS.items())
+@each("to, recipient", RECIPIENTS.items())
 def test_recipient_is_the_bare_address_or_none(to, recipient):
     assert read("MessageSent", to=to).recipient == recipient
 
 
-@pytest.mark.parametrize("timestamp", [None, 0, 1606753101, 1606753101.9999999])
+@each("timestamp", [None, 0, 1606753101, 1606753101.9999999])
 def test_timestamp_has_whole_seconds(timestamp):
     found = read("MessageSent", timestamp=timestamp)
     assert (found.timestamp is None) == (timestamp is None)
@@ -421,7 +420,7 @@ WRONG_TYPES = [
 ]
 
 
-@pytest.mark.parametrize("fields", WRONG_TYPES, ids=json.dumps)
+@each("fields", WRONG_TYPES, ids=json.dumps)
 def test_wrong_types_are_unreadable(fields):
     with pytest.raises(UnreadableBody):
         events.read(fields)
@@ -564,8 +563,8 @@ def test_report_is_described():
     assert found.postal.suppression.reason == "bad_address"
 
 
-@pytest.mark.parametrize(
-    ("report", "status", "description"),
+@each(
+    "report, status, description",
     [
         ({"reporting_mta": "a.example", "remote_mta": "b.example"}, "5.1.1", "Reported by a.example: 5.1.1"),
         ({"remote_mta": "b.example"}, None, "Reported by b.example"),
@@ -586,10 +585,8 @@ def test_hold_says_which_entry_stops_the_mail():
     assert found.postal.hold_expires_at > found.timestamp
 
 
-@pytest.mark.parametrize("setting", ["auto", True, False])
-@pytest.mark.parametrize(
-    "says", [{"hold_reason": "suppressed"}, {"classification": {"class": "suppressed", "sure": True}}]
-)
+@each("setting", ["auto", True, False])
+@each("says", [{"hold_reason": "suppressed"}, {"classification": {"class": "suppressed", "sure": True}}])
 def test_hold_of_our_server_is_rejected_unless_switched_off(setting, says):
     entry = {"scope": "", "reason": "expired", "keep_until": None}
     options = Options(held_suppressed_as_rejected=setting)
@@ -674,7 +671,7 @@ MAY_SUPPRESS = [
 ]
 
 
-@pytest.mark.parametrize(("event", "values", "may_suppress"), MAY_SUPPRESS, ids=str)
+@each("event, values, may_suppress", MAY_SUPPRESS)
 def test_only_what_is_for_good_about_the_recipient_may_suppress(event, values, may_suppress):
     assert read(event, **values).postal.may_suppress is may_suppress
 
@@ -730,7 +727,7 @@ def test_change_of_the_suppression_list():
     assert (ended.ended_by, ended.ended_at > ended.created_at) == ("command line", True)
 
 
-@pytest.mark.parametrize("event", sorted(events.BEYOND_POSTAL - {"MessageComplained", "MessageUnsubscribed"}))
+@each("event", sorted(events.BEYOND_POSTAL - {"MessageComplained", "MessageUnsubscribed"}))
 def test_events_for_tests_of_projects_are_like_those_of_our_server(event):
     recorded = next(post for posts in OURS.values() for post in posts if post["event"] == event)
     made = webhook_body(event, stream=None) if event.startswith("Message") else webhook_body(event)

@@ -1,8 +1,7 @@
 """format=flowed (RFC 3676), read as mail programs show it."""
 
-import pytest
-
 from anymail_postal.flowed import join_lines
+from tests.each import each
 
 FLOWED = {
     "nothing to join": ("a\nb\n", "a\nb\n"),
@@ -23,7 +22,7 @@ FLOWED = {
 }
 
 
-@pytest.mark.parametrize(("text", "shown"), FLOWED.values(), ids=FLOWED)
+@each("text, shown", FLOWED.values(), ids=FLOWED)
 def test_lines_are_joined(text, shown):
     assert join_lines(text) == shown
 
@@ -38,6 +37,6 @@ DELSP = {
 }
 
 
-@pytest.mark.parametrize(("text", "shown"), DELSP.values(), ids=DELSP)
+@each("text, shown", DELSP.values(), ids=DELSP)
 def test_delsp_takes_the_blank_away(text, shown):
     assert join_lines(text, delsp=True) == shown

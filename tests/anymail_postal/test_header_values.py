@@ -15,6 +15,7 @@ from anymail_postal.header_values import (
     parse_transfer_encoding,
     plain,
 )
+from tests.each import each
 
 EIGHT_BIT = "Gr\xfc\xdfe".encode("latin-1").decode("ascii", "surrogateescape")
 UTF_8 = "Grüße".encode().decode("ascii", "surrogateescape")
@@ -44,7 +45,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize(("value", "text"), WORDS.values(), ids=WORDS)
+@each("value, text", WORDS.values(), ids=WORDS)
 def test_encoded_words_are_decoded(value, text):
     assert decode_words(value) == text
 
@@ -88,7 +89,7 @@ ADDRESSES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "mailboxes"), ADDRESSES.values(), ids=ADDRESSES)
+@each("value, mailboxes", ADDRESSES.values(), ids=ADDRESSES)
 def test_addresses(value, mailboxes):
     assert parse_addresses(value) == mailboxes
 
@@ -114,9 +115,7 @@ def test_well_formed_addresses_are_read_as_anymail_reads_them(value):
         assert found == wanted
 
 
-@pytest.mark.parametrize(
-    "value", ["a@b.example, bad", "Ann", "<>", "a b@c.example", '"x"', "a" * 2000 + " b" * 1000]
-)
+@each("value", ["a@b.example, bad", "Ann", "<>", "a b@c.example", '"x"', "a" * 2000 + " b" * 1000])
 def test_a_list_with_something_that_is_no_address_is_refused_as_a_whole(value):
     with pytest.raises(ValueError, match="ddress"):
         parse_all_addresses(value)
@@ -137,7 +136,7 @@ ENCODINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "encoding"), ENCODINGS.items())
+@each("value, encoding", ENCODINGS.items())
 def test_transfer_encoding_whatever_stands_around_it(value, encoding):
     assert parse_transfer_encoding(value) == encoding
 
@@ -149,7 +148,7 @@ def test_file_name_in_many_pieces():
     assert parse_parameterized(f"attachment{pieces}").parameters == {"filename": "ü" * 120}
 
 
-@pytest.mark.parametrize("boundary", ["=_?=", "=?utf-8?q?x?=", "a'b", "--", "a b", "x" * 70])
+@each("boundary", ["=_?=", "=?utf-8?q?x?=", "a'b", "--", "a b", "x" * 70])
 def test_boundary_is_compared_as_it_is(boundary):
     assert parse_parameterized(f'multipart/mixed; boundary="{boundary}"').parameters["boundary"] == boundary
 

@@ -113,9 +113,7 @@ def test_postal_strips_replies_where_the_route_says_so(given, stripped):
     assert (message.text, message.stripped_text) == ("New", stripped)
 
 
-@pytest.mark.parametrize(
-    ("status", "spam"), [("Spam", True), ("NotSpam", False), ("NotChecked", None), (None, None)]
-)
+@each("status, spam", [("Spam", True), ("NotSpam", False), ("NotChecked", None), (None, None)])
 def test_spam_in_a_hash(status, spam):
     assert from_hash(spam_status=status).message.spam_detected is spam
 
@@ -137,15 +135,15 @@ POSTAL_HEADERS = [
 ]
 
 
-@pytest.mark.parametrize(("headers", "spam", "score", "threat"), POSTAL_HEADERS)
+@each("headers, spam, score, threat", POSTAL_HEADERS)
 def test_topmost_inspection_headers_count(headers, spam, score, threat):
     event = raw(mail(headers=headers))
     assert (event.message.spam_detected, event.message.spam_score) == (spam, score)
     assert event.postal.threat is threat
 
 
-@pytest.mark.parametrize(
-    ("event", "automatic"),
+@each(
+    "event, automatic",
     [
         (raw(mail()), False),
         (raw(mail(), mail_from=None), True),
@@ -192,7 +190,7 @@ RECEIVED = {
 }
 
 
-@pytest.mark.parametrize(("headers", "taken_at"), RECEIVED.values(), ids=RECEIVED)
+@each("headers, taken_at", RECEIVED.values(), ids=RECEIVED)
 def test_time_of_a_raw_mail_is_when_postal_took_it(headers, taken_at):
     content = headers.encode() + mail("x")
     assert raw(content).timestamp == taken_at
@@ -231,7 +229,7 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("fields", UNREADABLE.values(), ids=UNREADABLE)
+@each("fields", UNREADABLE.values(), ids=UNREADABLE)
 def test_unreadable_post(fields):
     with pytest.raises(UnreadableBody):
         inbound.read(fields)
@@ -287,9 +285,7 @@ def test_form_attachments_are_in_order_of_their_numbers():
     assert [each.get_filename() for each in found] == ["0.txt", "2.txt", "10.txt"]
 
 
-@pytest.mark.parametrize(
-    "name", ["a\r\nb.txt", "a\nSubject: x", "a\x00b.txt", "\ud800.txt", "a/b\\c.txt", "x" * 5000]
-)
+@each("name", ["a\r\nb.txt", "a\nSubject: x", "a\x00b.txt", "\ud800.txt", "a/b\\c.txt", "x" * 5000])
 def test_attachment_with_a_strange_name(name):
     found = attachment(filename=name)
     assert found.get_content_bytes() == b"a"
@@ -303,9 +299,7 @@ def test_hash_post_has_so_many_attachments():
     assert len(event.message.attachments) == MAX_PARTS
 
 
-@pytest.mark.parametrize(
-    "content_type", ["", "x", "multipart/mixed", "text/plain; x=\r\ny", "\x00/\x00", "a/b/c", "message"]
-)
+@each("content_type", ["", "x", "multipart/mixed", "text/plain; x=\r\ny", "\x00/\x00", "a/b/c", "message"])
 def test_attachment_with_a_strange_type(content_type):
     assert attachment(content_type=content_type).get_content_bytes() == b"a"
 
@@ -358,8 +352,8 @@ def test_eight_bit_mail_in_a_declared_charset():
     assert raw(mail("Grüße\n".encode("latin-1"), headers=headers)).message.text == "Grüße\n"
 
 
-@pytest.mark.parametrize(
-    ("content_type", "content", "text"),
+@each(
+    "content_type, content, text",
     [
         ("text/plain", "Grüße".encode(), "Grüße"),
         ("text/plain", b"Gr\xfc\xdfe", "Grüße"),
@@ -385,7 +379,7 @@ def test_caller_may_insist_on_a_charset():
         message.get_content_text("no-such")
 
 
-@pytest.mark.parametrize("encoding", ["x-uuencode", "base64", "quoted-printable", "no-such"])
+@each("encoding", ["x-uuencode", "base64", "quoted-printable", "no-such"])
 def test_contents_that_are_not_in_the_encoding_they_claim(encoding):
     content = mail("begin 666 a\nSubject: Hi\n", headers=f"Content-Transfer-Encoding: {encoding}\n")
     assert isinstance(raw(content).message.get_content_bytes(), bytes)
@@ -398,9 +392,7 @@ def test_addresses_that_cannot_be_read_are_left_out():
     assert [each.addr_spec for each in message.cc] == ["good@example.test", "bea@example.test"]
 
 
-@pytest.mark.parametrize(
-    "date", ["yesterday", "Tue, 99 Jan 2023 04:05:06 +0100", f"Tue, 1 Jan {'9' * 30} 0:0:0 +0000", ""]
-)
+@each("date", ["yesterday", "Tue, 99 Jan 2023 04:05:06 +0100", f"Tue, 1 Jan {'9' * 30} 0:0:0 +0000", ""])
 def test_date_that_no_calendar_has(date):
     assert raw(mail(headers=f"Date: {date}\n")).message.date is None
 
@@ -562,7 +554,7 @@ ODD_TYPES = {
 }
 
 
-@pytest.mark.parametrize("content_type", ODD_TYPES)
+@each("content_type", ODD_TYPES)
 def test_odd_types_are_read_as_mail_programs_read_them(content_type):
     message = inbound.parse(mail("x\n", headers=f"Content-Type: {content_type}\n"))
     found = message.get_content_type(), message.get_content_charset(), message.get_param("name")
@@ -757,7 +749,7 @@ def test_recording_has_the_same_mails_in_four_formats():
     assert len(complete) >= 16
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@each("name", RECORDED)
 def test_recorded_mail_is_the_same_in_all_formats(name):
     formats = RECORDED[name]
     first, *others = (contents(name, event) for event in formats.values())

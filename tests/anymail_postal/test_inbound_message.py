@@ -8,6 +8,7 @@ from email.message import EmailMessage
 import pytest
 
 from anymail_postal.inbound_message import parse
+from tests.each import each
 
 HEAD = "From: Ann <ann@remote.example>\nTo: in@example.test\nSubject: Hi\nMIME-Version: 1.0\n"
 TEXT = "Content-Type: text/plain; charset=utf-8\n\n"
@@ -328,7 +329,7 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize("case", CONTENTS)
+@each("case", CONTENTS)
 def test_contents_are_those_that_a_mail_program_shows(case):
     text, *wanted = CONTENTS[case]
     message = mail(text)
@@ -386,8 +387,8 @@ ENDS_OF_HEADERS = {
 }
 
 
-@pytest.mark.parametrize(("raw", "subject", "text"), ENDS_OF_HEADERS.values(), ids=ENDS_OF_HEADERS)
-@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@each("raw, subject, text", ENDS_OF_HEADERS.values(), ids=ENDS_OF_HEADERS)
+@each("line_end", ["\n", "\r\n"])
 def test_nothing_is_lost_where_the_header_has_no_end(raw, subject, text, line_end):
     message = parse(raw.replace("\n", line_end).encode())
     assert (message.subject, message.text) == (subject, text)
@@ -413,13 +414,13 @@ ENCODINGS = {
 }
 
 
-@pytest.mark.parametrize(("encoding", "body"), ENCODINGS.items())
+@each("encoding, body", ENCODINGS.items())
 def test_transfer_encodings_with_something_around_them(encoding, body):
     assert mail(f"{TEXT.strip()}\nContent-Transfer-Encoding: {encoding}\n\n{body}").text == "Grüße"
 
 
-@pytest.mark.parametrize(
-    ("raw", "text"),
+@each(
+    "raw, text",
     [
         (b"\n\na\0b\0\n", "ab\n"),
         (b"Content-Type: text/plain; charset=utf-16le\n\n" + "a\0b".encode("utf-16-le"), "ab"),
@@ -449,7 +450,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize(("raw", "subject"), HEADERS.values(), ids=HEADERS)
+@each("raw, subject", HEADERS.values(), ids=HEADERS)
 def test_subject_is_one_line_that_every_database_takes(raw, subject):
     assert parse(raw + b"\r\n\r\nx").subject == subject
 

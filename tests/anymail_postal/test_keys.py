@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from anymail_postal import conf, keys, signatures
 from anymail_postal.keys import KeySet, fetch_json, sources
+from tests.each import each
 
 from .recorded import DKIM_RECORD, KEY_ID, MAILS, WEBHOOKS
 from .test_signatures import b64url, bare, id_of, jwk
@@ -78,7 +79,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@each("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_failure_is_remembered_for_a_minute_and_then_forgiven(error, caplog):
     postal = Postal(OLD)
     postal.error = error
@@ -91,7 +92,7 @@ def test_failure_is_remembered_for_a_minute_and_then_forgiven(error, caplog):
     assert postal.ids() == [id_of(OLD)]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@each("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_last_good_keys_outlive_an_outage(error):
     postal = Postal(OLD)
     postal.ids()
@@ -175,7 +176,7 @@ PINNED = {
 }
 
 
-@pytest.mark.parametrize(("value", "wanted"), PINNED.values(), ids=PINNED)
+@each("value, wanted", PINNED.values(), ids=PINNED)
 def test_pinned_keys(value, wanted):
     found = sources(config(webhook_key=value))
     assert [key.id for key in found.candidates()] == [id_of(key) for key in wanted]
@@ -190,7 +191,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("value", BAD.values(), ids=BAD)
+@each("value", BAD.values(), ids=BAD)
 def test_bad_key_is_an_error_of_configuration_that_shows_which(value):
     shown = value[-1] if isinstance(value, list) else value
     with pytest.raises(AnymailConfigurationError) as caught:
@@ -211,7 +212,7 @@ URLS = {
 }
 
 
-@pytest.mark.parametrize(("options", "wanted"), URLS.values(), ids=URLS)
+@each("options, wanted", URLS.values(), ids=URLS)
 def test_key_set_urls(options, wanted):
     assert list(sources(config(**options)).urls) == wanted
 

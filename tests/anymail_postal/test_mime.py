@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from anymail_postal import mime
 from anymail_postal.errors import PostalHeaderError
 from anymail_postal.mime import File, Mail, Mailbox
+from tests.each import each
 
 ANN = Mailbox("Ann", "ann@example.test")
 BOB = Mailbox("", "bob@example.test")
@@ -65,8 +66,8 @@ def assert_relayable(raw: bytes) -> None:
 # --- structure ---
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
+@each(
+    "fields, expected",
     [
         ({}, "text/plain"),
         ({"text": None, "html": "<p>x"}, "text/html"),
@@ -129,8 +130,8 @@ def test_the_root_of_related_is_named() -> None:
     assert image.get_content() == PNG.content
 
 
-@pytest.mark.parametrize(
-    ("content_type", "text", "parameters"),
+@each(
+    "content_type, text, parameters",
     [
         ("text/calendar", "BEGIN:VCALENDAR\r\nMETHOD:request\r\nEND:VCALENDAR", {"method": "REQUEST"}),
         ("text/calendar; method=CANCEL", "METHOD:REQUEST\n", {"method": "CANCEL"}),
@@ -147,8 +148,8 @@ def test_parameters_of_alternatives(content_type: str, text: str, parameters: di
 # --- text ---
 
 
-@pytest.mark.parametrize(
-    ("text", "encoding"),
+@each(
+    "text, encoding",
     [
         ("plain\n", "7bit"),
         ("a" * 996 + "\n", "7bit"),
@@ -182,8 +183,8 @@ def test_any_text_comes_back(text: str) -> None:
 # --- headers ---
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
+@each(
+    "value, written",
     [
         ("short", "X-A: short"),
         ("  blanks around\t", "X-A: blanks around"),
@@ -206,8 +207,8 @@ def test_headers_are_folded_at_blanks_and_encoded_by_word(value: str, written: s
     assert mime.header("X-A", value) == written
 
 
-@pytest.mark.parametrize("blanks", [61, 200, 997, 1200, 5000])
-@pytest.mark.parametrize("words", ["a{}b", "ü{}b", "a{}ü", "a{}b c{}d"])
+@each("blanks", [61, 200, 997, 1200, 5000])
+@each("words", ["a{}b", "ü{}b", "a{}ü", "a{}b c{}d"])
 def test_long_blanks_between_words_come_back(words: str, blanks: int) -> None:
     value = words.replace("{}", " " * blanks)
     line = mime.header("Subject", value)
@@ -226,7 +227,7 @@ LONG_NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", LONG_NAMES.values(), ids=LONG_NAMES)
+@each("name", LONG_NAMES.values(), ids=LONG_NAMES)
 def test_names_longer_than_a_line_come_back(name: str) -> None:
     boxes = [Mailbox("Ann", "a@example.test"), Mailbox(name, "b@example.test"), Mailbox("", "c@example.test")]
     line = mime.mailboxes("To", boxes)
@@ -237,7 +238,7 @@ def test_names_longer_than_a_line_come_back(name: str) -> None:
     assert str(make_header(decode_header(found[1][0]))) == name
 
 
-@pytest.mark.parametrize("local_part", ["jürgen", "用户", "δοκιμή", "jürgen.müller+x", "é" * 30])
+@each("local_part", ["jürgen", "用户", "δοκιμή", "jürgen.müller+x", "é" * 30])
 def test_a_local_part_that_is_not_in_ascii_stands_as_it_is(local_part: str) -> None:
     """RFC 6532: there is no encoding for it."""
     address = f"{local_part}@example.test"
@@ -279,8 +280,8 @@ def test_any_display_names_come_back(names: Sequence[str]) -> None:
         assert str(make_header(decode_header(name))) == wanted
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
+@each(
+    "name, written",
     [
         ("", "a@example.test"),
         ("Ann Example", "Ann Example <a@example.test>"),
@@ -360,7 +361,7 @@ def test_a_given_date_is_kept() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"subject": "a\nBcc: x@example.test"},
@@ -397,8 +398,8 @@ def test_what_cannot_be_written_is_refused(fields: dict[str, object]) -> None:
 # --- files ---
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
+@each(
+    "name, written",
     [
         ("a b.txt", 'attachment;\r\n filename="a b.txt"'),
         ('q"\\.txt', 'attachment;\r\n filename="q\\"\\\\.txt"'),
@@ -428,8 +429,8 @@ def test_files_are_exact_to_the_byte(content: bytes) -> None:
     assert next(iter(read(raw).iter_attachments())).get_content() == content
 
 
-@pytest.mark.parametrize(
-    ("content", "kind", "encoding"),
+@each(
+    "content, kind, encoding",
     [
         (b"Subject: x\n\nHello\n", "message/rfc822", "7bit"),
         (b"Subject: x\r\n\r\nHello", "message/rfc822", "7bit"),

@@ -3,6 +3,8 @@ import requests
 import responses
 from django.core.management import CommandError, call_command
 
+from tests.each import each
+
 from .test_signatures import OTHER, PRIVATE, bare, id_of, jwk
 
 URL = "https://postal.example.com/.well-known/jwks.json"
@@ -40,7 +42,7 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize(("anymail", "arguments", "why"), PROBLEMS.values(), ids=PROBLEMS)
+@each("anymail, arguments, why", PROBLEMS.values(), ids=PROBLEMS)
 def test_problem_in_the_settings(settings, anymail, arguments, why):
     settings.ANYMAIL = anymail
     with pytest.raises(CommandError, match=why):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from anymail_postal.errors import ReplyTokenError
 from anymail_postal.reply_address import EPOCH, LAST_DAY, ReplyToken, address_pattern, make_token, open_token
+from tests.each import each
 
 SECRET = b"a secret of the project, long enough to be one"
 OLDER = b"the secret before that, used for mail in flight"
@@ -54,7 +55,7 @@ def opened(text, secrets=(SECRET,), purpose="reply", today=TODAY):
     return open_token(text, secrets, purpose, today)
 
 
-@pytest.mark.parametrize(("token", "length"), TOKENS.values(), ids=TOKENS)
+@each("token, length", TOKENS.values(), ids=TOKENS)
 def test_a_token_has_its_exact_length_and_opens_again(token, length):
     text = made(token)
     assert len(text) == length
@@ -85,7 +86,7 @@ def test_keys_are_those_of_hkdf():
     assert signed_by_hand(bytes([0x18, 0, 0, 0, 12, 0, 0, 0, 7])) == made()
 
 
-@pytest.mark.parametrize(
+@each(
     "first",
     [0x08, 0x28, 0x98, 0x19, 0x1A],
     ids=["version 0", "version 2", "version 9", "expiry without room", "wide without room"],
@@ -95,7 +96,7 @@ def test_a_good_signature_does_not_help_another_format(first):
         opened(signed_by_hand(bytes([first, 0, 0, 0, 12, 0, 0, 0, 7])))
 
 
-@pytest.mark.parametrize("purpose", ["replies", "REPLY", "", "reply/1"])
+@each("purpose", ["replies", "REPLY", "", "reply/1"])
 def test_a_token_of_one_purpose_fails_for_another(purpose):
     with pytest.raises(ReplyTokenError):
         opened(made(), purpose=purpose)
@@ -140,7 +141,7 @@ def test_every_refusal_says_the_same():
     assert texts == {"This is not a valid reply address, or it has expired."}
 
 
-@pytest.mark.parametrize("position", range(31))
+@each("position", range(31))
 def test_a_change_of_any_letter_is_noticed(position):
     text = made()
     letter = "a" if text[position] != "a" else "b"
@@ -172,8 +173,8 @@ def test_random_bytes_of_our_shape_are_refused(raw, first):
         opened(text)
 
 
-@pytest.mark.parametrize(
-    ("token", "message"),
+@each(
+    "token, message",
     [
         (ReplyToken(-1), "0 to 2**64 - 1"),
         (ReplyToken(2**64), "0 to 2**64 - 1"),
@@ -194,8 +195,8 @@ def test_what_does_not_fit_is_a_value_error(token, message):
 PATTERN = address_pattern("reply", "r.example.org")
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
+@each(
+    "text, found",
     [
         ("reply+abc@r.example.org", ["abc"]),
         ("Reply+ABC@R.Example.ORG", ["ABC"]),

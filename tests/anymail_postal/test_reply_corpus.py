@@ -7,6 +7,7 @@ import pytest
 from anymail_postal.quotation_words import LANGUAGES
 from anymail_postal.reply_text import whole_text
 from tests import replies
+from tests.each import each
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_what_mail_programs_sign_with_goes(samples):
     assert [of(sample) for sample in signed if not replies.is_clean(sample)] == []
 
 
-@pytest.mark.parametrize("program", replies.PROGRAMS)
+@each("program", replies.PROGRAMS)
 def test_the_corpus_has_each_great_program_in_many_languages(program, samples):
     languages = {sample.language for sample in samples if sample.program == program and sample.quoted}
     assert len(languages) >= 25

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymail_postal.reply_text import ReplyText, extract_reply, whole_text
+from tests.each import each
 
 QUOTE = "> Hola\n> mundo\n>\n> Ana"
 
@@ -32,13 +33,13 @@ GMAIL = {
 }
 
 
-@pytest.mark.parametrize("quote", [QUOTE, "> x"], ids=["long quote", "one line"])
-@pytest.mark.parametrize(("answer", "attribution"), GMAIL.values(), ids=GMAIL)
+@each("quote", [QUOTE, "> x"], ids=["long quote", "one line"])
+@each("answer, attribution", GMAIL.values(), ids=GMAIL)
 def test_an_introduced_quotation_goes_in_every_language(answer, attribution, quote):
     assert new_text(f"{answer}\n\n{attribution}\n\n{quote}\n") == answer
 
 
-@pytest.mark.parametrize("language", ["en", "es", "cs", "pt", "fi", "sv", "de", "fr"])
+@each("language", ["en", "es", "cs", "pt", "fi", "sv", "de", "fr"])
 def test_a_broken_introduction_goes_too(language):
     answer, attribution = GMAIL[language]
     start, end = attribution.rsplit(" ", 1)
@@ -185,7 +186,7 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@each("copied", COPIES.values(), ids=COPIES)
 def test_what_the_author_copied_is_left(copied):
     assert new_text(copied) == copied
     assert new_text(f"{copied}\n\n{ATTRIBUTION}\n> How?\n") == copied
@@ -197,7 +198,7 @@ def test_typed_quotation_marks_above_the_quotation_are_left():
     assert new_text(f"{own}\n\n{HEADER}How?\n") == own
 
 
-@pytest.mark.parametrize(("text", "expected"), TEXTS.values(), ids=TEXTS)
+@each("text, expected", TEXTS.values(), ids=TEXTS)
 def test_what_the_author_wrote_is_left(text, expected):
     assert new_text(text) == expected
 
@@ -381,7 +382,7 @@ HTML = {
 }
 
 
-@pytest.mark.parametrize(("html", "expected"), HTML.values(), ids=HTML)
+@each("html, expected", HTML.values(), ids=HTML)
 def test_html_is_cut_where_mail_programs_mark_it(html, expected):
     assert extract_reply(None, html).html == (html if expected is None else expected)
 
@@ -425,7 +426,7 @@ HTML_TEXTS = {
 }
 
 
-@pytest.mark.parametrize(("html", "expected"), HTML_TEXTS.values(), ids=HTML_TEXTS)
+@each("html, expected", HTML_TEXTS.values(), ids=HTML_TEXTS)
 def test_html_alone_has_a_text(html, expected):
     assert extract_reply(None, html).text == expected
     assert extract_reply(" \n", html).text == expected

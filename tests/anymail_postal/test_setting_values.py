@@ -9,6 +9,7 @@ import pytest
 from anymail.exceptions import AnymailConfigurationError
 
 from anymail_postal import conf
+from tests.each import each
 
 
 def no_handler() -> None:
@@ -115,12 +116,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("attribute", "value", "expected"), GOOD, ids=lambda value: str(value)[:30])
+@each("attribute, value, expected", GOOD)
 def test_good_values_are_read(attribute: str, value: Any, expected: Any) -> None:
     assert getattr(conf.server(**{attribute: value}), attribute) == expected
 
 
-@pytest.mark.parametrize(("attribute", "value", "check"), BAD, ids=lambda value: str(value)[:30])
+@each("attribute, value, check", BAD)
 def test_bad_values_raise_at_use_and_are_reported(
     settings: Any, attribute: str, value: Any, check: str
 ) -> None:

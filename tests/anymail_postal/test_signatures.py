@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from anymail_postal import signatures
 from anymail_postal.errors import KeysUnavailable, WebhookSignatureError
 from anymail_postal.signatures import BadPublicKey, parse_jwks, parse_keys, read_signature, verify
+from tests.each import each
 
 from .recorded import DKIM_RECORD, KEY_ID, MAILS, WEBHOOKS
 
@@ -83,7 +84,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("source", FORMS.values(), ids=FORMS)
+@each("source", FORMS.values(), ids=FORMS)
 def test_public_key_is_read_in_every_form_people_have(source):
     (key,) = parse_keys(source)
     assert key.id == id_of(PRIVATE)
@@ -137,14 +138,14 @@ BAD_KEYS = {
 }
 
 
-@pytest.mark.parametrize(("source", "why"), BAD_KEYS.values(), ids=BAD_KEYS)
+@each("source, why", BAD_KEYS.values(), ids=BAD_KEYS)
 def test_bad_public_key_says_why(source, why):
     with pytest.raises(BadPublicKey, match=why):
         parse_keys(source)
 
 
-@pytest.mark.parametrize("bits", [1024, 16384])
-@pytest.mark.parametrize("padding", ["", "="])
+@each("bits", [1024, 16384])
+@each("padding", ["", "="])
 def test_smallest_and_largest_key_are_read(bits, padding):
     modulus = b64url((1 << (bits - 1)) + 1)
     (key,) = parse_keys({"kty": "RSA", "n": modulus + padding, "e": "AQAB"})
@@ -183,7 +184,7 @@ def test_key_set_is_bounded():
         parse_jwks({"keys": entries})
 
 
-@pytest.mark.parametrize("document", [None, 5, [], "keys", {}, {"keys": None}])
+@each("document", [None, 5, [], "keys", {}, {"keys": None}])
 def test_other_documents_are_no_key_set(document):
     with pytest.raises(BadPublicKey, match="is not a JWK set"):
         parse_jwks(document)
@@ -216,7 +217,7 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("headers", GOOD.values(), ids=GOOD)
+@each("headers", GOOD.values(), ids=GOOD)
 def test_good_signature_names_its_key(headers):
     assert verify(BODY, read_signature(*headers), KEYS) == KEYS[0]
 
@@ -243,7 +244,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("headers", BAD.values(), ids=BAD)
+@each("headers", BAD.values(), ids=BAD)
 def test_bad_signature_is_refused(headers):
     with pytest.raises(WebhookSignatureError):
         verify(BODY, read_signature(*headers), KEYS)
@@ -273,9 +274,9 @@ def test_sha1_may_be_forbidden():
     assert read_signature(GOOD_256, GOOD_1, None, allow_sha1=False).algorithm == "sha256"
 
 
-@pytest.mark.parametrize("keys", [KEYS, ()], ids=["other keys", "no keys"])
-@pytest.mark.parametrize("headers", [(GOOD_256, None), (None, GOOD_1)], ids=["SHA-256", "SHA-1"])
-@pytest.mark.parametrize("key_id", [UNKNOWN_ID, "new", "ключ"])
+@each("keys", [KEYS, ()], ids=["other keys", "no keys"])
+@each("headers", [(GOOD_256, None), (None, GOOD_1)], ids=["SHA-256", "SHA-1"])
+@each("key_id", [UNKNOWN_ID, "new", "ключ"])
 def test_unknown_key_id_is_no_proof(keys, headers, key_id):
     with pytest.raises(KeysUnavailable, match="a key that is not known"):
         verify(BODY, read_signature(*headers, key_id), keys)

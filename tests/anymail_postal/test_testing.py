@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch
 from anymail_postal import body, conf, events, signatures, testing
 from anymail_postal.testing import PostalTestMixin, inbound_request, webhook_request
 from anymail_postal.webhooks import PostalTrackingWebhookView
+from tests.each import each
 
 from .receivers import listening
 from .recorded import MAILS, WEBHOOKS
@@ -57,12 +58,12 @@ def assert_same_keys(ours, recorded):
             assert_same_keys(ours[key], value)
 
 
-@pytest.mark.parametrize("event", RECORDED)
+@each("event", RECORDED)
 def test_webhook_has_the_keys_of_the_recorded_ones_in_their_order(event):
     assert_same_keys(shape(testing.webhook_body(event)), RECORDED[event][0])
 
 
-@pytest.mark.parametrize("event", RECORDED)
+@each("event", RECORDED)
 def test_webhook_has_types_that_were_recorded(event):
     def types(fields):
         for key, value in fields.items():
@@ -71,13 +72,13 @@ def test_webhook_has_types_that_were_recorded(event):
             else:
                 yield (key, value)
 
-    recorded = {each for fields in RECORDED[event] for each in types(fields)}
+    recorded = {path for fields in RECORDED[event] for path in types(fields)}
     nullable = {("payload", "message", "tag"), ("payload", "original_message", "tag")}
-    for each in types(shape(testing.webhook_body(event))):
-        assert each in recorded or each[:-1] in nullable | {("payload", "sent_with_ssl"), ("payload", "time")}
+    for path in types(shape(testing.webhook_body(event))):
+        assert path in recorded or path[:-1] in nullable | {("payload", "sent_with_ssl"), ("payload", "time")}
 
 
-@pytest.mark.parametrize("event", events.EVENT_TYPES)
+@each("event", events.EVENT_TYPES)
 def test_every_event_can_be_built_and_read(event):
     fields = testing.webhook_body(event)
     assert events.read(fields).postal.name == event
@@ -100,7 +101,7 @@ def test_raw_message_has_the_keys_of_the_recorded_one_in_their_order():
     assert testing.mime_base64(b"x" * 100).splitlines()[0] == base64.b64encode(b"x" * 45).decode()
 
 
-@pytest.mark.parametrize("post", MAILS[:60:7] + WEBHOOKS[:60:7], ids=lambda post: post.endpoint)
+@each("post", MAILS[:60:7] + WEBHOOKS[:60:7], ids=lambda post: post.endpoint)
 def test_json_and_forms_are_written_as_postal_writes_them(post):
     fields = body.parse(post.body, post.content_type)
     if post.content_type == testing.FORM:
@@ -186,11 +187,9 @@ def test_trust_covers_every_server_and_goes_before_its_own_key(project):
 MIME = "From: Ann <ann@remote.example>\nTo: in@example.test\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nHello\n"
 
 
-@pytest.mark.parametrize(
-    "mime", [MIME, MIME.encode(), testing.simple_mail(subject="Grüße")], ids=["text", "bytes", "message"]
-)
-@pytest.mark.parametrize("format", ["RawMessage", "Hash"])
-@pytest.mark.parametrize("encoding", ["BodyAsJSON", "FormData"])
+@each("mime", [MIME, MIME.encode(), testing.simple_mail(subject="Grüße")], ids=["text", "bytes", "message"])
+@each("format", ["RawMessage", "Hash"])
+@each("encoding", ["BodyAsJSON", "FormData"])
 def test_mail_in_every_form(mime, format, encoding):
     with testing.trusting(testing.make_key()), listening(inbound_signal) as calls:
         request = inbound_request(mime, format=format, encoding=encoding, mail_from=None)

@@ -30,6 +30,7 @@ from anymail_postal import conf, signals, signatures, testing, webhooks
 from anymail_postal.errors import PostalError
 from anymail_postal.testing import inbound_request, make_key, public_key, simple_mail, webhook_request
 from anymail_postal.webhooks import PostalInboundWebhookView, PostalTrackingWebhookView, ReceiverError
+from tests.each import each
 
 from .receivers import listening, raising
 from .recorded import DKIM_RECORD, MAILS, WEBHOOKS
@@ -316,8 +317,8 @@ def test_answer(case, kind, tracked, received):
     assert len(tracked + received) == (response.status_code == 200)
 
 
-@pytest.mark.parametrize("status", [400, 503])
-@pytest.mark.parametrize("case", ["no signature", "other body"])
+@each("status", [400, 503])
+@each("case", ["no signature", "other body"])
 def test_inbound_refusal_may_be_delayed(anymail, case, status):
     anymail["POSTAL_INBOUND_REFUSAL_STATUS"] = status
     change, *_ = ANSWERS[case]
@@ -325,8 +326,8 @@ def test_inbound_refusal_may_be_delayed(anymail, case, status):
     assert change(webhook()).send().status_code == 400
 
 
-@pytest.mark.parametrize("secret", ["user:password", ["old:secret", "user:password"]])
-@pytest.mark.parametrize("name", ["WEBHOOK_SECRET", "POSTAL_WEBHOOK_SECRET"])
+@each("secret", ["user:password", ["old:secret", "user:password"]])
+@each("name", ["WEBHOOK_SECRET", "POSTAL_WEBHOOK_SECRET"])
 def test_basic_auth(anymail, name, secret):
     for request in (webhook(), mail()):
         anymail.pop(name, None)
@@ -384,8 +385,8 @@ def test_rotated_key_is_looked_up(anymail, make):
     assert make().send().status_code == 200
 
 
-@pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
-@pytest.mark.parametrize("value", [None, "no key", 5])
+@each("make", [webhook, mail], ids=["tracking", "inbound"])
+@each("value", [None, "no key", 5])
 def test_missing_or_bad_key_is_a_500_that_says_so(anymail, make, value):
     request = make()
     anymail["POSTAL_WEBHOOK_KEY"] = value
@@ -410,8 +411,8 @@ TRACKING_AT_INBOUND = (
 )
 
 
-@pytest.mark.parametrize("format", ["RawMessage", "Hash"])
-@pytest.mark.parametrize("encoding", ["BodyAsJSON", "FormData"])
+@each("format", ["RawMessage", "Hash"])
+@each("encoding", ["BodyAsJSON", "FormData"])
 def test_mail_at_the_tracking_url_is_a_500_that_says_so(format, encoding):
     request = at(mail(format=format, encoding=encoding), TRACKING)
     with pytest.raises(AnymailConfigurationError, match=INBOUND_AT_TRACKING):
@@ -465,8 +466,8 @@ RECEIVER_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
-@pytest.mark.parametrize("error", RECEIVER_ERRORS, ids=lambda error: type(error).__name__)
+@each("make", [webhook, mail], ids=["tracking", "inbound"])
+@each("error", RECEIVER_ERRORS, ids=lambda error: type(error).__name__)
 def test_receiver_that_raises_is_a_500_and_runs_again(make, error):
     request = make()
     signal = tracking_signal if make is webhook else inbound_signal
@@ -585,10 +586,8 @@ def test_repeats_may_be_wanted(tracked, anymail):
 # --- age ---
 
 
-@pytest.mark.parametrize("max_age", [None, timedelta(hours=2), 7200])
-@pytest.mark.parametrize(
-    ("age", "fresh"), [(0, True), (7000, True), (7300, False), (10 * 365 * 86400, False), (None, False)]
-)
+@each("max_age", [None, timedelta(hours=2), 7200])
+@each("age, fresh", [(0, True), (7000, True), (7300, False), (10 * 365 * 86400, False), (None, False)])
 def test_old_events_are_accepted_by_default(anymail, max_age, age, fresh):
     anymail["POSTAL_WEBHOOK_MAX_AGE"] = max_age
     timestamp = None if age is None else datetime.now(timezone.utc).timestamp() - age
@@ -656,7 +655,7 @@ def test_declared_length_over_the_limit_is_not_read_at_all(anymail, declared):
     assert stream.read_bytes == 0
 
 
-@pytest.mark.parametrize("declared", ["-5", "many", "9" * 5000, "²"])
+@each("declared", ["-5", "many", "9" * 5000, "²"])
 def test_strange_declared_length_is_not_believed(declared):
     request = mail().build()
     request.META["CONTENT_LENGTH"] = declared
@@ -726,7 +725,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize(("options", "status"), OPTIONS.values(), ids=OPTIONS)
+@each("options, status", OPTIONS.values(), ids=OPTIONS)
 def test_settings_may_be_arguments(options, status):
     request = without_header(webhook(timestamp=1.0), "X-Postal-Signature-256").build()
     assert PostalTrackingWebhookView.as_view()(request).status_code == 200
@@ -736,7 +735,7 @@ def test_settings_may_be_arguments(options, status):
 
 
 # Anymail reads `basic_auth` from the settings and arguments only.
-@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "basic_auth"])
+@each("name", [name for name in OPTIONS if name != "basic_auth"])
 def test_settings_may_be_attributes_of_a_subclass(name):
     options, status = OPTIONS[name]
     view = type("View", (PostalTrackingWebhookView,), options)
@@ -840,7 +839,7 @@ SAME_EVENTS = {
 }
 
 
-@pytest.mark.parametrize(("event", "values"), SAME_EVENTS.values(), ids=SAME_EVENTS)
+@each("event, values", SAME_EVENTS.values(), ids=SAME_EVENTS)
 def test_same_event_before_and_after_changing_the_include(settings, event, values):
     before, after = before_and_after(settings, webhook(event, **values))
     assert after == before
@@ -857,10 +856,8 @@ def test_same_mail_before_and_after_changing_the_include(settings):
     assert (before[0], len(before[1])) == (200, 1)
 
 
-@pytest.mark.parametrize(
-    "case", ["no signature", "garbage base64", "other body", "wrong basic auth", "basic auth"]
-)
-@pytest.mark.parametrize("make", [webhook, mail], ids=["tracking", "inbound"])
+@each("case", ["no signature", "garbage base64", "other body", "wrong basic auth", "basic auth"])
+@each("make", [webhook, mail], ids=["tracking", "inbound"])
 def test_same_refusal_before_and_after_changing_the_include(settings, anymail, make, case):
     anymail["WEBHOOK_SECRET"] = ["user:password", "other:password"]
     request = make()

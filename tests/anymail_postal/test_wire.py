@@ -148,7 +148,7 @@ def test_raw_params() -> None:
     assert params == {"mail_from": "a@b.test", "rcpt_to": ["c@d.test"], "data": "/w=="}
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [None, [], "success", 1, {}, {"status": 400, "error": "Bad Request"}, {"status": "success"},
      {"status": "success", "data": None}, {"status": "success", "data": "x"}],
@@ -159,8 +159,8 @@ def test_what_is_not_postals_envelope_is_refused(body: object) -> None:
         wire.read_answer(body)
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
+@each(
+    "body, code",
     [
         ({"status": "error"}, "error"),
         ({"status": "error", "data": []}, "error"),
@@ -174,7 +174,7 @@ def test_errors_have_a_code_whatever_they_lack(body: object, code: str) -> None:
     assert wire.read_answer(body).code == code
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         [], {}, {"messages": []}, {"messages": {"a@b": None}}, {"messages": {"a@b": {"id": "1"}}},
@@ -188,7 +188,7 @@ def test_odd_sends_are_refused(data: object) -> None:
         wire.read_send(data, "default")
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         None, {"id": 1}, {"id": 1.5, "token": "t"},
@@ -214,9 +214,7 @@ def test_odd_messages_are_refused(data: object) -> None:
         wire.read_message(data, "default")
 
 
-@pytest.mark.parametrize(
-    "data", [{}, [1], [{"id": 1, "status": "Sent"}], [{"id": 1, "timestamp": 1.0}]], ids=str
-)
+@each("data", [{}, [1], [{"id": 1, "status": "Sent"}], [{"id": 1, "timestamp": 1.0}]], ids=str)
 def test_odd_deliveries_are_refused(data: object) -> None:
     with pytest.raises(WireError):
         wire.read_deliveries(data, "default")

@@ -7,13 +7,12 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
-import pytest
-
 from postal_server import conf
 from postal_server.logs import JSONFormatter, TextFormatter
 from postal_server.rules.status import CredentialType
 from postal_server.services.shared.entries import CredentialEntry, DomainEntry
 from postal_server.services.shared.work import Target
+from tests.each import each
 
 
 def formatted(**values) -> dict[str, object]:
@@ -79,7 +78,7 @@ def test_no_secret_is_in_what_is_printed_of_a_value():
 PRIMARY = 'duplicate key value violates unique constraint "credential_key"'
 
 
-@pytest.mark.parametrize(
+@each(
     "more",
     [
         f"DETAIL:  Key (key)=({SECRET}) already exists.",
@@ -90,7 +89,7 @@ PRIMARY = 'duplicate key value violates unique constraint "credential_key"'
     ],
     ids=["key", "row", "copy", "statement", "query"],
 )
-@pytest.mark.parametrize("form", [TextFormatter(), JSONFormatter()], ids=["text", "json"])
+@each("form", [TextFormatter(), JSONFormatter()], ids=["text", "json"])
 def test_values_of_rows_are_in_no_line_about_an_error_of_the_database(form, more):
     try:
         try:

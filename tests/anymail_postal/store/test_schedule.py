@@ -26,6 +26,7 @@ from anymail_postal.contrib.store.models import PostalMessage, ScheduledMail
 from anymail_postal.contrib.store.store import Store
 from anymail_postal.errors import PostalAPIError
 from anymail_postal.ports import ScheduledSend
+from tests.each import each
 
 URL = "https://postal.example.com"
 
@@ -220,8 +221,8 @@ def refused(reason):
     return requests.ConnectionError(MaxRetryError(None, "/", reason))
 
 
-@pytest.mark.parametrize(
-    ("failure", "answer"),
+@each(
+    "failure, answer",
     [
         (error(status=429), True),
         (error(status=503), True),
@@ -236,7 +237,6 @@ def refused(reason):
         (error(requests.ConnectionError()), False),
         (PostalAPIError("no cause"), False),
     ],
-    ids=lambda value: repr(value)[:60],
 )
 def test_only_what_postal_cannot_have_is_sent_again(failure, answer):
     assert schedule.was_not_accepted(failure) is answer

@@ -29,6 +29,7 @@ from anymail_postal.ports import (
     SentMessage,
     StoredEvent,
 )
+from tests.each import each
 
 WHEN = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=timezone.utc)
 
@@ -246,8 +247,8 @@ class Cause(Exception):
     sqlstate = "55P03"
 
 
-@pytest.mark.parametrize(
-    ("error", "cause", "answer"),
+@each(
+    "error, cause, answer",
     [
         (OperationalError("canceling statement due to lock timeout"), Cause(), True),
         (OperationalError(1205, "Lock wait timeout exceeded"), None, True),

@@ -6,10 +6,9 @@ import asyncio
 import threading
 import time
 
-import pytest
-
 from postal_server.api import client_name
 from postal_server.api.client_name import ClientNames
+from tests.each import each
 
 ADDRESS = "93.184.215.14"
 
@@ -47,7 +46,7 @@ def test_slow_look_up_is_not_waited_for() -> None:
     names.close()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "::1", "fe80::1", "", "nonsense"])
+@each("address", ["127.0.0.1", "10.1.2.3", "::1", "fe80::1", "", "nonsense"])
 def test_private_addresses_are_not_asked_about(address) -> None:
     def look_up(address: str) -> str:
         raise AssertionError(address)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from postal_server.api import views
 from postal_server.errors import Busy
 from postal_server.services.acceptance import submission
+from tests.each import each
 
 from ..recorded_installation import NAMES, Reply, call
 
@@ -99,13 +100,13 @@ def test_head_is_answered_without_a_body(app) -> None:
     assert (reply.status, reply.body, reply.header("content-length")) == (200, b"", "118")
 
 
-@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "TRACE", "FOO"])
+@each("method", ["DELETE", "OPTIONS", "TRACE", "FOO"])
 def test_other_methods_are_not_found(app, method) -> None:
     assert call(app, SEND, method=method).status == 404
 
 
-@pytest.mark.parametrize(
-    ("host", "forwarded", "status"),
+@each(
+    "host, forwarded, status",
     [
         ("postal.example.test", "", 200),
         ("postal.example.test:5000", "", 200),
@@ -141,7 +142,7 @@ def test_one_recipient_named_twice_gets_one_mail(app, journal) -> None:
     assert messages["ann@dest.example"] == messages["ann@DEST.example"] != messages["Ann@dest.example"]
 
 
-@pytest.mark.parametrize(
+@each(
     "sender",
     [
         "<ceo@bank.example>, <x@example.test>",
@@ -285,8 +286,8 @@ def test_multipart_form_holds_params(app, journal) -> None:
     assert call(app, SEND, headers=headers, body=body).json()["status"] == "success"
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
+@each(
+    "body, status",
     [
         (b"[" * 100_000, 400),
         (b'{"a":' * 101 + b"1" + b"}" * 101, 400),
@@ -404,8 +405,8 @@ def test_bug_is_a_500_that_says_nothing(app, journal, caplog) -> None:
     assert "secret" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("content_type", "status"),
+@each(
+    "content_type, status",
     [
         ("application/json; charset=utf-8", 200),
         ("Application/JSON ;x", 200),

@@ -15,6 +15,7 @@ from postal_server.engine import database as databases
 from postal_server.engine import lease
 from postal_server.engine.disk import BALLAST_BYTES, Disk
 from postal_server.errors import ConfigurationError
+from tests.each import each
 
 
 def settings(url: str) -> dict:
@@ -47,9 +48,7 @@ def test_the_url_may_leave_out_what_a_pooler_refuses():
     assert settings("postgresql://ann@db.example/mail?options=")["OPTIONS"]["options"] == ""
 
 
-@pytest.mark.parametrize(
-    "url", ["", "mysql://x/y", "sqlite:///", "postgresql://host", "postgresql://host:99999/x"]
-)
+@each("url", ["", "mysql://x/y", "sqlite:///", "postgresql://host", "postgresql://host:99999/x"])
 def test_a_wrong_url_is_named(url):
     with pytest.raises(ConfigurationError, match=r"storage\.url"):
         settings(url)

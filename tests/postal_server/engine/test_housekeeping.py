@@ -18,6 +18,7 @@ from postal_server.engine.housekeeping import (
 )
 from postal_server.engine.lease import Lease
 from postal_server.models import ScheduledTask
+from tests.each import each
 from tests.fakes import NOW
 
 
@@ -25,8 +26,8 @@ def at(hour: int, minute: int, second: int = 0, day: int = 2) -> datetime:
     return datetime(2026, 1, day, hour, minute, second, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize(
-    ("times", "now", "following"),
+@each(
+    "times, now, following",
     [
         (QUARTER_PAST, at(3, 4), at(3, 15)),
         (QUARTER_PAST, at(3, 15), at(4, 15)),
@@ -41,7 +42,7 @@ def test_times(times, now, following):
     assert times.following(now) == following
 
 
-@pytest.mark.parametrize("name", TASKS)
+@each("name", TASKS)
 def test_every_task_names_a_function(name):
     assert callable(import_string(TASKS[name].path))
 

@@ -23,6 +23,7 @@ from postal_server.engine.lease import (
     longest,
 )
 from postal_server.models import QueuedMessage, ScheduledTask, WebhookRequest, Worker
+from tests.each import each
 from tests.fakes import NOW
 
 
@@ -73,7 +74,7 @@ def test_observers_that_die_hand_on_what_they_saw():
     pytest.fail("the dead worker is never found")
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_observers_that_watch_together_do_not_count_the_same_seconds_twice(seed):
     """Three at a time, each of which may die at any moment; the next knows what all of them saw."""
     chance = random.Random(seed)

@@ -2,18 +2,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from postal_server.engine import outcome
 from postal_server.engine.ports import Attempt, HttpResult, Lookup, Reply, SmtpResult, Stage, Tls
 from postal_server.rules.status import DeliveryStatus
+from tests.each import each
 from tests.fakes import mail, post
 
 PLACE = {"host": "mx.dest.example", "address": "192.0.2.1", "port": 25, "seconds": 0.5}
 
 
-@pytest.mark.parametrize(
-    ("result", "status"),
+@each(
+    "result, status",
     [
         (SmtpResult("L", Stage.DOT, Reply(250, "OK"), **PLACE), DeliveryStatus.SENT),
         (SmtpResult("L", Stage.RCPT, Reply(550, "no"), **PLACE), DeliveryStatus.FAILED),

@@ -30,6 +30,7 @@ from postal_server.rules.status import DeliveryStatus
 from postal_server.services.results.classification import LifetimeOver
 from postal_server.services.results.failure_notice import GIVEN_UP
 from postal_server.services.shared.work import Changes, Claimed, Decision, Prepared, Result
+from tests.each import each
 from tests.fakes import FakeHttp, FakeSmtp, claimed
 from tests.postal_server.engine.conftest import FakeBatchServices
 
@@ -356,7 +357,7 @@ class SlowHttp(FakeHttp):
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(("status", "kind"), [(200, Result), (500, Result), (-1, Result), (-2, Returned)])
+@each("status, kind", [(200, Result), (500, Result), (-1, Result), (-2, Returned)])
 def test_stopping_records_answered_posts_and_gives_back_what_was_not_posted(status, kind):
     def prepare_posts(rows, now):
         return [Prepared(row, HttpDelivery("http://x.example/", [], b"{}", 5.0)) for row in rows]

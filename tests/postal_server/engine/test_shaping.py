@@ -12,6 +12,7 @@ from postal_server.rules.outcome import Outcome
 from postal_server.rules.shaping import Pace, parse_rules
 from postal_server.rules.status import DeliveryStatus
 from postal_server.services.shared.work import Result
+from tests.each import each
 from tests.fakes import NOW, FakeResolver, claimed
 
 MINUTE = timedelta(minutes=1)
@@ -69,7 +70,7 @@ class TestNothingToMind:
         assert admit(paces, batch) == ([row.id for row in batch], [])
         assert paces.room(0, "gmail.com", 40, 0, NOW) == 40
 
-    @pytest.mark.parametrize("lane", ["http:5", "smtp:5", "webhook:7", "local"])
+    @each("lane", ["http:5", "smtp:5", "webhook:7", "local"])
     def test_what_is_no_domain_goes(self, lane):
         paces = shaping("gmail.com connections=1")
         assert admit(paces, rows(5, lane)) == ([1, 2, 3, 4, 5], [])
@@ -86,7 +87,7 @@ class TestRules:
         paces.ended(batch[:1])
         assert admit(paces, rows(2, first=5))[0] == [5]
 
-    @pytest.mark.parametrize(("held", "room"), [(0, 5), (3, 2), (5, 0), (9, 0)])
+    @each("held, room", [(0, 5), (3, 2), (5, 0), (9, 0)])
     def test_no_more_is_claimed_than_may_go(self, held, room):
         paces = shaping("gmail.com connections=5")
         assert paces.room(0, "gmail.com", 40, held, NOW) == room
@@ -166,8 +167,8 @@ class TestOperators:
         assert admit(paces, rows(2, first=3))[0] == [3]
         assert found == []
 
-    @pytest.mark.parametrize(
-        ("record", "operator"),
+    @each(
+        "record, operator",
         [
             ({"MX": ["smtp-in.l.google.com"]}, "google.com"),
             (Lookup.NO_DATA, "dest.example"),
@@ -309,8 +310,8 @@ class TestBackOff:
         assert admit(paces, rows(1, first=2))[0] == [2]
 
 
-@pytest.mark.parametrize(
-    ("output", "details"),
+@each(
+    "output, details",
     [
         (TOO_FAST, "details. Mail to this destination is slowed down"),
         ("421 closing", "details."),

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.engine import sources
 from postal_server.engine.sources import LocalSources, is_local
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.entries import Source, SourceEntry
+from tests.each import each
 from tests.fakes import NOW
 
 HERE, THERE = Source("127.0.0.1", "", "a.example"), Source("192.0.2.77", "", "b.example")
@@ -19,8 +18,8 @@ def directory(version=1, **entries) -> Directory:
     return Directory(version, sources=found)
 
 
-@pytest.mark.parametrize(
-    ("source", "here"),
+@each(
+    "source, here",
     [
         (HERE, True),
         (THERE, False),
@@ -74,9 +73,7 @@ def test_an_address_that_came_or_went_is_noticed_within_a_minute(monkeypatch):
     assert local(NOW) == {0: None, 2: None}
 
 
-@pytest.mark.parametrize(
-    ("number", "address"), [(0, ""), (1, "127.0.0.1"), (2, "2001:db8::77"), (3, "192.0.2.77"), (9, "")]
-)
+@each("number, address", [(0, ""), (1, "127.0.0.1"), (2, "2001:db8::77"), (3, "192.0.2.77"), (9, "")])
 def test_the_address_of_a_source(number, address):
     six, both = Source(ipv6="2001:db8::77"), Source("192.0.2.77", "2001:db8::77")
     local = LocalSources(lambda: directory(here=HERE, six=six, both=both), use_pools=True)

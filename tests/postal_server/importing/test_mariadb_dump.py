@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
 from postal_server.importing import mariadb_dump
+from tests.each import each
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "database"
 TABLE = "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  `text` text,\n  PRIMARY KEY (`id`)\n);\n"
@@ -21,8 +22,8 @@ def read(text: str, tables=("t",)):
     return list(mariadb_dump.rows(text.splitlines(keepends=True), tables))
 
 
-@pytest.mark.parametrize(
-    ("literal", "value"),
+@each(
+    "literal, value",
     [
         ("NULL", None),
         ("5", 5),
@@ -53,7 +54,7 @@ def test_named_columns_win_over_the_order_of_the_table():
     assert read(f"{TABLE}INSERT INTO `t` (`text`, `id`) VALUES ('a',1);\n") == [("t", {"text": "a", "id": 1})]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         f"{TABLE}INSERT INTO `t` VALUES (1);\n",

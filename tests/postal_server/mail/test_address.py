@@ -19,10 +19,11 @@ from postal_server.mail.address import (
     suppression_key,
     unquoted,
 )
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
+@each(
+    "text, address",
     [
         ("a@b.example", "a@b.example"),
         ("Name <a@b.example>", "a@b.example"),
@@ -48,8 +49,8 @@ def test_an_address_splits_at_its_last_at_sign_and_a_tag_at_the_first_plus():
     assert split_tag("in") == ("in", None)
 
 
-@pytest.mark.parametrize(
-    ("domain", "ascii_domain"),
+@each(
+    "domain, ascii_domain",
     [
         ("Dest.Example", "dest.example"),
         ("dest.example.", "dest.example"),
@@ -66,7 +67,7 @@ def test_domains_as_dns_knows_them(domain, ascii_domain):
     assert domain_to_ascii(domain) == ascii_domain
 
 
-@pytest.mark.parametrize(
+@each(
     "domain",
     [
         "",
@@ -93,8 +94,8 @@ def test_domain_to_ascii_raises_nothing_but_value_error(text):
         assert domain_to_ascii(text).isascii()
 
 
-@pytest.mark.parametrize(
-    ("domain", "address"),
+@each(
+    "domain, address",
     [
         ("[192.0.2.1]", "192.0.2.1"),
         ("[IPv6:2001:db8::1]", "2001:db8::1"),
@@ -107,8 +108,8 @@ def test_address_literals(domain, address):
     assert literal_address(domain) == address
 
 
-@pytest.mark.parametrize(
-    ("address", "plausible"),
+@each(
+    "address, plausible",
     [
         ("a@b.example", True),
         ("a+tag@b", True),
@@ -158,14 +159,14 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "address"), SPELLINGS)
+@each("text, address", SPELLINGS)
 def test_an_envelope_address_has_one_spelling(text, address):
     assert envelope_address(text) == address
     assert envelope_address(address) == address
     assert as_stored(text) == address
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",
@@ -217,7 +218,7 @@ def test_any_text_can_be_a_quoted_local_part(name):
     assert (unquoted(local), domain) == (name, "b.example")
 
 
-@pytest.mark.parametrize(
+@each(
     "spelling",
     [
         "Josè@bücher.example",

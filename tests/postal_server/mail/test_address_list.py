@@ -14,10 +14,11 @@ from postal_server.mail.address_list import (
     parse_mailboxes,
     recipients_in,
 )
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "mailboxes"),
+@each(
+    "text, mailboxes",
     [
         ("a@b.example", [Mailbox("", "a@b.example")]),
         ("Ann Müller <a@b.example>", [Mailbox("Ann Müller", "a@b.example")]),
@@ -48,7 +49,7 @@ def test_address_lists_are_parsed(text, mailboxes):
     assert parse_mailboxes(text) == mailboxes
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "Name <>",
@@ -71,8 +72,8 @@ def test_what_is_no_address_list_is_a_value_error(text):
 # Recipients
 
 
-@pytest.mark.parametrize(
-    ("text", "addresses"),
+@each(
+    "text, addresses",
     [
         ("a@b.example", ["a@b.example"]),
         ("Ann <a@b.example>, Bob <b@c.example>", ["a@b.example", "b@c.example"]),
@@ -99,7 +100,7 @@ def test_everybody_whom_a_text_names_is_a_recipient(text, addresses):
     assert [recipient.address for recipient in recipients_in(text)] == addresses
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "foo",
@@ -165,8 +166,8 @@ def test_words_join_the_name_behind_them_within_one_group_only():
 # Authors
 
 
-@pytest.mark.parametrize(
-    ("text", "addresses"),
+@each(
+    "text, addresses",
     [
         ("x@mine.test", ["x@mine.test"]),
         ("Org 24 <sender@mine.test>", ["sender@mine.test"]),
@@ -188,7 +189,7 @@ def test_every_address_that_a_reader_may_take_for_the_author_counts(text, addres
     assert originators(text) == addresses
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "ceo@bank.test (<x@mine.test>",

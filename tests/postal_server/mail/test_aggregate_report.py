@@ -1,7 +1,6 @@
-import pytest
-
 from postal_server.mail.aggregate_report import Aggregate
 from postal_server.mail.report import Kind, read
+from tests.each import each
 
 NAME = "dest.example!shop.example!1793491200!1793577599"
 XML = '<?xml version="1.0"?>\n<feedback xmlns="urn:ietf:params:xml:ns:dmarc-2.0">\n</feedback>\n'
@@ -15,8 +14,8 @@ def mail(content_type, body="UEsDBA==", header=""):
     ).encode()
 
 
-@pytest.mark.parametrize(
-    ("raw", "kind"),
+@each(
+    "raw, kind",
     [
         (mail(f'application/gzip; name="{NAME}.xml.gz"'), Kind.DMARC),
         (mail(f'application/zip; name="{NAME}!id42.zip"'), Kind.DMARC),

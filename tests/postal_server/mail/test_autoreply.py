@@ -6,12 +6,13 @@ from postal_server.mail.autoreply import is_autoreply, is_challenge
 from postal_server.mail.header import Fields
 from postal_server.mail.phrases import Text
 from postal_server.mail.report import read
+from tests.each import each
 
 from .reports import header_and_text, samples
 
 
-@pytest.mark.parametrize(
-    ("header", "reverse_path", "expected"),
+@each(
+    "header, reverse_path, expected",
     [
         ("Auto-Submitted: auto-replied", "a@x.example", True),
         ("Auto-Submitted: no", "a@x.example", False),

@@ -10,6 +10,7 @@ from postal_server.mail.delivery_status import Part
 from postal_server.mail.header import Fields
 from postal_server.mail.phrases import Text
 from postal_server.mail.report import read
+from tests.each import each
 
 from .reports import header_and_text, samples
 
@@ -68,8 +69,8 @@ def test_every_row_has_a_sample():
     assert {row.name for row in ROWS} - {expected["shape"] for _, _, expected in samples("shapes")} == set()
 
 
-@pytest.mark.parametrize("subject", ["Re: Mail delivery failed", "Fwd: failure notice", "AW: Unzustellbar"])
-@pytest.mark.parametrize("has_null_path", [True, False])
+@each("subject", ["Re: Mail delivery failed", "Fwd: failure notice", "AW: Unzustellbar"])
+@each("has_null_path", [True, False])
 def test_what_people_say_about_a_notice_is_none(subject, has_null_path):
     header = f"From: ann@x.example\r\nSubject: {subject}\r\n\r\n".encode()
     assert find(Fields(header), Text(EXIM), has_null_path=has_null_path) is None
@@ -81,8 +82,8 @@ def test_automatic_replies_are_no_notices():
         assert find(header, text, has_null_path=not expected["reverse_path"]) is None, name
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each(
+    "text, expected",
     [
         ("550 5.1.1 No such user (4.0.0)", "5.1.1"),
         ("550-5.7.26 This mail", "5.7.26"),

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from postal_server.mail import charset
 from postal_server.mail.charset import codec_of, decode, decode_undeclared, storable
+from tests.each import each
 
 GERMAN, JAPANESE, CHINESE, KOREAN = "Grüße", "テスト", "星期五", "안녕"
 
 
-@pytest.mark.parametrize(
-    ("label", "text", "codec"),
+@each(
+    "label, text, codec",
     [
         ("utf-8", GERMAN, "utf-8"),
         ("UTF8", GERMAN, "utf-8"),
@@ -75,7 +76,7 @@ def test_labels_mean_what_mail_programs_mean_by_them(label, text, codec):
     assert decode(text.encode(codec), label) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "label",
     ["us-ascii", "ANSI_X3.4-1968", "646", "x-unknown", "unknown-8bit", "default", "8bit", "x-user-defined",
      "nonsense", "iso-2022-cn", "", None],
@@ -85,7 +86,7 @@ def test_a_label_that_says_nothing_is_none(label):
     assert decode(b"\x93Gr\xfc\xdfe\x94", label) == "“Grüße”"
 
 
-@pytest.mark.parametrize(
+@each(
     "label",
     ["base64", "zlib", "hex", "rot13", "quopri", "uu", "bz2", "idna", "punycode", "undefined", "mbcs",
      "unicode_escape", "raw-unicode-escape"],
@@ -104,8 +105,8 @@ def test_an_unknown_label_never_gets_to_python_which_would_look_for_a_module():
     assert asked == []
 
 
-@pytest.mark.parametrize(
-    ("data", "label", "text"),
+@each(
+    "data, label, text",
     [
         (b"\x1b$B-!HV\x1b(B ok", "iso-2022-jp", "①番 ok"),
         (b'\x1b$B$"-!\x1b(I1\x1b(J x\n\x1b$B$$', "iso-2022-jp", "あ①ｱ x\nい"),
@@ -153,8 +154,8 @@ def test_utf8_comes_back(text):
     assert decode_undeclared(text.encode()) == text
 
 
-@pytest.mark.parametrize(
-    ("text", "stored"),
+@each(
+    "text, stored",
     [("Grüße", "Grüße"), ("a\0b", "ab"), ("a\ud83d", "a\ufffd"), ("\ud83d\ude00", "😀"), ("", "")],
 )
 def test_text_is_made_fit_for_storing(text, stored):
@@ -166,7 +167,7 @@ def test_labels_are_bounded():
     assert charset.MAX_LABEL >= 45
 
 
-@pytest.mark.parametrize("label", [None, "iso-8859-1", "windows-1252", "nonsense"])
+@each("label", [None, "iso-8859-1", "windows-1252", "nonsense"])
 def test_no_byte_of_windows_1252_is_lost(label):
     data = bytes(range(1, 256))
     text = decode(data, label)

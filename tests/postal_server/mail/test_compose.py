@@ -124,7 +124,7 @@ def test_custom_headers_stay_where_no_parameter_replaces_them():
     ]
 
 
-@pytest.mark.parametrize("name", ["X:Y", "X\r\nEvil", "X\n", "", "X Y", "Xü"])
+@each("name", ["X:Y", "X\r\nEvil", "X\n", "", "X Y", "Xü"])
 def test_a_bad_header_name_is_named_in_the_error(name):
     with pytest.raises(ValueError, match=re.escape(repr(name))):
         composed(outgoing(headers=[(name, "value")]))
@@ -144,8 +144,8 @@ def test_a_custom_content_type_must_be_a_multipart(given_type, line):
     assert len(email.message_from_bytes(raw).get_payload()) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
+@each(
+    "name, value, expected",
     [
         ("Date", "Mon, 2 Jan 2023 3:04:05 -0000", "Date: Mon, 02 Jan 2023 03:04:05 +0000"),
         ("Date", "yesterday", f"Date: {format_date(AT)}"),
@@ -163,8 +163,8 @@ def test_custom_values_are_written_anew(name, value, expected):
     assert f"\r\n{expected}\r\n".encode() in b"\r\n" + raw
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each(
+    "text, expected",
     [
         ('"Bob" <b@c.example>', "Bob <b@c.example>"),
         ("<b@c.example>", "b@c.example"),
@@ -221,7 +221,7 @@ ATTACHMENTS = {
 }
 
 
-@pytest.mark.parametrize(("name", "mime_type", "data", "read"), ATTACHMENTS.values(), ids=ATTACHMENTS.keys())
+@each("name, mime_type, data, read", ATTACHMENTS.values(), ids=ATTACHMENTS.keys())
 def test_attachments_come_back_as_they_were(name, mime_type, data, read):
     raw = composed(outgoing(attachments=[OutgoingAttachment(name, mime_type, data)]))
     part = email.message_from_bytes(raw).get_payload()[1]

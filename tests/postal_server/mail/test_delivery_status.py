@@ -1,8 +1,8 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.delivery_status import DeliveryStatus, Part, is_status, read_status
+from tests.each import each
 
 TWO = """Reporting-MTA: dns; mx.example
 Original-Envelope-Id: abc123
@@ -28,7 +28,7 @@ EXPECTED = DeliveryStatus(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         TWO,
@@ -53,8 +53,8 @@ def test_groups_are_separated_however_they_are_spaced(text):
     assert read_status(text.encode()) == EXPECTED
 
 
-@pytest.mark.parametrize(
-    ("field", "name", "value"),
+@each(
+    "field, name, value",
     [
         ("Final-Recipient: a@b.example", "final_recipient", "a@b.example"),
         ("Final-Recipient: rfc822;a@b.example (Ann)", "final_recipient", "a@b.example"),
@@ -87,8 +87,8 @@ def test_values_are_read_as_they_are_written(field, name, value):
     assert getattr(part, name) == value
 
 
-@pytest.mark.parametrize(
-    ("field", "envelope_id"),
+@each(
+    "field, envelope_id",
     [("a+2Bb", "a+b"), ("", None), ("QQ+3D+3D", "QQ=="), ("rfc822; x", "x")],
 )
 def test_the_envelope_id(field, envelope_id):
@@ -105,13 +105,13 @@ def test_a_flood_of_recipients_is_cut():
     assert len(status.parts) == 500
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"no fields here", b"Reporting-MTA: dns; x"])
+@each("content", [b"", b"\n\n", b"no fields here", b"Reporting-MTA: dns; x"])
 def test_a_report_without_a_recipient(content):
     assert read_status(content).parts == ()
 
 
-@pytest.mark.parametrize(
-    ("text", "answer"),
+@each(
+    "text, answer",
     [
         (TWO, True),
         ("\r\n\r\n" + TWO, True),

@@ -20,6 +20,7 @@ from postal_server.mail.dkim import (
     public_record,
     sign,
 )
+from tests.each import each
 
 RSA = SigningKey.load(generate_rsa(1024))  # short, because hundreds are made
 ED25519 = SigningKey.load(generate_ed25519().encode())
@@ -79,8 +80,8 @@ ODD_BODIES = {
 }
 
 
-@pytest.mark.parametrize("key", [RSA, ED25519], ids=["rsa", "ed25519"])
-@pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES.keys())
+@each("key", [RSA, ED25519], ids=["rsa", "ed25519"])
+@each("body", ODD_BODIES.values(), ids=ODD_BODIES.keys())
 def test_odd_bodies_verify(body, key):
     assert verifies(signed(HEADER + b"\r\n" + body, key), key)
 
@@ -183,9 +184,7 @@ ENCRYPTED = RSA.private_key.private_bytes(
 )
 
 
-@pytest.mark.parametrize(
-    "pem", ["", "nonsense", ENCRYPTED, b"\xff"], ids=["empty", "nonsense", "encrypted", "8-bit"]
-)
+@each("pem", ["", "nonsense", ENCRYPTED, b"\xff"], ids=["empty", "nonsense", "encrypted", "8-bit"])
 def test_what_is_no_signing_key_is_a_value_error(pem):
     with pytest.raises(ValueError):  # noqa: PT011
         SigningKey.load(pem)

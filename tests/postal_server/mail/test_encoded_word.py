@@ -1,13 +1,13 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.encoded_word import b_words, neutralize, unstructured
 from postal_server.mail.header import decode_header
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("value", "field"),
+@each(
+    "value, field",
     [
         ("short", "Subject: short"),
         ("", "Subject: "),
@@ -30,7 +30,7 @@ def test_fields_are_folded_where_postal_folds_them(value, field):
     assert unstructured("Subject", value) == field
 
 
-@pytest.mark.parametrize("value", ["ü" * 300, "s" * 2000, "x" * 950 + " ü", "\1" * 100])
+@each("value", ["ü" * 300, "s" * 2000, "x" * 950 + " ü", "\1" * 100])
 def test_no_encoded_word_is_too_long(value):
     field = unstructured("Subject", value)
     lines = field.split("\r\n")

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.feedback import Feedback, find_jmrp, is_feedback, read_feedback
+from tests.each import each
 
 FULL = b"""Feedback-Type: Abuse
 User-Agent: SomeGenerator/1.0
@@ -32,8 +33,8 @@ def test_the_fields_of_a_report_are_read():
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "name", "value"),
+@each(
+    "content, name, value",
     [
         (b"", "type", "abuse"),
         (b"\r\n\r\nFeedback-Type: opt-out; x=y\r\n", "type", "opt-out"),
@@ -78,8 +79,8 @@ def test_other_mail_is_no_complaint_of_microsofts():
     assert find_jmrp(b"From: a@x.example\r\n", b"Subject: x\r\n") is None
 
 
-@pytest.mark.parametrize(
-    ("text", "answer"),
+@each(
+    "text, answer",
     [
         ("Feedback-Type: abuse\r\n", True),
         ("\r\nUser-Agent: x\r\nVersion: 1\r\nfeedback-type : fraud\r\n", True),

@@ -1,10 +1,9 @@
-import pytest
-
 from postal_server.mail.flowed import join_lines
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "joined"),
+@each(
+    "text, joined",
     [
         (b"", b""),
         (b"a \r\nb\r\n", b"ab\r\n"),

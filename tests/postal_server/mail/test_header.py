@@ -20,12 +20,13 @@ from postal_server.mail.header import (
     split_header,
     subject,
 )
+from tests.each import each
 
 FOLDED = b"From: a@b.example\r\nX-Folded: one\r\n two\r\n\tthree \r\nSubject : x\r\n\r\nbody\r\n"
 
 
-@pytest.mark.parametrize(
-    ("raw", "header", "body"),
+@each(
+    "raw, header, body",
     [
         (b"A: 1\r\n\r\nbody", b"A: 1\r\n", b"body"),
         (b"A: 1\nB: 2\n\nbody", b"A: 1\nB: 2\n", b"body"),
@@ -62,8 +63,8 @@ def test_a_flood_of_fields_is_cut():
     assert len(header_fields(FOLDED, limit=1)) == 1
 
 
-@pytest.mark.parametrize(
-    ("raw", "is_too_large"),
+@each(
+    "raw, is_too_large",
     [
         (b"A: 1\r\nB: 23\r\n\r\n" + b"x" * 100, False),  # 13 bytes
         (b"A: 1\r\nB: 234\r\n\r\n" + b"x" * 100, True),
@@ -105,8 +106,8 @@ def test_values_are_found_without_regard_to_case():
     assert last(raw, "Cc") is None
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
+@each(
+    "raw, expected",
     [
         (b"Message-ID: <a@b.example>\r\n\r\n", "a@b.example"),
         (b"Message-ID: a@b.example\r\n\r\n", "a@b.example"),
@@ -125,8 +126,8 @@ def test_the_last_subject_counts_and_is_decoded():
     assert subject(b"\r\n") is None
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each(
+    "value, text",
     [
         ("plain", "plain"),
         (b"=?utf-8?q?Gr=C3=BC=C3=9Fe_=F0=9F=91=8B?= rest", "Grüße 👋 rest"),
@@ -181,8 +182,8 @@ def test_no_more_encoded_words_of_a_value_are_decoded_than_a_writer_has_use_for(
     assert text.endswith("a x =?utf-8?q?a?= x ")
 
 
-@pytest.mark.parametrize(
-    ("raw", "name", "rest"),
+@each(
+    "raw, name, rest",
     [
         (b"A: 1\r\nB: 2\r\n x\r\nC: 3\r\n\r\nB: body", "b", b"A: 1\r\nC: 3\r\n\r\nB: body"),
         (b"B: 1\nA: 2\nb : 3\n\t4\n\n", "B", b"A: 2\n\n"),

@@ -13,6 +13,7 @@ from postal_server.mail.header import decode_header, header_values
 from postal_server.mail.header_encoding import encode_header, encode_part_headers
 from postal_server.mail.mime import parse_header_value
 from postal_server.mail.transport_encoding import repair_lines, to_7bit
+from tests.each import each
 
 
 def encoded(field: str | bytes) -> str:
@@ -25,7 +26,7 @@ def encoded(field: str | bytes) -> str:
     return head.decode().replace("\r\n ", " ")
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         b"Subject: plain  text\r\n\tfolded\r\nTo:  A <a@b.example> ,c@d.example\r\n\r\n\xc3\xbc\r\n",
@@ -38,8 +39,8 @@ def test_an_ascii_header_stays_as_it_is(raw):
     assert encode_header(raw) is raw
 
 
-@pytest.mark.parametrize(
-    ("field", "out"),
+@each(
+    "field, out",
     [
         ("Subject: Grüße", "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?="),
         ("subject:a  ü", "subject: =?UTF-8?Q?a__=C3=BC?="),

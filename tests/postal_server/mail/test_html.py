@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.html import MAX_OPEN, MAX_TAGS, clean, clean_css
+from tests.each import each
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
 
-@pytest.mark.parametrize(
+@each(
     "html",
     [
         '<link rel="preconnect" href="https://evil.example">',
@@ -78,8 +79,8 @@ def test_the_mail_stays_recognizable():
     assert 'href="mailto:a@b.example"' in shown
 
 
-@pytest.mark.parametrize(
-    ("css", "kept"),
+@each(
+    "css, kept",
     [
         ("color: red; font: 12px a", "color: red; font: 12px a"),
         ("color: red; background: url(x); margin: 0", "color: red;; margin: 0"),

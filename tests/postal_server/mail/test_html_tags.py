@@ -1,9 +1,8 @@
 import html.entities
 
-import pytest
-
 from postal_server.mail import html_tags
 from postal_server.mail.html_tags import find_tags, unquote
+from tests.each import each
 
 NAMES = frozenset([b"a", b"base", b"/body"])
 
@@ -17,8 +16,8 @@ def found(document):
     ]
 
 
-@pytest.mark.parametrize(
-    ("tag", "attributes"),
+@each(
+    "tag, attributes",
     [
         ("<a>", {}),
         ("<A HREF=X>", {"href": "X"}),
@@ -44,7 +43,7 @@ def test_attributes_are_those_of_a_browser(tag, attributes):
     assert found(f"x{tag}y") == [("a", attributes)]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "<ab href=x>", "<a", "<a href='x>", "< a href=x>", "<a.b>", "&lt;a>", "<!-- <a> -->", "<!-- <a> --",
@@ -63,7 +62,7 @@ def test_what_looks_like_a_tag_and_is_none(text):
     assert found(text) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "<!--><a>", "<!---><a>", "<!----><a>", "<!-- --!><a>", "<!--[if !mso]><!--><a><!--<![endif]-->",
@@ -94,8 +93,8 @@ def test_no_document_is_read_without_end():
     assert list(find_tags(b"<a " + b"x " * html_tags.MAX_STEPS + b"><a>", NAMES)) == []
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each(
+    "value, text",
     [
         ("plain", "plain"),
         ("'a\"b'", 'a"b'),

@@ -4,14 +4,15 @@ import pytest
 
 from postal_server.mail import links
 from postal_server.mail.links import can_be_read, links_in_text, read_page
+from tests.each import each
 
 
 def targets(document, charset="utf-8", encoding="utf-8"):
     return [link.target.url for link in read_page(document.encode(encoding), charset).links]
 
 
-@pytest.mark.parametrize(
-    ("document", "found"),
+@each(
+    "document, found",
     [
         ("<a href=https://a.example/1>", ["https://a.example/1"]),
         ("<map><area href=https://a.example/1></map>", ["https://a.example/1"]),
@@ -33,8 +34,8 @@ def test_only_what_a_person_follows_is_a_link(document, found):
     assert targets(document) == found
 
 
-@pytest.mark.parametrize(
-    ("bases", "found"),
+@each(
+    "bases, found",
     [
         ("<base href=https://a.example/b/>", ["https://a.example/b/x"]),
         ("<base target=_top><base href=https://a.example/>", ["https://a.example/x"]),
@@ -45,13 +46,13 @@ def test_only_what_a_person_follows_is_a_link(document, found):
         ("<base href=javascript:1>", []),
     ],
 )
-@pytest.mark.parametrize("is_first", [True, False])
+@each("is_first", [True, False])
 def test_relative_links_hang_on_the_first_base_wherever_it_stands(bases, found, is_first):
     assert targets(bases + "<a href=x>" if is_first else "<a href=x>" + bases) == found
 
 
-@pytest.mark.parametrize(
-    ("charset", "encoding", "url"),
+@each(
+    "charset, encoding, url",
     [
         ("utf-8", "utf-8", "https://a.example/%C3%BC?%C3%BC"),
         ("iso-8859-1", "latin-1", "https://a.example/%C3%BC?%FC"),
@@ -71,7 +72,7 @@ def test_a_link_that_is_no_text_is_left_alone():
     ]
 
 
-@pytest.mark.parametrize("charset", ["shift_jis", "euc-jp", "iso-2022-jp", "gb2312", "big5", "euc-kr"])
+@each("charset", ["shift_jis", "euc-jp", "iso-2022-jp", "gb2312", "big5", "euc-kr"])
 def test_links_are_found_in_asian_charsets(charset):
     word = "안녕" if charset == "euc-kr" else "日本"
     document = f"<p>{word}</p><a title='{word}' href='https://a.example/1'>{word}</a> {word}</body>"
@@ -90,7 +91,7 @@ def test_double_bytes_of_iso_2022_jp_are_no_tags():
     )[0].target.url == ("https://b.example/")
 
 
-@pytest.mark.parametrize(
+@each(
     "charset",
     [
         "US-ASCII",
@@ -110,7 +111,7 @@ def test_links_are_found_in_western_charsets(charset):
     assert can_be_read(charset)
 
 
-@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312", "iso-2022-kr", "cp1140"])
+@each("charset", ["utf-16", "utf-7", "utf-32", "hz-gb-2312", "iso-2022-kr", "cp1140"])
 def test_charsets_in_which_ascii_means_something_else_are_not_read(charset):
     assert not can_be_read(charset)
 
@@ -119,8 +120,8 @@ def test_a_body_ends_where_postal_sees_it():
     assert read_page(b"<!--</body>-->x</body>y</BODY></body >", "utf-8").body_ends == [15]
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
+@each(
+    "text, found",
     [
         ("https://a.example/b-c?d-e#f-g", ["https://a.example/b-c?d-e#f-g"]),
         ("“https://a.example/”, „https://b.example/.“", ["https://a.example/", "https://b.example/"]),
@@ -144,7 +145,7 @@ def test_links_in_text_end_where_a_reader_sees_it(text, found):
     assert [link.target.url for link in read] == found
 
 
-@pytest.mark.parametrize("charset", ["shift_jis", "euc-jp", "gb18030", "big5", "windows-1252"])
+@each("charset", ["shift_jis", "euc-jp", "gb18030", "big5", "windows-1252"])
 def test_signs_behind_links_are_read_in_the_charset_of_the_mail(charset):
     text = "“https://a.example/”" if charset == "windows-1252" else "「https://a.example/」"
     (link,) = links_in_text(text.encode(charset), charset, is_broken=False)

@@ -1,8 +1,7 @@
 from datetime import datetime, timedelta, timezone
 
-import pytest
-
 from postal_server.mail.message import format_date, received_line
+from tests.each import each
 
 DATE = b"; Mon, 02 Nov 2026 18:58:00 "
 AT = datetime(2026, 11, 2, 18, 58, 0, tzinfo=timezone.utc)
@@ -16,8 +15,8 @@ def test_dates_are_english_and_keep_their_offset():
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
+@each(
+    "arguments, line",
     [
         (
             {"source": "api", "ip": "127.0.0.1", "rdns": None, "by": "postal.example.test", "via": "HTTP"},

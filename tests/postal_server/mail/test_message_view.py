@@ -86,8 +86,8 @@ def message(header, body):
 UTF8 = "Content-Type: text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize(
-    ("header", "body", "text"),
+@each(
+    "header, body, text",
     [
         ("X: 1", b"a\r\nb\r\n", "a\nb\n"),
         ("X: 1", b"a\rb\n", "a\nb\n"),
@@ -152,8 +152,8 @@ def test_texts_that_are_no_attachments_are_joined_in_order():
     assert [attachment.filename for attachment in shown.attachments] == ["a.txt"]
 
 
-@pytest.mark.parametrize(
-    ("fields", "filename"),
+@each(
+    "fields, filename",
     [
         ("Content-Disposition: attachment; filename=a.txt", "a.txt"),
         ('Content-Disposition: attachment; filename="a \\"b\\".txt"', 'a "b".txt'),
@@ -185,8 +185,8 @@ def test_a_part_without_content_type_has_none():
     assert (attachment.content_type, attachment.full_content_type) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("field", "key", "value"),
+@each(
+    "field, key, value",
     [
         ("To: undisclosed-recipients:;", "to", ""),
         ("To: Name <>", "to", "Name <>"),
@@ -242,8 +242,8 @@ def shown_as(raw):
     return shown.plain_body, shown.html_body, [file.filename for file in shown.attachments]
 
 
-@pytest.mark.parametrize(
-    ("fields", "names"),
+@each(
+    "fields, names",
     [
         ("Content-Type: application/pdf", ["attachment.pdf"]),
         ('Content-Type: application/zip; name="a!b.zip"\r\nContent-Disposition: attachment', ["a!b.zip"]),
@@ -276,8 +276,8 @@ def test_a_mail_that_is_another_mail():
 TWO_IN_BETWEEN = multipart(text("before"), PNG, text("\r\nand after"))
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
+@each(
+    "raw, expected",
     [
         (TWO_IN_BETWEEN, ("before\n\nand after", None, ["image.png"])),
         (multipart(html("<p>a"), PDF, html("<p>b")), (None, "<p>a\n<p>b", ["attachment.pdf"])),
@@ -418,8 +418,8 @@ def test_the_inside_of_an_attached_mail_is_not_shown(inner):
     assert shown_as(multipart(html("<p>mine"), attached)) == (None, "<p>mine", ["other.eml"])
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
+@each(
+    "content_type, body",
     [
         ("multipart/mixed", b"--b\r\n\r\ninner\r\n--b--"),
         ("multipart/mixed; boundary=other", b"--b\r\n\r\ninner\r\n--b--"),
@@ -435,8 +435,8 @@ def test_a_multipart_without_parts_is_shown_as_it_stands(content_type, body):
     )
 
 
-@pytest.mark.parametrize(
-    ("raw", "plain", "names"),
+@each(
+    "raw, plain, names",
     [
         (b"Subject: s\r\nTo: a@b.example\r\nHello,\r\nBye\r\n", "Hello,\nBye\n", ["to", "subject"]),
         (b"Subject: s\r\nHello,\r\n\r\nmore: text\r\n", "Hello,\n\nmore: text\n", ["subject"]),
@@ -487,8 +487,8 @@ QUOTED_PRINTABLE_LABELS = [
 PLAIN_LABELS = ["8bit;", "7bit;", '"8bit"', "binary (x)", "x-unknown", "8-bit", "utf-8"]
 
 
-@pytest.mark.parametrize(
-    ("label", "body"),
+@each(
+    "label, body",
     [
         *((label, b"R3LDvMOfZQ==") for label in BASE64_LABELS),
         *((label, b"Gr=C3=BC=C3=9Fe") for label in QUOTED_PRINTABLE_LABELS),
@@ -508,8 +508,8 @@ def test_transfer_encodings_as_they_come(label, body):
     assert parts(raw).plain_body == "Grüße"
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body", "plain"),
+@each(
+    "encoding, body, plain",
     [
         ("base64", b"R3LDvMOfZQo=\r\n-- \r\nThe list\r\n", "Grüße\n\r\n-- \r\nThe list\r\n"),
         ("base64", b"R3LDvMOfZQo=\r\nThe list, and more\r\n", "Grüße\n\r\nThe list, and more\r\n"),
@@ -542,8 +542,8 @@ def test_html_says_its_own_charset_where_its_header_does_not(content_type):
     assert parts(message(f"Content-Type: {content_type}", page.encode("cp1251"))).html_body == page
 
 
-@pytest.mark.parametrize(
-    ("fields", "name"),
+@each(
+    "fields, name",
     [
         ("Content-Disposition: attachment; filename*=gb2312''%D6%EC%E9F%BB%F9", "朱镕基"),
         ("Content-Disposition: attachment; filename*=utf-8''a%00b%0D%0Ac", "abc"),

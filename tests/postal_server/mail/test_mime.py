@@ -14,6 +14,7 @@ from postal_server.mail.mime import (
     replace_ranges,
 )
 from postal_server.mail.transport_encoding import to_7bit
+from tests.each import each
 
 
 def bodies(raw, **options):
@@ -23,8 +24,8 @@ def bodies(raw, **options):
 MULTIPART = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
 
 
-@pytest.mark.parametrize(
-    ("raw", "found"),
+@each(
+    "raw, found",
     [
         (MULTIPART + b"pre\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\npost", [b"one", b"two"]),
         (MULTIPART.replace(b"\r\n", b"\n") + b"--b\n\none\n--b--\n", [b"one"]),
@@ -47,8 +48,8 @@ def test_attached_messages_are_opened_on_request():
     assert bodies(raw, into_messages=True) == [b"inner"]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@each(
+    "text, expected",
     [
         ("TEXT/Plain; Charset=UTF-8", "text/plain; charset=UTF-8"),
         ("text/plain charset=x", "text/plain"),
@@ -66,8 +67,8 @@ def test_content_types_are_parsed_and_written(text, expected):
     assert str(parse_content_type(text)) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "is_attachment"),
+@each(
+    "text, name, is_attachment",
     [
         ("attachment filename=a.pdf", "a.pdf", True),
         ("filename=a.pdf", "a.pdf", False),

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
 from postal_server.mail.mta_sts import MAX_AGE, Mode, Policy, parse_policy, policy_url, record_id
+from tests.each import each
 
 POLICY = b"version: STSv1\r\nmode: enforce\r\nmx: mail.dest.example\r\nmx: *.dest.net\r\nmax_age: 604800\r\n"
 
 
-@pytest.mark.parametrize(
-    ("records", "number"),
+@each(
+    "records, number",
     [
         (["v=STSv1; id=20160831085700Z;"], "20160831085700Z"),
         (["v=STSv1;id=1"], "1"),
@@ -38,8 +39,8 @@ def test_a_policy():
     assert policy == Policy(Mode.ENFORCE, ("mail.dest.example", "*.dest.net"), 604800)
 
 
-@pytest.mark.parametrize(
-    ("text", "policy"),
+@each(
+    "text, policy",
     [
         (POLICY.replace(b"\r\n", b"\n"), parse_policy(POLICY)),
         (POLICY + b"future: x\n", parse_policy(POLICY)),
@@ -57,8 +58,8 @@ def test_ways_to_write_a_policy(text, policy):
     assert parse_policy(text) == policy
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
+@each(
+    "old, new",
     [
         (b"STSv1", b"STSv2"),
         (b"version: STSv1", b""),
@@ -88,8 +89,8 @@ def test_any_bytes_are_a_policy_or_one_exception(text):
         assert parse_policy(text).max_age <= MAX_AGE
 
 
-@pytest.mark.parametrize(
-    ("host", "is_permitted"),
+@each(
+    "host, is_permitted",
     [
         ("mail.dest.example", True),
         ("MAIL.dest.example.", True),

@@ -1,9 +1,9 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.header import header_values, message_id
 from postal_server.mail.quoted_header import find_header
+from tests.each import each
 
 HEADER = "Received: from a by b;\n\tMon, 2 Nov 2026\nX-Postal-MsgID: tok1\nMessage-ID:\n <m@d.example>\n"
 
@@ -12,7 +12,7 @@ def quote(prefix):
     return "".join(f"{prefix}{line}\n" for line in HEADER.splitlines())
 
 
-@pytest.mark.parametrize("prefix", ["", "> ", ">", "    ", " | "])
+@each("prefix", ["", "> ", ">", "    ", " | "])
 def test_a_header_is_found_however_it_is_quoted(prefix):
     text = f"Your mail failed.\n\n{quote(prefix)}\nHello\n"
     start, header = find_header(text)
@@ -44,8 +44,8 @@ def test_a_mail_without_a_message_id_does_not_get_that_of_another():
     assert find_header(text) == (0, b"")
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
+@each(
+    "text, found",
     [
         ("Your mail (Message-ID <m@d.example>) failed.", "m@d.example"),
         ("Message ID:\n  <m@d.example>", "m@d.example"),

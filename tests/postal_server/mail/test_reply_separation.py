@@ -6,21 +6,22 @@ from hypothesis import strategies as st
 
 from postal_server.mail.message import parts
 from postal_server.mail.reply_separation import separate
+from tests.each import each
 
 from .recordings import inbound_payloads
 
 RECORDED = [row for row in inbound_payloads() if "replies_from_plain_body" in row[2]]
 
 
-@pytest.mark.parametrize(("name", "raw", "payload", "is_form"), RECORDED, ids=[row[0] for row in RECORDED])
+@each("name, raw, payload, is_form", RECORDED, ids=[row[0] for row in RECORDED])
 def test_recorded_replies_are_separated_as_postal_does(name, raw, payload, is_form):
     shown = parts(raw)
     separated = separate(shown.plain_body, is_undeclared=shown.is_undeclared)
     assert separated == (payload["plain_body"], payload["replies_from_plain_body"])
 
 
-@pytest.mark.parametrize(
-    ("text", "body", "cut"),
+@each(
+    "text, body, cut",
     [
         ("text\r\n-- \r\nAnn\r\n", "text", "-- \nAnn"),
         ("text\n---------- \nAnn", "text", "---------- \nAnn"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.report import Kind, Part, read
+from tests.each import each
 
 from .recordings import load
 from .reports import samples
@@ -84,8 +85,8 @@ A = "Final-Recipient: rfc822; a@d.example\r\n"
 B = "Final-Recipient: rfc822; b@d.example\r\n"
 
 
-@pytest.mark.parametrize(
-    ("groups", "kind"),
+@each(
+    "groups, kind",
     [
         ([A + "Action: failed\r\nStatus: 5.1.1"], Kind.BOUNCE),
         ([A + "Action: delayed\r\nStatus: 4.4.1"], Kind.DELAYED),
@@ -140,8 +141,8 @@ def mail(header, body="Hello.\n"):
 PERSON = "From: Ann <ann@x.example>\nSubject: Re: Your order"
 
 
-@pytest.mark.parametrize(
-    ("raw", "path", "kind", "recognizer"),
+@each(
+    "raw, path, kind, recognizer",
     [
         (mail(PERSON), "ann@x.example", Kind.REPLY, ""),
         (mail(PERSON), NULL, Kind.UNRECOGNISED, ""),
@@ -189,8 +190,8 @@ def test_what_is_no_bounce_has_a_kind_of_its_own(raw, path, kind, recognizer):
     assert (found.kind, found.recognizer, found.parts) == (kind, recognizer, ())
 
 
-@pytest.mark.parametrize(
-    ("sender", "field", "path", "kind"),
+@each(
+    "sender, field, path, kind",
     [
         ("x@d.example", "X-Postal-MsgID: t1", NULL, Kind.BOUNCE),
         ("MAILER-DAEMON@d.example", "Message-ID: <m@d.example>", NULL, Kind.BOUNCE),

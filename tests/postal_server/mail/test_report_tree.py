@@ -1,7 +1,6 @@
-import pytest
-
 from postal_server.mail.header import message_id, subject
 from postal_server.mail.report_tree import html_text, messages
+from tests.each import each
 
 
 def mixed(*parts, boundary="b"):
@@ -39,8 +38,8 @@ def test_parts_and_messages_are_bounded():
     assert len(list(messages(mixed(*["Content-Type: message/rfc822\n\nA: b\n\nx"] * 300).encode()))) == 100
 
 
-@pytest.mark.parametrize(
-    ("parts", "text"),
+@each(
+    "parts, text",
     [
         (["\nfirst", "\nsecond"], "first\n\nsecond"),
         (["Content-Type: text/html\n\n<p>one</p><p>two &lt;a@b&gt;</p>"], "one\n\ntwo <a@b>"),
@@ -63,7 +62,7 @@ def test_the_text_is_cut():
 ID = "Message-ID: <m@d.example>\nSubject: inner\n"
 
 
-@pytest.mark.parametrize(
+@each(
     "part",
     [
         f"Content-Type: message/rfc822\n\n{ID}\nhello",
@@ -91,8 +90,8 @@ def test_the_recipients_of_the_returned_message():
     assert broken.returned_to == ["c@d.example"]
 
 
-@pytest.mark.parametrize(
-    ("html", "text"),
+@each(
+    "html, text",
     [
         ("a<br>b<br/>c", "a\nb\nc"),
         ("<style>p { color: red }</style>x<script>y</script>", "x"),

@@ -1,12 +1,11 @@
-import pytest
-
 from postal_server.mail.delivery_status import Part
 from postal_server.mail.phrases import plain
 from postal_server.mail.report_words import find_stage, find_status, find_success, squeeze, words_about
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "stage"),
+@each(
+    "text, stage",
     [
         ("550 no (in reply to RCPT TO command)", "rcpt"),
         ("550 no (in reply to MAIL FROM command)", "mail"),
@@ -33,8 +32,8 @@ def test_the_command_that_was_answered(text, stage):
     assert find_stage(text) == stage
 
 
-@pytest.mark.parametrize(
-    ("text", "status"),
+@each(
+    "text, status",
     [
         ("550 5.1.1 unknown", "5.1.1"),
         ("(#5.7.1)", "5.7.1"),
@@ -50,8 +49,8 @@ def test_the_code_in_words(text, status):
     assert find_status(text) == status
 
 
-@pytest.mark.parametrize(
-    ("about", "explanation", "action"),
+@each(
+    "about, explanation, action",
     [
         ("Successful Mail Delivery Report", "", "delivered"),
         ("Delivered: Your order", "", "delivered"),
@@ -74,8 +73,8 @@ def test_words_of_success(about, explanation, action):
 TEXT = "Sorry.\n\n<a@d.example>: no\nroom\n\n<b@d.example>: gone\n\nBye.\n"
 
 
-@pytest.mark.parametrize(
-    ("part", "is_only", "words"),
+@each(
+    "part, is_only, words",
     [
         (Part("a@d.example"), False, ">: no\nroom"),
         (Part("x@d.example", "b@d.example"), False, ">: gone"),

@@ -1,14 +1,14 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.smtp_reply import MAX_LINES, Reply
+from tests.each import each
 
 ARABIC = "\u0662\u0665\u0660 digits of another script"
 
 
-@pytest.mark.parametrize(
-    ("lines", "reply"),
+@each(
+    "lines, reply",
     [
         ([b"250 OK\r\n"], Reply(250, "OK")),
         ([b"250 2.0.0 Ok: queued as SINK"], Reply(250, "Ok: queued as SINK", "2.0.0")),
@@ -31,8 +31,8 @@ def test_replies_are_parsed(lines, reply):
     assert Reply.parse(lines) == reply
 
 
-@pytest.mark.parametrize(
-    ("code", "positive", "permanent", "understood"),
+@each(
+    "code, positive, permanent, understood",
     [
         (0, False, False, False),
         (199, False, False, False),

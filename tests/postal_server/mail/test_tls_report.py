@@ -6,9 +6,8 @@ from datetime import date
 from email import message_from_bytes
 from email.policy import default
 
-import pytest
-
 from postal_server.mail.tls_report import Failures, PolicyResult, Report, addresses, compose
+from tests.each import each
 
 FAILURES = Failures("certificate-expired", 3, "mx.dest.example", "192.0.2.1", "198.51.100.1", "expired")
 REPORT = Report(
@@ -24,8 +23,8 @@ REPORT = Report(
 )
 
 
-@pytest.mark.parametrize(
-    ("records", "found"),
+@each(
+    "records, found",
     [
         (["v=TLSRPTv1;rua=mailto:reports@dest.example"], ["reports@dest.example"]),
         (["v=TLSRPTv1; rua=mailto:a@dest.example, https://dest.example/x ;"], ["a@dest.example", "https://dest.example/x"]),

@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta, timezone
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.tlsa import NO_MATCH, WRONG_DATE, WRONG_NAME, Tlsa, problem, usable
+from tests.each import each
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 HOST = "mx.dest.example"
@@ -71,7 +71,7 @@ def record(usage, selector, matching, of):
 ALL = [(selector, matching) for selector in (0, 1) for matching in (0, 1, 2)]
 
 
-@pytest.mark.parametrize(("selector", "matching"), ALL)
+@each("selector, matching", ALL)
 def test_a_certificate_is_the_one_named(selector, matching):
     assert problem(der(LEAF, MIDDLE), [record(3, selector, matching, LEAF)], [HOST], NOW) == ""
     assert problem(der(LEAF, MIDDLE), [record(3, selector, matching, OTHER)], [HOST], NOW) == NO_MATCH
@@ -91,14 +91,14 @@ def test_the_host_s_own_certificate_is_meant_not_one_above():
     assert problem(der(LEAF, MIDDLE), [record(3, 1, 1, MIDDLE)], [HOST], NOW) == NO_MATCH
 
 
-@pytest.mark.parametrize(("selector", "matching"), ALL)
+@each("selector, matching", ALL)
 def test_an_authority_vouches_for_what_it_has_signed(selector, matching):
     assert problem(der(LEAF, MIDDLE, ROOT), [record(2, selector, matching, ROOT)], [HOST], NOW) == ""
     assert problem(der(LEAF, MIDDLE), [record(2, selector, matching, MIDDLE)], [HOST], NOW) == ""
 
 
-@pytest.mark.parametrize(
-    ("chain", "anchor", "why"),
+@each(
+    "chain, anchor, why",
     [
         ([LEAF, MIDDLE], record(2, 0, 0, ROOT), ""),
         ([LEAF, MIDDLE], record(2, 0, 1, ROOT), NO_MATCH),
@@ -144,8 +144,8 @@ def test_certificates_that_sign_each_other_come_to_an_end():
     assert problem(der(*chain), [record(2, 1, 1, OTHER)], [HOST], NOW) == NO_MATCH
 
 
-@pytest.mark.parametrize(
-    ("texts", "count"),
+@each(
+    "texts, count",
     [
         (["3 1 1 " + "ab" * 32], 1),
         (["2 0 2 " + "AB" * 64], 1),

@@ -12,6 +12,7 @@ from postal_server.mail.compose import OutgoingAttachment, OutgoingMail, compose
 from postal_server.mail.header import first, message_id, remove_header
 from postal_server.mail.message import parse_date, parts
 from postal_server.mail.transfer import encode
+from tests.each import each
 
 from .recordings import comparable, sent_messages
 from .test_compose import AT, from_parameters
@@ -37,7 +38,7 @@ def tracked(raw, *, pixel_url=None, excluded=(), track_clicks=True, urls=None):
     return Tracked(draft.write(urls or numbered), draft.targets)
 
 
-@pytest.mark.parametrize(("name", "parameters", "stored"), TRACKED, ids=[row[0] for row in TRACKED])
+@each("name, parameters, stored", TRACKED, ids=[row[0] for row in TRACKED])
 def test_recorded_messages_are_tracked_as_postal_does(name, parameters, stored):
     stored = remove_header(remove_header(stored, "DKIM-Signature"), "X-Postal-MsgID")
     received = first(stored, "Received")
@@ -59,8 +60,8 @@ def single(mime_type, body, extra=""):
     return f"MIME-Version: 1.0\r\nContent-Type: {mime_type}; charset=utf-8\r\n{extra}\r\n{body}".encode()
 
 
-@pytest.mark.parametrize(
-    ("text", "rewritten", "targets"),
+@each(
+    "text, rewritten, targets",
     [
         ("See https://a.example/b?x=1. Bye", "See 1. Bye", ["https://a.example/b?x=1"]),
         ("(https://a.example/z)", "(1)", ["https://a.example/z"]),
@@ -100,8 +101,8 @@ def test_links_in_plain_text(text, rewritten, targets):
     assert result.links == targets
 
 
-@pytest.mark.parametrize(
-    ("text", "rewritten", "targets"),
+@each(
+    "text, rewritten, targets",
     [
         (
             '<a href="https://a.example/?b=1&amp;c=2#d">x</a>',
@@ -131,8 +132,8 @@ def test_links_in_html(text, rewritten, targets):
     assert (result.links if result else []) == targets
 
 
-@pytest.mark.parametrize("excluded", ["bücher.example", "xn--bcher-kva.example"])
-@pytest.mark.parametrize(
+@each("excluded", ["bücher.example", "xn--bcher-kva.example"])
+@each(
     "host",
     ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "b%C3%BCcher.example", "x@bücher.example"],
 )
@@ -154,8 +155,8 @@ def test_a_message_can_opt_out(value):
     assert result.raw == single("text/html", body.replace("+notrack", ""), f"X-AMP: {value}\r\n")
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
+@each(
+    "before, after",
     [
         ("<p>x</p>", "<p>x</p>PIXEL"),
         ("<body>x</body></html>", "<body>xPIXEL</body></html>"),
@@ -191,7 +192,7 @@ def test_attachments_and_every_other_byte_stay():
     assert parts(result.raw).attachments[0].data == attachment.data
 
 
-@pytest.mark.parametrize("encoding", ["7bit", "8bit", "quoted-printable", "base64", ""])
+@each("encoding", ["7bit", "8bit", "quoted-printable", "base64", ""])
 def test_each_transfer_encoding_is_kept(encoding):
     text = "see https://a.example/" + (" \u00fc\r\n" if encoding not in ("7bit", "") else "\r\n")
     header = "Content-Type: text/plain; charset=utf-8\r\n"
@@ -210,7 +211,7 @@ def test_a_line_that_grew_too_long_is_encoded():
     assert PIXEL in parts(result.raw).html_body
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         b"Content-Type: text/plain; charset=utf-16\r\n\r\nhttps://a.example/",
@@ -245,8 +246,8 @@ def test_a_mark_within_a_tracked_link_goes_as_well():
     assert result.raw == single("text/html", "<a href='http://click.test/server/1'>http://c.example</a>")
 
 
-@pytest.mark.parametrize("encoding", ["7bit", "8bit", "quoted-printable", "base64"])
-@pytest.mark.parametrize("before", [0, 1, 2, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73])
+@each("encoding", ["7bit", "8bit", "quoted-printable", "base64"])
+@each("before", [0, 1, 2, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73])
 def test_a_mark_is_suspected_however_the_text_is_encoded(encoding, before):
     text = "x" * before + " https+notrack://a.example/"
     raw = single("text/plain", "", f"Content-Transfer-Encoding: {encoding}\r\n")
@@ -274,9 +275,7 @@ def test_a_link_that_a_mail_program_broke_over_lines_is_one():
     )
 
 
-@pytest.mark.parametrize(
-    "parameters", ["format=flowed", "delsp=yes", "format=flowed; delsp=no", "format=fixed; delsp=yes"]
-)
+@each("parameters", ["format=flowed", "delsp=yes", "format=flowed; delsp=no", "format=fixed; delsp=yes"])
 def test_a_link_ends_with_its_line_where_the_blank_is_text(parameters):
     raw = f"Content-Type: text/plain; {parameters}\r\n\r\nhttps://a.example/x \r\ny\r\n".encode()
     assert tracked(raw).links == ["https://a.example/x"]

@@ -17,10 +17,11 @@ from postal_server.mail.transfer import (
     to_crlf,
     to_lf,
 )
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("data", "is_long"),
+@each(
+    "data, is_long",
     [
         (b"x" * 998, False),
         (b"x" * 999, True),
@@ -44,8 +45,8 @@ def test_long_lines_are_found_wherever_they_are(pieces):
     assert has_long_line(data) is any(len(line) > 998 for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("data", "encoding"),
+@each(
+    "data, encoding",
     [
         (b"plain\r\n", "7bit"),
         (b"x" * 999, "quoted-printable"),
@@ -66,8 +67,8 @@ def test_line_ends():
     assert to_lf(b"a\r\nb\nc\rd") == b"a\nb\nc\nd"
 
 
-@pytest.mark.parametrize(
-    ("data", "encoded"),
+@each(
+    "data, encoded",
     [
         (b"a=b\r\n", b"a=3Db\r\n"),
         (b"blank \r\ntab\t\r\n", b"blank=20\r\ntab=09\r\n"),
@@ -100,8 +101,8 @@ def test_base64_comes_back(data):
     assert binascii.a2b_base64(encoded) == data
 
 
-@pytest.mark.parametrize(
-    ("text", "data"),
+@each(
+    "text, data",
     [
         (b"Y W\r\nI-!", b"ab"),
         (b"YWI", b"ab"),

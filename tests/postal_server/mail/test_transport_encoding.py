@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from postal_server.mail.message import parts
 from postal_server.mail.transfer import has_long_line
 from postal_server.mail.transport_encoding import dot_stuff, has_8bit_header, repair_lines, to_7bit
+from tests.each import each
 
 UTF8 = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
 EIGHT_BIT = UTF8 + b"Content-Transfer-Encoding: 8bit\r\nX-Last: 1\r\n\r\nw\xc3\xb6rds to everybody\r\n"
@@ -100,8 +101,8 @@ def test_headers_that_need_smtputf8(raw, eight_bit):
     assert has_8bit_header(raw) is eight_bit
 
 
-@pytest.mark.parametrize(
-    ("raw", "repaired"),
+@each(
+    "raw, repaired",
     [
         (b"A: 1\r\n\r\nb\r\n", b"A: 1\r\n\r\nb\r\n"),
         (b"A: 1\nB: 2\n\nb\n", b"A: 1\r\nB: 2\r\n\r\nb\r\n"),
@@ -118,8 +119,8 @@ def test_good_messages_come_back_untouched():
     assert repair_lines(raw) is raw
 
 
-@pytest.mark.parametrize(
-    ("header", "body"),
+@each(
+    "header, body",
     [
         (b"Subject: x\r\n", b"z" * 3000 + b"\r\nshort\r\n"),
         (UTF8 + b"Content-Transfer-Encoding: 8bit\r\n", b"\xc3\xbc" * 3000 + b"\r\n"),
@@ -135,7 +136,7 @@ def test_long_lines_are_encoded_away(header, body):
     assert leaves(repaired) == leaves(raw)
 
 
-@pytest.mark.parametrize("value", [b"word " * 500, b"y" * 3000, b" " * 2000 + b"x", b"a," * 1000])
+@each("value", [b"word " * 500, b"y" * 3000, b" " * 2000 + b"x", b"a," * 1000])
 def test_long_header_lines_are_folded(value):
     repaired = repair_lines(b"References: " + value + b"\r\nTo: x\r\n\r\nbody\r\n")
     assert not has_long_line(repaired)
@@ -144,8 +145,8 @@ def test_long_header_lines_are_folded(value):
     assert shown == "".join(value.decode().split())
 
 
-@pytest.mark.parametrize(
-    ("raw", "stuffed"),
+@each(
+    "raw, stuffed",
     [
         (b".\r\n..two\r\nend\r\n", b"..\r\n...two\r\nend\r\n"),
         (b"no end", b"no end\r\n"),

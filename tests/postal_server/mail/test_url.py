@@ -1,9 +1,10 @@
 import pytest
 
 from postal_server.mail.url import base_url, resolve
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     "link",
     [
         "https://a.example", "http://a.example/", "https://A.example:8080?x", "https://a.example/%zz?'#\"\\",
@@ -14,8 +15,8 @@ def test_a_link_that_means_the_same_everywhere_stays_as_written(link):
     assert resolve(link).url == link
 
 
-@pytest.mark.parametrize(
-    ("link", "url"),
+@each(
+    "link, url",
     [
         (" https://a.example/ \n", "https://a.example/"),
         ("ht\ttps://a.ex\nample/", "https://a.example/"),
@@ -32,7 +33,7 @@ def test_other_links_are_spelt_as_browsers_do(link, url):
     assert resolve(link).url == url
 
 
-@pytest.mark.parametrize(
+@each(
     "link",
     [
         "", " ", "#top", " #top", "/x", "x", "?x", "//a.example/", "mailto:a@a.example", "javascript:x",
@@ -45,8 +46,8 @@ def test_what_does_not_lead_to_the_web(link):
     assert resolve(link) is None
 
 
-@pytest.mark.parametrize(
-    ("link", "url"),
+@each(
+    "link, url",
     [
         ("d", "https://a.example/b/d"),
         ("../d?e#f", "https://a.example/d?e#f"),
@@ -68,8 +69,8 @@ def test_a_base_does_not_change_links_within_the_mail_or_to_elsewhere(link):
     assert resolve(link, "https://a.example/") is None
 
 
-@pytest.mark.parametrize(
-    ("link", "base"),
+@each(
+    "link, base",
     [
         ("https://a.example", "https://a.example/"),
         ("mailto:x", "mailto:x"),
@@ -87,8 +88,8 @@ def test_nothing_hangs_on_an_address():
     assert resolve("x", "mailto:y") is None
 
 
-@pytest.mark.parametrize(
-    ("charset", "query"),
+@each(
+    "charset, query",
     [
         ("utf-8", "%C3%B6%E2%82%AC"),
         ("cp1252", "%F6%80"),

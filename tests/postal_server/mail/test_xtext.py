@@ -1,15 +1,15 @@
 import re
 from urllib.parse import unquote
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.xtext import typed_address
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("address", "typed"),
+@each(
+    "address, typed",
     [
         ("ann@dest.example", "rfc822;ann@dest.example"),
         ("ann+a=b@dest.example", "rfc822;ann+2Ba+3Db@dest.example"),

@@ -6,12 +6,13 @@ import pytest
 from django.core.management.base import CommandError
 
 from postal_server.management.base import moment, server_named, span
+from tests.each import each
 
 from .conftest import NOW
 
 
-@pytest.mark.parametrize(
-    ("length", "text"),
+@each(
+    "length, text",
     [
         (timedelta(), "0 s"),
         (timedelta(seconds=-5), "0 s"),
@@ -25,7 +26,7 @@ def test_span(length, text):
     assert span(length) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (0, "now"), (-1, "now"), (90, "in 1 min 30 s")])
+@each("seconds, text", [(None, ""), (0, "now"), (-1, "now"), (90, "in 1 min 30 s")])
 def test_moment(seconds, text):
     assert moment(None if seconds is None else NOW + timedelta(seconds=seconds), NOW) == text
 

@@ -8,6 +8,7 @@ import pytest
 from postal_server.net.state_table import ImpossibleTransition, TableKey, next_state
 from postal_server.smtpd import connection_state as smtp
 from postal_server.web import connection_state as http
+from tests.each import each
 
 
 class Lamp(TableKey):
@@ -43,6 +44,6 @@ def test_members_are_keys():
     assert table[copy.deepcopy(Colour.BLUE)] == 2
 
 
-@pytest.mark.parametrize("keys", [Colour, http.State, http.Event, smtp.State, smtp.Event, smtp.Phase])
+@each("keys", [Colour, http.State, http.Event, smtp.State, smtp.Event, smtp.Phase])
 def test_their_hash_is_not_python(keys):
     assert keys.__hash__ is object.__hash__

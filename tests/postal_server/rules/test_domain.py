@@ -2,13 +2,14 @@ import pytest
 
 from postal_server.rules import domain
 from postal_server.rules.domain import DnsStatus
+from tests.each import each
 
 OK, MISSING, INVALID = DnsStatus.OK, DnsStatus.MISSING, DnsStatus.INVALID
 KEY = "v=DKIM1; t=s; h=sha256; p=AAAA;"
 
 
-@pytest.mark.parametrize(
-    ("found", "status", "error"),
+@each(
+    "found, status, error",
     [
         (["v=spf1 a mx include:spf.example ~all"], OK, ""),
         (["other", "V=SPF1 +include:SPF.example -all"], OK, ""),
@@ -37,8 +38,8 @@ def test_spf(found, status, error):
     assert domain.check_spf(found, "spf.example") == domain.Check(status, error)
 
 
-@pytest.mark.parametrize(
-    ("found", "status", "error"),
+@each(
+    "found, status, error",
     [
         ([KEY], OK, ""),
         ([KEY.rstrip(";")], OK, ""),
@@ -57,8 +58,8 @@ def test_dkim(found, status, error):
     assert domain.check_dkim("k", found, KEY) == domain.Check(status, error)
 
 
-@pytest.mark.parametrize(
-    ("found", "status", "error"),
+@each(
+    "found, status, error",
     [
         (["mx2.example", "MX1.example", "other"], OK, ""),
         ([], MISSING, "There are no MX records for d"),

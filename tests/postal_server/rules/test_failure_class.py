@@ -1,10 +1,9 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from postal_server.rules.failure_class import ABOUT, About, FailureClass
 from postal_server.rules.suppression import RULES, Reason
+from tests.each import each
 
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \| `(\w+)` \|$", re.MULTILINE)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "bounces.md"
@@ -20,7 +19,7 @@ def test_the_documentation_has_each_class_in_order():
     assert list(TABLE) == [name.value for name in FailureClass]
 
 
-@pytest.mark.parametrize("name", FailureClass)
+@each("name", FailureClass)
 def test_the_documentation_says_whom_a_class_is_about_and_when_it_suppresses(name):
     about, entry = TABLE[name.value]
     assert about == name.about.value

@@ -4,6 +4,7 @@ from postal_server import conf
 from postal_server.rules import hold
 from postal_server.rules.hold import HoldReason
 from postal_server.rules.status import ServerMode
+from tests.each import each
 
 # Postal's own words (contract, appendix A); it has no others.
 POSTALS = {
@@ -20,8 +21,8 @@ POSTALS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("mode", "manual", "held"),
+@each(
+    "mode, manual, held",
     [
         (ServerMode.LIVE, False, False),
         (ServerMode.LIVE, True, False),
@@ -47,17 +48,13 @@ def test_a_suppressed_recipient_is_held_with_the_reason(why):
     )
 
 
-@pytest.mark.parametrize(
-    ("volume", "limit", "held"), [(9, 10, False), (10, 10, True), (99, None, False), (0, 0, True)]
-)
+@each("volume, limit, held", [(9, 10, False), (10, 10, True), (99, None, False), (0, 0, True)])
 def test_the_send_limit_holds_from_the_limit_on(volume, limit, held):
     text = f"Message held because send limit ({limit}) has been reached."
     assert (hold.by_send_limit(volume, limit) == hold.Hold(HoldReason.SEND_LIMIT, text)) is held
 
 
-@pytest.mark.parametrize(
-    ("volume", "limit", "near"), [(89, 100, False), (90, 100, True), (100, 100, False), (9, None, False)]
-)
+@each("volume, limit, near", [(89, 100, False), (90, 100, True), (100, 100, False), (9, None, False)])
 def test_the_limit_is_near_from_nine_tenths_on(volume, limit, near):
     assert hold.is_limit_approaching(volume, limit) is near
 
@@ -71,11 +68,11 @@ def test_the_configuration_knows_the_reasons():
     assert {reason.value for reason in HoldReason} == set(conf.HOLD_REASONS)
 
 
-@pytest.mark.parametrize(("reason", "sentence"), POSTALS.items(), ids=[reason.value for reason in POSTALS])
+@each("reason, sentence", POSTALS.items(), ids=[reason.value for reason in POSTALS])
 def test_what_a_postal_wrote_down_is_understood(reason, sentence):
     assert hold.reason_of(sentence) is reason
 
 
-@pytest.mark.parametrize("sentence", ["", "x", "Server is in development mode. Or not", "Recipient () is on"])
+@each("sentence", ["", "x", "Server is in development mode. Or not", "Recipient () is on"])
 def test_other_sentences_name_no_reason(sentence):
     assert hold.reason_of(sentence) is None

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import http_code, outcome
 from postal_server.rules.label import destination, reason
+from tests.each import each
 
 PEER = outcome.Peer("mx.dest.example", "192.0.2.1", 25)
 
 
-@pytest.mark.parametrize(
-    ("lane", "host", "label"),
+@each(
+    "lane, host, label",
     [
         ("gmail.com", "gmail-smtp-in.l.google.com", "google"),
         ("ours.example", "ALT1.aspmx.l.google.com.", "google"),
@@ -40,8 +39,8 @@ def posted(code: int):
     return outcome.outcome_of_response(code, "5.7.1 no", url="http://a.example/", seconds=0.1)
 
 
-@pytest.mark.parametrize(
-    ("result", "label"),
+@each(
+    "result, label",
     [
         (answered("250 2.0.0 ok"), "ok"),
         (answered("550 5.1.1 no such user"), "address"),

@@ -11,6 +11,7 @@ from postal_server.rules.lane import (
     lane_of_endpoint,
 )
 from postal_server.rules.status import EndpointType
+from tests.each import each
 
 WEBHOOK = f"{WEBHOOK_PREFIX}3"
 HTTP, SMTP, ADDRESS = (lane_of_endpoint(kind, 3) for kind in EndpointType)
@@ -26,12 +27,12 @@ def test_an_endpoint_has_a_type():
         lane_of_endpoint("", 3)
 
 
-@pytest.mark.parametrize("lane", ["dest.example", "[192.0.2.1]", "[ipv6:2001:db8::1]", "localhost"])
+@each("lane", ["dest.example", "[192.0.2.1]", "[ipv6:2001:db8::1]", "localhost"])
 def test_domains(lane):
     assert is_domain(lane_of_domain(lane))
 
 
-@pytest.mark.parametrize("lane", [HTTP, SMTP, ADDRESS, WEBHOOK, LOCAL])
+@each("lane", [HTTP, SMTP, ADDRESS, WEBHOOK, LOCAL])
 def test_other_lanes_are_no_domains(lane):
     assert not is_domain(lane)
 

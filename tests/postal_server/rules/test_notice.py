@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.rules.notice import is_automatic
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("head", "automatic"),
+@each(
+    "head, automatic",
     [
         ({}, False),
         ({"auto-submitted": ["no"]}, False),

@@ -5,13 +5,14 @@ import pytest
 from postal_server.mail.smtp_reply import Reply
 from postal_server.rules import http_code, outcome
 from postal_server.rules.status import DeliveryStatus
+from tests.each import each
 
 PEER = outcome.Peer(host="mx.dest.example", address="127.0.0.1", port=25, log_id="DUTUY1AE")
 SENT, DEFERRED, FAILED = DeliveryStatus.SENT, DeliveryStatus.DEFERRED, DeliveryStatus.FAILED
 
 
-@pytest.mark.parametrize(
-    ("code", "status"),
+@each(
+    "code, status",
     [
         (250, SENT),
         (251, SENT),
@@ -64,8 +65,8 @@ def test_the_source_address_is_named_when_it_is_known():
     assert (result.sent_with_ssl, result.tls) == (True, "TLSv1.3")
 
 
-@pytest.mark.parametrize(
-    ("text", "wait"),
+@each(
+    "text, wait",
     [
         ("421 try again in 30 seconds", timedelta(seconds=40)),
         ("450 wait 5 minutes", timedelta(minutes=5, seconds=10)),
@@ -90,8 +91,8 @@ def test_a_wait_named_in_a_failure_means_nothing():
     assert result.retry_after is None
 
 
-@pytest.mark.parametrize(
-    ("tried", "errors", "details", "output"),
+@each(
+    "tried, errors, details, output",
     [
         ([], [], "No SMTP servers were available for x.example. No hosts to try.", None),
         (["a"], ["refused"], "No SMTP servers were available for x.example. Tried a.", "refused"),
@@ -115,8 +116,8 @@ def test_a_broken_connection_is_deferred():
     assert result.details == "An error occurred while sending the message to 127.0.0.1:25 (mx.dest.example)"
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "may_notify_sender"),
+@each(
+    "code, status, may_notify_sender",
     [
         (200, SENT, True),
         (204, SENT, True),

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.rules.priority import Priority, of_header
+from tests.each import each
 
 UNSUBSCRIBE = ["<https://example.test/u>"]
 
 
-@pytest.mark.parametrize(
-    ("head", "priority"),
+@each(
+    "head, priority",
     [
         ({}, Priority.TRANSACTIONAL),
         ({"precedence": ["bulk"]}, Priority.BULK),

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import ipaddress
 
-import pytest
-
 from postal_server.rules.request_destination import AllowedDestinations, is_public
+from tests.each import each
 
 NOT_PUBLIC = {
     "loopback": "127.0.0.1",
@@ -34,21 +33,21 @@ NOT_PUBLIC = {
 }
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC.values(), ids=NOT_PUBLIC)
+@each("address", NOT_PUBLIC.values(), ids=NOT_PUBLIC)
 def test_a_special_address_is_refused(address):
     assert not is_public(ipaddress.ip_address(address))
     assert not AllowedDestinations().permits("example.com", address)
 
 
-@pytest.mark.parametrize(
+@each(
     "address", ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 )
 def test_a_public_address_is_permitted(address):
     assert AllowedDestinations().permits("example.com", address)
 
 
-@pytest.mark.parametrize(
-    ("entry", "host", "address", "permitted"),
+@each(
+    "entry, host, address, permitted",
     [
         ("10.0.0.0/8", "x", "10.1.1.1", True),
         ("10.0.0.0/8", "x", "192.168.0.1", False),

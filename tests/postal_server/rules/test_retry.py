@@ -3,13 +3,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from postal_server.rules import retry
+from tests.each import each
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize(
-    ("failures", "seconds"), [(1, 300), (2, 390), (3, 507), (5, 857), (7, 1448), (10, 3181), (18, 25951)]
-)
+@each("failures, seconds", [(1, 300), (2, 390), (3, 507), (5, 857), (7, 1448), (10, 3181), (18, 25951)])
 def test_messages_wait_as_long_as_in_postal(failures, seconds):
     due = retry.next_attempt(failures, NOW, jitter=0)
     assert round((due - NOW).total_seconds()) == seconds

@@ -1,12 +1,13 @@
 import pytest
 
 from postal_server.rules import route
+from tests.each import each
 
 ROUTES = {("in", "example.test"): "in", ("*", "wild.test"): "wild", ("named", "wild.test"): "named"}
 
 
-@pytest.mark.parametrize(
-    ("local", "domain", "found"),
+@each(
+    "local, domain, found",
     [
         ("in", "example.test", "in"),
         ("IN+Tag", "Example.TEST", "in"),
@@ -29,8 +30,6 @@ def test_the_forward_address_stands_for_the_routes_own(name, tag, address):
     assert route.own_address(name, "d.test", tag) == address
 
 
-@pytest.mark.parametrize(
-    ("local", "role"), [("postmaster", True), ("Abuse", True), ("abuse+x", True), ("info", False)]
-)
+@each("local, role", [("postmaster", True), ("Abuse", True), ("abuse+x", True), ("info", False)])
 def test_role_mailboxes_are_known(local, role):
     assert route.is_role(local) is role

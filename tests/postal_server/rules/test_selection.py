@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.rules.selection import Selection, destination_name, takes_any
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("selection", "message", "takes"),
+@each(
+    "selection, message, takes",
     [
         (Selection(), (1, "a.example", None), True),
         (Selection(1), (1, "a.example", "x"), True),
@@ -31,8 +30,8 @@ def test_one_part_of_several_is_enough():
     assert not takes_any([], 1, "a.example", None)
 
 
-@pytest.mark.parametrize(
-    ("written", "name"),
+@each(
+    "written, name",
     [
         ("Example.COM", "example.com"),
         (" example.com. ", "example.com"),

@@ -21,6 +21,7 @@ from postal_server.rules.shaping import (
     warm_up_cap,
 )
 from postal_server.rules.suppression import Reason, reason_of
+from tests.each import each
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -68,8 +69,8 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("code", "output", "meaning"),
+@each(
+    "code, output, meaning",
     [(*case, ThrottleSignal.TOO_FAST) for case in TOO_FAST]
     + [(*case, ThrottleSignal.BUSY) for case in BUSY]
     + [(*case, ThrottleSignal.NONE) for case in NOTHING],
@@ -78,14 +79,14 @@ def test_what_an_answer_says_about_our_pace(code, output, meaning):
     assert throttle_signal(code, output) is meaning
 
 
-@pytest.mark.parametrize(("code", "output"), TOO_FAST + BUSY)
+@each("code, output", TOO_FAST + BUSY)
 def test_no_such_answer_says_that_the_address_is_bad(code, output):
     answer = Answer(code, None, output, Stage.RCPT)
     assert reason_of(classify(answer, Ours()).name) in (None, Reason.UNKNOWN)
 
 
-@pytest.mark.parametrize(
-    ("host", "operator"),
+@each(
+    "host, operator",
     [
         ("gmail-smtp-in.l.google.com", "google.com"),
         ("ASPMX.L.GOOGLE.COM.", "google.com"),
@@ -108,8 +109,8 @@ def test_hosts_roll_up_by_who_runs_them(host, operator):
     assert operator_of(host) == operator
 
 
-@pytest.mark.parametrize(
-    ("text", "rule"),
+@each(
+    "text, rule",
     [
         ("gmail.com connections=5 rate=100/min", Rule("gmail.com", 5, 100.0)),
         ("Gmail.com rate=2/s", Rule("gmail.com", None, 120.0)),
@@ -121,7 +122,7 @@ def test_a_rule(text, rule):
     assert parse_rule(text) == rule
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["gmail.com", "gmail com connections=1", "gmail.com connections=0", "gmail.com rate=5", "gmail.com x=1"],
 )
@@ -190,9 +191,7 @@ class TestPace:
         assert faster(probed, NOW + MINUTE, limit=1) is None
 
 
-@pytest.mark.parametrize(
-    ("day", "cap"), [(-1, 0), (0, 50), (1, 100), (2, 200), (13, 409_600), (14, None), (400, None)]
-)
+@each("day, cap", [(-1, 0), (0, 50), (1, 100), (2, 200), (13, 409_600), (14, None), (400, None)])
 def test_a_new_address_may_send_twice_as_much_each_day(day, cap):
     started = date(2026, 1, 1)
     assert warm_up_cap(started, started + timedelta(days=day), 50, 14) == cap

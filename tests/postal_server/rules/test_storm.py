@@ -1,12 +1,11 @@
 from datetime import datetime, timezone
 
-import pytest
-
 from postal_server.rules.storm import Tally, is_storm, slot_of
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("hour", "day_before", "expected"),
+@each(
+    "hour, day_before, expected",
     [
         ((20, 20), (0, 0), True),
         ((133, 20), (0, 0), True),

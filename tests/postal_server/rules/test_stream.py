@@ -1,21 +1,20 @@
-import pytest
-
 from postal_server.rules.priority import Priority
 from postal_server.rules.stream import StreamKind, is_name, kind_of, name_of
+from tests.each import each
 
 
-@pytest.mark.parametrize("text", ["receipts", "a", "news.2026_eu-1", "x" * 64])
+@each("text", ["receipts", "a", "news.2026_eu-1", "x" * 64])
 def test_names(text):
     assert is_name(text)
 
 
-@pytest.mark.parametrize("text", ["", "Receipts", "a b", "x" * 65, "grüße", "a\n", "a/b"])
+@each("text", ["", "Receipts", "a b", "x" * 65, "grüße", "a\n", "a/b"])
 def test_what_is_no_name(text):
     assert not is_name(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
+@each(
+    "text, name",
     [
         ("Password Reset", "password-reset"),
         ("example.com", "example.com"),

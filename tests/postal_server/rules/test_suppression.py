@@ -20,6 +20,7 @@ from postal_server.rules.suppression import (
     stops,
     times_within_a_year,
 )
+from tests.each import each
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -34,8 +35,8 @@ def comes_on(reason: Reason, *found: Strike) -> bool:
     return are_enough(RULES[reason], reason, counted(RULES[reason], found, NOW))
 
 
-@pytest.mark.parametrize(
-    ("reason", "days", "scope"),
+@each(
+    "reason, days, scope",
     [
         ("bad_address", (30, 90, 365, 365), "server"),
         ("bad_domain", (3, 14, 60, 60), "server"),
@@ -54,8 +55,8 @@ def test_each_time_within_a_year_lasts_longer(reason, days, scope):
     assert rule.scope.value == scope
 
 
-@pytest.mark.parametrize(
-    ("reason", "enough", "too_few"),
+@each(
+    "reason, enough, too_few",
     [
         (Reason.BAD_ADDRESS, [0], []),
         (Reason.BAD_DOMAIN, [0], []),
@@ -82,14 +83,12 @@ def test_a_bad_address_that_is_not_sure_takes_three_days():
     assert comes_on(Reason.BAD_ADDRESS, *strikes(0.1, is_sure=False), *strikes(0))
 
 
-@pytest.mark.parametrize(
-    ("times", "days_ago", "expected"), [(1, 364, 2), (2, 365, 3), (2, 366, 1), (7, 1, 8)]
-)
+@each("times, days_ago, expected", [(1, 364, 2), (2, 365, 3), (2, 366, 1), (7, 1, 8)])
 def test_times_are_counted_within_a_year(times, days_ago, expected):
     assert times_within_a_year(times, NOW - days_ago * DAY, NOW) == expected
 
 
-@pytest.mark.parametrize("failure_class", FailureClass)
+@each("failure_class", FailureClass)
 def test_only_what_may_be_the_recipients_fault_counts(failure_class):
     reason = reason_of(failure_class)
     assert (reason in ADDRESS_REASONS) if reason else failure_class.value not in {r.value for r in Reason}
@@ -97,7 +96,7 @@ def test_only_what_may_be_the_recipients_fault_counts(failure_class):
 
 
 class TestParse:
-    @pytest.mark.parametrize("reason", RULES)
+    @each("reason", RULES)
     def test_what_the_documentation_says_is_what_is(self, reason):
         [field] = [f for f in SuppressionLists.__dataclass_fields__.values() if f.name == reason.value]
         spelt = field.metadata["about"].split("`")[1]
@@ -119,8 +118,8 @@ class TestParse:
     def test_off(self):
         assert parse_rule("off", Reason.UNKNOWN) is None
 
-    @pytest.mark.parametrize(
-        ("text", "why"),
+    @each(
+        "text, why",
         [
             ("", "'' is neither `off` nor like `1 for 30d,90d scope=server`"),
             ("1", "'1' is neither"),
@@ -152,8 +151,8 @@ class TestScopes:
         assert not stops("stream:receipts", Reason.BAD_ADDRESS, scopes)
         assert scopes_of_mail() == ("",)
 
-    @pytest.mark.parametrize(
-        ("scope", "reason", "is_stopped"),
+    @each(
+        "scope, reason, is_stopped",
         [
             ("", Reason.BAD_ADDRESS, True),
             ("", Reason.COMPLAINT, False),

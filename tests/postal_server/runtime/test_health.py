@@ -9,10 +9,11 @@ import pytest
 
 from postal_server.engine import metrics  # noqa: F401 - what /metrics shows
 from postal_server.runtime.health import HealthServer
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("path", "problem", "status", "text"),
+@each(
+    "path, problem, status, text",
     [
         ("/", "", "200 OK", "worker (pid: {pid}, host: "),
         ("/health", "anything", "200 OK", "OK"),
@@ -44,8 +45,8 @@ def get(request: bytes, measure=lambda: None) -> bytes:
     return asyncio.run(talk())
 
 
-@pytest.mark.parametrize(
-    ("request_line", "status"),
+@each(
+    "request_line, status",
     [
         (b"GET /health HTTP/1.1", b"HTTP/1.1 200 OK"),
         (b"GET /health?x=1 HTTP/1.1", b"HTTP/1.1 200 OK"),

@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from postal_server.services.shared.throttle import Limits
+from tests.each import each
 from tests.loops import run
 
 from .talk import KEYS, Running
@@ -56,7 +57,7 @@ def test_cram_md5_takes_a_digest_in_capitals():
     run(asyncio.wait_for(work(), 20))
 
 
-@pytest.mark.parametrize("user", ["", "anybody", "example/none", "üser", "a b", "root@example.test"])
+@each("user", ["", "anybody", "example/none", "üser", "a b", "root@example.test"])
 def test_cram_md5_under_a_name_of_no_mail_server_is_refused_and_not_counted(user, caplog):
     caplog.set_level(logging.INFO)
     codes = attempts(*[("CRAM-MD5", user, KEY)] * 10, ("PLAIN", user, KEY))
@@ -96,8 +97,8 @@ def test_plain_without_a_key_is_no_guess():
     run(work())
 
 
-@pytest.mark.parametrize(
-    ("mechanism", "lines"),
+@each(
+    "mechanism, lines",
     [*((mechanism, ["*"]) for mechanism in MECHANISMS), ("PLAIN", ["* "]), ("LOGIN", ["Og==", "*"])],
 )
 def test_an_asterisk_gives_up_and_counts_for_nothing(mechanism, lines, caplog):

@@ -5,10 +5,11 @@ import pytest
 from postal_server.net.listening import canonical_address
 from postal_server.rules.client import client_key
 from postal_server.smtpd.clients import Clients
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
+@each(
+    "one, other, same",
     [
         ("192.0.2.1", "192.0.2.1", True),
         ("192.0.2.1", "192.0.2.2", False),
@@ -21,8 +22,8 @@ def test_an_ipv6_line_is_one_client(one, other, same):
     assert (client_key(one) == client_key(other)) is same
 
 
-@pytest.mark.parametrize(
-    ("address", "canonical"),
+@each(
+    "address, canonical",
     [
         ("192.0.2.1", "192.0.2.1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),

@@ -16,10 +16,11 @@ from postal_server.smtpd.commands import (
     parse_path,
     parse_proxy,
 )
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("line", "command"),
+@each(
+    "line, command",
     [
         (b"EHLO client.example", Command("EHLO", " client.example")),
         (b"ehlo", Command("EHLO", "")),
@@ -38,14 +39,14 @@ def test_a_verb_is_a_prefix_without_regard_to_case(line, command):
     assert parse_command(line) == command
 
 
-@pytest.mark.parametrize("line", [b"EHLO a\rb", b"MAIL FROM:<a\0@b>", b"RCPT TO:<\xff@b>", b"NOOP \x1b[2J"])
+@each("line", [b"EHLO a\rb", b"MAIL FROM:<a\0@b>", b"RCPT TO:<\xff@b>", b"NOOP \x1b[2J"])
 def test_control_characters_and_other_encodings_are_hostile(line):
     with pytest.raises(HostileInput):
         parse_command(line)
 
 
-@pytest.mark.parametrize(
-    ("argument", "path"),
+@each(
+    "argument, path",
     [
         (":<a@b.example>", Path("a@b.example", {})),
         (": <a@b.example>", Path("a@b.example", {})),
@@ -71,7 +72,7 @@ def test_the_address_is_behind_the_last_bracket(argument, path):
     assert parse_path(argument) == path
 
 
-@pytest.mark.parametrize(
+@each(
     "argument",
     [
         ":<a@b.example>,<c@d.example>",
@@ -104,9 +105,7 @@ def test_a_chunk_has_a_size(argument, chunk):
     assert parse_chunk(argument) == chunk
 
 
-@pytest.mark.parametrize(
-    "argument", ["", " ", " -1", " x", " 5 FIRST", " 5 LAST x", " " + "9" * 40, " \u0663"]
-)
+@each("argument", ["", " ", " -1", " x", " 5 FIRST", " 5 LAST x", " " + "9" * 40, " \u0663"])
 def test_a_chunk_without_a_size_is_hostile(argument):
     with pytest.raises(HostileInput):
         parse_chunk(argument)
@@ -118,7 +117,7 @@ def test_a_proxy_line_names_the_client():
     assert parse_proxy(b"PROXY TCP6 2001:db8::1 2001:db8::2 5000 25") == "2001:db8::1"
 
 
-@pytest.mark.parametrize(
+@each(
     "line", [b"", b"PROXY UNKNOWN", b"EHLO x", b"PROXY TCP4 1 2 3", b"PROXY TCP4 nonsense 198.51.100.1 1 2"]
 )
 def test_anything_else_is_hostile(line):

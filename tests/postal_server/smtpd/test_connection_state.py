@@ -50,7 +50,7 @@ def test_every_event_moves_some_state():
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
-@pytest.mark.parametrize("state", State)
+@each("state", State)
 def test_every_state_can_be_reached_and_can_end(state):
     first = {State.PROXY, State.COMMAND}
     reached = first | set(TRANSITIONS.values())
@@ -58,20 +58,20 @@ def test_every_state_can_be_reached_and_can_end(state):
     assert TRANSITIONS[state, Event.CLOSED] is State.CLOSING
 
 
-@pytest.mark.parametrize("phase", Phase)
+@each("phase", Phase)
 def test_every_phase_can_be_reached_and_left(phase):
     following = {other for row in PHASES.values() for other in row.values() if isinstance(other, Phase)}
     assert phase in following
     assert PHASES[phase]["RSET"] is Phase.READY
 
 
-@pytest.mark.parametrize("phase", Phase)
+@each("phase", Phase)
 def test_a_command_out_of_order_is_an_error_of_the_client(phase):
     answers = [answer for answer in PHASES[phase].values() if isinstance(answer, Answer)]
     assert all(answer.reply.is_permanent and answer.label for answer in answers)
 
 
-@pytest.mark.parametrize("phase", Phase)
+@each("phase", Phase)
 def test_message_text_needs_a_recipient(phase):
     has_recipient = phase in (Phase.RCPT, Phase.CHUNKS)
     assert isinstance(PHASES[phase]["BDAT"], Phase) is has_recipient

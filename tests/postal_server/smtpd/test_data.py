@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from postal_server.errors import HeaderTooLarge, MessageTooLarge
 from postal_server.smtpd.data import ChunkReader, DataReader, MessageReader, unstuff
 from postal_server.smtpd.options import Options
+from tests.each import each
 
 OPTIONS = Options("mx.example", max_message_bytes=1000, max_header_bytes=200, max_header_fields=10)
 HEADER = b"Subject: x\r\n\r\n"
@@ -29,8 +30,8 @@ def in_pieces(data: bytes, size: int) -> list[bytes]:
 
 
 class TestData:
-    @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
-    @pytest.mark.parametrize(
+    @each("size", [1, 2, 3, 5, 1000])
+    @each(
         "text",
         [b"", b"\r\n", b"a\r\n", b"..\r\n", b"a\n.\nb\r\n", b"\r\n..\r\n", b"\r.\r\n", b"a\r\n.b\r\n"],
         ids=repr,
@@ -42,9 +43,7 @@ class TestData:
         assert reader.take_content() == unstuff(text)
         assert reader.take_content() == b""
 
-    @pytest.mark.parametrize(
-        "end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n"], ids=repr
-    )
+    @each("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n"], ids=repr)
     def test_only_crlf_dot_crlf_is_an_end(self, end):
         reader = DataReader(OPTIONS)
         rest = b"MAIL FROM:<a@b.example>\r\n"
@@ -54,7 +53,7 @@ class TestData:
     def test_what_follows_stays_in_the_buffer(self):
         assert read(DataReader(OPTIONS), HEADER + b"\r\n.\r\nQUIT\r\n") == b"QUIT\r\n"
 
-    @pytest.mark.parametrize("cut", [0, 1, 3, 500, 1000])
+    @each("cut", [0, 1, 3, 500, 1000])
     def test_a_message_may_be_as_large_as_the_limit(self, cut):
         message = HEADER + b"x" * (1000 - len(HEADER) - 2) + b"\r\n"
         reader = DataReader(OPTIONS)
@@ -80,8 +79,8 @@ class TestData:
         assert reader.read(buffer)
         assert (reader.is_complete, reader.take_content(), buffer) == (True, b"", b"")
 
-    @pytest.mark.parametrize("header", [b"X: " + b"x" * 300, b"A: b\r\n" * 20], ids=["bytes", "fields"])
-    @pytest.mark.parametrize("end", [b"", b"\r\n\r\n.\r\n"], ids=["under way", "complete"])
+    @each("header", [b"X: " + b"x" * 300, b"A: b\r\n" * 20], ids=["bytes", "fields"])
+    @each("end", [b"", b"\r\n\r\n.\r\n"], ids=["under way", "complete"])
     def test_a_header_that_is_too_large_is_refused_at_once(self, header, end):
         buffer = bytearray(header + b"\r\nB: " + b"x" * 200 + end)
         with pytest.raises(HeaderTooLarge):

@@ -21,6 +21,7 @@ from postal_server.smtpd import server as server_module
 from postal_server.smtpd.handler import ClientSession, Principal, Recipient
 from postal_server.smtpd.options import MAX_AUTH_LINE_BYTES, MAX_LINE_BYTES, Options
 from postal_server.smtpd.server import ListenAddress, SmtpServer
+from tests.each import each
 from tests.loops import LOOPS, run
 
 from .talk import HOSTNAME, MemoryHandler, Running, Talk
@@ -50,8 +51,8 @@ def codes(reply: str) -> list[str]:
 
 
 class TestSmuggling:
-    @pytest.mark.parametrize("loop", LOOPS)
-    @pytest.mark.parametrize(
+    @each("loop", LOOPS)
+    @each(
         "end",
         [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r\n\0.\r\n"],
         ids=repr,
@@ -69,7 +70,7 @@ class TestSmuggling:
         [envelope] = talk(test, *TO_IN, "DATA", loop=loop)
         assert envelope.data == data  # bare CR and LF are content
 
-    @pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
+    @each("size", [1, 2, 3, 5, 7])
     def test_the_end_is_found_however_it_is_cut(self, size):
         message = HELLO + b"\r\n..\r\n.x\r\n\n.\n" + b"\r\n.\r\n"
 
@@ -82,8 +83,8 @@ class TestSmuggling:
         [envelope] = talk(test, *TO_IN, "DATA")
         assert envelope.data == HELLO + b"\r\n.\r\n.x\r\n\n.\n\r\n"
 
-    @pytest.mark.parametrize(
-        ("sent", "content"),
+    @each(
+        "sent, content",
         [
             (b".\r\n", b""),
             (b"..\r\n.\r\n", b".\r\n"),
@@ -196,8 +197,8 @@ class TestChunking:
 
         assert talk(test, "EHLO c") == []
 
-    @pytest.mark.parametrize(
-        ("path", "address"),
+    @each(
+        "path, address",
         [
             ("<@relay.example:in@example.test>", "in@example.test"),
             ("<@a.example,@b.example:in@example.test>", "in@example.test"),
@@ -219,7 +220,7 @@ class TestChunking:
         assert [recipient.address for recipient in envelope.recipients] == [address]
         assert envelope.reverse_path == "x@y.example"
 
-    @pytest.mark.parametrize(
+    @each(
         "path",
         [
             "<@relay.example in@example.test>",
@@ -275,8 +276,8 @@ class TestLimits:
 
         talk(test, "EHLO c")
 
-    @pytest.mark.parametrize(
-        ("line", "code"),
+    @each(
+        "line, code",
         [
             ("NOOP " + "x" * (MAX_LINE_BYTES - 6), "250"),
             ("NOOP " + "x" * MAX_LINE_BYTES, "500"),
@@ -304,8 +305,8 @@ class TestLimits:
 
         assert talk(test, *TO_IN, "DATA", loop=loop, max_message_bytes=100_000) == []
 
-    @pytest.mark.parametrize(("size", "code"), [(1000, "250"), (1001, "552")])
-    @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5, 6])
+    @each("size, code", [(1000, "250"), (1001, "552")])
+    @each("cut", [0, 1, 2, 3, 4, 5, 6])
     def test_the_limit_is_exact_however_the_end_is_cut(self, size, code, cut):
         async def test(talk, _):
             message = b"x" * (size - 2) + b"\r\n.\r\n"
@@ -383,8 +384,8 @@ class TestLimits:
 
         talk(test, max_connections_per_client=1)
 
-    @pytest.mark.parametrize("loop", LOOPS)
-    @pytest.mark.parametrize("lines", [(), TO_IN[:1], TO_IN], ids=["greeted", "EHLO", "RCPT"])
+    @each("loop", LOOPS)
+    @each("lines", [(), TO_IN[:1], TO_IN], ids=["greeted", "EHLO", "RCPT"])
     def test_the_stranger_that_is_idle_for_longest_gives_way_to_a_new_connection(self, lines, loop):
         async def test(first, server):
             second = await server.talk(*lines)
@@ -401,8 +402,8 @@ class TestLimits:
 
         talk(test, *lines, loop=loop, max_connections=2)
 
-    @pytest.mark.parametrize("loop", LOOPS)
-    @pytest.mark.parametrize(
+    @each("loop", LOOPS)
+    @each(
         "lines",
         [
             ("EHLO c", "AUTH PLAIN AHgASzcwZ3kzZ0hRWmFGQjl2TWhpSGNibnBO"),
@@ -565,8 +566,8 @@ class TestTurns:
 class TestHeader:
     """F1: what a header may be is judged while it comes."""
 
-    @pytest.mark.parametrize(
-        ("header", "code"),
+    @each(
+        "header, code",
         [
             (b"A: %s\r\n" % (b"x" * 995), "250"),  # 1000 bytes
             (b"A: %s\r\n" % (b"x" * 996), "552"),
@@ -577,11 +578,9 @@ class TestHeader:
         ],
         ids=["bytes", "too many bytes", "too many folds", "fields", "too many fields", "folded fields"],
     )
-    @pytest.mark.parametrize(
-        "body", [b"\r\nHello\r\n", b"\r\n" + b"x" * 5000 + b"\r\n"], ids=["short", "long"]
-    )
-    @pytest.mark.parametrize("size", [7, 100_000], ids=["in pieces", "at once"])
-    @pytest.mark.parametrize("by", ["DATA", "BDAT"])
+    @each("body", [b"\r\nHello\r\n", b"\r\n" + b"x" * 5000 + b"\r\n"], ids=["short", "long"])
+    @each("size", [7, 100_000], ids=["in pieces", "at once"])
+    @each("by", ["DATA", "BDAT"])
     def test_a_header_may_be_so_large(self, header, code, body, size, by):
         message = header + body
 
@@ -782,7 +781,7 @@ class TestHttp:
 
     SMUGGLED = b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<in@example.test>\r\nDATA\r\nevil\r\n.\r\n"
 
-    @pytest.mark.parametrize(
+    @each(
         "line",
         [
             b"GET / HTTP/1.1",
@@ -798,7 +797,7 @@ class TestHttp:
         ],
         ids=lambda line: line[:20].decode(),
     )
-    @pytest.mark.parametrize("is_in_pieces", [False, True])
+    @each("is_in_pieces", [False, True])
     def test_a_request_of_http_is_the_end(self, line, is_in_pieces):
         async def test(talk, server):
             sent = line + b"\r\nHost: x\r\n\r\n" + self.SMUGGLED
@@ -812,7 +811,7 @@ class TestHttp:
 
         assert talk(test) == []
 
-    @pytest.mark.parametrize("line", ["GETTING", "POSTMASTER", "NOOP HTTP", "HTTP/1.1 x", "VRFY POST"])
+    @each("line", ["GETTING", "POSTMASTER", "NOOP HTTP", "HTTP/1.1 x", "VRFY POST"])
     def test_what_only_looks_like_it_is_not(self, line):
         async def test(talk, _):
             assert (await talk.say(line))[:3] in ("250", "502")
@@ -854,8 +853,8 @@ class TestBackPressure:
 
 
 class TestStates:
-    @pytest.mark.parametrize(
-        ("lines", "expected"),
+    @each(
+        "lines, expected",
         [
             (["MAIL FROM:<a@b>"], ["503"]),
             (["RSET", "MAIL FROM:<a@b>"], ["250", "250"]),
@@ -887,7 +886,6 @@ class TestStates:
             (["EHLO c", "AUTH"], ["250", "504"]),
             (["EHLO c\x01"], ["500"]),
         ],
-        ids=lambda value: " ".join(v.split(":")[0] for v in value) if isinstance(value[0], str) else None,
     )
     def test_replies(self, lines, expected):
         async def test(talk, _):
@@ -923,9 +921,7 @@ class TestTime:
     def look_often(self, monkeypatch):
         monkeypatch.setattr(server_module, "CHECK_INTERVAL", 0.02)
 
-    @pytest.mark.parametrize(
-        "lines", [[], ["EHLO c"], list(TO_IN), [*TO_IN, "DATA"]], ids=["banner", "EHLO", "RCPT", "DATA"]
-    )
+    @each("lines", [[], ["EHLO c"], list(TO_IN), [*TO_IN, "DATA"]], ids=["banner", "EHLO", "RCPT", "DATA"])
     def test_an_idle_peer_is_cut_off(self, lines):
         async def test(talk, _):
             assert (await talk.reply()).startswith("421 4.4.2 ")

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server import errors
 from postal_server.mail.smtp_reply import Reply
 from postal_server.smtpd import replies
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "text"),
+@each(
+    "error, code, text",
     [
         (errors.InvalidServerToken(), 550, "Invalid server token"),
         (errors.InvalidRouteToken(), 550, "Invalid route token"),
@@ -21,7 +20,6 @@ from postal_server.smtpd import replies
         (errors.Busy("full"), 452, "Insufficient system storage, try again later"),
         (errors.NoContent(), 550, "There is no content defined for this e-mail"),
     ],
-    ids=lambda value: type(value).__name__,
 )
 def test_a_refusal_has_postal_s_code_and_text(error, code, text):
     reply, _ = replies.answer_to(error)

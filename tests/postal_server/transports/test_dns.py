@@ -14,6 +14,7 @@ import pytest
 from postal_server.engine.ports import Answer, Lookup
 from postal_server.mail.tlsa import usable
 from postal_server.transports.dns import NEGATIVE_TTL, DnsResolver
+from tests.each import each
 from tests.loops import LOOPS, run
 
 ZONE: dict[str, Any] = {
@@ -100,9 +101,9 @@ def ask(question, loop="asyncio", clock=None, **zone):
     return run(work(), loop)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize(
-    ("domain", "lookup", "hosts"),
+@each("loop", LOOPS)
+@each(
+    "domain, lookup, hosts",
     [
         ("dest.example", Lookup.FOUND, ("mx1.dest.example", "mx2.dest.example")),
         ("DEST.Example.", Lookup.FOUND, ("mx1.dest.example", "mx2.dest.example")),
@@ -131,8 +132,8 @@ def test_hosts_of_equal_preference_take_turns():
     assert len(ask(question)) > 1
 
 
-@pytest.mark.parametrize(
-    ("host", "answer"),
+@each(
+    "host, answer",
     [
         ("mx1.dest.example", Answer(Lookup.FOUND, ("2001:db8::1", "192.0.2.1"))),
         ("mx2.dest.example", Answer(Lookup.FOUND, ("192.0.2.3",))),
@@ -160,8 +161,8 @@ def test_the_name_that_an_alias_stands_for(host, canonical):
     assert ask(question) == canonical
 
 
-@pytest.mark.parametrize(
-    ("address", "name"),
+@each(
+    "address, name",
     [("192.0.2.1", "host.example"), ("192.0.2.2", None), ("nonsense", None), ("", None), ("127.0.0.1", None)],
 )
 def test_name_of(address, name):
@@ -199,8 +200,8 @@ def test_validated_answers_say_so(secure):
     assert ask(question, secure=secure) is secure
 
 
-@pytest.mark.parametrize("secure", [True, False])
-@pytest.mark.parametrize("domain", ["dest.example", "nomx.example"], ids=["MX", "no MX"])
+@each("secure", [True, False])
+@each("domain", ["dest.example", "nomx.example"], ids=["MX", "no MX"])
 def test_hosts_are_as_safe_as_the_answer_that_names_them(domain, secure):
     async def question(resolver, _):
         return (await resolver.mail_hosts(domain)).is_secure
@@ -208,8 +209,8 @@ def test_hosts_are_as_safe_as_the_answer_that_names_them(domain, secure):
     assert ask(question, secure=secure) is secure
 
 
-@pytest.mark.parametrize("secure", [True, False])
-@pytest.mark.parametrize("host", ["mx1.dest.example", "mx2.dest.example"], ids=["both families", "IPv4 only"])
+@each("secure", [True, False])
+@each("host", ["mx1.dest.example", "mx2.dest.example"], ids=["both families", "IPv4 only"])
 def test_addresses_are_as_safe_as_the_answers_that_have_any(host, secure):
     async def question(resolver, _):
         return (await resolver.addresses(host)).is_secure
@@ -224,8 +225,8 @@ def test_tlsa_records_can_be_used_as_they_come():
     assert sorted(map(str, usable(ask(question)))) == ["2 0 2 " + "cd" * 64, "3 1 1 " + "ab" * 32]
 
 
-@pytest.mark.parametrize(
-    ("name", "zone", "seconds"),
+@each(
+    "name, zone, seconds",
     [
         ("dest.example", {"ttl": 60}, 60),
         ("dest.example", {"ttl": 0}, 1),

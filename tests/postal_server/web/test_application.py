@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from wsgiref.util import setup_testing_defaults
 
-import pytest
-
 from postal_server.api.views import MAX_BODY_BYTES
 from postal_server.errors import Busy
 from postal_server.web.application import MAX_PAGE_BYTES
 from postal_server.web.gateway import BodyLimit
+from tests.each import each
 
 from ..recorded_installation import NAMES, call
 
@@ -24,8 +23,8 @@ def body_limit(app, path: str, length: int | None, **environ: str) -> BodyLimit 
     return app.route(environ).body_limit()
 
 
-@pytest.mark.parametrize(
-    ("path", "length", "environ", "expected"),
+@each(
+    "path, length, environ, expected",
     [
         (SEND, 3_000_000, KEY, BodyLimit(MAX_BODY_BYTES, is_known=True)),
         (SEND, None, KEY, BodyLimit(MAX_BODY_BYTES, is_known=True)),
@@ -57,8 +56,8 @@ def test_a_page_reads_no_body_of_more_than_a_form_has(app) -> None:
     assert call(app, "/admin/x/", headers=headers, body=None).status == 413
 
 
-@pytest.mark.parametrize(
-    ("address", "is_proxy"),
+@each(
+    "address, is_proxy",
     [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("192.0.2.1", False), ("", False)],
 )
 def test_proxies_stand_for_many(app, address, is_proxy) -> None:

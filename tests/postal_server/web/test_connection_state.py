@@ -37,11 +37,11 @@ def test_every_state_is_reached_and_every_event_used():
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
-@pytest.mark.parametrize("state", State, ids=lambda state: state.name)
+@each("state", State, ids=lambda state: state.name)
 def test_every_state_leads_to_the_end(state):
     assert State.CLOSED in reachable(state)
 
 
-@pytest.mark.parametrize("state", [s for s in State if s is not State.CLOSED], ids=lambda s: s.name)
+@each("state", [s for s in State if s is not State.CLOSED], ids=lambda s: s.name)
 def test_a_connection_that_is_lost_comes_to_its_end(state):
     assert TRANSITIONS[state, Event.LOST] in (State.CLOSED, State.ABANDONED)

@@ -6,6 +6,7 @@ import pytest
 
 from postal_server.errors import HostileInput
 from postal_server.web.gateway import RequestHead, call_wsgi, make_environ
+from tests.each import each
 
 HEADERS = [("A", "b")]
 
@@ -19,8 +20,8 @@ def environ(target: bytes, *fields: tuple[bytes, bytes]) -> dict:
     return make_environ(head, ("192.0.2.1", 7), ("192.0.2.2", 80))
 
 
-@pytest.mark.parametrize(
-    ("target", "path", "query"),
+@each(
+    "target, path, query",
     [
         (b"/a?b?c", "/a", "b?c"),
         (b"/a%3Fb%25", "/a?b%", ""),
@@ -36,7 +37,7 @@ def test_a_target_is_a_path_and_a_query(target, path, query) -> None:
     assert (made["PATH_INFO"], made["QUERY_STRING"]) == (path, query)
 
 
-@pytest.mark.parametrize("target", [b"", b"a", b"x:25", b"ftp://x/", b"?a", b"a/http://x"])
+@each("target", [b"", b"a", b"x:25", b"ftp://x/", b"?a", b"a/http://x"])
 def test_what_is_no_target_is_refused(target) -> None:
     with pytest.raises(HostileInput):
         environ(target)

@@ -6,12 +6,13 @@ import pytest
 
 from postal_server.web.probes import Probes
 from postal_server.wire.http import Request
+from tests.each import each
 
 from ..recorded_installation import call
 
 
-@pytest.mark.parametrize(("path", "text"), [("/health", b"OK"), ("/ready", b"OK\ndelivery.mode: allowlist")])
-@pytest.mark.parametrize("host", ["postal.example.test", "10.0.0.7:5000", ""])
+@each("path, text", [("/health", b"OK"), ("/ready", b"OK\ndelivery.mode: allowlist")])
+@each("host", ["postal.example.test", "10.0.0.7:5000", ""])
 def test_probes_are_answered_whatever_they_call_us(app, path, text, host) -> None:
     reply = call(app, path, method="GET", headers={"Host": host}, peer="10.0.0.1")
     assert (reply.status, reply.body) == (200, text)
@@ -28,8 +29,8 @@ def test_a_tracking_host_has_no_probes(app) -> None:
     assert call(app, "/health", method="GET", headers={"X-Postal-Track-Host": "1"}).body == b"Hello."
 
 
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "status"),
+@each(
+    "peer, forwarded, status",
     [
         ("127.0.0.1", None, 200),
         ("::1", None, 200),

@@ -6,12 +6,13 @@ import pytest
 
 from postal_server.web.gateway import RawResponse, RequestHead
 from postal_server.web.response import encode_response, error_page, has_body
+from tests.each import each
 
 GET = RequestHead(method=b"GET")
 
 
-@pytest.mark.parametrize(
-    ("method", "status", "expected"),
+@each(
+    "method, status, expected",
     [
         (b"GET", "200 OK", True),
         (b"HEAD", "200 OK", False),

@@ -6,6 +6,7 @@ import pytest
 
 from postal_server.web.handlers import InThread
 from postal_server.web.routing import ANY_METHOD, Route, Routes
+from tests.each import each
 
 from ..recorded_installation import call
 
@@ -25,8 +26,8 @@ ROUTES = Routes(
 )
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "expected"),
+@each(
+    "method, path, expected",
     [
         ("GET", "/page", PAGE),
         ("HEAD", "/page", PAGE),
@@ -52,8 +53,8 @@ def test_a_path_says_its_methods(path, methods) -> None:
     assert ROUTES.allowed_methods(path) == methods
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/ip", "/.well-known/jwks.json"])
-@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
+@each("path", ["/health", "/ready", "/metrics", "/ip", "/.well-known/jwks.json"])
+@each("method", ["POST", "DELETE", "OPTIONS"])
 def test_a_wrong_method_is_a_405_that_says_the_right_ones(app, path, method) -> None:
     reply = call(app, path, method=method)
     assert (reply.status, reply.header("allow")) == (405, "GET, HEAD")

@@ -15,12 +15,13 @@ from postal_server.errors import HostileInput, ParameterError, Refusal, Unauthen
 from postal_server.mail.compose import address_field
 from postal_server.mail.encoded_word import unstructured
 from postal_server.wire import api
+from tests.each import each
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body", "query", "parameters"),
+@each(
+    "content_type, body, query, parameters",
     [
         (JSON, b'{"a": 1}', "", {"a": 1}),
         (f"{JSON}; charset=utf-8", b'{"a": 1}', "", {"a": 1}),
@@ -43,8 +44,8 @@ def test_where_parameters_stand(content_type, body, query, parameters) -> None:
     assert api.read_parameters(content_type, body, query) == parameters
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body", "query", "error"),
+@each(
+    "content_type, body, query, error",
     [
         (JSON, b"{", "", HostileInput),
         (JSON, b'"\xff"', "", HostileInput),
@@ -70,8 +71,8 @@ def test_brackets_in_text_are_no_nesting() -> None:
     assert api.parse_json(b'{"a": "' + b"[" * 500 + b'"}') == {"a": "[" * 500}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
+@each(
+    "name, value",
     [
         ("from", 5),
         ("from", ["x"]),
@@ -96,8 +97,8 @@ def test_wrong_type_is_named(name, value) -> None:
         api.read_send_message({name: value})
 
 
-@pytest.mark.parametrize(
-    ("value", "addresses"),
+@each(
+    "value, addresses",
     [
         ("a@x, b@x,c@x", ["a@x, b@x,c@x"]),
         ("  ", []),
@@ -111,8 +112,8 @@ def test_addresses(value, addresses) -> None:
     assert list(api.read_send_message({"to": value}).to) == addresses
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each(
+    "value, text",
     [("x", "x"), (5, "5"), (None, ""), (["a", "b"], '["a", "b"]'), (True, "true"), ("ü", "ü")],
 )
 def test_header_values_become_text(value, text) -> None:
@@ -132,8 +133,8 @@ GOOD = {"to": ["a@x"], "plain_body": "x", "from": "a@x"}
 MANY = ["a@x"] * 51
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
+@each(
+    "changes, code",
     [
         ({"to": [], "plain_body": "", "from": ""}, "NoRecipients"),
         ({"to": MANY, "cc": MANY, "plain_body": ""}, "TooManyToAddresses"),
@@ -162,8 +163,8 @@ def test_fifty_recipients_are_taken() -> None:
     check(api.read_send_message({**GOOD, "to": ["a@x"] * 50, "cc": ["a@x"] * 50}))
 
 
-@pytest.mark.parametrize(
-    ("parameters", "missing"),
+@each(
+    "parameters, missing",
     [
         ({}, "rcpt_to"),
         ({"rcpt_to": "a@x", "mail_from": "a@x", "data": "eA=="}, "rcpt_to"),
@@ -177,14 +178,14 @@ def test_raw_parameters_are_asked_for_in_order(parameters, missing) -> None:
         api.read_send_raw(parameters)
 
 
-@pytest.mark.parametrize("value", [None, "", False, [], {}, " "])
+@each("value", [None, "", False, [], {}, " "])
 def test_blank_id_is_missing(value) -> None:
     with pytest.raises(ParameterError, match="is required but is missing"):
         api.read_lookup({"id": value})
 
 
-@pytest.mark.parametrize(
-    ("expansions", "names"),
+@each(
+    "expansions, names",
     [
         (True, api.EXPANSIONS),
         (["headers", "status", "nothing"], ("status", "headers")),
@@ -198,8 +199,8 @@ def test_expansions_come_in_the_order_of_the_answer(expansions, names) -> None:
     assert api.read_lookup({"id": 1, "_expansions": expansions}).expansions == names
 
 
-@pytest.mark.parametrize(
-    ("text", "data"),
+@each(
+    "text, data",
     [
         ("eA==", b"x"),
         ("eA", b"x"),
@@ -219,7 +220,7 @@ def test_base64_is_read_as_programs_write_it(text, data) -> None:
     assert api.decode_base64(text, "data") == data
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "e",
@@ -272,8 +273,8 @@ def test_envelopes() -> None:
 # What costs more than a mail
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
+@each(
+    "name, value",
     [
         ("subject", "ü" * 10_001),
         ("tag", "x" * 10_001),
@@ -309,8 +310,8 @@ def form(*parts: bytes, boundary: bytes = b"b") -> bytes:
 FIELD = b'Content-Disposition: form-data; name="params"\r\n\r\n{"id": 1}'
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
+@each(
+    "content_type, body",
     [
         ("multipart/form-data; boundary=b", form(FIELD)),
         ('multipart/form-data; charset=utf-8; boundary="b"', form(FIELD)),

@@ -1,8 +1,7 @@
 from types import SimpleNamespace
 
-import pytest
-
 from postal_server.wire.classification import classification_hash
+from tests.each import each
 
 ROW = {
     "status": "HardFail",
@@ -48,8 +47,8 @@ def test_a_deferral_is_not_permanent():
     assert shown(status="SoftFail")["permanent"] is False
 
 
-@pytest.mark.parametrize(
-    ("status", "stored", "name"),
+@each(
+    "status, stored, name",
     [
         ("Held", "", "held"),
         ("HoldCancelled", "", "cancelled"),

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
-import pytest
-
 from postal_server.mail.message import message_id, parts
 from postal_server.wire import endpoint
 from tests.each import each
@@ -119,8 +117,8 @@ def test_the_recordings_cover_all_formats():
     assert {"in", "hash-form", "raw-json", "raw-form", "hash-json-strip", "hash-json-noattach"} <= labels
 
 
-@pytest.mark.parametrize(
-    ("payload", "fields"),
+@each(
+    "payload, fields",
     [
         ({"a": None, "b": "", "c": True, "d": 5}, "a&b=&c=true&d=5"),
         ({"reply_to": ["a@b"]}, "reply_to=a%40b"),

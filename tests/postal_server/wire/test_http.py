@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.wire import http
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@each(
+    "value, text",
     [
         ({"a": [1, None, True]}, '{"a":[1,null,true]}'),
         ("<b>&</b>", '"\\u003cb\\u003e\\u0026\\u003c/b\\u003e"'),
@@ -32,8 +33,8 @@ def test_json_reads_back(value) -> None:
     assert json.loads(http.to_json(value)) == value
 
 
-@pytest.mark.parametrize(
-    ("given_host", "host"),
+@each(
+    "given_host, host",
     [
         ("Postal.Example.TEST", "postal.example.test"),
         ("postal.example.test:5000", "postal.example.test"),
@@ -49,8 +50,8 @@ def test_host_name(given_host, host) -> None:
     assert http.host_name(given_host) == host
 
 
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "client"),
+@each(
+    "peer, forwarded, client",
     [
         ("192.0.2.1", None, "192.0.2.1"),
         ("127.0.0.1", None, "127.0.0.1"),
@@ -80,15 +81,14 @@ def test_host_name(given_host, host) -> None:
             )
         ),
     ],
-    ids=lambda text: str(text)[:40],
 )
 def test_client_is_the_last_address_no_proxy_of_ours_has(peer, forwarded, client) -> None:
     trusted = (*http.LOOPBACK, *http.networks(["10.0.0.0/8"]))
     assert http.client_address(peer, forwarded, trusted) == client
 
 
-@pytest.mark.parametrize(
-    ("accept", "is_wanted"),
+@each(
+    "accept, is_wanted",
     [
         ("application/json", True),
         ("application/json, text/html", True),
@@ -116,8 +116,8 @@ def test_etag_is_that_of_the_recording() -> None:
     assert dict(http.json_response(body).headers)["etag"] == 'W/"6ddc3bcc9265c454638a2b2b434094a5"'
 
 
-@pytest.mark.parametrize(
-    ("environ", "limit", "body"),
+@each(
+    "environ, limit, body",
     [
         ({"CONTENT_LENGTH": "3"}, 3, b"abc"),
         ({"CONTENT_LENGTH": ""}, 3, b""),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from postal_server.errors import HostileInput
 from postal_server.rules.status import Scope
 from postal_server.wire import scanner
+from tests.each import each
 
 REPORT = b"""SPAMD/1.1 0 EX_OK\r
 Content-length: 900\r
@@ -58,7 +59,7 @@ def test_only_described_symbols_count():
     assert scanner.rspamd_score(json.dumps({"symbols": symbols, "score": 1}).encode()) == 3.3
 
 
-@pytest.mark.parametrize(
+@each(
     "answer",
     [
         b"",
@@ -85,8 +86,8 @@ def test_no_answer_breaks_anything(answer):
     assert scanner.clamd_threat(answer)[1]
 
 
-@pytest.mark.parametrize(
-    ("answer", "threat", "details"),
+@each(
+    "answer, threat, details",
     [
         (b"stream: OK\0", False, "No threats found"),
         (b"stream: Eicar-Test-Signature FOUND\0", True, "Eicar-Test-Signature"),

@@ -12,6 +12,7 @@ from postal_server.models import Delivery
 from postal_server.rules.status import DeliveryStatus
 from postal_server.wire import webhook
 from postal_server.wire.http import to_json
+from tests.each import each
 
 RECORDED = json.loads((Path(__file__).parents[2] / "corpus/wire/webhooks.json").read_text("utf-8"))
 
@@ -81,7 +82,7 @@ def _without_added(ours: Any, recorded: Any) -> Any:
     return {key: _without_added(ours[key], value) for key, value in recorded.items()}
 
 
-@pytest.mark.parametrize("text", RECORDED, ids=lambda text: json.loads(text)["event"])
+@each("text", RECORDED, ids=lambda text: json.loads(text)["event"])
 def test_a_recorded_event_is_written_byte_for_byte_but_for_what_is_added_last(text):
     written = _again(json.loads(text)).decode()
     assert written.count("\\u003c") == text.count("\\u003c")

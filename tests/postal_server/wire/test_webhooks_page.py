@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
-import pytest
-
 from postal_server.models import Delivery, Domain
 from postal_server.wire import our_events, webhook
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 from tests.readme import ROOT
 
@@ -45,13 +44,13 @@ def test_every_event_is_listed() -> None:
     assert set(LISTED) == set(PAYLOADS) == webhook.POSTALS_EVENTS | set(our_events.OUR_EVENTS)
 
 
-@pytest.mark.parametrize("event", PAYLOADS)
+@each("event", PAYLOADS)
 def test_keys_are_listed_in_their_order(event: str) -> None:
     listed = " ".join(re.findall(r"`([^`]+)`", LISTED[event][2])).split()
     keys = [key for key in PAYLOADS[event] if not re.fullmatch(r"(spf|dkim|mx|return_path)_\w+", key)]
     assert listed == keys
 
 
-@pytest.mark.parametrize("event", PAYLOADS)
+@each("event", PAYLOADS)
 def test_who_gets_it_is_said(event: str) -> None:
     assert (LISTED[event][3] == "beyond Postal") is (event in our_events.OUR_EVENTS)

@@ -8,6 +8,7 @@ import pytest
 from postal_server.rules.classification import MAX_RULE, Answer, Ours, classify
 from postal_server.rules.classification.own_rules import parse_own_rules
 from postal_server.rules.failure_class import About, FailureClass, Stage
+from tests.each import each
 
 OURS = Ours(frozenset(["192.0.2.1", "2001:db8::1"]), frozenset(["out.example.test", "example.test"]))
 NO_USER = "550 5.1.1 <a@d.example>: Recipient address rejected: User unknown"
@@ -22,22 +23,20 @@ def name(text, stage=Stage.RCPT, **values):
 
 
 class TestStage:
-    @pytest.mark.parametrize("stage", [Stage.CONNECT, Stage.MAIL])
-    @pytest.mark.parametrize(
-        "text", [NO_USER, "550 5.1.1 x", "552 5.2.2 mailbox full", "550 no", "553 x", "550 5.2.1 disabled"]
-    )
+    @each("stage", [Stage.CONNECT, Stage.MAIL])
+    @each("text", [NO_USER, "550 5.1.1 x", "552 5.2.2 mailbox full", "550 no", "553 x", "550 5.2.1 disabled"])
     def test_before_rcpt_nothing_is_about_the_recipient(self, stage, text):
         assert found(text, stage).name.about is not About.RECIPIENT
 
-    @pytest.mark.parametrize("text", ["554 no", "550 no", "552 no", "550 zzz"])
+    @each("text", ["554 no", "550 no", "552 no", "550 zzz"])
     def test_a_bare_code_after_the_data_is_the_receivers_policy(self, text):
         assert name(text, Stage.DOT) == "policy"
 
     def test_words_about_the_recipient_count_after_the_data(self):
         assert name("550 User unknown", Stage.DOT) == "bad_address"
 
-    @pytest.mark.parametrize(
-        ("text", "wanted"),
+    @each(
+        "text, wanted",
         [
             ("550 zzz", "bad_address"),
             ("551 x", "bad_address"),
@@ -53,7 +52,7 @@ class TestStage:
 
 
 class TestUs:
-    @pytest.mark.parametrize(
+    @each(
         "text",
         [
             "550 5.1.1 192.0.2.1 is refused",
@@ -161,7 +160,7 @@ def test_hostile_texts_take_no_longer_than_others(stage):
 
 
 class TestOursIsNotThere:
-    @pytest.mark.parametrize(
+    @each(
         "text",
         [
             "550 sender domain example.test does not exist",

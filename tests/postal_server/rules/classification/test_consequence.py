@@ -4,12 +4,13 @@ from postal_server.rules.classification import Classification
 from postal_server.rules.classification.consequence import what_follows
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.suppression import RULES
+from tests.each import each
 
 LISTED = "The message fails. Its recipient comes on the suppression list"
 
 
-@pytest.mark.parametrize(
-    ("name", "is_sure", "sentence"),
+@each(
+    "name, is_sure, sentence",
     [
         ("bad_address", True, f"{LISTED} at once, for 30 days the first time"),
         (

@@ -3,6 +3,7 @@ import pytest
 from postal_server.rules.classification import Answer, Ours, classify
 from postal_server.rules.classification.own_rules import parse_own_rules
 from postal_server.rules.failure_class import FailureClass, Stage
+from tests.each import each
 
 
 def name(text, rules, operator=""):
@@ -21,8 +22,8 @@ def test_an_own_rule_for_an_operator_counts_there_only():
     assert name("550 5.1.1 come back", rules) is FailureClass.BAD_ADDRESS
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
+@each(
+    "text, why",
     [
         ("reputation", "a class and a text are expected"),
         ("reputation is not welcome", "a class and a text are expected"),

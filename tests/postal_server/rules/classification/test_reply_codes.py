@@ -2,10 +2,11 @@ import pytest
 
 from postal_server.rules.classification.reply_codes import of_enhanced
 from postal_server.rules.failure_class import FailureClass
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("code", "name"),
+@each(
+    "code, name",
     [
         ("5.1.1", "bad_address"), ("5.1.3", "bad_address"), ("5.1.6", "bad_address"),
         ("5.1.10", "bad_address"),
@@ -30,7 +31,7 @@ def test_the_class_of_a_code(code, name):
     assert found[0] is FailureClass(name)
 
 
-@pytest.mark.parametrize("code", ["5.0.0", "5.1.0", "5.2.0", "4.2.0", "5.9.9"])
+@each("code", ["5.0.0", "5.1.0", "5.2.0", "4.2.0", "5.9.9"])
 def test_a_code_that_says_nothing_has_no_class(code):
     assert of_enhanced(tuple(code.split("."))) is None
 

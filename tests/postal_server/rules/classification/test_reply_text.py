@@ -2,14 +2,15 @@ import pytest
 
 from postal_server.rules.classification.reply_text import clean
 from postal_server.rules.failure_class import Stage
+from tests.each import each
 
 
 def cleaned(text, *, code=None, enhanced=None, stage=Stage.RCPT, recipient=""):
     return clean(text, code=code, enhanced=enhanced, stage=stage, recipient=recipient)
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
+@each(
+    "text, shown",
     [
         ("550 5.1.1 User unknown", "550 5.1.1 user unknown"),
         (
@@ -54,8 +55,8 @@ def test_a_short_local_part_is_left_alone():
     assert cleaned("550 (no) mailbox", recipient="no@d.example").text == "550 (no) mailbox"
 
 
-@pytest.mark.parametrize(
-    ("text", "stage", "shown"),
+@each(
+    "text, stage, shown",
     [
         ("smtp; 550 5.1.1 No", Stage.REPORT, "550 5.1.1 no"),
         (
@@ -93,9 +94,7 @@ def test_the_status_of_a_report_yields_to_its_reply(status, text, enhanced, besi
     assert (reply.enhanced, reply.status) == (enhanced, beside)
 
 
-@pytest.mark.parametrize(
-    ("text", "is_transient"), [("450 5.1.1 x", True), ("550 x", False), ("4.2.2 full", True), ("x", False)]
-)
+@each("text, is_transient", [("450 5.1.1 x", True), ("550 x", False), ("4.2.2 full", True), ("x", False)])
 def test_a_transient_answer_is_known_by_its_code(text, is_transient):
     assert cleaned(text).is_transient is is_transient
 

@@ -3,6 +3,7 @@ import pytest
 from postal_server.rules.classification.rule_book import RuleBook, alternatives
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.reply_rules import ReplyRule
+from tests.each import each
 
 FULL, POLICY = FailureClass.MAILBOX_FULL, FailureClass.POLICY
 
@@ -17,8 +18,8 @@ def found(text, *patterns):
     return match and match[0].pattern
 
 
-@pytest.mark.parametrize(
-    ("pattern", "words", "is_plain"),
+@each(
+    "pattern, words, is_plain",
     [
         (r"user unknown", [(("user unknown",),)], [True]),
         (r"no such|unknown", [(("no such",),), (("unknown",),)], [True, True]),

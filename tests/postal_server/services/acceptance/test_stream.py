@@ -15,6 +15,7 @@ from postal_server.services.acceptance.stream import StreamRegistry
 from postal_server.services.shared import credential
 from postal_server.services.shared.work import Accepted, NewMessage
 from postal_server.wire.api import SendRaw, read_send_message, read_send_raw
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 
 from .test_submission import FROM, TO, by_message, by_parameters, by_raw, by_smtp, new_id, raw, submission
@@ -49,8 +50,8 @@ def test_the_parameter_comes_first(api_key, config):
     assert (accepted.stream, header_values(accepted.raw, HEADER)) == ("receipts", [])
 
 
-@pytest.mark.parametrize("read", [read_send_message, read_send_raw])
-@pytest.mark.parametrize("name", ["Receipts", "x" * 65, "a b", 1.5])
+@each("read", [read_send_message, read_send_raw])
+@each("name", ["Receipts", "x" * 65, "a b", 1.5])
 def test_a_parameter_that_is_no_name_is_refused_by_its_own(read, name):
     parameters = {"stream": name, "rcpt_to": [TO], "mail_from": FROM, "data": "eA=="}
     if name == 1.5:
@@ -60,8 +61,8 @@ def test_a_parameter_that_is_no_name_is_refused_by_its_own(read, name):
         read(parameters)
 
 
-@pytest.mark.parametrize("read", [read_send_message, read_send_raw])
-@pytest.mark.parametrize("name", [None, "", "  "])
+@each("read", [read_send_message, read_send_raw])
+@each("name", [None, "", "  "])
 def test_an_empty_parameter_is_none(read, name):
     assert read({"stream": name, "rcpt_to": [TO], "mail_from": FROM, "data": "eA=="}).stream is None
 

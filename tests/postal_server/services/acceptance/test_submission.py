@@ -29,6 +29,7 @@ from postal_server.rules.status import CredentialType
 from postal_server.services.acceptance import storage, submission
 from postal_server.services.shared import credential
 from postal_server.wire.api import SendMessage, SendRaw
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 
 FROM = "sender@example.test"
@@ -106,8 +107,8 @@ def fields_of(accepted):
     return header_fields(accepted.raw)
 
 
-@pytest.mark.parametrize("submit", [by_raw, by_smtp])
-@pytest.mark.parametrize(
+@each("submit", [by_raw, by_smtp])
+@each(
     "fields",
     [
         (),
@@ -143,8 +144,8 @@ def test_a_complete_mail_is_stored_as_it_came(api_key, config, fields):
     assert accepted.message_id == "own@app.example"
 
 
-@pytest.mark.parametrize("submit", [by_raw, by_smtp])
-@pytest.mark.parametrize(
+@each("submit", [by_raw, by_smtp])
+@each(
     "fields",
     [
         ("Message-ID: <first@app.example>", *COMPLETE, "Date: Fri, 32 Jan 2026 09:08:07 +0100"),
@@ -211,7 +212,7 @@ def submissions_of(head: str, api_key, config):
     yield lambda: submission.check_sender(RECEIVED + data, *api_key)
 
 
-@pytest.mark.parametrize("head", FOREIGN)
+@each("head", FOREIGN)
 def test_domains_of_others_are_no_senders(api_key, config, head):
     for submit in submissions_of(head, api_key, config):
         with pytest.raises(UnauthenticatedFromAddress):
@@ -226,8 +227,8 @@ def test_domains_of_others_are_no_senders_over_send_message(api_key, config, val
         by_parameters(api_key, config, from_=value)
 
 
-@pytest.mark.parametrize(
-    ("head", "refusal"),
+@each(
+    "head, refusal",
     [
         ("From: sender@example.test\r\nX: y\rFrom: ceo@bank.test", MalformedHeader),
         ("From\r: ceo@bank.test\r\nFrom: sender@example.test", MalformedHeader),
@@ -241,7 +242,7 @@ def test_a_header_that_would_be_sent_otherwise_than_it_is_read_is_refused(api_ke
             submit()
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "Doe, Jane <sender@example.test>",
@@ -329,7 +330,7 @@ def test_a_mailbox_is_mailed_once_however_it_is_written(api_key, config):
     assert len(twice.accepted.messages) == 1
 
 
-@pytest.mark.parametrize("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a(b)"', '"a<b>"', '"a, b"'])
+@each("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a(b)"', '"a<b>"', '"a, b"'])
 def test_a_quoted_local_part_goes_to_its_own_domain(api_key, config, local):
     address = f"{local}@dest.example"
     for submitted in (
@@ -343,7 +344,7 @@ def test_a_quoted_local_part_goes_to_its_own_domain(api_key, config, local):
         assert submitted.keys == [(address, 0)]
 
 
-@pytest.mark.parametrize(
+@each(
     "entry",
     [
         "a@x.example, foo",

@@ -9,6 +9,7 @@ from postal_server.rules.suppression import Reason
 from postal_server.services.operations import suppression_file
 from postal_server.services.operations.suppression_file import BadLine, csv_lines, json_lines, read
 from postal_server.services.operations.suppression_formats import COLUMNS, Given
+from tests.each import each
 
 DAY = datetime(2024, 5, 6, tzinfo=timezone.utc)
 NOON = DAY.replace(hour=12)
@@ -97,7 +98,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("header", "line", "expected"), FOREIGN, ids=[row[0] or row[1] for row in FOREIGN])
+@each("header, line, expected", FOREIGN, ids=[row[0] or row[1] for row in FOREIGN])
 def test_lists_of_other_services_are_recognized_by_their_header_line(header, line, expected) -> None:
     [given] = items(f"{header}\r\n{line}\r\n")
     assert given.address == "a@x.example"
@@ -120,9 +121,7 @@ def test_a_list_that_does_not_say_why_needs_a_reason(header) -> None:
     assert given.reason is Reason.COMPLAINT
 
 
-@pytest.mark.parametrize(
-    "text", ["nonsense\n", "name,phone\nx,1\n", '["a@x.example"]', '{"mail": "a@x.example"}']
-)
+@each("text", ["nonsense\n", "name,phone\nx,1\n", '["a@x.example"]', '{"mail": "a@x.example"}'])
 def test_a_list_whose_columns_are_not_known_is_refused(text) -> None:
     with pytest.raises(HostileInput, match=r"of no known list|a JSON array"):
         items(text)
@@ -160,8 +159,8 @@ def test_what_stopped_no_mail_is_over() -> None:
 OURS = "address,reason,text,scope,times,keep_until\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
+@each(
+    "text, said",
     [
         ("a@x.example\n\nnonsense\n", "line 3: address: 'nonsense' is not an address"),
         ("a@x.example\n\udcff@x.example\n", "line 2: address: '\\udcff@x.example' is not UTF-8"),

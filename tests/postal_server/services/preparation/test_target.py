@@ -7,6 +7,7 @@ from postal_server.errors import ConfigurationError
 from postal_server.services.preparation import target
 from postal_server.services.shared.entries import SMTPEndpointEntry
 from postal_server.services.shared.work import Target
+from tests.each import each
 
 CAUGHT = Target("dest.example", host="127.0.0.1", port=2526)
 ENDPOINT = SMTPEndpointEntry(1, 1, "s", hostname="mx.internal", ssl_mode="TLS")
@@ -62,13 +63,13 @@ def test_relays_are_tried_in_their_order(tmp_path):
     )
 
 
-@pytest.mark.parametrize("url", ["smtp://", "smtp://h:port", "smtp://h:99999", "smtp://h?ssl_mode=maybe"])
+@each("url", ["smtp://", "smtp://h:port", "smtp://h:99999", "smtp://h?ssl_mode=maybe"])
 def test_a_bad_relay_is_named(url):
     with pytest.raises(ConfigurationError, match="smtp_relays"):
         target.read_relay(url)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     ["smtp://u:secret@h?ssl_mode=maybe", "smtp://u:secret/x@h", "smtp://u:secret@[::1", "smtp://u:secret@"],
 )

@@ -21,6 +21,7 @@ from postal_server.services.results.classification import (
 from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared.work import Decision
 from postal_server.wire import message as wire
+from tests.each import each
 from tests.postal_server.mail.reports import samples
 from tests.postal_server.services.conftest import NOW, PEER, sent, store
 
@@ -154,8 +155,8 @@ def test_lifetimes_that_are_over_take_one_query(world, config, count, django_ass
         classification.apply(batch)
 
 
-@pytest.mark.parametrize(
-    ("result", "name"),
+@each(
+    "result, name",
     [
         (outcome.unreachable("d.example", is_permanent=True), FailureClass.BAD_DOMAIN),
         (outcome.unreachable("d.example", tried=["mx"], errors=["Connection refused"]), FailureClass.EXPIRED),
@@ -185,8 +186,8 @@ PART = Part(
 )
 
 
-@pytest.mark.parametrize(
-    ("changes", "name", "is_sure"),
+@each(
+    "changes, name, is_sure",
     [
         ({}, FailureClass.BAD_ADDRESS, True),
         ({"diagnostic": None}, FailureClass.BAD_ADDRESS, True),
@@ -204,8 +205,8 @@ def test_a_report_is_classified_as_the_answer_that_it_quotes(changes, name, is_s
     assert (found.name, found.is_sure, found.operator) == (name, is_sure, "dest.example")
 
 
-@pytest.mark.parametrize(
-    ("remote_mta", "operator"),
+@each(
+    "remote_mta, operator",
     [
         ("gmail-smtp-in.l.google.com. (192.0.2.26, the server for the domain dest.example.)", "google.com"),
         ("MX1.Dest.Example", "dest.example"),

@@ -23,6 +23,7 @@ from postal_server.services.results import failure_notice, notice_limit
 from postal_server.services.results import record as results
 from postal_server.services.shared.token import message_token
 from postal_server.services.shared.work import Claimed, Result, SmtpDelivery
+from tests.each import each
 from tests.postal_server.services.conftest import NOW, sent, store
 
 from .conftest import events
@@ -100,8 +101,8 @@ def test_a_wildcard_route_is_named_by_the_recipient(world, failed, send):
     assert Message.objects.get(is_bounce=True).mail_from == "in@example.test"
 
 
-@pytest.mark.parametrize(
-    ("values", "is_notified"),
+@each(
+    "values, is_notified",
     [
         ({}, True),
         ({"mail_from": None}, False),

@@ -12,6 +12,7 @@ from postal_server.models import (
 from postal_server.rules.status import CredentialType
 from postal_server.services.shared import credential
 from postal_server.services.shared.loader import load
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 
 
@@ -64,8 +65,8 @@ class TestAuthorizedDomain:
             Domain.objects.create(server=other, name=name, verified_at=NOW, use_for_any=True)
         return {world.server.pk: "live", other.pk: "any", shared.pk: "shared"}
 
-    @pytest.mark.parametrize(
-        ("server", "address", "domain"),
+    @each(
+        "server, address, domain",
         [
             ("live", "x@example.test", "example.test"),
             ("live", "X@EXAMPLE.TEST", "example.test"),

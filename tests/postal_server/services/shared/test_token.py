@@ -3,9 +3,10 @@ import pytest
 from postal_server.models import Domain, ImportedToken, Server
 from postal_server.services.shared import token
 from postal_server.services.shared.loader import load
+from tests.each import each
 
 
-@pytest.mark.parametrize("number", [0, 1, 2, 77, 2**31, 2**48 - 1])
+@each("number", [0, 1, 2, 77, 2**31, 2**48 - 1])
 def test_a_token_gives_back_its_id_in_any_case(number):
     made = token.message_token(number)
     assert len(made) == 16
@@ -20,9 +21,7 @@ def test_what_is_no_id_has_no_token(number):
         token.message_token(number)
 
 
-@pytest.mark.parametrize(
-    "junk", ["", "a" * 16, "nosuchtoken", "a" * 15, "a" * 17, "ÄÖÜ" * 6, "0" * 16, "a\n" * 8]
-)
+@each("junk", ["", "a" * 16, "nosuchtoken", "a" * 15, "a" * 17, "ÄÖÜ" * 6, "0" * 16, "a\n" * 8])
 def test_junk_is_no_token(junk):
     assert token.message_id_of(junk) is None
 
@@ -93,7 +92,7 @@ def test_every_form_that_was_ever_sent_is_read(server, read, local, number, doma
     assert read(f"{local.format(token.message_token(12))}@{domain}") == (server, number)
 
 
-@pytest.mark.parametrize(
+@each(
     "local",
     [
         "nosuch",
@@ -122,7 +121,7 @@ def test_what_was_never_sent_names_neither(read, local):
     assert read(f"{local.replace('{}', token.message_token(12))}@{OURS}") == (None, None)
 
 
-@pytest.mark.parametrize("address", ["s8halm@example.test", "s8halm", "s8halm@xpsrp.example.test", "@", ""])
+@each("address", ["s8halm@example.test", "s8halm", "s8halm@xpsrp.example.test", "@", ""])
 def test_other_addresses_are_no_return_paths(read, address):
     assert read(address) is None
 

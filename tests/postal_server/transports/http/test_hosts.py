@@ -5,6 +5,7 @@ import os
 import pytest
 
 from postal_server.transports.http.hosts import HostResolver
+from tests.each import each
 from tests.fakes import FakeResolver
 from tests.loops import run
 
@@ -24,8 +25,8 @@ def path(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    ("host", "addresses"),
+@each(
+    "host, addresses",
     [
         ("hooks.example", ["2001:db8::1", "192.0.2.1"]),
         ("web", ["10.0.0.7", "fd00::7"]),

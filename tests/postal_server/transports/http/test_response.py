@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from postal_server.errors import HostileInput
 from postal_server.transports.http.response import EXCERPT_BYTES, MAX_BODY_BYTES, ResponseReader, retry_after
+from tests.each import each
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -80,8 +81,8 @@ def test_a_compression_bomb_yields_no_more_than_is_kept():
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    ("begins", "goes_on"),
+@each(
+    "begins, goes_on",
     [
         (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1000),
         (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 100),
@@ -96,7 +97,7 @@ def test_what_has_no_end_is_given_up(begins, goes_on):
         read(begins, *[goes_on] * 100)
 
 
-@pytest.mark.parametrize(
+@each(
     "came",
     [
         CHUNKED,
@@ -131,8 +132,8 @@ def test_how_it_is_cut_does_not_matter(body, size):
     assert read(*(answer[i : i + size] for i in range(0, len(answer), size))).excerpt == body
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
+@each(
+    "value, seconds",
     [
         ("120", 120),
         ("Thu, 01 Jan 2026 00:01:00 GMT", 60),

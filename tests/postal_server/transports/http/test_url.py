@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import pytest
-
 from postal_server.transports.http.url import Url
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    ("text", "host_header", "target", "authorization"),
+@each(
+    "text, host_header, target, authorization",
     [
         ("http://a.example", "a.example", "/", ""),
         ("http://a.example:80/x", "a.example", "/x", ""),

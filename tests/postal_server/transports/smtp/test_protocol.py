@@ -20,6 +20,7 @@ from postal_server.transports.smtp.protocol import (
     find_refusal,
     transaction,
 )
+from tests.each import each
 from tests.fakes import mail
 
 PIPELINING = Extensions({"PIPELINING": ""})
@@ -42,7 +43,7 @@ class TestReplyReader:
             (354, None, "c"),
         ]
 
-    @pytest.mark.parametrize("garbage", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 400\r\n", b"\r\n", b"\xff\xfe\n"])
+    @each("garbage", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 400\r\n", b"\r\n", b"\xff\xfe\n"])
     def test_garbage_is_a_reply_that_is_not_understood(self, garbage):
         [reply] = ReplyReader().feed(garbage)
         assert not reply.is_understood
@@ -81,7 +82,7 @@ class TestOffers:
         assert "8BITMIME" in offers
         assert "HOST.EXAMPLE" not in offers
 
-    @pytest.mark.parametrize("size", ["", "0", "many", "9" * 30])
+    @each("size", ["", "0", "many", "9" * 30])
     def test_a_size_that_says_nothing_is_no_limit(self, size):
         assert Extensions({"SIZE": size}).max_bytes is None
 
@@ -144,8 +145,8 @@ class TestTransaction:
             dialogue.send([Reply(421, "closing")])
         assert done.value.value.reply.code == 421
 
-    @pytest.mark.parametrize(
-        ("stage", "reply", "is_last"),
+    @each(
+        "stage, reply, is_last",
         [
             (Stage.RCPT, Reply(421, "closing"), True),
             (Stage.DOT, Reply(421, "closing"), True),
@@ -162,8 +163,8 @@ class TestTransaction:
 
 
 class TestMailCommand:
-    @pytest.mark.parametrize(
-        ("offers", "values", "command"),
+    @each(
+        "offers, values, command",
         [
             (Extensions(), {}, b"MAIL FROM:<bounce@rp.example>\r\n"),
             (
@@ -222,7 +223,7 @@ class TestMailCommand:
         sent, _ = steps(transaction(mail("a@bücher.example"), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[1] == b"RCPT TO:<a@xn--bcher-kva.example>\r\n"
 
-    @pytest.mark.parametrize("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a b"', '"a>b<c"', "john..doe"])
+    @each("local", ['"a@b"', '"john..doe"', r'"a\"b"', '"a b"', '"a>b<c"', "john..doe"])
     def test_a_quoted_local_part_goes_to_its_own_domain(self, local):
         sent, _ = steps(transaction(mail(f"{local}@b.example"), Extensions()), [OK], [OK], [GO], [OK])
         assert sent[1] == f"RCPT TO:<{local}@b.example>\r\n".encode()
@@ -256,8 +257,8 @@ class TestReports:
             "RCPT TO:<ann@dest.example> NOTIFY=NEVER",
         ]
 
-    @pytest.mark.parametrize(
-        ("address", "parameter"),
+    @each(
+        "address, parameter",
         [
             ("ann+a@dest.example", " ORCPT=rfc822;ann+2Ba@dest.example"),
             ("ann@bücher.example", " ORCPT=rfc822;ann@xn--bcher-kva.example"),
@@ -274,8 +275,8 @@ class TestReports:
 
 
 class TestUnacceptable:
-    @pytest.mark.parametrize(
-        ("values", "enhanced"),
+    @each(
+        "values, enhanced",
         [
             ({"recipient": "jürgen@dest.example"}, "5.6.7"),
             ({"recipient": "foo"}, "5.1.3"),
@@ -309,9 +310,7 @@ class TestUnacceptable:
 
 
 class TestContent:
-    @pytest.mark.parametrize(
-        "end", [b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r.\r\n"], ids=repr
-    )
+    @each("end", [b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r.\r\n"], ids=repr)
     def test_cve_2023_51764_no_end_of_data_is_smuggled_out(self, end):
         letter = mail(data=b"a" + end + b"MAIL FROM:<x@y.example>\r\n")
         sent, _ = steps(transaction(letter, PIPELINING), [OK, OK], [GO], [OK])
