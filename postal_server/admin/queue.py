@@ -149,7 +149,8 @@ class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
         elif action == "suspend":
             queue.suspend(selection, request.POST.get("reason", "")[:250])
             _, is_finished = within(queue.put_aside(write_transaction))
-            waiting = queue.put_aside_already(selection).count()
+            # A message that waits for its next attempt is put aside when that is due.
+            waiting = queue.waiting(selection).count()
             self._say(request, waiting, "messages wait until they are resumed", is_finished, BY_WORKER)
             queue.request_suspensions(timezone.now())
         elif action == "resume":

@@ -154,4 +154,5 @@ def require_current_database() -> None:
 def _unusable(error: DatabaseError) -> CommandError:
     file = conf.config().sqlite_file
     which = f" ({file})" if file else ""
-    return CommandError(f"storage.url: the database cannot be used: {error}{which}")
+    why = " ".join(str(error).split())  # PostgreSQL's are of several lines
+    return CommandError(f"storage.url: the database cannot be used: {why}{which}")

@@ -135,6 +135,7 @@ def test_whether_the_server_delivers_mail_is_said(postal, doctor, mode, line):
     assert line in said
     assert f"(delivery.mode: {mode})" in said
     assert said.count("delivery.mode") == 1
+    assert ("may accept senders that it will refuse later" in said) == (mode == "catch")
 
 
 COMPLAINED = EventReceipt("default", "k1", "MessageComplained", "complained")

@@ -145,7 +145,12 @@ for name in (*cli.COMMANDS, *cli.ALIASES):
 
 def test_help_of_every_command_needs_no_installation(tmp_path):
     (tmp_path / "postal.yml").write_text("version: 2\ndelivery: {mode: everywhere}\n")
-    environ = {**os.environ, "PYTHONPATH": os.getcwd()}
+    broken = {
+        "DELIVERY_MODE": "nowhere",
+        "RAILS_SECRET_KEY_FILE": "nothing",
+        "SMTP_PORT": "tcp://10.0.0.7:25",
+    }
+    environ = {**os.environ, **broken, "PYTHONPATH": os.getcwd()}
     done = subprocess.run(
         [sys.executable, "-c", HELP_OF_ALL], cwd=tmp_path, env=environ, capture_output=True, text=True
     )
@@ -172,6 +177,17 @@ def test_a_database_that_cannot_be_used_is_named(name, tmp_path):
     why = f"file is not a database ({tmp_path / 'postal.sqlite3'})"
     assert f"storage.url: the database cannot be used: {why}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_database_server_that_does_not_answer_is_one_line(tmp_path):
+    pytest.importorskip("psycopg")
+    (tmp_path / "secret").write_text("postgresql://postal:hidden@127.0.0.1:1/postal\n")
+    environ = {"STORAGE_URL_FILE": "secret", "RAILS_SECRET_KEY": "s" * 40}
+    done = postal_server("worker", folder=tmp_path, environ=environ)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("postal-server: storage.url: the database cannot be used: connection failed: ")
+    assert "hidden" not in line
 
 
 def test_a_signing_key_that_is_none_is_named(installation):

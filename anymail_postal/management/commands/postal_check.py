@@ -190,6 +190,8 @@ def check_delivery(config: conf.ServerConfig) -> Iterator[Result]:
     mode = delivery_mode.fetch_mode(config.api_url) if config.api_url else None
     if kept := delivery_mode.what_is_kept(mode):
         yield NOTE, f"the server {kept} (delivery.mode: {mode})"
+        if mode == "catch":
+            yield NOTE, "as long as it does, it may accept senders that it will refuse later: see its domains"
     elif mode:
         yield OK, f"the server sends mail (delivery.mode: {mode})"
 

@@ -147,7 +147,10 @@ class Command(ServerCommand):
         if not queue.resume(selection):
             raise CommandError("There is no such suspension; `queue list` shows all.")
         done = self._apply(queue.make_ready(write_transaction), expected)
-        self.stdout.write("Resumed; " + counted(done, "message is ready.", "messages are ready."))
+        said = "Resumed; " + counted(done, "message is ready.", "messages are ready.")
+        if deferred := queue.deferred(selection).count():
+            said += f" {counted(deferred, 'waits', 'wait')} for the next attempt; `queue flush` makes it now."
+        self.stdout.write(said)
 
     def _apply(self, steps: Iterator[int], expected: int) -> int:
         done = self.watched(steps, expected)

@@ -150,6 +150,11 @@ def test_a_report_tells_of_what_was_asked_for(page, message, action) -> None:
     assert f"1 messages {words}." in text(act(page, action))
 
 
+def test_suspending_tells_of_what_waits_for_its_next_attempt_as_well(page, message) -> None:
+    enqueue(message, due_at=NOW + timedelta(minutes=31), attempts=2)
+    assert "1 messages wait until they are resumed." in text(act(page, "suspend"))
+
+
 def test_suspending_twice_tells_what_waits(page, message) -> None:
     enqueue(message)
     act(page, "suspend")

@@ -59,6 +59,15 @@ def test_suspend_and_resume(run, add):
     assert ScheduledTask.objects.get().due_at < LATER
 
 
+def test_what_waits_for_its_next_attempt_is_counted_as_well(run, add):
+    add(due_at=LATER), add("b@dest.example", due_at=LATER), add("c@other.example", due_at=LATER)
+    part = ("--destination", "dest.example")
+    assert run("queue", "suspend", *part) == "Suspended; 2 messages wait.\n"
+    assert run("queue", "resume", *part) == (
+        "Resumed; 0 messages are ready. 2 wait for the next attempt; `queue flush` makes it now.\n"
+    )
+
+
 def test_resume_of_nothing_is_an_error(run):
     with pytest.raises(CommandError, match="no such suspension"):
         run("queue", "resume", "--tag", "x")
