@@ -116,6 +116,7 @@ def installation(
             words += ["--webhook", sink.url]
         output = subprocess.run(
             [sys.executable, "-m", "postal_server", "--config", folder / "postal.yml", *words],
+            cwd=folder,  # that of this checkout would come before `tree`
             env={**os.environ, "PYTHONPATH": str(tree)},
             check=True,
             capture_output=True,

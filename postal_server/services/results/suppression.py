@@ -296,7 +296,7 @@ def _doubtful(reached: Mapping[Recipient, Sequence[Entry]], batch: Batch) -> set
     """
     if any(rule.scope is not ScopeKind.SERVER for rule in _address_rules(batch)):
         return set(reached)
-    struck = {(row.server_id, row.key) for row in entries.rows_of(FailureEvidence, reached)}
+    struck = entries.keys_in(FailureEvidence, reached)
     released = {
         key for key, of_key in reached.items() if any(entry.result.claimed.is_manual for entry in of_key)
     }

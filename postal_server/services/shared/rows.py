@@ -25,7 +25,14 @@ ROWS_A_STATEMENT = 500
 PARAMETERS_A_STATEMENT = 30_000  # SQLite takes 32,766
 
 # Values of these fields are passed to the database unchanged.
-PLAIN = (models.IntegerField, models.BooleanField, models.FloatField, models.CharField, models.TextField)
+PLAIN = (
+    models.IntegerField,
+    models.BooleanField,
+    models.FloatField,
+    models.CharField,
+    models.TextField,
+    models.BinaryField,
+)
 # But text from peers is cleaned first.
 OF_PEERS = (PeerTextField, PeerCharField)
 Column: TypeAlias = "Field[Any, Any]"
