@@ -124,9 +124,8 @@ def _need_no_installation() -> None:
     """Make `--help` work without an installation, or with a broken one."""
     from . import conf, conf_environment  # noqa: PLC0415 - the extra may be missing
 
-    for variable in conf.variables():
+    for variable in conf_environment.with_files(conf.variables()):
         os.environ.pop(variable, None)
-        os.environ.pop(f"{variable}{conf_environment.FILE}", None)
     os.environ[conf.PATH_VARIABLE] = os.devnull
     os.environ["RAILS_SECRET_KEY"] = "none: only the help is shown"  # noqa: S105
 

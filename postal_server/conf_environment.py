@@ -32,12 +32,17 @@ def read(variable: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
     return f"{variable}{FILE}", content.rstrip("\r\n")
 
 
+def with_files(variables: Iterable[str]) -> set[str]:
+    """These variables and those that name their files."""
+    return {name for variable in variables for name in (variable, f"{variable}{FILE}")}
+
+
 def mistyped(environ: Iterable[str], known: Collection[str], prefixes: Collection[str]) -> list[str]:
     """A warning for each variable that is not `known`, but so near to one that it can only be a mistake.
 
     Only those with one of the `prefixes` are looked at: the environment has variables of others too.
     """
-    ours = {*known, *(f"{name}{FILE}" for name in known)}
+    ours = with_files(known)
     unknown = [name for name in environ if name.startswith(tuple(prefixes)) and name not in ours]
     return [
         f"{name}: has no effect. Did you mean {meant}?" for name in unknown if (meant := _nearest(name, ours))

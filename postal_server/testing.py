@@ -36,7 +36,8 @@ import django.core.mail
 from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
 
-from postal_server import files
+from postal_server import conf, files
+from postal_server.conf_environment import with_files
 from postal_server.mail import dkim
 
 START_SECONDS = 60.0
@@ -87,16 +88,25 @@ class RunningServer:
     """`postal-server run` in a folder of its own.
 
     `folder` keeps its database between `stop` and `start`; without one a temporary folder is used, and
-    removed at the end. Raises `ServerError` with the server's log if it does not start.
+    removed at the end. `variables` are environment variables of its configuration. Those of the tests' own
+    environment are left out: a DELIVERY_MODE there would let the mail of tests leave the machine. Raises
+    `ServerError` with the server's log if it does not start.
     """
 
-    def __init__(self, folder: Path | None = None, *, use_cache: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        use_cache: bool = True,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="postal-server-"))
         self.control_token = secrets.token_urlsafe(24)
         self.web_port, self.smtp_port, self.catch_port = free_ports(3)
         self.url = f"http://{LOOPBACK}:{self.web_port}"
         self._use_cache = use_cache
+        self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.log_path = self.folder / "server.log"
 
@@ -187,8 +197,10 @@ class RunningServer:
         return [sys.executable, "-m", "postal_server", "--config", str(self.folder / "postal.yml"), *words]
 
     def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k not in ("DJANGO_SETTINGS_MODULE", "PORT")}
-        return {**kept, "CONTROL_TOKEN": self.control_token, "PYTHONUNBUFFERED": "1"}
+        others = {"DJANGO_SETTINGS_MODULE", "PORT", *with_files(conf.variables())}
+        kept = {k: v for k, v in os.environ.items() if k not in others}
+        ours = {"CONTROL_TOKEN": self.control_token, "PYTHONUNBUFFERED": "1"}
+        return {**kept, **ours, **self._variables}
 
     def _write_configuration(self) -> None:
         configuration = self.folder / "postal.yml"

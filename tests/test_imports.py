@@ -56,7 +56,7 @@ SERVER = {
     "apps": {"engine.directory"},
     "logs": set(),
     "formats": set(),
-    "testing": {"files", "mail"},
+    "testing": {"conf", "conf_environment", "files", "mail"},
     "pytest_plugin": {"testing"},
     "cli": {"files", "conf", "conf_environment", "errors"},
     "__main__": {"cli"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import subprocess
 import time
@@ -58,17 +59,15 @@ def receiver():
 
 
 @pytest.fixture
-def start(monkeypatch):
+def start():
     """Start a server with these environment variables and a mail server for own.test."""
-    running = RunningServer()
+    with contextlib.ExitStack() as stack:
 
-    def begin(**variables: str) -> MailServer:
-        for name, value in {"DELIVERY_MODE": "allowlist", "DELIVERY_ALLOWLIST": LISTED, **variables}.items():
-            monkeypatch.setenv(name, value)
-        return running.start().add("own.test")
+        def begin(**variables: str) -> MailServer:
+            listed = {"DELIVERY_MODE": "allowlist", "DELIVERY_ALLOWLIST": LISTED}
+            return stack.enter_context(RunningServer(variables={**listed, **variables})).add("own.test")
 
-    yield begin
-    running.stop()
+        yield begin
 
 
 def send(box: MailServer, *recipients: str) -> None:

@@ -121,3 +121,15 @@ def test_posts_carry_the_projects_secret(postal, running, settings, secret, url,
 def test_the_route_is_called_as_the_project_calls_it(postal, settings, anymail, given, name):
     settings.ANYMAIL = anymail
     assert postal.post_mail_to("http://127.0.0.1:1/in/", **given) == f"{name}@one.test"
+
+
+def test_a_server_for_tests_does_not_heed_the_configuration_of_the_environment(monkeypatch):
+    for name in ("DELIVERY_MODE", "STORAGE_URL", "SMTP_PASSWORD_FILE", "PORT"):
+        monkeypatch.setenv(name, "mx")
+    monkeypatch.setenv("OTHER", "kept")
+    running = testing.RunningServer(variables={"DELIVERY_MODE": "allowlist"})
+    found = running._environment()
+    assert found["OTHER"] == "kept"
+    assert found["DELIVERY_MODE"] == "allowlist"
+    assert not {"STORAGE_URL", "SMTP_PASSWORD_FILE", "PORT"} & set(found)
+    running.stop()

@@ -17,6 +17,7 @@ from postal_server.models import TlsResult
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance.storage import store
 from postal_server.services.shared import ip_pool
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.dns_questions import Ask, Question
 from postal_server.services.shared.entries import DomainEntry, ServerEntry
@@ -85,7 +86,9 @@ class Sender:
         )
         urls = [address for address in addresses if address.startswith("https:")]
         recipients = [address for address in addresses if not address.startswith("https:")]
-        posted = [url for url in urls if self._posted(url, report)]
+        # A mailed report is caught where other mail is; none is posted to whom no mail may reach any more.
+        may_post = policy_of(self.config).may_reach(domain)
+        posted = [url for url in urls if may_post and self._posted(url, report)]
         if addresses and not recipients and not posted:
             return False
         with self.write_transaction():

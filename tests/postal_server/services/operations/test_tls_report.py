@@ -101,6 +101,18 @@ def test_or_posted(world, config):
     assert unreported() == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "allowlist", "is_posted"),
+    [("catch", [], False), ("allowlist", ["qa.example"], False), ("allowlist", ["ann@dest.example"], True)],
+)
+def test_none_is_posted_once_mail_for_the_domain_is_caught(world, config, mode, allowlist, is_posted):
+    count(world, config, GOOD)
+    delivery = replace(config.delivery, mode=mode, allowlist=tuple(allowlist))
+    dns, posts = Dns(**{RECORD: ["v=TLSRPTv1; rua=https://dest.example/r"]}), Posts()
+    assert send(replace(config, delivery=delivery), dns=dns, posts=posts) == is_posted
+    assert bool(posts.posts) is is_posted
+
+
 def test_a_post_that_fails_is_tried_again_for_three_days(world, config):
     count(world, config, GOOD)
     dns = Dns(**{RECORD: ["v=TLSRPTv1; rua=https://dest.example/tlsrpt"]})
