@@ -5,12 +5,17 @@ Parses only the options before the command; each command is a Django management 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.core.management.base import BaseCommand
 
 COMMANDS = {
     "run": "web, SMTP and worker in one process",
@@ -21,6 +26,9 @@ COMMANDS = {
     "initialize": "create configuration, keys, database and a mail server",
     "service": "have systemd run the server",
     "upgrade": "update the database",
+    "backup": "back up configuration, keys and database into one file, or check such a file",
+    "restore": "bring an installation back from a back-up",
+    "vacuum": "give the space of deleted mail in a SQLite file back to the disk",
     "queue": "list, suspend, resume, flush and purge parts of the queue",
     "held": "list, release and cancel held messages",
     "suppressions": "list, add, remove, check, export and import suppressed addresses",
@@ -110,24 +118,36 @@ def _run(name: str, words: list[str], path: str | None) -> int:
     os.umask(0o077)  # mail, keys and passwords are private to this user
     if path is not None:
         os.environ["POSTAL_CONFIG_FILE_PATH"] = path
+    is_help = "--help" in words or "-h" in words
     try:
-        if "--help" in words or "-h" in words:
-            _need_no_installation()
-        elif name == "initialize" or "--initialize" in words:
-            _prepare_files(path)
-        return _django(name, words[0], words[1:])
+        with contextlib.ExitStack() as stack:
+            if is_help or name == "restore" or (name == "backup" and "--verify" in words):
+                stack.enter_context(_no_installation())
+            elif name == "initialize" or "--initialize" in words:
+                _prepare_files(path)
+            command = _load(name)
+            if not is_help:
+                stack.close()
+            return _execute(command, words[0], words[1:])
     except ConfigurationError as error:
         return _complain(str(error), status=1)
 
 
-def _need_no_installation() -> None:
-    """Make `--help` work without an installation, or with a broken one."""
+@contextlib.contextmanager
+def _no_installation() -> Iterator[None]:
+    """An environment for the time of the block in which commands can be loaded without an installation."""
     from . import conf, conf_environment  # noqa: PLC0415 - the extra may be missing
 
+    given = dict(os.environ)
     for variable in conf_environment.with_files(conf.variables()):
         os.environ.pop(variable, None)
     os.environ[conf.PATH_VARIABLE] = os.devnull
-    os.environ["RAILS_SECRET_KEY"] = "none: only the help is shown"  # noqa: S105
+    os.environ["RAILS_SECRET_KEY"] = "none: there is no installation"  # noqa: S105
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(given)
 
 
 def _prepare_files(path: str | None) -> None:
@@ -155,16 +175,20 @@ def _prepare_files(path: str | None) -> None:
         print(f"only for its owner from now on: {file}")
 
 
-def _django(name: str, shown_name: str, words: list[str]) -> int:
+def _load(name: str) -> BaseCommand:
     os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
     import django  # noqa: PLC0415 - settings first
     from django.core.management import load_command_class  # noqa: PLC0415
-    from django.core.management.base import CommandError  # noqa: PLC0415
 
     if name not in WITHOUT_MODELS:
         django.setup()
     app = "django.core" if name == "shell" else "postal_server"
-    command = load_command_class(app, name.replace("-", "_"))
+    return load_command_class(app, name.replace("-", "_"))
+
+
+def _execute(command: BaseCommand, shown_name: str, words: list[str]) -> int:
+    from django.core.management.base import CommandError  # noqa: PLC0415 - the extra may be missing
+
     # Wrong options print the usage and exit with status 2 instead of raising an exception.
     command._called_from_command_line = True  # type: ignore[attr-defined]
     parser = command.create_parser("postal-server", shown_name)

@@ -18,6 +18,10 @@ class ConfigurationError(PostalServerError):
     """The configuration cannot be used; the text names the key or file at fault."""
 
 
+class BackupError(PostalServerError):
+    """A back-up cannot be made, read or restored; the text says why, and what to do."""
+
+
 class HostileInput(PostalServerError, ValueError):
     """Input from outside that our parsers do not accept."""
 

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 
 from postal_server import conf, files
 from postal_server.errors import ConfigurationError
+from postal_server.installation.backup.swap import require_finished
 from postal_server.runtime import assembly
 from postal_server.runtime.role import Role
 from postal_server.services.preparation.target import check_relays
@@ -34,8 +35,9 @@ class RoleCommand(ServerCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options.get("initialize"):
             call_command("initialize")
-        require_current_database()
         config = conf.config()
+        require_finished(config.root)
+        require_current_database()
         for warning in (*config.warnings, *files.open_to_others(config)):
             logger.warning("%s", warning)
         try:

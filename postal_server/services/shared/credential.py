@@ -22,10 +22,11 @@ KEY_LENGTH = 24
 MARK_INTERVAL = timedelta(minutes=1)
 
 
-@functools.lru_cache(maxsize=1)
-def _fernet() -> Fernet:
-    secret = salted_hmac("postal_server.credential", "smtp-key", algorithm="sha256").digest()
-    return Fernet(base64.urlsafe_b64encode(secret))
+@functools.lru_cache(maxsize=2)
+def _fernet(secret: str | None = None) -> Fernet:
+    """What encrypts keys with a secret key; that of this installation by default."""
+    key = salted_hmac("postal_server.credential", "smtp-key", secret, algorithm="sha256").digest()
+    return Fernet(base64.urlsafe_b64encode(key))
 
 
 def generate_key() -> str:
@@ -52,6 +53,15 @@ def decrypt(encrypted: str) -> str:
         raise ConfigurationError(
             "A stored SMTP key cannot be decrypted: the installation's secret key has changed."
         ) from error
+
+
+def is_encrypted_with(encrypted: str, secret: str) -> bool:
+    """Can a stored SMTP key be decrypted with this secret key?"""
+    try:
+        _fernet(secret).decrypt(encrypted)
+    except InvalidToken:
+        return False
+    return True
 
 
 def create(

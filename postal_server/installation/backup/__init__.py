@@ -1,0 +1,1 @@
+"""Back-ups: one file with all that an installation needs to start again."""

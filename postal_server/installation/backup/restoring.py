@@ -1,0 +1,333 @@
+"""Bring an installation back from a back-up: all of it or nothing, and what was there is kept.
+
+Nothing is written outside of the chosen folder, whatever a back-up says, but a SQLite file that was asked
+for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from postal_server import conf, files
+from postal_server.conf import Config
+from postal_server.engine import database
+from postal_server.errors import BackupError
+
+from . import postgresql, sqlite
+from .archive import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
+    CONFIGURATION,
+    SECRET_KEY,
+    SIGNING_KEY,
+    Archive,
+    Manifest,
+    Report,
+)
+from .configuration_text import with_values
+from .contents import gap_after
+from .swap import swap, undo
+from .verifying import check_keys, check_smtp_keys, missing_migrations
+
+# The keys of the configuration that name files.
+PATH_KEYS = {
+    SIGNING_KEY: "postal.signing_key_path",
+    CERTIFICATE: "smtp_server.tls_certificate_path",
+    CERTIFICATE_KEY: "smtp_server.tls_private_key_path",
+}
+SECRET_VARIABLES = {"RAILS_SECRET_KEY", "RAILS_SECRET_KEY_FILE"}  # a back-up has the secret itself
+IN_ROOT = "$config-file-root/{}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Where to restore to.
+
+    `target` is the configuration file (`.yml`, `.yaml`) or its folder, `url` a database instead of the
+    configuration's. With `replace`, what is there is kept under other names.
+    """
+
+    target: Path
+    url: str | None
+    replace: bool
+    environ: Mapping[str, str]
+
+    @property
+    def root(self) -> Path:
+        """The folder of the configuration."""
+        is_file = self.target.suffix in (".yml", ".yaml")
+        return (self.target.parent if is_file else self.target).absolute()
+
+    def require_replace(self, what: str) -> None:
+        """Raise `BackupError` unless it was asked for that `what` is replaced."""
+        if not self.replace:
+            raise BackupError(
+                f"{what}: is there already. With --replace the back-up takes its place, and what is there is "
+                "kept under another name."
+            )
+
+
+@dataclass
+class Restored:
+    """What was restored: the configuration, what to know about it, and what was kept of before."""
+
+    config: Config
+    manifest: Manifest
+    last_message_id: int
+    notes: list[str]
+    kept: list[str]
+
+
+def restore(file: IO[bytes], wish: Wish, now: datetime, report: Report) -> Restored:
+    """Restore from a file. Raises `BackupError` or `OSError`; then all is as it was."""
+    archive = Archive(file)
+    manifest = archive.manifest
+    missing = missing_migrations(manifest)
+    small = archive.small_files()
+    check_keys(small)
+    with _folder(wish.root):
+        notes = ["What an unfinished restore had replaced was brought back first."] if undo(wish.root) else []
+        plan = _Plan(manifest, small, wish)
+        load = _load_sqlite if manifest.database == "sqlite" else _load_postgresql
+        last_message_id, kept = load(archive, plan, wish, now, report)
+    notes += plan.notes
+    if missing:
+        notes.append(
+            "The database is that of an older version. Run `postal-server upgrade` before it starts."
+        )
+    return Restored(plan.config, manifest, last_message_id, notes, kept)
+
+
+class _Plan:
+    """Which file goes where, and what the configuration says then.
+
+    `files` are those that are not there yet as they shall be. Raises `BackupError` if there are others.
+    """
+
+    def __init__(self, manifest: Manifest, small: Mapping[str, bytes], wish: Wish) -> None:
+        self.manifest = manifest
+        self.small = dict(small)
+        self.root = wish.root
+        self.notes: list[str] = []
+        self._note_missing_variables(wish.environ)
+        places = self._places(wish)
+        changes = {
+            PATH_KEYS[name]: IN_ROOT.format(places[name].name)
+            for name in PATH_KEYS
+            if name in places and self._inside(name) is None
+        }
+        if wish.url is not None:
+            changes["storage.url"] = wish.url
+        if CONFIGURATION in small and changes:
+            text = with_values(small[CONFIGURATION].decode("utf-8"), changes)
+            self.small[CONFIGURATION] = text.encode()
+            self.notes += [f"{key} is another now: {CONFIGURATION} had to be changed." for key in changes]
+        self.config = self._read(places.get(CONFIGURATION), wish.environ)
+        if self.config.rails.secret_key:
+            self._require_secret(self.config.rails.secret_key)
+            del places[SECRET_KEY]
+        self._require_database(wish)
+        self._note_missing_files()
+        self.files = {
+            place: self.small[name]
+            for name, place in places.items()
+            if not place.exists() or place.read_bytes() != self.small[name]
+        }
+        if there := [str(place) for place in self.files if place.exists()]:
+            wish.require_replace(", ".join(there))
+
+    def _inside(self, name: str) -> Path | None:
+        """Where a file was in the folder of the configuration; None if it was in another."""
+        member = self.manifest.member(name)
+        assert member is not None
+        path, root = Path(member.path), Path(self.manifest.root)
+        is_inside = path.is_relative_to(root) and ".." not in path.parts
+        return path.relative_to(root) if is_inside else None
+
+    def _places(self, wish: Wish) -> dict[str, Path]:
+        """Where the files go. Those from other folders that are there stay as they are."""
+        places = {name: self.root / (self._inside(name) or name) for name in self.small}
+        places[SECRET_KEY] = self.root / SECRET_KEY
+        if CONFIGURATION in places and wish.target.absolute() != self.root:
+            places[CONFIGURATION] = wish.target.absolute()
+        for name in (SIGNING_KEY, CERTIFICATE, CERTIFICATE_KEY):
+            if name in places and self._inside(name) is None and self._is_there(name):
+                del places[name]
+        return {name: Path(os.path.realpath(place)) for name, place in places.items()}
+
+    def _is_there(self, name: str) -> bool:
+        """Is a file of another folder there? A certificate may have been renewed meanwhile."""
+        member = self.manifest.member(name)
+        assert member is not None
+        path = Path(member.path)
+        if name == SIGNING_KEY:
+            return path.is_file() and path.read_bytes() == self.small[name]
+        return path.is_file()
+
+    def _read(self, path: Path | None, environ: Mapping[str, str]) -> Config:
+        if path is None:
+            return conf.parse({}, environ, self.root)
+        with tempfile.TemporaryDirectory(prefix="postal-server-") as folder:
+            draft = Path(folder) / CONFIGURATION
+            draft.write_bytes(self.small[CONFIGURATION])
+            return dataclasses.replace(conf.load(draft, environ), root=self.root, path=path)
+
+    def _require_secret(self, secret: str) -> None:
+        if secret.encode() != self.small[SECRET_KEY].strip():
+            raise BackupError(
+                "rails.secret_key is another than the secret of the back-up: RAILS_SECRET_KEY wins over the "
+                "file. Unset it, or set it to that of the back-up."
+            )
+
+    def _require_database(self, wish: Wish) -> None:
+        kind = "postgresql" if self.config.sqlite_file is None else "sqlite"
+        if kind != self.manifest.database:
+            raise BackupError(
+                f"its database is {self.manifest.database}, and storage.url names one of {kind}. Name "
+                "another by --database or STORAGE_URL: a back-up cannot be converted."
+            )
+        path = self.config.sqlite_file
+        if path and wish.url is None and not path.is_relative_to(self.root):
+            raise BackupError(
+                f"storage.url: {path} is not in {self.root}. Say where the database shall be: "
+                f"--database sqlite:///{path}, or --database 'sqlite:///$config-file-root/postal.sqlite3'."
+            )
+
+    def _note_missing_variables(self, environ: Mapping[str, str]) -> None:
+        if missing := sorted(set(self.manifest.variables) - set(environ) - SECRET_VARIABLES):
+            self.notes.append(
+                "These environment variables were part of the configuration, and are not set here: "
+                f"{', '.join(missing)}."
+            )
+
+    def _note_missing_files(self) -> None:
+        """Note files that the configuration names, and that will not be there."""
+        named = (
+            {}
+            if not self.config.smtp_server.tls_enabled
+            else {
+                PATH_KEYS[CERTIFICATE]: self.config.smtp_server.tls_certificate_path,
+                PATH_KEYS[CERTIFICATE_KEY]: self.config.smtp_server.tls_private_key_path,
+            }
+        )
+        for key, value in named.items():
+            path = self.config.file(value)
+            if CERTIFICATE not in self.small and not path.exists():
+                self.notes.append(
+                    f"{key}: {path} is not there, and not in the back-up. SMTP needs it to start."
+                )
+
+
+# Databases
+
+
+def _load_sqlite(
+    archive: Archive, plan: _Plan, wish: Wish, now: datetime, report: Report
+) -> tuple[int, list[str]]:
+    assert plan.config.sqlite_file is not None
+    place = Path(os.path.realpath(plan.config.sqlite_file))
+    if place.exists():
+        wish.require_replace(str(place))
+        sqlite.fold_in_log(place)
+    place.parent.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
+    sqlite.require_room(place.parent, plan.manifest.database_member.size)
+    with _draft(place) as draft, _drafts(plan) as drafts:
+        archive.save_database(draft, report)
+        check_smtp_keys(sqlite.encrypted_keys(draft), plan.small)
+        last_message_id = sqlite.skip_ids(draft, gap_after(plan.manifest.made_at, now))
+        _give_to_owner_of_folder(draft)
+        # What a crash has left beside a damaged database must not be taken for this one's.
+        new = {**dict.fromkeys(sqlite.leftovers(place)), **drafts, place: draft}
+        with sqlite.open_alone(place) if place.exists() else contextlib.nullcontext():
+            kept = swap(plan.root, new, f".before-restore-{now:%Y%m%dT%H%M%S}")
+    return last_message_id, [str(path) for path in kept]
+
+
+def _load_postgresql(
+    archive: Archive, plan: _Plan, wish: Wish, now: datetime, report: Report
+) -> tuple[int, list[str]]:
+    server = postgresql.Postgresql(database.settings(plan.config))
+    with server.connection() as connection:
+        server.require_unused(connection)
+        tables = server.tables(connection)
+    if tables:
+        wish.require_replace("storage.url: a database with tables")
+    kept: list[str] = []
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=plan.root) as folder, _drafts(plan) as drafts:
+        dump = Path(folder) / plan.manifest.database_member.name
+        sqlite.require_room(dump.parent, plan.manifest.database_member.size)
+        archive.save_database(dump, report)
+        check_smtp_keys(postgresql.encrypted_keys(dump), plan.small)
+
+        def before_commit() -> None:
+            paths = swap(plan.root, drafts, f".before-restore-{now:%Y%m%dT%H%M%S}")
+            kept.extend(map(str, paths))
+
+        schema = f"before_restore_{now:%Y%m%dt%H%M%S}" if tables else None
+        last_message_id = server.load(
+            dump,
+            rows=plan.manifest.rows,
+            gap=gap_after(plan.manifest.made_at, now),
+            aside=schema,
+            report=report,
+            before_commit=before_commit,
+        )
+    return last_message_id, [*kept, f"the schema {schema} of the database"] if schema else kept
+
+
+# Files
+
+
+@contextlib.contextmanager
+def _folder(root: Path) -> Iterator[None]:
+    """The folder for the time of the block, and for good if that does not fail or the folder was there."""
+    was_there = root.exists()
+    root.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not was_there:
+            with contextlib.suppress(OSError):  # something of somebody else's is in it
+                root.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _draft(place: Path) -> Iterator[Path]:
+    """A path beside `place` for what is not whole yet; gone after the block, unless it was renamed."""
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _drafts(plan: _Plan) -> Iterator[dict[Path, Path | None]]:
+    """The small files beside their places, on the disk."""
+    with contextlib.ExitStack() as stack:
+        drafts: dict[Path, Path | None] = {}
+        for place, content in plan.files.items():
+            draft = stack.enter_context(_draft(place))
+            files.write_private(draft, content)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            _give_to_owner_of_folder(draft)
+            drafts[place] = draft
+        yield drafts
+
+
+def _give_to_owner_of_folder(path: Path) -> None:
+    """What root restores shall be the server's, as what SQLite makes beside a database of it."""
+    if os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.chown(path, folder.st_uid, folder.st_gid)

@@ -1,0 +1,83 @@
+"""Puts several files in the place of others, all or none, and keeps the others.
+
+Each file is replaced at once, and what is there is kept beside it before the first one is. A process that
+is killed between two of them leaves a list, by which the next restore brings back what was there; the server
+does not start with a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from postal_server.errors import ConfigurationError
+from postal_server.files import sync_folder
+
+UNFINISHED = "restore.unfinished"  # in the folder of the configuration
+
+
+def require_finished(root: Path) -> None:
+    """Raise `ConfigurationError` if a restore was killed while it put files in their places."""
+    if (root / UNFINISHED).exists():
+        raise ConfigurationError(
+            f"{root / UNFINISHED}: a restore was killed. Run `postal-server restore` again: "
+            "it first brings back what was there."
+        )
+
+
+def swap(root: Path, files: Mapping[Path, Path | None], suffix: str) -> list[Path]:
+    """Rename each draft to its place, None to have no file there; where the files of before are kept.
+
+    Those get `suffix` behind their names.
+    """
+    kept = {place: place.with_name(place.name + suffix) for place in files if place.exists()}
+    for place, copy in kept.items():
+        os.link(place, copy)
+    steps = [[str(place), str(kept.get(place, ""))] for place in files]
+    (root / UNFINISHED).write_text(json.dumps(steps), "utf-8")
+    _sync(root, files)
+    try:
+        for place, draft in files.items():
+            if draft is None:
+                place.unlink()
+            else:
+                draft.rename(place)
+        _sync(root, files)
+    except BaseException:
+        undo(root)
+        raise
+    (root / UNFINISHED).unlink()
+    return list(kept.values())
+
+
+def undo(root: Path) -> bool:
+    """Bring back what an unfinished restore has replaced. Was there one?"""
+    listed = root / UNFINISHED
+    if not listed.exists():
+        return False
+    places = []
+    for place, copy in _steps(listed):
+        places.append(place)
+        if copy is None:
+            place.unlink(missing_ok=True)
+        elif copy.exists():
+            copy.replace(place)
+    _sync(root, places)
+    listed.unlink()
+    return True
+
+
+def _steps(listed: Path) -> Iterator[tuple[Path, Path | None]]:
+    try:
+        steps = json.loads(listed.read_text("utf-8"))
+    except ValueError:  # killed while it was written: nothing was replaced yet
+        return
+    for place, copy in steps:
+        yield Path(place), Path(copy) if copy else None
+
+
+def _sync(root: Path, places: Mapping[Path, Path | None] | list[Path]) -> None:
+    for folder in {root, *(place.parent for place in places)}:
+        sync_folder(folder)
