@@ -24,6 +24,8 @@ SLOW = {
     "fuzz",
     "story",
     "anymail_postal/test_time.py",
+    "postal_server/installation/backup/test_making.py",
+    "postal_server/installation/backup/test_restoring.py",
     "postal_server/runtime/test_process.py",
     "postal_server/test_cli.py",
 }

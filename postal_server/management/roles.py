@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from postal_server import conf, files
 from postal_server.errors import ConfigurationError
 from postal_server.installation.backup.swap import require_finished
+from postal_server.installation.running import in_use
 from postal_server.runtime import assembly
 from postal_server.runtime.role import Role
 from postal_server.services.preparation.target import check_relays
@@ -45,7 +46,8 @@ class RoleCommand(ServerCommand):
                 request_key(config)  # fail at the start rather than at the first webhook
             if Role.WORKER in self.roles:
                 check_relays(config)
-            assembly.run(config, self.roles, options["ready_file"])
+            with in_use(config.sqlite_file):
+                assembly.run(config, self.roles, options["ready_file"])
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         except OSError as error:

@@ -104,8 +104,8 @@ class Manifest:
                 last_message_id=int(given["last_message_id"]),
                 variables=tuple(map(str, given["variables"])),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackupError(f"its manifest cannot be read: {error!r}.") from error
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise BackupError(f"its manifest cannot be read: {type(error).__name__}: {error}.") from error
         names = [member.name for member in found.members]
         known = [*SMALL_FILES, DATABASES.get(found.database, "")]
         if names != [name for name in known if name in names] or not names or names[-1] != known[-1]:

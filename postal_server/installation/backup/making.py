@@ -40,7 +40,13 @@ from .postgresql import Postgresql
 
 
 def make(
-    config: Config, file: str, now: datetime, *, with_certificate: bool, report: Report
+    config: Config,
+    file: str,
+    now: datetime,
+    *,
+    environ: Mapping[str, str],
+    with_certificate: bool,
+    report: Report,
 ) -> tuple[Manifest, int]:
     """Write a back-up to `file`, `-` for standard output; what is in it, and its size in bytes.
 
@@ -75,7 +81,7 @@ def make(
             migrations=contents.migrations,
             rows=contents.rows,
             last_message_id=contents.last_message_id,
-            variables=_variables(os.environ),
+            variables=_variables(environ),
         )
         with _standard_output() if is_pipe else _new_file(target, Path(folder)) as out:
             counted = _Counted(out)

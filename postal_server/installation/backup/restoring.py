@@ -11,6 +11,7 @@ import dataclasses
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from postal_server.conf import Config
 from postal_server.engine import database
 from postal_server.errors import BackupError
 
+from ..running import nobody_uses
 from . import postgresql, sqlite
 from .archive import (
     CERTIFICATE,
@@ -45,6 +47,7 @@ PATH_KEYS = {
     CERTIFICATE_KEY: "smtp_server.tls_private_key_path",
 }
 SECRET_VARIABLES = {"RAILS_SECRET_KEY", "RAILS_SECRET_KEY_FILE"}  # a back-up has the secret itself
+CHECK_INTERVAL = 1.0  # seconds; each process looks at the database twice in it (`engine.directory`)
 IN_ROOT = "$config-file-root/{}"
 
 
@@ -235,9 +238,16 @@ def _load_sqlite(
 ) -> tuple[int, list[str]]:
     assert plan.config.sqlite_file is not None
     place = Path(os.path.realpath(plan.config.sqlite_file))
-    if place.exists():
-        wish.require_replace(str(place))
-        sqlite.fold_in_log(place)
+    with contextlib.ExitStack() as stack:
+        if place.exists():
+            wish.require_replace(str(place))
+            stack.enter_context(nobody_uses(place))
+        return _replace_sqlite(archive, plan, place, now, report)
+
+
+def _replace_sqlite(
+    archive: Archive, plan: _Plan, place: Path, now: datetime, report: Report
+) -> tuple[int, list[str]]:
     place.parent.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
     sqlite.require_room(place.parent, plan.manifest.database_member.size)
     with _draft(place) as draft, _drafts(plan) as drafts:
@@ -245,7 +255,7 @@ def _load_sqlite(
         check_smtp_keys(sqlite.encrypted_keys(draft), plan.small)
         last_message_id = sqlite.skip_ids(draft, gap_after(plan.manifest.made_at, now))
         _give_to_owner_of_folder(draft)
-        # What a crash has left beside a damaged database must not be taken for this one's.
+        # A log that a crash has left belongs to the old database, and must not be taken for the new one's.
         new = {**dict.fromkeys(sqlite.leftovers(place)), **drafts, place: draft}
         with sqlite.open_alone(place) if place.exists() else contextlib.nullcontext():
             kept = swap(plan.root, new, f".before-restore-{now:%Y%m%dT%H%M%S}")
@@ -257,6 +267,8 @@ def _load_postgresql(
 ) -> tuple[int, list[str]]:
     server = postgresql.Postgresql(database.settings(plan.config))
     with server.connection() as connection:
+        server.require_unused(connection)
+        time.sleep(CHECK_INTERVAL)  # a process that has no connection now has one before it ends
         server.require_unused(connection)
         tables = server.tables(connection)
     if tables:

@@ -145,17 +145,6 @@ def skip_ids(path: Path, gap: Gap) -> int:
     return contents(path).last_message_id
 
 
-def fold_in_log(path: Path) -> None:
-    """Bring what is in the write-ahead log into the file. Raises `BackupError` if a process has it open.
-
-    A file that is damaged stays as it is.
-    """
-    with open_alone(path):
-        pass
-    with contextlib.suppress(BackupError), _reading(path) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
 @contextlib.contextmanager
 def open_alone(path: Path) -> Iterator[None]:
     """Lock the file as SQLite does for its only user. Raises `BackupError` if a process has it open."""
@@ -174,5 +163,5 @@ def open_alone(path: Path) -> Iterator[None]:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """What SQLite keeps beside the file while it is open, or after a crash."""
+    """What SQLite keeps beside the file while it is open, or after a crash: its log, and an index."""
     return [found for suffix in ("wal", "shm") if (found := beside(path, suffix)).exists()]

@@ -30,15 +30,15 @@ def require_finished(root: Path) -> None:
 def swap(root: Path, files: Mapping[Path, Path | None], suffix: str) -> list[Path]:
     """Rename each draft to its place, None to have no file there; where the files of before are kept.
 
-    Those get `suffix` behind their names.
+    Those get `suffix` in their names.
     """
-    kept = {place: place.with_name(place.name + suffix) for place in files if place.exists()}
-    for place, copy in kept.items():
-        os.link(place, copy)
+    kept = {place: _kept(place, suffix) for place in files if place.exists()}
     steps = [[str(place), str(kept.get(place, ""))] for place in files]
-    (root / UNFINISHED).write_text(json.dumps(steps), "utf-8")
-    _sync(root, files)
     try:
+        (root / UNFINISHED).write_text(json.dumps(steps), "utf-8")
+        for place, copy in kept.items():
+            os.link(place, copy)
+        _sync(root, files)
         for place, draft in files.items():
             if draft is None:
                 place.unlink()
@@ -50,6 +50,12 @@ def swap(root: Path, files: Mapping[Path, Path | None], suffix: str) -> list[Pat
         raise
     (root / UNFINISHED).unlink()
     return list(kept.values())
+
+
+def _kept(place: Path, suffix: str) -> Path:
+    """SQLite finds the log of a database by its name: `postal.sqlite3` and `postal.sqlite3-wal`."""
+    name, dash, end = place.name.partition("-")
+    return place.with_name(f"{name}{suffix}{dash}{end}")
 
 
 def undo(root: Path) -> bool:
@@ -64,6 +70,7 @@ def undo(root: Path) -> bool:
             place.unlink(missing_ok=True)
         elif copy.exists():
             copy.replace(place)
+            copy.unlink(missing_ok=True)  # still there if both names were those of one file
     _sync(root, places)
     listed.unlink()
     return True
@@ -72,7 +79,7 @@ def undo(root: Path) -> bool:
 def _steps(listed: Path) -> Iterator[tuple[Path, Path | None]]:
     try:
         steps = json.loads(listed.read_text("utf-8"))
-    except ValueError:  # killed while it was written: nothing was replaced yet
+    except ValueError:  # the end came while it was written: nothing was replaced yet
         return
     for place, copy in steps:
         yield Path(place), Path(copy) if copy else None

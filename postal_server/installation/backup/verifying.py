@@ -67,9 +67,14 @@ def check_smtp_keys(encrypted: Sequence[str], small: Mapping[str, bytes]) -> Non
         raise BackupError(f"{SECRET_KEY} in it does not decrypt the SMTP keys of its database.")
 
 
+def known_migrations() -> set[str]:
+    """The migrations of this version."""
+    return {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+
+
 def missing_migrations(manifest: Manifest) -> int:
     """How many migrations of this version a back-up lacks. Raises `BackupError` for those of a newer."""
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    known = known_migrations()
     if newer := sorted(set(manifest.migrations) - known):
         raise BackupError(
             f"it was made by postal-server {manifest.version}, whose database this version does not know "

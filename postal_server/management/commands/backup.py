@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -50,7 +51,12 @@ class Command(ServerCommand):
 
     def _make(self, file: str, progress: Progress, *, with_certificate: bool) -> None:
         manifest, size = making.make(
-            conf.config(), file, timezone.now(), with_certificate=with_certificate, report=progress.report
+            conf.config(),
+            file,
+            timezone.now(),
+            environ=os.environ,
+            with_certificate=with_certificate,
+            report=progress.report,
         )
         # Standard output may be the back-up itself.
         self.stderr.write(f"{file}: {size / 1e6:,.1f} MB in {progress.seconds:.1f} s. {_contents(manifest)}")
