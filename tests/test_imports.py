@@ -46,7 +46,6 @@ SERVER = {
     "api": {"mail", "wire", "errors", "conf", "engine", "services"},
     "web": {"rules", "wire", "errors", "conf", "net", "engine", "services"},
     "control": {"mail", "rules", "models", "conf", "engine", "services.operations"},
-    "installation": {"conf", "errors"},
     "runtime": {"errors", "conf", "net", "engine", "services", "transports", "smtpd", "api", "web"},
     "admin": STORAGE
     | {"wire", "services", "engine.database", "engine.directory", "engine.sync_dns", "runtime.resolver"},
