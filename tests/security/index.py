@@ -1506,6 +1506,60 @@ CASES: dict[str, Case] = {
             f"{LIBRARY}/test_errors.py::test_every_error_can_be_pickled_for_a_task_queue_without_the_key",
         ],
     ),
+    "mail that leaves a server which catches it": Case(
+        guards=[
+            Guard(
+                "postal_server/rules/delivery_policy.py",
+                code="split_address(key)[1] in self.domains",
+                without="key.endswith(tuple(self.domains))",
+            ),
+            Guard(
+                "postal_server/services/preparation/target.py",
+                code="""
+                if policy_of(config).catches(recipient):
+                    return _catch(domain, config)
+                if relays := _relays(config.postal.smtp_relays):
+                """,
+                without="if relays := _relays(config.postal.smtp_relays):",
+            ),
+            Guard(
+                "postal_server/services/preparation/target.py",
+                code="""
+                if policy_of(config).catches(recipient):
+                    return _catch(domain, config)
+                return Target(
+                """,
+                without="return Target(",
+            ),
+            Guard(
+                "postal_server/services/shared/operator_mail.py",
+                code="""
+                if not policy_of(config).catches(recipient):
+                    return config.smtp
+                """,
+                without="return config.smtp",
+            ),
+            Guard(
+                "postal_server/services/operations/tls_report.py",
+                code="if may_post and self._posted(url, report)",
+                without="if self._posted(url, report)",
+            ),
+            Guard(
+                "postal_server/runtime/assembly.py",
+                code="return HostsByDomain(policy.may_reach, mx_hosts, catch_hosts)",
+                without="return mx_hosts",
+            ),
+        ],
+        tests=[
+            f"{SERVER}/rules/test_delivery_policy.py::test_only_who_is_listed_gets_mail",
+            f"{SERVER}/services/preparation/test_target.py::test_only_who_is_listed_gets_mail",
+            f"{SERVER}/services/shared/test_operator_mail.py::"
+            "test_where_mail_for_its_recipient_is_caught_so_is_this",
+            f"{SERVER}/services/operations/test_tls_report.py::"
+            "test_none_is_posted_once_mail_for_the_domain_is_caught",
+            f"{SERVER}/runtime/test_assembly.py::test_hosts_are_found_only_for_domains_that_mail_may_reach",
+        ],
+    ),
     "memory": Case(
         guards=[
             Guard(
