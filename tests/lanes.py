@@ -37,7 +37,7 @@ TOGETHER = {"story"}  # the chapters of one story: in one process, in their orde
 
 def is_in(places: set[str], place: str) -> bool:
     """Is a module, named from `tests/`, one of these, or in one of these folders?"""
-    return place in places or place.partition("/")[0] in places
+    return place in places or any(place.startswith(f"{folder}/") for folder in places)
 
 
 def paths(places: set[str]) -> list[str]:

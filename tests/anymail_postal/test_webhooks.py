@@ -180,7 +180,7 @@ def test_what_is_about_us_may_be_a_failure(tracked, anymail):
     assert [call["event"].event_type for call in tracked] == ["failed"]
 
 
-@pytest.mark.parametrize(
+@each(
     "payload",
     [
         {"status": "HardFail", "classification": "rate"},
@@ -229,7 +229,7 @@ def test_server_events_have_their_own_signals(tracked, anymail, event, signal, o
     assert [each["event"] for each in tracked] == ([found] if on_tracking else [])
 
 
-@pytest.mark.parametrize("event", ["MessageDelayed", "MessageDeliveryFailed", "MessageHeld"])
+@each("event", ["MessageDelayed", "MessageDeliveryFailed", "MessageHeld"])
 def test_incoming_mail_that_failed_has_its_own_signal(tracked, event):
     with listening(signals.inbound_failed) as calls:
         assert webhook(event, direction="incoming").send().status_code == 200
@@ -438,13 +438,13 @@ def test_seen_mail_sent_again_under_another_content_type_is_the_same_mail(receiv
     assert len(received) == 1
 
 
-@pytest.mark.parametrize("body", [b"event=MessageSent&payload", b"event=MessageSent", b"a=b"])
+@each("body", [b"event=MessageSent&payload", b"event=MessageSent", b"a=b"])
 def test_form_at_the_tracking_url_is_no_event(tracked, body):
     assert signed(webhook(), body, FORM).send().status_code == 400
     assert tracked == []
 
 
-@pytest.mark.parametrize("body", [None, b'{"status": "Held"}', b'{"event": "x", "payload": {}}'])
+@each("body", [None, b'{"status": "Held"}', b'{"event": "x", "payload": {}}'])
 def test_webhook_at_the_inbound_url_is_a_500_that_says_so(body):
     request = at(webhook(), INBOUND)
     with pytest.raises(AnymailConfigurationError, match=TRACKING_AT_INBOUND):
@@ -757,7 +757,7 @@ def test_every_option_is_a_setting():
     assert {"webhook_key", "webhook_secret", "inbound_max_bytes", "strip_replies"} < set(conf.VIEW_OPTIONS)
 
 
-@pytest.mark.parametrize(
+@each(
     "settings_of",
     [
         {"ANYMAIL": {"POSTAL_WEBHOOK_KEY": public_key(KEY)}},

@@ -80,9 +80,7 @@ class TestSentMessages:
         assert store.metadata("default", 5) == metadata
         assert store.metadata("default", 6) == {}
 
-    @pytest.mark.parametrize(
-        ("server", "postal_id"), [("default", 7), ("other", 5), ("default", 2**70), ("default", -(2**70))]
-    )
+    @each("server, postal_id", [("default", 7), ("other", 5), ("default", 2**70), ("default", -(2**70))])
     def test_what_was_not_recorded_is_none(self, store, server, postal_id):
         store.record_sent("default", [sent(metadata={"a": 1})])
         assert store.metadata(server, postal_id) is None
@@ -309,7 +307,7 @@ class TestKeptPosts:
         with store.delivery(delivery_id) as delivery:
             assert delivery is None
 
-    @pytest.mark.parametrize(
+    @each(
         "delivery_id",
         [
             "",

@@ -11,6 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from postal_server import models
 from postal_server.rules.hold import HoldReason
 from postal_server.services.operations import held
+from tests.each import each
 
 from .conftest import NOW
 
@@ -46,8 +47,8 @@ def one_of_each(server) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("query", "count"),
+@each(
+    "query, count",
     [
         ({}, 10),
         ({"waiting": "held"}, 9),

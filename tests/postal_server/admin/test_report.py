@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from postal_server import models
+from tests.each import each
 
 from .conftest import NOW
 
@@ -46,8 +47,8 @@ def report(message) -> models.Message:
     return row
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
+@each(
+    "query, found",
     [
         ({}, 1),
         ({"kind": "bounce"}, 1),

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from postal_server import models
 from postal_server.services.results.suppression_entries import given_entry, put
+from tests.each import each
 
 from .conftest import NOW
 
@@ -53,14 +54,14 @@ def test_an_entry_has_a_reason_and_a_scope(page, server) -> None:
     assert (row.reason, row.scope) == ("complaint", "domain:xn--bcher-kva.example")
 
 
-@pytest.mark.parametrize("address", ["ann@dest.example", "ANN@dest.example", "nobody", "a\0@x.example"])
+@each("address", ["ann@dest.example", "ANN@dest.example", "nobody", "a\0@x.example"])
 def test_twice_or_no_address_is_refused(page, server, address) -> None:
     suppress(page, server, "ann@dest.example")
     assert suppress(page, server, address).status_code == 200
     assert models.Suppression.objects.count() == 1
 
 
-@pytest.mark.parametrize("scope", ["news", "stream:", "stream:N", "domain:-"])
+@each("scope", ["news", "stream:", "stream:N", "domain:-"])
 def test_what_is_no_scope_is_refused(page, server, scope) -> None:
     assert "is not a scope such as" in suppress(page, server, "a@x.example", scope=scope).content.decode()
     assert not models.Suppression.objects.exists()
@@ -79,7 +80,7 @@ def test_entries_are_ended_and_kept(page, server) -> None:
     assert page.get(reverse("admin:postal_server_suppression_delete", args=[row.pk])).status_code == 403
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"ended_at": NOW, "ended_by": "hand", "answer": "550", "times": 3},
@@ -113,8 +114,8 @@ def several(server) -> None:
         put([entry])
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
+@each(
+    "query, found",
     [
         ({}, {"ann", "news", "past", "ended", "proposed"}),
         ({"state": "active"}, {"ann", "news"}),

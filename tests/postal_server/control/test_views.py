@@ -10,6 +10,7 @@ import pytest
 
 from postal_server import conf, files
 from postal_server.models import CaughtMail, Domain, QueuedMessage, Route, Server, Webhook
+from tests.each import each
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.postal_server.control.urls")]
 TOKEN = "a-token-of-tests"
@@ -50,7 +51,7 @@ def server(ask):
     return Server.objects.get(pk=made["id"])
 
 
-@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1]])
+@each("token", ["", "wrong", TOKEN[:-1]])
 def test_without_the_token_there_is_nothing(ask, token):
     assert ask("GET", "ping", token=token).status_code == 404
 
@@ -94,8 +95,8 @@ def test_webhooks_and_routes_are_made(ask, server):
     assert Route.objects.get(server=server).http_endpoint.format == "RawMessage"
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "named"),
+@each(
+    "path, body, named",
     [
         ("servers", {}, "domain"),
         ("servers", {"domain": 5}, "domain"),

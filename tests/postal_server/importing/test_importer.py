@@ -26,6 +26,7 @@ from postal_server.models import (
 )
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.sequence import allocate_ids
+from tests.each import each
 
 pytestmark = pytest.mark.django_db
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "database"
@@ -267,8 +268,8 @@ class TestIPPools:
         )
         assert [p.split(":")[0] for p in report.problems] == ["users"]
 
-    @pytest.mark.parametrize(
-        ("changes", "problem"),
+    @each(
+        "changes, problem",
         [
             ({"ipv4": "nonsense"}, "IP address nonsense: not an address; left out."),
             ({"ipv6": "x"}, "IP address 192.0.2.7: not an address; left out."),

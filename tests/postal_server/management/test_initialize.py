@@ -14,6 +14,7 @@ from postal_server import conf
 from postal_server.mail import dkim
 from postal_server.models import Domain, HTTPEndpoint, Route, Webhook
 from postal_server.services.shared.loader import load
+from tests.each import each
 
 pytestmark = pytest.mark.django_db
 WEBHOOK = "http://user:p%40ss@127.0.0.1:8000/anymail/postal/tracking/"
@@ -138,7 +139,7 @@ def test_a_domain_is_made_as_dns_knows_it(configured, given, name):
     assert Domain.objects.get().name == name
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     ["not a domain", "", "ann@example.com", "https://example.com", "-x.example", "a..b", "192.0.2.1"],
 )
@@ -148,8 +149,8 @@ def test_what_is_no_domain_is_refused(configured, value):
     assert not Domain.objects.exists()
 
 
-@pytest.mark.parametrize("option", ["--webhook", "--inbound"])
-@pytest.mark.parametrize(
+@each("option", ["--webhook", "--inbound"])
+@each(
     "value",
     [
         "htp:/foo",

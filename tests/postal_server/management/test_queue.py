@@ -18,6 +18,7 @@ from postal_server.models import (
 )
 from postal_server.models.queue_state import NEVER_DUE
 from postal_server.services.operations import queue
+from tests.each import each
 
 from .conftest import NOW
 
@@ -99,7 +100,7 @@ def test_a_dry_run_only_counts(run, add, action):
     assert not QueueSuspension.objects.exists()
 
 
-@pytest.mark.parametrize("action", ["suspend", "resume", "purge"])
+@each("action", ["suspend", "resume", "purge"])
 def test_everything_at_once_is_refused(run, action):
     with pytest.raises(CommandError, match="say which part"):
         run("queue", action)
@@ -144,8 +145,8 @@ def test_failed_mail_is_sent_again_by_its_class(run, failed):
     assert QueuedMessage.objects.get().pk == failed[0]
 
 
-@pytest.mark.parametrize(
-    ("words", "named"),
+@each(
+    "words, named",
     [
         ([], "--class"),
         (["--class", "wrong"], "wrong"),

@@ -6,6 +6,7 @@ import pytest
 
 from postal_server.models import Message, Report
 from postal_server.services.shared.token import message_token
+from tests.each import each
 from tests.postal_server.services.reports import PATH
 
 
@@ -41,8 +42,8 @@ def test_list_shows_what_each_was_taken_for(run, three):
     assert {"bounce", str(original), "ann@dest.example", "5.1.1", "Undelivered"} <= set(words)
 
 
-@pytest.mark.parametrize(
-    ("words", "which"),
+@each(
+    "words, which",
     [
         (["--kind", "bounce"], [1]),
         (["--server", "acme/shop"], [2, 1]),

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 
 from postal_server.management.commands import suppressions
 from postal_server.models import FailureEvidence, QueuedMessage, Stream, Suppression
+from tests.each import each
 
 from .conftest import NOW
 
@@ -51,8 +52,8 @@ def several(run):
     Suppression.objects.filter(key="proposed@x.example").update(state="proposed")
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
+@each(
+    "words, expected",
     [
         ([], {"all", "news", "domain"}),
         (["--reason", "complaint"], {"news"}),
@@ -73,8 +74,8 @@ def test_filters(run, several, words, expected):
     assert {row["address"].partition("@")[0] for row in exported} == expected
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
+@each(
+    "words, said",
     [
         (["list", "--reason", "gone"], "invalid choice: 'gone'"),
         (["list", "--scope", "news"], "'news' is not a scope such as stream:news"),
@@ -95,7 +96,7 @@ def test_add_for_some_days(run):
     assert Suppression.objects.get().keep_until - NOW > timedelta(days=399)
 
 
-@pytest.mark.parametrize("action", ["add", "remove", "check", "history"])
+@each("action", ["add", "remove", "check", "history"])
 def test_what_is_no_address_is_refused(run, action):
     with pytest.raises(CommandError, match="'nobody' is not an address"):
         run("suppressions", action, *SERVER, "nobody")
@@ -206,8 +207,8 @@ def test_a_plain_list_from_standard_input(run, monkeypatch):
     assert set(Suppression.objects.values_list("reason", "scope")) == {("unsubscribe", "stream:news")}
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
+@each(
+    "content, said",
     [
         (
             b"a@x.example\nnonsense\n",

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from postal_server.models.fields import PeerCharField, PeerTextField
+from tests.each import each
 
 HOSTILE = "a\0b\ud83dc\ud83d\ude00\udc00ü"
 STORED = "ab\ufffdc😀\ufffdü"
@@ -53,7 +54,7 @@ def test_these_are_the_columns_that_strangers_write():
     assert found == OF_PEERS
 
 
-@pytest.mark.parametrize(("model", "field"), [pytest.param(m, f, id=str(f)) for m, f in peer_fields()])
+@each("model, field", [pytest.param(m, f, id=str(f)) for m, f in peer_fields()])
 def test_the_database_takes_whatever_stands_there(db, model, field):
     with connection.cursor() as cursor:
         cursor.execute("SELECT CAST(%s AS TEXT)", [field.get_db_prep_save(HOSTILE, connection)])

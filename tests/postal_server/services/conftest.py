@@ -42,7 +42,7 @@ def domain_key() -> str:
     return dkim.generate_rsa(1024)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config(keys) -> conf.Config:
     return conf.parse(
         {

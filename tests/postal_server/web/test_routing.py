@@ -46,9 +46,7 @@ def test_a_request_has_the_first_row_of_its_path_and_method(method, path, expect
     assert (found.handler if found else None) is expected
 
 
-@pytest.mark.parametrize(
-    ("path", "methods"), [("/page", ["GET", "HEAD", "POST"]), ("/below/x", ["PUT"]), ("/", [])]
-)
+@each("path, methods", [("/page", ["GET", "HEAD", "POST"]), ("/below/x", ["PUT"]), ("/", [])])
 def test_a_path_says_its_methods(path, methods) -> None:
     assert ROUTES.allowed_methods(path) == methods
 

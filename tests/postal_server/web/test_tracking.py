@@ -16,6 +16,7 @@ from postal_server.models import Click, ImportedToken, Link, Load, Message, Webh
 from postal_server.services.operations import tracking
 from postal_server.services.shared.token import link_token, message_token
 from postal_server.web.tracking import PIXEL
+from tests.each import each
 
 from ..recorded_installation import NAMES, Reply, call, recorded
 
@@ -52,7 +53,7 @@ RECORDED = recorded("more")["track_requests"]
 FREE = ("root", "open-with-src")  # deviations
 
 
-@pytest.mark.parametrize("record", RECORDED, ids=lambda record: record["name"])
+@each("record", RECORDED, ids=lambda record: record["name"])
 def test_answer_is_as_recorded(app, message, link, record) -> None:
     path = record["path"]
     if record["name"].startswith("open") and "unknown" not in record["name"]:

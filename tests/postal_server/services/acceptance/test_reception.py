@@ -14,6 +14,7 @@ from postal_server.models import AdditionalRouteEndpoint, Domain, HTTPEndpoint, 
 from postal_server.rules.status import CredentialType
 from postal_server.services.acceptance import reception
 from postal_server.services.shared import credential, token
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 
 RAW = b"Received: from x by mx with SMTP; now\r\nSubject: Hi\r\nMessage-ID: <a@b.example>\r\n\r\nHello\r\n"
@@ -48,8 +49,8 @@ def accept(world, routes, config):
     return call
 
 
-@pytest.mark.parametrize(
-    ("address", "authenticated", "refusal"),
+@each(
+    "address, authenticated, refusal",
     [
         ("zzzzzz@rp.postal.example.test", False, InvalidServerToken),
         ("zzzzzz@psrp.whatever.example", True, InvalidServerToken),
@@ -68,8 +69,8 @@ def test_what_is_refused(accept, address, authenticated, refusal):
         accept(address, authenticated)
 
 
-@pytest.mark.parametrize(
-    ("address", "authenticated", "kind", "rcpt_to", "route"),
+@each(
+    "address, authenticated, kind, rcpt_to, route",
     [
         ("in@example.test", False, "incoming", None, "in"),
         ("IN+abc.def@Example.test", False, "incoming", None, "in"),
@@ -121,8 +122,8 @@ def test_the_hosts_postmaster_is_where_his_domain_is_else_at_the_oldest_server(w
         postmaster()
 
 
-@pytest.mark.parametrize("domain", ["rp.postal.example.test", "psrp.example.test"])
-@pytest.mark.parametrize("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
+@each("domain", ["rp.postal.example.test", "psrp.example.test"])
+@each("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
 def test_every_form_of_return_path_is_taken_from_whoever_suspended_servers_included(
     world, accept, config, local, domain
 ):
@@ -141,8 +142,8 @@ def test_a_clients_address_authenticates_for_what_has_no_route(accept):
     assert (recipient.kind, recipient.credential.type) == ("outgoing", CredentialType.SMTP_IP)
 
 
-@pytest.mark.parametrize(
-    ("address", "authenticated"),
+@each(
+    "address, authenticated",
     [
         ("PFidnp7X@routes.postal.example.test", False),
         ("a@dest.example", True),
@@ -240,8 +241,8 @@ TEXT_PART = (
 )
 
 
-@pytest.mark.parametrize(
-    ("subject", "charset"),
+@each(
+    "subject, charset",
     [
         ("Недоставленное сообщение", "koi8-r"),
         ("Недоставленное сообщение", "windows-1251"),
@@ -251,15 +252,15 @@ TEXT_PART = (
         ("Zustellung fehlgeschlagen: Grüße €", "windows-1252"),
     ],
 )
-@pytest.mark.parametrize("address", ["s8halm@rp.postal.example.test", "s8halm@psrp.example.test"])
+@each("address", ["s8halm@rp.postal.example.test", "s8halm@psrp.example.test"])
 def test_an_8_bit_subject_of_a_report_is_in_the_charset_of_its_text(accept, address, subject, charset):
     raw = b"Subject: %s\r\n" % subject.encode(charset.strip('"')) + TEXT_PART % charset.encode()
     [accepted] = reception.accept_message([accept(address)], raw, None, received_with_ssl=False)
     assert accepted.subject == subject
 
 
-@pytest.mark.parametrize(
-    ("data", "label"),
+@each(
+    "data, label",
     [
         ("Grüße".encode(), b"koi8-r"),
         (b"Gr\xfc\xdfe", b"us-ascii"),
@@ -290,9 +291,7 @@ def test_the_charset_is_looked_for_in_the_beginning_only(accept, body):
     assert accepted.subject == "ü"
 
 
-@pytest.mark.parametrize(
-    "value", [b"Gr\xc3\xbc\xc3\x9fe", b"=?latin1?q?Gr=FC=DFe?=", b"Gr\xfc\xdfe", b"Gr\xfc\0\xdfe"]
-)
+@each("value", [b"Gr\xc3\xbc\xc3\x9fe", b"=?latin1?q?Gr=FC=DFe?=", b"Gr\xfc\xdfe", b"Gr\xfc\0\xdfe"])
 def test_a_subject_is_read_whatever_its_bytes_are(accept, value):
     raw = b"Subject: " + value + b"\r\nMessage-ID: <a\0\xfc@b.example>\r\n\r\nHello\r\n"
     [accepted] = reception.accept_message([accept("hold@example.test")], raw, None, received_with_ssl=False)

@@ -33,7 +33,7 @@ def api_key(world):
 # Which stream a mail is of
 
 
-@pytest.mark.parametrize("submit", [by_message, by_raw, by_smtp])
+@each("submit", [by_message, by_raw, by_smtp])
 def test_the_header_names_the_stream_and_is_not_sent(api_key, config, submit):
     accepted = submit(api_key, config, "X-Before: 1", f"{HEADER}: receipts", "X-After: 2")
     assert (accepted.stream, accepted.ignored_stream) == ("receipts", "")
@@ -81,9 +81,9 @@ def test_over_smtp_it_is_ignored_and_noted(api_key, config):
     assert Message.objects.get().ignored_stream.startswith("My Stream x")
 
 
-@pytest.mark.parametrize("submit", [by_message, by_raw, by_smtp])
-@pytest.mark.parametrize(
-    ("stream_from", "name"),
+@each("submit", [by_message, by_raw, by_smtp])
+@each(
+    "stream_from, name",
     [("none", ""), ("tag", "welcome-mail"), ("domain", "example.test"), ("credential", "the-shop")],
 )
 def test_mail_that_names_none_has_that_of_its_server(world, config, api_key, submit, stream_from, name):

@@ -129,7 +129,7 @@ def test_a_mail_gets_the_message_id_and_the_date_that_it_lacks(api_key, config, 
     assert accepted.raw.endswith(b"\r\n\r\nHello\r\n")
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         COMPLETE,

@@ -8,6 +8,7 @@ from postal_server.models import Domain, TrackDomain, WebhookRequest
 from postal_server.services.operations import domain_checks, provisioning
 from postal_server.services.shared.dns_questions import Question
 from postal_server.services.shared.loader import load
+from tests.each import each
 from tests.postal_server.services.conftest import NOW
 
 
@@ -122,8 +123,8 @@ def test_state_that_was_never_looked_up_is_unknown(world, config):
     assert not domain_checks.is_fine(made)
 
 
-@pytest.mark.parametrize(
-    ("status", "unchecked", "signs"),
+@each(
+    "status, unchecked, signs",
     [
         ("", True, True),
         ("", False, False),

@@ -7,6 +7,7 @@ from postal_server.services.operations import reports
 from postal_server.services.preparation import messages
 from postal_server.services.results import record as results
 from postal_server.services.shared.token import message_token
+from tests.each import each
 from tests.postal_server.services.conftest import NOW, store
 from tests.postal_server.services.reports import VACATION, arrived, group, path_of, status_report
 
@@ -42,8 +43,8 @@ def test_by_kind_server_and_age(world, came):
     assert found(since=NOW - timedelta(days=7)) == came[2:]
 
 
-@pytest.mark.parametrize(
-    ("term", "which"),
+@each(
+    "term, which",
     [
         ("A@dest.example", [1, 2]),
         ("z@dest.example", [3]),

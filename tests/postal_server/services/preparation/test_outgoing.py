@@ -32,6 +32,7 @@ from postal_server.services.results.suppression_entries import given_entry, put
 from postal_server.services.shared import token
 from postal_server.services.shared.entries import Source
 from postal_server.services.shared.work import Decision, Dsn, Inspection, Prepared, SmtpDelivery, Target
+from tests.each import each
 from tests.postal_server.services.conftest import NOW, RAW, sent, store
 
 
@@ -210,10 +211,8 @@ class TestHold:
                 "Credential is configured to hold all messages authenticated by it.",
             )
 
-    @pytest.mark.parametrize("is_manual", [False, True])
-    @pytest.mark.parametrize(
-        ("suppressed_as", "status"), [("held", DeliveryStatus.HELD), ("failed", DeliveryStatus.FAILED)]
-    )
+    @each("is_manual", [False, True])
+    @each("suppressed_as, status", [("held", DeliveryStatus.HELD), ("failed", DeliveryStatus.FAILED)])
     def test_a_suppressed_recipient(self, world, prepare, is_manual, suppressed_as, status):
         Server.objects.update(suppressed_as=suppressed_as)
         suppress(world)
@@ -281,7 +280,7 @@ class TestFail:
             "Message doesn't have an RCPT to",
         )
 
-    @pytest.mark.parametrize("address", ["foo", "a@", "a b@x.example", "a@b.example>"])
+    @each("address", ["foo", "a@", "a b@x.example", "a@b.example>"])
     def test_what_is_no_address(self, world, prepare, address):
         status, details = held(*prepare(*store(world, address)))
         assert status is DeliveryStatus.FAILED
@@ -442,8 +441,8 @@ class TestTracking:
         assert Link.objects.count() == 10
 
 
-@pytest.mark.parametrize(
-    ("field", "tls_optional"),
+@each(
+    "field, tls_optional",
     [
         (b"", False),
         (b"TLS-Required: No\r\n", True),

@@ -15,6 +15,7 @@ from postal_server.services.results.bounce import Bounced
 from postal_server.services.results.delay import Delayed
 from postal_server.services.results.report import Reported, linked
 from postal_server.services.shared.work import Decision, Prepared
+from tests.each import each
 from tests.postal_server.services.conftest import NOW, store
 from tests.postal_server.services.reports import (
     CHALLENGE,
@@ -50,8 +51,8 @@ def original(world):
 FROM = {"mail_from": "a@dest.example"}
 
 
-@pytest.mark.parametrize(
-    ("raw", "values", "kind", "effect"),
+@each(
+    "raw, values, kind, effect",
     [
         (status_report(), {}, Kind.BOUNCE, Bounced),
         (status_report(group(action="delayed", status="4.4.1")), {}, Kind.DELAYED, Delayed),
@@ -94,8 +95,8 @@ def test_unmatched_reports_are_kept_with_the_reason(prepare, original):
     assert (decision.details, decision.changes.kind) == (report.KEPT, "unrecognised")
 
 
-@pytest.mark.parametrize(
-    ("raw", "values", "names_message", "is_for_route"),
+@each(
+    "raw, values, names_message, is_for_route",
     [
         (REPLY, FROM, True, True),
         (REPLY, FROM, False, True),
@@ -161,8 +162,8 @@ def test_a_report_about_many_messages_has_its_groups_read_once(world, effects, m
     assert len(effects(raw, "s8halm@rp.postal.example.test")) == len(calls) == 20
 
 
-@pytest.mark.parametrize(
-    ("groups", "is_forwarded"),
+@each(
+    "groups, is_forwarded",
     [
         ([group("target@other.example")], True),
         ([group("target@other.example", original="A@dest.example")], True),

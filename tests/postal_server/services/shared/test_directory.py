@@ -132,8 +132,8 @@ def test_webhooks_are_chosen_by_event(world):
     assert directory.webhooks_for(0, "MessageSent") == []
 
 
-@pytest.mark.parametrize(
-    ("event", "is_beyond_postal", "chosen"),
+@each(
+    "event, is_beyond_postal, chosen",
     [
         ("MessageDelayed", False, {"ours", "imported", "imported, named"}),
         ("MessageDelayed", True, {"ours"}),  # of a report: Postal says nothing

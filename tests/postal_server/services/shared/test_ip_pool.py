@@ -13,6 +13,7 @@ from postal_server.services.acceptance import storage
 from postal_server.services.operations import held
 from postal_server.services.shared import ip_pool
 from postal_server.services.shared.work import Accepted, NewMessage
+from tests.each import each
 from tests.postal_server.services.conftest import NOW, RAW, store
 
 
@@ -89,9 +90,7 @@ class TestChoice:
         rule(pools["bulk"], server=world.server, senders=senders, recipients=recipients)
         assert chosen(world, config) == [pool]
 
-    @pytest.mark.parametrize(
-        "condition", ["a@BÜCHER.example", '"a"@xn--bcher-kva.example.', "bücher.example"]
-    )
+    @each("condition", ["a@BÜCHER.example", '"a"@xn--bcher-kva.example.', "bücher.example"])
     def test_a_condition_counts_however_it_is_written(self, world, config, pools, condition):
         rule(pools["bulk"], server=world.server, recipients=condition)
         assert chosen(world, config, "a+tag@xn--bcher-kva.example") == ["bulk"]
@@ -157,7 +156,7 @@ class TestWarmUp:
             pools["plain"], "192.0.2.20", warm_up_from=NOW.date(), warm_up_first_day=2, warm_up_days=3
         )
 
-    @pytest.mark.parametrize(("day", "left"), [(-1, 0), (0, 2), (1, 4), (2, 8), (3, None)])
+    @each("day, left", [(-1, 0), (0, 2), (1, 4), (2, 8), (3, None)])
     def test_twice_as_much_each_day(self, world, new, day, left):
         found = ip_pool.left_today(world.directory().sources.values(), NOW + timedelta(days=day))
         assert found.get(new.pk) == left

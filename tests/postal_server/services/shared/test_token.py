@@ -83,9 +83,9 @@ def test_a_domain_with_a_return_path_of_its_own_uses_it(world, server, read, con
     assert read(path) == (server, 12)
 
 
-@pytest.mark.parametrize("domain", [OURS, OWN, OWN.upper(), f"{OWN}."])
-@pytest.mark.parametrize(
-    ("local", "number"),
+@each("domain", [OURS, OWN, OWN.upper(), f"{OWN}."])
+@each(
+    "local, number",
     [("bounces+s8halm-{}", 12), ("s8halm+{}", 12), ("s8halm", None), ("BOUNCES+S8HALM-{}", 12)],
 )
 def test_every_form_that_was_ever_sent_is_read(server, read, local, number, domain):
@@ -154,6 +154,6 @@ def test_domains_own_return_paths_are_those_of_the_server_and_its_organization(
     assert found.server == (server if is_taken else None)
 
 
-@pytest.mark.parametrize("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
+@each("local", ["bounces+s8halm-{}", "s8halm+{}", "s8halm"])
 def test_the_server_of_a_return_path(local):
     assert token.server_token_of(f"{local.format(token.message_token(12))}@{OURS}") == "s8halm"
