@@ -108,7 +108,7 @@ class DeliveryPolicy:
 
 SENTENCES = {
     DeliveryMode.CATCH: "all mail is caught",
-    DeliveryMode.ALLOWLIST: "mail for delivery.allowlist is sent, all other mail is caught",
+    DeliveryMode.ALLOWLIST: "mail for the recipients in delivery.allowlist is sent, all other is caught",
     DeliveryMode.MX: "mail is sent",
     DeliveryMode.RELAYS: "mail is sent through postal.smtp_relays",
 }
