@@ -284,6 +284,7 @@ def test_code_and_postal_check_hold_against_a_server(project: Path, postal_serve
     said = run(sys.executable, "manage.py", "postal_check", cwd=project, env=env)
     assert f"mail may be sent from me@{postal.domain}" in said
     assert "is published at" in said
+    assert "note  delivery: the server catches all mail" in said
 
 
 @pytest.fixture(scope="module")
