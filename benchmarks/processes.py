@@ -63,6 +63,7 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
+            cwd=folder,  # where `python -m` looks for modules first: not in this checkout, if another is measured
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
