@@ -63,7 +63,7 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=folder,  # where `python -m` looks for modules first: not in this checkout, if another is measured
+            cwd=folder,  # `python -m` looks there first, and in this checkout would find its code
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
