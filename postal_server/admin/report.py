@@ -43,7 +43,8 @@ class ReportAdmin(ServerScopedAdmin, ReadOnlyAdmin):
     list_filter = [one_of("kind", [kind.value for kind in Kind]), AgeFilter, ServerFilter]
     search_fields = ["id"]
     search_help_text = (
-        "A recipient's whole address, a return path, a token, a Message-ID, an id, or how the subject begins"
+        "A recipient's whole address, @ and their domain, a return path, a token, a Message-ID, an id, "
+        "or how the subject begins"
     )
     ordering = ["-id"]
 

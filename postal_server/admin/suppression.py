@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.utils.safestring import SafeString
 from postal_server import conf, models
 from postal_server.mail.address import suppression_key
 from postal_server.rules.suppression import BY_PERSON, Reason, State, valid_scope
-from postal_server.services.operations import incidents, suppression_changes
+from postal_server.services.operations import held, incidents, suppression_changes
 from postal_server.services.operations.context import OperationContext
 from postal_server.services.operations.suppression_formats import address_in
 from postal_server.services.results import suppression_entries as entries
@@ -156,7 +157,7 @@ class SuppressionAdmin(ServerScopedAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
-    actions = ["end_entries"]
+    actions = ["end_entries", "end_entries_and_release"]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return [*GIVEN, *(EVIDENCE if obj else ())]
@@ -179,8 +180,21 @@ class SuppressionAdmin(ServerScopedAdmin):
 
     @admin.action(description="Take off the list", permissions=["change"])
     def end_entries(self, request: HttpRequest, queryset: QuerySet[models.Suppression]) -> None:
-        ended = suppression_changes.end(list(queryset), operation_context(), BY_ADMINISTRATION)
-        messages.info(request, f"{ended} entries ended.")
+        rows = list(queryset)
+        ended = suppression_changes.end(rows, operation_context(), BY_ADMINISTRATION)
+        waiting = len(_held_for(rows))
+        more = f" {waiting} messages are held for them: the other action sends those." if waiting else ""
+        messages.info(request, f"{ended} entries ended.{more}")
+
+    @admin.action(
+        description="Take off the list, and send the mail that was held for it", permissions=["change"]
+    )
+    def end_entries_and_release(self, request: HttpRequest, queryset: QuerySet[models.Suppression]) -> None:
+        rows, context = list(queryset), operation_context()
+        ended = suppression_changes.end(rows, context, BY_ADMINISTRATION)
+        released, is_finished = within(held.release(_held_for(rows), context))
+        more = "" if is_finished else " That took long enough: do it again for the rest."
+        messages.info(request, f"{ended} entries ended, {released} held messages released.{more}")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         until = entries.default_keep_until(conf.config(), timezone.now())
@@ -203,6 +217,14 @@ class SuppressionAdmin(ServerScopedAdmin):
     @admin.display(description="Incident")
     def incident(self, row: models.Suppression) -> SafeString | str:
         return "" if row.incident_id is None else change_link("incident", row.incident_id)
+
+
+def _held_for(rows: Collection[models.Suppression]) -> list[int]:
+    """The messages that are held because the addresses of these entries were on the list."""
+    of_servers: defaultdict[int, list[str]] = defaultdict(list)
+    for row in rows:
+        of_servers[row.server_id].append(row.key)
+    return [pk for server_id, keys in of_servers.items() for pk in held.waiting_for(server_id, keys)]
 
 
 @admin.register(models.Incident)

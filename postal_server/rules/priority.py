@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 
+FIELDS = ("precedence", "list-unsubscribe")  # that decide
 BULK_PRECEDENCE = {"bulk", "list", "junk"}  # RFC 2076 section 3.9
 
 

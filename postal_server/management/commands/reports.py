@@ -11,6 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from postal_server.mail.report import Kind
+from postal_server.management import arguments
 from postal_server.management.base import ServerCommand, server_named, server_names, span
 from postal_server.models import Message, Report
 from postal_server.services.operations import reports
@@ -34,8 +35,9 @@ class Command(ServerCommand):
             "--search",
             metavar="TEXT",
             default="",
-            help="with this address, return path, token, Message-ID, id or beginning of the subject",
+            help="with this address, @domain, return path, token, Message-ID, id or beginning of the subject",
         )
+        listing.add_argument("--domain", type=arguments.domain, help="about recipients at this domain")
         listing.add_argument("--days", type=int, help="that came in during the last days")
         listing.add_argument("--limit", type=int, default=50, help="reports shown, 50 by default")
         listing.add_argument("--json", action="store_true", help="print JSON, one report a line")
@@ -48,6 +50,7 @@ class Command(ServerCommand):
             kind=options["kind"] or "",
             server_id=server_named(options["server"]).pk if options["server"] else None,
             since=None if days is None else now - timedelta(days=days),
+            domain=options["domain"] or "",
             search=options["search"],
             now=now,
         )

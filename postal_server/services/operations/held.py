@@ -6,19 +6,24 @@ own, so that no other writer waits long for the database, and the caller may sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BinaryField, Exists, OuterRef, QuerySet
+from django.db.models.functions import Substr
 
 from postal_server.conf import Config
 from postal_server.mail.address import as_stored, domain_key, suppression_key
-from postal_server.models import Delivery, Message, QueuedMessage
+from postal_server.mail.header import Fields
+from postal_server.models import Body, Delivery, Message, QueuedMessage
 from postal_server.models.queue_state import WAITING
 from postal_server.rules import hold
 from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.lane import ANY_SOURCE, LOCAL, Lane, lane_of_endpoint
+from postal_server.rules.priority import FIELDS as PRIORITY_FIELDS
+from postal_server.rules.priority import Priority
+from postal_server.rules.priority import of_header as priority_of_header
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.results import record
 from postal_server.services.results.hold import HoldEnded
@@ -31,6 +36,7 @@ from postal_server.services.shared.work import Claimed, Decision
 from .context import OperationContext
 
 CHUNK = 100  # messages a transaction
+HEADER_BYTES = 100_000  # of a text, in which its priority is looked for
 
 Operation = Callable[[Sequence[int], OperationContext], Iterator[int]]  # on the messages with these ids
 
@@ -63,8 +69,17 @@ def _requeue(message_ids: Sequence[int], context: OperationContext, *, is_manual
         sources = (
             ip_pool.choose_again(list(rows), context.directory, config) if config.postal.use_ip_pools else {}
         )
+        bodies = {row.body_id for row in rows if row.body_id and row.scope == Scope.OUTGOING.value}
+        priorities = _priorities(bodies)
         new = [
-            _queue_row(row, sources.get(row.id, ANY_SOURCE), context.now, lifetime, is_manual=is_manual)
+            _queue_row(
+                row,
+                sources.get(row.id, ANY_SOURCE),
+                priorities.get(row.body_id or 0, Priority.TRANSACTIONAL),
+                context.now,
+                lifetime,
+                is_manual=is_manual,
+            )
             for row in rows
         ]
         QueuedMessage.objects.bulk_create(new)
@@ -73,13 +88,32 @@ def _requeue(message_ids: Sequence[int], context: OperationContext, *, is_manual
     return brought_forward + len(new)
 
 
+def _priorities(body_ids: Collection[int]) -> dict[int, Priority]:
+    """The priorities of mails with these bodies, as when they were accepted: only the queue kept them."""
+    heads = Body.objects.filter(pk__in=body_ids).annotate(
+        head=Substr("raw", 1, HEADER_BYTES, output_field=BinaryField())
+    )
+    priorities: dict[int, Priority] = {}
+    for pk, head in heads.values_list("pk", "head"):
+        fields = Fields(bytes(head))
+        priorities[pk] = priority_of_header({name: fields.values(name) for name in PRIORITY_FIELDS})
+    return priorities
+
+
 def _queue_row(
-    row: Message, source_id: int, now: datetime, lifetime: timedelta, *, is_manual: bool
+    row: Message,
+    source_id: int,
+    priority: Priority,
+    now: datetime,
+    lifetime: timedelta,
+    *,
+    is_manual: bool,
 ) -> QueuedMessage:
     return QueuedMessage(
         id=row.id,
         server_id=row.server_id,
         source_id=source_id,
+        priority=priority.value,
         destination=_lane(row),
         size_bytes=row.size_bytes,
         is_manual=is_manual,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from postal_server.mail.address import as_stored, suppression_key
+from postal_server.mail.address import as_stored, domain_key, suppression_key
 from postal_server.mail.charset import storable
 from postal_server.models import Message, Report
 from postal_server.models.message import message_id_key
@@ -25,10 +25,15 @@ def find(
     kind: str = "",
     server_id: int | None = None,
     since: datetime | None = None,
+    domain: str = "",
     search: str = "",
     now: datetime,
 ) -> QuerySet[Message]:
-    """The reports among these messages. `since` is when they came in; `search` as in `matching`."""
+    """The reports among these messages.
+
+    `since` is when they came in, `domain` that of recipients they are about. `search` is as in `matching`,
+    or `@` and such a domain.
+    """
     found = messages.exclude(kind="")
     if kind:
         found = found.filter(kind=kind)
@@ -37,7 +42,10 @@ def find(
     if since is not None:
         found = found.filter(created_at__gte=since)
     term = storable(search.strip().strip("<>"))
-    return found.filter(matching(term, now)) if term else found
+    for of in filter(None, [domain, term[1:] if term.startswith("@") else ""]):
+        about = Report.objects.filter(address__endswith=f"@{domain_key(of)}")
+        found = found.filter(pk__in=about.values("message_id"))
+    return found.filter(matching(term, now)) if term and not term.startswith("@") else found
 
 
 def matching(term: str, now: datetime) -> Q:

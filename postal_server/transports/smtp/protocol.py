@@ -17,6 +17,8 @@ MAX_LINE_BYTES = 4096  # RFC 5321 section 4.5.3.1.5 allows 512; some hosts send 
 MAX_LINES = 200
 MAX_ORIGINAL_RECIPIENT = 500  # characters of ORCPT, RFC 3461 section 4.2
 END_OF_DATA = b".\r\n"
+# Syntax error, not implemented, not recognized (RFC 5321 section 4.2.3).
+PARAMETERS_REFUSED = frozenset([501, 504, 555])
 
 NOT_AN_ADDRESS = Reply(553, "The address cannot be used in SMTP", "5.1.3")
 NEEDS_SMTPUTF8 = Reply(550, "The address needs SMTPUTF8, which the host does not offer", "5.6.7")
@@ -77,6 +79,10 @@ class Extensions:
     def __contains__(self, keyword: str) -> bool:
         return keyword in self.keywords
 
+    def without(self, keyword: str) -> Extensions:
+        """The others."""
+        return Extensions({name: value for name, value in self.keywords.items() if name != keyword})
+
     @property
     def max_bytes(self) -> int | None:
         """The size of the largest message that the host accepts (RFC 1870), None if it does not say."""
@@ -112,6 +118,11 @@ class Conclusion:
         if self.reply.is_positive:
             return self.stage is not Stage.DOT or self.reply.code >= 300
         return self.stage is Stage.RSET or self.reply.code == 421 or not self.reply.is_understood
+
+    @property
+    def refuses_parameters(self) -> bool:
+        """May it be about the parameters of MAIL or RCPT, rather than the addresses?"""
+        return self.stage in (Stage.MAIL, Stage.RCPT) and self.reply.code in PARAMETERS_REFUSED
 
 
 class Interrupted(Exception):

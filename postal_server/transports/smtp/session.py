@@ -352,9 +352,22 @@ class SmtpSession:
             raise
 
     async def deliver(self, mail: SmtpDelivery) -> Conclusion:
-        """Deliver one mail. Raises `SmtpError` if the connection breaks without a reply that decides."""
+        """Deliver one mail. Raises `SmtpError` if the connection breaks without a reply that decides.
+
+        A host that offers DSN and then refuses its parameters gets the mail again at once without them.
+        """
         if "8BITMIME" not in self.extensions and not mail.data.isascii():
             mail = replace(mail, data=await asyncio.to_thread(to_7bit, mail.data))
+        conclusion = await self._converse(mail)
+        if conclusion.refuses_parameters and mail.dsn and "DSN" in self.extensions and self.is_usable:
+            self.extensions = self.extensions.without("DSN")
+            conclusion = await self._converse(mail)
+        self.delivered += 1
+        if conclusion.is_last:
+            self.connection.close()
+        return conclusion
+
+    async def _converse(self, mail: SmtpDelivery) -> Conclusion:
         dialogue = transaction(mail, self.extensions, self._needs_reset)
         try:
             step = next(dialogue)
@@ -368,9 +381,6 @@ class SmtpSession:
             self.connection.abort()  # cancelled in the middle of a mail
             raise
         self._needs_reset = conclusion.needs_reset
-        self.delivered += 1
-        if conclusion.is_last:
-            self.connection.close()
         return conclusion
 
     async def _replies_to(self, step: Step) -> list[Reply]:

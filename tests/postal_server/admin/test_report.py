@@ -57,6 +57,8 @@ def report(message) -> models.Message:
         ({"days": "x"}, 1),
         ({"q": "ann@dest.example"}, 1),
         ({"q": "bounces+x@rp.example.test"}, 1),
+        ({"q": "@dest.example"}, 1),
+        ({"q": "@other.example"}, 0),
         ({"q": "under"}, 0),
         ({"q": "Undel"}, 1),
     ],

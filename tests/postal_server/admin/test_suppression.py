@@ -80,6 +80,20 @@ def test_entries_are_ended_and_kept(page, server) -> None:
     assert page.get(reverse("admin:postal_server_suppression_delete", args=[row.pk])).status_code == 403
 
 
+def test_mail_that_was_held_for_an_entry_is_released_with_it(page, message) -> None:
+    models.Message.objects.update(
+        status="Held", hold_reason="suppressed", hold_expires_at=NOW + timedelta(days=7)
+    )
+    server = models.Server.objects.get(pk=message.server_id)
+    suppress(page, server, message.rcpt_to)
+    row = models.Suppression.objects.get()
+    page.post(LIST, {"action": "end_entries", "_selected_action": [row.pk]}, follow=True)
+    assert not models.QueuedMessage.objects.exists()
+    act(page, "end_entries_and_release", row.pk)
+    assert models.QueuedMessage.objects.get().is_manual
+    assert models.Message.objects.get().hold_reason == ""
+
+
 @each(
     "change",
     [

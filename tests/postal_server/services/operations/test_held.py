@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from postal_server.models import Delivery, Message, QueuedMessage, WebhookRequest
+from postal_server.models import Body, Delivery, Message, QueuedMessage, WebhookRequest
 from postal_server.rules.hold import HoldEnd, HoldReason
 from postal_server.rules.status import DeliveryStatus, Scope
 from postal_server.services.operations import held
@@ -49,6 +49,15 @@ class TestRelease:
         make_held("in@example.test", scope=Scope.INCOMING, **values)
         sum(held.release([Message.objects.get().pk], world.context(config)))
         assert QueuedMessage.objects.get().destination == lane
+
+    @pytest.mark.parametrize(
+        ("field", "priority"), [("Precedence: list", 1), ("List-Unsubscribe: <x:y>", 1), ("Subject: x", 0)]
+    )
+    def test_bulk_mail_stays_bulk(self, world, make_held, config, field, priority):
+        [number] = make_held("a@dest.example")
+        Body.objects.update(raw=f"{field}\r\n\r\nPrecedence: bulk\r\n".encode())
+        assert sum(held.release([number], world.context(config))) == 1
+        assert QueuedMessage.objects.get().priority == priority
 
     def test_what_is_not_held_is_not_released(self, world, config):
         [claim] = store(world)

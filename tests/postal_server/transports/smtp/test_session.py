@@ -69,6 +69,39 @@ def test_reports_are_asked_for_where_the_host_has_dsn(ehlo, parameters):
     ]
 
 
+class RefusesParameters(ScriptedHost):
+    """A host that offers DSN, and then does not know the parameters of a command."""
+
+    verb, reply = "MAIL", "555 5.5.4 Unsupported option"
+
+    def obey(self, line: str) -> None:
+        if line.startswith(self.verb) and ("ENVID=" in line or "NOTIFY=" in line):
+            self.lines.append(line)
+            self.transport.write(f"{self.reply}\r\n".encode())
+        else:
+            super().obey(line)
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("code", [501, 504, 555])
+@pytest.mark.parametrize("end", ["250 SIZE 1000000", "250 PIPELINING"])
+def test_a_host_that_refuses_the_parameters_it_offers_gets_the_mail_without_them(verb, code, end):
+    protocol = type("Host", (RefusesParameters,), {"verb": verb, "reply": f"{code} 5.5.4 no"})
+    host = Scripted(ehlo=f"250-host.example\r\n250-DSN\r\n{end}", protocol=protocol)
+    assert deliver(host, letter=mail(dsn=Dsn("FAILURE", "abc"))).is_delivered
+    assert len(host.connections) == 1
+    again = host.lines[host.lines.index("RSET") :]
+    assert again[2:4] == ["RCPT TO:<ann@dest.example>", "DATA"]
+    assert "ENVID" not in again[1]
+
+
+def test_a_recipient_that_is_refused_with_and_without_parameters_fails():
+    host = Scripted({"RCPT": "501 5.1.3 bad address"}, ehlo=f"250-host.example\r\n250-DSN\r\n{EHLO}")
+    result = deliver(host, letter=mail(dsn=Dsn("FAILURE", "abc")))
+    assert not result.is_delivered
+    assert sum(line.startswith("RCPT") for line in host.lines) == 2
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_large_mail_is_delivered_whole(loop):
     host = Scripted(ehlo="250 host.example")
