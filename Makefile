@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick coverage lint types format docs constraints bench vectors fuzz soak drills clean
+.PHONY: help demo run test quick coverage lint types format docs constraints bench vectors fuzz soak drills system clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ demo: $(VENV)/.demo ## Send, deliver, track and reply, end to end (KEEP=1 leaves
 run: $(VENV)/.demo ## Start the mail server as a developer's mail catcher, in ./postal
 	@$(BIN)/postal-server --config postal/postal.yml run --initialize
 
-test: $(VENV)/.dev ## Run all tests but the drills (ARGS='-k name' to choose)
+test: $(VENV)/.dev ## Run all tests but those of system and drills (ARGS='-k name' to choose)
 	$(BIN)/python -m tests $(ARGS)
+
+system: $(VENV)/.dev ## Run the tests with other people's mail programs, with faults, and with floods (ARGS as above)
+	$(BIN)/python -m tests --system $(ARGS)
 
 quick: $(VENV)/.dev ## Run the quick tests (ARGS='-k name' to choose)
 	$(BIN)/python -m pytest -n auto -m "not slow and not serial" $(ARGS)
@@ -75,6 +78,7 @@ soak: $(VENV)/.dev ## The tests of faults at length, an hour (KILLS=200, SEED=1,
 
 drills: $(VENV)/.dev ## Run the long tests, then remove each security guard and see it missed, an hour (CASES='smuggling SQL' for some guards alone)
 	@# Too long for .ci/run, as are fuzz and soak: kills and faults are drilled there.
+	$(if $(CASES),,$(BIN)/python -m tests --system $(ARGS))
 	$(if $(CASES),,$(BIN)/python -m pytest -m drill $(ARGS))
 	$(if $(CASES),,$(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile long $(ARGS))
 	$(BIN)/python -m tests.security.remove_guards $(CASES)

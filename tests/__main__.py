@@ -1,11 +1,13 @@
-"""`python -m tests`: all tests but the drills: first in parallel, then those of each lane (`lanes.py`).
+"""`python -m tests`: all tests but those of the system and the drills, in parallel, then those with daemons.
 
+With `--system` those with other people's programs, faults and floods, the last one by one; with `--all` both.
 Arguments are those of pytest: files, folders, `-k name`. The status is 0 if all that they choose passed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from .lanes import DAEMONS, FAULTS, MEASURING, paths
+from .lanes import LANES, paths
+
+# Tests that wait for daemons leave much of a processor to others.
+WAITING_AT_A_TIME = 2 * (os.cpu_count() or 1)
 
 
 def run(*words: str) -> int:
@@ -59,19 +64,29 @@ def names_files(words: Sequence[str]) -> bool:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-m", dest="marks", default="")
+    parser.add_argument("--system", action="store_true")
+    parser.add_argument("--all", action="store_true")
     given, others = parser.parse_known_args(arguments)
 
-    def chosen(part: str, places: set[str] | None = None) -> list[str]:
-        found = paths(places) if places and not names_files(others) else []
-        return ["-m", f"({given.marks}) and {part}" if given.marks else part, *others, *found]
+    def chosen(*lanes: str) -> list[str]:
+        marks = f"({' or '.join(lanes) or 'not serial'}) and not drill"
+        found = [] if names_files(others) else [path for lane in lanes for path in paths(LANES[lane])]
+        return ["-m", f"({given.marks}) and {marks}" if given.marks else marks, *others, *found]
 
-    statuses = [run("-n", "auto", *chosen("not serial and not drill"))]
-    if statuses[0] != pytest.ExitCode.INTERRUPTED:
-        daemons = ["-n", "auto", "--dist", "loadgroup", *chosen("daemons and not drill", DAEMONS)]
-        statuses += run_together(daemons, chosen("faults and not drill", FAULTS))
+    def waiting(*lanes: str) -> list[str]:
+        return ["-n", str(WAITING_AT_A_TIME), "--dist", "loadgroup", *chosen(*lanes)]
+
+    statuses: list[int] = []
+    if not given.system:
+        statuses.append(run("-n", "auto", *chosen()))
+    if pytest.ExitCode.INTERRUPTED in statuses:
+        return verdict(statuses)
+    if not given.system and not given.all:
+        return verdict([*statuses, run(*waiting("daemons"))])
+    lanes = ["interop"] if given.system else ["daemons", "interop"]
+    statuses += run_together(waiting(*lanes), chosen("faults"))
     if pytest.ExitCode.INTERRUPTED not in statuses:
-        measuring = chosen("serial and not daemons and not faults and not drill", MEASURING)
-        statuses.append(run(*measuring))
+        statuses.append(run(*chosen("measuring")))
     return verdict(statuses)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from .lanes import DAEMONS, FAULTS, HERE, MEASURING, TOGETHER, is_in
+from .lanes import HERE, LANES, TOGETHER, is_in
 
 # A busy machine is no failure: what must be fast says so itself. `make drills` tries more.
 hypothesis.settings.register_profile("suite", max_examples=25, deadline=None)
@@ -65,31 +65,36 @@ def bounds_time(function: Any) -> bool:
     return CLOCK in names or any(CLOCK in code.co_names for code in codes if code)
 
 
+@functools.cache
+def lane_marks(path: Path) -> list[pytest.MarkDecorator]:
+    """What marks all tests of a module as those of its lane."""
+    place = path.relative_to(HERE).as_posix()
+    group = place.partition("/")[0]
+    marks = [pytest.mark.xdist_group(group if group in TOGETHER else place)]
+    marks += [getattr(pytest.mark, lane) for lane, places in LANES.items() if is_in(places, place)]
+    return [*marks, pytest.mark.serial] if len(marks) > 1 else []
+
+
+@functools.cache
+def speed_marks(path: Path) -> list[pytest.MarkDecorator]:
+    place = path.relative_to(HERE).as_posix()
+    if is_in(VERSIONS, place):
+        return [pytest.mark.slow, pytest.mark.versions]
+    return [pytest.mark.slow] if is_in(SLOW, place) else []
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places: dict[Path, tuple[str, str]] = {}
     for item in items:
-        if item.path not in places:
-            path = item.path.relative_to(HERE)
-            places[item.path] = path.parts[0], path.as_posix()
-        top, place = places[item.path]
         if item.get_closest_marker("serial"):
             raise pytest.UsageError(f"{item.nodeid}: tests/lanes.py has no lane for it")
-        if is_in(FAULTS, place):
-            item.add_marker(pytest.mark.serial)
-            item.add_marker(pytest.mark.faults)
-        elif is_in(DAEMONS, place):
-            item.add_marker(pytest.mark.serial)
-            item.add_marker(pytest.mark.daemons)
-            item.add_marker(pytest.mark.xdist_group(top if top in TOGETHER else place))
-        elif is_in(MEASURING, place) or item.get_closest_marker("drill"):
-            item.add_marker(pytest.mark.serial)
+        marks = lane_marks(item.path)
+        if not marks and item.get_closest_marker("drill"):
+            marks = [pytest.mark.serial]
         function = inspect.unwrap(getattr(item, "function", pytest_collection_modifyitems))
         is_property = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
-        if is_property or is_in(SLOW, place) or bounds_time(function):
-            item.add_marker(pytest.mark.slow)
-        elif is_in(VERSIONS, place):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.versions)
+        is_slow = is_property or bounds_time(function)
+        for mark in [*marks, *([pytest.mark.slow] if is_slow else speed_marks(item.path))]:
+            item.add_marker(mark)
 
 
 def pytest_collection_finish() -> None:
