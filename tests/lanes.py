@@ -1,6 +1,6 @@
 """Where tests are that want more of a machine than a processor: each folder and module in its lane.
 
-`tests/conftest.py` marks them with the name of their lane, and `python -m tests` collects each lane by itself.
+`tests/conftest.py` marks them with the name of their lane; `python -m tests` collects each lane by itself.
 """
 
 from __future__ import annotations
