@@ -306,8 +306,12 @@ class Deliveries:
         "Addresses and domains whose mail is sent with the mode `allowlist`: to postal.smtp_relays if they "
         "are set, else to the internet. `example.com` is all its addresses, but not its subdomains.",
     )
-    catch_port: int = key(2526, "Port of the catch listener, on loopback.")
-    catch_host: str = key("127.0.0.1", "Loopback address of the catch listener.")
+    catch_port: int = key(2526, "Port of the catch listener.")
+    catch_host: str = key(
+        "127.0.0.1",
+        "Address of the catch listener, on loopback; where the `smtp` process and workers have networks of "
+        "their own, as in containers, its name or address in their private network.",
+    )
     allowed_destinations: tuple[str, ...] = key(
         (),
         "Private networks or hosts to which MX records and address literals may lead; relays and SMTP "

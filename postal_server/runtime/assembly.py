@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -118,14 +119,13 @@ class SmtpListener:
 
 
 class CatchListener:
-    """The catch, on loopback."""
+    """The catch, on loopback, or in a private network that the `smtp` process shares with workers."""
 
     name = "catch"
 
     def __init__(self, core: AcceptanceCore) -> None:
         self._config = core.config
-        if not ipaddress.ip_address(self._config.delivery.catch_host).is_loopback:
-            raise ConfigurationError("delivery.catch_host: a loopback address is required.")
+        require_own_network(self._config.delivery.catch_host)
 
     async def start(self) -> Addresses:
         given = self._config.delivery
@@ -140,6 +140,19 @@ class CatchListener:
     async def stop(self) -> None:
         self._server.close()
         await self._handler.close()
+
+
+def require_own_network(catch_host: str) -> None:
+    """Raise `ConfigurationError` where strangers could reach the catch, which takes mail from anybody."""
+    try:
+        found = socket.getaddrinfo(catch_host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigurationError(f"delivery.catch_host: {catch_host}: {error.strerror}.") from error
+    for address in {ipaddress.ip_address(each[4][0]) for each in found}:
+        if address.is_unspecified or not address.is_private:
+            raise ConfigurationError(
+                f"delivery.catch_host: {catch_host} is {address}; a loopback or private address is required."
+            )
 
 
 class WebListener:

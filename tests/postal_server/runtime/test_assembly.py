@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 from functools import partial
 from types import SimpleNamespace
@@ -168,3 +169,22 @@ def test_environment_variables_that_won_are_reported_instead(tmp_path, taken, mo
 def test_the_health_servers_port_has_a_key(tmp_path, role, key):
     config = conf.parse({}, {}, tmp_path)
     assert assembly.process_spec(config, [role]).health[2] == key
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.89.0.3", "172.18.0.2", "fd00::2"])
+def test_the_catch_may_be_on_loopback_or_in_a_private_network(host):
+    assembly.require_own_network(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("0.0.0.0", "0.0.0.0 is 0.0.0.0; a loopback or private address is required."),
+        ("::", ":: is ::; a loopback or private address is required."),
+        ("8.8.8.8", "8.8.8.8 is 8.8.8.8; a loopback or private address is required."),
+        ("no.such.host.invalid", "no.such.host.invalid: "),
+    ],
+)
+def test_the_catch_is_nowhere_that_strangers_reach(host, said):
+    with pytest.raises(ConfigurationError, match=re.escape(f"delivery.catch_host: {said}")):
+        assembly.require_own_network(host)
