@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test quick coverage lint types format docs constraints bench vectors fuzz soak drills system clean
+.PHONY: help demo run test quick coverage lint types format docs constraints dist image bench vectors fuzz soak drills system clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,19 @@ constraints: $(VENV)/.dev ## Renew constraints.txt: the newest versions of what 
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --generate-hashes \
 		--extra server --extra postgres --extra mariadb \
 		--custom-compile-command 'make constraints' --output-file constraints.txt setup.cfg
+
+dist: $(VENV)/.dev ## Build the wheel and the source archive into dist
+	rm -rf dist
+	$(BIN)/uv build --quiet --out-dir dist
+
+# Docker, or Podman where there is no Docker.
+ENGINE ?= $(notdir $(shell command -v docker || command -v podman))
+
+image: ## Build the container image with docker or podman (ENGINE=podman)
+	@test '$(ENGINE)' || { echo 'Docker or Podman is needed.' >&2; exit 1; }
+	$(ENGINE) build $(if $(filter podman,$(ENGINE)),--format docker) --file Containerfile --tag anymail-postal \
+		--build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' anymail_postal/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" .
 
 bench: $(VENV)/.dev ## Measure us and what peers are installed, side by side
 	$(BIN)/python -m benchmarks $(ARGS)

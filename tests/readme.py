@@ -38,7 +38,12 @@ def blocks(page: Path, language: str) -> list[Block]:
     ]
 
 
-def commands(page: Path) -> list[list[str]]:
-    """The words of each command that a page shows: lines that begin with `$`."""
+def command_lines(page: Path) -> list[str]:
+    """Each command that a page shows: lines that begin with `$`."""
     lines = [line for block in blocks(page, "console") for line in block.text.splitlines()]
-    return [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]
+    return [line[2:] for line in lines if line.startswith("$ ")]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each command that a page shows."""
+    return [shlex.split(line, comments=True) for line in command_lines(page)]
