@@ -20,6 +20,7 @@ from .bounce_rows import ROWS
 from .bounce_rows.row import ADDRESS, Row
 from .bounce_words import DELAYS, ENDS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS, RECIPIENT_LABELS
 from .delivery_status import Part
+from .enhanced_code import find_status
 from .header import Fields, decode_header
 from .phrases import Phrases, Text, has_any, plain
 
@@ -33,6 +34,7 @@ MAX_LINES_NAMING = 10
 BEFORE_ADDRESS, BEHIND_ADDRESS = 400, 2000
 CLOSE_BEFORE, CLOSE_BEHIND = 150, 350
 REASON_LINES = 30
+OF_FAILURES = "45"  # the first digits of their codes
 
 
 @dataclass(frozen=True)
@@ -340,28 +342,19 @@ def bare(address: str) -> str:
 
 
 _PREFIX = re.compile(r"(?i)\A(?:mailto|smtp|rfc822)[:=;]")
-_ENHANCED_AFTER_CODE = re.compile(
-    r"(?:(?<![\d.])[45]\d\d[ -]{1,3}|#|\b(?:status|code)[: ]{1,3})#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)",
-    re.ASCII | re.IGNORECASE,
-)
 # The digit stands before the look-behind, as the search for it is quick.
-_ENHANCED = re.compile(r"([45](?<![\d.].)\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
 _CODE = re.compile(r"[45](?<![\d.].)(?:\d\d(?=[ -]|$)|\.\d{1,3}\.\d{1,3}(?!\.?\d))", re.ASCII | re.MULTILINE)
 _PUNCTUATION = " \t:;,.>)]\"'*"
 _COMMAND = re.compile(r"(?i)\b(?:RCPT|MAIL)\b")
 _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{ADDRESS})")
 
 
-def status(text: str) -> str | None:
-    """The enhanced status code of a failure in what a server said, or None (RFC 3463)."""
-    match = _ENHANCED.search(text)
-    return (_ENHANCED_AFTER_CODE.search(text) or match)[1] if match else None
-
-
 def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tuple[Part, ...]:
     """A part for each recipient with the reason that `said`, the explanation, gives for it."""
     if not found:
-        return (Part(None, None, action, status(said), _diagnostic(said[:FIRST_CHARACTERS])),)
+        return (
+            Part(None, None, action, find_status(said, OF_FAILURES), _diagnostic(said[:FIRST_CHARACTERS])),
+        )
     blocks = _blocks(said, found)
     reasons = _reasons(said, blocks, pattern)
     above = said[: found[0].start].rstrip().rpartition("\n\n")[2]
@@ -377,12 +370,12 @@ def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tup
             why += "" if more in why else f" {more}"
         text = _diagnostic(why) or _diagnostic(above)
         via = each.via or next((bare(match["via"]) for match in _VIA.finditer(_paragraph(block))), None)
-        code = status(text or "")
+        code = find_status(text or "", OF_FAILURES)
         if key not in parts or code:
             parts[key] = Part(each.address, via, action, code, text)
     [*others, last] = parts.values()
     if not others and last.status is None:
-        last = replace(last, status=status(said))
+        last = replace(last, status=find_status(said, OF_FAILURES))
     return (*others, last)
 
 

@@ -11,7 +11,7 @@ from unicodedata import category
 from .charset import MAX_LABEL, codec_of
 from .flowed import join_lines
 from .html_tags import Tag, find_tags, unquote
-from .url import Target, base_url, resolve
+from .url import LinkTarget, base_url, resolve
 
 _SHIFTED_RUN = re.compile(rb"\x1b\$[^\x1b]*")  # in ISO-2022-JP: bytes that look like ASCII but are not
 _JAPANESE = frozenset(["iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_ext"])
@@ -53,7 +53,7 @@ class Link:
 
     start: int
     end: int
-    target: Target
+    target: LinkTarget
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _links_in(text: bytes, codec: str) -> Iterator[Link]:
         if len(link) <= match.start(1) - start or not (is_closed or _ends_at(text, position, codec)):
             continue
         host = match[1].rstrip(b".").decode("ascii").lower()
-        yield Link(start, start + len(link), Target(link.decode("ascii"), (host,)))
+        yield Link(start, start + len(link), LinkTarget(link.decode("ascii"), (host,)))
 
 
 def _end_of(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:

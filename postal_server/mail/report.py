@@ -15,12 +15,13 @@ from .aggregate_report import Aggregate, find_aggregate
 from .bounce_words import DELAYS, FAILURE_SUBJECTS, FAILURE_TEXTS, GIVEN_UP, MAILERS
 from .charset import decode_undeclared
 from .delivery_status import MAX_RECIPIENTS, MAX_STATUS, DeliveryStatus, Part, is_status, read_status
+from .enhanced_code import find_status
 from .feedback import FEEDBACK_TYPE, Feedback, find_jmrp, is_feedback, read_feedback
 from .header import header_values, message_id
 from .mime import Part as MimePart
 from .phrases import has_any, plain
 from .report_tree import MAX_LABEL, VAGUE_TYPES, Message, content, messages
-from .report_words import find_stage, find_status, find_success, squeeze, words_about
+from .report_words import find_stage, find_success, squeeze, words_about
 
 __all__ = ["Feedback", "Kind", "Part", "Report", "read"]
 

@@ -1,4 +1,4 @@
-"""What the words of a report add to its fields: why, which code, and at which command."""
+"""What the words of a report add to its fields: why, and at which command."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from .phrases import has_any, phrases
 
 NEAR = 1500  # characters below a recipient that may be about it
 
-# A code that is marked as one counts before what may be a version (`Exim 4.1.2`).
-# The digit stands before the look-behind, as the search for it is quick.
-_STATUS = re.compile(r"([245](?<![\d.].)\.[0-7]\.\d{1,3})(?!\.?\d)", re.ASCII)
-_MARKED_STATUS = re.compile(
-    r"(?:\b[245]\d\d[ -]|#|(?:status|code)[ \t]{0,3}[:=]?[ \t]{0,3})([245]\.[0-7]\.\d{1,3})(?!\.?\d)",
-    re.ASCII | re.IGNORECASE,
-)
 _STAGE = re.compile(
     r"(?:in (?:reply|response|answer) to|after|during|>>>) (?:the |sending |pipelined ){0,2}"
-    r"(?:(initial connection|ehlo|helo|starttls|auth)|(mail)|(rcpt)|(data)|(end of data))\b"
+    r"(?:(initial connection|ehlo|helo|lhlo|starttls|auth)|(mail)|(rcpt)|(data)|(end of data))\b"
 )
-_QMAIL_STAGES = (
+_SENTENCES = (
     ("greeting failed", "connect"),
     ("my name was rejected", "connect"),
+    ("refused to talk to me", "connect"),
     ("but sender was rejected", "mail"),
     ("does not like recipient", "rcpt"),
     ("failed on data command", "data"),
@@ -76,18 +70,12 @@ _FAILURES = phrases(
 _STAGES = ("connect", "mail", "rcpt", "data", "dot")
 
 
-def find_status(text: str) -> str | None:
-    """The enhanced code (RFC 3463) in words."""
-    match = _STATUS.search(text)
-    return (_MARKED_STATUS.search(text) or match)[1] if match else None
-
-
 def find_stage(text: str) -> str:
     """Which command was answered: as in Postfix's `(in reply to RCPT TO command)`, or `"report"`."""
     text = text.lower()
     match = _STAGE.search(text)
     if match is None:
-        return next((stage for sentence, stage in _QMAIL_STAGES if sentence in text), "report")
+        return next((stage for sentence, stage in _SENTENCES if sentence in text), "report")
     return next(stage for stage, found in zip(_STAGES, match.groups(), strict=True) if found)
 
 

@@ -19,21 +19,21 @@ _LITERAL_IN_QUERY = frozenset(range(0x21, 0x7F)) - frozenset(b"\"#'<>")
 
 
 @dataclass(frozen=True)
-class Target:
+class LinkTarget:
     """Where a link leads on the web: a URL, and its host, with the port that it names, in its spellings."""
 
     url: str
     hosts: tuple[str, ...]
 
 
-def resolve(link: str, base: str | None = None, charset: str = "utf-8") -> Target | None:
+def resolve(link: str, base: str | None = None, charset: str = "utf-8") -> LinkTarget | None:
     """Where a browser goes from `link` in a document in `charset` (of Python); None if that is not the web.
 
     The URL is as written where that means the same everywhere, else as browsers spell it. `base` is a result
     of `base_url`; without it relative links lead nowhere. Links to places within the document are none.
     """
     if plain := _PLAIN.fullmatch(link):
-        return Target(link, (plain[1].lower(),))
+        return LinkTarget(link, (plain[1].lower(),))
     link = link.strip(_BLANKS)
     if not link or link.startswith("#") or not (base or _HAS_SCHEME.match(link)):
         return None
@@ -46,7 +46,7 @@ def resolve(link: str, base: str | None = None, charset: str = "utf-8") -> Targe
         return None
     if url.protocol not in _WEB:
         return None
-    return Target(url.href, (url.host, idna_to_unicode(url.host)))
+    return LinkTarget(url.href, (url.host, idna_to_unicode(url.host)))
 
 
 def base_url(link: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .enhanced_code import enhanced_code
+from postal_server.mail.enhanced_code import enhanced_code
+
 from .http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
 from .lane import is_domain
 from .outcome import Outcome

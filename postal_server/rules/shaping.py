@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from publicsuffixlist import PublicSuffixList
 
-from .enhanced_code import enhanced_code
+from postal_server.mail.enhanced_code import enhanced_code
 
 SLOWED_DOWN = "Mail to this destination is slowed down"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from postal_server.rules.enhanced_code import enhanced_code
+from postal_server.mail.enhanced_code import enhanced_code
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.status import DeliveryStatus
 from postal_server.rules.suppression import Reason

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from postal_server.mail.report import Kind, Part
 
 
-@dataclass(frozen=True)
-class Reported:
+class Reported(Protocol):
     """What a report says of one message.
 
-    `evidence` is `strong` or `weak`: how sure it is that the report is about this message. `is_forwarded`:
-    the address that failed is not the one that the message was sent to.
+    `is_strong`: it is sure that the report is about this message. `is_forwarded`: the address that failed is
+    not the one that the message was sent to.
     """
 
-    kind: Kind
-    evidence: str
-    part: Part
-    reporting_mta: str | None = None
-    is_forwarded: bool = False
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def part(self) -> Part: ...
+    @property
+    def is_strong(self) -> bool: ...
+    @property
+    def is_forwarded(self) -> bool: ...
+    @property
+    def reporting_mta(self) -> str | None: ...
 
 
 class ReportRow(Protocol):
@@ -61,9 +64,16 @@ class ReportRow(Protocol):
 
 def report_row_hash(row: ReportRow) -> dict[str, Any]:
     """A stored report with the keys of `report_hash`."""
-    part = Part(row.final_recipient, row.original_recipient, row.action, remote_mta=row.remote_mta)
-    evidence = "strong" if row.is_strong else "weak"
-    return report_hash(Reported(Kind(row.kind), evidence, part, row.reporting_mta, row.is_forwarded))
+    return {
+        "kind": row.kind,
+        "evidence": _evidence(row),
+        "final_recipient": row.final_recipient,
+        "original_recipient": row.original_recipient,
+        "action": row.action or None,
+        "reporting_mta": row.reporting_mta,
+        "remote_mta": row.remote_mta,
+        "forwarded": row.is_forwarded,
+    }
 
 
 def report_hash(reported: Reported) -> dict[str, Any]:
@@ -71,7 +81,7 @@ def report_hash(reported: Reported) -> dict[str, Any]:
     part = reported.part
     return {
         "kind": reported.kind.value,
-        "evidence": reported.evidence,
+        "evidence": _evidence(reported),
         "final_recipient": part.final_recipient,
         "original_recipient": part.original_recipient,
         "action": part.action or None,
@@ -79,3 +89,7 @@ def report_hash(reported: Reported) -> dict[str, Any]:
         "remote_mta": part.remote_mta,
         "forwarded": reported.is_forwarded,
     }
+
+
+def _evidence(said: Reported | ReportRow) -> str:
+    return "strong" if said.is_strong else "weak"

@@ -39,7 +39,7 @@ from postal_server.services.operations import (
 )
 from postal_server.services.operations.suppression_file import BadLine
 from postal_server.services.operations.suppression_formats import address_in
-from postal_server.services.operations.suppression_list import MOST_CHECKED, Selection
+from postal_server.services.operations.suppression_list import MOST_CHECKED, ListFilter
 from postal_server.services.results import suppression_entries as entries
 from postal_server.services.shared.rows import chunks
 
@@ -145,7 +145,7 @@ class Command(ServerCommand):
     # Look
 
     def _rows(self, server: Server | None, options: dict[str, Any]) -> QuerySet[Suppression]:
-        selection = Selection(
+        selection = ListFilter(
             server.pk if server else None,
             Reason(options["reason"]) if options["reason"] else None,
             options["scope"],
@@ -347,8 +347,10 @@ class Command(ServerCommand):
                 yield WRITTEN_TOGETHER
 
     def _import(self, server: Server, options: dict[str, Any]) -> None:
-        tally = suppression_import.Tally()
-        target = suppression_import.Target(server.pk, conf.config(), timezone.now(), options["scope"] or "")
+        tally = suppression_import.ImportTally()
+        target = suppression_import.ImportTarget(
+            server.pk, conf.config(), timezone.now(), options["scope"] or ""
+        )
         with contextlib.ExitStack() as files:
             file = self._opened(options["file"], files)
             skip = None
@@ -362,7 +364,7 @@ class Command(ServerCommand):
             )
             try:
                 self.watched(steps, None)
-            except suppression_import.Stopped as error:
+            except suppression_import.ImportStopped as error:
                 done = counted(tally.put + tally.kept, *SUPPRESSED)
                 raise CommandError(
                     f"{options['file']}: {error}. The lines above it were imported: {done} Mend the line and "
@@ -400,7 +402,7 @@ class Command(ServerCommand):
 
         return show
 
-    def _say_what_was_imported(self, tally: suppression_import.Tally, options: dict[str, Any]) -> None:
+    def _say_what_was_imported(self, tally: suppression_import.ImportTally, options: dict[str, Any]) -> None:
         if options["dry_run"]:
             self.stdout.write(counted(tally.put, "entry would be imported.", "entries would be imported."))
         else:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from postal_server.rules.enhanced_code import enhanced_code
+from postal_server.mail.enhanced_code import enhanced_code
+from postal_server.mail.report_words import find_stage
 from postal_server.rules.failure_class import Stage
 
 MAX_READ = 2000  # characters of a reply that are read: as many as are kept
@@ -32,25 +33,6 @@ _BLOCKLIST = re.compile(
     r"spamrats|truncate|manitu|cloudmark|csi\.|blocklist|blacklist"
 )
 
-# What reporters write around the reply, by which the stage is known.
-_STAGES = (
-    ("in reply to rcpt", Stage.RCPT),
-    ("in reply to mail", Stage.MAIL),
-    ("in reply to end of data", Stage.DOT),
-    ("in reply to data", Stage.DATA),
-    ("in reply to ", Stage.CONNECT),  # HELO, EHLO, STARTTLS, AUTH
-    ("after rcpt to", Stage.RCPT),
-    ("after mail from", Stage.MAIL),
-    ("after end of data", Stage.DOT),
-    ("after data", Stage.DATA),
-    ("after initial connection", Stage.CONNECT),
-    ("after ehlo", Stage.CONNECT),
-    ("after helo", Stage.CONNECT),
-    ("does not like recipient", Stage.RCPT),
-    ("sender was rejected", Stage.MAIL),
-    ("failed after i sent the message", Stage.DOT),
-    ("refused to talk to me", Stage.CONNECT),
-)
 # How replies quote a local part, by which it is known as one.
 _AROUND_LOCAL_PART = (("<", ">"), ('"', '"'), ("'", "'"), ("(", ")"), ("[", "]"), ("", "... "))
 _IN_REPLY = re.compile(r"\(in reply to [^)]{1,60}\)")
@@ -114,8 +96,7 @@ def clean(text: str, *, code: int | None, enhanced: str | None, stage: Stage, re
 def _reported(text: str) -> tuple[Stage, str]:
     """The stage that a reporter's words name, and the text without what only names it."""
     text = _DIAGNOSTIC_TYPE.sub("", text, count=1) if ";" in text[:50] else text
-    stage = next((stage for mark, stage in _STAGES if mark in text), Stage.REPORT)
-    return stage, _IN_REPLY.sub("", text)
+    return Stage(find_stage(text)), _IN_REPLY.sub("", text)
 
 
 def _joined(text: str, code: str, enhanced: str | None) -> str:

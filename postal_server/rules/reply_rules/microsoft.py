@@ -277,6 +277,12 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
+        Class.RATE,
+        "has exceeded the maximum number of connections",
+        source=CONSUMER,
+        sample="451 4.7.652 The mail server [192.0.2.7] has exceeded the maximum number of connections.",
+    ),
+    Row(
         Class.REPUTATION,
         r"\(s31[1-9]\d\)|\(as31[1-9]\d\)|\(s775\)|\(s8001\)|\(as84[34]\)",
         source=CONSUMER,
@@ -284,6 +290,12 @@ ROWS: tuple[Row, ...] = (
             "550 5.7.1 Unfortunately, messages from [192.0.2.7] weren't sent. Please contact your "
             "Internet service provider since part of their network is on our block list (S3150)."
         ),
+    ),
+    Row(
+        Class.REPUTATION,
+        "spam abuse detected from ip range|banned sending ip",
+        source=CONSUMER,
+        sample="550 5.7.501 Service unavailable. Spam abuse detected from IP range.",
     ),
     Row(
         Class.REPUTATION,

@@ -632,8 +632,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.INFRASTRUCTURE,
         (
-            r"relaying (?:denied|not|temporarily|operation|via)|\brelay (?:denied|operation|not|is|"
-            "restrict|disabled|lookup)|we (?:do not|don't) relay|as a relay|mail relay|"
+            r"relaying (?:denied|not|temporarily|operation|via)|\brelay (?:denied|rejected|refused|not|"
+            "operation|is|restrict|disabled|lookup)|we (?:do not|don't) relay|as a relay|mail relay|"
             "configured to relay|to relay (?:mail|through|for|from)|prohibited relay|third[- ]party relay"
         ),
         source=SENDMAIL,

@@ -251,6 +251,18 @@ ROWS: tuple[Row, ...] = (
         sample="550 sorry, no mailbox here by that name. (#5.1.1)",
     ),
     Row(
+        Class.MAILBOX_FULL,
+        r"(?:over ?quota|mailbox (?:is )?full|no space|quota exceeded).{0,40}\bchkuser",
+        source=QMAIL,
+        sample="522 sorry, recipient mailbox is over quota (#5.2.2 - chkuser)",
+    ),
+    Row(
+        Class.INFRASTRUCTURE,
+        r"sender.{0,60}(?:valid mx|invalid|not accepted).{0,40}\bchkuser",
+        source=QMAIL,
+        sample="571 sorry, sender domain has no valid MX (#5.1.8 - chkuser)",
+    ),
+    Row(
         Class.BAD_ADDRESS,
         r"chkuser\b.{0,80}|\(chkuser\)",
         source=QMAIL,

@@ -21,12 +21,12 @@ from .suppression_formats import Given
 TOGETHER = 2000  # entries a transaction
 
 
-class Stopped(HostileInput):
+class ImportStopped(HostileInput):
     """A bad line, above which all is imported."""
 
 
 @dataclass(frozen=True)
-class Target:
+class ImportTarget:
     """Where entries go that do not say more: `scope` is that of those without one."""
 
     server_id: int
@@ -36,7 +36,7 @@ class Target:
 
 
 @dataclass
-class Tally:
+class ImportTally:
     """What an import has done so far.
 
     `put` are entries that are new or last longer now, `kept` those that were there for as long, or twice in
@@ -51,8 +51,8 @@ class Tally:
 
 def steps(
     items: Iterable[Item],
-    target: Target,
-    tally: Tally,
+    target: ImportTarget,
+    tally: ImportTally,
     write_transaction: Transaction | None,
     skip: Callable[[BadLine], None] | None = None,
 ) -> Iterator[int]:
@@ -60,7 +60,7 @@ def steps(
 
     Each step is a transaction, and an import that is repeated puts nothing twice. Without
     `write_transaction` nothing is written, and `tally` counts each entry as put. A bad line is given to
-    `skip`; without it, raises `Stopped` once the lines above it are written.
+    `skip`; without it, raises `ImportStopped` once the lines above it are written.
     """
     batch: list[dict[str, Any]] = []
     seen = 0
@@ -68,7 +68,7 @@ def steps(
         if isinstance(item, BadLine):
             if skip is None:
                 _write(batch, tally, write_transaction)
-                raise Stopped(str(item))
+                raise ImportStopped(str(item))
             tally.bad += 1
             skip(item)
         elif _is_over(item, target.now):
@@ -88,7 +88,7 @@ def _is_over(given: Given, now: datetime) -> bool:
     return given.is_over or (given.keep_until is not None and given.keep_until <= now)
 
 
-def _write(batch: list[dict[str, Any]], tally: Tally, write_transaction: Transaction | None) -> None:
+def _write(batch: list[dict[str, Any]], tally: ImportTally, write_transaction: Transaction | None) -> None:
     if write_transaction is None:
         tally.put += len(batch)
         return
@@ -98,7 +98,7 @@ def _write(batch: list[dict[str, Any]], tally: Tally, write_transaction: Transac
     tally.kept += len(batch) - put
 
 
-def _values(given: Given, target: Target) -> dict[str, Any]:
+def _values(given: Given, target: ImportTarget) -> dict[str, Any]:
     server_id, key = entries.key_of((target.server_id, given.address))
     return {
         "server_id": server_id,
@@ -116,7 +116,7 @@ def _values(given: Given, target: Target) -> dict[str, Any]:
     }
 
 
-def _keep_until(given: Given, target: Target) -> datetime | None:
+def _keep_until(given: Given, target: ImportTarget) -> datetime | None:
     if given.keep_until or given.is_without_end:
         return given.keep_until
     return entries.default_keep_until(target.config, target.now, given.reason)

@@ -20,7 +20,7 @@ MOST_CHECKED = 1000  # addresses
 
 
 @dataclass(frozen=True)
-class Selection:
+class ListFilter:
     """Which entries: those that stop mail, or else the proposed or the ended ones.
 
     `scope` None is any, empty those for all mail. `text` is a part of the address.
@@ -35,7 +35,7 @@ class Selection:
     is_proposed: bool = False
 
 
-def select(selection: Selection, now: datetime) -> QuerySet[Suppression]:
+def select(selection: ListFilter, now: datetime) -> QuerySet[Suppression]:
     """These entries, the oldest first."""
     rows = Suppression.objects.filter(entries.past(now)) if selection.is_ended else entries.standing(now)
     if not selection.is_ended:

@@ -12,7 +12,6 @@ from postal_server.rules.classification import NOBODY_KNOWS, Classification
 from postal_server.rules.status import DeliveryStatus
 from postal_server.wire import webhook as wire
 from postal_server.wire.classification import classification_hash, suppressed_hash
-from postal_server.wire.report import Reported as WireReport
 
 from . import classification
 from .batch import Batch
@@ -76,11 +75,4 @@ def _payload(
     found = classification_hash(delivery, suppressed_hash(batch.suppressed.get(original.id)))
     if found is not None and bounced.part.status:
         found["enhanced_status"] = bounced.part.status
-    said = WireReport(
-        bounced.kind,
-        "strong" if bounced.is_strong else "weak",
-        bounced.part,
-        bounced.reporting_mta,
-        bounced.is_forwarded,
-    )
-    return wire.bounce_payload(original, token, report, report_token, classification=found, reported=said)
+    return wire.bounce_payload(original, token, report, report_token, classification=found, reported=bounced)

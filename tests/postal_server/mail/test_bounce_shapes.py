@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postal_server.mail.bounce_rows import ROWS
-from postal_server.mail.bounce_shapes import find, status
+from postal_server.mail.bounce_shapes import find
 from postal_server.mail.delivery_status import Part
 from postal_server.mail.header import Fields
 from postal_server.mail.phrases import Text
@@ -80,21 +80,6 @@ def test_automatic_replies_are_no_notices():
     for name, raw, expected in samples("autoreply"):
         header, text = header_and_text(raw)
         assert find(header, text, has_null_path=not expected["reverse_path"]) is None, name
-
-
-@each(
-    "text, expected",
-    [
-        ("550 5.1.1 No such user (4.0.0)", "5.1.1"),
-        ("550-5.7.26 This mail", "5.7.26"),
-        ("Sorry, no mailbox here by that name. (#5.1.1)", "5.1.1"),
-        ("see 5.1.1.9 and 5.1.1.", "5.1.1"),
-        ("Exim 4.96 at 192.0.2.5", None),
-        ("2.1.5 OK", None),
-    ],
-)
-def test_the_status_is_the_one_that_follows_a_code(text, expected):
-    assert status(text) == expected
 
 
 @given(st.binary(max_size=300), st.text(max_size=500), st.booleans())

@@ -1,6 +1,6 @@
 from postal_server.mail.delivery_status import Part
 from postal_server.mail.phrases import plain
-from postal_server.mail.report_words import find_stage, find_status, find_success, squeeze, words_about
+from postal_server.mail.report_words import find_stage, find_success, squeeze, words_about
 from tests.each import each
 
 
@@ -30,23 +30,6 @@ from tests.each import each
 )
 def test_the_command_that_was_answered(text, stage):
     assert find_stage(text) == stage
-
-
-@each(
-    "text, status",
-    [
-        ("550 5.1.1 unknown", "5.1.1"),
-        ("(#5.7.1)", "5.7.1"),
-        ("Exim 4.2.1 said 550-5.1.10 gone", "5.1.10"),
-        ("status: 4.4.7", "4.4.7"),
-        ("said 5.1.1. Bye", "5.1.1"),
-        ("from 5.1.1.9", None),
-        ("version 4.92.3", None),
-        ("550 unknown", None),
-    ],
-)
-def test_the_code_in_words(text, status):
-    assert find_status(text) == status
 
 
 @each(

@@ -9,8 +9,13 @@ from postal_server.models import Suppression
 from postal_server.rules.suppression import Reason
 from postal_server.services.operations import suppression_import
 from postal_server.services.operations.suppression_file import csv_lines, read
-from postal_server.services.operations.suppression_import import Stopped, Tally, Target, steps
-from postal_server.services.operations.suppression_list import Selection, select
+from postal_server.services.operations.suppression_import import (
+    ImportStopped,
+    ImportTally,
+    ImportTarget,
+    steps,
+)
+from postal_server.services.operations.suppression_list import ListFilter, select
 from postal_server.services.results.suppression_entries import given_entry, put
 from tests.postal_server.services.conftest import NOW
 
@@ -23,9 +28,9 @@ HEADER = "address,reason,text,scope,created_at,keep_until\n"
 def load(recorded_config):
     """Import a text for server 1: what was done. `skipped` gets the bad lines."""
 
-    def call(text: str, skipped=None, scope: str = "", is_dry: bool = False) -> Tally:
-        tally = Tally()
-        target = Target(1, recorded_config, NOW, scope)
+    def call(text: str, skipped=None, scope: str = "", is_dry: bool = False) -> ImportTally:
+        tally = ImportTally()
+        target = ImportTarget(1, recorded_config, NOW, scope)
         for _ in steps(
             read(io.StringIO(text, newline="")),
             target,
@@ -108,7 +113,7 @@ def test_what_has_ended_is_left_out(load) -> None:
 
 
 def test_the_lines_above_a_bad_one_are_imported(load) -> None:
-    with pytest.raises(Stopped, match="line 2: address: 'nobody'"):
+    with pytest.raises(ImportStopped, match="line 2: address: 'nobody'"):
         load("a@x.example\nnobody\nb@x.example\n")
     assert list(Suppression.objects.values_list("key", flat=True)) == ["a@x.example"]
 
@@ -154,13 +159,13 @@ class LongFile:
 @pytest.mark.slow
 def test_the_length_of_a_list_takes_no_memory(recorded_config) -> None:
     """Of 20,000 entries, which are never all there, in and out."""
-    now = Target(1, recorded_config, NOW)
+    now = ImportTarget(1, recorded_config, NOW)
     tracemalloc.start()
     try:
-        tally = Tally()
+        tally = ImportTally()
         assert sum(steps(read(LongFile(20_000)), now, tally, transaction.atomic)) == 20_000
         assert tally.put == 20_000
-        rows = select(Selection(1), NOW).iterator(chunk_size=2000)
+        rows = select(ListFilter(1), NOW).iterator(chunk_size=2000)
         assert sum(1 for _ in csv_lines(rows, {})) == 20_001
         assert tracemalloc.get_traced_memory()[1] < 12_000_000
     finally:
