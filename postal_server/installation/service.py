@@ -62,7 +62,8 @@ class Service:
         return {UNITS / name: self._filled(path) for name, path in sorted(units.items())}
 
     def sysusers(self) -> dict[Path, str]:
-        return {SYSUSERS: self._filled(SOURCES / "sysusers/postal.conf")}
+        """The usual user, for systemd-sysusers; others are made by whom they belong to."""
+        return {SYSUSERS: self._filled(SOURCES / "sysusers/postal.conf")} if self.user == USER else {}
 
     def hook(self) -> dict[Path, str]:
         """certbot's hook, which writes the certificate for SMTP."""

@@ -18,6 +18,10 @@ case $answer in
 esac
 
 pair=$(cat "$lineage/fullchain.pem" "$lineage/privkey.pem")
+if printf '%s\n' "$pair" | cmp -s - "$certificate" && [ "$key" -ef "$certificate" ]; then
+  echo "$certificate: has the certificate of $lineage already."
+  exit 0
+fi
 # As the service's user: in a folder of somebody else, root might be made to write to another file.
 printf '%s\n' "$pair" | runuser -u @user@ -- sh -euc '
   umask 077
