@@ -13,6 +13,7 @@ LANES = {
     "daemons": {
         "end_to_end",
         "postal_server/engine/test_postgresql.py",
+        "postal_server/installation/backup/test_postgresql.py",
         "security/test_advisories.py",
         "security/test_api.py",
         "security/test_memory.py",

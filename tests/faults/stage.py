@@ -116,6 +116,7 @@ class Stage:
         self.folder = folder
         self.database = database
         self.path = (data or folder) / "postal.sqlite3"
+        self.configuration = folder / "postal.yml"
         self.processes: dict[str, Command] = {}
         self.in_flight: Counter[str] = Counter()  # recipient -> kills of a worker that held the message
         self._options = options or {}
@@ -283,7 +284,7 @@ class Stage:
 
     @property
     def _environ(self) -> dict[str, str]:
-        return {"POSTAL_CONFIG_FILE_PATH": str(self.folder / "postal.yml"), "PYTHONUNBUFFERED": "1"}
+        return {"POSTAL_CONFIG_FILE_PATH": str(self.configuration), "PYTHONUNBUFFERED": "1"}
 
     def _start_receivers(self) -> None:
         self.outside.mkdir()
@@ -314,10 +315,10 @@ class Stage:
         }
         for group, values in self._options.items():
             document.setdefault(group, {}).update(values)
-        (self.folder / "postal.yml").write_text(yaml.safe_dump({"version": 2, **document}), "utf-8")
-        self._run("postal_server", "initialize", "--no-server")
+        self.configuration.write_text(yaml.safe_dump({"version": 2, **document}), "utf-8")
+        self.run("postal_server", "initialize", "--no-server")
         url = f"http://{self._address}:{self.ports['http']}"
-        keys = json.loads(self._run("tests.faults.provision", DOMAIN, url))
+        keys = json.loads(self.run("tests.faults.provision", DOMAIN, url))
         self.order = load.Order(
             web=(self._address, web),
             smtp=(self._address, smtp),
@@ -326,7 +327,14 @@ class Stage:
             **keys,
         )
 
-    def _run(self, *words: str) -> str:
+    def move(self, folder: Path, database: str | None) -> None:
+        """Go on with another installation, in `folder` and on a PostgreSQL database or SQLite."""
+        self.configuration = folder / "postal.yml"
+        self.path = folder / "postal.sqlite3"
+        self.database = database
+
+    def run(self, *words: str) -> str:
+        """What a command for the installation prints; the first word is the module."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
             env={**os.environ, "PYTHONPATH": str(ROOT), **self._environ},

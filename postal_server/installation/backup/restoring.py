@@ -123,18 +123,13 @@ class _Plan:
         self.notes: list[str] = []
         self._note_missing_variables(wish.environ)
         places = self._places(wish)
-        changes = {
-            PATH_KEYS[name]: IN_ROOT.format(places[name].name)
-            for name in PATH_KEYS
-            if name in places and self._inside(name) is None
-        }
-        if wish.url is not None:
-            changes["storage.url"] = wish.url
+        self.config = self._read(places.get(CONFIGURATION), wish.environ)
+        changes = self._changes(places, wish)
         if CONFIGURATION in small and changes:
             text = with_values(small[CONFIGURATION].decode("utf-8"), changes)
             self.small[CONFIGURATION] = text.encode()
+            self.config = self._read(places[CONFIGURATION], wish.environ)
             self.notes += [f"{key} is another now: {CONFIGURATION} had to be changed." for key in changes]
-        self.config = self._read(places.get(CONFIGURATION), wish.environ)
         if self.config.rails.secret_key:
             self._require_secret(self.config.rails.secret_key)
             del places[SECRET_KEY]
@@ -147,6 +142,28 @@ class _Plan:
         }
         if there := [str(place) for place in self.files if place.exists()]:
             wish.require_replace(", ".join(there))
+
+    def _changes(self, places: Mapping[str, Path], wish: Wish) -> dict[str, str]:
+        """The keys of the configuration that have to name other places than before."""
+        given = self.config
+        named = {
+            SIGNING_KEY: given.postal.signing_key_path,
+            CERTIFICATE: given.smtp_server.tls_certificate_path,
+            CERTIFICATE_KEY: given.smtp_server.tls_private_key_path,
+        }
+        changes = {
+            PATH_KEYS[name]: IN_ROOT.format(self._inside(name) or name)
+            for name, value in named.items()
+            if name in places and places[name] != Path(os.path.realpath(given.file(value)))
+        }
+        database_name = self.manifest.database_member.name
+        if wish.url is not None:
+            changes["storage.url"] = wish.url
+        elif given.sqlite_file and str(given.sqlite_file) == self.manifest.database_member.path:
+            inside = self._inside(database_name)
+            if inside and self.root / inside != given.sqlite_file:
+                changes["storage.url"] = f"sqlite:///{IN_ROOT.format(inside)}"
+        return changes
 
     def _inside(self, name: str) -> Path | None:
         """Where a file was in the folder of the configuration; None if it was in another."""

@@ -293,6 +293,24 @@ def _configure(folder: Path, **groups: dict[str, str]) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
+def test_absolute_paths_within_the_folder_are_those_of_the_new_folder(
+    back_up, installation, restore, tmp_path
+):
+    _configure(
+        installation,
+        storage={"url": f"sqlite:///{installation}/postal.sqlite3"},
+        postal={"signing_key_path": str(installation / "signing.key")},
+    )
+    before = tree(installation)
+    there = tmp_path / "there"
+    restore(back_up(), there)
+    assert set(tree(there)) == FILES
+    config = conf.load(there / "postal.yml", {})
+    assert config.sqlite_file == there / "postal.sqlite3"
+    assert config.file(config.postal.signing_key_path) == there / "signing.key"
+    assert tree(installation) == before
+
+
 def test_a_certificate_that_is_neither_there_nor_in_it_is_named(back_up, installation, restore, tmp_path):
     archive = back_up(with_certificate=False)
     restored = restore(archive, tmp_path / "there")
