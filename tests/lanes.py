@@ -20,6 +20,7 @@ LANES = {
         "security/test_smtp.py",
         "security/test_ssrf.py",
         "story",
+        "test_backups.py",
         "test_benchmarks.py",
         "test_readme.py",
     },

@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -258,21 +259,35 @@ def test_configuration_shown_is_understood(block: Block) -> None:
     assert config.warnings == ()
 
 
-OTHER_PROGRAMS = {"make", "pip", "sqlite3", "mysqldump", "systemctl", "certbot", f"/{service.HOOK}"}
-OTHER_PROGRAMS |= {".ci/run", "git", "podman"}
+OTHER_PROGRAMS = {
+    *(
+        ".ci/run",
+        "age",
+        "certbot",
+        "git",
+        "gpg",
+        "install",
+        "make",
+        "mysqldump",
+        "pip",
+        "podman",
+        "systemctl",
+    ),
+    f"/{service.HOOK}",
+}
 # Those of `postal-server`. All commands of that page are run by tests/drills/test_containers.py.
 IN_CONTAINER = re.compile(r"docker compose .*?(?:run --rm \w+|exec \w+ postal-server) (.*)")
 
 
-def shown_commands() -> Iterator[Any]:
+def shown_commands() -> Iterator[list[str]]:
     for page in PAGES:
         lines = command_lines(page)
         if page.name == "containers.md":
             lines = [f"postal-server {found[1]}" for found in map(IN_CONTAINER.match, lines) if found]
             assert len(lines) > 3
         for line in lines:
-            words = shlex.split(line, comments=True)
-            yield pytest.param(words, id=f"{page.name}: {' '.join(words)}")
+            pipeline = shlex.split(line, comments=True)
+            yield from (list(words) for is_pipe, words in groupby(pipeline, "|".__eq__) if not is_pipe)
 
 
 @each("words", list(shown_commands()))

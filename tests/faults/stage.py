@@ -333,7 +333,7 @@ class Stage:
         self.path = folder / "postal.sqlite3"
         self.database = database
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, seconds: float = START_SECONDS) -> str:
         """What a command for the installation prints; the first word is the module."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
@@ -341,7 +341,7 @@ class Stage:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=START_SECONDS,
+            timeout=seconds,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

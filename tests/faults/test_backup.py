@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
 import tarfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +13,13 @@ import pytest
 
 from tests.faults.conftest import DATABASES
 from tests.faults.lines import read
-from tests.faults.stage import ROOT, Stage, wait_until
+from tests.faults.stage import Stage, wait_until
 
 PROCESSES = ("web", "smtp", "worker-1")
 MAIL = 60  # acknowledged before the back-up, and again after it
 RATE = 60.0  # messages a second
 DELIVERED_WITHIN = 120.0  # seconds
+COMMAND_SECONDS = 600.0
 MB = 1_000_000
 
 
@@ -53,7 +50,7 @@ def restore_elsewhere(stage: Stage, archive: Path, database: str | None) -> floa
     folder = stage.folder / "elsewhere"
     words = ["restore", str(archive), "--to", str(folder), *(["--database", database] if database else [])]
     started = time.monotonic()
-    stage.run("postal_server", *words)
+    stage.run("postal_server", *words, seconds=COMMAND_SECONDS)
     stage.move(folder, database)
     return time.monotonic() - started
 
@@ -81,7 +78,7 @@ def drill(
     time.sleep(seconds)
     begin = time.monotonic()
     before = stage.acknowledged()
-    stage.run("postal_server", "backup", str(archive))
+    stage.run("postal_server", "backup", str(archive), seconds=COMMAND_SECONDS)
     end = time.monotonic()
     taken = len(stage.acknowledged())
     wait_until(lambda: len(stage.acknowledged()) >= taken + MAIL, 60, "mail is taken after it")
@@ -92,7 +89,7 @@ def drill(
 
     seconds_to_verify = -time.monotonic()
     assert "whole; its database and keys are in order" in stage.run(
-        "postal_server", "backup", "--verify", str(archive)
+        "postal_server", "backup", "--verify", str(archive), seconds=COMMAND_SECONDS
     )
     seconds_to_verify += time.monotonic()
     seconds_to_restore = restore_elsewhere(stage, archive, elsewhere)
@@ -157,19 +154,18 @@ def test_a_large_backup_under_load_is_restored_elsewhere(database, play, request
 
 
 def enlarge(stage: Stage, size_mb: int) -> None:
-    """Add texts of 50 KB, half of each random as what is compressed, under numbers that no message has."""
-    random_bytes = (
-        "decode(repeat(md5(n::text), 1562), 'hex') || convert_to(repeat('text ', 5000), 'UTF8')"
-        if stage.database
-        else "CAST(randomblob(25000) || CAST(printf('%.25000c', 'x') AS BLOB) AS BLOB)"
-    )
-    numbers = f"generate_series(1, {size_mb * 20}) AS n" if stage.database else "n"
-    recursive = (
-        ""
-        if stage.database
-        else f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {size_mb * 20}) "
-    )
-    stage.query(
-        "INSERT INTO postal_server_body (id, server_id, created_at, raw) "
-        f"{recursive}SELECT 200000000000000 + n, 1, CURRENT_TIMESTAMP, {random_bytes} FROM {numbers}"
-    )
+    """Add texts of 50 KB, half of each hard to compress, under numbers that no message has."""
+    count = size_mb * 20
+    first = "INSERT INTO postal_server_body (id, server_id, created_at, raw)"
+    if stage.database:
+        stage.query(
+            f"{first} SELECT 200000000000000 + n, 1, CURRENT_TIMESTAMP, "
+            "decode((SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 1562) AS i), 'hex') "
+            f"|| convert_to(repeat('text ', 5000), 'UTF8') FROM generate_series(1, {count}) AS n"
+        )
+    else:
+        stage.query(
+            f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) "
+            f"{first} SELECT 200000000000000 + n, 1, CURRENT_TIMESTAMP, "
+            "CAST(randomblob(25000) || printf('%.25000c', 'x') AS BLOB) FROM numbers"
+        )

@@ -59,7 +59,7 @@ class Installation:
         )
 
     def sessions(self) -> list[int]:
-        """The processes of PostgreSQL for this database. Connects to another, as the restore wants to be alone."""
+        """PostgreSQL's processes for this database; asked by way of another, to be in nobody's way."""
         rows = self.query("SELECT pid FROM pg_stat_activity WHERE datname = 'postal'", "postgres")
         return [pid for (pid,) in rows]
 
