@@ -346,6 +346,7 @@ _PREFIX = re.compile(r"(?i)\A(?:mailto|smtp|rfc822)[:=;]")
 _CODE = re.compile(r"[45](?<![\d.].)(?:\d\d(?=[ -]|$)|\.\d{1,3}\.\d{1,3}(?!\.?\d))", re.ASCII | re.MULTILINE)
 _PUNCTUATION = " \t:;,.>)]\"'*"
 _COMMAND = re.compile(r"(?i)\b(?:RCPT|MAIL)\b")
+_MAY_NAME_ALIAS = re.compile("(?i)ed (?:from|by)")
 _VIA = re.compile(rf"(?i)(?:generated|expanded) (?:from|by):? {{0,3}}(?P<via>{ADDRESS})")
 
 
@@ -369,7 +370,7 @@ def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tup
             more = next(filter(_CODE.search, naming.get(key, ())), "") or _paragraph(block)
             why += "" if more in why else f" {more}"
         text = _diagnostic(why) or _diagnostic(above)
-        via = each.via or next((bare(match["via"]) for match in _VIA.finditer(_paragraph(block))), None)
+        via = each.via or _alias(_paragraph(block))
         code = find_status(text or "", OF_FAILURES)
         if key not in parts or code:
             parts[key] = Part(each.address, via, action, code, text)
@@ -377,6 +378,12 @@ def _parts(said: str, found: Sequence[_Found], pattern: str, action: str) -> tup
     if not others and last.status is None:
         last = replace(last, status=find_status(said, OF_FAILURES))
     return (*others, last)
+
+
+def _alias(reason: str) -> str | None:
+    """The address that a recipient stands behind, as a reason names it."""
+    match = _VIA.search(reason) if _MAY_NAME_ALIAS.search(reason) else None
+    return bare(match["via"]) if match else None
 
 
 def _blocks(said: str, found: Sequence[_Found]) -> list[str]:

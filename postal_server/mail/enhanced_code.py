@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 # The digit stands before the look-behind, as the search for it is quick.
 _CODE = re.compile(r"([245](?<![\d.].)\.\d{1,3}\.\d{1,3})(?!\.?\d)", re.ASCII)
-_UNMARKED = re.compile(r"([245](?<![\d.].)\.\d\.\d{1,3})(?!\.?\d)", re.ASCII)  # not `Exim 4.92.3`
-_MARKED = re.compile(
-    r"(?:(?<![\d.])[245]\d\d[ -]{1,3}|#|\b(?:status|code)[ \t]{0,3}[:=]?[ \t]{0,3})#?"
-    r"([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)",
+_VERSION = re.compile(r"\d\.\d\d", re.ASCII)  # Exim 4.92.3
+_MARK = re.compile(
+    r"(?:(?<![\d.])[245]\d\d[ -]{1,3}|#|\b(?:status|code)[ \t]{0,3}[:=]?[ \t]{0,3})#?\Z",
     re.ASCII | re.IGNORECASE,
 )
+MARK_CHARACTERS = 20  # before a code that may mark it
+MAX_CODES = 1000  # in one text
 
 
 def find_status(text: str, classes: str = "245") -> str | None:
@@ -19,10 +21,16 @@ def find_status(text: str, classes: str = "245") -> str | None:
 
     One that is marked as a code counts before what may be a version (`Exim 4.1.2`).
     """
-    if not _CODE.search(text):
-        return None
-    codes = (match[1] for pattern in (_MARKED, _UNMARKED) for match in pattern.finditer(text))
-    return next((code for code in codes if code[0] in classes), None)
+    unmarked = None
+    for match in islice(_CODE.finditer(text), MAX_CODES):
+        code = match[1]
+        if code[0] not in classes:
+            continue
+        if _MARK.search(text[max(match.start() - MARK_CHARACTERS, 0) : match.start()]):
+            return code
+        if unmarked is None and not _VERSION.match(code):
+            unmarked = code
+    return unmarked
 
 
 def enhanced_code(text: str) -> tuple[str, str, str] | None:
