@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,9 +49,9 @@ ALIASES = {
     "console": "shell",
     "import": "import_postal",
 }
-WITHOUT_MODELS = frozenset(
-    {"health"}
-)  # called every few seconds: loading the models would cost more than the work
+# `health` is called every few seconds: loading the models would cost more than the work. `initialize` decides
+# on the configuration first, and loads them then.
+WITHOUT_MODELS = frozenset({"health", "initialize"})
 MISSING_EXTRA = "postal-server needs its extra: pip install 'anymail-postal[server]' ({name} is missing)."
 
 
@@ -123,8 +122,8 @@ def _run(name: str, words: list[str], path: str | None) -> int:
         with contextlib.ExitStack() as stack:
             if is_help or name == "restore" or (name == "backup" and "--verify" in words):
                 stack.enter_context(_no_installation())
-            elif name == "initialize" or "--initialize" in words:
-                _prepare_files(path)
+            elif "--initialize" in words and (status := _execute(_load("initialize"), "initialize", [])):
+                return status
             command = _load(name)
             if not is_help:
                 stack.close()
@@ -148,31 +147,6 @@ def _no_installation() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(given)
-
-
-def _prepare_files(path: str | None) -> None:
-    """Django's settings need the files of the installation, so they come first.
-
-    Raises `ConfigurationError` if they cannot be written.
-    """
-    from . import conf, files  # noqa: PLC0415 - the extra may be missing
-    from .errors import ConfigurationError  # noqa: PLC0415
-
-    config_path = Path(path or os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
-    os.environ[conf.PATH_VARIABLE] = str(config_path)
-    try:
-        made = [config_path] if files.write_configuration(config_path) else []
-        config = conf.load(config_path)
-        made += files.write_secrets(config)
-        shut = files.keep_others_out(config)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{error.filename or config_path}: cannot be made ({error.strerror})."
-        ) from error
-    for file in made:
-        print(f"made {file}")
-    for file in shut:
-        print(f"only for its owner from now on: {file}")
 
 
 def _load(name: str) -> BaseCommand:

@@ -733,14 +733,26 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     named = path or (Path(environ[PATH_VARIABLE]) if environ.get(PATH_VARIABLE) else None)
     file = (named or DEFAULT_PATH).absolute()
     try:
-        document = yaml.safe_load(file.read_text("utf-8")) or {}
+        text = file.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         if named:
             raise ConfigurationError(f"{named}: there is no such configuration file.") from None
         return parse({}, environ, file.parent)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError(f"{file}: cannot be read: {why}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: cannot be read: {_why(error)}") from error
+    return read_text(text, file, environ)
+
+
+def _why(error: Exception) -> object:
+    return error.strerror if isinstance(error, OSError) else error
+
+
+def read_text(text: str, file: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in the text of `file`, of either version. Raises `ConfigurationError`."""
+    try:
+        document = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error}") from error
     if not isinstance(document, Mapping):
         raise ConfigurationError(f"{file}: groups of keys are expected.")
     if document and document.get("version", 1) == 1:
@@ -750,10 +762,22 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return parse(document, environ, file.parent, file)
 
 
+_planned: list[Config] = []
+
+
 @functools.lru_cache(maxsize=1)
 def config() -> Config:
     """The configuration of this process, read once."""
-    return load()
+    return _planned[-1] if _planned else load()
+
+
+def use(planned: Config) -> None:
+    """Let this be the configuration of this process, whatever the file says.
+
+    For `initialize`, which writes the file last.
+    """
+    _planned.append(planned)
+    config.cache_clear()
 
 
 def secret_key(config: Config) -> str:

@@ -24,56 +24,18 @@ SIGNING_KEY_BITS = 2048
 CERTIFICATE_DAYS = 3650
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
-# Development defaults: everything is on loopback, nothing leaves the machine.
-TEMPLATE = """\
-# Configuration of postal-server. Keys are Postal's own, with ours beside them; all of them are described
-# in the documentation. Environment variables win: POSTAL_WEB_HOSTNAME, WEB_SERVER_DEFAULT_PORT, ...
-version: 2
 
-postal:
-  web_hostname: localhost
-  web_protocol: http
-  smtp_hostname: localhost
-  # Webhooks and HTTP endpoints on this machine. Remove the loopback networks in production.
-  allowed_request_destinations: [127.0.0.0/8, "::1/128"]
-
-web_server:
-  default_port: 5000
-  default_bind_address: 127.0.0.1
-
-smtp_server:
-  default_port: 2525
-  default_bind_address: 127.0.0.1
-  tls_enabled: true
-  plaintext_auth: true
-
-dns:
-  return_path_domain: rp.localhost
-  route_domain: routes.localhost
-  track_domain: track.localhost
-  spf_include: spf.localhost
-  mx_records: [localhost]
-
-delivery:
-  # catch: all mail stays here. mx: mail goes to the internet. Relays: see postal.smtp_relays.
-  mode: catch
-  catch_port: 2526
-
-storage:
-  url: sqlite:///$config-file-root/postal.sqlite3
-"""
+def new_secret(config: Config) -> str:
+    """A secret for the file `secret.key`; empty if the installation has one."""
+    has_one = config.rails.secret_key or (config.root / "secret.key").exists()
+    return "" if has_one else secrets.token_urlsafe(48)
 
 
-def write_configuration(path: Path) -> bool:
-    """Write a development configuration to `path`. False if there is one already."""
-    if path.exists():
-        return False
-    write_private(path, TEMPLATE.encode())
-    return True
+def write_secrets(config: Config, secret: str | None = None) -> list[Path]:
+    """Make the missing keys, and the folder of the database; return the paths of the new keys.
 
-
-def write_secrets(config: Config) -> list[Path]:
-    """Make the missing keys, and the folder of the database; return the paths of the new keys."""
+    `secret` is what `new_secret` returned, if it is in use already.
+    """
     made = []
     if config.sqlite_file:
         _make_folder(config.sqlite_file.parent)
@@ -82,19 +44,29 @@ def write_secrets(config: Config) -> list[Path]:
         key = rsa.generate_private_key(public_exponent=65537, key_size=SIGNING_KEY_BITS)
         write_private(signing, _pem(key))
         made.append(signing)
-    secret = config.root / "secret.key"
-    if not config.rails.secret_key and not secret.exists():
-        write_private(secret, secrets.token_urlsafe(48).encode("ascii"))
-        made.append(secret)
-    if config.smtp_server.tls_enabled:
+    if secret := secret or new_secret(config):
+        path = config.root / "secret.key"
+        write_private(path, secret.encode("ascii"))
+        made.append(path)
+    if config.smtp_server.tls_enabled and makes_certificate(config):
         made += _write_certificate(config)
     return made
 
 
+def certificate_paths(config: Config) -> tuple[Path, Path]:
+    """The certificate for SMTP, and its key."""
+    given = config.smtp_server
+    return config.file(given.tls_certificate_path), config.file(given.tls_private_key_path)
+
+
+def makes_certificate(config: Config) -> bool:
+    """Is the certificate for SMTP one of the installation's own files? Others belong to other programs."""
+    return all(config.root in path.parents for path in certificate_paths(config))
+
+
 def _write_certificate(config: Config) -> list[Path]:
     """Make a self-signed certificate for the SMTP host, unless it or its key exists."""
-    certificate = config.file(config.smtp_server.tls_certificate_path)
-    private = config.file(config.smtp_server.tls_private_key_path)
+    certificate, private = certificate_paths(config)
     if certificate.exists() or private.exists():
         return []
     key = ec.generate_private_key(ec.SECP256R1())
@@ -181,8 +153,7 @@ def _private(config: Config) -> list[Path]:
     A folder that holds more, such as a home or a project, keeps the mode that its owner chose; so does one
     that everybody shares, such as /tmp.
     """
-    private_key = config.file(config.smtp_server.tls_private_key_path)
-    certificate = config.file(config.smtp_server.tls_certificate_path)
+    certificate, private_key = certificate_paths(config)
     named = [config.file(config.postal.signing_key_path), config.root / "secret.key", private_key]
     folders = {config.root}
     if config.path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator
@@ -48,6 +49,27 @@ POSTGRESQL_OPTIONS = {
     # Bound by the server, a 50 MB text costs twice its size in memory; by the client nine times.
     "server_side_binding": True,
 }
+
+# What PostgreSQL says of set-ups that are not finished, and what finishes them.
+CURES = (
+    (
+        re.compile(r"password authentication failed|no password supplied"),
+        " The user or the password in the URL is wrong.",
+    ),
+    (re.compile("Peer authentication failed"), " Use a host name in the URL, and the password of that user."),
+    (
+        re.compile('role "[^"]*" does not exist'),
+        " `sudo -u postgres createuser --pwprompt NAME` makes a user of that name.",
+    ),
+    (
+        re.compile('database "[^"]*" does not exist'),
+        " `sudo -u postgres createdb --owner USER NAME` makes a database of that name.",
+    ),
+    (
+        re.compile("permission denied for schema"),
+        " Make the user of the URL the owner of the database: `ALTER DATABASE name OWNER TO user`.",
+    ),
+)
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -110,6 +132,14 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {**POSTGRESQL_OPTIONS, **options},
     }
+
+
+def unusable(error: object, config: Config) -> str:
+    """What to say of a database that cannot be used: one line, with the cure if it is a known one."""
+    said = " ".join(str(error).split()).rstrip(".?")
+    file = f" ({config.sqlite_file})" if config.sqlite_file else ""
+    cure = next((cure for words, cure in CURES if words.search(said)), "")
+    return f"storage.url: the database cannot be used: {said}{file}.{cure}"
 
 
 @contextlib.contextmanager

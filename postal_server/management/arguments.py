@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from typing import TypeVar
 
-from django.core.exceptions import ValidationError
-
-from postal_server.mail.address import domain_to_ascii, is_plausible_recipient
-from postal_server.models.webhook import WEBHOOK_URL
+from postal_server.installation import values
+from postal_server.mail.address import is_plausible_recipient
 from postal_server.rules.selection import destination_name
 from postal_server.rules.suppression import valid_scope
 from postal_server.services.operations.suppression_formats import moment_in
+
+Value = TypeVar("Value")
 
 UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "min": timedelta(minutes=1)}
 DURATION = re.compile(rf"(\d{{1,4}})({'|'.join(UNITS)})", re.ASCII)
 
 
-def domain(text: str) -> str:
-    """A domain, in the form used in DNS."""
-    try:
-        name = domain_to_ascii(text)
-    except ValueError:
-        name = ""
-    if not name or name.rpartition(".")[2].isdigit():
-        raise ArgumentTypeError(f"{text!r} is not a domain such as example.com")
-    return name
+def checked(check: Callable[[str], Value]) -> Callable[[str], Value]:
+    """A type of arguments whose ValueError is what the person is told."""
+
+    def convert(text: str) -> Value:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+domain = checked(values.domain)
 
 
 def address(text: str) -> str:
@@ -67,18 +72,3 @@ def duration(text: str) -> timedelta:
     if not match:
         raise ArgumentTypeError(f"{text!r} is not a length of time such as 5d, 12h or 30min")
     return int(match[1]) * UNITS[match[2]]
-
-
-def url(text: str) -> str:
-    """A URL that is allowed for webhooks and endpoints."""
-    try:
-        WEBHOOK_URL(text)
-        parts = urlsplit(text)
-        is_url = bool(parts.hostname) and parts.port != 0
-    except (ValidationError, ValueError):
-        is_url = False
-    if not is_url:
-        raise ArgumentTypeError(
-            f"{text!r} is not a URL such as https://user:password@www.example.com/anymail/postal/tracking/"
-        )
-    return text

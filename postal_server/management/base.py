@@ -16,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from postal_server import conf
-from postal_server.engine.database import write_transaction
+from postal_server.engine.database import unusable, write_transaction
 from postal_server.models import Server
 from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.loader import load
@@ -152,7 +152,4 @@ def require_current_database() -> None:
 
 
 def _unusable(error: DatabaseError) -> CommandError:
-    file = conf.config().sqlite_file
-    which = f" ({file})" if file else ""
-    why = " ".join(str(error).split())  # PostgreSQL's are of several lines
-    return CommandError(f"storage.url: the database cannot be used: {why}{which}")
+    return CommandError(unusable(error, conf.config()))

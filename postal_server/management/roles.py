@@ -7,7 +7,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, ClassVar
 
-from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from postal_server import conf, files
@@ -28,14 +27,12 @@ class RoleCommand(ServerCommand):
     """Serves `roles` until SIGTERM or SIGINT."""
 
     roles: ClassVar[tuple[Role, ...]]
-    needs_database = False  # checked below, once --initialize has made it
+    needs_database = False  # checked below
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--ready-file", type=Path, help="write process id and addresses here once ready")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options.get("initialize"):
-            call_command("initialize")
         config = conf.config()
         require_finished(config.root)
         require_current_database()

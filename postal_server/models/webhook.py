@@ -8,13 +8,15 @@ from typing import ClassVar
 from django.core.validators import RegexValidator
 from django.db import models
 
+from postal_server.rules.request_destination import REQUEST_URL
+
 from .fields import PeerTextField
 from .queue import QueueRow
 from .queue_state import HAS_DUE_TIME, QueueState
 from .server import Server
 
 WEBHOOK_URL = RegexValidator(
-    r"(?i)^https?://[a-z0-9\-._?=&/+:%@]+\Z",
+    REQUEST_URL,
     "http:// or https://, letters, digits and - . _ ? = & / + : % @.",
 )
 

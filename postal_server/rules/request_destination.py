@@ -8,11 +8,15 @@ the public internet are connected to, unless the configuration lists more
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+REQUEST_URL = r"(?i)^https?://[a-z0-9\-._?=&/+:%@]+\Z"  # of webhooks and HTTP endpoints
 
 # IANA's special-purpose registries, without the globally reachable entries. Listed here because the result of
 # `is_global` differs between the Python versions that we support.
@@ -31,6 +35,15 @@ NOT_PUBLIC_V6 = tuple(
     map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 )  # Teredo and 6to4, which lead to IPv4 addresses, among them
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
+def is_request_url(text: str) -> bool:
+    """Can it be the URL of a webhook or an HTTP endpoint?"""
+    try:
+        parts = urlsplit(text)
+        return bool(re.match(REQUEST_URL, text) and parts.hostname and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def effective_address(address: Address) -> Address:

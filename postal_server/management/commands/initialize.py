@@ -1,150 +1,233 @@
-"""`postal-server initialize`."""
+"""`postal-server initialize`. Sets up Django itself, once the configuration is known."""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
+import signal
+import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+import django
 from django.core.management.base import CommandError
-from django.utils import timezone
+from django.db import DatabaseError, transaction
 
-from postal_server import conf
+from postal_server import conf, files
 from postal_server.conf import Config
-from postal_server.mail import dkim
-from postal_server.management import arguments
-from postal_server.management.base import ServerCommand, bring_database_up_to_date
-from postal_server.models import Domain, HTTPEndpoint, Organization, Webhook
-from postal_server.services.operations import provisioning
-from postal_server.services.shared.keys import installation_key
-from postal_server.web.application import LOOPBACK_HOSTS
+from postal_server.engine.database import unusable, write_lock
+from postal_server.errors import ConfigurationError
+from postal_server.installation import changes, checks, questions, values
+from postal_server.installation.answers import Answers, WrongOptions
+from postal_server.installation.changes import Plan
+from postal_server.installation.checks import TakenPorts
+from postal_server.installation.configuration_file import ConfigurationFile
+from postal_server.installation.modes import Mode
+from postal_server.installation.questions import Person
+from postal_server.management.arguments import checked
+from postal_server.management.plain import PlainCommand
 
-SETTINGS = """
-In the settings of a Django project:
+ABOUT = (
+    "Make an installation: configuration, keys, certificate, database and, in an empty database, a first "
+    "mail server, whose keys are shown only now. It is one for development, which catches all mail, unless "
+    "an option says otherwise. Can be run again: it makes what is missing, changes what its options ask for, "
+    "and nothing else. At a terminal it asks for what --staging and --production need and was not given."
+)
+SECRETS = (
+    "Values on the command line can be seen in the list of processes. Where one contains a password, give - "
+    "instead: it is then asked for, or read from a line of standard input. The database can be named by the "
+    "environment variable STORAGE_URL as well, which the server then needs too."
+)
 
-EMAIL_BACKEND = "anymail_postal.backend.EmailBackend"
-# From Django 6.1 on instead: MAILERS = {{"default": {{"BACKEND": "anymail_postal.backend.EmailBackend"}}}}
-DEFAULT_FROM_EMAIL = "hello@{domain}"
-ANYMAIL = {{
-{options}
-}}
-"""
 
-
-class Command(ServerCommand):
-    help = (
-        "Make what is missing of configuration, signing key, secret, certificate, database, and, in an empty "
-        "database, a first mail server, whose keys are shown only now. Can be run again."
-    )
-    needs_database = False
+class Command(PlainCommand):
+    help = ABOUT
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
+        parser.epilog = SECRETS
+        mode = parser.add_mutually_exclusive_group()
+        mode.add_argument(
+            "--staging", action="store_true", help="mail goes to those of --allow; all other mail is caught"
+        )
+        mode.add_argument("--production", action="store_true", help="all mail is sent")
+        of_file = parser.add_argument_group("the configuration file")
+        for option, check, name, about in (
+            ("--hostname", values.domain, "HOST", "host name of the web interface and the API"),
+            (
+                "--smtp-hostname",
+                values.domain,
+                "HOST",
+                "host name of the mail server (--hostname by default)",
+            ),
+            ("--web-port", values.port, "PORT", "port of the web process"),
+            ("--smtp-port", values.port, "PORT", "port for incoming mail and submission"),
+            ("--certificate", str, "FILE", "certificate chain for SMTP; self-signed by default"),
+            ("--key", str, "FILE", "its private key"),
+        ):
+            of_file.add_argument(option, type=checked(check), metavar=name, help=about)
+        of_file.add_argument(
+            "--database", metavar="URL", help="postgresql://user:password@host/name; SQLite by default"
+        )
+        of_file.add_argument(
+            "--relay",
+            action="append",
+            metavar="URL",
+            help="relay for all mail, smtp://user:password@host:587?ssl_mode=STARTTLS; can be repeated",
+        )
+        of_file.add_argument(
+            "--mx", action="store_true", help="mail goes straight to the recipients' mail hosts"
+        )
+        of_file.add_argument(
+            "--allow",
+            action="append",
+            type=checked(values.address_or_domain),
+            metavar="ADDRESS",
+            help="an address or domain that gets its mail with --staging; can be repeated",
+        )
+        of_server = parser.add_argument_group("the mail server")
+        of_server.add_argument(
             "--domain",
-            type=arguments.domain,
-            help="sending and receiving domain of the first mail server (localhost by default)",
+            action="append",
+            type=checked(values.domain),
+            help="sending and receiving domain (localhost by default in development); can be repeated",
         )
-        parser.add_argument("--webhook", type=arguments.url, metavar="URL", help="where it sends its events")
+        of_server.add_argument("--webhook", metavar="URL", help="where it sends its events")
+        of_server.add_argument(
+            "--inbound", metavar="URL", help="where it sends mail for reply@DOMAIN, the first of --domain"
+        )
+        of_server.add_argument("--no-server", action="store_true", help="make no mail server")
         parser.add_argument(
-            "--inbound", type=arguments.url, metavar="URL", help="where it sends mail for reply@DOMAIN"
+            "--no-input", "--yes", action="store_true", help="ask nothing, even at a terminal"
         )
-        parser.add_argument("--no-server", action="store_true", help="make no first mail server")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wanted = [options["domain"], options["webhook"], options["inbound"]]
-        if options["no_server"] and any(wanted):
-            raise CommandError("--no-server makes nothing that has a domain, webhook or route.", returncode=2)
-        bring_database_up_to_date(verbosity=0)
-        self.stdout.write("The database is up to date.")
-        if options["no_server"]:
-            return
-        if not Organization.objects.exists():
-            self._first_server(options["domain"] or "localhost", options["webhook"], options["inbound"])
-        elif differences := list(_differences(*wanted)):
-            raise CommandError(
-                "The first mail server exists already, and this command does not change it:\n"
-                + "".join(f"  {difference}\n" for difference in differences)
-                + f"Add it at {_base_url(conf.config())}/admin/ (`postal-server make-user` makes a login)."
-            )
+        path = Path(os.environ.get(conf.PATH_VARIABLE) or conf.DEFAULT_PATH).absolute()
+        os.environ[conf.PATH_VARIABLE] = str(path)
+        is_there = sys.stdin.isatty() and sys.stdout.isatty() and not options["no_input"]
+        try:
+            self._initialize(_answers(options), path, Person(is_there=is_there))
+        except WrongOptions as error:
+            raise CommandError(str(error), returncode=2) from error
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(unusable(error, conf.config())) from error
+        except OSError as error:
+            raise CommandError(f"{error.filename or path}: cannot be made ({error.strerror}).") from error
 
-    def _first_server(self, domain_name: str, webhook: str | None, inbound: str | None) -> None:
-        config = conf.config()
-        is_caught = config.catches_all_mail
-        new = provisioning.add_server(provisioning.organization("Example"), "Main")
-        domain = provisioning.add_domain(new.server, domain_name, timezone.now(), only_where_caught=is_caught)
-        if webhook:
-            provisioning.add_webhook(new.server, webhook)
-        if inbound:
-            provisioning.add_http_route(new.server, domain, "reply", inbound)
-        base = _base_url(config)
-        senders = (
-            "It may send as anybody, but only while all mail is caught here (delivery.mode: catch)."
-            if is_caught
-            else f"It may send from addresses at {domain_name} only."
-        )
-        self.stdout.write(
-            f"Made mail server {new.server} with domain {domain_name}. {senders}\n"
-            f"  API URL   {base}\n"
-            f"  API key   {new.api_key}\n"
-            f"  SMTP key  {new.smtp_key} (user name {new.server}, port {config.smtp_server.default_port})\n"
-            "The keys are not shown again; more can be made in the admin."
-        )
-        settings = _anymail(config, new.api_key, domain_name, webhook, inbound)
-        options = "\n".join(f"    {_python(name)}: {_python(value)}," for name, value in settings.items())
-        self.stdout.write(SETTINGS.format(domain=domain_name, options=options))
-        command = "postal-server" if config.path == conf.DEFAULT_PATH.absolute() else _with_path(config)
-        self.stdout.write(
-            f"Next:\n  {command} run        starts it\n"
-            f"  {command} make-user  makes an administrator for {base}/admin/"
-        )
+    def _initialize(self, answers: Answers, path: Path, person: Person) -> None:
+        """Ask and check everything; only then write."""
+        file = ConfigurationFile(path, os.environ)
+        answers.require_sense(file.config.delivery.mode)
+        answers = questions.for_configuration(answers, file, person)
+        plan = changes.plan(answers, file, os.environ)
+        now = datetime.now(timezone.utc)
+        _require_none(checks.problems(answers, plan, now))
+        taken = checks.taken_ports(plan.config)
+        if answers.is_public:
+            _require_none(taken.in_the_way)
+        secret = files.new_secret(plan.config)
+        _set_up_django(plan.config, secret)
+        from postal_server.installation import mail_server  # noqa: PLC0415 - its models need Django
+        from postal_server.management.base import bring_database_up_to_date  # noqa: PLC0415
 
+        state = mail_server.look(plan.config)
+        if state is mail_server.State.OUTDATED:
+            bring_database_up_to_date(verbosity=0)
+            state = mail_server.look(plan.config)
+        additions: list[mail_server.Change] = []
+        if state is mail_server.State.IN_USE:
+            additions = mail_server.wanted(answers, plan.config, now, mail_server.existing(answers))
+        elif not answers.no_server:
+            answers = questions.for_mail_server(answers, plan.config, person)
+            plan = changes.plan(answers, file, os.environ)
+        if not _is_agreed(plan, [each.says for each in additions], person):
+            raise ConfigurationError("Nothing was changed.")
+        self._write(answers, plan, secret, taken)
 
-def _with_path(config: Config) -> str:
-    return f"postal-server --config {config.path}"
+    def _write(self, answers: Answers, plan: Plan, secret: str, taken: TakenPorts) -> None:
+        """Make keys, tables and rows, and put the configuration file in its place last.
 
+        A failure leaves what was there as it was. From the rows on, nothing interrupts: keys that are shown
+        only once have to be printed.
+        """
+        from postal_server.installation import mail_server, summary  # noqa: PLC0415
+        from postal_server.management.base import bring_database_up_to_date  # noqa: PLC0415
 
-def _base_url(config: Config) -> str:
-    """The URL of the API for clients. With https it is that of a front proxy, on the default port."""
-    protocol, host = config.postal.web_protocol, config.postal.web_hostname
-    return f"https://{host}" if protocol == "https" else f"http://{host}:{config.web_server.default_port}"
-
-
-def _anymail(
-    config: Config, api_key: str, domain: str, webhook: str | None, inbound: str | None
-) -> dict[str, str | bool | list[str]]:
-    """The `ANYMAIL` setting of a project that uses the first mail server."""
-    base = _base_url(config)
-    settings: dict[str, str | bool | list[str]] = {"POSTAL_API_URL": base, "POSTAL_API_KEY": api_key}
-    if base.startswith("https://") or config.postal.web_hostname in LOOPBACK_HOSTS:
-        settings["POSTAL_WEBHOOK_JWKS_URL"] = True
-    else:  # keys are not fetched over http
-        settings["POSTAL_WEBHOOK_KEY"] = dkim.public_record(installation_key(config))
-    secrets = list(dict.fromkeys(filter(None, map(_secret, (webhook, inbound)))))
-    if secrets:
-        settings["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
-    if inbound:
-        settings["POSTAL_REPLY_DOMAIN"] = domain
-    return settings
+        with plan.file.replaced_by(plan.text) as draft:
+            made = files.write_secrets(plan.config, secret)
+            bring_database_up_to_date(verbosity=0)
+            with contextlib.closing(write_lock()) as lock, lock.turn(), _uninterrupted():
+                with transaction.atomic():
+                    rows = mail_server.make(answers, plan.config, datetime.now(timezone.utc))
+                    plan.file.require_unchanged()
+                if draft:
+                    plan.file.put_in_place(draft)
+                shut = files.keep_others_out(plan.config)
+                for line in summary.lines(answers, plan, summary.Done(made, shut, rows), taken):
+                    self.stdout.write(line)
 
 
-def _secret(url: str | None) -> str:
-    """The `user:password` of a URL; empty without them."""
-    parts = urlsplit(url or "")
-    return f"{unquote(parts.username or '')}:{unquote(parts.password)}" if parts.password else ""
+def _answers(options: dict[str, Any]) -> Answers:
+    """The options as answers. Raises `WrongOptions` for values that are none."""
+    mode = next((mode for mode in (Mode.STAGING, Mode.PRODUCTION) if options[mode.value]), None)
+
+    def secret(option: str, given: str, check: Callable[[str], str]) -> str:
+        try:
+            return questions.secret(option, given, check)
+        except ValueError as error:
+            raise WrongOptions(f"{option}: {error}.") from error
+
+    checks_of = {"database": values.database, "webhook": values.url, "inbound": values.url}
+    given = {name: options[name] for name in checks_of if options[name] is not None}
+    return Answers(
+        mode=mode,
+        hostname=options["hostname"] or "",
+        smtp_hostname=options["smtp_hostname"] or "",
+        web_port=options["web_port"] or 0,
+        smtp_port=options["smtp_port"] or 0,
+        relays=tuple(secret("--relay", each, values.relay) for each in options["relay"] or ()),
+        mx=options["mx"],
+        certificate=os.path.abspath(options["certificate"]) if options["certificate"] else "",
+        key=os.path.abspath(options["key"]) if options["key"] else "",
+        allow=tuple(options["allow"] or ()),
+        domains=tuple(dict.fromkeys(options["domain"] or ())),
+        no_server=options["no_server"],
+        **{name: secret(f"--{name}", value, checks_of[name]) for name, value in given.items()},
+    )
 
 
-def _python(value: str | bool | list[str]) -> str:
-    """A Python literal with double quotes."""
-    return repr(value) if isinstance(value, bool) else json.dumps(value)
+def _require_none(problems: Iterable[str]) -> None:
+    if found := list(problems):
+        raise ConfigurationError("\n".join(found))
 
 
-def _differences(domain: str | None, webhook: str | None, inbound: str | None) -> Iterator[str]:
-    """The options that the database does not match. URLs contain passwords, so they are not repeated."""
-    if domain and not Domain.objects.filter(name=domain).exists():
-        yield f"--domain: there is no domain {domain}"
-    if webhook and not Webhook.objects.filter(url=webhook).exists():
-        yield "--webhook: no webhook has this URL"
-    if inbound and not HTTPEndpoint.objects.filter(url=inbound).exists():
-        yield "--inbound: no route sends mail to this URL"
+def _is_agreed(plan: Plan, additions: Sequence[str], person: Person) -> bool:
+    """Does the person agree to changes of what was there? Only somebody at a terminal is asked."""
+    altered = [*(plan.changes if plan.file.exists else ()), *additions]
+    if not altered:
+        return True
+    return person.agrees("\n".join(["This will be changed:", *(f"  {each}" for each in altered), "Go on?"]))
+
+
+def _set_up_django(config: Config, secret: str) -> None:
+    """Give Django the configuration that is planned, and the secret that no file has yet."""
+    if secret:
+        config = replace(config, rails=replace(config.rails, secret_key=secret))
+    conf.use(config)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postal_server.settings")
+    django.setup()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

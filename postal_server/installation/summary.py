@@ -1,0 +1,116 @@
+"""What `initialize` says when it is done: what it made, what to publish, what to copy, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db.models import Q
+
+from postal_server import conf
+from postal_server.conf import CATCH, Config
+from postal_server.models import Domain
+
+from . import checks, project, records
+from .answers import Answers
+from .changes import Plan
+from .checks import TakenPorts
+from .mail_server import Made
+
+KEYS = """\
+  API URL   {url}
+  API key   {new.api_key}
+  SMTP key  {new.smtp_key} (user name {new.server}, port {port})
+The keys are not shown again; more can be made in the administration."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """Files that are new, files that were closed to others, and what was made of the mail server."""
+
+    made: Sequence[Path]
+    shut: Sequence[Path]
+    rows: Made
+
+    def is_nothing(self, plan: Plan) -> bool:
+        has_file = plan.file.exists and not plan.changes
+        return has_file and not self.made and not self.shut and not self.rows.changes and not self.rows.new
+
+
+def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterator[str]:
+    """All of it. Secrets are among them, if they are new."""
+    config, rows = plan.config, done.rows
+    yield from _files(plan, done)
+    yield "The database is up to date."
+    yield from _mail_server(config, done.rows)
+    if done.is_nothing(plan):
+        yield "There was nothing to change."
+    for note in (*plan.kept, *checks.remarks(answers, config), *taken.in_the_way, *taken.of_health_servers):
+        yield f"Note: {note}"
+    is_asked = answers.is_public or not done.is_nothing(plan)
+    domains = _domains(rows)
+    if is_asked and config.delivery.mode != CATCH and domains:
+        yield ""
+        yield from records.zone(config, domains, records.public_addresses())
+    if rows.new or rows.changes:
+        first = answers.domains[0] if answers.domains else domains[0].name
+        yield project.settings(config, answers, first, rows.new.api_key if rows.new else "")
+    if is_asked and not answers.no_server:
+        yield from _next(config, taken, is_changed=bool(plan.changes))
+
+
+def _files(plan: Plan, done: Done) -> Iterator[str]:
+    if not plan.file.exists:
+        yield f"made {plan.file.path}"
+    for path in done.made:
+        yield f"made {path}"
+    if plan.file.exists and plan.changes:
+        yield f"changed {plan.file.path}:"
+        yield from (f"  {change}" for change in plan.changes)
+    for path in done.shut:
+        yield f"only for its owner from now on: {path}"
+
+
+def _mail_server(config: Config, rows: Made) -> Iterator[str]:
+    if rows.new:
+        yield f"Made mail server {rows.server} with {', '.join(rows.changes)}. {_senders(config, rows)}"
+        yield KEYS.format(url=project.base_url(config), new=rows.new, port=config.smtp_server.default_port)
+    elif rows.changes:
+        yield f"changed mail server {rows.server}:"
+        yield from (f"  {change}" for change in rows.changes)
+
+
+def _senders(config: Config, rows: Made) -> str:
+    if config.catches_all_mail:
+        return "It may send as anybody, but only while all mail is caught here (delivery.mode: catch)."
+    names = ", ".join(domain.name for domain in _domains(rows))
+    return f"It may send from addresses at {names} only."
+
+
+def _domains(rows: Made) -> list[Domain]:
+    if rows.server is None:
+        return []
+    owned = Q(server=rows.server) | Q(organization=rows.server.organization)
+    return list(Domain.objects.filter(owned).order_by("id"))
+
+
+def _next(config: Config, taken: TakenPorts, *, is_changed: bool) -> Iterator[str]:
+    command = "postal-server"
+    if config.path != conf.DEFAULT_PATH.absolute():
+        command += f" --config {config.path}"
+    start = "starts it"
+    if taken.is_running:
+        start = (
+            "has to be started again: it reads its configuration at the start"
+            if is_changed
+            else "runs already"
+        )
+    steps = (
+        (f"{command} run", start),
+        (f"{command} make-user", f"makes an administrator for {project.base_url(config)}/admin/"),
+        ("python manage.py postal_check", "looks from the project whether all fits"),
+    )
+    width = max(len(step) for step, _ in steps)
+    yield "Next:"
+    yield from (f"  {step:<{width}}  {about}" for step, about in steps)
