@@ -31,6 +31,7 @@ SERVER = {
     "engine": STORAGE | {"services.shared", "services.results"},
     "net": set(),
     "transports": {"mail", "rules.http_code", "net", "engine.ports", "errors"},
+    "installation": STORAGE | {"conf_environment", "files", "net", "services", "engine.database", "web.application"},
     "importing": STORAGE | {"services.shared", "engine.ports", "transports.smtp"},
     "installation": {
         "files",

@@ -70,7 +70,9 @@ def plan(answers: Answers, file: ConfigurationFile, environ: Mapping[str, str]) 
                 changed[key] = None if new == () else new
                 changes.append(f"{key}: {shown(key, new)} instead of {shown(key, old)}")
             elif key not in OF_THE_MACHINE:
-                kept.append(f"{key} stays {shown(key, old)}, not {shown(key, new)}")
+                kept.append(
+                    f"{key} stays {shown(key, old)}, not {shown(key, new)}: to change it, edit {file.path}."
+                )
     text = file.changed(changed)
     config = conf.read_text(text, file.path, environ)
     _require_no_variable(settings, config, environ)
@@ -82,8 +84,8 @@ def _require_no_variable(settings: Mapping[str, Setting], config: Config, enviro
         found = read(variable(key), environ) if setting.option else None
         if found and value_of(config, key) != setting.value:
             raise ConfigurationError(
-                f"{setting.option}: the environment variable {found[0]} says something else, and wins over {key} "
-                f"in {config.path}. Change it or unset it."
+                f"{setting.option}: the environment variable {found[0]} says something else, and wins over "
+                f"{key} in {config.path}. Change it or unset it."
             )
 
 
@@ -94,6 +96,10 @@ def _wanted(answers: Answers, file: ConfigurationFile) -> dict[str, Setting]:
         of_mode = modes.public(answers.hostname, answers.smtp_hostname)
     elif not file.exists:
         of_mode = DEVELOPMENT
+    elif (answers.hostname or answers.smtp_hostname) and file.own.delivery.mode != CATCH:
+        given = file.own.postal
+        hosts = (answers.hostname or given.web_hostname, answers.smtp_hostname or given.smtp_hostname)
+        of_mode = {key: value for key, value in modes.public(*hosts).items() if key.startswith("dns.")}
     return {key: Setting(value) for key, value in of_mode.items()} | dict(_asked(answers, file))
 
 

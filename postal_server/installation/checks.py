@@ -16,6 +16,7 @@ from postal_server.conf import Config
 from postal_server.errors import ConfigurationError
 from postal_server.net.listening import CannotListen
 from postal_server.services.preparation.target import check_relays
+from postal_server.services.shared.delivery_policy import policy_of
 from postal_server.services.shared.keys import request_key
 
 from . import certificate, database, ports
@@ -27,7 +28,7 @@ def problems(answers: Answers, plan: Plan, now: datetime) -> Iterator[str]:
     """What has to be mended first, each in one line."""
     config = plan.config
     yield from _folder_problems(answers, plan)
-    for check in (check_relays, _check_signing_key):
+    for check in (check_relays, policy_of, _check_signing_key):
         try:
             check(config)
         except ConfigurationError as error:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from postal_server.conf import ALLOWLIST, CATCH, DEFAULT_PATH, PATH_VARIABLE, Config
+from postal_server.conf import DEFAULT_PATH, PATH_VARIABLE, Config
 from postal_server.net.listening import CannotListen, bind
+from postal_server.services.shared.delivery_policy import policy_of
 
 PROC = Path("/proc")
 LISTENING = "0A"  # a state in /proc/net/tcp
@@ -58,7 +59,7 @@ def wanted(config: Config) -> list[Port]:
             is_needed=False,
         ),
     ]
-    if config.delivery.mode in (CATCH, ALLOWLIST):
+    if policy_of(config).needs_catch:
         ports.append(Port(config.delivery.catch_host, config.delivery.catch_port, "delivery.catch_port"))
     return [port for port in ports if port.number]
 
@@ -83,7 +84,7 @@ def _who(port: Port, config: Config) -> Holder:
             words = _words(pid)
             return Holder(f"{_program(words)} (process {pid})", _is_server(pid, words, config))
     owners = sorted({_user(uid) for uid in listeners.values()})
-    says = f", which says {banner!r}" if (banner := _banner(port)) else ""
+    says = f", which says {line!r}" if (line := banner(port)) else ""
     return Holder(f"a program of the user {', '.join(owners) or 'unknown'}{says}")
 
 
@@ -153,7 +154,7 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
-def _banner(port: Port) -> str:
+def banner(port: Port) -> str:
     """How a mail server introduces itself; empty for others. It may be another user's process."""
     if not port.key.startswith("smtp_server."):
         return ""

@@ -7,10 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 from postal_server.conf import Config
 from postal_server.mail import dkim
+from postal_server.models import HTTPEndpoint, Route, Server, Webhook
 from postal_server.services.shared.keys import installation_key
 from postal_server.web.application import LOOPBACK_HOSTS
 
-from .answers import Answers
+from .mail_server import REPLY
 
 SETTINGS = """
 In the settings of a Django project:
@@ -31,8 +32,8 @@ def base_url(config: Config) -> str:
     return f"https://{host}" if protocol == "https" else f"http://{host}:{config.web_server.default_port}"
 
 
-def settings(config: Config, answers: Answers, domain: str, api_key: str) -> str:
-    """The lines of a settings module. Without `api_key`, it was shown before."""
+def settings(config: Config, server: Server, domain: str, api_key: str) -> str:
+    """The lines of a settings module, with a sender at `domain`. Without `api_key`, it was shown before."""
     base = base_url(config)
     options: dict[str, str | bool | list[str]] = {
         "POSTAL_API_URL": base,
@@ -42,11 +43,14 @@ def settings(config: Config, answers: Answers, domain: str, api_key: str) -> str
         options["POSTAL_WEBHOOK_JWKS_URL"] = True
     else:  # keys are not fetched over http
         options["POSTAL_WEBHOOK_KEY"] = dkim.public_record(installation_key(config))
-    secrets = list(dict.fromkeys(filter(None, map(_secret, (answers.webhook, answers.inbound)))))
+    hooks = Webhook.objects.filter(server=server, enabled=True).order_by("id")
+    endpoints = HTTPEndpoint.objects.filter(server=server).order_by("id")
+    secrets = list(dict.fromkeys(filter(None, (_secret(row.url) for row in (*hooks, *endpoints)))))
     if secrets:
         options["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
-    if answers.inbound:
-        options["POSTAL_REPLY_DOMAIN"] = domain
+    route = Route.objects.filter(server=server, name=REPLY).exclude(http_endpoint=None).order_by("id").first()
+    if route and route.domain:
+        options["POSTAL_REPLY_DOMAIN"] = route.domain.name
     lines = (f"    {_python(name)}: {_python(value)}," for name, value in options.items())
     return SETTINGS.format(domain=domain, options="\n".join(lines))
 

@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from postal_server.conf import CATCH, Config
 
-from . import values
+from . import database, values
 from .answers import Answers, WrongOptions
 from .configuration_file import ConfigurationFile
 from .modes import DEVELOPMENT, Mode
@@ -26,8 +27,16 @@ Value = TypeVar("Value")
 class Person:
     """Answers questions at a terminal. If nobody `is_there`, the defaults answer."""
 
-    def __init__(self, *, is_there: bool) -> None:
+    def __init__(
+        self,
+        *,
+        is_there: bool,
+        read: Callable[[str], str] = input,
+        read_secretly: Callable[[str], str] = getpass.getpass,
+    ) -> None:
         self.is_there = is_there
+        self._read = read
+        self._read_secretly = read_secretly
 
     def ask(
         self, option: str, question: str, check: Callable[[str], Value], default: str | None = None
@@ -48,16 +57,15 @@ class Person:
                 print(f"  {error}.")
 
     def ask_secretly(self, question: str) -> str:
-        return getpass.getpass(f"{question}: ").strip() if self.is_there else ""
+        return self._read_secretly(f"{question}: ").strip() if self.is_there else ""
 
     def agrees(self, question: str) -> bool:
         """Yes, unless somebody is there and says no."""
         return not self.is_there or self._input(f"{question} [Y/n]: ").lower() in ("", "y", "yes")
 
-    @staticmethod
-    def _input(prompt: str) -> str:
+    def _input(self, prompt: str) -> str:
         try:
-            return input(prompt).strip()
+            return self._read(prompt).strip()
         except EOFError as error:
             raise WrongOptions("The input has ended, and not all questions are answered.") from error
 
@@ -90,7 +98,7 @@ def for_configuration(answers: Answers, file: ConfigurationFile, person: Person)
     if not person.is_there or file.config.delivery.mode != CATCH:
         return answers
     if not answers.database and not file.chosen("storage.url"):
-        answers = replace(answers, database=_database(person))
+        answers = replace(answers, database=_database(file.config, person))
     if not answers.mx and not answers.relays and not file.chosen("postal.smtp_relays"):
         question = "Relay (smtp://user@host:587?ssl_mode=STARTTLS; empty: straight to the recipients' hosts)"
         relay = _with_password(person.ask("--relay", question, _optional(values.relay), ""), person)
@@ -121,11 +129,16 @@ def for_mail_server(answers: Answers, config: Config, person: Person) -> Answers
     return answers
 
 
-def _database(person: Person) -> str:
+def _database(config: Config, person: Person) -> str:
+    """The URL of a database that answers."""
     question = "Database (postgresql://user@host/name; empty: a SQLite file beside the configuration)"
-    return _with_password(person.ask("--database", question, _optional(values.database), ""), person) or str(
-        DEVELOPMENT["storage.url"]
-    )
+    while True:
+        given = _with_password(person.ask("--database", question, _optional(values.database), ""), person)
+        url = given or str(DEVELOPMENT["storage.url"])
+        why = database.problem(replace(config, storage=replace(config.storage, url=url)))
+        if not why:
+            return url
+        print(f"  {why}")
 
 
 def _with_password(url: str, person: Person) -> str:
@@ -143,17 +156,19 @@ def _certificate(answers: Answers, person: Person) -> Answers:
     paths = [LETSENCRYPT.format(host=answers.smtp_hostname, file=file) for file in ("fullchain", "privkey")]
     chain, key = paths if os.path.exists(paths[0]) else ("", "")
     question = "Certificate for SMTP (PEM file with the chain; empty: one that is self-signed)"
-    certificate = person.ask("--certificate", question, str, chain)
+    certificate = person.ask("--certificate", question, _optional(_file), chain)
     if not certificate:
         return answers
     beside = key if certificate == chain else ""
-    question = "Its private key (PEM file)"
-    return replace(answers, certificate=certificate, key=person.ask("--key", question, _required, beside))
+    key = person.ask("--key", "Its private key (PEM file)", _file, beside)
+    return replace(answers, certificate=os.path.abspath(certificate), key=os.path.abspath(key))
 
 
-def _required(text: str) -> str:
-    if not text:
-        raise ValueError("A value is needed")
+def _file(text: str) -> str:
+    try:
+        Path(text).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{text!r} cannot be read ({error.strerror})") from error
     return text
 
 

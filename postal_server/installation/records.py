@@ -49,14 +49,14 @@ def _of_installation(config: Config, addresses: Sequence[str]) -> Iterator[str]:
     yield f"; The reverse name (PTR) of each address, which its provider sets: {smtp}."
     spf = " ".join(f"ip{_version(each)}:{each}" for each in addresses)
     networks = spf or "ip4:ADDRESS"
-    yield _line(dns.spf_include, "TXT", _text(f"v=spf1 {networks} ~all"), is_comment=not spf)
+    yield _line(dns.spf_include, "TXT", text_value(f"v=spf1 {networks} ~all"), is_comment=not spf)
     if config.postal.smtp_relays:
         yield f"; Mail leaves by relays: let {dns.spf_include} include what their operator names."
     for host in mail_hosts:
         yield _line(dns.return_path_domain, "MX", host)
-    yield _line(dns.return_path_domain, "TXT", _text(f"v=spf1 a mx include:{dns.spf_include} ~all"))
+    yield _line(dns.return_path_domain, "TXT", text_value(f"v=spf1 a mx include:{dns.spf_include} ~all"))
     selector = f"{dns.dkim_identifier}._domainkey.{dns.return_path_domain}"
-    yield _line(selector, "TXT", _text(dkim.public_record(installation_key(config))))
+    yield _line(selector, "TXT", text_value(dkim.public_record(installation_key(config))))
     for host in mail_hosts:
         yield _line(dns.route_domain, "MX", host)
 
@@ -76,7 +76,7 @@ def _of_domain(domain: Domain, config: Config) -> Iterator[str]:
     """Its MX records only count where it receives mail here: otherwise they would lead its mail astray."""
     receives = domain.routes.exists()
     for record in records_to_publish(domain, config):
-        value = _text(record.value) if record.kind == "TXT" else f"{record.value}."
+        value = text_value(record.value) if record.kind == "TXT" else f"{record.value}."
         is_comment = record.kind == "MX" and not receives
         if is_comment:
             yield f"; Only if {domain.name} shall receive mail here:"
@@ -86,14 +86,14 @@ def _of_domain(domain: Domain, config: Config) -> Iterator[str]:
         yield _line(f"click.{domain.name}", "CNAME", f"{config.dns.track_domain}.", is_comment=True)
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}"
     yield "; To begin with; reports go to this address:"
-    yield _line(f"_dmarc.{domain.name}", "TXT", _text(policy))
+    yield _line(f"_dmarc.{domain.name}", "TXT", text_value(policy))
 
 
 def _line(name: str, kind: str, value: str, *, is_comment: bool = False) -> str:
     return f"{'; ' if is_comment else ''}{name + '.':<{NAME_WIDTH}} IN {kind:<5} {value}"
 
 
-def _text(value: str) -> str:
+def text_value(value: str) -> str:
     """The strings of a TXT record."""
     parts = [value[start : start + STRING_BYTES] for start in range(0, len(value), STRING_BYTES)]
     return " ".join(f'"{part}"' for part in parts)

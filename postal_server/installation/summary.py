@@ -9,8 +9,9 @@ from pathlib import Path
 from django.db.models import Q
 
 from postal_server import conf
-from postal_server.conf import CATCH, Config
+from postal_server.conf import Config
 from postal_server.models import Domain
+from postal_server.services.shared.delivery_policy import policy_of
 
 from . import checks, project, records
 from .answers import Answers
@@ -50,12 +51,11 @@ def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterat
         yield f"Note: {note}"
     is_asked = answers.is_public or not done.is_nothing(plan)
     domains = _domains(rows)
-    if is_asked and config.delivery.mode != CATCH and domains:
+    if is_asked and domains and not config.catches_all_mail:
         yield ""
         yield from records.zone(config, domains, records.public_addresses())
-    if rows.new or rows.changes:
-        first = answers.domains[0] if answers.domains else domains[0].name
-        yield project.settings(config, answers, first, rows.new.api_key if rows.new else "")
+    if rows.server and domains and (rows.new or rows.changes):
+        yield project.settings(config, rows.server, domains[0].name, rows.new.api_key if rows.new else "")
     if is_asked and not answers.no_server:
         yield from _next(config, taken, is_changed=bool(plan.changes))
 
@@ -85,7 +85,7 @@ def _senders(config: Config, rows: Made) -> str:
     if config.catches_all_mail:
         return "It may send as anybody, but only while all mail is caught here (delivery.mode: catch)."
     names = ", ".join(domain.name for domain in _domains(rows))
-    return f"It may send from addresses at {names} only."
+    return f"It may send from addresses at {names} only; {policy_of(config)}."
 
 
 def _domains(rows: Made) -> list[Domain]:

@@ -18,7 +18,7 @@ from postal_server.runtime.role import Role
 from postal_server.services.preparation.target import check_relays
 from postal_server.services.shared.keys import request_key
 
-from .base import ServerCommand, require_current_database
+from .base import ServerCommand
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,6 @@ class RoleCommand(ServerCommand):
     """Serves `roles` until SIGTERM or SIGINT."""
 
     roles: ClassVar[tuple[Role, ...]]
-    needs_database = False  # checked below
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--ready-file", type=Path, help="write process id and addresses here once ready")

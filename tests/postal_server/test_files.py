@@ -11,25 +11,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from postal_server import conf, files
 
+from .installation.development import installation as new_installation
+from .installation.development import write_configuration
+
 
 @pytest.fixture
 def config(tmp_path):
-    files.write_configuration(tmp_path / "postal.yml")
+    write_configuration(tmp_path / "postal.yml")
     return conf.load(tmp_path / "postal.yml", {})
-
-
-def test_configuration_it_writes_has_no_unknown_key_and_keeps_all_mail(config):
-    assert config.warnings == ()
-    assert config.delivery.mode == "catch"
-    assert config.web_server.default_bind_address == config.smtp_server.default_bind_address == "127.0.0.1"
-    assert (config.web_server.default_port, config.smtp_server.default_port) == (5000, 2525)
-
-
-def test_existing_configuration_is_kept(tmp_path):
-    path = tmp_path / "postal.yml"
-    path.write_text("version: 2\n")
-    assert files.write_configuration(path) is False
-    assert path.read_text() == "version: 2\n"
 
 
 def test_secrets_are_made_once_and_are_the_owners_alone(config):
@@ -59,6 +48,23 @@ def test_certificate_of_the_administrator_is_not_touched(config, tmp_path):
     assert not (tmp_path / "smtp.key").exists()
 
 
+def test_certificate_of_another_program_is_never_made(tmp_path):
+    """Certbot would take a folder of that name for a fault of its own."""
+    path = tmp_path / "letsencrypt" / "live" / "mx.example.com"
+    keys = {"tls_certificate_path": f"{path}/fullchain.pem", "tls_private_key_path": f"{path}/privkey.pem"}
+    root = tmp_path / "postal"
+    files.write_secrets(conf.parse({"smtp_server": {"tls_enabled": True, **keys}}, {}, root))
+    assert not path.exists()
+    assert {each.name for each in root.iterdir()} == {"signing.key", "secret.key"}
+
+
+def test_a_secret_that_is_in_use_already_is_the_one_that_is_written(config, tmp_path):
+    secret = files.new_secret(config)
+    files.write_secrets(config, secret)
+    assert (tmp_path / "secret.key").read_text() == secret
+    assert files.new_secret(config) == ""
+
+
 # Who may read them
 
 # With what a server that runs keeps beside it: a lock that others can hold stops the server.
@@ -73,9 +79,7 @@ def mode(path):
 def installation(tmp_path):
     """An installation in a folder of its own, made with the usual umask and open to everybody."""
     folder = tmp_path / "installation"
-    files.write_configuration(folder / "postal.yml")
-    config = conf.load(folder / "postal.yml", {})
-    files.write_secrets(config)
+    config = new_installation(folder)
     for name in DATABASE:
         (folder / name).touch()
     for path in folder.iterdir():
@@ -86,7 +90,7 @@ def installation(tmp_path):
 
 def test_file_modes_a_new_folder_and_its_files_are_the_owners_alone(tmp_path):
     folder = tmp_path / "new"
-    files.write_configuration(folder / "postal.yml")
+    write_configuration(folder / "postal.yml")
     assert (mode(folder), mode(folder / "postal.yml")) == (0o700, 0o600)
 
 

@@ -152,7 +152,7 @@ class Command(PlainCommand):
     def _write(self, answers: Answers, plan: Plan, secret: str, taken: TakenPorts) -> None:
         """Make keys, tables and rows, and put the configuration file in its place last.
 
-        A failure leaves what was there as it was. From the rows on, nothing interrupts: keys that are shown
+        A failure leaves what was there as it was. From the commit on, nothing interrupts: keys that are shown
         only once have to be printed.
         """
         from postal_server.installation import mail_server, summary  # noqa: PLC0415
@@ -161,10 +161,12 @@ class Command(PlainCommand):
         with plan.file.replaced_by(plan.text) as draft:
             made = files.write_secrets(plan.config, secret)
             bring_database_up_to_date(verbosity=0)
-            with contextlib.closing(write_lock()) as lock, lock.turn(), _uninterrupted():
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(stack.enter_context(contextlib.closing(write_lock())).turn())
                 with transaction.atomic():
                     rows = mail_server.make(answers, plan.config, datetime.now(timezone.utc))
                     plan.file.require_unchanged()
+                    stack.enter_context(_uninterrupted())
                 if draft:
                     plan.file.put_in_place(draft)
                 shut = files.keep_others_out(plan.config)

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from postal_server import conf, files
+from postal_server import conf
 from postal_server.models import CaughtMail, Domain, QueuedMessage, Route, Server, Webhook
 from tests.each import each
+
+from ..installation.development import installation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.postal_server.control.urls")]
 TOKEN = "a-token-of-tests"
@@ -19,11 +21,7 @@ NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("control")
-    files.write_configuration(folder / "postal.yml")
-    config = conf.load(folder / "postal.yml", {"CONTROL_TOKEN": TOKEN})
-    files.write_secrets(config)
-    return config
+    return installation(tmp_path_factory.mktemp("control"), CONTROL_TOKEN=TOKEN)
 
 
 @pytest.fixture(autouse=True)

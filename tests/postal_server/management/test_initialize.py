@@ -1,193 +1,346 @@
-"""`postal-server initialize`: what it makes, what it refuses, and what it prints to be copied."""
+"""`postal-server initialize` as a process: what it makes, what it refuses, and what a failure leaves."""
 
 from __future__ import annotations
 
-import ast
-import io
+import contextlib
+import fcntl
+import json
+import os
 import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 
+import psycopg
 import pytest
-from django.core.management import call_command
-from django.core.management.base import CommandError
+import yaml
 
 from postal_server import conf
-from postal_server.mail import dkim
-from postal_server.models import Domain, HTTPEndpoint, Route, Webhook
-from postal_server.services.shared.loader import load
-from tests.each import each
+from postal_server.testing import free_ports
+from tests import postgresql
+from tests.certificates import write_certificate
 
-pytestmark = pytest.mark.django_db
-WEBHOOK = "http://user:p%40ss@127.0.0.1:8000/anymail/postal/tracking/"
-INBOUND = "http://user:p%40ss@127.0.0.1:8000/anymail/postal/inbound/"
+from ..installation.development import write_configuration
+
+pytestmark = pytest.mark.slow
+HOST = "postal.example.com"
+PRODUCTION = ["--production", "--hostname", HOST, "--domain", "example.com"]
+URL = "https://user:pass@www.example.com/anymail/postal/"
+DATABASE = "sqlite:///$config-file-root/mail.sqlite3\n"  # as somebody types it
+WITHOUT_OTHER_PORTS = {
+    "SMTP_SERVER_IMPLICIT_TLS_PORT": "0",
+    "WORKER_DEFAULT_HEALTH_SERVER_PORT": "0",
+}
+
+
+def words(*options):
+    return [sys.executable, "-m", "postal_server", "initialize", *options]
+
+
+def environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "POSTAL_"))}
+    return {**kept, **WITHOUT_OTHER_PORTS, "PYTHONPATH": os.getcwd(), **more}
+
+
+def initialize(folder, *options, preexec=None, given="", **environ):
+    """The status and what was said, on both outputs."""
+    done = subprocess.run(
+        words(*options),
+        cwd=folder,
+        env=environment(**environ),
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        preexec_fn=preexec,
+        start_new_session=True,
+    )
+    assert "Traceback" not in done.stdout
+    return done.returncode, done.stdout
+
+
+def ports():
+    """Options for ports that are free: those of a mail server are not ours to have."""
+    web, smtp = free_ports(2)
+    return ["--web-port", str(web), "--smtp-port", str(smtp)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder that production was set up in, and what was said."""
+    folder = tmp_path_factory.mktemp("production") / "postal"
+    folder.mkdir(0o700)
+    options = [*PRODUCTION, *ports(), "--webhook", f"{URL}tracking/", "--inbound", f"{URL}inbound/"]
+    options += ["--database", "-"]
+    status, said = initialize(folder, *options, given=DATABASE)
+    assert status == 0, said
+    return folder, options, said
 
 
 @pytest.fixture
-def configured(tmp_path, monkeypatch, recorded_key):
-    """Set the configuration: a development one with these changes."""
-    monkeypatch.setattr(dkim, "generate_rsa", lambda bits=2048: recorded_key)
-    (tmp_path / "signing.key").write_text(recorded_key)
-
-    def set(mode="catch", **postal):
-        groups = {
-            "delivery": {"mode": mode},
-            "postal": {"web_hostname": "localhost", "web_protocol": "http", **postal},
-            "rails": {"secret_key": "s" * 40},
-        }
-        config = conf.parse(groups, {}, tmp_path, tmp_path / "postal.yml")
-        monkeypatch.setattr(conf, "config", lambda: config)
-
-    set()
-    return set
+def installation(made, tmp_path):
+    return shutil.copytree(made[0], tmp_path / "postal")
 
 
-def initialize(*words: str) -> str:
-    out = io.StringIO()
-    call_command("initialize", *words, stdout=out)
-    return out.getvalue()
+def test_production_is_made_by_options_alone(made):
+    folder, _, said = made
+    config = conf.load(folder / "postal.yml", {})
+    assert config.delivery.mode == "mx"
+    assert config.warnings == ()
+    assert config.storage.url == DATABASE.strip()
+    assert f"made {folder / 'postal.yml'}\n" in said
+    assert "It may send from addresses at example.com only; mail is sent (delivery.mode: mx)." in said
+    assert f'"POSTAL_API_URL": "https://{HOST}",' in said
+    assert '"WEBHOOK_SECRET": "user:pass",' in said
+    assert '"POSTAL_REPLY_DOMAIN": "example.com",' in said
+    assert re.search(r"^example\.com\. +IN MX    10 postal\.example\.com\.$", said, re.MULTILINE)
+    assert f"an administrator for https://{HOST}/admin/" in said
+    assert "localhost" not in said
+    next_steps = said[said.index("Next:\n") :].splitlines()
+    assert len(next_steps) == 4
 
 
-def sender(address: str) -> str | None:
-    """The domain under which the first mail server may send from this address, if it may."""
-    directory = load()
-    [server] = directory.servers.values()
-    domain = directory.authorized_domain(server, address)
-    return domain.name if domain else None
+def test_the_same_again_changes_nothing_and_says_so(made, installation):
+    before = {path.name: path.read_bytes() for path in installation.iterdir() if path.suffix != ".sqlite3"}
+    status, said = initialize(installation, *made[1], given=DATABASE)
+    assert status == 0
+    assert "There was nothing to change." in said
+    assert "API key" not in said
+    after = {path.name: path.read_bytes() for path in installation.iterdir() if path.suffix != ".sqlite3"}
+    assert after == before
 
 
-def project(said: str) -> dict:
-    """The settings that were printed, read as Python."""
-    code = said[said.index("EMAIL_BACKEND") : said.index("Next:")]
-    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(code).body}
+def test_mended_options_have_their_way(installation):
+    with (installation / "postal.yml").open("a") as file:
+        file.write("# mine\n")
+    status, said = initialize(
+        installation, "--hostname", "mail.example.com", "--domain", "example.org", "--webhook", f"{URL}other/"
+    )
+    assert status == 0, said
+    assert "postal.web_hostname: mail.example.com instead of postal.example.com" in said
+    assert "  domain example.org\n" in said
+    assert "  webhook https://www.example.com/anymail/postal/other/, beside" in said
+    assert "dns.return_path_domain stays rp.postal.example.com" in said
+    assert (installation / "postal.yml").read_text().endswith("# mine\n")
+    assert (
+        yaml.safe_load((installation / "postal.yml").read_text())["postal"]["web_hostname"]
+        == "mail.example.com"
+    )
 
 
-def test_where_all_mail_is_caught_the_domain_may_send_as_anybody_and_says_so(configured):
-    said = initialize("--domain", "example.test")
-    assert "It may send as anybody, but only while all mail is caught here" in said
-    assert sender("ceo@bank.example") == "example.test"
+REFUSED = {
+    "no host": (["--production"], 2, "--hostname is missing: "),
+    "a host of development": (["--staging", "--hostname", "localhost"], 2, "--hostname: 'localhost'"),
+    "a wrong domain": (["--domain", "not a domain"], 2, "--domain: 'not a domain' is not a domain such as"),
+    "a wrong URL": (["--webhook", "htp:/foo"], 2, "--webhook: 'htp:/foo' is not a URL such as https://"),
+    "a wrong relay": ([*PRODUCTION, "--relay", "smtp://u:secret@h:x"], 2, "--relay: 'h:x' is not a host"),
+    "a wrong database": ([*PRODUCTION, "--database", "mysql://u:secret@h/n"], 2, "--database: 'mysql://h/n'"),
+    "a key alone": ([*PRODUCTION, "--key", "/x"], 2, "--key needs --certificate"),
+    "a certificate that is not there": (
+        [*PRODUCTION, "--certificate", "live/fullchain.pem", "--key", "live/privkey.pem"],
+        1,
+        f"fullchain.pem: there is no such file. `sudo certbot certonly --standalone --domain {HOST}` makes",
+    ),
+    "a database that does not answer": (
+        [*PRODUCTION, "--database", "postgresql://u:secret@127.0.0.1:1/n"],
+        1,
+        "storage.url: the database cannot be used: connection failed: ",
+    ),
+    "no domain": (["--production", "--hostname", HOST], 2, "--domain is missing: "),  # known once Django is
+}
+SEVERAL = """
+import contextlib, io, json, sys
+from postal_server import cli
+for words in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            status = cli.main(words)
+        except SystemExit as end:
+            status = end.code
+    print(json.dumps([status, said.getvalue()]))
+"""
 
 
-def test_in_production_the_domain_may_send_as_itself_only(configured):
-    configured(mode="mx")
-    said = initialize("--domain", "example.com")
-    assert "It may send from addresses at example.com only." in said
-    assert sender("ceo@bank.example") is None
-    assert sender("app@example.com") == "example.com"
-    assert Domain.objects.get().use_for_any is False
+def test_what_is_refused_leaves_nothing(tmp_path):
+    free = ports()
+    commands = [["initialize", *options, *free] for options, _, _ in REFUSED.values()]
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, json.dumps(commands)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    ends = map(json.loads, done.stdout.splitlines())
+    for (name, (_, status, wanted)), (found, said) in zip(REFUSED.items(), ends, strict=True):
+        assert (found, wanted in said) == (status, True), f"{name}: {found} {said}"
+        assert "secret" not in said, name
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_domain_made_while_mail_was_caught_may_send_as_itself_only_in_production(configured):
-    initialize("--domain", "example.com")
-    configured(mode="mx")
-    assert sender("ceo@bank.example") is None
-    assert sender("app@example.com") == "example.com"
+def test_a_port_that_another_program_has_is_refused_with_its_name(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = str(listener.getsockname()[1])
+        status, said = initialize(tmp_path, *PRODUCTION, "--smtp-port", number, "--web-port", ports()[1])
+    assert status == 1
+    assert f"Port {number} is taken by " in said
+    assert f" (process {os.getpid()}). Stop that program, or choose another port with" in said
+    assert "the key smtp_server.default_port or --smtp-port here" in said
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_domain_that_a_person_let_send_as_anybody_may_do_so_in_production(configured):
-    initialize("--domain", "example.com")
-    Domain.objects.update(only_where_caught=False)
-    configured(mode="mx")
-    assert sender("ceo@bank.example") == "example.com"
+def test_an_empty_database_of_a_server_that_sends_gets_no_localhost(tmp_path):
+    path = tmp_path / "postal.yml"
+    write_configuration(path)
+    text = path.read_text().replace("mode: catch", "mode: mx").replace("postal.sqlite3", "other.sqlite3")
+    path.write_text(text)
+    status, said = initialize(tmp_path)
+    assert (status, "--domain is missing" in said) == (2, True)
+    assert list(tmp_path.iterdir()) == [path]
+    status, said = initialize(tmp_path, "--domain", "example.com")
+    assert status == 0
+    assert "Made mail server example/main with domain example.com." in said
+    assert path.read_text() == text
 
 
-def test_it_prints_the_settings_of_a_project_and_the_next_commands(configured, tmp_path):
-    said = initialize("--domain", "example.test", "--webhook", WEBHOOK, "--inbound", INBOUND)
-    settings = project(said)
-    assert settings["EMAIL_BACKEND"] == "anymail_postal.backend.EmailBackend"
-    assert settings["DEFAULT_FROM_EMAIL"] == "hello@example.test"
-    anymail = settings["ANYMAIL"]
-    assert load().api_credential(anymail.pop("POSTAL_API_KEY")) is not None
-    assert anymail == {
-        "POSTAL_API_URL": "http://localhost:5000",
-        "POSTAL_WEBHOOK_JWKS_URL": True,
-        "WEBHOOK_SECRET": "user:p@ss",
-        "POSTAL_REPLY_DOMAIN": "example.test",
+def test_a_certificate_is_taken_and_its_key_has_to_fit(installation, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        write_certificate(folder, HOST)
+    wrong = ["--certificate", str(one / "smtp.cert"), "--key", str(other / "smtp.key")]
+    status, said = initialize(installation, *wrong)
+    assert (status, f"{other / 'smtp.key'}: is not the key of" in said) == (1, True)
+    status, said = initialize(
+        installation, "--certificate", str(one / "smtp.cert"), "--key", str(one / "smtp.key")
+    )
+    assert status == 0
+    assert conf.load(installation / "postal.yml", {}).smtp_server.tls_private_key_path == str(
+        one / "smtp.key"
+    )
+
+
+def snapshot(folder):
+    """All files of an installation but those that SQLite keeps while it works."""
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))
     }
-    assert f"postal-server --config {tmp_path / 'postal.yml'} run " in said
-    assert "make-user  makes an administrator for http://localhost:5000/admin/" in said
 
 
-def test_for_a_django_with_mailers_it_says_the_same_in_its_words(configured):
-    [line] = re.findall(r"^# From Django 6\.1 on instead: MAILERS = (.*)", initialize(), re.MULTILINE)
-    assert ast.literal_eval(line) == {"default": {"BACKEND": "anymail_postal.backend.EmailBackend"}}
+def test_an_interruption_in_the_middle_leaves_what_was_there(installation):
+    before = snapshot(installation)
+    with (installation / "mail.sqlite3-write").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a server that writes
+        process = subprocess.Popen(
+            words("--hostname", "mail.example.com", "--domain", "example.org"),
+            cwd=installation,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        end = time.monotonic() + 30
+        while not list(installation.glob(".postal.yml.*")) and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert snapshot(installation) == before
 
 
-def test_behind_a_proxy_with_tls_the_url_has_no_port(configured):
-    configured(mode="mx", web_hostname="postal.example.com", web_protocol="https")
-    said = initialize("--domain", "example.com")
-    assert project(said)["ANYMAIL"]["POSTAL_API_URL"] == "https://postal.example.com"
-    assert "https://postal.example.com/admin/" in said
+def test_a_full_disk_leaves_what_was_there(installation, tmp_path):
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    before = snapshot(installation)
+    status, said = initialize(installation, "--hostname", "mail.example.com", preexec=no_room)
+    assert (status, said.count("\n")) == (1, 1)
+    assert snapshot(installation) == before
+    new = tmp_path / "new"
+    new.mkdir()
+    status, said = initialize(new, preexec=no_room)
+    assert status == 1
+    assert re.fullmatch(r"postal-server: .*: cannot be made \(File too large\)\.\n", said)
+    assert list(new.iterdir()) == []
 
 
-def test_where_keys_cannot_be_fetched_the_key_itself_is_printed(configured, recorded_key):
-    configured(web_hostname="mail.internal")
-    anymail = project(initialize())["ANYMAIL"]
-    assert anymail["POSTAL_WEBHOOK_KEY"] == dkim.public_record(dkim.SigningKey.load(recorded_key))
-    assert "POSTAL_WEBHOOK_JWKS_URL" not in anymail
+@contextlib.contextmanager
+def cluster():
+    """A PostgreSQL of this test, or a skip where none is installed."""
+    if postgresql.binaries() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is not installed")
+        pytest.skip("PostgreSQL is not installed")
+    with postgresql.cluster() as server:
+        yield server
 
 
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ("Example.TEST", "example.test"),
-        ("example.test.", "example.test"),
-        ("bücher.example", "xn--bcher-kva.example"),
-        ("localhost", "localhost"),
-    ],
-)
-def test_a_domain_is_made_as_dns_knows_it(configured, given, name):
-    initialize("--domain", given)
-    assert Domain.objects.get().name == name
+@pytest.mark.postgresql
+def test_production_on_postgresql(tmp_path):
+    folder = tmp_path / "postal"
+    folder.mkdir()
+    options = [*PRODUCTION, *ports()]
+    with cluster() as server:
+        status, said = initialize(folder, *options, "--database", server.url_of("nothing"))
+        assert status == 1
+        assert (
+            'database "nothing" does not exist. `sudo -u postgres createdb --owner USER NAME` makes' in said
+        )
+        assert list(folder.iterdir()) == []
+        status, said = initialize(folder, *options, "--database", server.url)
+        assert status == 0, said
+        assert "Made mail server example/main with domain example.com." in said
+        assert not (folder / "postal.sqlite3").exists()
+        status, said = initialize(folder, *options, "--database", server.url)
+        assert (status, "There was nothing to change." in said) == (0, True)
+        before = snapshot(folder)
+        status, said = initialize_while_it_goes(server, folder)
+        assert status == 1
+        assert "storage.url: the database cannot be used: " in said
+        assert snapshot(folder) == before
+        server.start()
+        status, said = initialize(folder, "--hostname", "mail.example.com", "--domain", "example.org")
+        assert status == 0
+        assert "  domain example.org\n" in said
 
 
-@each(
-    "value",
-    ["not a domain", "", "ann@example.com", "https://example.com", "-x.example", "a..b", "192.0.2.1"],
-)
-def test_what_is_no_domain_is_refused(configured, value):
-    with pytest.raises(CommandError, match=r"--domain: .* is not a domain such as example\.com"):
-        initialize(f"--domain={value}")
-    assert not Domain.objects.exists()
+def initialize_while_it_goes(server, folder):
+    """A database that stops while the command waits to write to it."""
+    with psycopg.connect(server.url) as connection:
+        connection.execute("LOCK TABLE postal_server_domain IN SHARE MODE")
+        process = subprocess.Popen(
+            words("--hostname", "mail.example.com", "--domain", "example.org"),
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        end = time.monotonic() + 30
+        while connection.execute(waiting).fetchone() == (0,) and time.monotonic() < end:
+            time.sleep(0.05)
+        server.stop()
+        said, _ = process.communicate(timeout=60)
+        assert "Traceback" not in said
+        with contextlib.suppress(psycopg.Error):
+            connection.rollback()
+    return process.returncode, said
 
 
-@each("option", ["--webhook", "--inbound"])
-@each(
-    "value",
-    [
-        "htp:/foo",
-        "www.example.com/hook",
-        "http://",
-        "https:///hook",
-        "http://x:99999/",
-        "http://a b/",
-        "ftp://x/",
-    ],
-)
-def test_what_is_no_url_is_refused(configured, option, value):
-    with pytest.raises(CommandError, match=rf"{option}: .* is not a URL such as https://"):
-        initialize(option, value)
-    assert not Domain.objects.exists()
-
-
-def test_run_again_with_the_same_options_it_changes_nothing(configured):
-    words = ["--domain", "example.test", "--webhook", WEBHOOK, "--inbound", INBOUND]
-    initialize(*words)
-    assert initialize(*words) == initialize() == "The database is up to date.\n"
-    assert [model.objects.count() for model in (Domain, Webhook, HTTPEndpoint)] == [1, 1, 1]
-    assert Route.objects.filter(name="reply").count() == 1
-
-
-def test_options_that_come_too_late_are_reported_instead_of_ignored(configured):
-    initialize("--domain", "example.test", "--webhook", "http://127.0.0.1:8000/anymail/postal/tracking/")
-    with pytest.raises(CommandError) as error:
-        initialize("--domain", "other.test", "--webhook", WEBHOOK, "--inbound", INBOUND)
-    said = str(error.value)
-    assert "--domain: there is no domain other.test" in said
-    assert "--webhook: no webhook has this URL" in said
-    assert "--inbound: no route sends mail to this URL" in said
-    assert "http://localhost:5000/admin/" in said
-    assert "p%40ss" not in said
-
-
-def test_options_of_a_server_that_is_not_wanted_are_refused(configured):
-    with pytest.raises(CommandError, match="--no-server"):
-        initialize("--no-server", "--domain", "example.test")
+def test_help_says_how_passwords_stay_secret(tmp_path):
+    status, said = initialize(tmp_path, "--help")
+    assert status == 0
+    assert "STORAGE_URL" in said
+    assert "list of processes" in " ".join(said.split())

@@ -1,0 +1,130 @@
+"""Who has a port, found on real sockets and processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from postal_server import conf
+from postal_server.installation import ports
+from postal_server.installation.checks import taken_ports
+from postal_server.installation.ports import Port
+
+LISTEN = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    return conf.parse({}, {}, tmp_path, tmp_path / "postal.yml")
+
+
+@contextlib.contextmanager
+def program(*words, cwd):
+    """A process with these words on its command line, which listens; its id and port."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, *words],
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != conf.PATH_VARIABLE},
+    )
+    try:
+        yield process.pid, int(process.stdout.readline())
+    finally:
+        process.communicate("")
+
+
+def web(number):
+    return Port("127.0.0.1", number, "web_server.default_port", "--web-port")
+
+
+def test_nobody_has_a_free_port(config):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.getsockname()[1]
+    assert ports.holder(web(number), config) is None
+
+
+def test_a_port_is_free_for_one_address_if_another_is_taken(config):
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        assert ports.holder(web(listener.getsockname()[1]), config) is None
+
+
+def test_a_program_is_named_with_its_number(config, tmp_path):
+    with program("--password=secret", cwd=tmp_path) as (pid, number):
+        holder = ports.holder(web(number), config)
+    assert holder.description == f"{sys.executable} (process {pid})"
+    assert not holder.is_this_server
+
+
+@pytest.mark.parametrize(
+    ("words", "is_this"),
+    [
+        (["postal-server", "run"], True),
+        (["postal-server", "--config", "postal.yml", "run"], True),
+        (["postal-server", "--config=./postal.yml", "run"], True),
+        (["postal-server", "--config", "other.yml", "run"], False),
+        (["another-server", "run"], False),
+    ],
+)
+def test_a_process_of_this_installation_is_recognized(config, tmp_path, words, is_this):
+    with program(*words, cwd=tmp_path) as (_, number):
+        assert ports.holder(web(number), config).is_this_server is is_this
+
+
+def test_a_mail_server_of_another_user_is_known_by_its_banner():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet():
+            peer, _ = listener.accept()
+            peer.sendall(b"220 mail.example.com ESMTP Postfix\x1b\r\n")
+            peer.close()
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        number = listener.getsockname()[1]
+        assert ports.banner(Port("127.0.0.1", number, "smtp_server.default_port")) == (
+            "220 mail.example.com ESMTP Postfix"
+        )
+        thread.join()
+
+
+def test_the_ports_of_an_installation(tmp_path):
+    def keys(**groups):
+        return {port.key for port in ports.wanted(conf.parse(groups, {}, tmp_path))}
+
+    always = {"smtp_server.default_port", "web_server.default_port", "worker.default_health_server_port"}
+    assert keys(delivery={"mode": "mx"}) == always
+    assert keys() == always | {"delivery.catch_port"}
+    assert keys(delivery={"mode": "mx"}, smtp_server={"implicit_tls_port": 465}) == always | {
+        "smtp_server.implicit_tls_port"
+    }
+
+
+def test_what_is_said_names_the_key_and_the_option(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = listener.getsockname()[1]
+        groups = {
+            "delivery": {"mode": "mx"},
+            "smtp_server": {"default_bind_address": "127.0.0.1", "default_port": number},
+            "web_server": {"default_port": 0},
+            "worker": {"default_health_server_port": number},
+        }
+        taken = taken_ports(conf.parse(groups, {}, tmp_path, tmp_path / "postal.yml"))
+    [smtp], [health] = taken.in_the_way, taken.of_health_servers
+    assert smtp.startswith(f"Port {number} is taken by ")
+    assert f"(process {os.getpid()})" in smtp
+    assert smtp.endswith("choose another port with the key smtp_server.default_port or --smtp-port here.")
+    assert health.endswith("choose another port with the key worker.default_health_server_port.")
+    assert not taken.is_running
