@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+HOOK = "`postal-server service install --certbot` lets certbot's take its place."
 CERTBOT = "sudo certbot certonly --standalone --domain {host}"
 
 
@@ -56,15 +57,12 @@ def remarks(certificate: Path, host: str) -> Iterator[str]:
     leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
     if not is_self_signed(leaf):
         return
-    if not is_for(leaf, host):
+    if is_for(leaf, host):
+        yield f"{certificate} is self-signed: others cannot verify it. {HOOK}"
+    else:
         yield (
             f"{certificate} is self-signed, and for {', '.join(names_of(leaf))} instead of {host}. Delete it "
             "and its key, and run this again: another one is made."
-        )
-    else:
-        yield (
-            f"{certificate} is self-signed. `{CERTBOT.format(host=host)}` makes one that others can verify; "
-            "then run this again with --certificate and --key."
         )
 
 
@@ -95,10 +93,7 @@ def _unreadable(path: Path, host: str) -> str:
             f"{path}: there is no such file. `{CERTBOT.format(host=host)}` makes a certificate and its key."
         )
     except PermissionError:
-        return (
-            f"{path}: the user {getpass.getuser()} may not read it. Have certbot's deploy hook copy the "
-            "certificate and its key to a folder of this user, and name the copies here."
-        )
+        return f"{path}: the user {getpass.getuser()} may not read it. Leave it out. {HOOK}"
     except OSError as error:
         return f"{path}: cannot be read ({error.strerror})."
     return ""

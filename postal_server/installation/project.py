@@ -43,9 +43,11 @@ def settings(config: Config, server: Server, domain: str, api_key: str) -> str:
         options["POSTAL_WEBHOOK_JWKS_URL"] = True
     else:  # keys are not fetched over http
         options["POSTAL_WEBHOOK_KEY"] = dkim.public_record(installation_key(config))
-    hooks = Webhook.objects.filter(server=server, enabled=True).order_by("id")
-    endpoints = HTTPEndpoint.objects.filter(server=server).order_by("id")
-    secrets = list(dict.fromkeys(filter(None, (_secret(row.url) for row in (*hooks, *endpoints)))))
+    urls = [
+        *Webhook.objects.filter(server=server, enabled=True).order_by("id").values_list("url", flat=True),
+        *HTTPEndpoint.objects.filter(server=server).order_by("id").values_list("url", flat=True),
+    ]
+    secrets = list(dict.fromkeys(filter(None, map(_secret, urls))))
     if secrets:
         options["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
     route = Route.objects.filter(server=server, name=REPLY).exclude(http_endpoint=None).order_by("id").first()

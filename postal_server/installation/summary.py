@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +60,7 @@ def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterat
     if rows.server and domains and (rows.new or rows.changes):
         yield project.settings(config, rows.server, domains[0].name, rows.new.api_key if rows.new else "")
     if is_asked and not answers.no_server:
-        yield from _next(config, taken, is_changed=bool(plan.changes))
+        yield from _next(answers, config, taken, is_changed=bool(plan.changes))
 
 
 def _files(plan: Plan, done: Done) -> Iterator[str]:
@@ -95,22 +98,28 @@ def _domains(rows: Made) -> list[Domain]:
     return list(Domain.objects.filter(owned).order_by("id"))
 
 
-def _next(config: Config, taken: TakenPorts, *, is_changed: bool) -> Iterator[str]:
+def _next(answers: Answers, config: Config, taken: TakenPorts, *, is_changed: bool) -> Iterator[str]:
     command = "postal-server"
     if config.path != conf.DEFAULT_PATH.absolute():
         command += f" --config {config.path}"
-    start = "starts it"
-    if taken.is_running:
-        start = (
-            "has to be started again: it reads its configuration at the start"
-            if is_changed
-            else "runs already"
-        )
     steps = (
-        (f"{command} run", start),
+        _start(answers, command, taken, is_changed=is_changed),
         (f"{command} make-user", f"makes an administrator for {project.base_url(config)}/admin/"),
         ("python manage.py postal_check", "looks from the project whether all fits"),
     )
     width = max(len(step) for step, _ in steps)
     yield "Next:"
     yield from (f"  {step:<{width}}  {about}" for step, about in steps)
+
+
+def _start(answers: Answers, command: str, taken: TakenPorts, *, is_changed: bool) -> tuple[str, str]:
+    """The command that starts the server, and what it does."""
+    if taken.is_running:
+        return (
+            f"{command} run",
+            "to be started again: it reads this at the start" if is_changed else "runs already",
+        )
+    if answers.is_public and shutil.which("systemd-sysusers"):
+        user = "" if os.geteuid() == 0 else f" --user {getpass.getuser()}"
+        return f"sudo {command} service install{user} --certbot --nginx", "lets systemd run it"
+    return f"{command} run", "starts it"

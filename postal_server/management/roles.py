@@ -18,7 +18,7 @@ from postal_server.runtime.role import Role
 from postal_server.services.preparation.target import check_relays
 from postal_server.services.shared.keys import request_key
 
-from .base import ServerCommand
+from .base import ServerCommand, require_current_database
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class RoleCommand(ServerCommand):
     """Serves `roles` until SIGTERM or SIGINT."""
 
     roles: ClassVar[tuple[Role, ...]]
+    needs_database = False  # checked below, unless a restore was killed
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--ready-file", type=Path, help="write process id and addresses here once ready")

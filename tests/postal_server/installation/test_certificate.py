@@ -96,9 +96,7 @@ def test_a_certificate_that_others_would_refuse_is_named(write, names, days, sai
     assert problem(paths).startswith(str(paths[0]))
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [(HOST, "makes one that others can verify"), ("localhost", "Delete it")]
-)
+@pytest.mark.parametrize(("name", "said"), [(HOST, "service install --certbot"), ("localhost", "Delete it")])
 def test_a_self_signed_one_can_be_used_and_is_told(write, name, said):
     paths = write(name, is_self_signed=True)
     assert problem(paths) == ""
@@ -116,4 +114,5 @@ def test_a_key_of_root_alone_names_the_user_who_cannot_read_it(write, tmp_path, 
         said = problem(paths)
     finally:
         os.seteuid(0)
-    assert said.startswith(f"{paths[0]}: the user nobody may not read it. Have certbot's deploy hook copy")
+    assert said.startswith(f"{paths[0]}: the user nobody may not read it. Leave it out. ")
+    assert "`postal-server service install --certbot`" in said
