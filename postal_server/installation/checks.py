@@ -21,7 +21,6 @@ from postal_server.services.shared.keys import request_key
 
 from . import certificate, database, ports
 from .answers import Answers
-from .backup.swap import require_finished
 from .changes import Plan
 
 
@@ -29,7 +28,7 @@ def problems(answers: Answers, plan: Plan, now: datetime) -> Iterator[str]:
     """What has to be mended first, each in one line."""
     config = plan.config
     yield from _folder_problems(answers, plan)
-    for check in (_check_restore, check_relays, policy_of, _check_signing_key):
+    for check in (check_relays, policy_of, _check_signing_key):
         try:
             check(config)
         except ConfigurationError as error:
@@ -110,10 +109,6 @@ def _name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _check_restore(config: Config) -> None:
-    require_finished(config.root)
 
 
 def _check_signing_key(config: Config) -> None:

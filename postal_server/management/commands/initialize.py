@@ -23,6 +23,7 @@ from postal_server.engine.database import unusable, write_lock
 from postal_server.errors import ConfigurationError
 from postal_server.installation import changes, checks, questions, values
 from postal_server.installation.answers import Answers, WrongOptions
+from postal_server.installation.backup.swap import require_finished
 from postal_server.installation.changes import Plan
 from postal_server.installation.checks import TakenPorts
 from postal_server.installation.configuration_file import ConfigurationFile
@@ -121,6 +122,7 @@ class Command(PlainCommand):
 
     def _initialize(self, answers: Answers, path: Path, person: Person) -> None:
         """Ask and check everything; only then write."""
+        require_finished(path.parent)
         file = ConfigurationFile(path, os.environ)
         answers.require_sense(file.config.delivery.mode)
         answers = questions.for_configuration(answers, file, person)
