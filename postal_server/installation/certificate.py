@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import ssl
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +11,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
+
+from .values import user_name
 
 HOOK = "`postal-server service install --certbot` lets certbot's take its place."
 CERTBOT = "sudo certbot certonly --standalone --domain {host}"
@@ -93,7 +95,7 @@ def _unreadable(path: Path, host: str) -> str:
             f"{path}: there is no such file. `{CERTBOT.format(host=host)}` makes a certificate and its key."
         )
     except PermissionError:
-        return f"{path}: the user {getpass.getuser()} may not read it. Leave it out. {HOOK}"
+        return f"{path}: the user {user_name(os.geteuid())} may not read it. Leave it out. {HOOK}"
     except OSError as error:
         return f"{path}: cannot be read ({error.strerror})."
     return ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from postal_server.services.shared.keys import request_key
 from . import certificate, database, ports
 from .answers import Answers
 from .changes import Plan
+from .values import user_name
 
 
 def problems(answers: Answers, plan: Plan, now: datetime) -> Iterator[str]:
@@ -76,7 +75,7 @@ def taken_ports(config: Config) -> TakenPorts:
 def _folder_problems(answers: Answers, plan: Plan) -> Iterator[str]:
     """The folder has to be this user's: others could read what is in it, and a server could not write."""
     folder = _existing(plan.config.root)
-    me = getpass.getuser()
+    me = user_name(os.geteuid())
     try:
         status = folder.stat()
     except OSError as error:
@@ -88,8 +87,8 @@ def _folder_problems(answers: Answers, plan: Plan) -> Iterator[str]:
         yield f"{plan.file.path}: cannot be made (the user {me} may not write in {folder})."
     elif answers.is_public and folder == plan.config.root and status.st_uid != os.geteuid():
         yield (
-            f"{folder}: belongs to the user {_name(status.st_uid)}, not to {me}, and the server has to run "
-            f"as its owner. Run this as that user: sudo -u {_name(status.st_uid)} postal-server ..."
+            f"{folder}: belongs to the user {user_name(status.st_uid)}, not to {me}, and the server has to run "
+            f"as its owner. Run this as that user: sudo -u {user_name(status.st_uid)} postal-server ..."
         )
     if plan.file.exists and plan.text != plan.file.text and not _is_own(plan.file.path):
         yield f"{plan.file.path}: belongs to another user, so that {me} cannot change it."
@@ -102,13 +101,6 @@ def _existing(folder: Path) -> Path:
 
 def _is_own(path: Path) -> bool:
     return path.stat().st_uid == os.geteuid()
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _check_signing_key(config: Config) -> None:
@@ -130,6 +122,8 @@ def _certificate_problems(answers: Answers, config: Config, now: datetime) -> It
 
 
 def remarks(answers: Answers, config: Config) -> Iterator[str]:
-    """What works, but not as well as it could."""
+    """What works, but a person should know of."""
+    if answers.is_public and (hosts := config.postal.allowed_request_destinations):
+        yield f"Webhooks and posts may reach {', '.join(hosts)} (postal.allowed_request_destinations)."
     if answers.is_public and config.smtp_server.tls_enabled:
         yield from certificate.remarks(files.certificate_paths(config)[0], config.postal.smtp_hostname)

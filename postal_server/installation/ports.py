@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pwd
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from postal_server.conf import DEFAULT_PATH, PATH_VARIABLE, Config
 from postal_server.net.listening import CannotListen, bind
 from postal_server.services.shared.delivery_policy import policy_of
+
+from .values import user_name
 
 PROC = Path("/proc")
 LISTENING = "0A"  # a state in /proc/net/tcp
@@ -83,7 +84,7 @@ def _who(port: Port, config: Config) -> Holder:
         if inode in listeners:
             words = _words(pid)
             return Holder(f"{_program(words)} (process {pid})", _is_server(pid, words, config))
-    owners = sorted({_user(uid) for uid in listeners.values()})
+    owners = sorted({user_name(uid) for uid in listeners.values()})
     says = f", which says {line!r}" if (line := banner(port)) else ""
     return Holder(f"a program of the user {', '.join(owners) or 'unknown'}{says}")
 
@@ -145,13 +146,6 @@ def _is_server(pid: int, words: list[str], config: Config) -> bool:
         if word.startswith("--config"):
             given = word.partition("=")[2] or "".join(words[index + 1 : index + 2])
     return config.path is not None and os.path.realpath(folder / given) == os.path.realpath(config.path)
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def banner(port: Port) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from .answers import Answers
 from .changes import Plan
 from .checks import TakenPorts
 from .mail_server import Made
+from .values import user_name
 
 KEYS = """\
   API URL   {url}
@@ -77,17 +77,18 @@ def _files(plan: Plan, done: Done) -> Iterator[str]:
 
 def _mail_server(config: Config, rows: Made) -> Iterator[str]:
     if rows.new:
-        yield f"Made mail server {rows.server} with {', '.join(rows.changes)}. {_senders(config, rows)}"
+        names = ", ".join(domain.name for domain in _domains(rows))
+        yield f"Made mail server {rows.server} with domain {names}. {_senders(config, names)}"
+        yield from (f"  {change}" for change in rows.changes if not change.startswith("domain "))
         yield KEYS.format(url=project.base_url(config), new=rows.new, port=config.smtp_server.default_port)
     elif rows.changes:
         yield f"changed mail server {rows.server}:"
         yield from (f"  {change}" for change in rows.changes)
 
 
-def _senders(config: Config, rows: Made) -> str:
+def _senders(config: Config, names: str) -> str:
     if config.catches_all_mail:
         return "It may send as anybody, but only while all mail is caught here (delivery.mode: catch)."
-    names = ", ".join(domain.name for domain in _domains(rows))
     return f"It may send from addresses at {names} only; {policy_of(config)}."
 
 
@@ -120,6 +121,6 @@ def _start(answers: Answers, command: str, taken: TakenPorts, *, is_changed: boo
             "to be started again: it reads this at the start" if is_changed else "runs already",
         )
     if answers.is_public and shutil.which("systemd-sysusers"):
-        user = "" if os.geteuid() == 0 else f" --user {getpass.getuser()}"
+        user = "" if os.geteuid() == 0 else f" --user {user_name(os.geteuid())}"
         return f"sudo {command} service install{user} --certbot --nginx", "lets systemd run it"
     return f"{command} run", "starts it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import pwd
 
 from postal_server.conf import MAX_PORT
 from postal_server.errors import ConfigurationError
@@ -80,6 +81,14 @@ def without_user(url: str) -> str:
     if not slashes:
         scheme, rest = "", url
     return f"{scheme}{slashes}{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user of this machine; the number where a container has no name for it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def is_private_host(host: str) -> bool:

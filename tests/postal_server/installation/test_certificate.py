@@ -105,10 +105,9 @@ def test_a_self_signed_one_can_be_used_and_is_told(write, name, said):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as somebody else")
-def test_a_key_of_root_alone_names_the_user_who_cannot_read_it(write, tmp_path, monkeypatch):
+def test_a_key_of_root_alone_names_the_user_who_cannot_read_it(write, tmp_path):
     paths = write(HOST)
     tmp_path.chmod(0o700)
-    monkeypatch.setenv("LOGNAME", "nobody")
     try:
         os.seteuid(65534)
         said = problem(paths)

@@ -95,6 +95,7 @@ def test_production_is_made_by_options_alone(made):
     assert config.storage.url == DATABASE.strip()
     assert f"made {folder / 'postal.yml'}\n" in said
     assert "It may send from addresses at example.com only; mail is sent (delivery.mode: mx)." in said
+    assert "  route reply@example.com to https://www.example.com/anymail/postal/inbound/\n" in said
     assert f'"POSTAL_API_URL": "https://{HOST}",' in said
     assert '"WEBHOOK_SECRET": "user:pass",' in said
     assert '"POSTAL_REPLY_DOMAIN": "example.com",' in said
