@@ -86,9 +86,10 @@ def _folder_problems(answers: Answers, plan: Plan) -> Iterator[str]:
     elif not os.access(folder, os.W_OK | os.X_OK):
         yield f"{plan.file.path}: cannot be made (the user {me} may not write in {folder})."
     elif answers.is_public and folder == plan.config.root and status.st_uid != os.geteuid():
+        owner = user_name(status.st_uid)
         yield (
-            f"{folder}: belongs to the user {user_name(status.st_uid)}, not to {me}, and the server has to run "
-            f"as its owner. Run this as that user: sudo -u {user_name(status.st_uid)} postal-server ..."
+            f"{folder}: belongs to the user {owner}, not to {me}, and the server has to run as its owner. "
+            f"Run this as that user: sudo -u {owner} postal-server ..."
         )
     if plan.file.exists and plan.text != plan.file.text and not _is_own(plan.file.path):
         yield f"{plan.file.path}: belongs to another user, so that {me} cannot change it."
