@@ -28,7 +28,7 @@ DELIVERY_MODE, RELAYS, ALLOWED = (
 OF_THE_MACHINE = {"storage.url", ALLOWED} | {
     f"{group}.{key}"
     for group in ("web_server", "smtp_server")
-    for key in ("default_port", "default_bind_address", "implicit_tls_port")
+    for key in ("default_port", "default_bind_address", "submission_port", "implicit_tls_port")
 }
 
 

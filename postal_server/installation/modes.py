@@ -56,6 +56,7 @@ def public(hostname: str, smtp_hostname: str) -> dict[str, Any]:
         "web_server.default_bind_address": "127.0.0.1",
         "smtp_server.default_port": 25,
         "smtp_server.default_bind_address": "::",
+        "smtp_server.submission_port": 587,
         "smtp_server.implicit_tls_port": 465,
         "smtp_server.tls_enabled": True,
         "smtp_server.plaintext_auth": False,

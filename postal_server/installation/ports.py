@@ -51,6 +51,7 @@ def wanted(config: Config) -> list[Port]:
     smtp, web, worker = config.smtp_server, config.web_server, config.worker
     ports = [
         Port(smtp.default_bind_address, smtp.default_port, "smtp_server.default_port", "--smtp-port"),
+        Port(smtp.default_bind_address, smtp.submission_port, "smtp_server.submission_port"),
         Port(smtp.default_bind_address, smtp.implicit_tls_port, "smtp_server.implicit_tls_port"),
         Port(web.default_bind_address, web.default_port, "web_server.default_port", "--web-port"),
         Port(
@@ -82,11 +83,26 @@ def _who(port: Port, config: Config) -> Holder:
     listeners = _listeners(port.number)
     for pid, inode in _sockets():
         if inode in listeners:
-            words = _words(pid)
-            return Holder(f"{_program(words)} (process {pid})", _is_server(pid, words, config))
+            return _process(pid, config)
+    # A process with a capability, as our service has, shows its sockets to root alone.
+    for pid in _processes_of(set(listeners.values())):
+        if (found := _process(pid, config)).is_this_server:
+            return found
     owners = sorted({user_name(uid) for uid in listeners.values()})
     says = f", which says {line!r}" if (line := banner(port)) else ""
     return Holder(f"a program of the user {', '.join(owners) or 'unknown'}{says}")
+
+
+def _process(pid: int, config: Config) -> Holder:
+    words = _words(pid)
+    return Holder(f"{_program(words)} (process {pid})", _is_server(pid, words, config))
+
+
+def _processes_of(users: set[int]) -> Iterator[int]:
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid in users:
+                yield int(folder.name)
 
 
 def _listeners(number: int) -> dict[str, int]:
@@ -135,17 +151,22 @@ def _is_server(pid: int, words: list[str], config: Config) -> bool:
     """Is it a process of this installation, by the configuration file that its command line names?"""
     if not any(word.endswith(("postal-server", "postal_server")) for word in words):
         return False
+    named = [
+        word.partition("=")[2] or "".join(words[index + 1 : index + 2])
+        for index, word in enumerate(words)
+        if word.startswith("--config")
+    ]
     try:
-        folder = (PROC / str(pid) / "cwd").resolve(strict=True)
-        variables = (PROC / str(pid) / "environ").read_bytes().decode("utf-8", "replace").split("\0")
+        path = Path(named[-1]) if named else _configuration_by_environment(pid)
+        folder = Path("/") if path.is_absolute() else (PROC / str(pid) / "cwd").resolve(strict=True)
     except OSError:
         return False
-    environ = dict(each.partition("=")[::2] for each in variables)
-    given = environ.get(PATH_VARIABLE) or str(DEFAULT_PATH)
-    for index, word in enumerate(words):
-        if word.startswith("--config"):
-            given = word.partition("=")[2] or "".join(words[index + 1 : index + 2])
-    return config.path is not None and os.path.realpath(folder / given) == os.path.realpath(config.path)
+    return config.path is not None and os.path.realpath(folder / path) == os.path.realpath(config.path)
+
+
+def _configuration_by_environment(pid: int) -> Path:
+    variables = (PROC / str(pid) / "environ").read_bytes().decode("utf-8", "replace").split("\0")
+    return Path(dict(each.partition("=")[::2] for each in variables).get(PATH_VARIABLE) or DEFAULT_PATH)
 
 
 def banner(port: Port) -> str:

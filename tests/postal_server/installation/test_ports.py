@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from postal_server import conf
 from postal_server.installation import ports
 from postal_server.installation.checks import taken_ports
 from postal_server.installation.ports import Port
+from tests.interop.daemons import as_root
+
+NOBODY = 65534
 
 LISTEN = """
 import socket, sys
@@ -30,10 +34,10 @@ def config(tmp_path):
 
 
 @contextlib.contextmanager
-def program(*words, cwd):
+def program(*words, cwd, python=(sys.executable,)):
     """A process with these words on its command line, which listens; its id and port."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LISTEN, *words],
+        [*python, "-c", LISTEN, *words],
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -83,6 +87,24 @@ def test_a_process_of_this_installation_is_recognized(config, tmp_path, words, i
         assert ports.holder(web(number), config).is_this_server is is_this
 
 
+def test_a_service_with_a_capability_is_recognized_by_its_user(config, tmp_path):
+    """As systemd starts it: only root may see its sockets then."""
+    as_root()
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if python is None:
+        pytest.skip("there is no Python that every user may run")
+    capability = "+net_bind_service"
+    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    user += [f"--inh-caps={capability}", f"--ambient-caps={capability}", python]
+    with program("postal-server", "--config", str(config.path), "run", cwd="/", python=user) as (_, number):
+        os.seteuid(NOBODY)
+        try:
+            holder = ports.holder(web(number), config)
+        finally:
+            os.seteuid(0)
+    assert holder.is_this_server
+
+
 def test_a_mail_server_of_another_user_is_known_by_its_banner():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -107,9 +129,8 @@ def test_the_ports_of_an_installation(tmp_path):
     always = {"smtp_server.default_port", "web_server.default_port", "worker.default_health_server_port"}
     assert keys(delivery={"mode": "mx"}) == always
     assert keys() == always | {"delivery.catch_port"}
-    assert keys(delivery={"mode": "mx"}, smtp_server={"implicit_tls_port": 465}) == always | {
-        "smtp_server.implicit_tls_port"
-    }
+    for key in ("submission_port", "implicit_tls_port"):
+        assert keys(delivery={"mode": "mx"}, smtp_server={key: 465}) == always | {f"smtp_server.{key}"}
 
 
 def test_what_is_said_names_the_key_and_the_option(tmp_path):
