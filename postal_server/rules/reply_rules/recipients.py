@@ -465,7 +465,7 @@ ROWS: tuple[Row, ...] = (
             r"mailbox \S{1,80} at \S{1,100} (?:does not|doesn't) exist|"
             r"user \S{1,80} at \S{1,100} (?:does not|doesn't) exist"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="Sorry, the mailbox jane at example.com does not exist.",
     ),
     Row(
@@ -508,7 +508,7 @@ ROWS: tuple[Row, ...] = (
             r"temporary (?:failure|error|problem)|temporarily unable|ldap (?:server|error|lookup|failure)|"
             r"server (?:is )?down\b|i/o error|right now\b|database (?:is )?(?:unavailable|down|error)"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 temporary failure: cannot look up user in database",
     ),
     Row(
@@ -518,7 +518,7 @@ ROWS: tuple[Row, ...] = (
             " are) (?:trying"
             r"|attempting) to|account you (?:tried|are trying) to"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 We have no record of this user",
     ),
     Row(
@@ -528,14 +528,14 @@ ROWS: tuple[Row, ...] = (
             "lapsed)|"
             r"ex-employee|former employee|no longer reachable"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 ex-employee, no longer reachable",
     ),
     Row(
         Class.BAD_DOMAIN,
         r"no longer host (?:this|that|the) domain|domain is no longer (?:hosted|served)",
         is_sure=False,
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 we no longer host this domain",
     ),
     Row(
@@ -594,7 +594,7 @@ ROWS: tuple[Row, ...] = (
         Class.BAD_ADDRESS,
         "(?:benutzer|empfaenger|empfänger|adresse|postfach|konto|mailbox|user) .{0,60}existiert nicht|"
         "(?:benutzer|empfaenger|empfänger|adresse|postfach|konto|mailbox|user) existiert nicht",
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 Der Empfänger <jane@example.com> existiert nicht",
     ),
     Row(
@@ -604,7 +604,7 @@ ROWS: tuple[Row, ...] = (
             "address you (?:sent|entered|have entered|specified|mailed).{0,30}(?:not|n't|invalid|unknown)|"
             "not a local address"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 The address you sent to is not valid",
     ),
     Row(
@@ -612,7 +612,7 @@ ROWS: tuple[Row, ...] = (
         r"domain (?:\S{1,80} )?is expired|domain (?:\S{1,80} )?is parked|domain parked|"
         r"domain (?:\S{1,80} )?has lapsed",
         is_sure=False,
-        source="observed 2026-11",
+        source="usual wording",
         sample="554 domain is expired",
     ),
     Row(
@@ -620,21 +620,21 @@ ROWS: tuple[Row, ...] = (
         "disk allowance|storage limit of (?:the )?(?:recipient|user|mailbox|account)|"
         "メールボックスがいっぱい|"
         "メールボックスの容量|容量オーバー|메일함이 가득|편지함이 가득",
-        source="observed 2026-11",
+        source="usual wording",
         sample="552 This account is over its disk allowance",
     ),
     Row(
         Class.BAD_ADDRESS,
         "宛先が見つかりません|宛先が存在しません|宛先不明|ユーザーが存在しません|ユーザーが見つかりません|"
         "ユーザが存在しません|ユーザが見つかりません|ユーザーは存在しません|あて先不明",
-        source="observed 2026-11",
+        source="usual wording",
         sample="宛先が見つかりません",
     ),
     Row(
         Class.BAD_ADDRESS,
         "使用者不存在|帳號不存在|账号不存在|帐号不存在|信箱不存在|郵件地址不存在|查无此人|无此用户|沒有此用戶|"
         "존재하지 않는|사용자를 찾을|존재하지 않습니다|없는 사용자|없는 계정|메일 주소가 없",
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 존재하지 않는 사용자",
     ),
     Row(
@@ -650,20 +650,20 @@ ROWS: tuple[Row, ...] = (
         "osoitetta ei (?:löydy|löytynyt|ole)|konto nie istnieje|brak takiego |brak takiej |"
         "utilizator necunoscut|utilizatorul nu exist|нет такого|адрес не существует|"
         "адресат не (?:найден|существует)",
-        source="observed 2026-11",
+        source="usual wording",
         sample="Denne postkasse findes ikke",
     ),
     Row(
         Class.BAD_ADDRESS,
         "メールアドレスが見つかりません|アドレスが存在しません",
-        source="observed 2026-11",
+        source="usual wording",
         sample="送信先メールアドレスが見つかりません。",
     ),
     Row(
         Class.BAD_ADDRESS,
         "nie ma takiego|nieznany (?:adres|uzytkownik|użytkownik|odbiorca)|uzytkownik nie istnieje|"
         "użytkownik nie istnieje|adres nie istnieje",
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 Nie ma takiego uzytkownika",
     ),
     Row(
@@ -671,7 +671,7 @@ ROWS: tuple[Row, ...] = (
         "skrzynka (?:jest )?(?:pelna|pełna|przepelniona|przepełniona)|schranka je plna|schránka je plná|"
         "postaláda megtelt|postafiók megtelt|posta kutusu dolu|innboksen er full|brevlådan är full|"
         "postkassen er fuld|postvak (?:is )?vol",
-        source="observed 2026-11",
+        source="usual wording",
         sample="552 Skrzynka pelna",
     ),
     Row(
@@ -679,7 +679,7 @@ ROWS: tuple[Row, ...] = (
         "uživatel neexistuje|neznámý uživatel|neznamy uzivatel|onbekende gebruiker|gebruiker onbekend|"
         "okänd användare|okänd mottagare|ukendt bruger|ukjent bruker|tuntematon käyttäjä|"
         "ismeretlen felhasznál|kullanici bulunamadi|kullanıcı bulunamadı|bilinmeyen kullan",
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 Onbekende gebruiker",
     ),
     Row(

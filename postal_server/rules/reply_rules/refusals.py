@@ -66,13 +66,13 @@ ROWS: tuple[Row, ...] = (
         Class.INACTIVE,
         "account (?:is |was |has been )?(?:blocked|locked|disabled|suspended) by (?:the |an? |"
         "our )?(?:admin|owner)",
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 account blocked by administrator",
     ),
     Row(
         Class.CONTENT,
         r"(?:url|link|hyperlink)s? in (?:your|the|this) (?:message|mail|e-?mail|body) (?:points|leads)",
-        source="observed 2026-11",
+        source="usual wording",
         sample="554 URL in your message points to unknown host",
     ),
     Row(
@@ -83,7 +83,7 @@ ROWS: tuple[Row, ...] = (
             r"-defined)? rules?\b|"
             "due to user rule"
         ),
-        source="observed 2026-11",
+        source="usual wording",
         sample="550 5.2.1 Message rejected due to user rules",
     ),
     Row(
@@ -789,7 +789,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.MAILBOX_FULL,
         "mailbox (?:size )?(?:exceeds|exceeded|would exceed|has exceeded)|mailbox size limit",
-        source="observed 2026-11",
+        source="usual wording",
         sample="User mailbox exceeds allowed size: jane@example.com",
     ),
     Row(

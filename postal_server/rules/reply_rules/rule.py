@@ -18,7 +18,8 @@ class ReplyRule:
     letters does not matter.
 
     `operator` is the registered domain of the mail hosts that answer so (`google.com`), empty for any.
-    `is_sure`: the words alone are proof. `source` is the URL of a documentation, or `observed 2026-11`.
+    `is_sure`: the words alone are proof. `source` is the URL of a documentation, the month of an
+    answer (`observed 2024-02`), or `usual wording` where neither is at hand.
     """
 
     failure_class: FailureClass

@@ -102,7 +102,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         Class.BAD_DOMAIN,
         r"\[internal\] domain lookup failed",
-        source="observed 2026-11",
+        source="usual wording",
         sample="554 5.4.4 [internal] Domain Lookup Failed",
     ),
     Row(

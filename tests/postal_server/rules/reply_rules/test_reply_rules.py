@@ -9,7 +9,7 @@ from postal_server.rules.failure_class import Stage
 from postal_server.rules.reply_rules import GENERAL, OF_OPERATORS
 
 ROWS = (*GENERAL, *OF_OPERATORS)
-SOURCE = re.compile(r"https://\S+|observed 20\d\d-[01]\d")
+SOURCE = re.compile(r"https://\S+|observed 20\d\d-[01]\d|usual wording")
 NESTED = re.compile(r"[*+}]\)[*+{]")
 
 
