@@ -26,7 +26,9 @@ from .values import user_name
 def problems(answers: Answers, plan: Plan, now: datetime) -> Iterator[str]:
     """What has to be mended first, each in one line."""
     config = plan.config
-    yield from _folder_problems(answers, plan)
+    if of_folder := list(_folder_problems(answers, plan)):
+        yield from of_folder
+        return
     for check in (check_relays, policy_of, _check_signing_key):
         try:
             check(config)

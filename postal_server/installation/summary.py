@@ -58,7 +58,8 @@ def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterat
         yield ""
         yield from records.zone(config, domains, records.public_addresses())
     if rows.server and domains and (rows.new or rows.changes):
-        yield project.settings(config, rows.server, domains[0].name, rows.new.api_key if rows.new else "")
+        sender = answers.domains[0] if answers.domains else domains[0].name
+        yield project.settings(config, rows.server, sender, rows.new.api_key if rows.new else "")
     if is_asked and not answers.no_server:
         yield from _next(answers, config, taken, is_changed=bool(plan.changes))
 
