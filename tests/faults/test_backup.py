@@ -18,7 +18,7 @@ from tests.faults.stage import Stage, wait_until
 PROCESSES = ("web", "smtp", "worker-1")
 MAIL = 60  # acknowledged before the back-up, and again after it
 RATE = 60.0  # messages a second
-DELIVERED_WITHIN = 120.0  # seconds
+SENT_WITHIN = 600.0  # seconds: what was too slow on a busy machine is tried again after five minutes
 COMMAND_SECONDS = 600.0
 MB = 1_000_000
 
@@ -60,6 +60,19 @@ def crash(stage: Stage) -> None:
         stage.kill(name)
 
 
+def wait_until_sent(stage: Stage) -> None:
+    """Wait for all messages and webhooks; says what became of those that are left."""
+    end = time.monotonic() + SENT_WITHIN
+    while stage.queued():
+        if time.monotonic() > end:
+            left = [
+                stage.query(f"SELECT due_at, claimed_by, claims, attempts FROM postal_server_{table} LIMIT 5")
+                for table in ("queuedmessage", "webhookrequest")
+            ]
+            pytest.fail(f"not sent within {SENT_WITHIN:g} s (due, claimed by, claims, attempts): {left}")
+        time.sleep(0.1)
+
+
 def ids(stage: Stage) -> set[int]:
     return {number for (number,) in stage.query("SELECT id FROM postal_server_message")}
 
@@ -96,13 +109,13 @@ def drill(
     restored = {who for (who,) in stage.query("SELECT rcpt_to FROM postal_server_message")}
     restored_ids = ids(stage)
     stage.start(*PROCESSES)
-    wait_until(lambda: not stage.queued(), DELIVERED_WITHIN, "all that was restored is sent, webhooks too")
+    wait_until_sent(stage)
 
     known = len(stage.acknowledged())
     stage.submit(rate=RATE, first=1_000_000)
     wait_until(lambda: len(stage.acknowledged()) >= known + MAIL, 60, "the restored server takes mail")
     stage.end_load()
-    wait_until(lambda: not stage.queued(), DELIVERED_WITHIN, "and sends it")
+    wait_until_sent(stage)
     new_ids = ids(stage) - restored_ids
     twice = stage.twice()
     content = size_in(archive)
