@@ -422,7 +422,8 @@ class TestApply:
             results.record([sent(claim) for claim in claims], directory, config, LATER)
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+# 200 go the same way as 10000.
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.drill)])
 def test_a_storm_of_bad_addresses_leaves_no_entry(world, config, count):
     """Gmail answered 550 5.1.1 for good addresses for hours."""
     answer = "550 5.1.1 The email account that you tried to reach does not exist."
