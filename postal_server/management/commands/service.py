@@ -38,8 +38,14 @@ class Command(ServerCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = Service(service.running_program(), conf.config(), options["user"])
-        service.require_systemd()
-        service.require_visible(wanted)
+        try:
+            service.require_systemd()
+            service.require_visible(wanted)
+            self._install(wanted, options)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: cannot be written ({error.strerror}).") from error
+
+    def _install(self, wanted: Service, options: Mapping[str, Any]) -> None:
         hook = wanted.hook() if options["certbot"] else {}
         site = wanted.site() if options["nginx"] else {}
         changed = [*self._written(wanted.sysusers())]
