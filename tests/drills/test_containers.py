@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ..certificates import write_certificate
+from ..installed import pip
 from ..readme import ROOT, blocks, command_lines
 from .container_machine import DEBIAN, ContainerMachine, machine
 
@@ -197,6 +198,16 @@ def test_the_image_says_how_it_is_run(story: Story) -> None:
     assert list(given["Volumes"]) == ["/data"]
     assert given["Labels"]["org.opencontainers.image.title"] == "anymail-postal"
     assert image["Healthcheck"]["Test"] == ["CMD", "postal-server", "health"]
+
+
+def test_its_packages_are_there_for_arm64_too(tmp_path: Path) -> None:
+    glibc = [f"manylinux_2_{minor}_aarch64" for minor in range(17, 37)]  # Debian 12 has 2.36
+    platforms = [word for name in (*glibc, "manylinux2014_aarch64") for word in ("--platform", name)]
+    wanted = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", ROOT / "constraints.txt"]
+    pip("download", *wanted, *platforms, "--python-version", "3.11", "--dest", tmp_path)
+    names = [path.name for path in tmp_path.iterdir()]
+    assert all(name.endswith(("-any.whl", "_aarch64.whl")) for name in names)
+    assert len([name for name in names if name.endswith("_aarch64.whl")]) > 5
 
 
 def test_no_layer_has_a_secret_or_a_tool_for_making_the_image(story: Story) -> None:

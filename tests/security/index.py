@@ -1560,6 +1560,21 @@ CASES: dict[str, Case] = {
             f"{SERVER}/runtime/test_assembly.py::test_hosts_are_found_only_for_domains_that_mail_may_reach",
         ],
     ),
+    "strangers who reach the catch": Case(
+        guards=[
+            Guard(
+                "postal_server/runtime/assembly.py",
+                code="if address.is_unspecified or not address.is_private:",
+                without="if address.is_unspecified:",
+            ),
+            Guard(
+                "postal_server/runtime/assembly.py",
+                code="if address.is_unspecified or not address.is_private:",
+                without="if not address.is_private:",
+            ),
+        ],
+        tests=[f"{SERVER}/runtime/test_assembly.py::test_the_catch_is_nowhere_that_strangers_reach"],
+    ),
     "memory": Case(
         guards=[
             Guard(
