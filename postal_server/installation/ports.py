@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -61,9 +62,17 @@ def wanted(config: Config) -> list[Port]:
             is_needed=False,
         ),
     ]
-    if policy_of(config).needs_catch:
+    if policy_of(config).needs_catch and _is_loopback(config.delivery.catch_host):
         ports.append(Port(config.delivery.catch_host, config.delivery.catch_port, "delivery.catch_port"))
     return [port for port in ports if port.number]
+
+
+def _is_loopback(host: str) -> bool:
+    """Is this the machine itself? In containers, the catch is in another one."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def holder(port: Port, config: Config) -> Holder | None:

@@ -129,6 +129,8 @@ def test_the_ports_of_an_installation(tmp_path):
     always = {"smtp_server.default_port", "web_server.default_port", "worker.default_health_server_port"}
     assert keys(delivery={"mode": "mx"}) == always
     assert keys() == always | {"delivery.catch_port"}
+    assert keys(delivery={"catch_host": "localhost"}) == always | {"delivery.catch_port"}
+    assert keys(delivery={"catch_host": "smtp"}) == always  # a port of another container
     for key in ("submission_port", "implicit_tls_port"):
         assert keys(delivery={"mode": "mx"}, smtp_server={key: 465}) == always | {f"smtp_server.{key}"}
 
