@@ -292,9 +292,8 @@ def test_settings_and_certificates_for_production_are_taken(story: Story) -> Non
     assert HOOK.splitlines()[1] == f"# {HOOK_PATH}"
     story.run("chmod +x")
     story.run("RENEWED_LINEAGE=")
-    said = story.machine.run_at_a_terminal(
-        story.line("docker compose run --rm postal initialize --production"), {"Go on?": "y"}
-    )
+    production = story.line("docker compose run --rm postal initialize --production")
+    said = story.machine.run_at_a_terminal(production, {"Database (": "", "Go on?": "y"})
     assert "delivery.mode: mx instead of catch" in said
     assert "postal._domainkey.rp.postal.example.com." in said
     # There are no other mail hosts in this machine's network.
