@@ -73,9 +73,15 @@ def configuration(tmp_path) -> conf.Config:
     ],
 )
 def test_rows_are_locked_in_the_order_of_their_keys(write, key, tmp_path):
-    with CaptureQueriesContext(connection) as queries:
+    statements = []
+
+    def keep(execute, sql, parameters, many, context):
+        statements.append(f"{sql} {parameters}")
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(keep):
         write(configuration(tmp_path))
-    [statement] = [query["sql"] for query in queries if "INSERT" in query["sql"]]
+    [statement] = [statement for statement in statements if "INSERT" in statement]
     # Some rows have their key in two columns.
     assert list(dict.fromkeys(re.findall(key, statement))) == ["1", "2", "3", "4"]
 
