@@ -357,6 +357,8 @@ def test_a_killed_server_starts_again_with_its_mail(story: Story) -> None:
 
 def test_postgresql_with_a_container_for_each_role(story: Story) -> None:
     story.run("docker compose down")
+    # From here on as on another machine: all is caught, in a new installation.
+    story.machine.run("docker compose down --volumes")
     (story.machine.project / ".env").unlink(missing_ok=True)
     story.host = "localhost"
     story.machine.make_image("docker.io/library/postgres:17-bookworm", POSTGRES)
