@@ -12,15 +12,16 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from .readme import ROOT, commands
+from .readme import ROOT, command_lines
 
 SECONDS = 120
+INSTALL = "pip install "
 
 
 def run(*words: str, cwd: Path, env: dict[str, str] | None = None, given: str | None = None) -> str:
@@ -92,26 +93,30 @@ def commands_of_new_environment(factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             making = factory.mktemp("installing")
-            (making / "wheel").mkdir()
+            (making / "dist").mkdir()
             (making / "environment").mkdir()
-            wanted = [words[-1] for words in commands(ROOT / "README.md") if words[:2] == ["pip", "install"]]
-            made.symlink_to(new_environment(making / "environment", build_wheel(making / "wheel"), wanted))
+            build_wheel(making / "dist")
+            made.symlink_to(new_environment(making / "environment", making))
     return made.resolve()
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel of the project as it is now, built from a copy."""
-    left_out = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "benchmarks", "tests")
-    shutil.copytree(ROOT, folder / "source", ignore=left_out)
-    pip("wheel", "--no-deps", "--wheel-dir", folder, folder / "source")
+    """The wheel of the project as it is now, built from a copy beside the folder."""
+    left_out = shutil.ignore_patterns(
+        ".*", "*.egg-info", "__pycache__", "build", "dist", "benchmarks", "tests"
+    )
+    source = folder.with_name("source")
+    shutil.copytree(ROOT, source, ignore=left_out)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, source)
     [found] = folder.glob("*.whl")
     return found
 
 
-def new_environment(folder: Path, wheel: Path, wanted: Iterable[str]) -> Path:
-    """A new virtual environment with `wanted`, which call the wheel `anymail-postal`; its commands' folder.
+def new_environment(folder: Path, clone: Path) -> Path:
+    """A new virtual environment with what the README's words install in a clone; its commands' folder.
 
-    It finds what the wheel requires among the packages of the tests' environment, and the rest in the index.
+    Of the clone there is `dist`. What the wheel requires is found among the packages of the tests'
+    environment, and the rest in the index.
     """
     run(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=folder)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
@@ -122,8 +127,10 @@ def new_environment(folder: Path, wheel: Path, wanted: Iterable[str]) -> Path:
             (lent / path.name).symlink_to(path)
     (Path(paths["purelib"]) / "lent.pth").write_text(str(lent), "utf-8")
     scripts = Path(paths["scripts"])
-    for name in wanted:
-        pip("--python", scripts / "python", "install", name.replace("anymail-postal", str(wheel)))
+    for line in command_lines(ROOT / "README.md"):
+        if line.startswith(INSTALL):
+            words = run("sh", "-c", f"printf '%s\\n' {line.removeprefix(INSTALL)}", cwd=clone)
+            pip("--python", scripts / "python", "install", *(clone / word for word in words.splitlines()))
     return scripts
 
 

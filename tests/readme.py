@@ -28,22 +28,46 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
-def blocks(page: Path, language: str) -> list[Block]:
-    """The blocks of a page in one language, in order."""
+def all_blocks(page: Path) -> list[Block]:
+    """The blocks of a page, in order."""
     text = page.read_text("utf-8")
     return [
         Block(page, found[2], textwrap.dedent(found[3]), text.count("\n", 0, found.start()) + 1)
         for found in FENCE.finditer(text)
-        if found[2] == language
     ]
 
 
+def blocks(page: Path, language: str) -> list[Block]:
+    """The blocks of a page in one language, in order."""
+    return [block for block in all_blocks(page) if block.language == language]
+
+
+def commands_of(block: Block) -> list[str]:
+    """The commands that a block shows, as they are typed: lines that begin with `$`."""
+    return [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
+
+
 def command_lines(page: Path) -> list[str]:
-    """Each command that a page shows: lines that begin with `$`."""
-    lines = [line for block in blocks(page, "console") for line in block.text.splitlines()]
-    return [line[2:] for line in lines if line.startswith("$ ")]
+    """Each command that a page shows."""
+    return [line for block in blocks(page, "console") for line in commands_of(block)]
 
 
 def commands(page: Path) -> list[list[str]]:
     """The words of each command that a page shows."""
     return [shlex.split(line, comments=True) for line in command_lines(page)]
+
+
+def rows(page: Path, first: str) -> list[list[str]]:
+    """The rows of those tables of a page whose first heading is `first`, as cells."""
+    found: list[list[str]] = []
+    heading: list[str] | None = None
+    for line in page.read_text("utf-8").splitlines():
+        if not line.startswith("|"):
+            heading = None
+            continue
+        cells = [cell.strip() for cell in line.rstrip()[1:-1].split("|")]
+        if heading is None:
+            heading = cells
+        elif heading[0] == first and set(cells[0]) != {"-"}:
+            found.append(cells)
+    return found

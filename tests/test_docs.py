@@ -25,11 +25,11 @@ from benchmarks import compare
 from postal_server import cli
 from postal_server import conf as server_conf
 from postal_server import pytest_plugin as server_pytest_plugin
-from postal_server.installation import service
+from tests.drills import production
 from tests.each import each
 
 from . import event_table
-from .readme import PAGES, ROOT, Block, blocks, command_lines
+from .readme import PAGES, ROOT, Block, blocks, command_lines, rows
 
 DOCS = ROOT / "docs"
 OURS = ("anymail_postal", "postal_server")
@@ -259,22 +259,9 @@ def test_configuration_shown_is_understood(block: Block) -> None:
     assert config.warnings == ()
 
 
-OTHER_PROGRAMS = {
-    *(
-        ".ci/run",
-        "age",
-        "certbot",
-        "git",
-        "gpg",
-        "install",
-        "make",
-        "mysqldump",
-        "pip",
-        "podman",
-        "systemctl",
-    ),
-    f"/{service.HOOK}",
-}
+OTHER_PROGRAMS = {".ci/run", "age", "git", "gpg", "install", "make", "mysqldump", "pip", "podman"}
+# All commands of this page are run by tests/drills/test_production.py.
+OURS_IN_PRODUCTION = re.compile(r"(?:runuser -u postal -- )?((?:postal-server|python) .*)")
 # Those of `postal-server`. All commands of that page are run by tests/drills/test_containers.py.
 IN_CONTAINER = re.compile(r"docker compose .*?(?:run --rm \w+|exec \w+ postal-server) (.*)")
 
@@ -285,6 +272,9 @@ def shown_commands() -> Iterator[list[str]]:
         if page.name == "containers.md":
             lines = [f"postal-server {found[1]}" for found in map(IN_CONTAINER.match, lines) if found]
             assert len(lines) > 3
+        if page == production.PAGE:
+            lines = [found[1] for found in map(OURS_IN_PRODUCTION.match, lines) if found]
+            assert len(lines) > 3
         for line in lines:
             pipeline = shlex.split(line, comments=True)
             yield from (list(words) for is_pipe, words in groupby(pipeline, "|".__eq__) if not is_pipe)
@@ -292,8 +282,6 @@ def shown_commands() -> Iterator[list[str]]:
 
 @each("words", list(shown_commands()))
 def test_commands_shown_exist_and_take_these_options(words: list[str]) -> None:
-    if words[0] == "sudo":
-        words = words[3:]
     if words[:2] == ["python", "manage.py"]:
         name, app = words[2], get_commands()[words[2]]
         parser = load_command_class(app, name).create_parser("manage.py", name)
@@ -378,19 +366,8 @@ def test_the_house_has_no_room_that_is_not_described(package: str) -> None:
 
 
 def table(page: str, first: str) -> list[list[str]]:
-    """The rows of those tables of a page whose first heading is `first`, as cells."""
-    rows: list[list[str]] = []
-    heading: list[str] | None = None
-    for line in TEXT[page].splitlines():
-        if not line.startswith("|"):
-            heading = None
-            continue
-        cells = [cell.strip() for cell in line.rstrip()[1:-1].split("|")]
-        if heading is None:
-            heading = cells
-        elif heading[0] == first and set(cells[0]) != {"-"}:
-            rows.append(cells)
-    return rows
+    """As `rows`, of a page in the documentation."""
+    return rows(DOCS / page, first)
 
 
 def table_column(page: str, first: str) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import os
 import re
 import shutil
 import signal
+import smtplib
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -53,6 +57,7 @@ def test_make_alone_lists_every_command() -> None:
         pytest.param(["demo"], r"bin/python -m demo ?$", id="demo"),
         pytest.param(["demo", "KEEP=1"], r"bin/python -m demo --keep$", id="demo KEEP=1"),
         pytest.param(["test"], r"bin/python -m tests ?$", id="test"),
+        pytest.param(["dist"], r"bin/uv build --quiet --out-dir dist$", id="dist"),
         pytest.param(["docs"], r"bin/python -m sphinx -W .* docs docs/_build/html$", id="docs"),
     ],
 )
@@ -64,7 +69,7 @@ def test_make_runs_what_is_tested(words: list[str], recipe: str) -> None:
 def test_the_make_commands_shown_are_those_tested() -> None:
     shown = {" ".join(words) for words in COMMANDS if words[0] == "make"}
     named = set(re.findall(r"`(make(?: [\w=]+)*)`", README.read_text("utf-8")))
-    assert shown | named == {"make", "make demo", "make demo KEEP=1", "make test", "make docs"}
+    assert shown | named == {"make", "make demo", "make demo KEEP=1", "make dist", "make test", "make docs"}
 
 
 def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None:
@@ -86,6 +91,8 @@ def test_demo_shows_all_steps_and_leaves_everything_running_when_asked() -> None
             if line.startswith("Ctrl-C"):
                 break
         assert "All 9 steps done" in said
+        [steps] = [block.text for block in blocks(README, "text")]
+        assert steps in "".join(re.findall(r"^\d\. .*\n", said, re.MULTILINE))
         for name in ("the app", "the mail server"):
             url = re.search(rf"{name} +(\S+)", said)
             assert url, said
@@ -153,6 +160,10 @@ def test_bundled_server_initializes_runs_and_takes_mail(installed: Path, tmp_pat
         headers = {"X-Server-API-Key": api_key[1]}
         answer = requests.post(f"{url}/api/v1/send/message", json=mail, headers=headers, timeout=10).json()
         assert answer["status"] == "success", answer
+        with smtplib.SMTP("127.0.0.1", int(smtp), timeout=10) as client:  # a reply has somewhere to go
+            client.ehlo()
+            client.mail("bob@example.com")
+            assert client.rcpt("reply+token@example.test")[0] == 250
         wait_until_sent(url, headers, answer["data"]["messages"]["bob@example.com"]["id"])
 
         password = "correct horse battery"
@@ -168,6 +179,39 @@ def test_bundled_server_initializes_runs_and_takes_mail(installed: Path, tmp_pat
         )
         assert make_user.returncode == 0, make_user.stderr
         assert log_in(url, "root@example.test", password)
+
+
+def test_initialize_mends_what_was_left_out_before(installed: Path, tmp_path: Path) -> None:
+    """Who began with a shorter command gets a webhook and a route from the README's."""
+    env = environment(SMTP_SERVER_DEFAULT_PORT="0", WEB_SERVER_DEFAULT_PORT="0")
+    whole = command("postal-server", "initialize")
+    program = str(installed / whole[0])
+    begun = whole[: whole.index("--webhook")]
+    run(program, *begun[1:], cwd=tmp_path, env=env)
+    assert "webhook" not in run(program, "webhooks", "list", cwd=tmp_path, env=env)
+    said = run(program, *whole[1:], cwd=tmp_path, env=env)
+    for each in ("webhook", "route reply@example.test"):
+        assert each in said
+    assert "127.0.0.1" in run(program, "webhooks", "list", cwd=tmp_path, env=env)
+
+
+def test_settings_fit_the_command_that_initializes_the_server() -> None:
+    """Else webhooks are refused, and replies find no route."""
+    words = command("postal-server", "initialize")
+    options = dict(itertools.pairwise(words))
+    settings = project_settings()
+    for option in ("--webhook", "--inbound"):
+        url = urlsplit(options[option])
+        assert settings["WEBHOOK_SECRET"] == f"{url.username}:{url.password}"
+    assert settings["POSTAL_REPLY_DOMAIN"] == options["--domain"]
+
+
+def project_settings() -> dict[str, object]:
+    """`ANYMAIL` in the README's settings."""
+    tree = ast.parse(SETTINGS.replace("[..., ", "["))
+    values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    found: dict[str, object] = ast.literal_eval(values["ANYMAIL"])
+    return found
 
 
 def wait_until_sent(url: str, headers: dict[str, str], message_id: int) -> None:

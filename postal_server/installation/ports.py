@@ -19,7 +19,7 @@ from .values import user_name
 
 PROC = Path("/proc")
 LISTENING = "0A"  # a state in /proc/net/tcp
-BANNER_SECONDS = 1.0
+BANNER_SECONDS = 5.0  # mail servers look up who is there before they greet
 BANNER_LENGTH = 80  # characters shown
 
 

@@ -1,4 +1,4 @@
-"""A system that runs: systemd is its first process, in namespaces of its own, with loopback as its network.
+"""A system that runs: systemd is its first process, in namespaces of its own.
 
 Needs root, and version 2 of control groups beside whatever else the machine has.
 """
@@ -15,22 +15,18 @@ from pathlib import Path
 
 from tests.interop.daemons import program
 
-from .debian import SECONDS, Debian
+from .debian import ENVIRONMENT, SECONDS, Debian
 
 BOOT_SECONDS = 60.0
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-}
-# A control group for all of its processes. $1 is the root, $2 the group's name.
+NAMESPACES = ("mount", "uts", "ipc", "net", "pid", "cgroup", "root", "wd")
+# A control group for all of its processes. $1 is the root, $2 the group's name, $4 `--net` or nothing.
 ENCLOSE = """\
 set -e
 mount -t cgroup2 none "$1/sys"
 mkdir "$1/sys/$2"
 echo $$ >"$1/sys/$2/cgroup.procs"
 umount "$1/sys"
-exec unshare --fork --kill-child --pid --net --uts --ipc --cgroup sh -c "$3" sh "$1"
+exec unshare --fork --kill-child --pid $4 --uts --ipc --cgroup sh -c "$3" sh "$1"
 """
 BOOT = """\
 set -e
@@ -66,20 +62,16 @@ class Booted:
     debian: Debian
     init: int
 
-    def done(self, command: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """A command line of root's shell that has ended; in `stdout` all that it printed."""
+    def done(
+        self, command: str, given: str = "", *, is_outside: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """A command line of root's login shell that has ended; in `stdout` all that it printed.
+
+        What `is_outside` has the network of the machine that runs the drill.
+        """
+        namespaces = [f"--{name}" for name in NAMESPACES if name != "net" or not is_outside]
         return subprocess.run(
-            [
-                program("nsenter"),
-                "--target",
-                str(self.init),
-                "--all",
-                "--root",
-                "--wd",
-                "bash",
-                "-c",
-                command,
-            ],
+            [program("nsenter"), "--target", str(self.init), *namespaces, "bash", "--login", "-c", command],
             env=ENVIRONMENT,
             input=given,
             stdout=subprocess.PIPE,
@@ -99,13 +91,17 @@ class Booted:
 
 
 @contextlib.contextmanager
-def booted(debian: Debian) -> Iterator[Booted]:
-    """Start a system, which ends with the context."""
+def booted(debian: Debian, *, has_own_network: bool = True) -> Iterator[Booted]:
+    """Start a system, which ends with the context.
+
+    Its network is loopback alone, or else what the thread has that starts it.
+    """
     root, group = str(debian.root), f"postal-drill-{os.getpid()}"
+    net = "--net" if has_own_network else ""
     log = debian.root.parent / "boot.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [program("unshare"), "--mount", "sh", "-c", ENCLOSE, "sh", root, group, BOOT],
+            [program("unshare"), "--mount", "sh", "-c", ENCLOSE, "sh", root, group, BOOT, net],
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -60,6 +60,10 @@ class Machine:
             os.close(own)
             os.close(target)
 
+    def reach_all_by(self, address: str) -> None:
+        """Have a default route. It leads no further than to the other end of the cable."""
+        _ip("-n", self.name, "route", "add", "default", "via", address)
+
     def cut(self) -> None:
         """Nothing passes any more, and nobody is told."""
         _ip("-n", self.name, "link", "set", INTERFACE, "down")
@@ -78,11 +82,11 @@ def _enter(library: ctypes.CDLL, file: int) -> None:
 
 
 @contextlib.contextmanager
-def two_machines() -> Iterator[tuple[Machine, Machine]]:
-    """Two machines that reach each other and nothing else."""
+def two_machines(addresses: tuple[str, str] = ADDRESSES) -> Iterator[tuple[Machine, Machine]]:
+    """Two machines with addresses in one network of 24 bits, which reach each other and nothing else."""
     require()
     first, second = (
-        Machine(f"postal-{os.getpid()}-{number}", address) for number, address in enumerate(ADDRESSES, 1)
+        Machine(f"postal-{os.getpid()}-{number}", address) for number, address in enumerate(addresses, 1)
     )
     with contextlib.ExitStack() as stack:
         for machine in (first, second):

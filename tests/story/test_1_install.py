@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from ..readme import ROOT, commands
-from .conftest import WANTED
 from .stranger import Stranger
-
-
-def test_the_readme_says_how_to_install() -> None:
-    assert ["pip", "install", WANTED] in commands(ROOT / "README.md")
 
 
 def test_the_command_is_there_and_tells_its_version(installed: Stranger) -> None:

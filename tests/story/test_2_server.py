@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import stat
 
-from .conftest import printed_settings
 from .stranger import Browser, Stranger
+from .talk import printed_settings
 
 
 def test_initialize_makes_a_mail_server_and_names_its_domain(installed: Stranger, initialized: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from .conftest import Caught, events, post
+from .conftest import Caught, post
 from .stranger import Browser, Stranger, wait_for
+from .talk import events
 
 VACATION = """\
 From: bob@example.com

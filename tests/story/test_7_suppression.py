@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from .conftest import NOTIFY, Caught, caught, events
+from .conftest import Caught, caught
 from .stranger import Browser, Stranger, wait_for
+from .talk import NOTIFY, events
 
 SUPPRESSIONS = "docs/suppression.md", "postal-server", "suppressions"
 # As Postmark exports its list, but for the third line.
