@@ -578,7 +578,7 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     if typing.get_origin(kind) is tuple:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
-            raise ConfigurationError(f"{name}: {value!r} is not a list.")
+            raise ConfigurationError(f"{name}: a list is expected.")
         return tuple(str(item).strip() for item in items if str(item).strip())
     if kind is bool:
         words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
@@ -635,7 +635,7 @@ def parse(
         elif name not in GROUPS:
             warnings.append(f"{name}: unknown group, ignored.")
         elif not isinstance(group, Mapping) and group is not None:
-            raise ConfigurationError(f"{name}: a group of keys is expected, not {group!r}.")
+            raise ConfigurationError(f"{name}: a group is expected: its keys, indented, in the lines below.")
         else:
             warnings += [f"{name}.{k}: {why}" for k, why in _ignored(GROUPS[name], group or {})]
     groups = {name: _group(name, kind, document.get(name) or {}, environ) for name, kind in GROUPS.items()}
@@ -739,12 +739,20 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
             raise ConfigurationError(f"{named}: there is no such configuration file.") from None
         return parse({}, environ, file.parent)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read: {_why(error)}") from error
+        raise ConfigurationError(f"{file}: cannot be read: {why_unreadable(error)}.") from error
     return read_text(text, file, environ)
 
 
-def _why(error: Exception) -> object:
-    return error.strerror if isinstance(error, OSError) else error
+def why_unreadable(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> str:
+    """What is wrong with a file, in one line and without its text, which may be a password."""
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object[: error.start].count(b"\n") + 1
+        return f"line {line} is not text in UTF-8"
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
 
 
 def read_text(text: str, file: Path, environ: Mapping[str, str]) -> Config:
@@ -752,7 +760,7 @@ def read_text(text: str, file: Path, environ: Mapping[str, str]) -> Config:
     try:
         document = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error}") from error
+        raise ConfigurationError(f"{file}: cannot be read: {why_unreadable(error)}.") from error
     if not isinstance(document, Mapping):
         raise ConfigurationError(f"{file}: groups of keys are expected.")
     if document and document.get("version", 1) == 1:

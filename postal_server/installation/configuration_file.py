@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,10 @@ class ConfigurationFile:
         self._environ = environ
         try:
             self.text = self._read() if self.exists else ""
-            self.document: Mapping[str, Any] = yaml.safe_load(self.text) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise ConfigurationError(f"{path}: cannot be read: {why}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path}: cannot be read: {conf.why_unreadable(error)}.") from error
         self.config, self.own = (conf.read_text(self.text, path, each) for each in (environ, {}))
+        self.document: Mapping[str, Any] = yaml.safe_load(self.text) or {}
 
     def _read(self) -> str:
         with self._real.open(encoding="utf-8", newline="") as file:
@@ -82,6 +82,7 @@ class ConfigurationFile:
                 f"{self.path}: has the layout of 2019 (no `version: 2`), which this command does not change. "
                 f"Set by hand: {', '.join(values)}."
             )
+        self._require_once(values)
         text = self.text
         if not self.document:
             text += f"{'' if text.endswith(LINE_END) or not text else LINE_END}{HEADER}"
@@ -89,6 +90,21 @@ class ConfigurationFile:
             text = _removed(text, key) if value is None else _with(text, key, value)
         self._require_only(values, text)
         return text
+
+    def _require_once(self, keys: Iterable[str]) -> None:
+        """Raise `ConfigurationError` for a key that the file has twice: YAML lets the last one count."""
+        document = yaml.compose(self.text, yaml.SafeLoader)
+        for key in keys:
+            node = document
+            for name in key.split("."):
+                pairs = node.value if isinstance(node, yaml.MappingNode) else []
+                lines = [str(each.start_mark.line + 1) for each, _ in pairs if each.value == name]
+                if len(lines) > 1:
+                    raise ConfigurationError(
+                        f"{self.path}: has {name} more than once, in lines {', '.join(lines)}. "
+                        "Keep one, and run this again."
+                    )
+                node = _child(node, name)
 
     def _require_only(self, values: Mapping[str, Any], text: str) -> None:
         """Raise `ConfigurationError` if a rare way of writing YAML has let the change go wrong."""
@@ -114,9 +130,9 @@ class ConfigurationFile:
 
     @contextlib.contextmanager
     def replaced_by(self, text: str) -> Iterator[Path | None]:
-        """Write `text` beside the file; renaming what this yields (None: no change) puts it in its place.
+        """Write `text` beside the file; `put_in_place` takes what this yields (None: no change).
 
-        The file is never half written, and keeps its mode. What was not renamed is removed.
+        The file is never half written, and keeps its mode. What was not put in place is removed.
         """
         if self.exists and text == self.text:
             yield None
@@ -135,9 +151,33 @@ class ConfigurationFile:
         if self.exists and self._read() != self.text:
             raise ConfigurationError(f"{self.path}: was changed by somebody else meanwhile. Run this again.")
 
-    def put_in_place(self, draft: Path) -> None:
-        """Let the draft be the file."""
-        draft.replace(self._real)
+    @contextlib.contextmanager
+    def put_in_place(self, draft: Path | None) -> Iterator[None]:
+        """Let the draft be the file (None: no change). If the block fails, the file of before is back."""
+        if draft is None:
+            yield
+            return
+        before = draft.with_name(f"{draft.name}.before")
+        try:
+            if self.exists:
+                shutil.copy2(self._real, before)
+            self._replace(draft)
+            try:
+                yield
+            except BaseException:
+                before.replace(self._real) if self.exists else self._real.unlink()
+                raise
+        finally:
+            before.unlink(missing_ok=True)
+
+    def _replace(self, draft: Path) -> None:
+        try:
+            draft.replace(self._real)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.path}: cannot be replaced ({error.strerror}). "
+                "If the file is mounted by itself, mount its folder instead."
+            ) from error
 
 
 def variable(key: str) -> str:

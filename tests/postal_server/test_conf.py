@@ -50,14 +50,14 @@ def test_config_file_root_is_the_folder_of_the_file(tmp_path):
     [
         ({"version": 2, "web_server": {"default_port": "many"}}, r"web_server\.default_port: 'many'"),
         ({"version": 2, "postal": {"use_ip_pools": "perhaps"}}, r"postal\.use_ip_pools: 'perhaps'"),
-        ({"version": 2, "dns": ["a list"]}, r"dns: a group of keys"),
-        ({"version": 2, "dns": {"mx_records": 5}}, r"dns\.mx_records: 5 is not a list"),
+        ({"version": 2, "dns": ["a list"]}, r"dns: a group is expected"),
+        ({"version": 2, "dns": {"mx_records": 5}}, r"dns\.mx_records: a list is expected"),
         ({"version": 2, "delivery": {"mode": "everywhere"}}, r"delivery\.mode: 'everywhere'"),
         ({"version": 2, "delivery": {"mode": "relays"}}, r"delivery\.mode: relays needs postal\.smtp_relays"),
         ({"version": 2, "postal": {"web_protocol": "gopher"}}, r"postal\.web_protocol: 'gopher'"),
         ({"version": 2, "tls_reports": {"enabled": True}}, r"tls_reports\.enabled: needs smtp\.from_address"),
         ("- a\n- list\n", r"groups of keys are expected"),
-        ("a: [", r"postal\.yml: cannot be read"),
+        ("a: [", r"postal\.yml: cannot be read: line 1, column 5: "),
         (
             {"version": 2, "web_server": {"default_port": 65536}},
             "web_server.default_port: 65536 is not a port",
@@ -207,3 +207,22 @@ def test_a_secret_that_is_none_is_named(tmp_path, content, named):
     (tmp_path / "secret.key").write_bytes(content)
     with pytest.raises(ConfigurationError, match=rf"secret\.key: {named}"):
         conf.secret_key(load(tmp_path, {"version": 2}))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"version: 2\nstorage:\n  url: postgresql://u:secret@h/x: y\n", "line 3, column 33: mapping values"),
+        (b"version: 2\nstorage: postgresql://u:secret@h/x\n", "storage: a group is expected"),
+        (b"version: 2\npostal:\n  smtp_relays: {password: secret}\n", "smtp_relays: a list is expected"),
+        (b"version: 2\n# secret M\xfcller\n", "line 2 is not text in UTF-8"),
+        (b"version: 2\n# secret\0\n", "special characters are not allowed"),
+    ],
+)
+def test_an_error_shows_nothing_of_what_may_be_a_password(text, said, tmp_path):
+    (tmp_path / "postal.yml").write_bytes(text)
+    with pytest.raises(ConfigurationError) as error:
+        conf.load(tmp_path / "postal.yml", {})
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)

@@ -66,8 +66,8 @@ class Command(PlainCommand):
             ),
             ("--web-port", values.port, "PORT", "port of the web process"),
             ("--smtp-port", values.port, "PORT", "port for incoming mail and submission"),
-            ("--certificate", str, "FILE", "certificate chain for SMTP; self-signed by default"),
-            ("--key", str, "FILE", "its private key"),
+            ("--certificate", values.file, "FILE", "certificate chain for SMTP; self-signed by default"),
+            ("--key", values.file, "FILE", "its private key"),
         ):
             of_file.add_argument(option, type=checked(check), metavar=name, help=about)
         of_file.add_argument(
@@ -117,6 +117,10 @@ class Command(PlainCommand):
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(unusable(error, conf.config())) from error
+        except FileExistsError as error:
+            raise CommandError(
+                f"{error.filename}: was made by somebody else meanwhile. Run this again."
+            ) from error
         except OSError as error:
             raise CommandError(f"{error.filename or path}: cannot be made ({error.strerror}).") from error
 
@@ -152,7 +156,7 @@ class Command(PlainCommand):
         self._write(answers, plan, secret, taken)
 
     def _write(self, answers: Answers, plan: Plan, secret: str, taken: TakenPorts) -> None:
-        """Make keys, tables and rows, and put the configuration file in its place last.
+        """Make keys, tables and rows, and put the configuration file in its place before the commit.
 
         A failure leaves what was there as it was. From the commit on, nothing interrupts: keys that are shown
         only once have to be printed.
@@ -165,12 +169,11 @@ class Command(PlainCommand):
             bring_database_up_to_date(verbosity=0)
             with contextlib.ExitStack() as stack:
                 stack.enter_context(stack.enter_context(contextlib.closing(write_lock())).turn())
-                with transaction.atomic():
+                with contextlib.ExitStack() as until_commit, transaction.atomic():
                     rows = mail_server.make(answers, plan.config, datetime.now(timezone.utc))
                     plan.file.require_unchanged()
                     stack.enter_context(_uninterrupted())
-                if draft:
-                    plan.file.put_in_place(draft)
+                    until_commit.enter_context(plan.file.put_in_place(draft))
                 shut = files.keep_others_out(plan.config)
                 for line in summary.lines(answers, plan, summary.Done(made, shut, rows), taken):
                     self.stdout.write(line)
@@ -196,8 +199,8 @@ def _answers(options: dict[str, Any]) -> Answers:
         smtp_port=options["smtp_port"] or 0,
         relays=tuple(secret("--relay", each, values.relay) for each in options["relay"] or ()),
         mx=options["mx"],
-        certificate=os.path.abspath(options["certificate"]) if options["certificate"] else "",
-        key=os.path.abspath(options["key"]) if options["key"] else "",
+        certificate=options["certificate"] or "",
+        key=options["key"] or "",
         allow=tuple(options["allow"] or ()),
         domains=tuple(dict.fromkeys(options["domain"] or ())),
         no_server=options["no_server"],

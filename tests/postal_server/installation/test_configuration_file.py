@@ -158,8 +158,8 @@ def test_the_layout_of_2019_is_left_alone(tmp_path):
 def put(file, text):
     with file.replaced_by(text) as draft:
         file.require_unchanged()
-        if draft:
-            file.put_in_place(draft)
+        with file.put_in_place(draft):
+            pass
 
 
 def test_the_file_keeps_its_mode_and_nothing_is_left_beside_it(theirs):
@@ -189,6 +189,35 @@ def test_a_failure_in_the_middle_leaves_the_file_and_no_draft(theirs):
         raise KeyboardInterrupt
     assert theirs.read_text() == THEIRS
     assert os.listdir(theirs.parent) == ["postal.yml"]
+
+
+@each("is_there", [True, False])
+def test_what_fails_once_the_file_is_in_its_place_brings_back_what_was_there(is_there, theirs):
+    if not is_there:
+        theirs.unlink()
+    file = ConfigurationFile(theirs, {})
+    with file.replaced_by("version: 2\n") as draft:
+        place = file.put_in_place(draft)
+        place.__enter__()
+        assert theirs.read_text() == "version: 2\n"
+        assert not place.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert os.listdir(theirs.parent) == (["postal.yml"] if is_there else [])
+    if is_there:
+        assert theirs.read_text() == THEIRS
+        assert stat.S_IMODE(theirs.stat().st_mode) == 0o640
+
+
+@each(
+    "text, lines",
+    [
+        ("version: 2\ndns:\n  timeout: 1\n  timeout: 2\n", "timeout more than once, in lines 3, 4"),
+        ("version: 2\ndns: {timeout: 1}\ndns: {}\n", "dns more than once, in lines 2, 3"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_named(text, lines, theirs):
+    theirs.write_text(text)
+    with pytest.raises(ConfigurationError, match=f"has {lines}\\. Keep one"):
+        ConfigurationFile(theirs, {}).changed({"dns.timeout": 3})
 
 
 def test_a_file_that_somebody_else_changed_meanwhile_is_theirs(theirs):
