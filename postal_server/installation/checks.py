@@ -53,7 +53,7 @@ class TakenPorts:
 
 def taken_ports(config: Config) -> TakenPorts:
     """Raises `ConfigurationError` for an address that this machine does not have."""
-    in_the_way: list[str] = []
+    in_the_way = list(ports.clashes(config))
     of_health_servers: list[str] = []
     is_running = False
     for port in ports.wanted(config):

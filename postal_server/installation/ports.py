@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from .values import user_name
 PROC = Path("/proc")
 LISTENING = "0A"  # a state in /proc/net/tcp
 BANNER_SECONDS = 5.0  # mail servers look up who is there before they greet
+ALL_HOSTS = frozenset({"::", "0.0.0.0", ""})  # noqa: S104
 BANNER_LENGTH = 80  # characters shown
 
 
@@ -73,6 +75,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def clashes(config: Config) -> Iterator[str]:
+    """A sentence for each two of them that cannot be listened on at the same time."""
+    needed = [port for port in wanted(config) if port.is_needed]
+    for one, other in itertools.combinations(needed, 2):
+        is_same_host = one.host == other.host or not ALL_HOSTS.isdisjoint((one.host, other.host))
+        if one.number == other.number and is_same_host:
+            yield f"Port {one.number} is wanted twice. Choose another with {one.setting}, or {other.setting}."
 
 
 def holder(port: Port, config: Config) -> Holder | None:

@@ -20,7 +20,7 @@ from .answers import Answers
 from .changes import Plan
 from .checks import TakenPorts
 from .mail_server import Made
-from .values import user_name
+from .values import is_private_host, user_name
 
 KEYS = """\
   API URL   {url}
@@ -54,11 +54,12 @@ def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterat
         yield f"Note: {note}"
     is_asked = answers.is_public or not done.is_nothing(plan)
     domains = _domains(rows)
-    if is_asked and domains and not config.catches_all_mail:
+    public = [domain for domain in domains if not is_private_host(domain.name)]
+    if is_asked and public and not config.catches_all_mail:
         yield ""
-        yield from records.zone(config, domains, records.public_addresses())
+        yield from records.zone(config, public, records.public_addresses())
     if rows.server and domains and (rows.new or rows.changes):
-        sender = answers.domains[0] if answers.domains else domains[0].name
+        sender = answers.domains[0] if answers.domains else (public or domains)[0].name
         yield project.settings(config, rows.server, sender, rows.new.api_key if rows.new else "")
     if is_asked and not answers.no_server:
         yield from _next(answers, config, taken, is_changed=bool(plan.changes))

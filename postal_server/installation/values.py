@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import pwd
 
 from postal_server.conf import MAX_PORT
@@ -44,6 +45,10 @@ def url(text: str) -> str:
 
 def relay(text: str) -> str:
     """A relay, `smtp://user:password@host:port?ssl_mode=STARTTLS`."""
+    if "//" in text and not text.lower().startswith("smtp://"):
+        raise ValueError(
+            f"{without_user(text)!r} is not a relay such as smtp://user:password@host:587?ssl_mode=STARTTLS"
+        )
     try:
         read_relay(text)
     except ConfigurationError as error:
@@ -60,6 +65,13 @@ def database(text: str) -> str:
     if text.startswith("sqlite:") and not text.startswith(("sqlite:////", "sqlite:///$config-file-root/")):
         raise ValueError(f"{text!r} needs a path that begins with / or $config-file-root/")
     return text
+
+
+def file(text: str) -> str:
+    """The absolute path of a file."""
+    if not text:
+        raise ValueError("the name of a file is missing")
+    return os.path.abspath(text)
 
 
 def port(text: str) -> int:

@@ -16,6 +16,7 @@ from postal_server import conf
 from postal_server.installation import ports
 from postal_server.installation.checks import taken_ports
 from postal_server.installation.ports import Port
+from tests.each import each
 from tests.interop.daemons import as_root
 
 NOBODY = 65534
@@ -52,6 +53,28 @@ def program(*words, cwd, python=(sys.executable,)):
 
 def web(number):
     return Port("127.0.0.1", number, "web_server.default_port", "--web-port")
+
+
+@each(
+    "smtp, web, is_clash",
+    [
+        (("127.0.0.1", 5000), ("127.0.0.1", 5000), True),
+        (("::", 5000), ("127.0.0.1", 5000), True),
+        (("127.0.0.2", 5000), ("127.0.0.1", 5000), False),
+        (("127.0.0.1", 2525), ("127.0.0.1", 5000), False),
+    ],
+)
+def test_two_of_ours_cannot_have_the_same_port(smtp, web, is_clash, tmp_path):
+    groups = {
+        name: {"default_bind_address": host, "default_port": number}
+        for name, (host, number) in {"smtp_server": smtp, "web_server": web}.items()
+    }
+    found = list(ports.clashes(conf.parse(groups, {}, tmp_path)))
+    assert len(found) == is_clash
+    for text in found:
+        assert text.startswith("Port 5000 is wanted twice. ")
+        assert "--smtp-port" in text
+        assert "--web-port" in text
 
 
 def test_nobody_has_a_free_port(config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from postal_server.installation import values
@@ -22,6 +24,8 @@ TAKEN = [
     (values.database, "sqlite:////var/lib/postal/x", "sqlite:////var/lib/postal/x"),
     (values.database, "sqlite:///$config-file-root/x", "sqlite:///$config-file-root/x"),
     (values.port, "2525", 2525),
+    (values.file, "/etc/x.pem", "/etc/x.pem"),
+    (values.file, "x.pem", os.path.abspath("x.pem")),
     (values.address_or_domain, "ann@example.com", "ann@example.com"),
     (values.address_or_domain, "example.com", "example.com"),
 ]
@@ -32,6 +36,8 @@ REFUSED = [
     *((values.url, text) for text in ("htp:/foo", "www.example.com/hook", "http://", "https:///hook")),
     *((values.url, text) for text in ("http://x:99999/", "http://x:0/", "http://a b/", "ftp://x/")),
     *((values.relay, text) for text in ("", "smtp://h:99999", "smtp://h?ssl_mode=maybe")),
+    (values.relay, "http://h"),
+    (values.file, ""),
     *((values.database, text) for text in ("", "mysql://h/n", "/var/lib/x", "sqlite:///x.sqlite3")),
     *((values.port, text) for text in ("", "0", "65536", "smtp", "²", "-1")),
     *((values.address_or_domain, text) for text in ("", "a b", "@", "ann@", "192.0.2.1")),
@@ -54,6 +60,7 @@ def test_what_is_none_is_refused(check, text):
     [
         (values.url, "htp://user:secret@host/"),
         (values.relay, "smtp://user:secret@host:x"),
+        (values.relay, "http://user:secret@host"),
         (values.database, "mysql://user:secret@host/name"),
         (values.database, "user:secret@host/name"),
     ],

@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from postal_server import conf
 from postal_server.testing import free_ports
 from tests import postgresql
 from tests.certificates import write_certificate
+from tests.interop.daemons import as_root
 
 from ..installation.development import write_configuration
 
@@ -141,6 +143,21 @@ REFUSED = {
     "a wrong URL": (["--webhook", "htp:/foo"], 2, "--webhook: 'htp:/foo' is not a URL such as https://"),
     "a wrong relay": ([*PRODUCTION, "--relay", "smtp://u:secret@h:x"], 2, "--relay: 'h:x' is not a host"),
     "a wrong database": ([*PRODUCTION, "--database", "mysql://u:secret@h/n"], 2, "--database: 'mysql://h/n'"),
+    "a relay of another protocol": (
+        [*PRODUCTION, "--relay", "http://u:secret@h"],
+        2,
+        "--relay: 'http://h' is not a relay such as smtp://",
+    ),
+    "no name of a certificate": (
+        [*PRODUCTION, "--certificate", "", "--key", ""],
+        2,
+        "--certificate: the name",
+    ),
+    "a port twice": (
+        [*PRODUCTION, "--smtp-port", "5999", "--web-port", "5999"],
+        1,
+        "Port 5999 is wanted twice.",
+    ),
     "a key alone": ([*PRODUCTION, "--key", "/x"], 2, "--key needs --certificate"),
     "a certificate that is not there": (
         [*PRODUCTION, "--certificate", "live/fullchain.pem", "--key", "live/privkey.pem"],
@@ -170,7 +187,7 @@ for words in json.loads(sys.argv[1]):
 
 def test_what_is_refused_leaves_nothing(tmp_path):
     free = ports()
-    commands = [["initialize", *options, *free] for options, _, _ in REFUSED.values()]
+    commands = [["initialize", *free, *options] for options, _, _ in REFUSED.values()]
     done = subprocess.run(
         [sys.executable, "-c", SEVERAL, json.dumps(commands)],
         cwd=tmp_path,
@@ -228,6 +245,47 @@ def test_a_certificate_is_taken_and_its_key_has_to_fit(installation, tmp_path):
     assert conf.load(installation / "postal.yml", {}).smtp_server.tls_private_key_path == str(
         one / "smtp.key"
     )
+
+
+def test_a_file_that_cannot_be_replaced_leaves_the_database_as_well(installation, tmp_path):
+    """As where only the file is mounted into a container."""
+    as_root()
+    shutil.copy(installation / "postal.yml", tmp_path / "mounted.yml")
+    before = snapshot(installation)
+    script = f'mount --bind "{tmp_path}/mounted.yml" postal.yml && exec "$@"'
+    done = subprocess.run(
+        [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            *words("--mx", "--web-port", "5999", "--domain", "b.test"),
+        ],
+        cwd=installation,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "postal.yml: cannot be replaced (Device or resource busy). If the file is mounted" in done.stderr
+    assert snapshot(installation) == before
+    with contextlib.closing(sqlite3.connect(installation / "mail.sqlite3")) as connection:
+        domains = connection.execute("SELECT name FROM postal_server_domain").fetchall()
+    assert domains == [("example.com",)]
+
+
+def test_production_after_development_is_about_domains_that_others_can_look_up(tmp_path):
+    with (tmp_path / "postal.yml").open("w") as file:
+        file.write("version: 2\ndelivery: {mode: catch}\n")
+    initialize(tmp_path)
+    status, said = initialize(tmp_path, *PRODUCTION, *ports())
+    assert status == 0, said
+    assert "example.com.  " in said
+    assert "localhost.  " not in said
+    assert 'DEFAULT_FROM_EMAIL = "hello@example.com"' in said
 
 
 def snapshot(folder):
