@@ -15,7 +15,8 @@ from postal_server.rules.request_destination import AllowedDestinations
 
 from . import modes
 from .answers import Answers
-from .configuration_file import ConfigurationFile, shown, value_of, variable
+from .configuration_file import ConfigurationFile, value_of, variable
+from .configuration_text import shown, with_values
 from .modes import DEVELOPMENT, Mode
 from .values import is_private_host
 
@@ -73,7 +74,7 @@ def plan(answers: Answers, file: ConfigurationFile, environ: Mapping[str, str]) 
                 kept.append(
                     f"{key} stays {shown(key, old)}, not {shown(key, new)}: to change it, edit {file.path}."
                 )
-    text = file.changed(changed)
+    text = with_values(file.text, changed, file.path)
     config = conf.read_text(text, file.path, environ)
     _require_no_variable(settings, config, environ)
     return Plan(file, text, config, tuple(changes), tuple(kept))

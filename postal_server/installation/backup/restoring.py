@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
+import shlex
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from postal_server.conf import Config
 from postal_server.engine import database
 from postal_server.errors import BackupError
 
+from ..configuration_file import variable
+from ..configuration_text import CannotChange, with_values
 from ..running import nobody_uses
 from . import postgresql, sqlite
 from .archive import (
@@ -35,7 +38,6 @@ from .archive import (
     Manifest,
     Report,
 )
-from .configuration_text import with_values
 from .contents import gap_after
 from .swap import swap, undo
 from .verifying import check_keys, check_smtp_keys, missing_migrations
@@ -126,8 +128,7 @@ class _Plan:
         self.config = self._read(places.get(CONFIGURATION), wish.environ)
         changes = self._changes(places, wish)
         if CONFIGURATION in small and changes:
-            text = with_values(small[CONFIGURATION].decode("utf-8"), changes)
-            self.small[CONFIGURATION] = text.encode()
+            self.small[CONFIGURATION] = self._changed(changes, places[CONFIGURATION]).encode()
             self.config = self._read(places[CONFIGURATION], wish.environ)
             self.notes += [f"{key} is another now: {CONFIGURATION} had to be changed." for key in changes]
         if self.config.rails.secret_key:
@@ -196,10 +197,26 @@ class _Plan:
     def _read(self, path: Path | None, environ: Mapping[str, str]) -> Config:
         if path is None:
             return conf.parse({}, environ, self.root)
-        with tempfile.TemporaryDirectory(prefix="postal-server-") as folder:
-            draft = Path(folder) / CONFIGURATION
-            draft.write_bytes(self.small[CONFIGURATION])
-            return dataclasses.replace(conf.load(draft, environ), root=self.root, path=path)
+        return dataclasses.replace(conf.read_text(self._text, path, environ), root=self.root)
+
+    @property
+    def _text(self) -> str:
+        """That of the configuration. Raises `BackupError`."""
+        try:
+            return self.small[CONFIGURATION].decode("utf-8")
+        except UnicodeDecodeError as error:
+            why = conf.why_unreadable(error)
+            raise BackupError(f"{CONFIGURATION} in it cannot be read: {why}.") from error
+
+    def _changed(self, changes: Mapping[str, str], path: Path) -> str:
+        """The text of the configuration with these keys set. Raises `BackupError`."""
+        try:
+            return with_values(self._text, changes, path)
+        except CannotChange as error:
+            wanted = " ".join(f"{variable(key)}={shlex.quote(value)}" for key, value in changes.items())
+            raise BackupError(
+                f"{error.why} Set in the environment, of this command and of the server: {wanted}"
+            ) from error
 
     def _require_secret(self, secret: str) -> None:
         if secret.encode() != self.small[SECRET_KEY].strip():

@@ -285,6 +285,28 @@ def test_paths_outside_of_the_folder_come_into_it_elsewhere(back_up, installatio
     assert not outside.exists()
 
 
+def test_a_file_of_2019_is_not_changed_and_what_to_set_instead_is_named(
+    back_up, installation, restore, tmp_path
+):
+    key = tmp_path / "elsewhere.key"
+    shutil.copy(installation / "signing.key", key)
+    (installation / "postal.yml").write_text(f"postal:\n  signing_key_path: {key}\n")
+    archive = back_up()
+    key.unlink()
+    there = tmp_path / "there"
+    with pytest.raises(
+        BackupError,
+        match=r"postal\.yml: has the layout of 2019 .* "
+        r"this command and of the server: POSTAL_SIGNING_KEY_PATH='\$config-file-root/signing.key'$",
+    ):
+        restore(archive, there)
+    assert not there.exists()
+    restored = restore(archive, there, POSTAL_SIGNING_KEY_PATH="$config-file-root/signing.key")
+    assert restored.config.file(restored.config.postal.signing_key_path) == there / "signing.key"
+    assert (there / "signing.key").is_file()
+    assert (there / "postal.yml").read_text() == (installation / "postal.yml").read_text()
+
+
 def _configure(folder: Path, **groups: dict[str, str]) -> None:
     path = folder / "postal.yml"
     document = yaml.safe_load(path.read_text())
