@@ -1,4 +1,4 @@
-"""The file of a back-up: tar, compressed by gzip. Its first member, the manifest, lists the others.
+"""The file of a back-up: tar in gzip. Its first member, the manifest, lists the others.
 
 What is read may come from anywhere. Nothing is extracted by its name: the members must be plain files,
 exactly those of the manifest and in its order, and no more is read at once than a chunk.
@@ -35,8 +35,8 @@ DATABASES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
 CHUNK_BYTES = 1 << 20
 MAX_SMALL_BYTES = 1 << 20  # of every member but the database
 MAX_HEADER_BYTES = 1 << 16  # between two members: one header of 512 bytes, and padding
-# Mail and keys do not get much smaller by more effort: level 6 takes three times as long for a tenth less.
-COMPRESSION = 1
+# Level 6 takes three times as long for a tenth less. A dump is compressed by pg_dump already: not twice.
+COMPRESSION = {"sqlite": 1, "postgresql": 0}
 SHA256 = re.compile(r"[0-9a-f]{64}")
 Report = Callable[[str, int, int | None], None]  # what is done, bytes so far, bytes in all if that is known
 
@@ -144,9 +144,9 @@ class Out(Protocol):
 
 def write(out: Out, manifest: Manifest, small: Mapping[str, bytes], database: Path, report: Report) -> None:
     """Write an archive of the small files and the database, a chunk at a time; `out` may be a pipe."""
-    made_at = int(manifest.made_at.timestamp())
+    made_at, level = int(manifest.made_at.timestamp()), COMPRESSION[manifest.database]
     with (
-        gzip.GzipFile(fileobj=out, mode="wb", compresslevel=COMPRESSION, mtime=made_at) as compressed,
+        gzip.GzipFile(fileobj=out, mode="wb", compresslevel=level, mtime=made_at) as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
         database.open("rb") as file,
     ):
@@ -171,7 +171,7 @@ class _Reported(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._file.read(size)
-        self._report("compressing", self._file.tell(), self._size)
+        self._report("writing", self._file.tell(), self._size)
         return chunk
 
 

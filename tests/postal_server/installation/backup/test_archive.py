@@ -89,6 +89,17 @@ def test_what_is_written_is_read_again(written, tmp_path):
     assert (tmp_path / "read").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_dump_is_not_compressed_twice(written, tmp_path):
+    dump = member(DATABASES["postgresql"], CONTENT)
+    members = (*MANIFEST_OF_ALL.members[:-1], dump)
+    manifest = dataclasses.replace(MANIFEST_OF_ALL, database="postgresql", members=members)
+    out = io.BytesIO()
+    write(out, manifest, SMALL, tmp_path / "database", nothing)
+    assert len(written) < len(CONTENT) / 10
+    assert len(out.getvalue()) > len(CONTENT)
+    assert read(out.getvalue(), tmp_path) == (manifest, {**SMALL, DATABASE: CONTENT})
+
+
 def test_tar_unpacks_it_for_its_owner_only(written):
     with tarfile.open(fileobj=io.BytesIO(written), mode="r:gz") as tar:
         assert tar.getnames() == [MANIFEST, *SMALL, DATABASE]
