@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -25,6 +26,7 @@ from .plain import PlainCommand
 
 PROGRESS_INTERVAL = 2.0  # seconds between lines about the progress of long work
 COLUMN_WIDTH = 60
+UNPRINTABLE = ("Cc", "Cs")  # control characters, and bytes of file names that are not UTF-8
 
 
 class ServerCommand(PlainCommand):
@@ -75,7 +77,9 @@ def _json(value: datetime) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = " ".join(str(value).split())
+    """In one line, without what would command the terminal: it may have come from a stranger."""
+    words = " ".join(str(value).split())
+    text = "".join("\N{REPLACEMENT CHARACTER}" if category(each) in UNPRINTABLE else each for each in words)
     return text if len(text) <= COLUMN_WIDTH else text[: COLUMN_WIDTH - 1] + "…"
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.management.base import CommandError
 
-from postal_server.management.base import moment, server_named, span
+from postal_server.management.base import ServerCommand, moment, server_named, span
 from tests.each import each
 
 from .conftest import NOW
@@ -47,3 +47,10 @@ def test_a_deleted_server_is_unknown(server):
     server.save()
     with pytest.raises(CommandError, match="There are: none"):
         server_named("acme/shop")
+
+
+def test_a_table_does_not_command_the_terminal(capsys):
+    ServerCommand().print_table(["reply"], [["550 \x1b[2J\x9b1mno\udce9 bücher"]])
+    assert (
+        capsys.readouterr().out.replace("\N{REPLACEMENT CHARACTER}", "?") == "reply\n550 ?[2J?1mno? bücher\n"
+    )
