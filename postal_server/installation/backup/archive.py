@@ -90,19 +90,19 @@ class Manifest:
             if given["format"] != FORMAT:
                 raise BackupError(
                     f"its format is {given['format']!r}, and this version reads {FORMAT}: "
-                    f"it was made by postal-server {given.get('version')}."
+                    f"it was made by postal-server {_text(given.get('version'))}."
                 )
             found = cls(
-                version=str(given["version"]),
-                made_at=datetime.fromisoformat(given["made_at"]),
-                database=str(given["database"]),
-                database_version=str(given["database_version"]),
-                root=str(given["root"]),
+                version=_text(given["version"]),
+                made_at=_moment(given["made_at"]),
+                database=_text(given["database"]),
+                database_version=_text(given["database_version"]),
+                root=_text(given["root"]),
                 members=tuple(_member(each) for each in given["members"]),
-                migrations=tuple(map(str, given["migrations"])),
+                migrations=tuple(map(_text, given["migrations"])),
                 rows={str(table): int(count) for table, count in given["rows"].items()},
                 last_message_id=int(given["last_message_id"]),
-                variables=tuple(map(str, given["variables"])),
+                variables=tuple(map(_text, given["variables"])),
             )
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise BackupError(f"its manifest cannot be read: {type(error).__name__}: {error}.") from error
@@ -114,11 +114,26 @@ class Manifest:
 
 
 def _member(given: Mapping[str, Any]) -> Member:
-    member = Member(str(given["name"]), int(given["size"]), str(given["sha256"]), str(given["path"]))
+    member = Member(_text(given["name"]), int(given["size"]), _text(given["sha256"]), _text(given["path"]))
     is_small = member.name not in DATABASES.values()
     if member.size < 0 or (is_small and member.size > MAX_SMALL_BYTES) or not SHA256.fullmatch(member.sha256):
         raise ValueError(f"{member.name}: size or checksum")
     return member
+
+
+def _text(value: object) -> str:
+    """Text without what would command a terminal. A path may have bytes that are not UTF-8."""
+    text = str(value)
+    if not all(each.isprintable() or "\udc80" <= each <= "\udcff" for each in text):
+        raise ValueError(f"{text!r} has control characters")
+    return text
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment
 
 
 # Writing

@@ -65,12 +65,11 @@ def make(
         copy = Path(folder) / DATABASES[kind]
         contents = _copy_database(config, copy, report)
         members = [
-            Member(name, len(content), hashlib.sha256(content).hexdigest(), str(paths[name]))
+            Member(name, len(content), hashlib.sha256(content).hexdigest(), str(paths[name].absolute()))
             for name, content in small.items()
         ]
-        members.append(
-            Member(copy.name, copy.stat().st_size, sha256_of(copy, report), str(config.sqlite_file or ""))
-        )
+        place = str(config.sqlite_file.absolute()) if config.sqlite_file else ""
+        members.append(Member(copy.name, copy.stat().st_size, sha256_of(copy, report), place))
         manifest = Manifest(
             version=version("anymail-postal"),
             made_at=now,
@@ -131,6 +130,8 @@ def _variables(environ: Mapping[str, str]) -> tuple[str, ...]:
 def _require_new(target: Path) -> None:
     if target.exists():
         raise BackupError(f"{target}: is there already, and is not overwritten.")
+    if not target.parent.is_dir():
+        raise BackupError(f"{target}: cannot be made, as there is no folder {target.parent}.")
 
 
 @contextlib.contextmanager

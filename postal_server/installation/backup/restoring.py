@@ -160,9 +160,10 @@ class _Plan:
         database_name = self.manifest.database_member.name
         if wish.url is not None:
             changes["storage.url"] = wish.url
-        elif given.sqlite_file and str(given.sqlite_file) == self.manifest.database_member.path:
-            inside = self._inside(database_name)
-            if inside and self.root / inside != given.sqlite_file:
+        elif (file := given.sqlite_file) and (inside := self._inside(database_name)):
+            # A relative path depends on the folder that a process is started in.
+            is_as_before = not file.is_absolute() or str(file) == self.manifest.database_member.path
+            if is_as_before and self.root / inside != file:
                 changes["storage.url"] = f"sqlite:///{IN_ROOT.format(inside)}"
         return changes
 
@@ -236,7 +237,7 @@ class _Plan:
         if path and wish.url is None and not path.is_relative_to(self.root):
             raise BackupError(
                 f"storage.url: {path} is not in {self.root}. Say where the database shall be: "
-                f"--database sqlite:///{path}, or --database 'sqlite:///$config-file-root/postal.sqlite3'."
+                f"--database sqlite:///{path.absolute()}, or --database 'sqlite:///$config-file-root/postal.sqlite3'."
             )
 
     def _note_missing_variables(self, environ: Mapping[str, str]) -> None:

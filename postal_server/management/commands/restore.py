@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from postal_server import conf
 from postal_server.errors import BackupError
+from postal_server.installation import values
 from postal_server.installation.backup import restoring
 from postal_server.installation.backup.archive import opened
+from postal_server.management.arguments import checked
 from postal_server.management.base import ServerCommand, counted
 from postal_server.management.progress import Progress
 from postal_server.models import Message, QueuedMessage
@@ -27,7 +29,7 @@ def database_url(text: str) -> str:
             "a password here could be seen in the process list: set STORAGE_URL to the whole URL instead, "
             "for this command and the server, or keep the password in ~/.pgpass"
         )
-    return text
+    return checked(values.database)(text)
 
 
 class Command(ServerCommand):

@@ -179,6 +179,11 @@ HOSTILE = {
     "the name of the other database": [manifest(database="postgresql"), *REST, BASE],
     "an unknown database": [manifest(database="mysql"), *REST, BASE],
     "no files at all": [manifest(members=()), *REST, BASE],
+    "a time without a zone": [manifest(made_at=datetime(2026, 12, 1)), *REST, BASE],
+    "a path that commands a terminal": [manifest(members=changed_member(path="/x\x1b[2J")), *REST, BASE],
+    "a version that does": [manifest(version="1.2.3\x1b[2J"), *REST, BASE],
+    "a migration that does": [manifest(migrations=("a.\x9b2J",)), *REST, BASE],
+    "a newer version that does": [manifest(version="9\x1b[2J", format=2), *REST, BASE],
     "text in the manifest": [header(MANIFEST, b"version: 2"), *REST, BASE],
     "an empty object in it": [header(MANIFEST, b"{}"), *REST, BASE],
     "a list in it": [header(MANIFEST, b"[" * 5000 + b"]" * 5000), *REST, BASE],
@@ -187,8 +192,15 @@ HOSTILE = {
 
 @each("what", HOSTILE)
 def test_hostile_archives_are_refused(what, tmp_path):
-    with pytest.raises(BackupError):
+    with pytest.raises(BackupError) as error:
         read(made(*HOSTILE[what]), tmp_path)
+    assert str(error.value).isprintable()
+
+
+def test_a_path_may_have_bytes_that_are_not_utf_8(tmp_path):
+    members = changed_member(path="/var/lib/caf\udce9/postal.yml")
+    found, _ = read(made(manifest(members=members), *REST, BASE), tmp_path)
+    assert found.members == members
 
 
 def test_a_newer_format_is_named(tmp_path):

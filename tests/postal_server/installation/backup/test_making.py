@@ -101,6 +101,13 @@ def test_a_file_that_is_there_is_not_overwritten(back_up):
     assert path.read_bytes() == content
 
 
+def test_a_folder_that_is_not_there_is_named(back_up, tmp_path):
+    with pytest.raises(
+        BackupError, match=rf"x\.tar\.gz: cannot be made, as there is no folder {tmp_path}/missing\."
+    ):
+        back_up("missing/x.tar.gz")
+
+
 def test_what_cannot_be_backed_up_is_named(installation, tmp_path):
     config = conf.load(installation / "postal.yml", {})
     (installation / "smtp.key").unlink()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from postal_server import conf
 from postal_server.errors import BackupError, ConfigurationError
 from postal_server.installation.backup import making, verifying
 from postal_server.installation.backup.contents import IDS_PER_SECOND, LEAST_GAP
+from postal_server.management.commands.restore import database_url
 from postal_server.testing import free_ports
 
 from .conftest import NOW, environment, nothing, postal_server, query, tree
@@ -331,6 +333,37 @@ def test_absolute_paths_within_the_folder_are_those_of_the_new_folder(
     assert config.sqlite_file == there / "postal.sqlite3"
     assert config.file(config.postal.signing_key_path) == there / "signing.key"
     assert tree(installation) == before
+
+
+def test_relative_paths_are_those_of_the_new_folder(back_up, installation, restore, tmp_path, monkeypatch):
+    """They depend on the folder that a process is started in, here that of the old installation."""
+    _configure(
+        installation,
+        storage={"url": "sqlite:///postal.sqlite3"},
+        postal={"signing_key_path": "signing.key"},
+        smtp_server={"tls_certificate_path": "smtp.cert", "tls_private_key_path": "smtp.key"},
+    )
+    monkeypatch.chdir(installation)
+    there = tmp_path / "there"
+    restore(back_up(), there)
+    assert set(tree(there)) == FILES
+    config = conf.load(there / "postal.yml", {})
+    assert config.sqlite_file == there / "postal.sqlite3"
+    assert config.file(config.postal.signing_key_path) == there / "signing.key"
+    assert config.file(config.smtp_server.tls_private_key_path) == there / "smtp.key"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///rel.sqlite3", "'sqlite:///rel.sqlite3' needs a path that begins with /"),
+        ("mysql://h/x", "'mysql://h/x' is neither postgresql://"),
+        ("postgresql://u:secret@h/x", "a password here could be seen"),
+    ],
+)
+def test_a_database_that_cannot_be_one_is_wrong_use(url, said):
+    with pytest.raises(ArgumentTypeError, match=said):
+        database_url(url)
 
 
 def test_a_certificate_that_is_neither_there_nor_in_it_is_named(back_up, installation, restore, tmp_path):
