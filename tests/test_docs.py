@@ -335,6 +335,11 @@ def test_every_page_is_linked_from_the_readme_or_the_index() -> None:
         assert page.name == "index.md" or f"docs/{page.name}" in linked
 
 
+def test_every_other_file_for_readers_is_linked_from_a_page() -> None:
+    linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in links()}
+    assert set((DOCS / "ansible").iterdir()) <= linked
+
+
 def house() -> Iterator[str]:
     """The paths in the tables of CONTRIBUTING.md, by the package in the heading above."""
     package = ""

@@ -28,14 +28,18 @@ UNITS = Path("etc/systemd/system")
 SYSUSERS = Path("etc/sysusers.d/postal.conf")
 HOOK = Path("etc/letsencrypt/renewal-hooks/deploy/postal")
 SITE = Path("etc/nginx/conf.d/postal.conf")
+SITE_HOOK = HOOK.with_name("postal-nginx")
 CERTBOT = Path("/etc/letsencrypt")
 
 SOURCES = Path(__file__).parent
 PLACEHOLDER = re.compile(r"@([a-z_]+)@")
-# What neither a unit nor a shell nor nginx takes for more than a part of a path.
-PLAIN_PATH = re.compile(r"[\w./+:-]+")
+# What neither a unit nor a shell nor nginx takes for more than a path, a host or an address. The service's
+# user may write the configuration, and would otherwise have root run what it says.
+PLAIN = re.compile(r"[\w/][\w./+:-]*")
 # `ProtectHome` and `PrivateTmp` hide them from the service.
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - none is written to
+# They would become the service's own.
+OF_THE_SYSTEM = tuple(map(Path, ("/", "/etc", "/opt", "/srv", "/usr", "/usr/local", "/var", "/var/lib")))
 SIGNATURE = "# Written by `postal-server service install`, and again unless it was changed. SHA-256: "
 
 
@@ -67,17 +71,20 @@ class Service:
 
     def hook(self) -> dict[Path, str]:
         """certbot's hook, which writes the certificate for SMTP."""
-        certificate = self._certificate
-        if certificate.is_relative_to(CERTBOT):
-            raise ConfigurationError(
-                f"smtp_server.tls_certificate_path: only root may read {certificate}. Name a file in "
-                f"{self.config.root} there, and one in smtp_server.tls_private_key_path: certbot's hook "
-                "will write them."
-            )
+        for name, path in (("tls_certificate_path", self._certificate), ("tls_private_key_path", self._key)):
+            if path.is_relative_to(CERTBOT):
+                raise ConfigurationError(
+                    f"smtp_server.{name}: only root may write to {path}. Name a file in {self.config.root} "
+                    "for certificate and key each: certbot's hook will write them."
+                )
         return {HOOK: self._filled(SOURCES / "certbot/deploy-hook.sh")}
 
     def site(self) -> dict[Path, str]:
-        return {SITE: self._filled(SOURCES / "nginx/postal.conf")}
+        """nginx's site, and the hook that has nginx read a renewed certificate."""
+        return {
+            SITE: self._filled(SOURCES / "nginx/postal.conf"),
+            SITE_HOOK: self._filled(SOURCES / "certbot/nginx-hook.sh"),
+        }
 
     @property
     def folders(self) -> list[Path]:
@@ -89,6 +96,10 @@ class Service:
     def _certificate(self) -> Path:
         return self.config.file(self.config.smtp_server.tls_certificate_path)
 
+    @property
+    def _key(self) -> Path:
+        return self.config.file(self.config.smtp_server.tls_private_key_path)
+
     def _filled(self, path: Path) -> str:
         values = self._values()
         return PLACEHOLDER.sub(lambda found: values[found[1]], path.read_text("utf-8"))
@@ -98,19 +109,30 @@ class Service:
         host, port = config.web_server.default_bind_address, config.web_server.default_port
         if host in ("::", "0.0.0.0"):  # noqa: S104 - what the configuration says
             host = "127.0.0.1"
+        host = _plain(host, "web_server.default_bind_address")
         return {
-            "program": str(self.program),
-            "config": str(config.path),
-            "user": self.user,
-            "folder": str(config.root),
-            "folders": " ".join(map(str, self.folders)),
-            "web_hostname": config.postal.web_hostname,
-            "smtp_hostname": config.postal.smtp_hostname,
-            "track_domain": config.dns.track_domain,
+            "program": _plain(self.program, "the program"),
+            "config": _plain(config.path, "the configuration"),
+            "user": _plain(self.user, "--user"),
+            "folder": _plain(config.root, "the configuration"),
+            "folders": " ".join(_plain(folder, "the database") for folder in self.folders),
+            "web_hostname": _plain(config.postal.web_hostname, "postal.web_hostname"),
+            "smtp_hostname": _plain(config.postal.smtp_hostname, "postal.smtp_hostname"),
+            "track_domain": _plain(config.dns.track_domain, "dns.track_domain"),
             "web_address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "certificate": shlex.quote(str(self._certificate)),
-            "key": shlex.quote(str(config.file(config.smtp_server.tls_private_key_path))),
+            "key": shlex.quote(str(self._key)),
         }
+
+
+def _plain(value: object, name: str) -> str:
+    """The text of a value that can stand in each of the files. Raises `ConfigurationError`."""
+    text = str(value)
+    if not PLAIN.fullmatch(text):
+        raise ConfigurationError(
+            f"{name}: {text!r} cannot stand in the files of a service. Use letters, digits and ./_+:- only."
+        )
+    return text
 
 
 def running_program() -> Path:
@@ -122,16 +144,24 @@ def running_program() -> Path:
 
 
 def require_visible(service: Service) -> None:
-    """Raise `ConfigurationError` for paths that the service could not reach, or that a unit cannot name."""
+    """Raise `ConfigurationError` for paths that the service could not reach."""
     for path in (service.program, Path(sys.base_prefix), *service.folders):
         for hidden in HIDDEN:
-            if path.is_relative_to(hidden):
+            if path.is_relative_to(hidden) or path.resolve().is_relative_to(hidden):
                 raise ConfigurationError(
                     f"{path}: services cannot see {hidden}. Use another folder: /opt/postal for the program, "
                     "/var/lib/postal for the configuration and the database."
                 )
-        if not PLAIN_PATH.fullmatch(str(path)):
-            raise ConfigurationError(f"{path}: letters, digits and ./_+:- are what a unit can name.")
+
+
+def require_own_folders(service: Service) -> None:
+    """Raise `ConfigurationError` if configuration or database lie in a folder of the system."""
+    for folder in service.folders:
+        if folder in OF_THE_SYSTEM:
+            raise ConfigurationError(
+                f"{folder}: configuration and database need a folder that belongs to the service alone. "
+                "Move them to /var/lib/postal."
+            )
 
 
 def require_systemd() -> None:

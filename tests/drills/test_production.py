@@ -258,14 +258,23 @@ class Drill:
         self.transcript.note("25, 587, 465 and 443 have valid certificates; a renewed one is shown at once")
 
     def renew(self) -> None:
-        """certbot renews: its challenge goes through the site, its hook gives the new certificate to SMTP."""
+        """certbot renews: its challenge goes through the site, its hooks tell SMTP and nginx."""
         names = [WEB_HOST, MAIL_HOST, TRACK_HOST]
         self.challenge("/var/www/html", names)
-        before = self.shown_certificate()
+        before, before_by_nginx = self.shown_certificate(), self.certificate_of_nginx()
         self.lay_certificate(names)
         lineage = f"/etc/letsencrypt/live/{WEB_HOST}"
-        self.machine.run(f"RENEWED_LINEAGE={lineage} /etc/letsencrypt/renewal-hooks/deploy/postal")
+        for hook in ("postal", "postal-nginx"):
+            self.machine.run(f"RENEWED_LINEAGE={lineage} /etc/letsencrypt/renewal-hooks/deploy/{hook}")
         wait_for(lambda: self.shown_certificate() != before, "the renewed certificate")
+        wait_for(lambda: self.certificate_of_nginx() != before_by_nginx, "the renewed certificate of nginx")
+
+    def certificate_of_nginx(self) -> bytes:
+        plain, trusted = self.net.connect(WEB_HOST, 443), self.net.authority.trusted()
+        with trusted.wrap_socket(plain, server_hostname=WEB_HOST) as secure:
+            shown = secure.getpeercert(binary_form=True)
+            assert shown
+            return shown
 
     def shown_certificate(self) -> bytes:
         with self.net.mail_client(MAIL_HOST) as client:

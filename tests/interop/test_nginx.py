@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +13,10 @@ import pytest
 import requests
 
 from postal_server import conf
-from postal_server.installation.service import SITE, Service
+from postal_server.installation.service import SITE, SITE_HOOK, Service
 from postal_server.testing import MailServer, RunningServer, free_ports
 from tests.certificates import write_certificate
+from tests.faults.stage import wait_until
 
 from . import daemons
 
@@ -56,6 +59,10 @@ class Site:
 
 
 def site(address: str) -> str:
+    return files(address)[SITE]
+
+
+def files(address: str) -> dict[Path, str]:
     host, port = address.rsplit(":", 1)
     config = conf.parse(
         {
@@ -66,7 +73,7 @@ def site(address: str) -> str:
         {},
         Path("/var/lib/postal"),
     )
-    return Service(Path("/bin/true"), config).site()[SITE]
+    return Service(Path("/bin/true"), config).site()
 
 
 def started(program: str, folder: Path, text: str) -> tuple[list[str], int, int]:
@@ -104,6 +111,29 @@ def test_nginx_accepts_the_site_and_would_listen_on_every_address(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "syntax is ok" in done.stderr
     assert "[warn]" not in done.stderr.replace('the "user" directive makes sense only', "")
+
+
+def test_nginx_shows_a_renewed_certificate_once_certbot_has_run_its_hook(tmp_path, monkeypatch):
+    with daemons.shared_folder() as folder:
+        words, _, https = started(daemons.program("nginx"), folder, site("127.0.0.1:5000"))
+        # What systemd does for nginx.service.
+        reload = (
+            f'#!/bin/sh\n[ "$*" = "try-reload-or-restart nginx" ] && kill -HUP "$(cat {folder}/nginx.pid)"\n'
+        )
+        for name, text in {"hook": files("127.0.0.1:5000")[SITE_HOOK], "systemctl": reload}.items():
+            (tmp_path / name).write_text(text)
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        with daemons.running(words, https, folder / "log", {}):
+            first = shown_certificate(https)
+            write_certificate(folder, WEB)
+            assert shown_certificate(https) == first
+            subprocess.run([tmp_path / "hook"], check=True)
+            wait_until(lambda: shown_certificate(https) != first, 20, "the new certificate is shown")
+
+
+def shown_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port))
 
 
 def test_mail_is_sent_through_the_proxy(proxied):

@@ -8,16 +8,18 @@ lineage=${RENEWED_LINEAGE:-/etc/letsencrypt/live/@web_hostname@}
 certificate=@certificate@
 key=@key@
 
-answer=$(openssl x509 -noout -checkhost @smtp_hostname@ -in "$lineage/fullchain.pem")
+pair=$(cat "$lineage/fullchain.pem" "$lineage/privkey.pem")
+# Some versions of openssl exit with 1 if the host does not match.
+answer=$(openssl x509 -noout -checkhost @smtp_hostname@ -in "$lineage/fullchain.pem") || :
 case $answer in
   *" does match "*) ;;
-  *)
+  *" does NOT match "*)
     echo "$lineage: not for @smtp_hostname@, so postal-server does not get it."
     exit 0
     ;;
+  *) exit 1 ;; # openssl has said why
 esac
 
-pair=$(cat "$lineage/fullchain.pem" "$lineage/privkey.pem")
 if printf '%s\n' "$pair" | cmp -s - "$certificate" && [ "$key" -ef "$certificate" ]; then
   echo "$certificate: has the certificate of $lineage already."
   exit 0

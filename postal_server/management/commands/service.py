@@ -34,13 +34,18 @@ class Command(ServerCommand):
                 action="store_true",
                 help="also a hook that gives each renewed certificate to SMTP",
             )
-            action.add_argument("--nginx", action="store_true", help="also a site for nginx as reverse proxy")
+            action.add_argument(
+                "--nginx",
+                action="store_true",
+                help="also a site for nginx as reverse proxy, and a hook of certbot that reloads it",
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = Service(service.running_program(), conf.config(), options["user"])
         try:
             service.require_systemd()
             service.require_visible(wanted)
+            service.require_own_folders(wanted)
             self._install(wanted, options)
         except OSError as error:
             raise CommandError(f"{error.filename}: cannot be written ({error.strerror}).") from error

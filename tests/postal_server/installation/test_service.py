@@ -17,7 +17,6 @@ from postal_server.installation import service
 from postal_server.installation.service import Result, Service
 from tests.installed import skip_but_on_ci
 
-CERTIFICATE = "smtp_server.tls_certificate_path"
 NOBODY = 65534
 
 
@@ -85,6 +84,13 @@ def test_units_name_program_configuration_user_and_folders():
     assert "\nReadWritePaths=/var/lib/postal /srv/mail\n" in text
 
 
+@pytest.mark.parametrize("role", ["web", "smtp", "worker@"])
+def test_one_way_to_run_stops_before_the_other_starts(role):
+    """They have the same ports. systemd stops before it starts whichever of the two has the `After`."""
+    text = wanted().units()[service.UNITS / f"postal-{role}.service"]
+    assert "After=postal-server.service" in text.splitlines()
+
+
 # --- writing ---
 
 
@@ -129,13 +135,60 @@ def test_what_a_person_changed_stays(tmp_path, text):
 # --- what cannot be a service ---
 
 
-@pytest.mark.parametrize("folder", ["/root/postal", "/home/ann/postal", "/tmp/postal", "/var/lib/two words"])
+@pytest.mark.parametrize("folder", ["/root/postal", "/home/ann/postal", "/tmp/postal"])
 def test_paths_that_the_service_cannot_reach_are_refused(monkeypatch, folder):
     monkeypatch.setattr(sys, "base_prefix", "/usr")
     service.require_visible(wanted())
     for unreachable in (wanted(Path(folder)), wanted(program=f"{folder}/bin/postal-server")):
         with pytest.raises(ConfigurationError, match=folder):
             service.require_visible(unreachable)
+
+
+def test_a_link_to_a_folder_that_the_service_cannot_reach_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    monkeypatch.setattr(service, "HIDDEN", (tmp_path / "home",))
+    (tmp_path / "postal").symlink_to(tmp_path / "home/ann")
+    with pytest.raises(ConfigurationError, match=f"^{tmp_path}/postal: services cannot see"):
+        service.require_visible(wanted(tmp_path / "postal"))
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/var/lib", "/"])
+def test_a_folder_of_the_system_is_not_given_to_the_service(folder):
+    service.require_own_folders(wanted())
+    database = {"storage": {"url": f"sqlite:///{Path(folder) / 'postal.sqlite3'}"}}
+    for shared in (wanted(Path(folder)), wanted(**database)):
+        with pytest.raises(ConfigurationError, match=f"^{folder}: .* /var/lib/postal"):
+            service.require_own_folders(shared)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("postal.web_hostname", "postal.example.com;"),
+        ("postal.smtp_hostname", "$(id>&2)"),
+        ("postal.smtp_hostname", "-help"),
+        ("dns.track_domain", "track.example.com}server{root"),
+        ("web_server.default_bind_address", "127.0.0.1:1; error_log /etc/cron.d/postal; #"),
+    ],
+)
+def test_root_runs_nothing_that_the_configuration_says(name, value):
+    """The service's user may write it, but not what root runs."""
+    group, key = name.split(".")
+    hosts = {"web_hostname": "postal.example.com", "smtp_hostname": "mx.postal.example.com"}
+    groups = {"postal": hosts, group: {**(hosts if group == "postal" else {}), key: value}}
+    folder = Path("/var/lib/postal")
+    config = conf.parse(groups, {}, folder, folder / "postal.yml")
+    files = Service(Path("/bin/true"), config)
+    for write in (files.hook, files.site):
+        with pytest.raises(ConfigurationError, match=f"^{name}: "):
+            write()
+
+
+@pytest.mark.parametrize("path", ["two words/postal.yml", "100%/postal.yml", "postal.yml\nUser=root"])
+def test_paths_that_a_unit_cannot_name_are_refused(path):
+    config = conf.parse({}, {}, Path("/var/lib/postal"), Path("/var/lib/postal") / path)
+    with pytest.raises(ConfigurationError, match="^the configuration"):
+        Service(Path("/bin/true"), config).units()
 
 
 def test_a_python_of_a_home_folder_is_refused(monkeypatch):
@@ -168,7 +221,35 @@ def test_a_machine_without_systemd_is_no_place(monkeypatch, tmp_path):
         service.require_systemd()
 
 
-def test_certificates_that_only_root_may_read_are_no_place_for_the_hook():
-    paths = {"tls_certificate_path": "/etc/letsencrypt/live/mx.postal.example.com/fullchain.pem"}
-    with pytest.raises(ConfigurationError, match=f"^{CERTIFICATE}: only root may read .*/var/lib/postal"):
+# --- certbot's hook ---
+
+
+@pytest.mark.parametrize("name", ["tls_certificate_path", "tls_private_key_path"])
+def test_certbots_own_folder_is_no_place_for_the_hook(name):
+    paths = {name: "/etc/letsencrypt/live/mx.postal.example.com/some.pem"}
+    with pytest.raises(ConfigurationError, match=rf"^smtp_server\.{name}: only root may .*/var/lib/postal"):
         wanted(smtp_server=paths).hook()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        ("echo Hostname mx.postal.example.com does NOT match certificate; exit 0", 0, "not for mx."),
+        ("echo Hostname mx.postal.example.com does NOT match certificate; exit 1", 0, "not for mx."),
+        ("echo Could not read certificate >&2; exit 1", 1, "Could not read"),
+    ],
+    ids=["no", "no and 1", "error"],
+)
+def test_the_hook_understands_each_version_of_openssl(monkeypatch, tmp_path, answer, status, said):
+    for name, text in {
+        "hook": wanted().hook()[service.HOOK],
+        "openssl": f"#!/bin/sh\n{answer}\n",
+        "fullchain.pem": "a certificate\n",
+        "privkey.pem": "a key\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("RENEWED_LINEAGE", str(tmp_path))
+    done = subprocess.run([tmp_path / "hook"], capture_output=True, text=True)
+    assert (done.returncode, said in done.stdout + done.stderr) == (status, True), done
