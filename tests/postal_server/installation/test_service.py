@@ -187,7 +187,7 @@ def test_root_runs_nothing_that_the_configuration_says(name, value):
 @pytest.mark.parametrize("path", ["two words/postal.yml", "100%/postal.yml", "postal.yml\nUser=root"])
 def test_paths_that_a_unit_cannot_name_are_refused(path):
     config = conf.parse({}, {}, Path("/var/lib/postal"), Path("/var/lib/postal") / path)
-    with pytest.raises(ConfigurationError, match="^the configuration"):
+    with pytest.raises(ConfigurationError, match=r"^the configuration: "):
         Service(Path("/bin/true"), config).units()
 
 
