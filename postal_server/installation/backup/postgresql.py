@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -136,12 +137,12 @@ class Postgresql:
         gap: Gap,
         aside: str | None,
         report: Report,
-        before_commit: Callable[[], None],
+        with_files: Callable[[], AbstractContextManager[None]],
     ) -> int:
         """Load a dump in one transaction; the last message's id from which the restored server goes on.
 
         Tables that are there are moved to the schema `aside`; without it there must be none. The dump has
-        `rows`. `before_commit` is called when all is there.
+        `rows`. The commit is in the block of `with_files`, which is entered when all is there.
         """
         with self.connection() as connection:
             self.require_unused(connection)
@@ -158,8 +159,8 @@ class Postgresql:
             last = _skip_ids(connection, gap)
             connection.execute("ANALYZE")
             self.require_unused(connection)
-            before_commit()
-            connection.commit()
+            with with_files():
+                connection.commit()
             return last
 
 

@@ -39,7 +39,7 @@ from .archive import (
     Report,
 )
 from .contents import gap_after
-from .swap import swap, undo
+from .swap import swapped, undo
 from .verifying import check_keys, check_smtp_keys, missing_migrations
 
 # The keys of the configuration that name files.
@@ -292,8 +292,11 @@ def _replace_sqlite(
         _give_to_owner_of_folder(draft)
         # A log that a crash has left belongs to the old database, and must not be taken for the new one's.
         new = {**dict.fromkeys(sqlite.leftovers(place)), **drafts, place: draft}
-        with sqlite.open_alone(place) if place.exists() else contextlib.nullcontext():
-            kept = swap(plan.root, new, f".before-restore-{now:%Y%m%dT%H%M%S}")
+        with (
+            sqlite.open_alone(place) if place.exists() else contextlib.nullcontext(),
+            swapped(plan.root, new, f".before-restore-{now:%Y%m%dT%H%M%S}") as kept,
+        ):
+            pass
     return last_message_id, [str(path) for path in kept]
 
 
@@ -315,9 +318,11 @@ def _load_postgresql(
         archive.save_database(dump, report)
         check_smtp_keys(postgresql.encrypted_keys(dump), plan.small)
 
-        def before_commit() -> None:
-            paths = swap(plan.root, drafts, f".before-restore-{now:%Y%m%dT%H%M%S}")
-            kept.extend(map(str, paths))
+        @contextlib.contextmanager
+        def with_files() -> Iterator[None]:
+            with swapped(plan.root, drafts, f".before-restore-{now:%Y%m%dT%H%M%S}") as paths:
+                kept.extend(map(str, paths))
+                yield
 
         schema = f"before_restore_{now:%Y%m%dt%H%M%S}" if tables else None
         last_message_id = server.load(
@@ -326,7 +331,7 @@ def _load_postgresql(
             gap=gap_after(plan.manifest.made_at, now),
             aside=schema,
             report=report,
-            before_commit=before_commit,
+            with_files=with_files,
         )
     return last_message_id, [*kept, f"the schema {schema} of the database"] if schema else kept
 

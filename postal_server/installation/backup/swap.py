@@ -7,12 +7,13 @@ does not start with a mixture.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from postal_server.errors import ConfigurationError
+from postal_server.errors import BackupError, ConfigurationError
 from postal_server.files import sync_folder
 
 UNFINISHED = "restore.unfinished"  # in the folder of the configuration
@@ -27,15 +28,18 @@ def require_finished(root: Path) -> None:
         )
 
 
-def swap(root: Path, files: Mapping[Path, Path | None], suffix: str) -> list[Path]:
+@contextlib.contextmanager
+def swapped(root: Path, files: Mapping[Path, Path | None], suffix: str) -> Iterator[list[Path]]:
     """Rename each draft to its place, None to have no file there; where the files of before are kept.
 
-    Those get `suffix` in their names.
+    Those get `suffix` in their names. If the block fails, all is as it was.
     """
     kept = {place: _kept(place, suffix) for place in files if place.exists()}
+    if there := next(filter(os.path.lexists, kept.values()), None):
+        raise BackupError(f"{there}: is there already, from another restore in this second. Run this again.")
     steps = [[str(place), str(kept.get(place, ""))] for place in files]
     try:
-        (root / UNFINISHED).write_text(json.dumps(steps), "utf-8")
+        _write_list(root, steps)
         for place, copy in kept.items():
             os.link(place, copy)
         _sync(root, files)
@@ -45,11 +49,18 @@ def swap(root: Path, files: Mapping[Path, Path | None], suffix: str) -> list[Pat
             else:
                 draft.rename(place)
         _sync(root, files)
+        yield list(kept.values())
     except BaseException:
         undo(root)
         raise
     (root / UNFINISHED).unlink()
-    return list(kept.values())
+
+
+def _write_list(root: Path, steps: list[list[str]]) -> None:
+    with (root / UNFINISHED).open("w", encoding="utf-8") as file:
+        json.dump(steps, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _kept(place: Path, suffix: str) -> Path:

@@ -172,6 +172,49 @@ def test_a_restore_that_does_not_end_changes_nothing(installed):
         assert not drafts or end is subprocess.Popen.kill
 
 
+GONE_AT_THE_COMMIT = """
+import contextlib, os, sys
+import django, psycopg
+os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
+django.setup()
+from postal_server import cli
+from postal_server.installation.backup import restoring
+swapped = restoring.swapped
+
+@contextlib.contextmanager
+def then_gone(*words):
+    with swapped(*words) as kept, psycopg.connect(sys.argv[1], autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postal'")
+        yield kept
+
+restoring.swapped = then_gone
+sys.exit(cli.main(["restore", "backup.tar.gz", "--replace"]))
+"""
+
+
+def test_files_are_as_they_were_if_the_database_is_gone_at_the_commit(installed):
+    tables, key = installed.tables(), installed.folder / "secret.key"
+    secret = key.read_text()
+    key.write_text("another")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", GONE_AT_THE_COMMIT, installed.cluster.url_of("postgres")],
+            cwd=installed.folder,
+            env=environment(STORAGE_URL=installed.cluster.url),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert "storage.url: " in done.stderr
+        assert key.read_text() == "another"
+        assert installed.tables() == tables
+        left = os.listdir(installed.folder)
+        assert not [name for name in left if "before-restore" in name or name == "restore.unfinished"]
+    finally:
+        key.write_text(secret)
+
+
 def is_loading(installed: Installation) -> bool:
     """Has a transaction changed something?"""
     return bool(

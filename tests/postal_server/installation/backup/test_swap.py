@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from postal_server.errors import ConfigurationError
-from postal_server.installation.backup.swap import UNFINISHED, require_finished, swap, undo
+from postal_server.errors import BackupError, ConfigurationError
+from postal_server.installation.backup.swap import UNFINISHED, require_finished, swapped, undo
 
 BEFORE = {"postal.sqlite3": "old database", "postal.yml": "old settings", "postal.sqlite3-wal": "old log"}
 AFTER = {"postal.sqlite3": "new database", "postal.yml": "new settings", "signing.key": "new key"}
@@ -18,6 +18,11 @@ KEPT = {
     "postal.yml.before": "old settings",
     "postal.sqlite3.before-wal": "old log",  # where SQLite looks for it
 }
+
+
+def swap(root: Path, new: dict[Path, Path | None]) -> list[Path]:
+    with swapped(root, new, SUFFIX) as kept:
+        return kept
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def found(root: Path) -> dict[str, str]:
 
 
 def test_the_new_files_are_there_and_the_old_ones_are_kept(root, new):
-    kept = swap(root, new, SUFFIX)
+    kept = swap(root, new)
     assert found(root) == AFTER | KEPT
     assert {path.name for path in kept} == set(KEPT)
     require_finished(root)
@@ -52,9 +57,23 @@ def test_the_new_files_are_there_and_the_old_ones_are_kept(root, new):
 def test_where_a_file_cannot_be_replaced_all_is_as_it_was(root, new):
     (root / ".signing.key.draft").unlink()
     with pytest.raises(FileNotFoundError):
-        swap(root, new, SUFFIX)
+        swap(root, new)
     assert found(root) == BEFORE
     require_finished(root)
+
+
+def test_what_fails_once_they_are_there_brings_back_what_was_there(root, new):
+    with pytest.raises(RuntimeError), swapped(root, new, SUFFIX):
+        raise RuntimeError("the database is gone")
+    assert found(root) == BEFORE
+    require_finished(root)
+
+
+def test_what_another_restore_has_kept_is_not_taken_for_ours(root, new):
+    (root / "postal.yml.before").write_text("older settings")
+    with pytest.raises(BackupError, match=r"postal\.yml\.before: is there already"):
+        swap(root, new)
+    assert found(root) == BEFORE | {"postal.yml.before": "older settings"}
 
 
 def killed(root: Path, new: dict[Path, Path | None], renames: int) -> None:
@@ -71,7 +90,7 @@ def killed(root: Path, new: dict[Path, Path | None], renames: int) -> None:
 
         Path.rename = die  # type: ignore[method-assign, assignment]
         try:
-            swap(root, new, SUFFIX)
+            swap(root, new)
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
