@@ -48,7 +48,7 @@ class Machine:
         name_servers(self.system.debian, is_outside=is_outside)
         began = time.monotonic()
         done = self.system.done(f"cd; {line}", given, is_outside=is_outside)
-        self.transcript.command(command, done.stdout, time.monotonic() - began)
+        self.transcript.command(command, done.stdout, time.monotonic() - began, is_cut=is_outside)
         return done
 
 
@@ -84,7 +84,7 @@ class Project(Stranger):
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        self._transcript.command(command, done.stdout, time.monotonic() - began)
+        self._transcript.command(command, done.stdout, time.monotonic() - began, is_cut=is_outside)
         assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 

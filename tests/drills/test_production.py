@@ -148,6 +148,7 @@ class Drill:
     def see_exim(self, command: str) -> None:
         """Debian's Exim is there, as on many machines: `initialize` says so, and the page's command."""
         self.machine.run("apt-get install --yes exim4-daemon-light", is_outside=True)
+        self.machine.run("systemctl restart exim4")  # it has begun with the name servers of the outside
         wait_for(lambda: "LISTEN" in self.machine.run("ss -ltn 'sport = :25'"), "Exim")
         [initialize] = [each for each in production.commands() if "initialize --production" in each]
         done = self.machine.tried(initialize, given=production.urls())
