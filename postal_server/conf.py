@@ -190,7 +190,10 @@ class Smtp:
     enable_starttls_auto: bool = key(True, "Use STARTTLS where it is offered.")
     openssl_verify_mode: str = key("peer", "`peer` or `none`.")
     from_name: str = key("Postal", "Display name of notices.")
-    from_address: str = key("postal@example.com", "Address of notices.")
+    from_address: str = key(
+        "postal@example.com",
+        "Address of notices. `initialize` writes `postal@` and the first domain, which SPF and DKIM are for.",
+    )
 
 
 @dataclass(frozen=True)
@@ -643,10 +646,22 @@ def parse(
         groups, notes = _as_postal_does(groups)
         warnings += notes
     warnings += _useless_list(groups["delivery"])
+    if groups["delivery"].mode not in (CATCH, ALLOWLIST) and not _is_set(
+        "smtp", "from_address", document, environ
+    ):
+        warnings.append(
+            f"smtp.from_address: not set, so notices come from {Smtp.from_address}, a foreign address."
+        )
     warnings += mistyped(environ, variables(), [_variable(name, "") for name in GROUPS])
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     _check(config)
     return config
+
+
+def _is_set(group: str, name: str, document: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Does the document or the environment set this key?"""
+    in_document = (document.get(group) or {}).get(name) is not None
+    return in_document or read(_variable(group, name), environ) is not None
 
 
 def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ DELIVERY_MODE, RELAYS, ALLOWED = (
     "postal.allowed_request_destinations",
 )
 # Where a person's value differs from that of the mode, there is nothing to tell.
-OF_THE_MACHINE = {"storage.url", ALLOWED} | {
+OF_THE_MACHINE = {"storage.url", "smtp.from_address", ALLOWED} | {
     f"{group}.{key}"
     for group in ("web_server", "smtp_server")
     for key in ("default_port", "default_bind_address", "submission_port", "implicit_tls_port")
@@ -94,7 +94,7 @@ def _wanted(answers: Answers, file: ConfigurationFile) -> dict[str, Setting]:
     """What the mode writes, and what options ask for."""
     of_mode: Mapping[str, Any] = {}
     if answers.is_public:
-        of_mode = modes.public(answers.hostname, answers.smtp_hostname)
+        of_mode = modes.public(answers.hostname, answers.smtp_hostname, *answers.domains[:1])
     elif not file.exists:
         of_mode = DEVELOPMENT
     elif (answers.hostname or answers.smtp_hostname) and file.own.delivery.mode != CATCH:

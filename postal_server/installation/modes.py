@@ -45,8 +45,12 @@ DEVELOPMENT: Mapping[str, Any] = {
 }
 
 
-def public(hostname: str, smtp_hostname: str) -> dict[str, Any]:
-    """The keys of an installation that others reach: the web process behind a proxy, SMTP on its own."""
+def public(hostname: str, smtp_hostname: str, domain: str = "") -> dict[str, Any]:
+    """The keys of an installation that others reach: the web process behind a proxy, SMTP on its own.
+
+    Notices come from `domain`, if there is one: its DKIM key and SPF are for them too.
+    """
+    of_domain = {"smtp.from_address": f"postal@{domain}"} if domain else {}
     return {
         "postal.web_hostname": hostname,
         "postal.web_protocol": "https",
@@ -66,4 +70,5 @@ def public(hostname: str, smtp_hostname: str) -> dict[str, Any]:
         "dns.spf_include": f"spf.{hostname}",
         "dns.mx_records": (smtp_hostname,),
         "storage.url": DEVELOPMENT["storage.url"],
+        **of_domain,
     }

@@ -115,9 +115,27 @@ def test_holds_expire_by_their_reasons(tmp_path, document, environ):
     ],
 )
 def test_a_list_of_recipients_that_does_not_fit_the_mode_is_said(tmp_path, mode, allowlist, warning):
-    config = load(tmp_path, {"version": 2, "delivery": {"mode": mode}}, {"DELIVERY_ALLOWLIST": allowlist})
+    document = {"version": 2, "delivery": {"mode": mode}, "smtp": {"from_address": "postal@a.test"}}
+    config = load(tmp_path, document, {"DELIVERY_ALLOWLIST": allowlist})
     assert config.delivery.allowlist == (tuple(allowlist.split(", ")) if allowlist else ())
     assert config.warnings == ((warning,) if warning else ())
+
+
+@pytest.mark.parametrize(
+    ("mode", "smtp", "environ", "is_said"),
+    [
+        ("mx", {}, {}, True),
+        ("relays", {"host": "mx.a.test"}, {}, True),
+        ("mx", {"from_address": "postal@example.com"}, {}, False),  # somebody means it
+        ("mx", {}, {"SMTP_FROM_ADDRESS": "postal@a.test"}, False),
+        ("catch", {}, {}, False),
+    ],
+)
+def test_notices_that_would_come_from_a_foreign_domain_are_said(tmp_path, mode, smtp, environ, is_said):
+    postal = {"smtp_relays": ["smtp://relay.a.test"]}
+    document = {"version": 2, "postal": postal, "delivery": {"mode": mode}, "smtp": smtp}
+    said = "smtp.from_address: not set, so notices come from postal@example.com, a foreign address."
+    assert load(tmp_path, document, environ).warnings == ((said,) if is_said else ())
 
 
 def test_environment_variable_that_is_wrong_is_named(tmp_path):

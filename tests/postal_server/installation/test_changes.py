@@ -10,11 +10,17 @@ from postal_server.installation import changes
 from postal_server.installation.answers import Answers
 from postal_server.installation.configuration_file import ConfigurationFile
 from postal_server.installation.modes import Mode
+from tests.each import each
 
 from .development import write_configuration
 
 HOST, SMTP = "postal.example.com", "mx.postal.example.com"
-PRODUCTION = {"mode": Mode.PRODUCTION, "hostname": HOST, "smtp_hostname": SMTP}
+PRODUCTION = {
+    "mode": Mode.PRODUCTION,
+    "hostname": HOST,
+    "smtp_hostname": SMTP,
+    "domains": ("example.org", "example.net"),
+}
 
 
 @pytest.fixture
@@ -56,6 +62,21 @@ def test_production_sends_and_lists_no_loopback(plan):
     assert config.dns.return_path_domain == f"rp.{HOST}"
     assert (config.smtp_server.default_bind_address, config.smtp_server.default_port) == ("::", 25)
     assert config.plaintext_auth is False
+
+
+@each("mode", [Mode.STAGING, Mode.PRODUCTION])
+def test_notices_come_from_the_first_domain(mode, plan):
+    assert plan(**PRODUCTION | {"mode": mode}, write=False).config.smtp.from_address == "postal@example.org"
+
+
+def test_without_a_domain_the_sender_of_notices_is_left_to_the_person(plan, path):
+    plan(**PRODUCTION | {"domains": ()})
+    assert "from_address" not in path.read_text()
+    plan(**PRODUCTION)
+    path.write_text(path.read_text().replace("postal@example.org", "ann@example.org"))
+    planned = plan(**PRODUCTION | {"domains": ("example.net",)})
+    assert planned.config.smtp.from_address == "ann@example.org"
+    assert not any("from_address" in line for line in (*planned.changes, *planned.kept))
 
 
 def test_production_with_a_relay(plan):

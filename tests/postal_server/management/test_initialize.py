@@ -94,6 +94,7 @@ def test_production_is_made_by_options_alone(made):
     config = conf.load(folder / "postal.yml", {})
     assert config.delivery.mode == "mx"
     assert config.warnings == ()
+    assert "  from_address: postal@example.com\n" in (folder / "postal.yml").read_text()
     assert config.storage.url == DATABASE.strip()
     assert f"made {folder / 'postal.yml'}\n" in said
     assert "It may send from addresses at example.com only; mail is sent (delivery.mode: mx)." in said
