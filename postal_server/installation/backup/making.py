@@ -37,6 +37,7 @@ from .archive import (
 )
 from .contents import Contents
 from .postgresql import Postgresql
+from .scratch import scratch
 
 
 def make(
@@ -58,11 +59,9 @@ def make(
     target = Path(file).absolute()
     if not is_pipe:
         _require_new(target)
-    with tempfile.TemporaryDirectory(
-        prefix=".postal-server-", dir=None if is_pipe else target.parent
-    ) as folder:
+    with scratch(Path(tempfile.gettempdir()) if is_pipe else target.parent) as folder:
         kind = "postgresql" if config.sqlite_file is None else "sqlite"
-        copy = Path(folder) / DATABASES[kind]
+        copy = folder / DATABASES[kind]
         contents = _copy_database(config, copy, report)
         members = [
             Member(name, len(content), hashlib.sha256(content).hexdigest(), str(paths[name].absolute()))
@@ -82,7 +81,7 @@ def make(
             last_message_id=contents.last_message_id,
             variables=_variables(environ),
         )
-        with _standard_output() if is_pipe else _new_file(target, Path(folder)) as out:
+        with _standard_output() if is_pipe else _new_file(target, folder) as out:
             counted = _Counted(out)
             write(counted, manifest, small, copy, report)
     return manifest, counted.size

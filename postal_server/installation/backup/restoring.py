@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import secrets
 import shlex
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +37,7 @@ from .archive import (
     Report,
 )
 from .contents import gap_after
+from .scratch import scratch
 from .swap import swapped, undo
 from .verifying import check_keys, check_smtp_keys, missing_migrations
 
@@ -284,12 +283,13 @@ def _replace_sqlite(
     archive: Archive, plan: _Plan, place: Path, now: datetime, report: Report
 ) -> tuple[int, list[str]]:
     place.parent.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
-    sqlite.require_room(place.parent, plan.manifest.database_member.size)
-    with _draft(place) as draft, _drafts(plan) as drafts:
+    with scratch(place.parent) as folder, _drafts(plan) as drafts:
+        sqlite.require_room(folder, plan.manifest.database_member.size)
+        draft = folder / place.name
         archive.save_database(draft, report)
         check_smtp_keys(sqlite.encrypted_keys(draft), plan.small)
         last_message_id = sqlite.skip_ids(draft, gap_after(plan.manifest.made_at, now))
-        _give_to_owner_of_folder(draft)
+        _give_to_owner_of(place.parent, draft)
         # A log that a crash has left belongs to the old database, and must not be taken for the new one's.
         new = {**dict.fromkeys(sqlite.leftovers(place)), **drafts, place: draft}
         with (
@@ -312,9 +312,9 @@ def _load_postgresql(
     if tables:
         wish.require_replace("storage.url: a database with tables")
     kept: list[str] = []
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=plan.root) as folder, _drafts(plan) as drafts:
-        dump = Path(folder) / plan.manifest.database_member.name
-        sqlite.require_room(dump.parent, plan.manifest.database_member.size)
+    with scratch(plan.root) as folder, _drafts(plan) as drafts:
+        dump = folder / plan.manifest.database_member.name
+        sqlite.require_room(folder, plan.manifest.database_member.size)
         archive.save_database(dump, report)
         check_smtp_keys(postgresql.encrypted_keys(dump), plan.small)
 
@@ -354,32 +354,27 @@ def _folder(root: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _draft(place: Path) -> Iterator[Path]:
-    """A path beside `place` for what is not whole yet; gone after the block, unless it was renamed."""
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    try:
-        yield draft
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
 def _drafts(plan: _Plan) -> Iterator[dict[Path, Path | None]]:
-    """The small files beside their places, on the disk."""
+    """The small files near their places, on the disk."""
     with contextlib.ExitStack() as stack:
+        folders: dict[Path, Path] = {}
         drafts: dict[Path, Path | None] = {}
         for place, content in plan.files.items():
-            draft = stack.enter_context(_draft(place))
+            parent = place.parent
+            if parent not in folders:
+                parent.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
+                folders[parent] = stack.enter_context(scratch(parent))
+            draft = folders[parent] / place.name
             files.write_private(draft, content)
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
-            _give_to_owner_of_folder(draft)
+            _give_to_owner_of(parent, draft)
             drafts[place] = draft
         yield drafts
 
 
-def _give_to_owner_of_folder(path: Path) -> None:
+def _give_to_owner_of(folder: Path, path: Path) -> None:
     """What root restores shall be the server's, as what SQLite makes beside a database of it."""
     if os.geteuid() == 0:
-        folder = path.parent.stat()
-        os.chown(path, folder.st_uid, folder.st_gid)
+        status = folder.stat()
+        os.chown(path, status.st_uid, status.st_gid)

@@ -17,6 +17,7 @@ from postal_server.wire.signing import SigningKey
 
 from . import postgresql, sqlite
 from .archive import CERTIFICATE, CERTIFICATE_KEY, SECRET_KEY, SIGNING_KEY, Archive, Manifest, Report
+from .scratch import scratch
 from .sqlite import require_room
 
 
@@ -26,9 +27,9 @@ def verify(file: IO[bytes], report: Report) -> Manifest:
     manifest = archive.manifest
     small = archive.small_files()
     check_keys(small)
-    with tempfile.TemporaryDirectory(prefix="postal-server-") as folder:
+    with scratch(Path(tempfile.gettempdir())) as folder:
         member = manifest.database_member
-        database = Path(folder) / member.name
+        database = folder / member.name
         require_room(database.parent, member.size)
         archive.save_database(database, report)
         kind = sqlite if manifest.database == "sqlite" else postgresql

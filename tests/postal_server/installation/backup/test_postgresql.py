@@ -167,7 +167,7 @@ def test_a_restore_that_does_not_end_changes_nothing(installed):
             assert time.monotonic() < limit
             time.sleep(0.05)
         assert installed.tables() == before
-        drafts = {name for name in os.listdir(installed.folder) if name.startswith(".restore-")}
+        drafts = {name for name in os.listdir(installed.folder) if name.startswith(".postal-server-")}
         assert set(os.listdir(installed.folder)) - drafts == set(files)
         assert not drafts or end is subprocess.Popen.kill
 

@@ -185,9 +185,10 @@ def test_a_restore_onto_a_running_installation_is_refused(back_up, installation,
 # --- a failure in the middle ---
 
 
-def test_the_end_of_the_pipe_a_kill_and_control_c_change_nothing(back_up, installation):
+def test_the_end_of_the_pipe_a_kill_and_control_c_change_nothing(back_up, installation, restore):
     """While half of the database has come; what `gpg` does when it fails is to end."""
-    content = back_up().read_bytes()
+    archive = back_up()
+    content = archive.read_bytes()
     half = content[: len(content) // 2]
     before = tree(installation)
     for end in (None, signal.SIGINT, signal.SIGKILL):
@@ -202,18 +203,19 @@ def test_the_end_of_the_pipe_a_kill_and_control_c_change_nothing(back_up, instal
         process.stdin.flush()
         if end:
             limit = time.monotonic() + 60
-            while not list(installation.glob(".postal.sqlite3.*")):
+            while not list(installation.glob(".postal-server-*/postal.sqlite3")):
                 assert time.monotonic() < limit
                 time.sleep(0.02)
             process.send_signal(end)
         _, said = process.communicate(timeout=60)
         assert process.returncode == {None: 1, signal.SIGINT: 130, signal.SIGKILL: -9}[end]
         assert b"Traceback" not in said
-        drafts = list(installation.glob(".postal.sqlite3.*"))
-        assert len(drafts) == (end is signal.SIGKILL), "only a kill can leave one"
-        for path in drafts:
-            path.unlink()
-        assert tree(installation) == before
+        left = [name for name in tree(installation) if name.startswith(".postal-server-")]
+        assert bool(left) == (end is signal.SIGKILL), "only a kill can leave some"
+        after = tree(installation)
+        assert {name: after[name] for name in after if name not in left} == before
+    restore(archive, installation, replace=True)
+    assert not list(installation.glob(".postal-server-*")), "and the next one removes it"
 
 
 def test_a_full_disk_changes_nothing(back_up, installation):
