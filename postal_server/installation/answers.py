@@ -40,14 +40,18 @@ class Answers:
         """Is it for others than developers?"""
         return self.mode in (Mode.STAGING, Mode.PRODUCTION)
 
-    def require_sense(self, delivery_mode: str) -> None:
-        """Raise `WrongOptions` where options do not fit each other, or the `delivery.mode` of the file."""
+    def require_public_hosts(self) -> None:
+        """Raise `WrongOptions` for a host of staging or production that others cannot look up."""
         if self.is_public:
             for option, host in (("--hostname", self.hostname), ("--smtp-hostname", self.smtp_hostname)):
                 try:
                     values.public_host(host or "example.com")
                 except ValueError as error:
                     raise WrongOptions(f"{option}: {error}.") from error
+
+    def require_sense(self, delivery_mode: str) -> None:
+        """Raise `WrongOptions` where options do not fit each other, or the `delivery.mode` of the file."""
+        self.require_public_hosts()
         if self.no_server and (self.domains or self.webhook or self.inbound):
             raise WrongOptions("--no-server makes nothing that has a domain, webhook or route.")
         if bool(self.certificate) != bool(self.key):

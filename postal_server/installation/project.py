@@ -50,9 +50,10 @@ def settings(config: Config, server: Server, domain: str, api_key: str) -> str:
     secrets = list(dict.fromkeys(filter(None, map(_secret, urls))))
     if secrets:
         options["WEBHOOK_SECRET"] = secrets[0] if len(secrets) == 1 else secrets
-    route = Route.objects.filter(server=server, name=REPLY).exclude(http_endpoint=None).order_by("id").first()
-    if route and route.domain:
-        options["POSTAL_REPLY_DOMAIN"] = route.domain.name
+    routes = Route.objects.filter(server=server, name=REPLY).exclude(http_endpoint=None).exclude(domain=None)
+    names = list(routes.order_by("id").values_list("domain__name", flat=True))
+    if names:
+        options["POSTAL_REPLY_DOMAIN"] = domain if domain in names else names[0]
     lines = (f"    {_python(name)}: {_python(value)}," for name, value in options.items())
     return SETTINGS.format(domain=domain, options="\n".join(lines))
 

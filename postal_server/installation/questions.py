@@ -95,6 +95,7 @@ def for_configuration(answers: Answers, file: ConfigurationFile, person: Person)
         question = "Host name of the mail server, for MX records"
         smtp_hostname = person.ask("--smtp-hostname", question, values.public_host, hostname)
     answers = replace(answers, hostname=hostname, smtp_hostname=smtp_hostname)
+    answers.require_public_hosts()  # those of the file as well
     if not person.is_there or file.config.delivery.mode != CATCH:
         return answers
     if not answers.database and not file.chosen("storage.url"):

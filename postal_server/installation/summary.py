@@ -50,7 +50,8 @@ def lines(answers: Answers, plan: Plan, done: Done, taken: TakenPorts) -> Iterat
     yield from _mail_server(config, done.rows)
     if done.is_nothing(plan):
         yield "There was nothing to change."
-    for note in (*plan.kept, *checks.remarks(answers, config), *taken.in_the_way, *taken.of_health_servers):
+    remarks = (*config.warnings, *checks.remarks(answers, config))
+    for note in (*plan.kept, *remarks, *taken.in_the_way, *taken.of_health_servers):
         yield f"Note: {note}"
     is_asked = answers.is_public or not done.is_nothing(plan)
     domains = _domains(rows)

@@ -25,12 +25,12 @@ def printed(tmp_path, monkeypatch, recorded_key):
     monkeypatch.setattr(dkim, "generate_rsa", lambda bits=2048: recorded_key)
     (tmp_path / "signing.key").write_text(recorded_key)
 
-    def printed(*, host="localhost", protocol="http", **options):
+    def printed(*, host="localhost", protocol="http", domain="example.test", **options):
         groups = {"postal": {"web_hostname": host, "web_protocol": protocol}}
         config = conf.parse(groups, {}, tmp_path)
         monkeypatch.setattr(conf, "config", lambda: config)
-        made = mail_server.make(Answers(domains=("example.test",), **options), config, NOW)
-        text = project.settings(config, made.server, "example.test", made.new.api_key if made.new else "")
+        made = mail_server.make(Answers(domains=(domain,), **options), config, NOW)
+        text = project.settings(config, made.server, domain, made.new.api_key if made.new else "")
         code = text[text.index("EMAIL_BACKEND") :]
         return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(code).body}, text
 
@@ -55,6 +55,17 @@ def test_the_secret_fits_every_url_that_is_posted_to(printed):
     settings, _ = printed(inbound="https://other:word@www.example.com/")
     assert settings["ANYMAIL"]["WEBHOOK_SECRET"] == ["user:p@ss", "other:word"]
     assert settings["ANYMAIL"]["POSTAL_API_KEY"] == project.KNOWN_KEY
+
+
+def test_the_domain_of_replies_is_that_of_the_sender_where_it_has_a_route(printed):
+    printed(inbound=INBOUND)
+    later = {
+        name: printed(domain=name, inbound=inbound)[0]
+        for name, inbound in (("second.test", INBOUND), ("third.test", ""))
+    }
+    assert later["second.test"]["DEFAULT_FROM_EMAIL"] == "hello@second.test"
+    assert later["second.test"]["ANYMAIL"]["POSTAL_REPLY_DOMAIN"] == "second.test"
+    assert later["third.test"]["ANYMAIL"]["POSTAL_REPLY_DOMAIN"] == "example.test"
 
 
 def test_a_url_without_a_password_needs_no_secret(printed):

@@ -44,6 +44,17 @@ def test_without_a_terminal_the_missing_option_is_named(mode, file):
         questions.for_configuration(Answers(mode=mode), file, NOBODY)
 
 
+@pytest.mark.parametrize("key", ["web_hostname", "smtp_hostname"])
+def test_a_host_of_the_file_that_others_cannot_look_up_is_refused(key, tmp_path):
+    path = tmp_path / "postal.yml"
+    path.write_text(
+        f"version: 2\npostal: {{web_hostname: a.example, smtp_hostname: b.example, {key}: mail}}\n"
+    )
+    option = "--hostname" if key == "web_hostname" else "--smtp-hostname"
+    with pytest.raises(WrongOptions, match=f"^{option}: 'mail' is not a host name that others can look up"):
+        questions.for_configuration(Answers(mode=Mode.STAGING), ConfigurationFile(path, {}), NOBODY)
+
+
 def test_without_a_terminal_the_rest_has_defaults(file):
     answers = questions.for_configuration(Answers(mode=Mode.PRODUCTION, hostname="a.example"), file, NOBODY)
     assert answers == Answers(mode=Mode.PRODUCTION, hostname="a.example", smtp_hostname="a.example")

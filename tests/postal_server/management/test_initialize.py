@@ -279,9 +279,9 @@ def test_a_file_that_cannot_be_replaced_leaves_the_database_as_well(installation
 
 
 def test_production_after_development_is_about_domains_that_others_can_look_up(tmp_path):
-    with (tmp_path / "postal.yml").open("w") as file:
-        file.write("version: 2\ndelivery: {mode: catch}\n")
-    initialize(tmp_path)
+    (tmp_path / "postal.yml").write_text("version: 2\ndelivery: {mode: catch, mod: mx}\n")
+    _, said = initialize(tmp_path)
+    assert "Note: delivery.mod: unknown key, ignored. Did you mean mode?" in said
     status, said = initialize(tmp_path, *PRODUCTION, *ports())
     assert status == 0, said
     assert "example.com.  " in said
