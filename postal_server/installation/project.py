@@ -32,6 +32,11 @@ def base_url(config: Config) -> str:
     return f"https://{host}" if protocol == "https" else f"http://{host}:{config.web_server.default_port}"
 
 
+def submission_port(config: Config) -> int:
+    """Where programs hand in mail over SMTP."""
+    return config.smtp_server.submission_port or config.smtp_server.default_port
+
+
 def settings(config: Config, server: Server, domain: str, api_key: str) -> str:
     """The lines of a settings module, with a sender at `domain`. Without `api_key`, it was shown before."""
     base = base_url(config)

@@ -83,7 +83,7 @@ def _mail_server(config: Config, rows: Made) -> Iterator[str]:
         names = ", ".join(domain.name for domain in _domains(rows))
         yield f"Made mail server {rows.server} with domain {names}. {_senders(config, names)}"
         yield from (f"  {change}" for change in rows.changes if not change.startswith("domain "))
-        yield KEYS.format(url=project.base_url(config), new=rows.new, port=config.smtp_server.default_port)
+        yield KEYS.format(url=project.base_url(config), new=rows.new, port=project.submission_port(config))
     elif rows.changes:
         yield f"changed mail server {rows.server}:"
         yield from (f"  {change}" for change in rows.changes)

@@ -234,6 +234,7 @@ class Drill:
             status = (folder / name).stat()
             assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, folder.stat().st_uid)
         assert "It may send from addresses at example.com only" in self.said
+        assert "(user name example/main, port 587)" in self.said
         published = self.net.zone.publish(self.said)
         self.transcript.note(f"the {published} DNS records that it printed are published")
 

@@ -88,3 +88,9 @@ def test_where_keys_cannot_be_fetched_the_key_itself_is_printed(printed, recorde
     anymail = printed(host="mail.internal")[0]["ANYMAIL"]
     assert anymail["POSTAL_WEBHOOK_KEY"] == dkim.public_record(dkim.SigningKey.load(recorded_key))
     assert "POSTAL_WEBHOOK_JWKS_URL" not in anymail
+
+
+def test_mail_is_handed_in_on_the_port_for_submission(tmp_path):
+    for ports, port in (({"default_port": 2525}, 2525), ({"default_port": 25, "submission_port": 587}, 587)):
+        config = conf.parse({"smtp_server": ports}, {}, tmp_path)
+        assert project.submission_port(config) == port

@@ -34,6 +34,7 @@ PRODUCTION = ["--production", "--hostname", HOST, "--domain", "example.com"]
 URL = "https://user:pass@www.example.com/anymail/postal/"
 DATABASE = "sqlite:///$config-file-root/mail.sqlite3\n"  # as somebody types it
 WITHOUT_OTHER_PORTS = {
+    "SMTP_SERVER_SUBMISSION_PORT": "0",
     "SMTP_SERVER_IMPLICIT_TLS_PORT": "0",
     "WORKER_DEFAULT_HEALTH_SERVER_PORT": "0",
 }
