@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import shutil
@@ -120,6 +121,7 @@ def test_a_service_with_a_capability_is_recognized_by_its_user(config, tmp_path)
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     user += [f"--inh-caps={capability}", f"--ambient-caps={capability}", python]
     with program("postal-server", "--config", str(config.path), "run", cwd="/", python=user) as (_, number):
+        codecs.lookup("ascii")  # which is imported late, from a folder that may be root's
         os.seteuid(NOBODY)
         try:
             holder = ports.holder(web(number), config)
