@@ -27,7 +27,7 @@ PAGE = ROOT / "docs/containers.md"
 LINES = command_lines(PAGE)
 SETTINGS, HOOK = (block.text for block in blocks(PAGE, "sh"))
 HOOK_PATH = "/etc/letsencrypt/renewal-hooks/deploy/postal"
-LINEAGE = "/etc/letsencrypt/live/mx.postal.example.com"
+LINEAGE = "/etc/letsencrypt/live/postal.example.com"
 IMAGE, WEB = "localhost/anymail-postal", "http://127.0.0.1:5000"
 ROLES = ["postal_web_1", "postal_smtp_1", "postal_worker_1", "postal_worker_2"]
 # Left beside the project's files before the image is made: none of it belongs into a layer.
