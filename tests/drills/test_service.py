@@ -153,6 +153,20 @@ def test_a_process_that_died_is_started_again(machine, started):
     wait_until(lambda: again <= set(machine.run(f"systemctl show {name}").splitlines()), "a new process")
 
 
+def test_one_way_to_run_takes_over_from_the_other_at_once(machine):
+    """They have the same ports: whatever started too early would fail, and be started again."""
+    ways = ["postal-server.service", "postal.target"]
+    try:
+        for way in (*ways, ways[0]):
+            machine.run(f"systemctl start {way}")
+            for name in ("postal-server", "postal-web", "postal-smtp", "postal-worker@1"):
+                state = machine.run(f"systemctl show --property=ActiveState,NRestarts {name}").split()
+                is_expected = (name == "postal-server") == (way == ways[0])
+                assert set(state) == {f"ActiveState={'active' if is_expected else 'inactive'}", "NRestarts=0"}
+    finally:
+        machine.run("systemctl stop postal-server postal.target 'postal-*'")
+
+
 def test_renewed_certificates_of_root_reach_the_server(machine, started):
     live = machine.debian.path(LIVE)
     live.mkdir(parents=True, exist_ok=True)
