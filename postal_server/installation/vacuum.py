@@ -14,6 +14,7 @@ from postal_server.errors import BackupError
 
 # How often SQLite lets Python look for Ctrl-C, in its own instructions.
 INSTRUCTIONS = 100_000
+READERS_MS = 1000  # to wait for those who read
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ def space(path: Path) -> Space:
     return Space(pages * page_bytes, unused * page_bytes)
 
 
-def vacuum(path: Path) -> None:
-    """Write the database anew without what is unused, in one transaction.
+def vacuum(path: Path) -> bool:
+    """Write the database anew without what is unused, in one transaction; is the file smaller already?
+
+    It is not where somebody still reads the former state, such as a back-up: it is when they are done.
 
     Processes of the server that write wait for their turn as long as it lasts. Raises `BackupError`; then the
     database is as before.
@@ -64,7 +67,9 @@ def vacuum(path: Path) -> None:
         ):
             connection.set_progress_handler(lambda: 0, INSTRUCTIONS)
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute(f"PRAGMA busy_timeout = {READERS_MS}")  # nobody can write while it waits
+            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not is_busy
     except sqlite3.Error as error:
         raise BackupError(f"{path}: {error}. The database is as it was.") from error
     finally:

@@ -41,12 +41,14 @@ class Command(ServerCommand):
                     f"To give them back, {_mb(before.needed)} of free space are needed for a while."
                 )
                 return
-            vacuum(path)
+            is_smaller = vacuum(path)
             after = space(path)
         except BackupError as error:
             raise CommandError(str(error)) from error
         seconds = time.monotonic() - started
         self.stdout.write(f"{path}: {_mb(before.size)} before, {_mb(after.size)} now, in {seconds:.1f} s.")
+        if not is_smaller:
+            self.stdout.write("The file gets smaller once those who read it, such as a back-up, are done.")
 
 
 def _mb(size: int) -> str:

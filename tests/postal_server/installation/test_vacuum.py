@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def count(path: Path) -> int:
 
 def test_the_file_and_its_log_get_smaller_and_all_rows_stay(database):
     before = space(database)
-    vacuum(database)
+    assert vacuum(database)
     after = space(database)
     assert after.unused == 0
     assert before.size / 6 < after.size < before.size / 3
@@ -61,6 +62,20 @@ def test_it_waits_for_its_turn_among_those_who_write(database):
         gate.close()
     assert count(database) == ROWS // 4 + 1
     assert space(database).unused == 0
+
+
+def test_a_back_up_under_way_is_not_waited_for(database):
+    """Nobody could write meanwhile."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        before = reader.execute("SELECT COUNT(*) FROM mail").fetchone()
+        size = database.stat().st_size
+        started = time.monotonic()
+        assert not vacuum(database)
+        assert time.monotonic() - started < 15
+        assert reader.execute("SELECT COUNT(*) FROM mail").fetchone() == before
+        assert database.stat().st_size == size
+    assert database.stat().st_size < size / 3
 
 
 def test_what_is_no_database_is_named(tmp_path):
