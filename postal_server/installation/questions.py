@@ -96,8 +96,17 @@ def for_configuration(answers: Answers, file: ConfigurationFile, person: Person)
         smtp_hostname = person.ask("--smtp-hostname", question, values.public_host, hostname)
     answers = replace(answers, hostname=hostname, smtp_hostname=smtp_hostname)
     answers.require_public_hosts()  # those of the file as well
-    if not person.is_there or file.config.delivery.mode != CATCH:
-        return answers
+    if person.is_there and file.config.delivery.mode == CATCH:
+        answers = _beyond_development(answers, file, person)
+    is_listed = answers.allow or file.chosen("delivery.allowlist")
+    if person.is_there and answers.mode is Mode.STAGING and not is_listed:
+        question = "Addresses and domains that get their mail, separated by blanks (empty: nobody yet)"
+        answers = replace(answers, allow=person.ask("--allow", question, _allowed, ""))
+    return answers
+
+
+def _beyond_development(answers: Answers, file: ConfigurationFile, person: Person) -> Answers:
+    """The answers with what an installation that only caught mail has to be told."""
     if not answers.database and not file.chosen("storage.url"):
         answers = replace(answers, database=_database(file.config, person))
     if not answers.mx and not answers.relays and not file.chosen("postal.smtp_relays"):
@@ -106,9 +115,6 @@ def for_configuration(answers: Answers, file: ConfigurationFile, person: Person)
         answers = replace(answers, relays=(relay,)) if relay else replace(answers, mx=True)
     if not answers.certificate and not file.chosen("smtp_server.tls_certificate_path"):
         answers = _certificate(answers, person)
-    if answers.mode is Mode.STAGING and not answers.allow and not file.chosen("delivery.allowlist"):
-        question = "Addresses and domains that get their mail, separated by blanks (empty: nobody yet)"
-        answers = replace(answers, allow=person.ask("--allow", question, _allowed, ""))
     return answers
 
 

@@ -119,7 +119,8 @@ class Command(PlainCommand):
             raise CommandError(unusable(error, conf.config())) from error
         except FileExistsError as error:
             raise CommandError(
-                f"{error.filename}: was made by somebody else meanwhile. Run this again."
+                f"{error.filename}: was made by somebody else meanwhile, or is a link that leads nowhere. "
+                "Run this again."
             ) from error
         except OSError as error:
             raise CommandError(f"{error.filename or path}: cannot be made ({error.strerror}).") from error

@@ -112,6 +112,16 @@ def test_an_installation_that_was_set_up_is_asked_nothing(tmp_path):
     assert (answers.hostname, answers.smtp_hostname) == ("a.example", "b.example")
 
 
+def test_one_that_sends_and_becomes_staging_is_asked_who_gets_mail(tmp_path):
+    path = tmp_path / "postal.yml"
+    hosts = "{web_hostname: a.example, smtp_hostname: b.example}"
+    path.write_text(f"version: 2\npostal: {hosts}\ndelivery: {{mode: mx}}\n")
+    somebody = person("ann@example.com")
+    answers = questions.for_configuration(Answers(mode=Mode.STAGING), ConfigurationFile(path, {}), somebody)
+    assert answers.allow == ("ann@example.com",)
+    assert len(somebody.asked) == 1
+
+
 def test_a_mail_server_that_sends_needs_a_domain(file, tmp_path):
     assert questions.for_mail_server(Answers(), file.config, NOBODY).domains == ("localhost",)
     path = tmp_path / "postal.yml"

@@ -207,6 +207,17 @@ def test_what_is_refused_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_key_that_is_no_file_is_not_replaced(tmp_path):
+    (tmp_path / "secret.key").symlink_to(tmp_path / "nowhere")
+    status, said = initialize(tmp_path)
+    assert status == 1
+    assert (
+        f"{tmp_path}/secret.key: was made by somebody else meanwhile, or is a link that leads nowhere."
+        in said
+    )
+    assert not (tmp_path / "postal.yml").exists()
+
+
 def test_a_port_that_another_program_has_is_refused_with_its_name(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = str(listener.getsockname()[1])
