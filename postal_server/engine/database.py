@@ -168,6 +168,18 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(f"{path.name}-{suffix}")
 
 
+def open_lock(path: Path, suffix: str) -> int:
+    """A descriptor of a file beside the database, to be locked.
+
+    If root makes it, it is the database owner's, as the log that SQLite makes: a service could not open it.
+    """
+    lock = os.open(beside(path, suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        owner = (path if path.exists() else path.parent).stat()
+        os.fchown(lock, owner.st_uid, owner.st_gid)
+    return lock
+
+
 class FairWriteLock:
     """Lets processes write to one SQLite file in turn, nearly in the order in which they asked.
 
@@ -177,8 +189,8 @@ class FairWriteLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._outer = os.open(beside(path, "turn"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._inner = os.open(beside(path, "write"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._outer = open_lock(path, "turn")
+        self._inner = open_lock(path, "write")
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from postal_server.engine.database import beside
+from postal_server.engine.database import open_lock
 from postal_server.errors import BackupError, ConfigurationError
 
 
@@ -42,7 +42,7 @@ def nobody_uses(database: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(database: Path, kind: int) -> Iterator[bool]:
     """Was the lock free? It ends with the block, and with the process."""
-    file = os.open(beside(database, "processes"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = open_lock(database, "processes")
     try:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)

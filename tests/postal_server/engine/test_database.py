@@ -15,7 +15,9 @@ from postal_server.engine import database as databases
 from postal_server.engine import lease
 from postal_server.engine.disk import BALLAST_BYTES, Disk
 from postal_server.errors import ConfigurationError
+from postal_server.installation.running import nobody_uses
 from tests.each import each
+from tests.interop.daemons import as_root
 
 
 def settings(url: str) -> dict:
@@ -110,6 +112,21 @@ def test_writers_in_several_processes_take_turns(tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", script], cwd=root) for _ in range(4)]
     assert [process.wait(60) for process in processes] == [0] * 4
     assert (tmp_path / "number").read_text() == "800"
+
+
+def test_locks_that_root_makes_are_those_of_the_owner_of_the_database(tmp_path):
+    """A service could not open them after a command of root."""
+    as_root()
+    path = tmp_path / "x"
+    path.touch()
+    os.chown(path, 65534, 65534)
+    databases.FairWriteLock(path).close()
+    with nobody_uses(path):
+        pass
+    locks = [each for each in tmp_path.iterdir() if each != path]
+    assert len(locks) == 3
+    assert {each.stat().st_uid for each in locks} == {65534}
+    assert {each.stat().st_mode & 0o777 for each in locks} == {0o600}
 
 
 def test_a_turn_ends_with_its_block_even_after_an_error(tmp_path):
