@@ -176,8 +176,18 @@ class Command(PlainCommand):
                     stack.enter_context(_uninterrupted())
                     until_commit.enter_context(plan.file.put_in_place(draft))
                 shut = files.keep_others_out(plan.config)
-                for line in summary.lines(answers, plan, summary.Done(made, shut, rows), taken):
-                    self.stdout.write(line)
+                self._print(summary.lines(answers, plan, summary.Done(made, shut, rows), taken))
+
+    def _print(self, lines: Iterable[str]) -> None:
+        try:
+            for line in lines:
+                self.stdout.write(line)
+            self.stdout.flush()
+        except OSError as error:
+            raise CommandError(
+                f"All is made, but cannot be printed ({error.strerror}). "
+                "If keys are missing, make others in the administration."
+            ) from error
 
 
 def _answers(options: dict[str, Any]) -> Answers:

@@ -207,6 +207,23 @@ def test_what_is_refused_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_made_and_cannot_be_printed_is_told(tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            words(),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode != 0
+    assert "postal-server: All is made, but cannot be printed (No space left on device)." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "postal.yml").exists()
+
+
 def test_a_key_that_is_no_file_is_not_replaced(tmp_path):
     (tmp_path / "secret.key").symlink_to(tmp_path / "nowhere")
     status, said = initialize(tmp_path)
