@@ -31,26 +31,24 @@ ROW_COST = 8 * 1024  # what storing a message costs beside its text, in bytes of
 
 @dataclass
 class PendingSubmissions:
-    """Submissions that wait for their commit: all are stored, or none."""
+    """Submissions that wait for their commit: all are stored, or none.
+
+    `count` is how many messages they are, `cost` what storing them takes, in bytes of text.
+    """
 
     submissions: Sequence[Accepted]
     promise: Future[list[Stored]] | asyncio.Future[list[Stored]]
     loop: asyncio.AbstractEventLoop | None = None  # None if a thread waits
     at: float = field(default_factory=time.monotonic)
     is_started: bool = False
+    size_bytes: int = field(init=False)
+    count: int = field(init=False)
+    cost: int = field(init=False)
 
-    @property
-    def size_bytes(self) -> int:
-        return sum([len(accepted.raw) for accepted in self.submissions])
-
-    @property
-    def count(self) -> int:
-        """How many messages these are."""
-        return sum([len(accepted.messages) for accepted in self.submissions])
-
-    @property
-    def cost(self) -> int:
-        return self.size_bytes + ROW_COST * self.count
+    def __post_init__(self) -> None:
+        self.size_bytes = sum([len(accepted.raw) for accepted in self.submissions])
+        self.count = sum([len(accepted.messages) for accepted in self.submissions])
+        self.cost = self.size_bytes + ROW_COST * self.count
 
     def start(self) -> bool:
         """Is the caller still waiting? After this, a promise to a thread can no longer be cancelled."""
@@ -100,11 +98,10 @@ class Acceptance:
         return age + self._cost * self._seconds_per_cost
 
     def add(self, pending: PendingSubmissions) -> None:
-        size_bytes = pending.size_bytes
-        self.check_room(size_bytes)
+        self.check_room(pending.size_bytes)
         with self._lock:
             self._waiting.append(pending)
-            self._bytes += size_bytes
+            self._bytes += pending.size_bytes
             self._cost += pending.cost
 
     @property
@@ -182,8 +179,8 @@ class Acceptance:
     def _gone(self, items: Sequence[PendingSubmissions]) -> None:
         with self._lock:
             self._written_first = None
-            self._bytes -= sum(pending.size_bytes for pending in items)
-            self._cost -= sum(pending.cost for pending in items)
+            self._bytes -= sum([pending.size_bytes for pending in items])
+            self._cost -= sum([pending.cost for pending in items])
 
 
 def _resolve(answers: Sequence[tuple[PendingSubmissions, list[Stored] | Busy]]) -> None:

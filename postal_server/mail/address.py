@@ -67,6 +67,13 @@ def envelope_address(text: str) -> str:
     A source route (section 3.3), needless quotes and the domain's final dot are removed; a domain that is
     not ASCII is punycoded. Case stays. Raises ValueError for an address that SMTP cannot carry.
     """
+    if len(text) > MAX_KEPT:
+        raise ValueError("An address has at most 254 octets")
+    return _envelope_address(text)
+
+
+@functools.lru_cache(maxsize=4096)  # asked for several times on a message's way
+def _envelope_address(text: str) -> str:
     if len(text) <= MAX_ADDRESS and _ORDINARY.match(text):
         return text
     text = text.strip(" \t")

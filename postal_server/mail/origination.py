@@ -48,7 +48,7 @@ def is_message_id(value: str) -> bool:
     """Is this a Message-ID with both of its sides (RFC 5322 section 3.6.4)?"""
     inner, closed, _ = value.partition("<")[2].partition(">")
     left, _, right = inner.strip().rpartition("@")
-    return bool(closed and left and right) and value.isascii() and not any(map(str.isspace, inner.strip()))
+    return bool(closed and left and right) and value.isascii() and len(inner.split()) == 1
 
 
 def is_date(value: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from postal_server.errors import HostileInput
 from postal_server.mail.address import as_stored, is_plausible_recipient
@@ -23,7 +23,8 @@ VERBS = (
 COMMAND = re.compile(f"({'|'.join(VERBS)})(.*)", re.ASCII | re.IGNORECASE)
 FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 AUTH_PARAMETER = re.compile(r"\sAUTH=.*", re.ASCII | re.IGNORECASE)
-PATH = re.compile(r':?\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>(.*)', re.ASCII)  # no bracket within quotes counts
+# No bracket within quotes counts.
+PATH = re.compile(r':?\s*<([^<>"]*(?:"(?:[^"\\]|\\.)*"[^<>"]*)*)>(.*)', re.ASCII)
 # The address is what follows the last `<`, up to the next `>`.
 LENIENT_PATH = re.compile(r":?\s*(?:(.*)<([^>]*)>?|(\S*))(.*)", re.ASCII)
 KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # of a parameter
@@ -35,16 +36,14 @@ HTTP = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command. `verb` is one of `VERBS`, or empty for anything else; `argument` is the rest of the line."""
 
     verb: str
     argument: str
 
 
-@dataclass(frozen=True)
-class Path:
+class Path(NamedTuple):
     """A reverse-path or forward-path. `address` has no brackets and is empty for `<>`.
 
     The names of `parameters` are upper-case. `is_alone`: nothing beside the address could be another one.
@@ -82,15 +81,18 @@ def parse_path(argument: str) -> Path:
     recipients are checked by the caller.
     """
     if found := PATH.match(argument):
-        name, address, rest = "", found[1], AUTH_PARAMETER.sub("", found[2])
+        name, address, rest = "", found[1], found[2]
     else:
         found = LENIENT_PATH.match(AUTH_PARAMETER.sub("", argument))  # its value may have brackets of its own
         assert found  # every part is optional
         name, address, rest = found[1] or "", found[2] or found[3] or "", found[4]
-    name, rest = name.lstrip("<"), rest.lstrip(">")  # some write `<<a@b.example>>`
+    address = as_stored(address.strip(" \t"))
+    if not (name or rest):
+        return Path(address, {})
+    name, rest = name.lstrip("<"), AUTH_PARAMETER.sub("", rest).lstrip(">")  # some write `<<a@b.example>>`
     pairs = [word.partition("=") for word in rest.split()]
     return Path(
-        as_stored(address.strip(" \t")),
+        address,
         {keyword.upper(): value for keyword, _, value in pairs},
         is_alone="<" not in name and "@" not in name and all(KEYWORD.fullmatch(word) for word, *_ in pairs),
     )

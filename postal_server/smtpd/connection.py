@@ -70,7 +70,7 @@ class BufferedConnection(Connection):
         """Read what can be read, send the replies, and stop the peer from sending if it is far ahead."""
         end = self._loop.time() + TURN
         while not (self._is_full or self._waits_for_turn) and self.readers[self._state](self):
-            if self._loop.time() > end:
+            if self._buffer and self._loop.time() > end:
                 self._waits_for_turn = True
                 self._shared.turns.add(self._take_turn)
         self._flush()

@@ -203,7 +203,8 @@ def _converter(field: Column, database: Any) -> Callable[[Any], Any] | None:
     if isinstance(field, PLAIN):
         return None
     if isinstance(field, models.DateTimeField):
-        return _utc_text if database.vendor == "sqlite" else None
+        # The rows of a batch have most of their times in common.
+        return functools.cache(_utc_text) if database.vendor == "sqlite" else None
     return functools.partial(field.get_db_prep_save, connection=database)
 
 
