@@ -9,19 +9,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PREFIX = ".postal-server-"
+PREFIX = ".postal-server-unfinished-"
+MADE = re.compile(
+    rf"{re.escape(PREFIX)}[a-z0-9_]{{8}}"
+)  # by `tempfile`: what a person has made is never removed
 
 
 @contextlib.contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, for this user only, and gone after the block."""
     for left in parent.glob(f"{PREFIX}*"):
-        _remove_if_left(left)
+        if MADE.fullmatch(left.name):
+            _remove_if_left(left)
     with contextlib.ExitStack() as stack:
         folder = None
         while folder is None:  # another process may have taken it for one that was left, before it was locked

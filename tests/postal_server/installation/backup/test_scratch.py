@@ -25,7 +25,7 @@ def test_it_is_for_its_owner_and_gone_afterwards(tmp_path):
 
 
 def test_what_was_left_is_removed_and_what_is_in_use_stays(tmp_path):
-    left = tmp_path / f"{PREFIX}left"
+    left = tmp_path / f"{PREFIX}abc_0123"
     (left / "below").mkdir(parents=True)
     (left / "below" / "draft").touch()
     with scratch(tmp_path) as first:
@@ -50,17 +50,20 @@ def test_one_that_a_killed_process_had_is_free(tmp_path):
 def test_what_only_has_such_a_name_stays(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (tmp_path / f"{PREFIX}file").touch()
-    (tmp_path / f"{PREFIX}link").symlink_to(elsewhere)
+    (tmp_path / f"{PREFIX}file0000").touch()
+    (tmp_path / f"{PREFIX}link0000").symlink_to(elsewhere)
+    for name in (".postal-server-keys", f"{PREFIX}work"):  # a person's own
+        (tmp_path / name).mkdir()
+    before = names(tmp_path)
     with scratch(tmp_path):
         pass
-    assert names(tmp_path) == sorted([f"{PREFIX}file", f"{PREFIX}link", "elsewhere"])
+    assert names(tmp_path) == before
 
 
 def test_that_of_another_user_stays(tmp_path):
     if os.geteuid():
         pytest.skip("only root can give a folder away")
-    theirs = tmp_path / f"{PREFIX}theirs"
+    theirs = tmp_path / f"{PREFIX}abc_0123"
     theirs.mkdir()
     os.chown(theirs, 12345, 12345)
     with scratch(tmp_path):
