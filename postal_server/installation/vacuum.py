@@ -54,7 +54,7 @@ def vacuum(path: Path) -> bool:
     needed, free = space(path).needed, shutil.disk_usage(path.parent).free
     if free < needed:
         raise BackupError(
-            f"{path.parent}: {needed / 1e6:,.0f} MB are needed for a while; {free / 1e6:,.0f} MB are free."
+            f"{path.parent}: {needed / 1e6:,.1f} MB are needed for a while; {free / 1e6:,.1f} MB are free."
         )
     os.environ["SQLITE_TMPDIR"] = str(path.parent)  # /tmp may well be too small
     gate = FairWriteLock(path)

@@ -56,6 +56,13 @@ def as_root() -> None:
         pytest.skip("this needs root")
 
 
+def may_mount() -> None:
+    """The test mounts something: containers may let not even root do so."""
+    as_root()
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("this needs the right to mount")
+
+
 def missing(why: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{why}; .ci/run is to provide it")

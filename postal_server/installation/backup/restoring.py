@@ -284,7 +284,7 @@ def _replace_sqlite(
 ) -> tuple[int, list[str]]:
     place.parent.mkdir(files.FOLDER_MODE, parents=True, exist_ok=True)
     with scratch(place.parent) as folder, _drafts(plan) as drafts:
-        sqlite.require_room(folder, plan.manifest.database_member.size)
+        sqlite.require_room(place.parent, plan.manifest.database_member.size)
         draft = folder / place.name
         archive.save_database(draft, report)
         check_smtp_keys(sqlite.encrypted_keys(draft), plan.small)
@@ -314,7 +314,7 @@ def _load_postgresql(
     kept: list[str] = []
     with scratch(plan.root) as folder, _drafts(plan) as drafts:
         dump = folder / plan.manifest.database_member.name
-        sqlite.require_room(folder, plan.manifest.database_member.size)
+        sqlite.require_room(plan.root, plan.manifest.database_member.size)
         archive.save_database(dump, report)
         check_smtp_keys(postgresql.encrypted_keys(dump), plan.small)
 

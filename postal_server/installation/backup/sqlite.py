@@ -19,6 +19,7 @@ from .archive import Report
 from .contents import Contents, Gap
 
 PAGES_AT_ONCE = 1024  # 4 MB: a few milliseconds between two looks at the terminal
+OTHER_DISK = "Give a FILE on another disk, or for `-` set TMPDIR to a folder there."
 # Where SQLite locks its files; every process that has one open in WAL mode holds a byte of these.
 SHARED_LOCK = (0x40000000, 512)
 
@@ -51,7 +52,7 @@ def copy(source: Path, target: Path, report: Report) -> Contents:
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # the state is that of now
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-        require_room(target.parent, pages * page_bytes)
+        require_room(target.parent.parent, pages * page_bytes, OTHER_DISK)  # who asks knows no hidden folder
 
         def progress(status: int, remaining: int, total: int) -> None:
             report("copying", (total - remaining) * page_bytes, total * page_bytes)
@@ -67,14 +68,12 @@ def copy(source: Path, target: Path, report: Report) -> Contents:
     return contents(target)
 
 
-def require_room(folder: Path, size: int) -> None:
-    """Raise `BackupError` unless a file of this size fits."""
+def require_room(folder: Path, size: int, otherwise: str = "") -> None:
+    """Raise `BackupError` unless a file of this size fits; `otherwise` is what to do then."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise BackupError(
-            f"{folder}: {size / 1e6:,.0f} MB are needed, and {free / 1e6:,.0f} MB are free. "
-            "Give a FILE on another disk, or for `-` set TMPDIR to a folder there."
-        )
+        figures = f"{size / 1e6:,.1f} MB are needed, and {free / 1e6:,.1f} MB are free."
+        raise BackupError(f"{folder}: {figures} {otherwise}".strip())
 
 
 def contents(path: Path) -> Contents:

@@ -30,7 +30,7 @@ def verify(file: IO[bytes], report: Report) -> Manifest:
     with scratch(Path(tempfile.gettempdir())) as folder:
         member = manifest.database_member
         database = folder / member.name
-        require_room(database.parent, member.size)
+        require_room(folder.parent, member.size, "Set TMPDIR to a folder on another disk.")
         archive.save_database(database, report)
         kind = sqlite if manifest.database == "sqlite" else postgresql
         if wrong := kind.problems(database):

@@ -24,7 +24,7 @@ from postal_server import conf
 from postal_server.testing import free_ports
 from tests import postgresql
 from tests.certificates import write_certificate
-from tests.interop.daemons import as_root
+from tests.interop.daemons import may_mount
 
 from ..installation.development import write_configuration
 
@@ -279,7 +279,7 @@ def test_a_certificate_is_taken_and_its_key_has_to_fit(installation, tmp_path):
 
 def test_a_file_that_cannot_be_replaced_leaves_the_database_as_well(installation, tmp_path):
     """As where only the file is mounted into a container."""
-    as_root()
+    may_mount()
     shutil.copy(installation / "postal.yml", tmp_path / "mounted.yml")
     before = snapshot(installation)
     script = f'mount --bind "{tmp_path}/mounted.yml" postal.yml && exec "$@"'

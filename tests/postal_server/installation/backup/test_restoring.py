@@ -21,6 +21,7 @@ from postal_server.installation.backup import making, verifying
 from postal_server.installation.backup.contents import IDS_PER_SECOND, LEAST_GAP
 from postal_server.management.commands.restore import database_url
 from postal_server.testing import free_ports
+from tests.interop.daemons import may_mount
 
 from .conftest import NOW, environment, nothing, postal_server, query, tree
 
@@ -231,6 +232,24 @@ def test_a_full_disk_changes_nothing(back_up, installation):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert tree(installation) == before
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_unpacked(
+    back_up, installation, restore, tmp_path
+):
+    may_mount()
+    archive, small = back_up(), tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(small)], check=True)
+    try:
+        with pytest.raises(BackupError, match=rf"^{small}: 0\.\d MB are needed, and 0\.1 MB are free\.$"):
+            restore(archive, small)
+        config = conf.load(installation / "postal.yml", {})
+        with pytest.raises(BackupError, match=rf"^{small}: .* Give a FILE on another disk"):
+            making.make(config, str(small / "x"), NOW, environ={}, with_certificate=True, report=nothing)
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_new_folder_is_gone_after_a_failure(back_up, restore, tmp_path):
