@@ -30,6 +30,7 @@ HOOK = Path("etc/letsencrypt/renewal-hooks/deploy/postal")
 SITE = Path("etc/nginx/conf.d/postal.conf")
 SITE_HOOK = HOOK.with_name("postal-nginx")
 CERTBOT = Path("/etc/letsencrypt")
+STATE = Path("/var/lib")  # of services, for systemd
 
 SOURCES = Path(__file__).parent
 PLACEHOLDER = re.compile(r"@([a-z_]+)@")
@@ -116,6 +117,9 @@ class Service:
             "user": _plain(self.user, "--user"),
             "folder": _plain(config.root, "the configuration"),
             "folders": " ".join(_plain(folder, "the database") for folder in self.folders),
+            "state": " ".join(
+                str(folder.relative_to(STATE)) for folder in self.folders if folder.is_relative_to(STATE)
+            ),
             "web_hostname": _plain(config.postal.web_hostname, "postal.web_hostname"),
             "smtp_hostname": _plain(config.postal.smtp_hostname, "postal.smtp_hostname"),
             "track_domain": _plain(config.dns.track_domain, "dns.track_domain"),

@@ -100,9 +100,12 @@ def tell_systemd(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-        sock.sendall(state.encode("ascii"))
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+            sock.sendall(state.encode("ascii"))
+    except OSError as error:  # the server can do without systemd
+        logger.warning("NOTIFY_SOCKET: %s cannot be told %s: %s", address, state, error)
 
 
 @dataclass

@@ -82,6 +82,7 @@ def test_units_name_program_configuration_user_and_folders():
         )
     assert "\nUser=postal\n" in text
     assert "\nReadWritePaths=/var/lib/postal /srv/mail\n" in text
+    assert "\nStateDirectory=postal\n" in text
 
 
 @pytest.mark.parametrize("role", ["web", "smtp", "worker@"])

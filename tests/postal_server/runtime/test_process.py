@@ -148,6 +148,12 @@ def test_systemd_is_told_over_a_socket_of_the_file_system(systemd, tmp_path, mon
     assert systemd.recv(100) == b"READY=1"
 
 
+def test_a_process_goes_on_where_systemd_cannot_be_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    tell_systemd("READY=1")
+    assert "gone cannot be told READY=1" in caplog.text
+
+
 def test_a_process_says_when_it_is_ready_answers_for_its_health_and_stops(installation, start):
     process = start("run")
     ready = readiness(installation)
