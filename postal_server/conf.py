@@ -626,9 +626,17 @@ def _group(name: str, kind: type, settings: Mapping[str, Any], environ: Mapping[
 
 
 def parse(
-    document: Mapping[str, Any], environ: Mapping[str, str], root: Path, path: Path | None = None
+    document: Mapping[str, Any],
+    environ: Mapping[str, str],
+    root: Path,
+    path: Path | None = None,
+    *,
+    is_whole: bool = True,
 ) -> Config:
-    """The configuration in a version 2 document. Raises `ConfigurationError`."""
+    """The configuration in a version 2 document. Raises `ConfigurationError`.
+
+    Unless it `is_whole`, keys that it needs may be missing.
+    """
     warnings = []
     for name, group in document.items():
         if name == "version":
@@ -654,7 +662,8 @@ def parse(
         )
     warnings += mistyped(environ, variables(), [_variable(name, "") for name in GROUPS])
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
-    _check(config)
+    if is_whole:
+        _check(config)
     return config
 
 
@@ -770,7 +779,7 @@ def why_unreadable(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> str:
     return " ".join(str(error).split())
 
 
-def read_text(text: str, file: Path, environ: Mapping[str, str]) -> Config:
+def read_text(text: str, file: Path, environ: Mapping[str, str], *, is_whole: bool = True) -> Config:
     """The configuration in the text of `file`, of either version. Raises `ConfigurationError`."""
     try:
         document = yaml.safe_load(text) or {}
@@ -780,9 +789,9 @@ def read_text(text: str, file: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigurationError(f"{file}: groups of keys are expected.")
     if document and document.get("version", 1) == 1:
         document, ignored = translate(document)
-        parsed = parse(document, environ, file.parent, file)
+        parsed = parse(document, environ, file.parent, file, is_whole=is_whole)
         return dataclasses.replace(parsed, warnings=(*ignored, *parsed.warnings))
-    return parse(document, environ, file.parent, file)
+    return parse(document, environ, file.parent, file, is_whole=is_whole)
 
 
 _planned: list[Config] = []

@@ -134,13 +134,17 @@ def _delivery_mode(answers: Answers, file: ConfigurationFile) -> Setting | None:
     """`delivery.mode`, where an option decides it."""
     if answers.mode is Mode.STAGING:
         return Setting(ALLOWLIST, Mode.STAGING.flag)
-    is_sending = file.own.delivery.mode not in (CATCH, ALLOWLIST)
-    if answers.mode is Mode.PRODUCTION and not is_sending:
-        has_relays = answers.relays or (file.own.postal.smtp_relays and not answers.mx)
-        return Setting("relays" if has_relays else "mx", Mode.PRODUCTION.flag)
-    if is_sending and (answers.relays or answers.mx):
-        return Setting("relays", "--relay") if answers.relays else Setting("mx", "--mx")
-    return None
+    own, in_effect = file.own.delivery.mode, file.config.delivery.mode
+    is_sending = own not in (CATCH, ALLOWLIST)
+    is_production = answers.mode is Mode.PRODUCTION
+    if answers.relays and (is_sending or is_production):
+        return Setting("relays", "--relay")
+    if answers.mx and (is_sending or is_production):
+        return Setting("mx", "--mx")
+    if not is_production or (is_sending and in_effect not in (CATCH, ALLOWLIST)):
+        return None
+    by_relays = "relays" if file.config.postal.smtp_relays else "mx"
+    return Setting(own if is_sending else by_relays, Mode.PRODUCTION.flag)
 
 
 def hosts_to_allow(answers: Answers, file: ConfigurationFile) -> list[str]:

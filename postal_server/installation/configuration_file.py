@@ -36,7 +36,8 @@ class ConfigurationFile:
             self.text = self._read() if self.exists else ""
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path}: cannot be read: {conf.why_unreadable(error)}.") from error
-        self.config, self.own = (conf.read_text(self.text, path, each) for each in (environ, {}))
+        self.config = conf.read_text(self.text, path, environ)
+        self.own = conf.read_text(self.text, path, {}, is_whole=False)
         self.document: Mapping[str, Any] = yaml.safe_load(self.text) or {}
 
     def _read(self) -> str:

@@ -215,3 +215,29 @@ def test_names_from_the_environment_count_as_chosen(path):
 def test_a_written_file_is_read_as_it_was_planned(plan, path):
     planned = plan(**PRODUCTION, database="postgresql://u:p%40@h/n")
     assert conf.load(path, {}) == planned.config
+
+
+def test_what_a_key_of_the_file_needs_may_be_in_the_environment(plan, path):
+    path.write_text("version: 2\ndelivery: {mode: relays}\n")
+    environ = {"POSTAL_SMTP_RELAYS": "smtp://relay.example"}
+    assert plan(environ=environ, web_port=5001).config.delivery.mode == "relays"
+    with pytest.raises(ConfigurationError, match=r"relays needs postal\.smtp_relays"):
+        plan()
+
+
+def test_relays_of_the_environment_decide_on_the_mode(plan):
+    plan()
+    planned = plan(environ={"POSTAL_SMTP_RELAYS": "smtp://relay.example"}, **PRODUCTION)
+    assert planned.config.delivery.mode == "relays"
+    assert planned.config.postal.smtp_relays == ("smtp://relay.example",)
+    assert "relay.example" not in planned.text
+
+
+def test_production_is_not_what_the_environment_keeps_from_sending(plan):
+    plan(**PRODUCTION)
+    with pytest.raises(
+        ConfigurationError, match=r"^--production: the environment variable DELIVERY_MODE says"
+    ):
+        plan(environ={"DELIVERY_MODE": "catch"}, **PRODUCTION)
+    environ = {"DELIVERY_MODE": "relays", "POSTAL_SMTP_RELAYS": "smtp://relay.example"}
+    assert plan(environ=environ, **PRODUCTION).changes == ()
