@@ -20,6 +20,7 @@ from postal_server.models import Credential, Link, Worker
 from .archive import Report
 from .contents import Contents, Gap
 
+KEPT_SCHEMA = "before_restore_"  # begins the names of schemas with what restores have replaced
 LOOK_INTERVAL = 0.5  # seconds between two looks at how long the dump is
 MAX_SCRIPT_BYTES = 16 << 20  # ours have 100 KB
 COPY_FROM = re.compile(r"COPY \S+ \((.*)\) FROM stdin;\n")
@@ -72,6 +73,7 @@ class Postgresql:
             *(_program("pg_dump"), "--format=custom", "--compress=1", "--no-owner", "--no-privileges"),
             # Workers of now are none of the restored server's; without them, what they had claimed is free.
             f"--exclude-table-data=*.{Worker._meta.db_table}",
+            f"--exclude-schema={KEPT_SCHEMA}*",
             *(f"--snapshot={snapshot}", f"--file={target}", "--no-password"),
         ]
         with self._environment() as environment:

@@ -324,7 +324,7 @@ def _load_postgresql(
                 kept.extend(map(str, paths))
                 yield
 
-        schema = f"before_restore_{now:%Y%m%dt%H%M%S}" if tables else None
+        schema = f"{postgresql.KEPT_SCHEMA}{now:%Y%m%dt%H%M%S}" if tables else None
         last_message_id = server.load(
             dump,
             rows=plan.manifest.rows,

@@ -247,3 +247,12 @@ def test_tables_are_only_replaced_if_asked_and_if_nobody_is_connected(installed,
     assert installed.query(CHANGED.format("")) == []
     assert installed.query(CHANGED.format(f"{schema}.")) == [(1,)]
     assert installed.query("SELECT last_value > 1000000 FROM postal_message_id") == [(True,)]
+
+    # What is kept is in no later back-up.
+    done = installed.run("backup", "later.tar.gz")
+    assert done.returncode == 0, done.stderr
+    later = installed.folder / "later.tar.gz"
+    assert later.stat().st_size < (installed.folder / "backup.tar.gz").stat().st_size * 1.2
+    done = installed.run("restore", "later.tar.gz", "--replace")
+    later.unlink()
+    assert done.returncode == 0, done.stderr
