@@ -1001,7 +1001,7 @@ CASES: dict[str, Case] = {
         guards=[
             Guard(
                 "postal_server/smtpd/connection.py",
-                code="if self._loop.time() > end:",
+                code="if self._buffer and self._loop.time() > end:",
                 without="if False:",
             ),
             Guard(
