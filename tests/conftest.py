@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,15 @@ hypothesis.settings.register_profile("suite", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=500, deadline=None)
 hypothesis.settings.load_profile("suite")
 
+# A shell has what it runs in the background ignore SIGINT; so would each process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # They try many inputs each, start many processes, or let much time pass. So do tests that read a clock: it is
 # that of their own process, so that others may run meanwhile, but not under coverage.
 SLOW = {
     "fuzz",
     "story",
     "anymail_postal/test_time.py",
-    "postal_server/installation/backup/test_making.py",
-    "postal_server/installation/backup/test_restoring.py",
-    "postal_server/runtime/test_process.py",
-    "postal_server/test_cli.py",
 }
 # Slow as well, but what they prove depends on the versions of Python and Django.
 VERSIONS = {
@@ -41,8 +41,12 @@ VERSIONS = {
     "postal_server/control",
     "postal_server/engine/test_worker.py",
     "postal_server/importing",
+    "postal_server/installation/backup/test_making.py",
+    "postal_server/installation/backup/test_restoring.py",
     "postal_server/management/test_initialize.py",
+    "postal_server/runtime/test_process.py",
     "postal_server/smtpd/test_recorded.py",
+    "postal_server/test_cli.py",
     "postal_server/test_settings.py",
     "postal_server/transports/http/test_pool.py",
     "postal_server/transports/smtp/test_connect.py",

@@ -537,6 +537,7 @@ class TestDelivery:
         project(api_url="no url", api_key="key")
         assert checks.check_delivery() == []
 
+    @pytest.mark.django_db  # Django's checks of models ask the database what it can do
     @responses.activate
     def test_an_ordinary_check_does_not_use_the_network(self):
         run_checks()
