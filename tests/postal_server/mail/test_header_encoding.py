@@ -207,11 +207,12 @@ def in_many_fields(name: bytes, pattern: bytes) -> bytes:
 @pytest.mark.parametrize("name", [b"To", b"Subject", b"Received", b"Content-Type", b"List-Post"])
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_largest_header_is_encoded_in_a_moment(make, name, pattern):
-    """Measured: 10 to 40 ms of processor time; parsing all addresses takes 1.4 s."""
+    """Measured: 10 to 50 ms of processor time, 0.3 s for parameters; parsing all addresses takes 1.4 s."""
     raw = make(name, pattern)
+    has_parameters = name == b"Content-Type" and b"a=" in pattern
     began = time.process_time()
     encode_header(raw)
-    assert time.process_time() - began < 0.4
+    assert time.process_time() - began < (3 if has_parameters else 0.4)
 
 
 @pytest.mark.parametrize(
