@@ -123,6 +123,13 @@ def claim_times() -> list[float]:
     return times
 
 
+def set_up_django(configuration: str) -> None:
+    """Give this process the models and the database of an installation."""
+    os.environ["POSTAL_CONFIG_FILE_PATH"] = configuration
+    os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
+    django.setup()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("configuration")
@@ -130,9 +137,7 @@ def main() -> None:
     parser.add_argument("state", choices=["queued", "sent"])
     parser.add_argument("--claims", action="store_true")
     given = parser.parse_args()
-    os.environ["POSTAL_CONFIG_FILE_PATH"] = given.configuration
-    os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
-    django.setup()
+    set_up_django(given.configuration)
     fill(given.number, queued=given.state == "queued")
     print(json.dumps(claim_times() if given.claims else []))
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 
-import django
-
-from .fill import fill
+from .fill import fill, set_up_django
 from .load import DESTINATIONS, SENDER, mail, recipient
 
 SIZE = 10_240
@@ -56,9 +53,7 @@ def main() -> None:
     parser.add_argument("configuration")
     parser.add_argument("number", type=int)
     given = parser.parse_args()
-    os.environ["POSTAL_CONFIG_FILE_PATH"] = given.configuration
-    os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
-    django.setup()
+    set_up_django(given.configuration)
     fill(given.number, queued=False)
     print(json.dumps(return_paths()))
 

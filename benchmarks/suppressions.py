@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import django
-
-from .fill import repeat, settle
+from .fill import repeat, set_up_django, settle
 
 BATCH = 64
 LOOK_UPS = 500
@@ -77,9 +74,7 @@ def main() -> None:
     parser.add_argument("configuration")
     parser.add_argument("number", type=int)
     given = parser.parse_args()
-    os.environ["POSTAL_CONFIG_FILE_PATH"] = given.configuration
-    os.environ["DJANGO_SETTINGS_MODULE"] = "postal_server.settings"
-    django.setup()
+    set_up_django(given.configuration)
     fill(given.number)
     print(json.dumps(look_up_times(given.number)))
 

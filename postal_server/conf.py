@@ -602,14 +602,17 @@ def _convert(name: str, value: Any, hint: Any, least: int) -> Any:
     return converted
 
 
-def _variable(group: str, name: str) -> str:
-    return f"{group}_{name}".upper()
+def variable(key: str) -> str:
+    """The environment variable of a key such as `postal.web_hostname`, over which it wins."""
+    return key.replace(".", "_").upper()
 
 
 def variables() -> tuple[str, ...]:
     """The environment variables of all keys."""
     return tuple(
-        _variable(group, item.name) for group, kind in GROUPS.items() for item in dataclasses.fields(kind)
+        variable(f"{group}.{item.name}")
+        for group, kind in GROUPS.items()
+        for item in dataclasses.fields(kind)
     )
 
 
@@ -618,7 +621,7 @@ def _group(name: str, kind: type, settings: Mapping[str, Any], environ: Mapping[
     values = {}
     for item in dataclasses.fields(kind):
         hint, least = hints[item.name], item.metadata.get("least", 0)
-        if found := read(_variable(name, item.name), environ):
+        if found := read(variable(f"{name}.{item.name}"), environ):
             values[item.name] = _convert(*found, hint, least)
         elif item.name in settings and settings[item.name] is not None:
             values[item.name] = _convert(f"{name}.{item.name}", settings[item.name], hint, least)
@@ -660,7 +663,7 @@ def parse(
         warnings.append(
             f"smtp.from_address: not set, so notices come from {Smtp.from_address}, a foreign address."
         )
-    warnings += mistyped(environ, variables(), [_variable(name, "") for name in GROUPS])
+    warnings += mistyped(environ, variables(), [variable(f"{name}.") for name in GROUPS])
     config = Config(root=root, path=path, warnings=tuple(warnings), **groups)
     if is_whole:
         _check(config)
@@ -670,7 +673,7 @@ def parse(
 def _is_set(group: str, name: str, document: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
     """Does the document or the environment set this key?"""
     in_document = (document.get(group) or {}).get(name) is not None
-    return in_document or read(_variable(group, name), environ) is not None
+    return in_document or read(variable(f"{group}.{name}"), environ) is not None
 
 
 def _ignored(kind: type, settings: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,16 @@ def _postgresql(url: urllib.parse.SplitResult) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {**POSTGRESQL_OPTIONS, **options},
     }
+
+
+LIBPQ_NAMES = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+
+
+def libpq_parameters(given: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of a PostgreSQL database as `psycopg.connect` and PostgreSQL's programs take them."""
+    options = {name: value for name, value in given["OPTIONS"].items() if name != "server_side_binding"}
+    place = {libpq: given[name] for name, libpq in LIBPQ_NAMES.items()}
+    return {name: str(value) for name, value in {**place, **options}.items() if value != ""}
 
 
 def unusable(error: object, config: Config) -> str:

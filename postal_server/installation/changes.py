@@ -15,7 +15,7 @@ from postal_server.rules.request_destination import AllowedDestinations
 
 from . import modes
 from .answers import Answers
-from .configuration_file import ConfigurationFile, value_of, variable
+from .configuration_file import ConfigurationFile, value_of
 from .configuration_text import shown, with_values
 from .modes import DEVELOPMENT, Mode
 from .values import is_private_host
@@ -82,7 +82,7 @@ def plan(answers: Answers, file: ConfigurationFile, environ: Mapping[str, str]) 
 
 def _require_no_variable(settings: Mapping[str, Setting], config: Config, environ: Mapping[str, str]) -> None:
     for key, setting in settings.items():
-        found = read(variable(key), environ) if setting.option else None
+        found = read(conf.variable(key), environ) if setting.option else None
         if found and value_of(config, key) != setting.value:
             raise ConfigurationError(
                 f"{setting.option}: the environment variable {found[0]} says something else, and wins over "

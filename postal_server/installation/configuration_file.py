@@ -52,7 +52,7 @@ class ConfigurationFile:
     def chosen(self, key: str) -> Any:
         """What a person set this key to, here or in the environment; None if it is as in development."""
         value = value_of(self.config, key)
-        is_set = self.has(key) or read(variable(key), self._environ) is not None
+        is_set = self.has(key) or read(conf.variable(key), self._environ) is not None
         return value if is_set and value != DEVELOPMENT.get(key) else None
 
     @contextlib.contextmanager
@@ -105,11 +105,6 @@ class ConfigurationFile:
                 f"{self.path}: cannot be replaced ({error.strerror}). "
                 "If the file is mounted by itself, mount its folder instead."
             ) from error
-
-
-def variable(key: str) -> str:
-    """The environment variable that wins over this key."""
-    return key.replace(".", "_").upper()
 
 
 def value_of(config: conf.Config, key: str) -> Any:

@@ -11,7 +11,6 @@ from postal_server.errors import ConfigurationError
 
 SQLITE_HEADER = b"SQLite format 3\0"
 MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
-NAMES = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}  # libpq's
 
 
 def problem(config: Config) -> str:
@@ -38,10 +37,8 @@ def _sqlite_problem(path: Path) -> str:
 def _postgresql_problem(given: dict[str, Any]) -> str:
     import psycopg  # noqa: PLC0415 - the extra is there if the settings are
 
-    options = {name: value for name, value in given["OPTIONS"].items() if name != "server_side_binding"}
-    place = {libpq: given[name] for name, libpq in NAMES.items() if given[name]}
     try:
-        with psycopg.connect(**place, **options) as connection:
+        with psycopg.connect(**database.libpq_parameters(given)) as connection:  # type: ignore[arg-type]
             may_create = connection.execute(MAY_CREATE).fetchone()
     except psycopg.Error as error:
         return str(error)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from postal_server.engine.database import libpq_parameters
 from postal_server.errors import BackupError
 from postal_server.models import Credential, Link, Worker
 
@@ -33,16 +34,7 @@ class Postgresql:
     """The database of `settings`, an entry of Django's `DATABASES`."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        given = {
-            "dbname": settings["NAME"],
-            "user": settings["USER"],
-            "password": settings["PASSWORD"],
-            "host": settings["HOST"],
-            "port": settings["PORT"],
-            **settings["OPTIONS"],
-        }
-        del given["server_side_binding"]  # Django's own
-        self._parameters = {name: str(value) for name, value in given.items() if value != ""}
+        self._parameters = libpq_parameters(settings)
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Any]:
@@ -121,15 +113,6 @@ class Postgresql:
                 f"storage.url: somebody is connected to this database (from {hosts}). "
                 "Stop postal-server first."
             )
-
-    def tables(self, connection: Any) -> list[str]:
-        """The tables that are there, in the schema that ours are in or would be."""
-        return [
-            name
-            for (name,) in connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
-            )
-        ]
 
     def load(
         self,
@@ -214,19 +197,25 @@ def _script(dump: Path, section: str) -> bytes:
     return b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(PSQL_ONLY))
 
 
+def tables(connection: Any) -> list[str]:
+    """The tables that are there, in the schema that ours are in or would be."""
+    found = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
+    )
+    return [name for (name,) in found]
+
+
 def _contents(connection: Any) -> Contents:
     from psycopg import sql  # noqa: PLC0415 - the extra may be missing
 
-    tables = connection.execute(
-        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"
-    ).fetchall()
-    if ("django_migrations",) not in tables:
+    names = tables(connection)
+    if "django_migrations" not in names:
         raise BackupError("storage.url: the database is empty. Run `postal-server initialize` first.")
     rows = {
         name: connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name))).fetchone()[
             0
         ]
-        for (name,) in tables
+        for name in names
     }
     migrations = connection.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
     (last,) = connection.execute("SELECT last_value FROM postal_message_id").fetchone()

@@ -22,7 +22,7 @@ from postal_server.conf import Config
 from postal_server.engine import database
 from postal_server.errors import BackupError
 
-from ..configuration_file import variable
+from ..configuration_file import value_of
 from ..configuration_text import CannotChange, with_values
 from ..running import nobody_uses
 from . import postgresql, sqlite
@@ -146,15 +146,10 @@ class _Plan:
     def _changes(self, places: Mapping[str, Path], wish: Wish) -> dict[str, str]:
         """The keys of the configuration that have to name other places than before."""
         given = self.config
-        named = {
-            SIGNING_KEY: given.postal.signing_key_path,
-            CERTIFICATE: given.smtp_server.tls_certificate_path,
-            CERTIFICATE_KEY: given.smtp_server.tls_private_key_path,
-        }
         changes = {
-            PATH_KEYS[name]: IN_ROOT.format(self._inside(name) or name)
-            for name, value in named.items()
-            if name in places and places[name] != Path(os.path.realpath(given.file(value)))
+            key: IN_ROOT.format(self._inside(name) or name)
+            for name, key in PATH_KEYS.items()
+            if name in places and places[name] != Path(os.path.realpath(given.file(value_of(given, key))))
         }
         database_name = self.manifest.database_member.name
         if wish.url is not None:
@@ -213,7 +208,7 @@ class _Plan:
         try:
             return with_values(self._text, changes, path)
         except CannotChange as error:
-            wanted = " ".join(f"{variable(key)}={shlex.quote(value)}" for key, value in changes.items())
+            wanted = " ".join(f"{conf.variable(key)}={shlex.quote(value)}" for key, value in changes.items())
             raise BackupError(
                 f"{error.why} Set in the environment, of this command and of the server: {wanted}"
             ) from error
@@ -248,17 +243,11 @@ class _Plan:
 
     def _note_missing_files(self) -> None:
         """Note files that the configuration names, and that will not be there."""
-        named = (
-            {}
-            if not self.config.smtp_server.tls_enabled
-            else {
-                PATH_KEYS[CERTIFICATE]: self.config.smtp_server.tls_certificate_path,
-                PATH_KEYS[CERTIFICATE_KEY]: self.config.smtp_server.tls_private_key_path,
-            }
-        )
-        for key, value in named.items():
-            path = self.config.file(value)
-            if CERTIFICATE not in self.small and not path.exists():
+        if not self.config.smtp_server.tls_enabled or CERTIFICATE in self.small:
+            return
+        for key in (PATH_KEYS[CERTIFICATE], PATH_KEYS[CERTIFICATE_KEY]):
+            path = self.config.file(value_of(self.config, key))
+            if not path.exists():
                 self.notes.append(
                     f"{key}: {path} is not there, and not in the back-up. SMTP needs it to start."
                 )
@@ -308,7 +297,7 @@ def _load_postgresql(
         server.require_unused(connection)
         time.sleep(CHECK_INTERVAL)  # a process that has no connection now has one before it ends
         server.require_unused(connection)
-        tables = server.tables(connection)
+        tables = postgresql.tables(connection)
     if tables:
         wish.require_replace("storage.url: a database with tables")
     kept: list[str] = []
