@@ -10,6 +10,7 @@ import asyncio
 import logging
 import smtplib
 import ssl
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 100 * 1024 * 1024
 HOST_NAME = "catch.localhost"
+SHUTTING_DOWN = b"421 4.3.2 Service shutting down, try again later\r\n"
 T = TypeVar("T")
 
 
@@ -34,7 +36,8 @@ class CatchHandler:
     def __init__(self, smtp_address: tuple[str, int]) -> None:
         self._smtp_address = smtp_address  # of our own SMTP server, to which it sends failure reports
         self._database = ThreadPoolExecutor(1, "catch")
-        self._messages = 0  # being stored now
+        # Weakly: of a session whose TLS handshake fails, aiosmtpd does not hear that it is over.
+        self.sessions: weakref.WeakSet[CatchSession] = weakref.WeakSet()
         self._reports: set[asyncio.Task[None]] = set()
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd names its hooks so
@@ -59,12 +62,8 @@ class CatchHandler:
         if refused is not None:
             return refused.reply
         raw = envelope.original_content or b""
-        self._messages += 1
-        try:
-            for address in envelope.rcpt_tos:
-                await self._keep(raw, session, envelope, address)
-        finally:
-            self._messages -= 1
+        for address in envelope.rcpt_tos:
+            await self._keep(raw, session, envelope, address)
         for address in set(envelope.rcpt_tos) & set(acts):
             self._report_later(raw, envelope.mail_from, address, acts[address].reply)
         return "250 2.0.0 OK: kept"
@@ -79,14 +78,25 @@ class CatchHandler:
         return "451 4.3.0 Local error, try again later"
 
     async def close(self, grace: timedelta = timedelta(seconds=3)) -> None:
-        """Wait `grace` for messages that are being stored, then stop."""
+        """End sessions, those with a mail under way once it is answered or after `grace`, then stop.
+
+        Nothing may be refused because of the stop: workers would put the mail off for minutes.
+        """
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + grace.total_seconds()
-        while self._messages and loop.time() < ends_at:
+        while self._end_idle_sessions() and loop.time() < ends_at:
             await asyncio.sleep(0.02)
+        for session in list(self.sessions):
+            session.abort()
         for report in self._reports:
             report.cancel()
         await loop.run_in_executor(None, self._close_database)
+
+    def _end_idle_sessions(self) -> bool:
+        """End those without a mail under way; are there others?"""
+        for session in [each for each in self.sessions if not each.has_mail]:
+            session.shut_down()
+        return any(session.has_mail for session in self.sessions)
 
     async def _keep(self, raw: bytes, session: Session, envelope: Envelope, address: str) -> None:
         await self._run(
@@ -136,6 +146,36 @@ class CatchHandler:
         return await asyncio.get_running_loop().run_in_executor(self._database, work)
 
 
+class CatchSession(SMTP):
+    """aiosmtpd's protocol, which the handler can end."""
+
+    event_handler: CatchHandler
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.event_handler.sessions.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event_handler.sessions.discard(self)
+        super().connection_lost(error)
+
+    @property
+    def has_mail(self) -> bool:
+        """Is a transaction open, from MAIL to the reply to the final dot?"""
+        return self.envelope is not None and self.envelope.mail_from is not None
+
+    def shut_down(self) -> None:
+        """Say 421 and close."""
+        if self.transport is not None:  # none during a TLS handshake
+            self._writer.write(SHUTTING_DOWN)
+            self._writer.close()
+
+    def abort(self) -> None:
+        """Drop the connection without another word."""
+        if self.transport is not None:
+            self._writer.transport.abort()
+
+
 async def listen(
     host: str, port: int, smtp_address: tuple[str, int], tls: ssl.SSLContext | None = None
 ) -> tuple[asyncio.Server, CatchHandler]:
@@ -146,8 +186,8 @@ async def listen(
     handler = CatchHandler(smtp_address)
     loop = asyncio.get_running_loop()
 
-    def protocol() -> SMTP:
-        return SMTP(
+    def protocol() -> CatchSession:
+        return CatchSession(
             handler,
             data_size_limit=MAX_BYTES,
             enable_SMTPUTF8=True,
