@@ -22,7 +22,7 @@ from postal_server.services.shared.work import Claimed, Decision, Prepared, Resu
 
 from . import metrics, outcome
 from .database import DATABASE_AWAY
-from .ports import HttpPoster, SmtpSender, Stage
+from .ports import HttpPoster, SmtpResult, SmtpSender, Stage
 from .queue import MESSAGES
 from .recorder import ResultRecorder
 from .row_decisions import (
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 PREPARED_TOGETHER = 50  # rows that a thread prepares at a time, at most
 GATE_INTERVAL = 0.05  # seconds between looks at a gate that is shut
 END_OF_THREADS = 0.5  # seconds that threads have to finish what they prepare when the worker stops
+SHUTTING_DOWN = 421  # RFC 5321 section 3.8
 AFTER_DATABASE_FAILURE = 1.0  # seconds before rows that could not be prepared are given back
 
 
@@ -89,9 +90,13 @@ class Pipeline:
         """Wait until a mail may be finished: for the transports. Raises `Abandoned`."""
         await self._gate()
 
+    def begin_to_stop(self) -> None:
+        """From now on give back what cannot be sent, as `stop` does with the rest."""
+        self._is_stopping = True
+
     async def stop(self) -> None:
         """Break off mails before their final dot, let the others finish, accept no more; within seconds."""
-        self._is_stopping = True
+        self.begin_to_stop()
         await asyncio.gather(self._sender.close(), self._poster.close())
         self._cancel_all()
         if self._tasks:
@@ -228,8 +233,8 @@ class Pipeline:
             delivery = item.delivery
             if isinstance(delivery, SmtpDelivery):
                 sent = await self._sender.send(delivery)
-                if self._is_stopping and sent.reply is None and sent.stage is not Stage.DOT:
-                    return Returned(item.claimed)  # we broke it off
+                if self._is_stopping and _was_broken_off(sent):
+                    return Returned(item.claimed)
                 result = outcome.of_mail(delivery, sent)
                 if recorder.stream.shaping:
                     result = recorder.stream.shaping.explain(result)
@@ -271,6 +276,14 @@ def _end_thread(barrier: threading.Barrier) -> None:
     with contextlib.suppress(threading.BrokenBarrierError):
         barrier.wait(END_OF_THREADS)
     connection.close()
+
+
+def _was_broken_off(sent: SmtpResult) -> bool:
+    """Did the session end before the final dot: by us, or by a host that stops at the same time?
+
+    That may be our own SMTP server, for mail to a domain whose MX record names this machine.
+    """
+    return sent.stage is not Stage.DOT and (sent.reply is None or sent.reply.code == SHUTTING_DOWN)
 
 
 def _bug(recorder: ResultRecorder, claimed: Claimed, error: Exception) -> Result:

@@ -133,9 +133,13 @@ class Worker:
         self._housekeeping.start()
 
     async def stop(self) -> None:
-        """Claim no more, finish what can be finished within seconds; the journal then writes the results."""
+        """Claim no more, finish what can be finished within seconds; the journal then writes the results.
+
+        Nothing is put off any more because of what ends meanwhile, from the first step on.
+        """
         for claimer in self._claimers:
             claimer.is_stopped = True
+        self.pipeline.begin_to_stop()
         housekeeping = asyncio.get_running_loop().run_in_executor(None, self._housekeeping.stop)
         await asyncio.gather(self.pipeline.stop(), housekeeping)
 

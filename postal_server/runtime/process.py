@@ -138,13 +138,14 @@ class Process:
         listeners = [make(core) for make in self.spec.listeners]
         started: list[Listener] = []
         try:
-            if worker:
-                worker.start()
-            core.journal.start()
             addresses = {}
             for listener in listeners:
                 addresses[listener.name] = await listener.start()
                 started.append(listener)
+            # After the listeners: a worker delivers to some of them, and puts off what finds them closed.
+            if worker:
+                worker.start()
+            core.journal.start()
             if health:
                 await health.start()
             self._is_ready = True
@@ -174,8 +175,11 @@ class Process:
         )
 
     async def _stop(self, core: AcceptanceCore, worker: Worker | None, listeners: Sequence[Listener]) -> None:
-        """Listeners and worker at once: each has three seconds. Then the journal writes what is left."""
-        stopping = [listener.stop() for listener in listeners] + ([worker.stop()] if worker else [])
+        """Worker and listeners at once: each has three seconds. Then the journal writes what is left.
+
+        The worker is the first to know, so that it does not put off what it delivers to a listener.
+        """
+        stopping = [*([worker.stop()] if worker else []), *(listener.stop() for listener in listeners)]
         for result in await asyncio.gather(*stopping, return_exceptions=True):
             if isinstance(result, BaseException):
                 logger.error("A part did not stop cleanly", exc_info=result)

@@ -304,31 +304,39 @@ def test_a_final_dot_waits_for_the_gate():
 
 
 class SlowSmtp(FakeSmtp):
-    """Holds each mail at `stage` until it is closed, as the pool does; past the dot it answers."""
+    """Holds each mail at `stage` until it is closed, as the pool does; with a reply, it is answered then."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, reply: Reply | None = None) -> None:
         super().__init__()
         self.stage = stage
+        self.reply = reply
         self.closing = asyncio.Event()
 
     async def send(self, mail: SmtpDelivery) -> SmtpResult:
         self.sent.append(mail)
         await self.closing.wait()
         told = {"host": "mx", "address": "192.0.2.1", "port": 25, "seconds": 1.0}
-        reply = Reply(250, "OK") if self.stage is Stage.DOT else None
-        return SmtpResult("LOG", self.stage, reply, "" if reply else "shutting down", **told)
+        return SmtpResult("LOG", self.stage, self.reply, "" if self.reply else "shutting down", **told)
 
     async def close(self) -> None:
         self.closing.set()
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    ("stage", "kind"), [(Stage.RCPT, Returned), (Stage.DOT, Result)], ids=["before the dot", "after it"]
+@each(
+    "stage, reply, kind",
+    [
+        (Stage.RCPT, None, Returned),
+        (Stage.RCPT, Reply(421, "Shutting down"), Returned),  # a host that stops with us
+        (Stage.RCPT, Reply(450, "Greylisted"), Result),
+        (Stage.DOT, Reply(250, "OK"), Result),
+        (Stage.DOT, Reply(421, "Shutting down"), Result),
+        (Stage.DOT, None, Result),  # it may have been taken
+    ],
 )
-def test_stopping_gives_back_what_was_broken_off_and_records_the_rest(stage, kind):
+def test_stopping_gives_back_what_was_broken_off_and_records_the_rest(stage, reply, kind):
     async def main() -> None:
-        sender = SlowSmtp(stage)
+        sender = SlowSmtp(stage, reply)
         async with running(prepare_mails, sender) as (pipeline, inbox):
             pipeline.hand_over(inbox, Claims(fresh=[claimed(1)]))
             while not sender.sent:

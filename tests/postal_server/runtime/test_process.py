@@ -1,7 +1,8 @@
-"""Real processes: ready, alive, stopped, killed."""
+"""Real processes: ready, alive, stopped, killed; and in which order parts start and stop."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -16,10 +17,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from postal_server.runtime.process import tell_systemd
+from postal_server import conf
+from postal_server.runtime.process import Process, ProcessSpec, tell_systemd
+from postal_server.runtime.role import Role
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS_TO_STOP = 5
@@ -216,3 +220,59 @@ def test_a_second_instance_takes_over_at_once_after_a_kill(installation, start):
     assert len(workers(installation)) == 1
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS_TO_STOP * 2) == 0
+
+
+class FakeListener:
+    def __init__(self, name: str, told: list[str]) -> None:
+        self.name = name
+        self._told = told
+
+    async def start(self) -> list[tuple[str, int]]:
+        await asyncio.sleep(0.01)  # others have their turn
+        self._told.append(f"{self.name} listens")
+        return []
+
+    async def stop(self) -> None:
+        self._told.append(f"{self.name} stops")
+
+
+class FakeJournal:
+    """Stops its process as soon as it starts."""
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def start(self) -> None:
+        self._told.append("the journal starts")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop(self, *_: float) -> None:
+        self._told.append("the journal stops")
+
+
+class FakeWorker:
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def start(self) -> None:
+        self._told.append("the worker starts")
+
+    async def stop(self) -> None:
+        self._told.append("the worker stops")
+
+
+def test_the_worker_delivers_only_while_all_listen(tmp_path):
+    """Among them is the catch: what finds it closed waits for minutes."""
+    told: list[str] = []
+
+    class WithFakes(Process):
+        def _worker(self, core: object) -> FakeWorker:
+            return FakeWorker(told)
+
+    listeners = [lambda core, name=name: FakeListener(name, told) for name in ("smtp", "catch")]
+    spec = ProcessSpec(frozenset([Role.SMTP, Role.WORKER]), listeners)
+    core = SimpleNamespace(journal=FakeJournal(told))
+    asyncio.run(WithFakes(conf.parse({}, {}, tmp_path), spec)._serve(core))
+    begin, end = told[: len(told) // 2], told[len(told) // 2 :]
+    assert begin == ["smtp listens", "catch listens", "the worker starts", "the journal starts"]
+    assert end == ["the worker stops", "smtp stops", "catch stops", "the journal stops"]
