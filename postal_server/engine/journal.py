@@ -36,6 +36,9 @@ POLL_INTERVAL = 0.05  # seconds without a wake-up after which the parts are aske
 BACK_OFF = (0.05, 1.0)  # seconds to wait while the database is away: at first, at most
 # After so many failures of a batch, if the database answers, its rows are written one by one.
 TRIES_OF_A_BATCH = 3
+# Seconds. A process that ends before its journal sends mail twice, and its rows may wait for the lease's end.
+WAIT_WITHOUT_DATABASE = 1.5
+JOIN_INTERVAL = 0.1
 
 # Seconds that a tick waits for as many items as the last one had, if those were several. A tick costs as much
 # as storing ten messages, and clients that were answered together come back together.
@@ -142,13 +145,20 @@ class Journal:
         return "The database cannot serve." if self._failures else ""
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Accept no more, write what waits, and end the thread (within `timeout` seconds)."""
+        """Accept no more, write what waits, and end the thread, within `timeout` seconds.
+
+        Without a database there is no use in waiting for longer than `WAIT_WITHOUT_DATABASE`.
+        """
         self._acceptance.close()
         self._is_stopping = True
         self.wake()
         self._gathered.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        began = time.monotonic()
+        while self._thread.is_alive():
+            waited = time.monotonic() - began
+            if waited >= (WAIT_WITHOUT_DATABASE if self._failures else timeout):
+                return
+            self._thread.join(JOIN_INTERVAL)
 
     # The journal's thread
 
@@ -158,13 +168,22 @@ class Journal:
             while self._next_tick() or not self._is_stopping:
                 pass
             if self.at_end:
-                with self._write_lock.turn(), transaction.atomic():
-                    self.at_end()
-        except DATABASE_AWAY as error:
-            logger.warning("The worker could not sign off: %s", error)
+                self._write_last(self.at_end)
         finally:
             self._write_lock.close()
             connection.close()
+
+    def _write_last(self, at_end: Callable[[], None]) -> None:
+        """The last transaction. If it cannot be made, others wait until this worker's lease is over."""
+        for left in reversed(range(TRIES_OF_A_BATCH)):
+            try:
+                with self._write_lock.turn(), transaction.atomic():
+                    at_end()
+                return
+            except DATABASE_AWAY as error:
+                logger.warning("The worker could not sign off (%s); %d more tries", error, left)
+                connection.close()  # it may be this that broke
+                time.sleep(BACK_OFF[0])
 
     def _next_tick(self) -> bool:
         """Write what waits. Was there anything?"""

@@ -194,6 +194,10 @@ class Lease:
     def end(self) -> None:
         """Remove this worker's row; in a transaction, after its rows were released."""
         Worker.objects.filter(pk=self.worker_id or 0).delete()
+        # Once the row is gone for good, as above.
+        transaction.on_commit(self._forget)
+
+    def _forget(self) -> None:
         self.worker_id = None
         self._unlock()
 

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -183,7 +182,7 @@ class Process:
         for result in await asyncio.gather(*stopping, return_exceptions=True):
             if isinstance(result, BaseException):
                 logger.error("A part did not stop cleanly", exc_info=result)
-        await asyncio.get_running_loop().run_in_executor(None, partial(core.journal.stop, 1.5))
+        await asyncio.get_running_loop().run_in_executor(None, core.journal.stop)
 
     def _health(self, core: AcceptanceCore, worker: Worker | None) -> HealthServer | None:
         if self.spec.health is None or not self.spec.health[1]:

@@ -245,6 +245,32 @@ def test_stopping_writes_what_waits_and_takes_nothing_more(running):
         journal.check_room()
 
 
+def test_stopping_does_not_wait_for_a_database_that_is_away(running):
+    store = FakeStore(failures=[OperationalError("gone")] * 1000)
+    journal = running(store)
+    journal.append(submission())
+    before = time.monotonic()
+    journal.stop(timeout=60)
+    assert time.monotonic() - before < 30
+    store.failures.clear()
+
+
+def test_the_last_transaction_is_tried_again(running):
+    """Else what a worker holds waits until its lease is over."""
+    failures = [OperationalError("deadlock detected")] * 2
+    tried = []
+
+    def sign_off() -> None:
+        tried.append(len(failures))
+        if failures:
+            raise failures.pop()
+
+    journal = running(FakeStore())
+    journal.at_end = sign_off
+    journal.stop()
+    assert tried == [2, 1, 0]
+
+
 def test_a_bug_in_a_part_does_not_end_the_journal(running):
     journal = running(FakeStore())
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 
 from postal_server.engine import clock
-from postal_server.engine.database import sqlite_path
+from postal_server.engine.database import beside, sqlite_path
 from postal_server.engine.heartbeat import Heartbeat
 from postal_server.engine.lease import (
     BEAT_INTERVAL,
@@ -204,6 +204,16 @@ def test_ending_the_lease_removes_the_worker(registered):
     registered.end()
     assert not Worker.objects.exists()
     assert registered.worker_id is None
+
+
+def test_a_lease_that_could_not_be_ended_still_shows_who_holds_it(registered, database):
+    """On SQLite by its file: without that, what it holds would wait until its beat has stood still."""
+    with transaction.atomic():
+        registered.end()
+        transaction.set_rollback(True)
+    assert Worker.objects.get().pk == registered.worker_id
+    if database == "sqlite":
+        assert beside(sqlite_path(), f"worker-{registered.worker_id}").exists()
 
 
 def test_on_sqlite_a_killed_process_is_found_at_once(registered, database, enqueue):
