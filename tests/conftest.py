@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from .lanes import HERE, LANES, TOGETHER, is_in
+from .lanes import HERE, LANES, is_in
 
 # A busy machine is no failure: what must be fast says so itself. `make drills` tries more.
 hypothesis.settings.register_profile("suite", max_examples=25, deadline=None)
@@ -73,10 +73,8 @@ def bounds_time(function: Any) -> bool:
 def lane_marks(path: Path) -> list[pytest.MarkDecorator]:
     """What marks all tests of a module as those of its lane."""
     place = path.relative_to(HERE).as_posix()
-    group = place.partition("/")[0]
-    marks = [pytest.mark.xdist_group(group if group in TOGETHER else place)]
-    marks += [getattr(pytest.mark, lane) for lane, places in LANES.items() if is_in(places, place)]
-    return [*marks, pytest.mark.serial] if len(marks) > 1 else []
+    marks = [getattr(pytest.mark, lane) for lane, places in LANES.items() if is_in(places, place)]
+    return [*marks, pytest.mark.serial] if marks else []
 
 
 @functools.cache
@@ -99,6 +97,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_slow = is_property or bounds_time(function)
         for mark in [*marks, *([pytest.mark.slow] if is_slow else speed_marks(item.path))]:
             item.add_marker(mark)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may be switched off
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from .scheduling import LaneScheduling
+
+    return LaneScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -34,14 +34,30 @@ LANES = {
         "security/test_floods.py",
         "security/test_load.py",
         "security/test_login.py",
+        "test_compare.py",
     },
 }
 TOGETHER = {"story"}  # the chapters of one story: in one process, in their order
+APART = {"story/test_9_production.py"}  # but for the chapter that begins anew
+# What is begun first, or nothing would run beside the end of it.
+LONGEST = [
+    "story",
+    "story/test_9_production.py",
+    "test_readme.py",
+    "end_to_end/test_suppression.py",
+    "test_backups.py",
+]
 
 
 def is_in(places: set[str], place: str) -> bool:
     """Is a module, named from `tests/`, one of these, or in one of these folders?"""
     return place in places or any(place.startswith(f"{folder}/") for folder in places)
+
+
+def group_of(place: str) -> str:
+    """Whose tests share what is costly to set up, in one process: a module's, or those of a whole folder."""
+    folder = place.partition("/")[0]
+    return folder if folder in TOGETHER and place not in APART else place
 
 
 def paths(places: set[str]) -> list[str]:
