@@ -69,7 +69,6 @@ OWN_SETTINGS = f"""
 DEBUG = False
 ALLOWED_HOSTS = ["{SITE}"]
 """
-NOTES = "from talk.models import Message\nprint(*Message.objects.values_list('author__username', 'text'))"
 DELIVERED = (
     "from talk.models import Event\nprint(*Event.objects.filter(kind='delivered').values_list('recipient'))"
 )
@@ -297,8 +296,8 @@ class Drill:
         mail = self.arrived(BOB)
         [address] = read(mail.content)["Reply-To"].addresses
         host, version = self.net.deliver(BOB, address.addr_spec, REPLY.format(to=address.addr_spec))
-        said = wait_for(lambda: self.project.shell(NOTES), "the reply")
-        assert said == "('bob', 'Thank you!')"
+        said = wait_for(lambda: talk.notes(self.project), "the reply")
+        assert said == [("bob", "Thank you!")]
         self.transcript.note(f"Bob's answer went to {host}, by {version}; the project has {said}")
 
     def bounced(self) -> None:
@@ -307,7 +306,7 @@ class Drill:
         message: EmailMessage = read(mail.content)
         host, _ = self.net.deliver("", mail.sender, talk.report(message, mail.sender, BOB))
         said = wait_for(lambda: talk.events(self.project, "bounced"), "the bounce")
-        assert said == f"('{BOB}', 'invalid', 'bad_address')"
+        assert said == [(BOB, "invalid", "bad_address")]
         self.transcript.note(f"the report to {mail.sender} went to {host}; the project has {said}")
 
     def listed(self) -> None:

@@ -77,11 +77,11 @@ def notification(project: Stranger, server: Browser) -> Caught:
 
 
 @pytest.fixture(scope="package")
-def bounced(project: Stranger, notification: Caught) -> str:
+def bounced(project: Stranger, notification: Caught) -> talk.Event:
     """Chapter 6: what the project heard as the notification came back hours later."""
     report = talk.report(notification.message, notification.return_path)
     post(project, "", notification.return_path, report)
-    return wait_for(lambda: talk.events(project, "bounced"), "the bounce")
+    return wait_for(lambda: talk.events(project, "bounced"), "the bounce")[0]
 
 
 def post(stranger: Stranger, sender: str, recipient: str, mail: str) -> None:

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 
 from .stranger import Stranger
 
+Event = tuple[str, str | None, str | None]  # recipient, reject reason, class of the failure
 PEOPLE = """\
 from django.contrib.auth.models import User
 from talk.models import Contact, Conversation
@@ -44,10 +45,6 @@ Content-Type: text/rfc822-headers
 
 {header}
 --b--
-"""
-EVENTS = """\
-from talk.models import Event
-print(*Event.objects.filter(kind={kind!r}).values_list("recipient", "reject_reason", "failure_class"))
 """
 NOTIFY = """\
 from django.contrib.auth.models import User
@@ -140,9 +137,15 @@ def printed_settings(said: str) -> str:
     return said[said.index("EMAIL_BACKEND") : said.index("Next:")]
 
 
-def events(project: Stranger, kind: str) -> str:
-    """Recipient, reject reason and class of the events of a kind that the project has had."""
-    return project.shell(EVENTS.format(kind=kind))
+def events(project: Stranger, kind: str) -> list[Event]:
+    """The events of a kind that the project has had."""
+    query = "SELECT recipient, reject_reason, failure_class FROM talk_event WHERE kind = ? ORDER BY id"
+    return project.rows(query, kind)
+
+
+def notes(project: Stranger) -> list[tuple[str, str]]:
+    """Author and text of what people have answered."""
+    return project.rows("SELECT username, text FROM talk_message JOIN auth_user ON author_id = auth_user.id")
 
 
 def report(message: EmailMessage, return_path: str, bob: str = "bob@example.com") -> str:

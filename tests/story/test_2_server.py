@@ -13,6 +13,15 @@ def test_initialize_makes_a_mail_server_and_names_its_domain(installed: Stranger
     assert "only while all mail is caught here (delivery.mode: catch)" in initialized
 
 
+def test_the_configuration_is_one_that_catches_all_mail_on_this_machine(
+    installed: Stranger, initialized: str
+) -> None:
+    configuration = installed.read("postal.yml")
+    assert "default_port: 5000\n  default_bind_address: 127.0.0.1" in configuration
+    assert "default_port: 2525" in configuration
+    assert "mode: catch" in configuration
+
+
 def test_what_it_prints_leads_a_project_here(installed: Stranger, initialized: str) -> None:
     settings = printed_settings(initialized)
     assert installed.here('"POSTAL_API_URL": "http://localhost:5000"') in settings

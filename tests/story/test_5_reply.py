@@ -6,8 +6,7 @@ import pytest
 
 from .conftest import Caught
 from .stranger import Stranger, wait_for
-
-NOTES = "from talk.models import Message\nprint(*Message.objects.values_list('author__username', 'text'))"
+from .talk import notes
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +22,11 @@ def test_his_words_arrive_in_the_conversation_without_what_he_quotes(project: St
     quoted = '"Thank you!\\n\\nOn Tue, 3 Jan 2023 at 04:05, hello@example.test wrote:\\n> Shall we meet?\\n"'
     assert '"Thank you!"' in answer
     project.run("python", "-c", answer.replace('"Thank you!"', quoted))
-    assert wait_for(lambda: project.shell(NOTES), "the reply") == "('bob', 'Thank you!')"
+    wait_for(lambda: ("bob", "Thank you!") in notes(project), "the reply without the quotation")
 
 
 def test_a_forged_address_brings_nothing(project: Stranger, answer: str) -> None:
     project.run("python", "-c", answer.replace("reply+", "reply+a").replace("Thank you!", "It is me."))
     project.run("python", "-c", answer.replace("Thank you!", "The end."))
-    wait_for(lambda: "The end." in project.shell(NOTES), "the reply behind it")
-    assert "It is me." not in project.shell(NOTES)
+    wait_for(lambda: ("bob", "The end.") in notes(project), "the reply behind it")
+    assert not [text for _, text in notes(project) if "It is me." in text]

@@ -44,6 +44,13 @@ class Taken:
     content: bytes
 
 
+@dataclass(frozen=True)
+class Sent(Taken):
+    """A mail that has left, with the id that the API gave it."""
+
+    id: int
+
+
 class Relay:
     """Takes everything. aiosmtpd's hooks."""
 
@@ -144,14 +151,15 @@ def first(
 
 
 @pytest.fixture(scope="module")
-def sent(first: Installation, relay: Relay) -> Taken:
+def sent(first: Installation, relay: Relay) -> Sent:
     """A mail that has left."""
-    first.call("send/message", **MAIL)
-    return wait_for(lambda: next(iter(relay.taken), None), "the mail") or relay.taken[0]
+    message = first.call("send/message", **MAIL)["messages"][BOB]
+    taken = wait_for(lambda: relay.taken, "the mail")[0]
+    return Sent(taken.sender, taken.content, message["id"])
 
 
 @pytest.fixture(scope="module")
-def bounced(first: Installation, sent: Taken, posts: Posts) -> None:
+def bounced(first: Installation, sent: Sent, posts: Posts) -> None:
     """The mail has come back, and the project knows of it."""
     assert sent.sender.endswith("@rp.postal.example.com")
     first.post("", sent.sender, talk.report(read(sent.content), sent.sender, BOB))
@@ -164,7 +172,7 @@ def test_it_names_the_records_and_what_comes_next(first: Installation) -> None:
     assert "postal_check" in first.said
 
 
-def test_mail_leaves_signed_and_the_project_hears_of_it(sent: Taken, posts: Posts) -> None:
+def test_mail_leaves_signed_and_the_project_hears_of_it(sent: Sent, posts: Posts) -> None:
     assert "d=example.com" in read(sent.content)["DKIM-Signature"].replace(" ", "")
     wait_for(lambda: "MessageSent" in events(posts), "the event")
 
@@ -179,7 +187,7 @@ def test_a_late_bounce_reaches_the_project(first: Installation, bounced: None) -
 
 
 def test_what_was_sent_is_there_when_it_is_restored_elsewhere(
-    first: Installation, bounced: None, tmp_path: Path
+    first: Installation, sent: Sent, bounced: None, tmp_path: Path
 ) -> None:
     first.run("postal-server", "backup", str(tmp_path / "postal.tar"))
     elsewhere = Installation(tmp_path / "elsewhere", first.scripts, *free_ports(2), said=first.said)
@@ -188,7 +196,8 @@ def test_what_was_sent_is_there_when_it_is_restored_elsewhere(
     ports = ["--web-port", str(elsewhere.web), "--smtp-port", str(elsewhere.smtp)]
     elsewhere.run("postal-server", "initialize", *ports)
     with elsewhere.running():
-        assert elsewhere.call("messages/message", id=1, _expansions=["details"])["details"]["rcpt_to"] == BOB
+        message = elsewhere.call("messages/message", id=sent.id, _expansions=["details"])
+        assert message["details"]["rcpt_to"] == BOB
         assert BOB in elsewhere.run(*command("postal-server", "suppressions", "list"))
 
 
