@@ -18,8 +18,8 @@ class PostalServerConfig(AppConfig):
         directory.connect_signals()
 
 
-class Administration(admin.AdminConfig):
-    """Django's admin with a site of our own."""
+class Administration(admin.SimpleAdminConfig):
+    """Django's admin with a site of our own. `urls.py` loads its pages: only the web process needs them."""
 
     default = False
     default_site = "postal_server.web.administration.Site"

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from postal_server import conf
 from postal_server.web import start
 
+admin.autodiscover()
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", start.page, name="start"),
     path("admin/", admin.site.urls),

@@ -231,6 +231,21 @@ def test_an_installation_of_another_user_is_named_as_such(installation):
         os.seteuid(0)
 
 
+def test_a_command_does_not_load_the_administration(installation):
+    """To load it takes as long as everything else of most commands."""
+    code = "import sys\nfrom postal_server import cli\ncli.main(['webhooks', 'list'])\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=installation,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "postal_server.models" in done.stdout.split(), done.stderr
+    assert "postal_server.admin" not in done.stdout.split()
+
+
 def test_missing_extra_is_named():
     code = (
         "import sys; sys.modules['yaml'] = None\n"
