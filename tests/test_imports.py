@@ -45,7 +45,7 @@ SERVER = {
     "smtpd": {"mail", "rules", "errors", "conf", "net", "services"},
     "api": {"mail", "wire", "errors", "conf", "engine", "services"},
     "web": {"rules", "wire", "errors", "conf", "net", "engine", "services"},
-    "control": {"mail", "rules", "models", "conf", "engine", "services.operations"},
+    "control": {"mail", "rules", "models", "conf", "engine", "services.operations", "services.shared"},
     "runtime": {"errors", "conf", "net", "engine", "services", "transports", "smtpd", "api", "web"},
     "admin": STORAGE
     | {"wire", "services", "engine.database", "engine.directory", "engine.sync_dns", "runtime.resolver"},

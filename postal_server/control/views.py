@@ -26,6 +26,7 @@ from postal_server.mail.address import as_stored
 from postal_server.models import CaughtMail, Delivery, Message, Server, Simulation
 from postal_server.rules.status import ServerMode
 from postal_server.services.operations import caught_mail, clock, progress, provisioning
+from postal_server.services.shared import keys
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_WAIT_SECONDS = 60.0
@@ -104,9 +105,7 @@ def _number(given: dict[str, Any], name: str, default: float) -> float:
 @control("GET")
 def ping(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     """Return the public key that signs webhooks and posts."""
-    config = conf.config()
-    key = dkim.SigningKey.load(config.file(config.postal.signing_key_path).read_bytes())
-    return {"webhook_key": dkim.public_record(key)}
+    return {"webhook_key": dkim.public_record(keys.installation_key(conf.config()))}
 
 
 @control("POST")
@@ -121,7 +120,7 @@ def servers(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     domain = provisioning.add_domain(
         new.server, _text(given, "domain"), timezone.now(), private_key=given.get("dkim_key")
     )
-    key = dkim.SigningKey.load(domain.dkim_private_key)
+    key = keys.dkim_key(domain.dkim_private_key)
     selector = f"{conf.config().dns.dkim_identifier}-{domain.dkim_suffix}"
     return {
         "id": new.server.pk,
