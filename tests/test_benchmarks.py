@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from benchmarks import compare, rows
-from benchmarks.compare import Comparison
+from benchmarks.compare import Comparison, Scale
 from benchmarks.report import Row
 from benchmarks.sink import Sink
+
+
+def require_history() -> None:
+    if not (compare.ROOT / ".git").exists():
+        pytest.skip("the project's history is not here")
 
 
 def test_a_child_that_ends_meanwhile_costs_no_measurement(monkeypatch) -> None:
@@ -43,21 +51,28 @@ def test_what_is_compared_is_each_pair_by_itself() -> None:
     assert not Comparison(before=[100.0, 100.0], after=[104.0, 104.0]).is_within_bound
 
 
-@pytest.mark.slow
-def test_a_revision_is_compared_with_itself() -> None:
-    if not (compare.ROOT / ".git").exists():
-        pytest.skip("the project's history is not here")
-    words = ["compare", "HEAD", "acceptance", "--pairs", "1", "--messages", "50"]
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *words],
-        cwd=compare.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert told.returncode in (0, 1), told.stderr  # so few messages say nothing about the cost
-    assert "| SMTP accept |" in told.stdout
-    assert "| API accept |" in told.stdout
+def test_the_sides_are_measured_in_turns_that_alternate() -> None:
+    measured: list[Path] = []
+
+    @contextlib.contextmanager
+    def stage(tree: Path, sink: Sink, scale: Scale) -> Iterator[compare.Measure]:
+        def measure() -> compare.Costs:
+            measured.append(tree)
+            return {"x": float(len(measured))}
+
+        yield measure
+
+    older = Path("older")
+    found = compare.compare(stage, older, Scale(pairs=2))
+    assert measured == [older, compare.ROOT, compare.ROOT, older]
+    assert found == {"x": Comparison(before=[1.0, 4.0], after=[2.0, 3.0])}
+
+
+def test_the_files_of_a_revision_are_there_for_a_while() -> None:
+    require_history()
+    with compare.tree_of("HEAD") as tree:
+        assert (tree / "postal_server" / "cli.py").exists()
+    assert not tree.exists()
 
 
 def test_two_benchmarks_at_a_time_are_refused() -> None:
