@@ -8,21 +8,19 @@ import os
 import re
 import shutil
 import signal
-import smtplib
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from postal_server.testing import RunningServer, free_ports
+from postal_server.testing import RunningServer
 
-from .installed import SECONDS, commands_of_new_environment, environment, run, started
+from .installed import SECONDS, commands_of_new_environment, environment, run
 from .readme import ROOT, blocks, commands
 
 README = ROOT / "README.md"
@@ -110,7 +108,7 @@ def test_demo_ends_with_status_0() -> None:
     assert [line[0] for line in said.splitlines() if re.match(r"\d\. ", line)] == list("123456789")
 
 
-# --- pip install, and what it installs ---
+# --- pip install, and what it installs; the server itself is begun and used in `tests/story` ---
 
 
 @pytest.fixture(scope="module")
@@ -130,55 +128,6 @@ def files(package: Path) -> set[Path]:
     """All that a package consists of."""
     found = (path.relative_to(package) for path in package.rglob("*") if path.is_file())
     return {path for path in found if "__pycache__" not in path.parts}
-
-
-def test_bundled_server_initializes_runs_and_takes_mail(installed: Path, tmp_path: Path) -> None:
-    web, smtp, catch = map(str, free_ports(3))
-    env = environment(
-        WEB_SERVER_DEFAULT_PORT=web,
-        SMTP_SERVER_DEFAULT_PORT=smtp,
-        DELIVERY_CATCH_PORT=catch,
-        WORKER_DEFAULT_HEALTH_SERVER_PORT="0",
-    )
-
-    def server(*words: str) -> list[str]:
-        return [str(installed / words[0]), *words[1:]]
-
-    said = run(*server(*command("postal-server", "initialize")), cwd=tmp_path, env=env)
-    api_key = re.search(r"API key +(\S+)", said)
-    assert api_key, said
-    made = {path.name for path in tmp_path.iterdir()}
-    assert {"postal.yml", "postal.sqlite3", "signing.key", "secret.key"} <= made
-    configuration = (tmp_path / "postal.yml").read_text("utf-8")
-    assert "default_port: 5000\n  default_bind_address: 127.0.0.1" in configuration
-    assert "default_port: 2525" in configuration
-    assert "mode: catch" in configuration
-
-    url = f"http://127.0.0.1:{web}"
-    with started(server(*command("postal-server", "run")), tmp_path, env, f"{url}/.well-known/jwks.json"):
-        mail = {"to": ["bob@example.com"], "from": "me@example.test", "subject": "Hi", "plain_body": "Hello"}
-        headers = {"X-Server-API-Key": api_key[1]}
-        answer = requests.post(f"{url}/api/v1/send/message", json=mail, headers=headers, timeout=10).json()
-        assert answer["status"] == "success", answer
-        with smtplib.SMTP("127.0.0.1", int(smtp), timeout=10) as client:  # a reply has somewhere to go
-            client.ehlo()
-            client.mail("bob@example.com")
-            assert client.rcpt("reply+token@example.test")[0] == 250
-        wait_until_sent(url, headers, answer["data"]["messages"]["bob@example.com"]["id"])
-
-        password = "correct horse battery"
-        make_user = subprocess.run(
-            server("postal-server", "make-user"),
-            cwd=tmp_path,
-            env=env,
-            input=f"root@example.test\n{password}\n{password}\n",
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            start_new_session=True,  # without a terminal, passwords are read from standard input
-        )
-        assert make_user.returncode == 0, make_user.stderr
-        assert log_in(url, "root@example.test", password)
 
 
 def test_initialize_mends_what_was_left_out_before(installed: Path, tmp_path: Path) -> None:
@@ -212,29 +161,6 @@ def project_settings() -> dict[str, object]:
     values = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
     found: dict[str, object] = ast.literal_eval(values["ANYMAIL"])
     return found
-
-
-def wait_until_sent(url: str, headers: dict[str, str], message_id: int) -> None:
-    """Wait until the server has delivered a message: to the catch, for nothing else listens."""
-    end = time.monotonic() + 30
-    deliveries: list[dict[str, object]] = []
-    while not deliveries and time.monotonic() < end:
-        time.sleep(0.1)
-        answer = requests.post(
-            f"{url}/api/v1/messages/deliveries", json={"id": message_id}, headers=headers, timeout=10
-        )
-        deliveries = answer.json()["data"]
-    assert [each["status"] for each in deliveries] == ["Sent"]
-
-
-def log_in(url: str, user: str, password: str) -> bool:
-    """Does the administration let this user in?"""
-    browser = requests.Session()
-    page = f"{url}/admin/login/?next=/admin/"
-    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', browser.get(page, timeout=30).text)
-    assert token
-    fields = {"username": user, "password": password, "csrfmiddlewaretoken": token[1]}
-    return browser.post(page, fields, timeout=30).url == f"{url}/admin/"
 
 
 # --- the code, in a project of its own ---
