@@ -49,6 +49,9 @@ ALIASES = {
     "console": "shell",
     "import": "import_postal",
 }
+# They go on until a signal: a supervisor starts them again, but not with a wrong configuration.
+PROCESSES = frozenset({"run", "web", "smtp", "worker"})
+WRONG_CONFIGURATION = 78  # EX_CONFIG of sysexits.h; `RestartPreventExitStatus` of the units names it
 # `health` is called every few seconds: loading the models would cost more than the work. `initialize` decides
 # on the configuration first, and loads them then.
 WITHOUT_MODELS = frozenset({"health", "initialize"})
@@ -74,7 +77,10 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0 done, 1 failed, 2 wrong use."""
+    """Run one command and return the exit status: 0 done, 1 failed, 2 wrong use.
+
+    For a process of the server that has a wrong configuration it is 78.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     path: str | None = None
     while words and words[0].startswith("--config"):
@@ -112,7 +118,7 @@ def _unknown(word: str) -> str:
 
 
 def _run(name: str, words: list[str], path: str | None) -> int:
-    from .errors import ConfigurationError  # noqa: PLC0415 - the extra may be missing
+    from .errors import ConfigurationError, NotNow  # noqa: PLC0415 - the extra may be missing
 
     os.umask(0o077)  # mail, keys and passwords are private to this user
     if path is not None:
@@ -128,8 +134,10 @@ def _run(name: str, words: list[str], path: str | None) -> int:
             if not is_help:
                 stack.close()
             return _execute(command, words[0], words[1:])
-    except ConfigurationError as error:
+    except NotNow as error:
         return _complain(str(error), status=1)
+    except ConfigurationError as error:
+        return _complain(str(error), status=WRONG_CONFIGURATION if name in PROCESSES else 1)
 
 
 @contextlib.contextmanager

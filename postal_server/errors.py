@@ -18,6 +18,13 @@ class ConfigurationError(PostalServerError):
     """The configuration cannot be used; the text names the key or file at fault."""
 
 
+class NotNow(ConfigurationError):
+    """What the configuration names is not to be had, which may change without it.
+
+    An address that is not there yet, a port that another program still has, a name that DNS does not find.
+    """
+
+
 class BackupError(PostalServerError):
     """A back-up cannot be made, read or restored; the text says why, and what to do."""
 

@@ -12,21 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from postal_server.engine.database import open_lock
-from postal_server.errors import BackupError, ConfigurationError
+from postal_server.errors import BackupError, NotNow
 
 
 @contextlib.contextmanager
 def in_use(database: Path | None) -> Iterator[None]:
     """Hold the lock of a process that runs, unless the database is no file.
 
-    Raises `ConfigurationError` while a restore replaces the database.
+    Raises `NotNow` while a restore replaces the database.
     """
     if database is None:
         yield
         return
     with _locked(database, fcntl.LOCK_SH) as is_locked:
         if not is_locked:
-            raise ConfigurationError(f"{database}: a restore is under way. Start again when it is done.")
+            raise NotNow(f"{database}: a restore is under way. Start again when it is done.")
         yield
 
 

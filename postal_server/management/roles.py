@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError
 
 from postal_server import conf, files
-from postal_server.errors import ConfigurationError
 from postal_server.installation.backup.swap import require_finished
 from postal_server.installation.running import in_use
 from postal_server.runtime import assembly
@@ -45,7 +44,5 @@ class RoleCommand(ServerCommand):
                 check_relays(config)
             with in_use(config.sqlite_file):
                 assembly.run(config, self.roles, options["ready_file"])
-        except ConfigurationError as error:
-            raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"Cannot start: {error}") from error

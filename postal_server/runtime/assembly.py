@@ -16,7 +16,7 @@ from postal_server.conf import SmtpServer as SmtpServerConfig
 from postal_server.engine.ports import Resolver, Source
 from postal_server.engine.sts_policy_store import StoredPolicies
 from postal_server.engine.worker import MakeTransports, Transports
-from postal_server.errors import ConfigurationError
+from postal_server.errors import ConfigurationError, NotNow
 from postal_server.net.listening import CannotListen
 from postal_server.services.preparation.target import allowed_destinations, allowed_mail_hosts
 from postal_server.services.shared.delivery_policy import policy_of
@@ -143,11 +143,14 @@ class CatchListener:
 
 
 def require_own_network(catch_host: str) -> None:
-    """Raise `ConfigurationError` where strangers could reach the catch, which takes mail from anybody."""
+    """Raise `ConfigurationError` where strangers could reach the catch, which takes mail from anybody.
+
+    It is a `NotNow` if the host has no address.
+    """
     try:
         found = socket.getaddrinfo(catch_host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise ConfigurationError(f"delivery.catch_host: {catch_host}: {error.strerror}.") from error
+        raise NotNow(f"delivery.catch_host: {catch_host}: {error.strerror}.") from error
     for address in {ipaddress.ip_address(each[4][0]) for each in found}:
         if address.is_unspecified or not address.is_private:
             raise ConfigurationError(
@@ -265,9 +268,9 @@ def _health(config: Config, roles: Sequence[Role]) -> tuple[str, int, str] | Non
 
 @contextlib.contextmanager
 def naming(host_key: str, port_keys: Mapping[int, str]) -> Iterator[None]:
-    """Tell of an address that cannot be listened on with the key that says so: a `ConfigurationError`."""
+    """Tell of an address that cannot be listened on with the key that says so: `NotNow`."""
     try:
         yield
     except CannotListen as error:
         key = host_key if error.is_host else port_keys[error.port]
-        raise ConfigurationError(f"{key}: {error.strerror}.") from error
+        raise NotNow(f"{key}: {error.strerror}.") from error

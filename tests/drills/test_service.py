@@ -34,6 +34,7 @@ postal: {web_hostname: postal.example.com, smtp_hostname: mx.postal.example.com}
 smtp_server: {tls_enabled: true, submission_port: 587, implicit_tls_port: 465}
 """
 SECONDS = 60.0  # long, for a busy machine
+PATIENCE = 10.0  # seconds; twice the RestartSec of the units
 SUBMIT = """\
 import smtplib, ssl, sys
 trust = ssl.create_default_context()
@@ -233,6 +234,39 @@ def test_a_certificate_that_only_root_may_read_is_named_in_the_journal(machine):
         assert "`postal-server service install --certbot` keeps them current." in said
     finally:
         machine.run(f"systemctl stop postal-smtp; rm -r {folder}; systemctl daemon-reload")
+
+
+def test_a_wrong_configuration_is_a_failed_service_that_is_not_started_again(machine):
+    folder = "/etc/systemd/system/postal-web.service.d"
+    wrong = "[Service]\nEnvironment=DELIVERY_MODE=nowhere\n"
+    machine.run(f"mkdir {folder}; cat >{folder}/wrong.conf; systemctl daemon-reload", given=wrong)
+    try:
+        assert machine.done("systemctl start postal-web").returncode
+        time.sleep(PATIENCE)
+        assert {"ActiveState=failed", "ExecMainStatus=78", "NRestarts=0"} <= state(machine, "postal-web")
+        assert "postal-web.service" in machine.run("systemctl --failed --no-legend")
+        assert "postal-server: delivery.mode: 'nowhere'" in machine.journal("postal-web")
+    finally:
+        machine.run(f"rm -r {folder}; systemctl daemon-reload")
+    machine.run("systemctl start postal-web && systemctl stop postal-web")
+
+
+def test_what_may_come_to_be_is_tried_again_until_it_does(machine):
+    """Here the port, which another program has for longer than systemd counts starts."""
+    listen = "import socket, time; one = socket.create_server(('127.0.0.1', 5000)); time.sleep(600)"
+    machine.run(f'systemd-run --quiet --unit=other python3 -c "{listen}"')
+    wait_until(lambda: "127.0.0.1:5000" in machine.run("ss --listening --tcp --numeric"), "the other program")
+    try:
+        machine.run("systemctl start --no-block postal-web")
+        wait_until(lambda: "NRestarts=3" in state(machine, "postal-web"), "three more starts")
+    finally:
+        machine.run("systemctl stop other")
+    wait_until(lambda: "ActiveState=active" in state(machine, "postal-web"), "the start that succeeds")
+    machine.run("systemctl stop postal-web")
+
+
+def state(machine: Booted, name: str) -> set[str]:
+    return set(machine.run(f"systemctl show {name}").splitlines())
 
 
 def test_installing_again_changes_nothing_and_keeps_what_was_changed(machine):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_wrong_options_of_a_command_end_with_its_usage(tmp_path):
 
 def test_missing_configuration_is_one_line_without_a_traceback(tmp_path):
     done = postal_server("--config", "nothing.yml", "worker", folder=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == cli.WRONG_CONFIGURATION == os.EX_CONFIG
     assert done.stderr == "postal-server: nothing.yml: there is no such configuration file.\n"
 
 
@@ -194,9 +195,24 @@ def test_a_signing_key_that_is_none_is_named(installation):
     (installation / "signing.key").write_text("something else")
     commands = [["default-dkim-record"], ["run"], ["web"], ["worker"]]
     for words, (status, said) in zip(commands, several(*commands, folder=installation), strict=True):
-        assert status == 1, words
+        assert status == (cli.WRONG_CONFIGURATION if words[0] in cli.PROCESSES else 1), words
         assert "signing.key: not a signing key" in said, words
         assert "Traceback" not in said, words
+
+
+def test_what_may_change_without_the_configuration_is_worth_another_start(installation):
+    """A supervisor starts a process again that ends with 1."""
+    environ = {"SMTP_SERVER_DEFAULT_PORT": "0", "SMTP_SERVER_SUBMISSION_PORT": "0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environ["DELIVERY_CATCH_PORT"] = str(taken.getsockname()[1])
+        done = postal_server("smtp", folder=installation, environ=environ)
+    assert done.returncode == 1
+    assert "delivery.catch_port: " in done.stderr
+    done = postal_server(
+        "smtp", folder=installation, environ={**environ, "DELIVERY_CATCH_HOST": "nowhere.invalid"}
+    )
+    assert done.returncode == 1
+    assert "delivery.catch_host: nowhere.invalid: " in done.stderr
 
 
 def test_make_user_without_anybody_to_ask(installation):

@@ -13,16 +13,16 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from postal_server.errors import BackupError, ConfigurationError
+from postal_server.errors import BackupError, NotNow
 from postal_server.files import sync_folder
 
 UNFINISHED = "restore.unfinished"  # in the folder of the configuration
 
 
 def require_finished(root: Path) -> None:
-    """Raise `ConfigurationError` if a restore was killed while it put files in their places."""
+    """Raise `NotNow` if a restore was killed while it put files in their places, or is at it."""
     if (root / UNFINISHED).exists():
-        raise ConfigurationError(
+        raise NotNow(
             f"{root / UNFINISHED}: a restore was killed. Run `postal-server restore` again: "
             "it first brings back what was there."
         )
