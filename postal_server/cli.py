@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     For a process of the server that has a wrong configuration it is 78.
     """
+    _heed_sigterm()
     words = list(sys.argv[1:] if arguments is None else arguments)
     path: str | None = None
     while words and words[0].startswith("--config"):
@@ -105,6 +107,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(MISSING_EXTRA.format(name=error.name), status=1)
     except KeyboardInterrupt:
         return 130
+
+
+def _heed_sigterm() -> None:
+    """Let SIGTERM end this process as it ends any other, until a server takes the signal over.
+
+    The first process of a container never gets a signal that it has no handler for (pid_namespaces(7)), and
+    would be killed only at the end of the engine's patience.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
 
 
 def _unknown(word: str) -> str:

@@ -6,16 +6,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from postal_server import cli, conf
 from postal_server.errors import ConfigurationError
+from tests.interop.daemons import may_mount
 
 NOBODY = 65534
 
@@ -213,6 +216,26 @@ def test_what_may_change_without_the_configuration_is_worth_another_start(instal
     )
     assert done.returncode == 1
     assert "delivery.catch_host: nowhere.invalid: " in done.stderr
+
+
+def test_sigterm_ends_the_first_process_of_a_container_before_it_serves(tmp_path):
+    may_mount()
+    configuration = tmp_path / "postal.yml"
+    os.mkfifo(configuration)
+    words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "postal_server", "run"]
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), conf.PATH_VARIABLE: str(configuration)},
+    )
+    try:
+        with configuration.open("w"):  # returns once it reads, and does not let it come to an end
+            [first] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(first), signal.SIGTERM)
+            assert process.wait(20) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_make_user_without_anybody_to_ask(installation):
