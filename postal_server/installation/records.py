@@ -80,6 +80,8 @@ def _of_domain(domain: Domain, config: Config) -> Iterator[str]:
         is_comment = record.kind == "MX" and not receives
         if is_comment:
             yield f"; Only if {domain.name} shall receive mail here:"
+        if record.kind == "TXT" and record.value.startswith("v=spf1 "):
+            yield from _of_another_spf(record.name, config.dns.spf_include)
         yield _line(record.name, record.kind, value, is_comment=is_comment)
     if not domain.track_domains.exists():
         yield f"; Only for opens and clicks, with a tracking domain `click` of {domain.name}:"
@@ -87,6 +89,12 @@ def _of_domain(domain: Domain, config: Config) -> Iterator[str]:
     policy = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain.name}"
     yield "; To begin with; reports go to this address:"
     yield _line(f"_dmarc.{domain.name}", "TXT", text_value(policy))
+
+
+def _of_another_spf(name: str, include: str) -> Iterator[str]:
+    """What is to be done where the domain sends from elsewhere already (RFC 7208 section 3.2)."""
+    yield f"; If {name} has an SPF record already, add `include:{include}` to that one instead:"
+    yield "; two of them are a permanent error, by which SPF fails for all mail of the domain."
 
 
 def _line(name: str, kind: str, value: str, *, is_comment: bool = False) -> str:

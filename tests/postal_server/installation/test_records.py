@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 import dns.zone
@@ -93,6 +94,15 @@ def test_a_domain_that_receives_elsewhere_keeps_its_mx_records(config, domain):
     assert "; Only if example.com shall receive mail here:" in zone(config, domain)
     provisioning.add_http_route(domain.server, domain, "reply", "https://www.example.com/")
     assert mx in published(zone(config, domain))
+
+
+def test_a_second_spf_record_is_warned_of_where_the_first_is_printed(config, domain):
+    """RFC 7208 section 3.2: a name with two has none that counts."""
+    lines = zone(config, domain).splitlines()
+    [at] = [number for number, line in enumerate(lines) if re.match(r'example\.com\. .*"v=spf1 ', line)]
+    assert "add `include:spf.postal.example.com` to that one instead:" in lines[at - 2]
+    assert "two of them are a permanent error" in lines[at - 1]
+    assert "already" not in zone(config)
 
 
 def test_a_tracking_domain_is_a_record_once_there_is_one(config, domain):
