@@ -5,6 +5,7 @@ Nothing shorter proves it; what it runs has tests of its own.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ PLAYBOOK = (
     "--extra-vars postal_constraints=/root/constraints.txt --extra-vars postal_wheel=/root/{wheel} "
     "/root/ansible/playbook.yml"
 )
+ON_POSTGRESQL = json.dumps({"postal_database": "postgresql:///postal?host=/run/postgresql"})
 RECAP = re.compile(r"ok=(\d+) +changed=(\d+) +unreachable=0 +failed=0 +skipped=(\d+)")
 
 
@@ -56,11 +58,20 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
         yield debian
 
 
-def test_playbook_makes_a_mail_server_and_changes_nothing_when_run_again(debian):
+@pytest.fixture(scope="module")
+def playbook(debian: Debian) -> str:
+    """The command line of the playbook."""
     [wheel] = (path.name for path in debian.path("root").glob("*.whl"))
-    playbook = PLAYBOOK.format(wheel=wheel)
+    return PLAYBOOK.format(wheel=wheel)
 
-    first = debian.run("sh", "-c", playbook)
+
+@pytest.fixture(scope="module")
+def first(debian: Debian, playbook: str) -> str:
+    """What the playbook says on the bare system, where nothing runs, but the internet can be reached."""
+    return debian.run("sh", "-c", playbook)
+
+
+def test_playbook_makes_a_mail_server_and_changes_nothing_when_run_again(debian, playbook, first):
     assert changes(first) > 10, first
     assert (debian.root / UNITS / "postal-server.service").exists()
     assert (debian.root / SITE).exists()
@@ -79,6 +90,23 @@ def test_playbook_makes_a_mail_server_and_changes_nothing_when_run_again(debian)
         assert machine.run("python3 -", given=ASK) == "ip: 127.0.0.1 remote ip: 127.0.0.1\n"
         machine.run("systemctl stop postal-server")
         assert changes(machine.run(playbook)) == 1
+
+
+def test_playbook_on_postgresql_goes_on_where_a_run_has_ended(debian, playbook, first):
+    """On a machine that has the packages, but no installation."""
+    assert changes(first)
+    debian.run("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "postgresql")
+    debian.run("systemctl", "disable", "postal-server")
+    debian.run("rm", "--recursive", "--force", "/var/lib/postal")
+    playbook += f" --extra-vars '{ON_POSTGRESQL}'"
+    with booted(debian) as machine:
+        machine.run("runuser -u postgres -- createuser postal")  # and then the run ended
+        assert changes(machine.run(playbook)) > 5
+        assert changes(machine.run(playbook)) == 0
+        assert machine.run("systemctl is-active postal-server") == "active\n"
+        tables = "runuser -u postgres -- psql --tuples-only --command '\\dt' postal"
+        assert re.search(r"postal_server_message\b.*\bpostal\b", machine.run(tables))
+        assert not list(debian.path("var/lib/postal").glob("*.sqlite3"))
 
 
 def changes(said: str) -> int:
