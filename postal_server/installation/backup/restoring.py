@@ -170,7 +170,10 @@ class _Plan:
         return path.relative_to(root) if is_inside else None
 
     def _places(self, wish: Wish) -> dict[str, Path]:
-        """Where the files go. Those from other folders that are there stay as they are."""
+        """Where the files go. Those from other folders that are there stay as they are.
+
+        Raises `BackupError` for links by which one would be written elsewhere.
+        """
         places = {name: self.root / (self._inside(name) or name) for name in self.small}
         places[SECRET_KEY] = self.root / SECRET_KEY
         if CONFIGURATION in places and wish.target.absolute() != self.root:
@@ -178,7 +181,17 @@ class _Plan:
         for name in (SIGNING_KEY, CERTIFICATE, CERTIFICATE_KEY):
             if name in places and self._inside(name) is None and self._is_there(name):
                 del places[name]
-        return {name: Path(os.path.realpath(place)) for name, place in places.items()}
+        return {name: self._within(place) for name, place in places.items()}
+
+    def _within(self, place: Path, option: str = "") -> Path:
+        """The place without links on the way to it. Raises `BackupError` if they lead out of the folder."""
+        real = Path(os.path.realpath(place))
+        if not real.is_relative_to(os.path.realpath(self.root)):
+            raise BackupError(
+                f"{place}: is a link, or in one, and leads out of {self.root} to {real}, which a restore "
+                f"does not write. Remove the link{option}."
+            )
+        return real
 
     def _is_there(self, name: str) -> bool:
         """Is a file of another folder there? A certificate may have been renewed meanwhile."""
@@ -228,6 +241,8 @@ class _Plan:
                 "another by --database or STORAGE_URL: a back-up cannot be converted."
             )
         path = self.config.sqlite_file
+        if path and path.is_relative_to(self.root):
+            self._within(path, f", or name what it leads to by --database sqlite:///{os.path.realpath(path)}")
         if path and wish.url is None and not path.is_relative_to(self.root):
             raise BackupError(
                 f"storage.url: {path} is not in {self.root}. Say where the database shall be: "

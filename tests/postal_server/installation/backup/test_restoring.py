@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -411,6 +412,46 @@ def test_a_database_outside_of_the_folder_is_only_written_if_asked(back_up, inst
     restore(archive, tmp_path / "there", url=f"sqlite:///{database}")
     assert _keys_of(database)
     assert conf.load(tmp_path / "there" / "postal.yml", {}).sqlite_file == database
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_link_that_leads_out_of_the_folder_is_named_and_nothing_is_written(
+    back_up, restore, tmp_path, name
+):
+    archive = back_up()
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.write_text("of somebody else")
+    (there / name).symlink_to(elsewhere)
+    with pytest.raises(BackupError, match=rf"{there / name}: is a link.* to {elsewhere}, .*Remove the link"):
+        restore(archive, there, replace=True)
+    assert elsewhere.read_text() == "of somebody else"
+    assert os.listdir(there) == [name]
+    assert set(os.listdir(tmp_path)) >= {"there", "elsewhere"}
+
+
+def test_a_folder_of_links_is_followed_as_far_as_it_stays_within(back_up, restore, tmp_path):
+    """A name for the folder itself, and links between files in it, as certbot's hook makes."""
+    archive = back_up()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "there").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "smtp.cert").symlink_to("smtp.pem")
+    restore(archive, tmp_path / "there")
+    assert set(tree(tmp_path / "disk")) == FILES | {"smtp.pem"}
+    assert (tmp_path / "disk" / "smtp.cert").is_symlink()
+
+
+def test_a_database_that_a_link_leads_to_is_written_once_it_is_named(back_up, restore, tmp_path):
+    archive = back_up()
+    there, database = tmp_path / "there", tmp_path / "mail.sqlite3"
+    there.mkdir()
+    (there / "postal.sqlite3").symlink_to(database)
+    for url in (None, f"sqlite:///{there}/postal.sqlite3"):
+        with pytest.raises(BackupError, match=rf"or name what .* by --database sqlite:///{database}\.$"):
+            restore(archive, there, url=url)
+    assert not database.exists()
+    restore(archive, there, url=f"sqlite:///{database}")
+    assert _keys_of(database)
 
 
 def _keys_of(database: Path) -> bool:
