@@ -5,7 +5,6 @@ Needs Django, unlike the other modules here.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,26 +45,28 @@ class Made:
     changes: tuple[str, ...]
 
 
-class State(enum.Enum):
-    """How a database stands."""
+@dataclass(frozen=True)
+class State:
+    """How a database stands.
 
-    EMPTY = "no tables"
-    OUTDATED = "tables of an earlier version"
-    UNUSED = "nobody yet who could send mail"
-    IN_USE = "mail servers, or organizations that had some"
+    `is_used`: it has mail servers, or organizations that had some. `is_outdated`: it lacks migrations.
+    """
+
+    is_used: bool = False
+    is_outdated: bool = False
 
 
 def look(config: Config) -> State:
     """How the database stands. Makes no SQLite file. Raises `ConfigurationError` if it does not answer."""
     if config.sqlite_file and not config.sqlite_file.exists():
-        return State.EMPTY
+        return State()
     try:
         executor = MigrationExecutor(connection)
         if not executor.loader.applied_migrations:
-            return State.EMPTY
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return State.OUTDATED
-        return State.IN_USE if Organization.objects.exists() else State.UNUSED
+            return State()
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        has_tables = Organization._meta.db_table in connection.introspection.table_names()
+        return State(has_tables and Organization.objects.exists(), bool(missing))
     except DatabaseError as error:
         raise ConfigurationError(unusable(error, config)) from error
 
@@ -80,6 +81,18 @@ def existing(answers: Answers) -> Server | None:
         return found
     first_two = alive[:2]
     return first_two[0] if len(first_two) == 1 else None
+
+
+def foreseen(answers: Answers, config: Config, now: datetime) -> list[str]:
+    """What `make` will say of a mail server that is there. Raises `ConfigurationError` where it would.
+
+    Tables of an earlier version may lack a column that this reads. Then they say nothing before they are up
+    to date, and only `make` finds what it has to refuse.
+    """
+    try:
+        return [change.says for change in wanted(answers, config, now, existing(answers))]
+    except DatabaseError:
+        return []
 
 
 def make(answers: Answers, config: Config, now: datetime) -> Made:

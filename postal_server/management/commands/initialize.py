@@ -140,19 +140,17 @@ class Command(PlainCommand):
         secret = files.new_secret(plan.config)
         _set_up_django(plan.config, secret)
         from postal_server.installation import mail_server  # noqa: PLC0415 - its models need Django
-        from postal_server.management.base import bring_database_up_to_date  # noqa: PLC0415
 
         state = mail_server.look(plan.config)
-        if state is mail_server.State.OUTDATED:
-            bring_database_up_to_date(verbosity=0)
-            state = mail_server.look(plan.config)
-        additions: list[mail_server.Change] = []
-        if state is mail_server.State.IN_USE:
-            additions = mail_server.wanted(answers, plan.config, now, mail_server.existing(answers))
+        additions: list[str] = []
+        if state.is_used:
+            additions = mail_server.foreseen(answers, plan.config, now)
         elif not answers.no_server:
             answers = questions.for_mail_server(answers, plan.config, person)
             plan = changes.plan(answers, file, os.environ)
-        if not _is_agreed(plan, [each.says for each in additions], person):
+        if state.is_outdated:
+            additions.insert(0, "the database: tables of an earlier version are brought up to date")
+        if not _is_agreed(plan, additions, person):
             raise ConfigurationError("Nothing was changed.")
         self._write(answers, plan, secret, taken)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from django.db import connection
 
 from postal_server import conf
 from postal_server.errors import ConfigurationError
@@ -171,9 +172,25 @@ def test_no_mail_server_is_made_where_none_is_wanted_or_one_was():
 def test_the_state_of_the_database(tmp_path):
     config = conf.config()
     assert not config.sqlite_file.exists()
-    assert mail_server.look(config) is State.EMPTY
+    assert mail_server.look(config) == State()
     assert not config.sqlite_file.exists()
     config.sqlite_file.touch()  # what follows asks the tests' database
-    assert mail_server.look(config) is State.UNUSED
+    assert mail_server.look(config) == State()
     make("example.com")
-    assert mail_server.look(config) is State.IN_USE
+    assert mail_server.look(config) == State(is_used=True)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'auth'")
+    assert mail_server.look(config) == State(is_used=True, is_outdated=True)
+
+
+def test_what_is_to_be_refused_is_foreseen_unless_older_tables_cannot_tell():
+    make("example.com", webhook=WEBHOOK)
+    Webhook.objects.update(enabled=False)
+    answers = Answers(domains=("example.com", "example.org"), webhook=WEBHOOK)
+    with pytest.raises(ConfigurationError, match="is switched off"):
+        mail_server.foreseen(answers, conf.config(), NOW)
+    wanted = Answers(domains=("example.com", "example.org"))
+    assert mail_server.foreseen(wanted, conf.config(), NOW) == ["domain example.org"]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE postal_server_webhook RENAME COLUMN enabled TO since")
+    assert mail_server.foreseen(answers, conf.config(), NOW) == []

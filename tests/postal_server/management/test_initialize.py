@@ -207,6 +207,31 @@ def test_what_is_refused_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_outdated_database_is_only_changed_once_nothing_is_refused(installation):
+    database = installation / "mail.sqlite3"
+    _execute(database, "DELETE FROM django_migrations WHERE app = 'auth' AND name LIKE '0012%'")
+    _execute(database, "UPDATE postal_server_webhook SET enabled = 0")
+    before = snapshot(installation)
+    options = ["--webhook", f"{URL}tracking/", "--domain", "example.org"]
+    status, said = initialize(installation, *options)
+    assert status == 1
+    assert said.endswith("/anymail/postal/tracking/ is switched off. Use the administration.\n")
+    assert snapshot(installation) == before
+    assert not _execute(database, LAST_OF_AUTH)
+    _execute(database, "UPDATE postal_server_webhook SET enabled = 1")
+    status, said = initialize(installation, *options)
+    assert status == 0, said
+    assert _execute(database, LAST_OF_AUTH)
+
+
+LAST_OF_AUTH = "SELECT 1 FROM django_migrations WHERE app = 'auth' AND name LIKE '0012%'"
+
+
+def _execute(database, sql):
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        return connection.execute(sql).fetchall()
+
+
 def test_what_is_made_and_cannot_be_printed_is_told(tmp_path):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
