@@ -23,6 +23,9 @@ MAX_ADDRESSES = 8  # of one host: a long list of dead ones must not hold a deliv
 MAX_HOSTS = 10
 TLS_PROBLEM_TTL = timedelta(hours=1)
 MAX_TLS_PROBLEMS = 10_000
+# The process that has the catch may just be starting anew: mail is not put off for minutes because of that.
+CATCH_PATIENCE = timedelta(seconds=20)
+CATCH_RETRY = 0.5  # seconds
 NOT_PUBLIC = "no address that mail may be sent to"  # which ones it has is not disclosed
 NOT_REACHABLE = "no address that the source can reach"
 
@@ -45,7 +48,7 @@ class ResolvedHosts:
 
     `domain` is the domain whose MX hosts they are, empty for hosts named in the configuration. `is_secure`:
     the MX records were validated with DNSSEC. `is_untrusted`: the hosts follow from a recipient's address and
-    not from the configuration of this server.
+    not from the configuration of this server. `patience`: how long to try until one of them can be used.
     """
 
     lookup: Lookup
@@ -53,6 +56,7 @@ class ResolvedHosts:
     domain: str = ""
     is_secure: bool = False
     is_untrusted: bool = False
+    patience: timedelta = timedelta()
 
 
 class HostFinder(Protocol):
@@ -95,8 +99,8 @@ class MxHosts:
 class CatchHosts:
     """Finds the same listener for every target: nothing leaves this machine, and nothing is looked up."""
 
-    def __init__(self, address: str, port: int) -> None:
-        self._resolved = ResolvedHosts(Lookup.FOUND, (Host(address, port),))
+    def __init__(self, address: str, port: int, patience: timedelta = CATCH_PATIENCE) -> None:
+        self._resolved = ResolvedHosts(Lookup.FOUND, (Host(address, port),), patience=patience)
 
     async def find(self, target: Target) -> ResolvedHosts:
         return self._resolved
@@ -228,6 +232,20 @@ class Connector:
         resolved = await self._finder.find(target)
         has_policy = bool(resolved.hosts and resolved.domain and not target.tls_optional)
         policy = await self._policies.for_domain(resolved.domain) if has_policy else None
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + resolved.patience.total_seconds()
+        while True:
+            try:
+                return await self._connect_to(resolved, policy, source, slots)
+            except Unreachable:
+                if loop.time() >= ends_at:
+                    raise
+            await asyncio.sleep(CATCH_RETRY)
+
+    async def _connect_to(
+        self, resolved: ResolvedHosts, policy: DomainPolicy | None, source: Source | None, slots: HostSlots
+    ) -> tuple[SmtpSession, ConnectLog]:
+        """Try each host once."""
         log = ConnectLog()
         for host in resolved.hosts:
             await slots.acquire(host.name)

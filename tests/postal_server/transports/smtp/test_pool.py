@@ -342,24 +342,53 @@ def test_aiosmtpd_takes_a_thousand_lines_and_dots(loop):
     ]
 
 
+def catching(port, resolver=None, **patience):
+    """A pool for which the catch is on this port."""
+    return SmtpPool(
+        Connector(
+            CatchHosts("127.0.0.1", port, **patience),
+            resolver or FakeResolver(),
+            lambda source: "us.example",
+            lambda host, address: False,  # the catch is ours: nobody is asked
+        )
+    )
+
+
 def test_in_catch_mode_every_target_is_the_one_listener():
     async def work():
         async with Scripted() as host:
             resolver = FakeResolver()
-            sender = SmtpPool(
-                Connector(
-                    CatchHosts("127.0.0.1", host.port),
-                    resolver,
-                    lambda source: "us.example",
-                    lambda host, address: False,  # the catch is ours: nobody is asked
-                )
-            )
+            sender = catching(host.port, resolver)
             relay = Target("dest.example", "relay.example", 587, "TLS", "user", "pass")
             for letter in (mail("a@anywhere.example"), mail("b@[192.0.2.1]"), mail(target=relay)):
                 result = await sender.send(letter)
                 assert result.is_delivered
                 assert result.port == host.port
             assert resolver.asked == []
+            await sender.close()
+
+    run(work())
+
+
+def test_mail_waits_for_a_catch_that_is_being_started_anew():
+    """A `worker` may be there before the `smtp` process that has the catch."""
+
+    async def work():
+        async with Scripted({"BANNER": ["421 shutting down"]}) as host:
+            sender = catching(host.port)
+            assert (await sender.send(mail())).is_delivered
+            await sender.close()
+
+    run(work())
+
+
+def test_mail_waits_for_the_catch_no_longer_than_it_may():
+    async def work():
+        async with Scripted({"BANNER": "421 shutting down"}) as host:
+            sender = catching(host.port, patience=timedelta(seconds=0.1))
+            result = await sender.send(mail())
+            assert (result.is_delivered, result.stage) == (False, Stage.CONNECT)
+            assert len(host.connections) == 2
             await sender.close()
 
     run(work())
