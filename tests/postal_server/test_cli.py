@@ -18,22 +18,15 @@ import pytest
 
 from postal_server import cli, conf
 from postal_server.errors import ConfigurationError
+from tests import commands
 from tests.interop.daemons import may_mount
 
 NOBODY = 65534
 
 
-def postal_server(*words, folder, environ=None):
+def postal_server(*words, folder, environ=None, given=""):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO_", "POSTAL_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "postal_server", *words],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": os.getcwd(), **(environ or {})},
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(*words, folder=folder, environ=kept | (environ or {}), given=given)
 
 
 SEVERAL = """
@@ -124,7 +117,15 @@ def test_wrong_options_of_a_command_end_with_its_usage(tmp_path):
 
 
 def test_missing_configuration_is_one_line_without_a_traceback(tmp_path):
-    done = postal_server("--config", "nothing.yml", "worker", folder=tmp_path)
+    """As the module is started, which all other tests here save."""
+    done = subprocess.run(
+        [sys.executable, "-m", "postal_server", "--config", "nothing.yml", "worker"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == cli.WRONG_CONFIGURATION == os.EX_CONFIG
     assert done.stderr == "postal-server: nothing.yml: there is no such configuration file.\n"
 
@@ -313,27 +314,8 @@ def test_database_that_is_not_there_says_what_to_do(tmp_path):
 
 
 def test_make_user_makes_an_administrator_once(installation):
-    words = [
-        sys.executable,
-        "-m",
-        "postal_server",
-        "make-user",
-        "--email",
-        "a@example.test",
-        "--password-stdin",
-    ]
-    environ = {**os.environ, "PYTHONPATH": os.getcwd()}
-    runs = [
-        subprocess.run(
-            words,
-            cwd=installation,
-            env=environ,
-            input="correct horse battery\n",
-            capture_output=True,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    words = ["make-user", "--email", "a@example.test", "--password-stdin"]
+    runs = [postal_server(*words, folder=installation, given="correct horse battery\n") for _ in range(2)]
     assert runs[0].returncode == 0, runs[0].stderr
     assert runs[1].returncode == 1
     assert "There is a user a@example.test already" in runs[1].stderr

@@ -22,7 +22,7 @@ import yaml
 
 from postal_server import conf
 from postal_server.testing import free_ports
-from tests import postgresql
+from tests import commands, postgresql
 from tests.certificates import write_certificate
 from tests.interop.daemons import may_mount
 
@@ -49,22 +49,11 @@ def environment(**more):
     return {**kept, **WITHOUT_OTHER_PORTS, "PYTHONPATH": os.getcwd(), **more}
 
 
-def initialize(folder, *options, preexec=None, given="", **environ):
+def initialize(folder, *options, given="", **environ):
     """The status and what was said, on both outputs."""
-    done = subprocess.run(
-        words(*options),
-        cwd=folder,
-        env=environment(**environ),
-        input=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        preexec_fn=preexec,
-        start_new_session=True,
-    )
-    assert "Traceback" not in done.stdout
-    return done.returncode, done.stdout
+    done = commands.run("initialize", *options, folder=folder, environ=environment(**environ), given=given)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 def ports():
@@ -373,18 +362,34 @@ def test_an_interruption_in_the_middle_leaves_what_was_there(installation):
     assert snapshot(installation) == before
 
 
-def test_a_full_disk_leaves_what_was_there(installation, tmp_path):
+def initialize_without_room(folder, *options):
+    """As a process of its own, which coverage does not measure, as it would have no room either."""
+
     def no_room():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-    unmeasured = {"preexec": no_room, "COVERAGE_PROCESS_CONFIG": ""}  # coverage has no room either
+    done = subprocess.run(
+        words(*options),
+        cwd=folder,
+        env=environment(COVERAGE_PROCESS_CONFIG=""),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        preexec_fn=no_room,
+    )
+    return done.returncode, done.stdout
+
+
+def test_a_full_disk_leaves_what_was_there(installation, tmp_path):
     before = snapshot(installation)
-    status, said = initialize(installation, "--hostname", "mail.example.com", **unmeasured)
+    status, said = initialize_without_room(installation, "--hostname", "mail.example.com")
     assert (status, said.count("\n")) == (1, 1)
     assert snapshot(installation) == before
     new = tmp_path / "new"
     new.mkdir()
-    status, said = initialize(new, **unmeasured)
+    status, said = initialize_without_room(new)
     assert status == 1
     assert re.fullmatch(r"postal-server: .*: cannot be made \(File too large\)\.\n", said)
     assert list(new.iterdir()) == []

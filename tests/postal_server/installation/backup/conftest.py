@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from postal_server import conf
 from postal_server.installation.backup import making, restoring, verifying
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 12, 1, 3, 15, tzinfo=timezone.utc)
@@ -26,17 +26,9 @@ def nothing(*_: Any) -> None:
     """The report that nobody reads."""
 
 
-def postal_server(*words: str, folder: Path, **values: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder; `values` are of `subprocess.run`, `environ` has more variables."""
-    return subprocess.run(
-        [sys.executable, "-m", "postal_server", *words],
-        cwd=folder,
-        env=environment(**values.pop("environ", {})),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **{"stdin": subprocess.DEVNULL} | values,
-    )
+def postal_server(*words: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder; `environ` has more variables, other `options` are of `commands.run`."""
+    return commands.run(*words, folder=folder, environ=environment(**options.pop("environ", {})), **options)
 
 
 def environment(**more: str) -> dict[str, str]:

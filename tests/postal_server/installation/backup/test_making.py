@@ -126,15 +126,9 @@ def test_on_a_full_disk_there_is_no_file_and_one_line_that_says_so(installation,
     query(installation / "postal.sqlite3", "CREATE TABLE large AS SELECT randomblob(3000000) AS x")
     out = tmp_path / "out"
     out.mkdir()
-
-    def small_files() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
-
     done = postal_server(
         "--config", str(installation / "postal.yml"), "backup", "out/x.tar.gz",
-        folder=tmp_path, preexec_fn=small_files,
+        folder=tmp_path, max_file_bytes=2_000_000,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

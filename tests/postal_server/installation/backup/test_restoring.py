@@ -22,6 +22,7 @@ from postal_server.installation.backup import making, verifying
 from postal_server.installation.backup.contents import IDS_PER_SECOND, LEAST_GAP
 from postal_server.management.commands.restore import database_url
 from postal_server.testing import free_ports
+from tests import commands
 from tests.interop.daemons import may_mount
 
 from .conftest import NOW, environment, nothing, postal_server, query, tree
@@ -163,13 +164,7 @@ def test_a_restore_onto_a_running_installation_is_refused(back_up, installation,
         WORKER_DEFAULT_HEALTH_SERVER_PORT="0",
         SMTP_SERVER_DEFAULT_HEALTH_SERVER_PORT="0",
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "postal_server", role, "--ready-file", str(ready)],
-        cwd=installation,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
+    with commands.Command(role, "--ready-file", str(ready), folder=installation, environ=environ) as process:
         end = time.monotonic() + 60
         while not ready.exists():
             assert time.monotonic() < end
@@ -178,9 +173,8 @@ def test_a_restore_onto_a_running_installation_is_refused(back_up, installation,
         with pytest.raises(BackupError, match="postal-server is running with it"):
             restore(archive, installation, replace=True)
         assert not any("before-restore" in path.name for path in installation.iterdir())
-    finally:
         process.terminate()
-        process.wait(30)
+        assert process.wait() == 0
     restore(archive, installation, replace=True)
 
 
@@ -225,13 +219,7 @@ def test_the_end_of_the_pipe_a_kill_and_control_c_change_nothing(back_up, instal
 def test_a_full_disk_changes_nothing(back_up, installation):
     query(installation / "postal.sqlite3", "CREATE TABLE large AS SELECT randomblob(3000000) AS x")
     archive, before = back_up(), tree(installation)
-
-    def small_files() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
-
-    done = postal_server("restore", str(archive), "--replace", folder=installation, preexec_fn=small_files)
+    done = postal_server("restore", str(archive), "--replace", folder=installation, max_file_bytes=2_000_000)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert tree(installation) == before
