@@ -85,6 +85,15 @@ class DirectoryKeeper:
             self._checked_at = time.monotonic()
             return self._directory
 
+    def latest(self) -> Directory:
+        """As `refresh`, but the last one stays in use where what was changed cannot be read."""
+        try:
+            return self.refresh()
+        except DATABASE_AWAY:
+            raise
+        except Exception:  # the keeper's thread reports it
+            return self.current()
+
     def is_current(self) -> bool:
         """Was it compared with the database lately? If not, the database does not answer."""
         return time.monotonic() - self._checked_at < CURRENT_FOR
@@ -113,3 +122,4 @@ class DirectoryKeeper:
 keeper = DirectoryKeeper()
 current = keeper.current
 refresh = keeper.refresh
+latest = keeper.latest

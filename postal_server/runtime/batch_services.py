@@ -1,10 +1,15 @@
-"""The services of each kind of work: what the engine calls before and after it delivers a batch."""
+"""The services of each kind of work: what the engine calls before and after it delivers a batch.
+
+`directory` is the one in memory. `latest` asks the database whether that still holds: what another process
+has just accepted may need a server, domain, endpoint or webhook that was made a moment before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from postal_server.conf import Config
 from postal_server.engine.work_stream import BatchServices
@@ -16,15 +21,36 @@ from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.work import Claimed, Decision, Prepared, Recorded, Result
 
 
+def _prepare(
+    prepare: Callable[[Sequence[Claimed], Directory], Sequence[Prepared | Decision]],
+    claimed: Sequence[Claimed],
+    directory: Callable[[], Directory],
+    latest: Callable[[], Directory],
+) -> Sequence[Prepared | Decision]:
+    """Prepare by the directory in memory; what is not to be sent by that, by a later one if there is one.
+
+    So mail that is sent costs no query for this.
+    """
+    used = directory()
+    prepared = prepare(claimed, used)
+    decided = [item.claimed for item in prepared if isinstance(item, Decision)]
+    if not decided or (now := latest()).version == used.version:
+        return prepared
+    again = {item.claimed.id: item for item in prepare(decided, now)}
+    return [again.get(item.claimed.id, item) for item in prepared]
+
+
 @dataclass(frozen=True)
 class MessageServices(BatchServices):
     """Of messages: signed or rewritten, delivered by SMTP or HTTP, recorded with all that follows."""
 
     config: Config
     directory: Callable[[], Directory]
+    latest: Callable[[], Directory]
 
     def prepare(self, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared | Decision]:
-        return messages.prepare(claimed, self.directory(), self.config, now)
+        prepare = partial(messages.prepare, config=self.config, now=now)
+        return _prepare(prepare, claimed, self.directory, self.latest)
 
     def record(self, done: Sequence[Result | Decision], now: datetime) -> Recorded:
         return record.record(done, self.directory(), self.config, now)
@@ -39,9 +65,11 @@ class WebhookServices(BatchServices):
 
     config: Config
     directory: Callable[[], Directory]
+    latest: Callable[[], Directory]
 
     def prepare(self, claimed: Sequence[Claimed], now: datetime) -> Sequence[Prepared | Decision]:
-        return webhook_preparation.prepare(claimed, self.directory(), self.config, now)
+        prepare = partial(webhook_preparation.prepare, config=self.config, now=now)
+        return _prepare(prepare, claimed, self.directory, self.latest)
 
     def record(self, done: Sequence[Result | Decision], now: datetime) -> Recorded:
         return webhook.record(done, self.directory(), self.config, now)

@@ -169,8 +169,8 @@ class Process:
             core.journal,
             core.acceptance,
             self.spec.make_transports,
-            messages=MessageServices(self.config, core.directory),
-            webhooks=WebhookServices(self.config, core.directory),
+            messages=MessageServices(self.config, core.directory, directories.latest),
+            webhooks=WebhookServices(self.config, core.directory, directories.latest),
         )
 
     async def _stop(self, core: AcceptanceCore, worker: Worker | None, listeners: Sequence[Listener]) -> None:

@@ -58,6 +58,12 @@ def test_current_follows_within_a_second_and_needs_no_database(keeper):
     assert keeper.current().version == known + 1
 
 
+def test_the_latest_follows_at_once(keeper):
+    keeper.refresh()
+    touch()
+    assert keeper.latest().version == keeper.current().version == version()
+
+
 def test_current_before_the_start_is_a_mistake(keeper):
     with pytest.raises(AssertionError):
         keeper.current()
@@ -81,4 +87,5 @@ def test_a_directory_that_cannot_be_read_leaves_the_last_one(database, monkeypat
     touch()
     assert failed.wait(5)
     assert keeper.current() is first
+    assert keeper.latest() is first
     keeper.stop()

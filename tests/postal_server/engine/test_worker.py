@@ -83,7 +83,7 @@ def submission(directory: Directory, *recipients: str) -> Accepted:
 
 
 @asynccontextmanager
-async def working(config, directory, sender, poster, make_transports=None):
+async def working(config, directory, sender, poster, make_transports=None, latest=None):
     """A journal and a worker in this loop, as a process has them. `directory` may be a function."""
     talk = make_transports or (lambda: Transports(sender, poster, None))
     box = Acceptance(storage.store)
@@ -95,8 +95,8 @@ async def working(config, directory, sender, poster, make_transports=None):
         journal,
         box,
         lambda before_dot: talk(),
-        messages=MessageServices(config, current),
-        webhooks=WebhookServices(config, current),
+        messages=MessageServices(config, current, latest or current),
+        webhooks=WebhookServices(config, current, latest or current),
     )
     worker.start()
     journal.start()
@@ -223,6 +223,22 @@ def test_what_another_process_queued_is_found(config, directory):
             await asyncio.sleep(0.3)  # the worker has found nothing and waits
             await asyncio.get_running_loop().run_in_executor(None, store)
             await until(lambda: bool(sender.sent), seconds=1)
+
+    run(main)
+
+
+def test_mail_and_events_of_what_was_just_made_elsewhere_are_delivered(config, request):
+    """The other process knew of the server; this one has not looked for half a second."""
+    keeper = directories.DirectoryKeeper()
+    assert not keeper.refresh().servers
+    request.getfixturevalue("server")
+    storage.store([submission(load(), "bob@dest.example")], datetime.now(timezone.utc))
+    sender, poster = FakeSmtp(), FakeHttp()
+
+    async def main() -> None:
+        async with working(config, keeper.current, sender, poster, latest=keeper.latest):
+            await until(lambda: bool(sender.sent))
+            await until(lambda: bool(poster.posts))
 
     run(main)
 
@@ -416,6 +432,6 @@ class TestShaping:
                 Journal(box),
                 box,
                 lambda before_dot: Transports(FakeSmtp(), FakeHttp(), FakeResolver()),
-                messages=MessageServices(broken, load),
-                webhooks=WebhookServices(broken, load),
+                messages=MessageServices(broken, load, load),
+                webhooks=WebhookServices(broken, load, load),
             )
