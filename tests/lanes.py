@@ -34,6 +34,7 @@ LANES = {
         "security/test_floods.py",
         "security/test_load.py",
         "security/test_login.py",
+        "security/test_memory_of_ways.py",
         "test_compare.py",
     },
 }

@@ -12,20 +12,13 @@ import requests
 
 from postal_server.testing import MailServer, RunningServer
 
-PAGE = 1024
+from .large_mail import Relayed, relaying, reset_peak, resident_bytes
 
 
-def resident_bytes(pid: int, name: str = "VmRSS") -> int:
-    """The memory of a process now (`VmRSS`) or at its peak (`VmHWM`)."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
-        found = next(line for line in lines if line.startswith(name + ":"))
-    return int(found.split()[1]) * PAGE
-
-
-def reset_peak(pid: int) -> None:
-    """Make the peak the memory of now."""
-    with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")
+@pytest.fixture
+def relayed() -> Iterator[Relayed]:
+    with relaying() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1585,9 +1585,9 @@ CASES: dict[str, Case] = {
         ],
         tests=[
             f"{ATTACKS}/test_memory.py::test_mail_over_smtp_in_and_out",
-            f"{ATTACKS}/test_memory.py::test_mail_over_the_api",
-            f"{ATTACKS}/test_memory.py::test_large_attachment_over_the_api",
-            f"{ATTACKS}/test_memory.py::test_mail_posted_to_an_endpoint",
+            f"{ATTACKS}/test_memory_of_ways.py::test_mail_over_the_api",
+            f"{ATTACKS}/test_memory_of_ways.py::test_large_attachment_over_the_api",
+            f"{ATTACKS}/test_memory_of_ways.py::test_mail_posted_to_an_endpoint",
         ],
     ),
 }
