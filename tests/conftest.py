@@ -85,8 +85,15 @@ def speed_marks(path: Path) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow] if is_in(SLOW, place) else []
 
 
+def uses_database(item: pytest.Item) -> bool:
+    """Does this test use the database of the settings, rather than none or one of its own?"""
+    return bool(item.get_closest_marker("django_db")) or "django_db_setup" in item.fixturenames
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if uses_database(item):
+            item.add_marker(pytest.mark.database)
         if item.get_closest_marker("serial"):
             raise pytest.UsageError(f"{item.nodeid}: tests/lanes.py has no lane for it")
         marks = lane_marks(item.path)

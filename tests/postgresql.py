@@ -13,7 +13,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +119,17 @@ def cluster(options: str = OPTIONS) -> Iterator[Cluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
+def settings(environ: MutableMapping[str, str]) -> dict[str, Any] | None:
     """`DATABASES["default"]` of the server at `TEST_DATABASE_URL`, or, with `TEST_DATABASE=postgresql`, of a
     private one that lasts as long as this process. Null where SQLite is wanted.
+
+    Processes that this one starts, as those of `pytest -n`, share it: its URL is put in `environ`.
     """
     url = environ.get("TEST_DATABASE_URL", "")
     if not url and environ.get("TEST_DATABASE") == "postgresql":
         private = contextlib.ExitStack()
         atexit.register(private.close)
-        url = private.enter_context(cluster()).url
+        url = environ["TEST_DATABASE_URL"] = private.enter_context(cluster()).url
     if not url:
         return None
     return database.settings(conf.parse({"storage": {"url": url}}, {}, Path()))
