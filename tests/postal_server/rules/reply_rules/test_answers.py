@@ -5,6 +5,7 @@ lines), expected class, and whether a mail to that address is never going to be 
 """
 
 import csv
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class Case(NamedTuple):
         return self.found.name in GONE
 
 
+@functools.cache  # not in each process that collects tests: it takes half a second
 def cases() -> list[Case]:
     read = []
     for path in sorted(CORPUS.glob("*.tsv")):
@@ -44,31 +46,28 @@ def cases() -> list[Case]:
     return read
 
 
-CASES = cases()
-
-
 def shown(wrong: list[Case]) -> list[str]:
     return [f"{case.name} is {case.found.name.value} by {case.found.rule!r}" for case in wrong]
 
 
 def test_there_are_answers_of_every_class():
-    assert len(CASES) >= 300
-    assert {case.expected for case in CASES} >= set(FailureClass) - {FailureClass.UNKNOWN}
+    assert len(cases()) >= 300
+    assert {case.expected for case in cases()} >= set(FailureClass) - {FailureClass.UNKNOWN}
 
 
 def test_nobody_who_may_be_there_is_taken_for_gone():
-    assert shown([case for case in CASES if case.is_found_gone and not case.is_gone]) == []
+    assert shown([case for case in cases() if case.is_found_gone and not case.is_gone]) == []
 
 
 def test_nobody_who_is_gone_is_missed():
-    assert shown([case for case in CASES if case.is_gone and not case.is_found_gone]) == []
+    assert shown([case for case in cases() if case.is_gone and not case.is_found_gone]) == []
 
 
 def test_most_who_are_gone_are_surely_gone():
-    gone = [case for case in CASES if case.is_gone]
+    gone = [case for case in cases() if case.is_gone]
     unsure = [case for case in gone if not case.found.is_sure]
     assert len(unsure) <= 0.06 * len(gone), shown(unsure)
 
 
 def test_each_class_is_right():
-    assert shown([case for case in CASES if case.found.name is not case.expected]) == []
+    assert shown([case for case in cases() if case.found.name is not case.expected]) == []
