@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
+from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from postal_server.models import Message
@@ -30,22 +31,28 @@ def names(model_admin) -> list[str]:
 
 
 @pytest.mark.parametrize("model", REGISTERED, ids=lambda model: model.__name__)
-def test_filter_is_never_sql(page, message, model):
+def test_filter_is_never_sql(page, message, model, monkeypatch):
+    """Only the first of two answers is rendered, which takes longer than all the rest."""
     url = reverse(f"admin:postal_server_{model._meta.model_name}_changelist")
     for name in names(REGISTERED[model]):
-        answers = [page.get(f"{url}?{urlencode({name: condition})}") for condition in (TRUE, FALSE)]
+        answers = [page.get(f"{url}?{urlencode({name: TRUE})}")]
+        with monkeypatch.context() as patch:
+            patch.setattr(TemplateResponse, "rendered_content", "")
+            answers.append(page.get(f"{url}?{urlencode({name: FALSE})}"))
         assert {answer.status_code for answer in answers} <= {200, 302, 400}, name
         true, false = ([row.pk for row in shown(answer)] for answer in answers)
         assert true == false, name
 
 
 def shown(answer) -> list:
-    return list(answer.context["cl"].result_list) if answer.context and "cl" in answer.context else []
+    context = getattr(answer, "context_data", None) or {}
+    return list(context["cl"].result_list) if "cl" in context else []
 
 
 @pytest.mark.parametrize("search", [TRUE, "1 OR 1=1", "' OR ''='", '" OR ""="', "%", "_"])
 def test_condition_that_is_always_true_shows_nothing(page, message, search):
     url = reverse("admin:postal_server_message_changelist")
     answer = page.get(f"{url}?{urlencode({'q': search})}")
-    assert list(answer.context["cl"].result_list) == []
+    assert shown(answer) == []
+    assert shown(page.get(url)) == [message]
     assert Message.objects.count() == 1

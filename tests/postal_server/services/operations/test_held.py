@@ -106,21 +106,20 @@ def test_what_waits_for_an_address_is_known_by_its_key(world, make_held):
     assert held.waiting_for(world.server.pk, ["ann@BÜCHER.example"]) == ids
 
 
-@pytest.mark.slow
-def test_ten_thousand_are_released_step_by_step_and_what_stops_it_does_no_harm(world, make_held, config):
-    recipients = [f"a{n}@dest.example" for n in range(10_000)]
+def test_many_are_released_step_by_step_and_what_stops_it_does_no_harm(world, make_held, config):
+    recipients = [f"a{n}@dest.example" for n in range(1000)]
     for start in range(0, len(recipients), 500):
         make_held(*recipients[start : start + 500], reason=HoldReason.SEND_LIMIT)
     make_held("other@dest.example", reason=HoldReason.SPAM)
     waiting = held.held(reason=HoldReason.SEND_LIMIT)
     steps = held.release(list(waiting.values_list("pk", flat=True)), world.context(config))
-    assert [next(steps) for _ in range(30)] == [100] * 30
+    assert [next(steps) for _ in range(3)] == [100] * 3
     steps.close()
-    assert (QueuedMessage.objects.count(), waiting.count()) == (3000, 7000)
+    assert (QueuedMessage.objects.count(), waiting.count()) == (300, 700)
 
     steps = held.release(list(waiting.values_list("pk", flat=True)), world.context(config))
-    assert list(steps) == [100] * 70
-    assert (QueuedMessage.objects.count(), waiting.count()) == (10_000, 0)
+    assert list(steps) == [100] * 7
+    assert (QueuedMessage.objects.count(), waiting.count()) == (1000, 0)
     assert held.held().get().hold_reason == "spam"
 
 
