@@ -6,7 +6,7 @@ into a response or a reply in one place. Details for the log alone are in the ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -216,3 +216,33 @@ class MalformedHeader(Refusal):
 
     code = "MalformedHeader"
     message = "The message's header has a carriage return that is no line end (RFC 5322 section 2.2)"
+
+
+# What people, their programs and their commands are told
+
+
+class NotAllowed(PostalServerError):
+    """They may not do this here; the text says what is needed."""
+
+
+class NotFound(PostalServerError):
+    """There is nothing of this kind, or none that they may know of; the text names what was asked for."""
+
+
+class InvalidValues(PostalServerError):
+    """Values that cannot be taken: sentences by the name of the value, by "" for several of them together."""
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(self.lines))
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each sentence, with the name of its value."""
+        return [
+            f"{name}: {text}" if name else text for name, texts in self.problems.items() for text in texts
+        ]
+
+
+class ChangedMeanwhile(PostalServerError):
+    """Somebody else has changed it since the values were read that this change starts from."""

@@ -71,7 +71,14 @@ SERVER = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-STAGES = ("shared", "acceptance", "results", "preparation", "operations")  # each after those before it
+STAGES = (
+    "shared",
+    "acceptance",
+    "results",
+    "preparation",
+    "operations",
+    "administration",
+)  # each after those before
 PURE = {"mail", "rules", "wire", "errors"}
 # What those may use of others, and the standard library without input and output.
 PURE_PACKAGES = {

@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString, mark_safe
 from postal_server import conf, models
 from postal_server.engine import directory
 from postal_server.engine.database import write_transaction
+from postal_server.rules.access import Actor
 from postal_server.services.operations.context import OperationContext
 
 if TYPE_CHECKING:
@@ -99,9 +100,10 @@ def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
     return Filter
 
 
-def operation_context() -> OperationContext:
+def operation_context(request: HttpRequest) -> OperationContext:
     """What an operation is given. The directory is this process's, read again only if it has changed."""
-    return OperationContext(conf.config(), timezone.now(), directory.refresh(), write_transaction)
+    actor = Actor(str(request.user), is_administrator=True, client=request.META.get("REMOTE_ADDR", ""))
+    return OperationContext(actor, conf.config(), timezone.now(), directory.refresh(), write_transaction)
 
 
 def within(steps: Iterator[int], seconds: float = 15.0) -> tuple[int, bool]:

@@ -193,7 +193,7 @@ class MessageAdmin(ServerScopedAdmin, MailViewAdmin):
         word: str,
     ) -> None:
         ids = list(queryset.values_list("pk", flat=True))
-        done, is_finished = within(action(ids, operation_context()))
+        done, is_finished = within(action(ids, operation_context(request)))
         messages.info(request, f"{done} of {len(ids)} messages {word}." + ("" if is_finished else UNFINISHED))
 
     # One message

@@ -160,7 +160,7 @@ class QueuedMessageAdmin(ServerScopedAdmin, ReadOnlyAdmin):
         elif action == "flush":
             self._tell(request, queue.flush(selection, write_transaction), "messages are tried now")
         elif action == "purge" and request.POST.get("sure"):
-            steps = queue.purge(selection, operation_context())
+            steps = queue.purge(selection, operation_context(request))
             self._tell(request, steps, "messages were removed from the queue")
         else:
             messages.error(request, "Nothing was done: tick the box to remove mail.")

@@ -176,12 +176,12 @@ class SuppressionAdmin(ServerScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        suppression_changes.saved(obj, operation_context())
+        suppression_changes.saved(obj, operation_context(request))
 
     @admin.action(description="Take off the list", permissions=["change"])
     def end_entries(self, request: HttpRequest, queryset: QuerySet[models.Suppression]) -> None:
         rows = list(queryset)
-        ended = suppression_changes.end(rows, operation_context(), BY_ADMINISTRATION)
+        ended = suppression_changes.end(rows, operation_context(request), BY_ADMINISTRATION)
         waiting = len(_held_for(rows))
         more = f" {waiting} messages are held for them: the other action sends those." if waiting else ""
         messages.info(request, f"{ended} entries ended.{more}")
@@ -190,7 +190,7 @@ class SuppressionAdmin(ServerScopedAdmin):
         description="Take off the list, and send the mail that was held for it", permissions=["change"]
     )
     def end_entries_and_release(self, request: HttpRequest, queryset: QuerySet[models.Suppression]) -> None:
-        rows, context = list(queryset), operation_context()
+        rows, context = list(queryset), operation_context(request)
         ended = suppression_changes.end(rows, context, BY_ADMINISTRATION)
         released, is_finished = within(held.release(_held_for(rows), context))
         more = "" if is_finished else " That took long enough: do it again for the rest."
@@ -273,7 +273,7 @@ class IncidentAdmin(ReadOnlyAdmin):
         decide: Callable[[models.Incident, OperationContext], Iterator[int]],
         words: str,
     ) -> None:
-        context = operation_context()
+        context = operation_context(request)
         open_ones = queryset.filter(ended_at=None)
         done, is_finished = within(count for row in open_ones for count in decide(row, context))
         messages.info(request, f"{done} {words}." + ("" if is_finished else UNFINISHED))

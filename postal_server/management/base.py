@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +21,7 @@ from django.utils import timezone
 from postal_server import conf
 from postal_server.engine.database import unusable, write_transaction
 from postal_server.models import Server
+from postal_server.rules.access import Actor
 from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.loader import load
 
@@ -127,8 +130,17 @@ def server_names() -> dict[int, str]:
 
 
 def operation_context() -> OperationContext:
-    """What an operation is given. Reads the directory."""
-    return OperationContext(conf.config(), timezone.now(), load(), write_transaction)
+    """What an operation is given. Reads the directory. Whoever may run commands may do everything."""
+    actor = Actor(f"{_user()} on the command line", is_administrator=True)
+    return OperationContext(actor, conf.config(), timezone.now(), load(), write_transaction)
+
+
+def _user() -> str:
+    """The name of the user of the operating system, or its number: containers have users without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def bring_database_up_to_date(verbosity: int) -> None:

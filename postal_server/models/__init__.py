@@ -1,5 +1,6 @@
 """The database's models."""
 
+from .audit import AuditEntry
 from .domain import Domain, TrackDomain
 from .ip_pool import IPAddress, IPPoolRule
 from .mailbox import CaughtMail, Simulation
@@ -26,6 +27,7 @@ from .webhook import Webhook, WebhookAttempt, WebhookRequest
 __all__ = [
     "AdditionalRouteEndpoint",
     "AddressEndpoint",
+    "AuditEntry",
     "Body",
     "CaughtMail",
     "Click",

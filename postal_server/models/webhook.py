@@ -17,7 +17,7 @@ from .server import Server
 
 WEBHOOK_URL = RegexValidator(
     REQUEST_URL,
-    "http:// or https://, letters, digits and - . _ ? = & / + : % @.",
+    "http:// or https://, letters, digits and - . _ ? = & / + : %% @.",  # Django formats it
 )
 
 

@@ -17,7 +17,7 @@ django.setup()
 from django.db import transaction
 from postal_server.models import Incident
 from postal_server.services.operations import incidents, suppressed_domains
-from postal_server.services.operations.context import OperationContext
+from postal_server.services.operations.context import THE_SERVER, OperationContext
 from postal_server.services.shared.loader import load
 from postal_server import conf
 now = datetime.datetime.now(datetime.timezone.utc)

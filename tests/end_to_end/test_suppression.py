@@ -243,7 +243,7 @@ def test_a_storm(relaying, outcome):
         run_inside(
             relaying,
             "[incident] = incidents.incidents().filter(ended_at=None)\n"
-            "context = OperationContext(conf.config(), now, load(), transaction.atomic)\n"
+            "context = OperationContext(THE_SERVER, conf.config(), now, load(), transaction.atomic)\n"
             "sum(incidents.confirm(incident, context))",
         )
         assert {entry.state for entry in entries(postal)} == {"active"}

@@ -33,7 +33,7 @@ from postal_server.services.shared.recipient import envelope_recipient
 from postal_server.services.shared.rows import Transaction, chunks
 from postal_server.services.shared.work import Claimed, Decision
 
-from .context import OperationContext
+from .context import THE_SERVER, OperationContext
 
 CHUNK = 100  # messages a transaction
 HEADER_BYTES = 100_000  # of a text, in which its priority is looked for
@@ -230,7 +230,8 @@ def expire(config: Config, now: datetime, write_transaction: Transaction) -> int
     due = list(Message.objects.filter(hold_expires_at__lte=now).values_list("pk", flat=True))
     if not due:
         return 0  # without loading the directory
-    return sum(cancel(due, OperationContext(config, now, load(), write_transaction), HoldEnd.EXPIRY))
+    context = OperationContext(THE_SERVER, config, now, load(), write_transaction)
+    return sum(cancel(due, context, HoldEnd.EXPIRY))
 
 
 def _claimed(row: Message) -> Claimed:

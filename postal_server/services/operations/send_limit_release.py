@@ -16,7 +16,7 @@ from postal_server.services.shared.loader import load
 from postal_server.services.shared.rows import Transaction
 
 from . import held
-from .context import OperationContext
+from .context import THE_SERVER, OperationContext
 
 MOST = 1000  # messages of a server at a time
 
@@ -40,9 +40,8 @@ def release(config: Config, now: datetime, write_transaction: Transaction) -> in
     for server in servers:
         of_server = held_by_limits.filter(server_id=server.id).order_by("pk")
         ids += of_server.values_list("pk", flat=True)[: _room(server, used.get(server.id, 0))]
-    return sum(
-        held.release(ids, OperationContext(config, now, directory, write_transaction), is_manual=False)
-    )
+    context = OperationContext(THE_SERVER, config, now, directory, write_transaction)
+    return sum(held.release(ids, context, is_manual=False))
 
 
 def _held() -> QuerySet[Message]:

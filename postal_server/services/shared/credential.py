@@ -82,10 +82,15 @@ def create(
         credential.network = secret = str(ip_network(network or "", strict=False))
     else:
         secret = key or generate_key()
-        credential.key_digest = digest(secret)
-        credential.key_encrypted = encrypt(secret) if type is CredentialType.SMTP else ""
+        set_key(credential, secret)
     credential.save()
     return credential, secret
+
+
+def set_key(credential: Credential, key: str) -> None:
+    """Give a credential this key, as it is kept. The caller saves it."""
+    credential.key_digest = digest(key)
+    credential.key_encrypted = encrypt(key) if credential.type == CredentialType.SMTP.value else ""
 
 
 _marked: dict[int, datetime] = {}

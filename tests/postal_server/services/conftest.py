@@ -16,7 +16,7 @@ from postal_server.models import Domain, Organization, Server, Webhook, WebhookR
 from postal_server.rules import outcome
 from postal_server.rules.status import Scope
 from postal_server.services.acceptance import storage
-from postal_server.services.operations.context import OperationContext
+from postal_server.services.operations.context import THE_SERVER, OperationContext
 from postal_server.services.results import webhook
 from postal_server.services.shared.directory import Directory
 from postal_server.services.shared.loader import load
@@ -67,7 +67,7 @@ class World:
         return load()
 
     def context(self, config: conf.Config, now: datetime = NOW) -> OperationContext:
-        return OperationContext(config, now, self.directory(), transaction.atomic)
+        return OperationContext(THE_SERVER, config, now, self.directory(), transaction.atomic)
 
     def add_webhook(self, **values) -> Webhook:
         values = {"name": "all", "url": "http://hook.example/all", "all_events": True, **values}
