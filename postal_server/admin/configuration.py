@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,13 +14,12 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from postal_server import conf, models
-from postal_server.engine.sync_dns import DomainQuestions
 from postal_server.mail import dkim
 from postal_server.rules.status import CredentialType, RouteMode
-from postal_server.runtime.resolver import resolver
+from postal_server.runtime.resolver import ask_now
 from postal_server.services.operations import domain_checks, provisioning, retention
 from postal_server.services.shared import credential as credentials
-from postal_server.services.shared.dns_questions import Answers, Question
+from postal_server.services.shared.dns_questions import Question
 
 from .base import (
     MAX_COUNTED,
@@ -197,11 +194,6 @@ class CredentialAdmin(ModelAdmin):
 # Domains
 
 
-def ask(questions: Sequence[Question]) -> Answers:
-    """The answers of DNS as it is now: nothing is remembered from earlier."""
-    return asyncio.run(DomainQuestions(resolver(conf.config())).ask(questions))
-
-
 class TrackDomainInline(TabularInline):
     model = models.TrackDomain
     extra = 0
@@ -279,14 +271,14 @@ class DomainAdmin(ModelAdmin):
     @admin.action(description="Look up DNS records now", permissions=["change"])
     def check_dns(self, request: HttpRequest, queryset: QuerySet[models.Domain]) -> None:
         chosen = list(queryset)
-        domain_checks.check(chosen, conf.config(), timezone.now(), ask)
+        domain_checks.check(chosen, conf.config(), timezone.now(), ask_now)
         fine = sum(domain_checks.is_fine(domain) for domain in chosen)
         messages.info(request, f"{fine} of {len(chosen)} domains are in order.")
 
     @admin.action(description="Verify ownership by DNS", permissions=["change"])
     def verify(self, request: HttpRequest, queryset: QuerySet[models.Domain]) -> None:
         chosen = list(queryset.filter(verified_at=None))
-        answers = ask([Question(domain.name, "TXT") for domain in chosen])
+        answers = ask_now([Question(domain.name, "TXT") for domain in chosen])
         done = sum(domain_checks.verify(domain, answers, conf.config(), timezone.now()) for domain in chosen)
         messages.info(request, f"{done} of {len(chosen)} unverified domains are verified now.")
 

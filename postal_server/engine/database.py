@@ -238,7 +238,14 @@ def write_lock() -> FairWriteLock | NoWriteLock:
 
 @contextlib.contextmanager
 def write_transaction() -> Iterator[None]:
-    """A transaction that waits for its turn: for those that write much beside the journals."""
+    """A transaction that waits for its turn: for those that write much beside the journals.
+
+    Within another transaction it is a part of that one, which has its turn.
+    """
+    if connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
     gate = write_lock()
     try:
         with gate.turn(), transaction.atomic():

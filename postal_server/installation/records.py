@@ -26,7 +26,7 @@ def zone(config: Config, domains: Iterable[Domain], addresses: Sequence[str]) ->
     yield from _of_installation(config, addresses)
     for domain in domains:
         yield ""
-        yield from _of_domain(domain, config)
+        yield from of_domain(domain, config)
 
 
 def public_addresses() -> list[str]:
@@ -72,7 +72,7 @@ def _version(address: str) -> int:
     return ipaddress.ip_address(address).version
 
 
-def _of_domain(domain: Domain, config: Config) -> Iterator[str]:
+def of_domain(domain: Domain, config: Config) -> Iterator[str]:
     """Its MX records only count where it receives mail here: otherwise they would lead its mail astray."""
     receives = domain.routes.exists()
     for record in records_to_publish(domain, config):

@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from postal_server import conf
 from postal_server.engine.database import unusable, write_transaction
-from postal_server.models import Server
+from postal_server.errors import ChangedMeanwhile, InvalidValues, NotAllowed, NotFound
+from postal_server.models import Organization, Server
 from postal_server.rules.access import Actor
 from postal_server.services.operations.context import OperationContext
 from postal_server.services.shared.loader import load
@@ -40,7 +41,12 @@ class ServerCommand(PlainCommand):
     def execute(self, *args: Any, **options: Any) -> Any:
         if self.needs_database:
             require_current_database()
-        return super().execute(*args, **options)
+        try:
+            return super().execute(*args, **options)
+        except InvalidValues as error:
+            raise CommandError("\n".join(_as_options(error.problems))) from error
+        except (NotAllowed, NotFound, ChangedMeanwhile) as error:
+            raise CommandError(str(error)) from error
 
     @staticmethod
     def actions_of(parser: ArgumentParser, about: Mapping[str, str]) -> Iterator[tuple[str, ArgumentParser]]:
@@ -73,6 +79,13 @@ class ServerCommand(PlainCommand):
         for line in cells:
             padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             self.stdout.write("  ".join(padded).rstrip())
+
+
+def _as_options(problems: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """A line for each sentence about a value, by the name of its option."""
+    for name, texts in problems.items():
+        option = f"--{name.replace('_', '-')}: " if name else ""
+        yield from (f"{option}{text}" for text in texts)
 
 
 def _json(value: datetime) -> str:
@@ -122,6 +135,17 @@ def server_named(text: str) -> Server:
         known = ", ".join(str(each) for each in alive.select_related("organization")[:20])
         raise CommandError(f"There is no mail server {text}. There are: {known or 'none'}.")
     return server
+
+
+def organization_named(text: str) -> Organization:
+    """The organization with this permalink or number. Raises `CommandError` without one."""
+    alive = Organization.objects.filter(deleted_at=None)
+    by = {"pk": int(text[:18])} if text.isascii() and text.isdigit() else {"permalink": text}
+    found = alive.filter(**by).first()
+    if found is None:
+        known = ", ".join(alive.values_list("permalink", flat=True)[:20])
+        raise CommandError(f"There is no organization {text}. There are: {known or 'none'}.")
+    return found
 
 
 def server_names() -> dict[int, str]:

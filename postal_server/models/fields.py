@@ -7,10 +7,14 @@ import secrets
 import string
 from typing import TYPE_CHECKING, Any
 
+from django.core.validators import RegexValidator
 from django.db import models
 
 from postal_server.mail.charset import storable
+from postal_server.rules.request_destination import REQUEST_URL
 
+# Of webhooks and HTTP endpoints. Django formats the sentence.
+POSTED_TO = RegexValidator(REQUEST_URL, "http:// or https://, letters, digits and - . _ ? = & / + : %% @.")
 LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 LOWER_AND_DIGITS = string.ascii_lowercase + string.digits
 

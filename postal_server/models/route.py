@@ -11,7 +11,7 @@ from django.db import models
 from postal_server.rules.status import RouteMode, SpamMode
 
 from .domain import Domain
-from .fields import choices, random_route_token
+from .fields import POSTED_TO, choices, random_route_token
 from .server import Server
 
 ROUTE_NAME = RegexValidator(
@@ -29,7 +29,7 @@ class HTTPEndpoint(models.Model):
     server = models.ForeignKey(Server, models.CASCADE, related_name="http_endpoints")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255)
-    url = models.CharField(max_length=2000)
+    url = models.CharField(max_length=2000, validators=[POSTED_TO])
     encoding = models.CharField(max_length=16, choices=ENCODINGS, default="BodyAsJSON")
     format = models.CharField(max_length=16, choices=FORMATS, default="Hash")
     strip_replies = models.BooleanField(default=False)

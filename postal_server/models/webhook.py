@@ -5,20 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
-from django.core.validators import RegexValidator
 from django.db import models
 
-from postal_server.rules.request_destination import REQUEST_URL
-
-from .fields import PeerTextField
+from .fields import POSTED_TO, PeerTextField
 from .queue import QueueRow
 from .queue_state import HAS_DUE_TIME, QueueState
 from .server import Server
-
-WEBHOOK_URL = RegexValidator(
-    REQUEST_URL,
-    "http:// or https://, letters, digits and - . _ ? = & / + : %% @.",  # Django formats it
-)
 
 
 class Webhook(models.Model):
@@ -30,7 +22,7 @@ class Webhook(models.Model):
     server = models.ForeignKey(Server, models.CASCADE, related_name="webhooks")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=255)
-    url = models.CharField(max_length=2000, validators=[WEBHOOK_URL])
+    url = models.CharField(max_length=2000, validators=[POSTED_TO])
     enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=250, blank=True, editable=False)
     all_events = models.BooleanField(default=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from postal_server import conf
 from postal_server.conf import Config
+from postal_server.engine.sync_dns import DomainQuestions
 from postal_server.errors import ConfigurationError
+from postal_server.services.shared.dns_questions import Answers, Question
 from postal_server.transports.dns import DNS_PORT, DnsResolver
 
 
@@ -18,6 +23,11 @@ def resolver(config: Config) -> DnsResolver:
         resolv_conf=Path(config.dns.resolv_conf_path),
         timeout=timedelta(seconds=config.dns.timeout),
     )
+
+
+def ask_now(questions: Sequence[Question]) -> Answers:
+    """What DNS answers now: nothing is remembered from earlier. For threads without an event loop."""
+    return asyncio.run(DomainQuestions(resolver(conf.config())).ask(questions))
 
 
 def _server(text: str) -> tuple[str, int]:

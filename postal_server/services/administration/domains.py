@@ -75,5 +75,10 @@ def check(domains: Sequence[Domain], context: OperationContext, ask: Ask) -> Non
     domain_checks.check(domains, context.config, context.now, ask)
 
 
+def delete(domain: Domain, context: OperationContext) -> None:
+    """Nobody sends from it any more, and its routes refuse their mail."""
+    rows.delete(domain, context)
+
+
 def _takes(context: OperationContext) -> tuple[str, ...]:
     return OF_ADMINISTRATORS if context.actor.is_administrator else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from django.db.models import Model, QuerySet
 
@@ -16,6 +16,7 @@ from .rows import Values
 
 Endpoint: TypeAlias = HTTPEndpoint | SMTPEndpoint | AddressEndpoint
 ENDPOINT_NAMES = ("http_endpoint", "smtp_endpoint", "address_endpoint")
+E = TypeVar("E", HTTPEndpoint, SMTPEndpoint, AddressEndpoint)
 TAKES = ("name", "domain", "mode", "spam_mode", *ENDPOINT_NAMES)
 TAKEN_BY: dict[type[Model], tuple[str, ...]] = {
     HTTPEndpoint: ("name", "url", "encoding", "format", "strip_replies", "include_attachments", "timeout"),
@@ -58,30 +59,32 @@ def endpoint_of(route: Route) -> Endpoint | None:
 # Endpoints
 
 
-def visible_endpoints(kind: type[Model], context: OperationContext) -> QuerySet[Model]:
+def visible_endpoints(kind: type[E], context: OperationContext) -> QuerySet[E]:
     """Endpoints of one kind that the actor may know of."""
     found = kind._default_manager.select_related("server__organization").order_by("pk")
     return rows.in_places_of(found, context, organization="server__organization", server="server")
 
 
-def create_endpoint(
-    kind: type[Endpoint], server: Server, values: Values, context: OperationContext
-) -> Endpoint:
+def create_endpoint(kind: type[E], server: Server, values: Values, context: OperationContext) -> E:
     return rows.create(kind(server=server), values, context, takes=TAKEN_BY[kind])
 
 
-def change_endpoint(
-    endpoint: Endpoint, values: Values, context: OperationContext, version: str | None = None
-) -> Endpoint:
+def change_endpoint(endpoint: E, values: Values, context: OperationContext, version: str | None = None) -> E:
     return rows.change(endpoint, values, context, takes=TAKEN_BY[type(endpoint)], version=version)
+
+
+def name_of(endpoint: Endpoint) -> str:
+    """The value of a route that leads to such an endpoint."""
+    return {
+        HTTPEndpoint: "http_endpoint",
+        SMTPEndpoint: "smtp_endpoint",
+        AddressEndpoint: "address_endpoint",
+    }[type(endpoint)]
 
 
 def delete_endpoint(endpoint: Endpoint, context: OperationContext) -> None:
     """Delete an endpoint that no route leads to. Raises `InvalidValues` naming one that does."""
-    name = {HTTPEndpoint: "http_endpoint", SMTPEndpoint: "smtp_endpoint"}.get(
-        type(endpoint), "address_endpoint"
-    )
-    used_by = Route.objects.filter(**{name: endpoint}).select_related("domain").first()
+    used_by = Route.objects.filter(**{name_of(endpoint): endpoint}).select_related("domain").first()
     if used_by is not None:
         raise InvalidValues({"": [f"The route {used_by} leads to it: change that first."]})
     rows.delete(endpoint, context)

@@ -133,7 +133,7 @@ def test_domain_shows_the_records_to_publish(page, server, recorded_config) -> N
 
 def test_dns_is_looked_up_on_demand(page, server, monkeypatch) -> None:
     domain = add_domain(page, server)
-    monkeypatch.setattr(configuration, "ask", lambda questions: dict.fromkeys(questions, ()))
+    monkeypatch.setattr(configuration, "ask_now", lambda questions: dict.fromkeys(questions, ()))
     page.post(
         reverse("admin:postal_server_domain_changelist"),
         {"action": "check_dns", "_selected_action": [domain.pk]},
@@ -160,7 +160,7 @@ def test_ownership_is_verified_by_dns(page, server, monkeypatch, is_published) -
     domain = add_domain(page, server)
     models.Domain.objects.update(verified_at=None)
     text = f"postal-verification {domain.verification_token}" if is_published else "else"
-    monkeypatch.setattr(configuration, "ask", lambda questions: {Question("new.test", "TXT"): (text,)})
+    monkeypatch.setattr(configuration, "ask_now", lambda questions: {Question("new.test", "TXT"): (text,)})
     page.post(
         reverse("admin:postal_server_domain_changelist"),
         {"action": "verify", "_selected_action": [domain.pk]},
