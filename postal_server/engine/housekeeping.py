@@ -77,6 +77,7 @@ TASKS: Mapping[str, Task] = {
     "send_limit_release": Task(f"{SERVICES}.operations.send_limit_release.release", EACH_MINUTE),
     "ip_pools": Task(f"{SERVICES}.shared.ip_pool.keep", EACH_MINUTE),
     "retention": Task(f"{SERVICES}.operations.retention.prune", AT_NIGHT),
+    "audit_pruning": Task(f"{SERVICES}.administration.audit.prune", AT_NIGHT),
     "site_pruning": Task(f"{SERVICES}.operations.destinations.prune", AT_NIGHT),
     "incidents": Task(f"{SERVICES}.operations.incidents.review", Every(timedelta(minutes=10))),
     "suppressed_domains": Task(f"{SERVICES}.operations.suppressed_domains.check", AT_NIGHT),
