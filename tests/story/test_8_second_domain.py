@@ -1,4 +1,4 @@
-"""Chapter 8: a second domain with a route of its own, made in the administration."""
+"""Chapter 8: a second domain with a route of its own, by commands; the administration shows it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,17 @@ SECRET = "user:a-long-random-password"
 @pytest.fixture(scope="module")
 def domain(project: Stranger, server: Browser) -> str:
     """The domain, with a route `support` to the project."""
-    server.fill("/admin/postal_server/domain/add/", name="shop.test", server=SERVER)
     url = project.here(f"http://{SECRET}@127.0.0.1:8000/anymail/postal/inbound/")
-    server.fill(
-        "/admin/postal_server/httpendpoint/add/",
-        server=SERVER,
-        name="The shop",
-        url=url,
-        format="Raw message",
-    )
-    server.fill(
-        "/admin/postal_server/route/add/",
-        server=SERVER,
-        name="support",
-        domain="shop.test",
-        mode="Endpoint",
-        http_endpoint="The shop",
-    )
+    ours = {
+        "example-ltd/main": SERVER,
+        "example.com": "shop.test",
+        "reply@example.com": "support@shop.test",
+        "https://shop.example.com/inbound": url,
+    }
+    for words in (("domains", "add"), ("routes", "add")):
+        documented = project.command("docs/server.md", "postal-server", *words)
+        more = ["--format", "RawMessage"] if words[0] == "routes" else []
+        project.run(*(ours.get(word, word) for word in documented), *more)
     # Nobody is as quick as a test: SMTP hears of a new route within half a second.
     wait_for(lambda: takes("support@shop.test", project.ports[2525]), "the route")
     return "shop.test"
