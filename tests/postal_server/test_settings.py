@@ -15,8 +15,6 @@ import json, logging, sys
 import django
 django.setup()
 from django.conf import settings
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from postal_server import conf
 from postal_server.runtime import web
 from tests.postal_server.recorded_installation import FakeJournal, call
