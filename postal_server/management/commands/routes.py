@@ -73,10 +73,10 @@ class Command(values.ValuesCommand):
         if action == "set":
             with context.write_transaction():
                 row = routes.change(row, self._values(options, row.server, context), context)
-        found = shown.route(row)
-        return self.print_row(
-            found if options["json"] else {**found, "endpoint": _target(row)}, as_json=options["json"]
-        )
+        route = shown.route(row)
+        if not options["json"]:
+            route["endpoint"] = _target(row)
+        return self.print_row(route, as_json=options["json"])
 
     def _add(self, options: dict[str, Any], context: OperationContext) -> Route:
         server = server_named(options["server"])
