@@ -25,7 +25,8 @@ from ..readme import ROOT
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "anymail-postal-tests"
 DEBIAN = "docker.io/library/debian:bookworm-slim"
-PROGRAMS = ("podman", "debootstrap", "nsenter", "unshare", "ip", "crun", "tar")
+# Without iptables, netavark fails once a container starts, and does not say what it misses.
+PROGRAMS = ("podman", "debootstrap", "nsenter", "unshare", "ip", "crun", "tar", "iptables")
 NETWORK_PROGRAMS = ("netavark", "aardvark-dns")
 NETWORK_FOLDERS = ("/usr/lib/podman", "/usr/libexec/podman", "/usr/local/lib/podman")
 SECONDS = 900
