@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pty
 import re
 import resource
 import shutil
@@ -211,6 +212,36 @@ def test_an_outdated_database_is_only_changed_once_nothing_is_refused(installati
     status, said = initialize(installation, *options)
     assert status == 0, said
     assert _execute(database, LAST_OF_AUTH)
+
+
+def test_a_person_is_asked_before_an_outdated_database_is_changed(installation):
+    _execute(
+        installation / "mail.sqlite3",
+        "DELETE FROM django_migrations WHERE app = 'auth' AND name LIKE '0012%'",
+    )
+    before = snapshot(installation)
+    status, said = initialize_at_a_terminal(installation, "--domain", "example.org", answer="n")
+    assert status == 1
+    assert "  the database: tables of an earlier version are brought up to date" in said
+    assert "  domain example.org" in said
+    assert "Nothing was changed." in said
+    assert snapshot(installation) == before
+
+
+def initialize_at_a_terminal(folder, *options, answer):
+    """The status and what was said, where a person answers the one question."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        words(*options), cwd=folder, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.write(ours, f"{answer}\n\x04".encode())  # and there is nobody for another question
+    said = b""
+    with contextlib.suppress(OSError):  # the other side has closed it
+        while part := os.read(ours, 4096):
+            said += part
+    os.close(ours)
+    return process.wait(60), said.decode()
 
 
 LAST_OF_AUTH = "SELECT 1 FROM django_migrations WHERE app = 'auth' AND name LIKE '0012%'"
