@@ -12,6 +12,7 @@ HOSTILE = "a\0b\ud83dc\ud83d\ude00\udc00ü"
 STORED = "ab\ufffdc😀\ufffdü"
 OF_MESSAGES = {"ignored_stream", "mail_from", "message_id", "rcpt_to", "subject", "tag", "threat_details"}
 OF_PEERS = {
+    "AuditEntry": {"object_name"},
     "CaughtMail": {"mail_from", "rcpt_to", "subject"},
     "Click": {"user_agent"},
     "Delivery": {"details", "diagnostic", "operator", "output", "rule", "tls"},
