@@ -17,7 +17,7 @@ OPERATOR_CHARACTERS = 255
 class Suppression(models.Model):
     """An entry of a server's suppression list: an address that mail is not sent to, and why.
 
-    It stops mail until `keep_until` (null: without end) or `ended_at`, whichever is first. `scope` says which
+    It stops mail until `keep_until` (None: without end) or `ended_at`, whichever is first. `scope` says which
     mail: all (empty), that of one stream (`stream:<name>`) or from one domain (`domain:<name>`). `key` is the
     address as it is compared (`mail.address.suppression_key`), `address` as it was given. `reason` decides,
     `text` is shown to people. `answer`, `rule` and `code` are the evidence: what the remote said, and how it

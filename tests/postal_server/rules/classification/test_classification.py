@@ -152,6 +152,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("stage", [Stage.RCPT, Stage.REPORT])
 def test_hostile_texts_take_no_longer_than_others(stage):
+    found("550 5.1.1 No such user", stage)  # the first one compiles the rules
     for text in HOSTILE:
         began = time.process_time()
         for _ in range(3):
