@@ -21,6 +21,7 @@ from postal_server.rules import domain as rules
 from postal_server.rules.domain import Check, DnsStatus
 from postal_server.services.results import webhook
 from postal_server.services.shared.dns_questions import Answers, Ask, Question
+from postal_server.services.shared.keys import dkim_key
 from postal_server.services.shared.loader import load
 from postal_server.services.shared.token import own_return_path_domain
 from postal_server.wire import webhook as wire
@@ -230,7 +231,7 @@ def hosts_of(found: Sequence[str]) -> list[str]:
 
 
 def _public_key(pem: str) -> str:
-    return dkim.public_record(dkim.SigningKey.load(pem))
+    return dkim.public_record(dkim_key(pem))
 
 
 def _ed25519_records(domain: Domain, config: Config) -> list[Record]:

@@ -11,6 +11,7 @@ import time_machine
 from django.core.management import call_command
 
 from postal_server import conf, models
+from postal_server.mail import dkim
 
 NOW = datetime.now(timezone.utc)
 
@@ -23,8 +24,9 @@ def clock() -> Iterator[None]:
 
 
 @pytest.fixture
-def server(db, monkeypatch, recorded_config) -> models.Server:
+def server(db, monkeypatch, recorded_config, recorded_key) -> models.Server:
     monkeypatch.setattr(conf, "config", lambda: recorded_config)
+    monkeypatch.setattr(dkim, "generate_rsa", lambda: recorded_key)
     owner = models.Organization.objects.create(name="Acme", permalink="acme")
     return models.Server.objects.create(organization=owner, name="Shop", permalink="shop", token="shopt0")
 
