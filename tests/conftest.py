@@ -28,6 +28,7 @@ SLOW = {
     "fuzz",
     "story",
     "anymail_postal/test_time.py",
+    "test_compose.py",
 }
 # Slow as well, but what they prove depends on the versions of Python and Django.
 VERSIONS = {
@@ -36,13 +37,16 @@ VERSIONS = {
     "anymail_postal/test_backend_recorded.py",
     "anymail_postal/test_backend_server.py",
     "anymail_postal/test_project.py",
+    "anymail_postal/test_reply_corpus.py",
     "postal_server/admin",
     "postal_server/api/test_recorded.py",
     "postal_server/control",
     "postal_server/engine/test_worker.py",
     "postal_server/importing",
+    "postal_server/installation/backup/test_archive.py",
     "postal_server/installation/backup/test_making.py",
     "postal_server/installation/backup/test_restoring.py",
+    "postal_server/installation/test_vacuum.py",
     "postal_server/management/test_initialize.py",
     "postal_server/runtime/test_process.py",
     "postal_server/smtpd/test_recorded.py",
