@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import itemgetter
 
 from postal_server.rules.failure_class import FailureClass
 from postal_server.rules.reply_rules import ReplyRule
@@ -23,7 +23,6 @@ LEAST_WORD = GRAM + STEP - 1
 SHORT = 500  # characters of a text that is searched as a whole
 AROUND = 200  # characters of a longer one before and behind a place where a rule's rarest word stands
 PLACES = 2  # of those
-_number = itemgetter(0)
 _GROUPS = ("(", "(?:")  # those that match what they hold
 _ESCAPED = re.compile(r"\\.|[^\\]", re.DOTALL)
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<?[:=!]|\{\d*,?\d*\}|.", re.DOTALL)
@@ -46,30 +45,22 @@ class RuleBook:
     """Rules in their order; compiled once."""
 
     def __init__(self, rules: Sequence[ReplyRule]) -> None:
-        self._rules = rules
-        self._filed: dict[str, list[tuple[int, str, Alternative]]] = {}
-        frequency: dict[str, int] = {}
-        for rule in rules:
-            for alternative in alternatives(rule.pattern):
-                for gram in set(_grams(alternative.longest)):
-                    frequency[gram] = frequency.get(gram, 0) + 1
-        for number, rule in enumerate(rules):
-            for alternative in alternatives(rule.pattern):
-                for gram in _two_rarest(_grams(alternative.longest), frequency):
-                    self._filed.setdefault(gram, []).append((number, alternative.longest, alternative))
+        self._alternatives = [(rule, each) for rule in rules for each in alternatives(rule.pattern)]
+        self._longest = [alternative.longest for _, alternative in self._alternatives]
+        frequency = Counter(gram for word in self._longest for gram in set(_grams(word)))
+        self._filed: dict[str, set[int]] = {}  # numbers of alternatives
+        for number, word in enumerate(self._longest):
+            for gram in _two_rarest(_grams(word), frequency):
+                self._filed.setdefault(gram, set()).add(number)
         self._known = frozenset(self._filed)
 
     def find(self, text: str, without: frozenset[FailureClass] = frozenset()) -> tuple[ReplyRule, str] | None:
         """The first rule that a cleaned text matches, and by which words; none of classes in `without`."""
         grams = self._known.intersection([text[start : start + GRAM] for start in range(0, len(text), STEP)])
-        near = [filed for gram in grams for filed in self._filed[gram] if filed[1] in text]
-        near.sort(key=_number)
-        last = None
-        for number, _, alternative in near:
-            if alternative is last:  # found by both of its grams
-                continue
-            last = alternative
-            rule = self._rules[number]
+        near = set[int]().union(*map(self._filed.__getitem__, grams))
+        longest = self._longest
+        for number in sorted([number for number in near if longest[number] in text]):
+            rule, alternative = self._alternatives[number]
             if rule.failure_class not in without and (words := _matched(alternative, rule.pattern, text)):
                 return rule, words
         return None
