@@ -25,18 +25,21 @@ def prepare(
     A webhook that a person disabled still gets what was queued before; one whose receiver is gone does not.
     """
     key = request_key(config)
-    rows = WebhookRequest.objects.in_bulk([claim.id for claim in claimed])
+    requests = WebhookRequest.objects.filter(pk__in=[claim.id for claim in claimed])
+    found = {
+        pk: (webhook_id, body) for pk, webhook_id, body in requests.values_list("pk", "webhook_id", "body")
+    }
     prepared: list[Prepared | Decision] = []
     for claim in claimed:
-        row = rows.get(claim.id)
-        webhook = directory.webhooks.get(row.webhook_id) if row else None
-        if row is None or webhook is None:
+        webhook_id, stored = found.get(claim.id, (0, b""))
+        webhook = directory.webhooks.get(webhook_id)
+        if webhook is None:
             prepared.append(Decision(claim, DeliveryStatus.FAILED, "The webhook was deleted."))
             continue
         if webhook.is_gone:
             prepared.append(Decision(claim, DeliveryStatus.FAILED, GONE_REASON))
             continue
-        body = bytes(row.body)
+        body = bytes(stored)
         delivery = HttpDelivery(webhook.url, key.request_headers(body, JSON), body, TIMEOUT)
         prepared.append(Prepared(claim, delivery))
     return prepared

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from postal_server.conf import Config
 from postal_server.models import Message, Webhook, WebhookAttempt, WebhookRequest
@@ -24,6 +26,17 @@ GONE = 410  # the receiver wants no further requests
 GONE_REASON = "The receiver answered 410 Gone."
 ANSWER_CHARACTERS = 1024
 MARK_INTERVAL = timedelta(minutes=1)
+
+
+class _Request(NamedTuple):
+    """What the log says of a request."""
+
+    id: int
+    webhook_id: int
+    server_id: int
+    uuid: UUID
+    event: str
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,8 @@ def record(
     with the status 0, so that they can be sent again.
     """
     recorded = Recorded()
-    rows = WebhookRequest.objects.in_bulk([result.claimed.id for result in results])
+    requests = WebhookRequest.objects.filter(pk__in=[result.claimed.id for result in results])
+    rows = {row.id: row for row in starmap(_Request, requests.values_list(*_Request._fields))}
     attempts, used, gone = [], set(), set()
     for result in results:
         number = result.claimed.id
@@ -177,7 +191,7 @@ def record(
 
 
 def _attempt(
-    row: WebhookRequest, result: Result, directory: Directory, now: datetime, *, will_retry: bool
+    row: _Request, result: Result, directory: Directory, now: datetime, *, will_retry: bool
 ) -> WebhookAttempt:
     outcome = result.outcome
     attempt = _logged(row, directory, now)
@@ -189,14 +203,14 @@ def _attempt(
     return attempt
 
 
-def _given_up(row: WebhookRequest, decision: Decision, directory: Directory, now: datetime) -> WebhookAttempt:
+def _given_up(row: _Request, decision: Decision, directory: Directory, now: datetime) -> WebhookAttempt:
     attempt = _logged(row, directory, now)
     attempt.attempt = decision.claimed.attempts
     attempt.answer = decision.details
     return attempt
 
 
-def _logged(row: WebhookRequest, directory: Directory, now: datetime) -> WebhookAttempt:
+def _logged(row: _Request, directory: Directory, now: datetime) -> WebhookAttempt:
     webhook = directory.webhooks.get(row.webhook_id)
     return WebhookAttempt(
         server_id=row.server_id,
