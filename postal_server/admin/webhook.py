@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 from postal_server import models
 from postal_server.engine.database import write_transaction
 from postal_server.rules.http_code import NO_CONNECTION, NO_TLS, TIMED_OUT
+from postal_server.services.administration.webhooks import EVENTS
 from postal_server.services.operations import webhook as webhooks
 from postal_server.wire.our_events import OUR_EVENTS
 from postal_server.wire.webhook import SUBSCRIBABLE
@@ -31,8 +32,6 @@ from .base import (
     preformatted,
     within,
 )
-
-EVENTS = (*SUBSCRIBABLE, *OUR_EVENTS)
 
 
 class WebhookForm(ModelForm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -15,6 +16,7 @@ from postal_server.models import Domain
 from postal_server.runtime.resolver import ask_now
 from postal_server.services.administration import domains, shown
 from postal_server.services.operations.context import OperationContext
+from postal_server.services.operations.domain_checks import CHECKS
 
 ACTIONS = {
     "list": "domains, and how their DNS records stand",
@@ -29,7 +31,6 @@ FLAGS = {
     "use_for_any": "may it send for any sender address?",
     "only_where_caught": "that only where all mail is caught?",
 }
-CHECKS = ("spf", "dkim", "mx", "return_path")
 
 
 class Command(values.ValuesCommand):
@@ -58,8 +59,9 @@ class Command(values.ValuesCommand):
             found = list(self._chosen(options, context))
             if action == "check":
                 domains.check(found, context, ask_now)
-            listed = [{**shown.domain(row, context.config), **_states(row)} for row in found]
-            return self.print_rows(listed, as_json=options["json"])
+            as_json = options["json"]
+            values_of = partial(shown.domain_with_records, config=context.config) if as_json else shown.domain
+            return self.print_rows([{**values_of(row), **_states(row)} for row in found], as_json=as_json)
         row = self._add(options, context) if action == "add" else self._named(options, context)
         if action == "records":
             return self.stdout.write("\n".join(records.of_domain(row, context.config)))
@@ -100,12 +102,10 @@ class Command(values.ValuesCommand):
         return domains.create(owner, given, context)
 
     def _show(self, row: Domain, context: OperationContext, *, as_json: bool) -> None:
-        found = shown.domain(row, context.config)
         if as_json:
-            return self.print_json(found)
-        plain = {
-            name: value for name, value in found.items() if name not in ("dns", "records", "dns_problems")
-        }
+            return self.print_json(shown.domain_with_records(row, context.config))
+        found = shown.domain(row)
+        plain = {name: value for name, value in found.items() if name not in ("dns", "dns_problems")}
         self.print_row({**plain, **_states(row)}, as_json=False)
         self.stdout.write("\nDNS records to publish:\n")
         return self.stdout.write("\n".join(records.of_domain(row, context.config)))

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from postal_server.management import values
 from postal_server.management.base import operation_context, organization_named
 from postal_server.management.deletion import confirm
-from postal_server.models import IPPool, Organization
+from postal_server.models import IPPool
 from postal_server.services.administration import organizations, shown
 
 ACTIONS = {
@@ -65,14 +65,8 @@ class Command(values.ValuesCommand):
         if action == "set":
             row = organizations.change(row, self._values(options), context)
         elif action in ("suspend", "resume"):
-            row = self._suspend(row, options.get("reason"))
+            row = organizations.change(row, organizations.suspension(options.get("reason"), context), context)
         return self.print_row(shown.organization(row), as_json=options["json"])
-
-    def _suspend(self, row: Organization, reason: str | None) -> Organization:
-        context = operation_context()
-        suspended_at = None if reason is None else context.now
-        suspension = {"suspended_at": suspended_at, "suspension_reason": reason or ""}
-        return organizations.change(row, suspension, context)
 
     def _values(self, options: dict[str, Any]) -> dict[str, Any]:
         found = values.given(options, ("name", *VALUES))

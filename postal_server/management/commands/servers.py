@@ -12,7 +12,8 @@ from postal_server.management.base import operation_context, organization_named,
 from postal_server.management.commands.organizations import pool_named
 from postal_server.management.deletion import confirm
 from postal_server.models import Server
-from postal_server.services.administration import servers, shown
+from postal_server.services.administration import organizations, servers, shown
+from postal_server.services.operations.context import OperationContext
 
 ACTIONS = {
     "list": "mail servers",
@@ -74,27 +75,21 @@ class Command(values.ValuesCommand):
             if options["organization"]:
                 found = found.filter(organization=organization_named(options["organization"]))
             return self.print_rows(map(shown.server, found), as_json=options["json"])
-        row = self._add(options) if action == "add" else server_named(options["server"])
+        row = self._add(options, context) if action == "add" else server_named(options["server"])
         if action == "delete":
             return confirm(self, row, options["confirm"], context)
         if action == "set":
             row = servers.change(row, self._values(options), context)
         elif action in ("suspend", "resume"):
-            row = self._suspend(row, options.get("reason"))
+            row = servers.change(row, organizations.suspension(options.get("reason"), context), context)
         return self.print_row(shown.server(row), as_json=options["json"])
 
-    def _add(self, options: dict[str, Any]) -> Server:
+    def _add(self, options: dict[str, Any], context: OperationContext) -> Server:
         owner, slash, permalink = options["server"].partition("/")
         if not slash:
             raise CommandError(f"{options['server']!r} is not ORG/SERVER, such as example/main.")
         given = {"name": permalink, **self._values(options), "permalink": permalink}
-        return servers.create(organization_named(owner), given, operation_context())
-
-    def _suspend(self, row: Server, reason: str | None) -> Server:
-        context = operation_context()
-        suspended_at = None if reason is None else context.now
-        suspension = {"suspended_at": suspended_at, "suspension_reason": reason or ""}
-        return servers.change(row, suspension, context)
+        return servers.create(organization_named(owner), given, context)
 
     def _values(self, options: dict[str, Any]) -> dict[str, Any]:
         found = values.given(options, ("name", "permalink", *VALUES), FLAGS)

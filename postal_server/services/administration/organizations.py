@@ -34,6 +34,15 @@ def create(values: Values, context: OperationContext) -> Organization:
     )
 
 
+def suspension(reason: str | None, context: OperationContext) -> Values:
+    """What `change` is given to suspend an organization or a mail server, or, without a reason, to resume it.
+
+    Its mail is held, and what its applications send is refused. The reason may be an empty text.
+    """
+    suspended_at = None if reason is None else context.now
+    return {"suspended_at": suspended_at, "suspension_reason": reason or ""}
+
+
 def change(
     organization: Organization, values: Values, context: OperationContext, version: str | None = None
 ) -> Organization:
