@@ -23,7 +23,7 @@ TAKES = ("name", "hold")
 def visible(context: OperationContext) -> QuerySet[Credential]:
     """Those that the actor may know of, in the order they were made in."""
     found = Credential.objects.select_related("server__organization").order_by("pk")
-    return rows.in_places_of(found, context, organization="server__organization", server="server")
+    return rows.in_places_of(found, context, "server__organization", server="server")
 
 
 def create(

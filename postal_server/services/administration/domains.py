@@ -24,17 +24,10 @@ OF_ADMINISTRATORS = ("use_for_any", "only_where_caught")
 
 def visible(context: OperationContext, *, server: Server | None = None) -> QuerySet[Domain]:
     """Those that the actor may know of, by name; of one mail server those of its organization as well."""
-    actor = context.actor
     found = Domain.objects.select_related("server__organization", "organization")
     if server is not None:
         found = found.filter(Q(server=server) | Q(organization=server.organization_id))
-    if not actor.is_administrator:
-        own = list(actor.roles)
-        found = found.filter(Q(server__organization__in=own) | Q(organization__in=own))
-    if actor.organization_id is not None:
-        limit = actor.organization_id
-        found = found.filter(Q(server__organization=limit) | Q(organization=limit))
-    return found if actor.server_id is None else found.filter(server=actor.server_id)
+    return rows.in_places_of(found, context, "server__organization", "organization", server="server")
 
 
 def create(owner: Server | Organization, values: Values, context: OperationContext) -> Domain:

@@ -19,7 +19,7 @@ OF_ADMINISTRATORS = (*OF_OWNERS, "permalink", "ip_pools", "suspended_at", "suspe
 def visible(context: OperationContext) -> QuerySet[Organization]:
     """Those that the actor may know of, by name."""
     found = Organization.objects.filter(deleted_at=None)
-    return rows.in_places_of(found, context, organization="pk", server="servers").distinct()
+    return rows.in_places_of(found, context, "pk", server="servers").distinct()
 
 
 def create(values: Values, context: OperationContext) -> Organization:

@@ -28,7 +28,7 @@ TAKEN_BY: dict[type[Model], tuple[str, ...]] = {
 def visible(context: OperationContext) -> QuerySet[Route]:
     """Those that the actor may know of, in the order they were made in."""
     found = Route.objects.select_related("server__organization", "domain", *ENDPOINT_NAMES).order_by("pk")
-    return rows.in_places_of(found, context, organization="server__organization", server="server")
+    return rows.in_places_of(found, context, "server__organization", server="server")
 
 
 def create(server: Server, values: Values, context: OperationContext) -> Route:
@@ -62,7 +62,7 @@ def endpoint_of(route: Route) -> Endpoint | None:
 def visible_endpoints(kind: type[E], context: OperationContext) -> QuerySet[E]:
     """Endpoints of one kind that the actor may know of."""
     found = kind._default_manager.select_related("server__organization").order_by("pk")
-    return rows.in_places_of(found, context, organization="server__organization", server="server")
+    return rows.in_places_of(found, context, "server__organization", server="server")
 
 
 def create_endpoint(kind: type[E], server: Server, values: Values, context: OperationContext) -> E:

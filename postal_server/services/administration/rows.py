@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+import operator
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from postal_server.errors import ChangedMeanwhile, InvalidValues, NotFound
 from postal_server.rules.access import Action, Place, sees
@@ -105,15 +107,23 @@ def _is_set_by_people(row: Model, name: str) -> bool:
 
 
 def in_places_of(
-    rows: QuerySet[M], context: OperationContext, *, organization: str, server: str
+    rows: QuerySet[M], context: OperationContext, *organizations: str, server: str
 ) -> QuerySet[M]:
-    """Those rows that the actor may know of. The texts are the look-ups of the ids of their owners."""
+    """Those rows that the actor may know of.
+
+    The texts are the look-ups of the ids of their owners: `organizations` of one that owns them, directly or
+    by a mail server.
+    """
     actor = context.actor
     if not actor.is_administrator:
-        rows = rows.filter(**{f"{organization}__in": list(actor.roles)})
+        rows = rows.filter(_any_is(organizations, actor.roles))
     if actor.organization_id is not None:
-        rows = rows.filter(**{organization: actor.organization_id})
+        rows = rows.filter(_any_is(organizations, [actor.organization_id]))
     return rows if actor.server_id is None else rows.filter(**{server: actor.server_id})
+
+
+def _any_is(look_ups: Iterable[str], ids: Iterable[int]) -> Q:
+    return functools.reduce(operator.or_, (Q(**{f"{name}__in": list(ids)}) for name in look_ups))
 
 
 def validate(row: Model) -> None:

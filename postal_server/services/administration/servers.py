@@ -37,9 +37,7 @@ OF_ADMINISTRATORS = (*OF_ADMINS, "permalink", "send_limit", "suspended_at", "sus
 def visible(context: OperationContext) -> QuerySet[Server]:
     """Those that the actor may know of, by organization and name."""
     found = Server.objects.filter(deleted_at=None, organization__deleted_at=None)
-    return rows.in_places_of(
-        found.select_related("organization"), context, organization="organization", server="pk"
-    )
+    return rows.in_places_of(found.select_related("organization"), context, "organization", server="pk")
 
 
 def create(organization: Organization, values: Values, context: OperationContext) -> Server:

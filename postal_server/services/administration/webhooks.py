@@ -21,7 +21,7 @@ TAKES = ("name", "url", "enabled", "all_events", "events", "beyond_postal")
 def visible(context: OperationContext) -> QuerySet[Webhook]:
     """Those that the actor may know of, in the order they were made in."""
     found = Webhook.objects.select_related("server__organization").order_by("pk")
-    return rows.in_places_of(found, context, organization="server__organization", server="server")
+    return rows.in_places_of(found, context, "server__organization", server="server")
 
 
 def create(server: Server, values: Values, context: OperationContext) -> Webhook:
